@@ -1,0 +1,257 @@
+"""Every environment variable, typed, with its default and its meaning: read here and nowhere else.
+
+What surprises: a bad value stops the program at its start, with one line that names the variable
+and what it may be; a `.env` file in the working directory counts too, the environment wins over it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from cryptography.fernet import Fernet
+from pydantic import (
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    PlainSerializer,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ALL_SCOPES = (
+    "email personal daily heartrate workout tag session spo2 heart_health stress ring_configuration"
+)
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot be used; one line says which and why."""
+
+
+class Protocol(StrEnum):
+    """How points leave: over a socket in one of carbon's protocols, or into a file."""
+
+    PLAINTEXT = "plaintext"
+    PICKLE = "pickle"
+    FILE = "file"
+
+
+class RateLimit(tuple[int, int]):
+    """So many requests in so many seconds, written `5000/300`."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests."""
+        return self[0]
+
+    @property
+    def seconds(self) -> int:
+        """In how many seconds."""
+        return self[1]
+
+
+def _url(text: str) -> str:
+    TypeAdapter(HttpUrl).validate_python(text)
+    return text.rstrip("/")
+
+
+def _urls(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(_url(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _rate(value: Any) -> Any:
+    if isinstance(value, RateLimit):
+        return value
+    match = re.fullmatch(r"\s*([1-9]\d*)\s*/\s*([1-9]\d*)\s*", str(value))
+    if not match:
+        raise ValueError("it is requests/seconds, for instance 5000/300")
+    return RateLimit((int(match[1]), int(match[2])))
+
+
+def _keys(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value
+    keys = [part.strip() for part in value.split(",") if part.strip()]
+    for key in keys:
+        try:
+            Fernet(key)
+        except ValueError as error:
+            raise ValueError(
+                "each key is 32 bytes in URL-safe base64; `oura-pipeline key` makes one"
+            ) from error
+    return value
+
+
+def _prefix(value: Any) -> Any:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}(\.[A-Za-z0-9_-]{1,100})*", str(value)):
+        raise ValueError("it is one or more names of letters, digits, _ and -, joined by dots")
+    return value
+
+
+def _duckdb_path(value: Any) -> Any:
+    path = str(value).removeprefix("duckdb:///")
+    if ":" in path:
+        raise ValueError("it is the path of a DuckDB file, plain or after duckdb:///")
+    return path
+
+
+Url = Annotated[str, BeforeValidator(_url)]
+
+
+class Settings(BaseSettings):
+    """The settings; the names of the fields in capitals are the names of the variables."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
+    )
+
+    oura_pipeline_home: Path = Field(
+        Path("data"), description="The data folder: databases, keys, logs, Dagster's storage."
+    )
+    oura_client_id: str = Field("", description="Client id of the application registered at Oura.")
+    oura_client_secret: SecretStr = Field(SecretStr(""), description="Its client secret.")
+    oura_api_url: Url = Field("https://api.ouraring.com", description="Address of the API.")
+    oura_authorize_url: Url = Field(
+        "https://cloud.ouraring.com/oauth/authorize", description="Where people consent."
+    )
+    oura_token_url: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_urls)] = Field(
+        (
+            "https://api.ouraring.com/oauth/token",
+            "https://moi.ouraring.com/oauth/v2/ext/oauth-token",
+        ),
+        min_length=1,
+        description="Where tokens are renewed, comma-separated: tried in order, the working one "
+        "is remembered.",
+    )
+    oura_revoke_url: Url = Field(
+        "https://api.ouraring.com/oauth/revoke", description="Where tokens are revoked."
+    )
+    oura_scopes: str = Field(ALL_SCOPES, description="The scopes that people are asked for.")
+    oura_rate_limit: Annotated[
+        RateLimit,
+        NoDecode,
+        BeforeValidator(_rate),
+        PlainSerializer(lambda rate: "/".join(map(str, rate))),
+    ] = Field(
+        RateLimit((5000, 300)),
+        description="Requests/seconds of the whole application; every process shares it.",
+    )
+    oura_history_start: date = Field(
+        date(2015, 1, 1), description="The first day for which there is a partition."
+    )
+    oura_token_key: Annotated[SecretStr, BeforeValidator(_keys)] = Field(
+        SecretStr(""),
+        description="Fernet keys, comma-separated, the newest first; none: `token.key` in the "
+        "data folder.",
+    )
+    oura_accounts_url: str = Field(
+        "",
+        description="SQLAlchemy URL of the accounts; none: `accounts.sqlite` in the data folder.",
+    )
+    oura_warehouse_url: Annotated[str, BeforeValidator(_duckdb_path)] = Field(
+        "",
+        description="Path of the warehouse; none: `warehouse.duckdb` in the data folder.",
+    )
+    graphite_host: str = Field("", description="Carbon's host; none: points go to `graphite.log`.")
+    graphite_port: int = Field(
+        0, ge=0, le=65535, description="Carbon's port; none: 2003, or 2004 for pickle."
+    )
+    graphite_protocol: Protocol | None = Field(
+        None, description="plaintext, pickle or file; none: plaintext with a host, file without."
+    )
+    graphite_prefix: Annotated[str, BeforeValidator(_prefix)] = Field(
+        "bio", description="The first name of every metric."
+    )
+    graphite_render_url: Annotated[str, BeforeValidator(lambda url: url and _url(url))] = Field(
+        "", description="Address of graphite-web, where points are read back; none: they are not."
+    )
+
+    @model_validator(mode="after")
+    def _host_for_a_socket(self) -> Settings:
+        socket_wanted = self.graphite_protocol in (Protocol.PLAINTEXT, Protocol.PICKLE)
+        if socket_wanted and not self.graphite_host:
+            raise ValueError(
+                f"GRAPHITE_PROTOCOL={self.graphite_protocol} needs GRAPHITE_HOST; "
+                "without a host it may be file or absent"
+            )
+        return self
+
+    @property
+    def home(self) -> Path:
+        """The data folder, absolute."""
+        return self.oura_pipeline_home.expanduser().absolute()
+
+    @property
+    def accounts_url(self) -> str:
+        """SQLAlchemy's address of the accounts database."""
+        return self.oura_accounts_url or f"sqlite:///{self.home / 'accounts.sqlite'}"
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The warehouse's DuckDB file."""
+        if not self.oura_warehouse_url:
+            return self.home / "warehouse.duckdb"
+        return Path(self.oura_warehouse_url).expanduser().absolute()
+
+    @property
+    def analytics_path(self) -> Path:
+        """The published copy's DuckDB file, beside the warehouse."""
+        return self.warehouse_path.with_name("analytics.duckdb")
+
+    @property
+    def token_key_path(self) -> Path:
+        """The file of the key that encrypts tokens, where the environment gives none."""
+        return self.home / "token.key"
+
+    @property
+    def graphite_log_path(self) -> Path:
+        """The file that takes points where there is no Graphite."""
+        return self.home / "graphite.log"
+
+    @property
+    def protocol(self) -> Protocol:
+        """How points leave."""
+        if self.graphite_protocol:
+            return self.graphite_protocol
+        return Protocol.PLAINTEXT if self.graphite_host else Protocol.FILE
+
+    @property
+    def carbon_port(self) -> int:
+        """Carbon's port: as set, or the protocol's usual one."""
+        return self.graphite_port or (2004 if self.protocol is Protocol.PICKLE else 2003)
+
+
+def load_settings() -> Settings:
+    """The settings of this process, from the environment and `.env`.
+
+    Raises:
+        SettingsError: a value cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(_first_line(error)) from None
+
+
+def data_home() -> Path:
+    """The data folder, absolute."""
+    return load_settings().home
+
+
+def _first_line(error: ValidationError) -> str:
+    """What is wrong with the first bad variable; its value is not repeated, it may be a secret."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    reason = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return reason
+    name = str(first["loc"][0])
+    field = Settings.model_fields[name]
+    return f"{name.upper()} cannot be used: {reason}. {field.description}"
