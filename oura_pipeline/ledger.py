@@ -1,0 +1,130 @@
+"""What is remembered of every question to Oura and of every push to Graphite, per person, type and day.
+
+What surprises: "no rows" has four meanings (nothing there, not granted, failed, never asked), which is
+why an empty table is no evidence and these rows are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class FetchStatus(StrEnum):
+    """What came of asking Oura for a day."""
+
+    LANDED = "landed"
+    EMPTY = "empty"
+    NOT_GRANTED = "not_granted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetch:
+    """The newest answer for one person, document type and day.
+
+    Attributes:
+        username: the person.
+        document_type: name of the document type.
+        day: Oura's day; for a type without days the day of the fetch.
+        status: what came of it.
+        documents: how many documents the day has.
+        changed: how many of them are new, different or gone since the last time.
+        error: for `failed` and `not_granted`: why, in one line without secrets.
+        run_id: the Dagster run.
+        at: when, UTC.
+        attempts: how many times in a row it failed; 0 after a success. Counted by the ledger.
+    """
+
+    username: str
+    document_type: str
+    day: date
+    status: FetchStatus
+    documents: int = 0
+    changed: int = 0
+    error: str | None = None
+    run_id: str
+    at: datetime
+    attempts: int = 0
+
+
+class PushState(StrEnum):
+    """How far the points of a day got."""
+
+    PENDING = "pending"  # about to be sent; a crash leaves it like this
+    SENT = "sent"  # carbon read every byte, which proves nothing about storing them
+    DELIVERED = "delivered"  # read back twice, or written to a file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Push:
+    """The newest push for one person, document type and day.
+
+    Attributes:
+        username: the person.
+        document_type: name of the document type.
+        day: Oura's day.
+        points: how many points the day has.
+        digest: of all its points; the same digest means that nothing changed.
+        state: how far they got.
+        index: which metrics have a point at which times, packed by the graphite room: what a later
+            push needs to see that a value was withdrawn.
+        at: when, UTC.
+    """
+
+    username: str
+    document_type: str
+    day: date
+    points: int
+    digest: str
+    state: PushState
+    index: bytes
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdrawn:
+    """Points that Graphite still has although Oura withdrew their values: Graphite cannot delete.
+
+    Attributes:
+        username: the person.
+        document_type: name of the document type.
+        day: Oura's day.
+        metric: the full name in Graphite.
+        times: UTC seconds since 1970.
+        at: when it was noticed, UTC.
+    """
+
+    username: str
+    document_type: str
+    day: date
+    metric: str
+    times: tuple[int, ...]
+    at: datetime
+
+
+class PushLedger(Protocol):
+    """Where pushes are remembered."""
+
+    def pushes(
+        self,
+        document_type: str,
+        *,
+        usernames: Iterable[str] | None = None,
+        first_day: date | None = None,
+        last_day: date | None = None,
+        states: Iterable[PushState] | None = None,
+    ) -> list[Push]:
+        """The rows that match, by username and day; None matches everything."""
+        ...
+
+    def record_pushes(self, pushes: Sequence[Push]) -> None:
+        """Add or replace rows, all or none."""
+        ...
+
+    def record_withdrawn(self, withdrawn: Sequence[Withdrawn]) -> None:
+        """Remember points for the operator; a metric that is listed already gets the new times."""
+        ...
