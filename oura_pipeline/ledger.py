@@ -1,7 +1,7 @@
-"""What is remembered of every question to Oura and of every push to Graphite, per person, type and day.
+"""What is remembered of every question to Oura and every push to Graphite: by person, type, day.
 
-What surprises: "no rows" has four meanings (nothing there, not granted, failed, never asked), which is
-why an empty table is no evidence and these rows are.
+What surprises: "no rows" has four meanings (nothing there, not granted, failed, never asked), which
+is why an empty table is no evidence and these rows are.
 """
 
 from __future__ import annotations
