@@ -128,23 +128,34 @@ def _day(name: str = "day", description: str = "The day it belongs to, as Oura s
 def _scores(*names: str) -> Field:
     """Contributors: scores, whatever their names suggest."""
     scores = tuple(
-        Field(name, INTEGER, f"How {name.replace('_', ' ')} contributed, a score of 1 to 100.")
+        _score(name, f"How {name.replace('_', ' ')} contributed, a score of 1 to 100.")
         for name in names
     )
     return Field("contributors", OBJECT, "Scores of what contributed, 1 to 100.", fields=scores)
 
 
-def _amount(name: str, description: str, kind: Kind = INTEGER) -> Field:
-    return Field(name, kind, description, merge=SUM)
+def _score(name: str, description: str) -> Field:
+    # Contributors of naps go down to 0.
+    return Field(name, INTEGER, description, low=0, high=100)
+
+
+def _amount(name: str, description: str, kind: Kind = INTEGER, low: float | None = 0) -> Field:
+    return Field(name, kind, description, merge=SUM, low=low)
+
+
+def _pulse(name: str, description: str, kind: Kind = INTEGER) -> Field:
+    return Field(name, kind, description, low=20, high=260)
 
 
 _DAILY_TIMESTAMP = Field(
     "timestamp", INSTANT, "A midnight near the day; its date can differ from the day."
 )
 _READINESS = (
-    Field("score", INTEGER, "Readiness score, 1 to 100."),
-    Field("temperature_deviation", NUMBER, "Body temperature against the usual, °C."),
-    Field("temperature_trend_deviation", NUMBER, "Its trend over some days, °C."),
+    _score("score", "Readiness score, 1 to 100."),
+    Field(
+        "temperature_deviation", NUMBER, "Body temperature against the usual, °C.", low=-10, high=10
+    ),
+    Field("temperature_trend_deviation", NUMBER, "Its trend over some days, °C.", low=-10, high=10),
     _scores(
         "activity_balance",
         "body_temperature",
@@ -169,7 +180,7 @@ DAILY_ACTIVITY = DocumentType(
         _id(),
         _day(),
         Field("timestamp", LOCAL, "Begin of the activity day, 04:00 local.", required=True),
-        Field("score", INTEGER, "Activity score, 1 to 100."),
+        _score("score", "Activity score, 1 to 100."),
         _amount("active_calories", "Energy spent by moving, kcal."),
         Field("average_met_minutes", NUMBER, "Mean metabolic equivalent of the day, MET."),
         _amount("equivalent_walking_distance", "Distance on foot that costs as much, m."),
@@ -180,7 +191,11 @@ DAILY_ACTIVITY = DocumentType(
         _amount("low_activity_time", "Low activity, s."),
         _amount("medium_activity_met_minutes", "Of medium activity, MET-minutes."),
         _amount("medium_activity_time", "Medium activity, s."),
-        _amount("meters_to_target", "Left to walk to the target, m; negative when exceeded."),
+        _amount(
+            "meters_to_target",
+            "Left to walk to the target, m; negative when exceeded.",
+            low=None,
+        ),
         _amount("non_wear_time", "Ring not worn, s."),
         _amount("resting_time", "Rest, s."),
         _amount("sedentary_met_minutes", "Of sitting, MET-minutes."),
@@ -216,8 +231,8 @@ DAILY_CARDIOVASCULAR_AGE = DocumentType(
     fields=(
         _id(required=False),  # documents of 2024 had none
         _day(),
-        Field("vascular_age", INTEGER, "Age of the arteries, years."),
-        Field("pulse_wave_velocity", NUMBER, "Speed of the pulse wave, m/s."),
+        Field("vascular_age", INTEGER, "Age of the arteries, years.", low=15, high=120),
+        Field("pulse_wave_velocity", NUMBER, "Speed of the pulse wave, m/s.", low=1, high=30),
     ),
 )
 
@@ -248,9 +263,9 @@ DAILY_RESILIENCE = DocumentType(
             OBJECT,
             "What contributed, 0 to 100 with decimals.",
             fields=(
-                Field("sleep_recovery", NUMBER, "Recovery asleep, 0 to 100."),
-                Field("daytime_recovery", NUMBER, "Recovery awake, 0 to 100."),
-                Field("stress", NUMBER, "Stress, 0 to 100."),
+                Field("sleep_recovery", NUMBER, "Recovery asleep, 0 to 100.", low=0, high=100),
+                Field("daytime_recovery", NUMBER, "Recovery awake, 0 to 100.", low=0, high=100),
+                Field("stress", NUMBER, "Stress, 0 to 100.", low=0, high=100),
             ),
         ),
     ),
@@ -265,7 +280,7 @@ DAILY_SLEEP = DocumentType(
         _id(),
         _day(),
         _DAILY_TIMESTAMP,
-        Field("score", INTEGER, "Sleep score, 1 to 100."),
+        _score("score", "Sleep score, 1 to 100."),
         _scores(
             "deep_sleep",
             "efficiency",
@@ -296,11 +311,13 @@ DAILY_SPO2 = DocumentType(
                     NUMBER,
                     "Mean oxygen saturation, %; 0 means that there is none.",
                     metric="daily_average",
+                    low=0,
+                    high=100,
                     zero_is_missing=True,
                 ),
             ),
         ),
-        Field("breathing_disturbance_index", INTEGER, "Breathing disturbances, 0 to 100."),
+        _score("breathing_disturbance_index", "Breathing disturbances, 0 to 100."),
     ),
 )
 
@@ -359,7 +376,7 @@ HEARTRATE = DocumentType(
     fields=(
         Field("timestamp", INSTANT, "When it was measured, UTC.", required=True),
         _UNIX,
-        Field("bpm", INTEGER, "Heart rate, beats per minute."),
+        _pulse("bpm", "Heart rate, beats per minute."),
         Field("source", TEXT, "awake, workout, rest, sleep, live or session."),
     ),
 )
@@ -376,9 +393,9 @@ PERSONAL_INFO = DocumentType(
     series="profile",
     fields=(
         _id(),
-        Field("age", INTEGER, "Age, years."),
-        Field("weight", NUMBER, "Weight, kg."),
-        Field("height", NUMBER, "Height, m."),
+        Field("age", INTEGER, "Age, years.", low=0, high=130),
+        Field("weight", NUMBER, "Weight, kg.", low=20, high=400),
+        Field("height", NUMBER, "Height, m.", low=0.5, high=2.6),
         Field("biological_sex", TEXT, "As entered."),
         Field("email", TEXT, "Address of the Oura account."),
     ),
@@ -426,7 +443,7 @@ RING_BATTERY_LEVEL = DocumentType(
     fields=(
         Field("timestamp", INSTANT, "When it was measured, UTC.", required=True),
         _UNIX,
-        Field("level", INTEGER, "Charge, %."),
+        _score("level", "Charge, %."),
         Field("charging", FLAG, "Whether it charges."),
         Field("in_charger", FLAG, "Whether it lies in the charger."),
     ),
@@ -448,7 +465,7 @@ RING_CONFIGURATION = DocumentType(
         Field("firmware_version", TEXT, "Version of its firmware."),
         Field("hardware_type", TEXT, "Generation."),
         Field("set_up_at", INSTANT, "When it was set up; 1970 or null: unknown."),
-        Field("size", INTEGER, "Ring size, US."),
+        Field("size", INTEGER, "Ring size, US.", low=1, high=20),
     ),
 )
 
@@ -497,10 +514,16 @@ SLEEP = DocumentType(
         Field("bedtime_start", LOCAL, "When the person went to bed.", required=True),
         Field("bedtime_end", LOCAL, "When the person got up; null while the night lasts."),
         Field("type", TEXT, "long_sleep, sleep, late_nap, rest (none after all) or deleted."),
-        Field("average_breath", NUMBER, "Mean breaths per minute."),
-        Field("average_heart_rate", NUMBER, "Mean heart rate, beats per minute."),
-        Field("average_hrv", INTEGER, "Mean heart rate variability, ms RMSSD."),
-        Field("lowest_heart_rate", INTEGER, "Lowest heart rate, beats per minute."),
+        Field("average_breath", NUMBER, "Mean breaths per minute.", low=4, high=60),
+        _pulse("average_heart_rate", "Mean heart rate, beats per minute.", NUMBER),
+        Field(
+            "average_hrv",
+            INTEGER,
+            "Mean heart rate variability, ms RMSSD.",
+            low=0,
+            high=500,
+        ),
+        _pulse("lowest_heart_rate", "Lowest heart rate, beats per minute."),
         _amount("awake_time", "Awake in bed, s."),
         _amount("deep_sleep_duration", "Deep sleep, s."),
         _amount("light_sleep_duration", "Light sleep, s."),
@@ -509,7 +532,7 @@ SLEEP = DocumentType(
         _amount("time_in_bed", "In bed, s."),
         _amount("latency", "Until asleep, s."),
         _amount("restless_periods", "Restless periods, count."),
-        Field("efficiency", INTEGER, "Asleep of the time in bed, %."),
+        _score("efficiency", "Asleep of the time in bed, %."),
         Field("period", INTEGER, "Which sleep of the day it is, from 0.", merge=LAST),
         Field("readiness_score_delta", INTEGER, "By how much it changed the readiness score."),
         Field("sleep_score_delta", INTEGER, "By how much it changed the sleep score."),
@@ -593,7 +616,7 @@ VO2_MAX = DocumentType(
         _id(),
         _day(),
         _DAILY_TIMESTAMP,
-        Field("vo2_max", INTEGER, "Oxygen uptake at full effort, ml/kg/min."),
+        Field("vo2_max", INTEGER, "Oxygen uptake at full effort, ml/kg/min.", low=5, high=100),
     ),
 )
 

@@ -67,6 +67,8 @@ class Field:
         zero_is_missing: Oura writes 0 where it means null.
         interval: seconds between the items of a `SERIES` or the characters of `DIGITS`, and so the
             interval at which Graphite stores them.
+        low: the lowest number that can be true, in the unit of the description.
+        high: the highest.
         fields: what an `OBJECT`, or each of `OBJECTS`, holds.
     """
 
@@ -81,6 +83,8 @@ class Field:
     codes: Mapping[str, int] | None = None
     zero_is_missing: bool = False
     interval: int | None = None
+    low: float | None = None
+    high: float | None = None
     fields: tuple[Field, ...] = ()
 
     @property
