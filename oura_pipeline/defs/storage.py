@@ -1,0 +1,260 @@
+"""Where Dagster keeps its own records, and how a year of materializations is written in seconds.
+
+What surprises: nothing here is temporary although DAGSTER_HOME is not set. `dagster dev` then says
+that it uses a temporary directory, and that is true of everything but the storages named in
+`dagster.yaml`, which live in the data folder. And Dagster reads how many events make a batch from
+the environment only, so the storage itself sets `DAGSTER_EVENT_BATCH_SIZE` when it is opened:
+whatever process writes events, or starts one that does, has opened its storage before.
+
+This is the one module that may import from `dagster._core`.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as db
+from dagster import DagsterInstance, Field, IntSource, StringSource
+from dagster._core.events import BATCH_WRITABLE_EVENTS, DagsterEventType
+from dagster._core.events.log import EventLogEntry
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.secrets.env_file import get_env_var_dict
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
+from dagster._core.storage.legacy_storage import CompositeStorage
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.root import LocalArtifactStorage
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.schedules import SqliteScheduleStorage
+from dagster._serdes import ConfigurableClassData, serialize_value
+from filelock import FileLock
+from sqlalchemy.engine import Connection
+from sqlalchemy.pool import NullPool
+
+from oura_pipeline.settings import data_home
+
+BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
+BUSY_SECONDS = 60.0
+CONFIG_FILE = "dagster.yaml"
+OPTIONAL_BASE_DIR = {"base_dir": Field(StringSource, is_required=False)}
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def project_instance() -> Iterator[DagsterInstance]:
+    """The project's Dagster instance, the same that `dagster dev` uses here; never a temporary one.
+
+    `DAGSTER_HOME` decides if it is set, in the environment or in `.env`. Otherwise the configuration
+    is `dagster.yaml` of the working directory or, where there is none, the one of the project.
+
+    Raises:
+        FileNotFoundError: `DAGSTER_HOME` names a directory that does not exist.
+    """
+    home = _dagster_home()
+    if home is not None and not home.is_dir():
+        raise FileNotFoundError(
+            f"DAGSTER_HOME is {home}: create this directory or unset the variable"
+        )
+    ref = InstanceRef.from_dir(str(_base_dir()), config_dir=str(home or _config_dir()))
+    with DagsterInstance.from_ref(ref) as instance:
+        yield instance
+
+
+def _base_dir() -> Path:
+    return _dagster_home() or data_home() / "dagster"
+
+
+def _dagster_home() -> Path | None:
+    """What the user set; `dagster dev` counts `.env` as environment, so does this."""
+    name = os.environ.get("DAGSTER_HOME") or get_env_var_dict(str(Path.cwd())).get("DAGSTER_HOME")
+    return Path(name).expanduser().absolute() if name else None
+
+
+def _config_dir() -> Path:
+    """Where the configuration is: here, in the installed package, or in the checkout."""
+    places = (Path.cwd(), _PACKAGE, _PACKAGE.parent)
+    for place in places:
+        if (place / CONFIG_FILE).is_file():
+            return place
+    raise FileNotFoundError(f"{CONFIG_FILE} is in none of {', '.join(map(str, places))}")
+
+
+class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
+    """Dagster's SQLite event log, with many events written as one transaction.
+
+    The stock class opens both databases, the run's and the index, for each event. Here a batch is
+    written whole into both, or into neither: what Dagster would do with its events one by one is
+    what the databases hold afterwards, in the same order and under the same ids.
+    """
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Write all events, or none; of several runs or other kinds: one by one as Dagster does."""
+        if not _is_one_batch(events):
+            super().store_event_batch(events)
+            return
+        rows = [self._event_to_row(event) for event in events]
+        table = SqlEventLogStorageTable
+        with_ids = table.insert().returning(table.c.id, sort_by_parameter_order=True)
+        # The inner block ends first: a process killed between the two leaves a run that knows of a
+        # day which the index then shows as missing, so it is asked for again.
+        with self.index_connection() as index, self._run_shard(events[0].run_id) as run:
+            run.execute(table.insert(), rows)
+            event_ids = index.execute(with_ids, rows).scalars().all()
+            self._store_asset_event_tags(index, events, event_ids)
+            self._store_assets(index, events, event_ids)
+            self._store_planned_checks(index, events, event_ids)
+
+    @contextmanager
+    def _run_shard(self, run_id: str) -> Iterator[Connection]:
+        """A transaction in the run's database, beside one in the index; `_connect` allows only one."""
+        engine = _engine(self.conn_string_for_shard(run_id))
+        if run_id not in self._initialized_dbs:
+            self._initdb(engine)
+            self._initialized_dbs.add(run_id)
+        with engine.begin() as connection:
+            yield connection
+
+    def _store_assets(
+        self, index: Connection, events: Sequence[EventLogEntry], event_ids: Sequence[int]
+    ) -> None:
+        """Update each asset's own row; only the newest event of a kind can leave a trace there."""
+        newest = {
+            (event.dagster_event.asset_key, event.dagster_event_type): (event, event_id)
+            for event, event_id in zip(events, event_ids, strict=True)
+            if event.dagster_event.asset_key
+        }
+        for event, event_id in sorted(newest.values(), key=lambda pair: pair[1]):
+            self._store_asset_event(index, event, event_id)
+
+    def _store_planned_checks(
+        self, index: Connection, events: Sequence[EventLogEntry], event_ids: Sequence[int]
+    ) -> None:
+        rows = [
+            row
+            for event, event_id in zip(events, event_ids, strict=True)
+            if event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
+            for row in self._planned_check_rows(event, event_id)
+        ]
+        if rows:
+            index.execute(AssetCheckExecutionsTable.insert(), rows)
+
+    def _planned_check_rows(self, event: EventLogEntry, event_id: int) -> Iterator[dict[str, Any]]:
+        planned = event.dagster_event.event_specific_data
+        subset = planned.partitions_subset
+        shared = {
+            "asset_key": planned.asset_key.to_string(),
+            "check_name": planned.check_name,
+            "run_id": event.run_id,
+            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),
+            "evaluation_event_storage_id": event_id,
+        }
+        for partition in subset.get_partition_keys() if subset else [None]:
+            yield {**shared, "partition": partition}
+
+
+class PatientSqliteRunStorage(SqliteRunStorage):
+    """Dagster's SQLite run storage that waits a minute for other writers instead of five seconds."""
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A transaction."""
+        with _engine(self._conn_string).begin() as connection:
+            yield connection
+
+
+class PatientSqliteScheduleStorage(SqliteScheduleStorage):
+    """Dagster's SQLite schedule storage that waits a minute for other writers, not five seconds."""
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A transaction."""
+        with _engine(self._conn_string).begin() as connection:
+            yield connection
+
+
+class ProjectStorage(CompositeStorage):
+    """Dagster's runs, events and ticks as SQLite files in the data folder.
+
+    Configuration: `base_dir`, by default `DAGSTER_HOME` or else `dagster` in the data folder; and
+    `event_batch_size`, how many events are written at once, where 0 means Dagster's own event log.
+    """
+
+    @classmethod
+    def config_type(cls) -> Mapping[str, Any]:
+        """What may stand under `config` in `dagster.yaml`."""
+        return {
+            **OPTIONAL_BASE_DIR,
+            "event_batch_size": Field(IntSource, is_required=False, default_value=1000),
+        }
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "ProjectStorage":
+        """Open the three storages, in the folders that Dagster gives them too."""
+        base = Path(config_value.get("base_dir") or _base_dir())
+        batch_size = config_value["event_batch_size"]
+        event_log = BatchedSqliteEventLogStorage if batch_size else SqliteEventLogStorage
+        os.environ.setdefault(BATCH_SIZE_VARIABLE, str(batch_size))
+        base.mkdir(parents=True, exist_ok=True)
+        # Dagster's own creation of the tables fails when two processes are the first at once.
+        with FileLock(base / ".opening.lock"):
+            return cls(
+                run_storage=PatientSqliteRunStorage.from_local(str(base / "history")),
+                event_log_storage=event_log(str(base / "history" / "runs")),
+                schedule_storage=PatientSqliteScheduleStorage.from_local(str(base / "schedules")),
+                inst_data=inst_data,
+            )
+
+
+class ProjectArtifactStorage(LocalArtifactStorage):
+    """Dagster's folder for files, in the data folder unless `base_dir` says otherwise."""
+
+    @classmethod
+    def config_type(cls) -> Mapping[str, Any]:
+        """What may stand under `config` in `dagster.yaml`."""
+        return OPTIONAL_BASE_DIR
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "ProjectArtifactStorage":
+        """The storage."""
+        return cls(config_value.get("base_dir") or str(_base_dir()), inst_data)
+
+
+class ProjectComputeLogs(LocalComputeLogManager):
+    """What steps print, in files in the data folder unless `base_dir` says otherwise."""
+
+    @classmethod
+    def config_type(cls) -> Mapping[str, Any]:
+        """What may stand under `config` in `dagster.yaml`."""
+        return {**super().config_type(), **OPTIONAL_BASE_DIR}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "ProjectComputeLogs":
+        """The store of logs."""
+        base_dir = config_value.get("base_dir") or str(_base_dir() / "storage")
+        return cls(base_dir, config_value.get("polling_timeout"), inst_data)
+
+
+def _is_one_batch(events: Sequence[EventLogEntry]) -> bool:
+    return len({event.run_id for event in events}) == 1 and all(
+        event.is_dagster_event and event.dagster_event_type in BATCH_WRITABLE_EVENTS
+        for event in events
+    )
+
+
+def _engine(address: str) -> db.Engine:
+    return db.create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
