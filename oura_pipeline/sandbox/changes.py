@@ -1,0 +1,163 @@
+"""Documents change after the fact: revise, delete and add, with the webhook event that follows.
+
+Which document is meant is said by `id`, by `day` (the last one of that day) or for rows by
+`timestamp`; without any of them it is the newest. Which values it gets is said by `fields`; without
+them the sandbox moves every number of it a little.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from oura_pipeline.sandbox.answers import Refused
+from oura_pipeline.sandbox.catalogue import BY_NAME, Collection
+from oura_pipeline.sandbox.cloud import Cloud
+from oura_pipeline.sandbox.store import Documents, Holdings, Shelf
+from oura_pipeline.sandbox.times import instant_of
+
+Document = dict[str, Any]
+
+
+def change(cloud: Cloud, kind: str, body: dict[str, Any]) -> Document:
+    """Do a change from its JSON: `{"document": …, "deliveries": n}`.
+
+    Raises `Refused`: 400 for a body that makes no sense, 404 when nothing matches.
+    """
+    row, held = BY_NAME[body["type"]], cloud.of(body["person"])
+    if row.family == "bare":
+        held.profile().update(body.get("fields") or {"weight": 70.5})
+        return {"document": held.profile(), "deliveries": 0}
+    document = _DO[kind](held, row, body)
+    events = {"revise": "update", "delete": "delete", "add": "create"}
+    deliveries = 0
+    if row.webhook and body.get("notify", True):
+        event = {"event_type": events[kind], "data_type": row.webhook}
+        who = {"object_id": document["id"], "user_id": held.person.id}
+        deliveries = cloud.webhooks.announce({**event, **who})
+    return {"document": document, "deliveries": deliveries}
+
+
+def _revise(held: Holdings, row: Collection, body: Document) -> Document:
+    """Change values; `new_id` brings the document back under another id, as recalculations do."""
+    shelf = held.shelf(row.name)
+    place = _place(held, row, body)
+    document = _decoded(shelf, place)
+    revised = _merged(document, body["fields"]) if body.get("fields") else _moved(document)
+    if body.get("new_id"):
+        revised["id"] = str(uuid.uuid4())
+    shelf.remove(place)
+    shelf.put(revised)
+    return revised
+
+
+def _delete(held: Holdings, row: Collection, body: Document) -> Document:
+    shelf = held.shelf(row.name)
+    place = _place(held, row, body)
+    document = _decoded(shelf, place)
+    shelf.remove(place)
+    return document
+
+
+def _add(held: Holdings, row: Collection, body: Document) -> Document:
+    """A document of `day`: the newest one's likeness, moved there, with `fields` over it."""
+    shelf, fields = held.shelf(row.name), body.get("fields") or {}
+    if not len(shelf.keys):
+        document = dict(fields)
+    else:
+        model = _decoded(shelf, len(shelf.keys) - 1)
+        document = _merged(_on_day(row, model, body.get("day")), fields)
+    if row.family != "samples" and "id" not in fields:
+        document["id"] = str(uuid.uuid4())
+    if row.family == "samples" and "timestamp_unix" in document:
+        document["timestamp_unix"] = int(instant_of(document["timestamp"]) * 1000)
+    shelf.put(document)
+    return document
+
+
+_DO = {"revise": _revise, "delete": _delete, "add": _add}
+
+
+def _place(held: Holdings, row: Collection, body: Document) -> int:
+    """The position of the document that is meant."""
+    shelf = held.shelf(row.name)
+    places = list(range(len(shelf.keys)))
+    if wanted := body.get("id"):
+        found = shelf.find(wanted) if isinstance(shelf, Documents) else None
+        places = [] if found is None else [found]
+    elif stamp := body.get("timestamp"):
+        places = [n for n in places if shelf.keys[n] == instant_of(stamp)]
+    elif day := body.get("day"):
+        wanted_day = date.fromisoformat(day)
+        places = [n for n in places if held.day_of(row.name, n) == wanted_day]
+    if not places:
+        raise Refused(404, {"detail": f"{held.person.username} has no such {row.name} document"})
+    return places[-1]
+
+
+def _decoded(shelf: Shelf, place: int) -> Document:
+    document: Document = msgspec.json.decode(shelf.bodies(place, place + 1)[0])
+    return document
+
+
+def _merged(document: Document, fields: Document) -> Document:
+    """`document` with `fields` over it; an object in both is merged too."""
+    result = dict(document)
+    for name, value in fields.items():
+        old = result.get(name)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        result[name] = _merged(old, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+# What must keep agreeing with other fields when the sandbox chooses new values.
+_FIXED = ("period", "interval", "time_in_bed", "timestamp_unix", "size", "day_tz")
+
+
+def _moved(document: Document) -> Document:
+    """The same document with its scores and counts changed a little."""
+    result: Document = {}
+    for name, value in document.items():
+        if isinstance(value, dict) and "items" not in value:
+            result[name] = _moved(value)
+        elif isinstance(value, bool) or not isinstance(value, int) or name in _FIXED:
+            result[name] = value
+        else:
+            result[name] = value if name.endswith(("_time", "_duration")) else _nudged(name, value)
+    return result
+
+
+def _nudged(name: str, value: int) -> int:
+    if name in ("stress_high", "recovery_high"):
+        return value + 900
+    return value - 1 if value > 1 else value + 1
+
+
+def _on_day(row: Collection, model: Document, day: str | None) -> Document:
+    """`model` with every date and date-time in it moved so that it belongs to `day`."""
+    if day is None:
+        return dict(model)
+    if row.day is None:
+        then = datetime.fromisoformat(model["timestamp"])
+        distance = date.fromisoformat(day) - then.date()
+    else:
+        distance = date.fromisoformat(day) - date.fromisoformat(model[row.day])
+    moved: Document = _shifted(model, distance)
+    return moved
+
+
+def _shifted(value: Any, distance: timedelta) -> Any:
+    if isinstance(value, dict):
+        return {name: _shifted(inner, distance) for name, inner in value.items()}
+    if not isinstance(value, str) or len(value) < 10 or value[4:5] != "-":
+        return value
+    try:
+        if len(value) == 10:
+            return (date.fromisoformat(value) + distance).isoformat()
+        when = datetime.fromisoformat(value) + distance
+    except ValueError:
+        return value
+    return when.isoformat(timespec="milliseconds" if "." in value else "auto")

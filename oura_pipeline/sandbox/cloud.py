@@ -1,0 +1,123 @@
+"""The state behind every route: people and their data, grants, limits, faults, counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Literal
+
+import httpx
+from starlette.requests import Request
+
+from oura_pipeline.sandbox.answers import Refused
+from oura_pipeline.sandbox.clock import Clock
+from oura_pipeline.sandbox.faults import Faults
+from oura_pipeline.sandbox.generate.life import Life
+from oura_pipeline.sandbox.grants import Grants
+from oura_pipeline.sandbox.limits import Limit, Limits
+from oura_pipeline.sandbox.pages import Pages
+from oura_pipeline.sandbox.people import Person, invent
+from oura_pipeline.sandbox.replay import recorded_people
+from oura_pipeline.sandbox.store import Holdings
+from oura_pipeline.sandbox.times import at
+from oura_pipeline.sandbox.webhooks import Webhooks
+
+Portal = Literal["legacy", "new", "both"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxOptions:
+    """What a sandbox is started with.
+
+    `end` fixes the last day (noon local of it is "now" for everyone); without it the history ends
+    today. `replay` serves the recorded answers of a folder instead of invented people. The rate
+    limits are REQUESTS/SECONDS. `sample_rows` and `document_rows` are page sizes;
+    `webhook_retry_seconds` is the time over which the ten retries of a delivery are spread.
+    """
+
+    people: int = 5
+    days: int = 90
+    seed: int = 1
+    end: date | None = None
+    replay: Path | None = None
+    client_id: str = "sandbox"
+    client_secret: str = "sandbox-secret"  # noqa: S105  everyone may know it
+    redirect_uris: tuple[str, ...] = ()
+    rate_limit: str = "5000/300"
+    app_rate_limit: str = "5000/300"
+    portal: Portal = "both"
+    sample_rows: int = 1000
+    document_rows: int = 5000
+    webhook_retry_seconds: float = 3600.0
+    webhook_timeout_seconds: float = 10.0
+
+
+@dataclass
+class Cloud:
+    """One running sandbox."""
+
+    options: SandboxOptions
+    clock: Clock
+    holdings: dict[str, Holdings]
+    grants: Grants
+    limits: Limits
+    faults: Faults
+    webhooks: Webhooks
+    pages: Pages = field(default_factory=Pages)
+    requests: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @classmethod
+    def build(cls, options: SandboxOptions, http: httpx.AsyncClient) -> Cloud:
+        """A cloud with nobody signed in."""
+        clock = Clock(options.end)
+        return cls(
+            options=options,
+            clock=clock,
+            holdings={h.person.username: h for h in _holdings(options, clock)},
+            grants=Grants(clock),
+            limits=Limits(
+                clock, Limit.parse(options.rate_limit), Limit.parse(options.app_rate_limit)
+            ),
+            faults=Faults(clock, options.seed),
+            webhooks=Webhooks(
+                clock=clock,
+                http=http,
+                secret=options.client_secret,
+                retry_seconds=options.webhook_retry_seconds,
+                timeout_seconds=options.webhook_timeout_seconds,
+            ),
+        )
+
+    def of(self, username: str) -> Holdings:
+        """What is held about a person. Raises `Refused` (404) for a stranger."""
+        if username not in self.holdings:
+            known = ", ".join(self.holdings)
+            raise Refused(404, {"detail": f"nobody is called {username!r} here: {known}"})
+        return self.holdings[username]
+
+
+def cloud_of(request: Request) -> Cloud:
+    """The cloud that answers this request."""
+    cloud: Cloud = request.app.state.cloud
+    return cloud
+
+
+def _holdings(options: SandboxOptions, clock: Clock) -> list[Holdings]:
+    if options.replay is not None:
+        return recorded_people(options.replay, seed=options.seed)
+    return [
+        _invented(person, options, clock) for person in invent(options.people, seed=options.seed)
+    ]
+
+
+def _invented(person: Person, options: SandboxOptions, clock: Clock) -> Holdings:
+    if options.end is None:
+        now = int(clock.now())
+        last = date.fromordinal(date(1970, 1, 1).toordinal() + (now + 14 * 3600) // 86400)
+    else:
+        last = options.end
+        now = at(last, 12, person.zone_on(last))
+    first = last - timedelta(days=options.days - 1)
+    return Holdings(person, life=Life(person, first, now, options.seed))

@@ -1,0 +1,202 @@
+"""`/_control/…`: what no cloud offers. Change documents, break things, look at the truth.
+
+Everything takes and gives JSON; a mistake in a body is a 400 that says what is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from oura_pipeline.sandbox.answers import Refused, bad_request, json_answer, refusal
+from oura_pipeline.sandbox.catalogue import BY_NAME, COLLECTIONS, SCOPES, Collection
+from oura_pipeline.sandbox.changes import change
+from oura_pipeline.sandbox.cloud import Cloud, cloud_of
+from oura_pipeline.sandbox.grants import Grant
+
+
+async def _control(request: Request) -> Response:
+    work = _WORK[request.method, request.path_params["what"]]
+    try:
+        return json_answer(request, work(cloud_of(request), await _body(request)))
+    except Refused as refused:
+        return refusal(request, refused)
+    except (TypeError, ValueError, KeyError) as wrong:
+        return json_answer(request, {"detail": f"{type(wrong).__name__}: {wrong}"}, 400)
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """The JSON body, or for GET the query."""
+    raw = await request.body()
+    sent = msgspec.json.decode(raw) if raw else {}
+    if not isinstance(sent, dict):
+        raise bad_request("the body must be a JSON object")
+    return {**request.query_params, **request.path_params, **sent}
+
+
+def _people(cloud: Cloud, body: dict[str, Any]) -> Any:
+    return [
+        {
+            "username": held.person.username,
+            "id": held.person.id,
+            "zone": held.person.zone_name,
+            "habits": sorted(held.person.habits),
+            "granted": cloud.grants.scopes_of(held.person.username),
+            "membership": not cloud.grants.is_lapsed(held.person.username),
+        }
+        for held in cloud.holdings.values()
+    ]
+
+
+def _change_person(cloud: Cloud, body: dict[str, Any]) -> Any:
+    """`scopes`: what their tokens may see; `membership`: bool; `revoke`: all, access or refresh."""
+    username = cloud.of(body["username"]).person.username
+    if "scopes" in body:
+        cloud.grants.change(username, _scopes(body["scopes"]))
+    if "membership" in body:
+        cloud.grants.lapse(username, lapsed=not body["membership"])
+    if "revoke" in body:
+        which = body["revoke"]
+        if which not in ("all", "access", "refresh"):
+            raise bad_request("revoke is all, access or refresh")
+        cloud.grants.end(username, access=which != "refresh", refresh=which != "access")
+    return next(row for row in _people(cloud, {}) if row["username"] == username)
+
+
+def _sign_in(cloud: Cloud, body: dict[str, Any]) -> Any:
+    """A pair of tokens without the consent page."""
+    username = cloud.of(body["person"]).person.username
+    scopes = _scopes(body["scopes"]) if body.get("scopes") is not None else SCOPES
+    return cloud.grants.issue(Grant(username, scopes))
+
+
+def _scopes(named: list[str]) -> tuple[str, ...]:
+    unknown = set(named) - set(SCOPES)
+    if unknown:
+        raise bad_request(f"no such scope: {', '.join(sorted(unknown))}")
+    return tuple(scope for scope in SCOPES if scope in named)
+
+
+def _truth(cloud: Cloud, body: dict[str, Any]) -> Any:
+    """What is held: `[{"day": …, "document": …}]`, of days `from` to `to` (both included)."""
+    held = cloud.of(body["person"])
+    row = _collection(body["type"])
+    if row.family == "bare":
+        return [{"day": None, "document": held.profile()}]
+    first, last = body.get("from"), body.get("to")
+    low = date.fromisoformat(first) if first else date.min
+    high = date.fromisoformat(last) if last else date.max
+    shelf = held.shelf(row.name)
+    bodies = shelf.bodies(0, len(shelf.keys))
+    days = [held.day_of(row.name, n) for n in range(len(bodies))]
+    return [
+        {"day": day and day.isoformat(), "document": msgspec.Raw(document)}
+        for day, document in zip(days, bodies, strict=True)
+        if day is None or low <= day <= high
+    ]
+
+
+def _collection(name: str) -> Collection:
+    if name not in BY_NAME:
+        raise bad_request(f"type is one of {', '.join(row.name for row in COLLECTIONS)}")
+    return BY_NAME[name]
+
+
+def _change(kind: str) -> Any:
+    def work(cloud: Cloud, body: dict[str, Any]) -> Any:
+        _collection(body["type"])
+        return change(cloud, kind, body)
+
+    return work
+
+
+def _event(cloud: Cloud, body: dict[str, Any]) -> Any:
+    """Fire an event by hand: person, data_type, event_type, object_id, times (default 1)."""
+    event = {
+        "event_type": body.get("event_type", "update"),
+        "data_type": body["data_type"],
+        "object_id": body.get("object_id", ""),
+        "user_id": cloud.of(body["person"]).person.id,
+    }
+    times = int(body.get("times", 1))
+    return {"deliveries": sum(cloud.webhooks.announce(event) for _ in range(times))}
+
+
+def _deliveries(cloud: Cloud, body: dict[str, Any]) -> Any:
+    return [asdict(delivery) for delivery in cloud.webhooks.deliveries]
+
+
+def _add_fault(cloud: Cloud, body: dict[str, Any]) -> Any:
+    return asdict(cloud.faults.add({k: v for k, v in body.items() if k != "what"}))
+
+
+def _list_faults(cloud: Cloud, body: dict[str, Any]) -> Any:
+    return [asdict(fault) for fault in cloud.faults.waiting]
+
+
+def _clear_faults(cloud: Cloud, body: dict[str, Any]) -> Any:
+    cloud.faults.waiting.clear()
+    return []
+
+
+def _clock(cloud: Cloud, body: dict[str, Any]) -> Any:
+    """Move both clocks forward by `seconds`; tells where they stand."""
+    cloud.clock.forward(float(body.get("seconds", 0)))
+    return {"now": cloud.clock.now(), "today": cloud.clock.today()}
+
+
+def _requests(cloud: Cloud, body: dict[str, Any]) -> Any:
+    """How many requests per route and person (`-`: nobody that is known)."""
+    counts: dict[str, dict[str, int]] = {}
+    for (route, person), count in sorted(cloud.requests.items()):
+        counts.setdefault(route, {})[person] = count
+    return counts
+
+
+def _reset_requests(cloud: Cloud, body: dict[str, Any]) -> Any:
+    cloud.requests.clear()
+    return {}
+
+
+_WORK: dict[tuple[str, str], Any] = {
+    ("GET", "people"): _people,
+    ("GET", "truth"): _truth,
+    ("GET", "requests"): _requests,
+    ("DELETE", "requests"): _reset_requests,
+    ("GET", "deliveries"): _deliveries,
+    ("GET", "faults"): _list_faults,
+    ("DELETE", "faults"): _clear_faults,
+    ("POST", "fault"): _add_fault,
+    ("POST", "clock"): _clock,
+    ("GET", "clock"): _clock,
+    ("POST", "event"): _event,
+    ("POST", "sign_in"): _sign_in,
+    ("POST", "person"): _change_person,
+    ("POST", "revise"): _change("revise"),
+    ("POST", "delete"): _change("delete"),
+    ("POST", "add"): _change("add"),
+}
+
+
+async def _person(request: Request) -> Response:
+    request.path_params["what"] = "person"
+    return await _control(request)
+
+
+async def _guarded(request: Request) -> Response:
+    if (request.method, request.path_params["what"]) not in _WORK:
+        known = ", ".join(f"{method} /_control/{what}" for method, what in _WORK)
+        return json_answer(request, {"detail": f"there is: {known}"}, 404)
+    return await _control(request)
+
+
+ROUTES = [
+    Route("/_control/people/{username}", _person, methods=["POST"]),
+    Route("/_control/{what}", _guarded, methods=["GET", "POST", "DELETE"]),
+]

@@ -1,0 +1,58 @@
+"""Who a person is and which rings they have worn: two answers without a day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from oura_pipeline.sandbox.generate.life import Life
+from oura_pipeline.sandbox.times import at, utc_time
+
+Document = dict[str, Any]
+
+
+def personal_info(life: Life) -> Document:
+    """Age in years, weight in kg, height in m; the sparse person told Oura nothing."""
+    rng = life.rng("personal_info", life.first.replace(month=1, day=1, year=2000))
+    info: Document = {
+        "id": life.person.id,
+        "age": rng.randrange(24, 64),
+        "weight": round(rng.uniform(52, 95), 1),
+        "height": round(rng.uniform(1.55, 1.95), 2),
+        "biological_sex": rng.choice(("female", "male")),
+        "email": f"{life.person.username}@example.org",
+    }
+    if "sparse" in life.person.habits:
+        return {**dict.fromkeys(info), "id": info["id"]}
+    return info
+
+
+def ring_configuration(life: Life) -> Iterator[Document]:
+    """Every ring ever set up, oldest first; some never told when."""
+    if "athlete" in life.person.habits:
+        yield _ring(life, 0, color="stealth_black", hardware="gen3", set_up_at=utc_time(0))
+    if "sparse" in life.person.habits:
+        ring = _ring(life, 0, color="silver", hardware="gen2", set_up_at=None)
+        yield {**dict.fromkeys(ring), "id": ring["id"]}
+        yield _ring(life, 1, color="silver", hardware="gen3", set_up_at=_months_ago(life, 30))
+        yield _ring(life, 2, color="deep_rose", hardware="or5", set_up_at=_months_ago(life, 2))
+        return
+    yield _ring(life, 9, color="titanium", hardware="gen4", set_up_at=_months_ago(life, 14))
+
+
+def _ring(life: Life, number: int, *, color: str, hardware: str, set_up_at: str | None) -> Document:
+    return {
+        "id": life.id("ring_configuration", number),
+        "color": color,
+        "design": "heritage",
+        "firmware_version": f"3.{number}.3",
+        "hardware_type": hardware,
+        "set_up_at": set_up_at,
+        "size": 7 + life.rng("ring", life.first.replace(month=1, day=1, year=2000)).randrange(6),
+    }
+
+
+def _months_ago(life: Life, months: int) -> str:
+    day = life.first.replace(day=1) - timedelta(days=30 * months)
+    return utc_time(at(day, 10.7, life.person.zone_on(day)))

@@ -1,0 +1,147 @@
+"""`sleep` documents: nights, naps, false detections and what the person removed.
+
+The sums hold to the second (total = deep + light + REM, time in bed = total + awake) while the
+series have different lengths: heart rate counts whole intervals, phases and movement begun ones.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from oura_pipeline.sandbox.generate.blank import blank
+from oura_pipeline.sandbox.generate.life import Life, Plan, Slumber
+from oura_pipeline.sandbox.times import document_time, series_time
+
+Document = dict[str, Any]
+
+_CYCLE = "2222211111222223334"
+_REASONS = ("foreground_sleep_analysis", "bedtime_edit", "background_sleep_analysis", None)
+
+
+def sleep(life: Life) -> Iterator[Document]:
+    """Every period in bed, oldest first."""
+    for plan in life.worn():
+        for period, slumber in enumerate(plan.slumbers):
+            document = _document(life, plan, slumber, period)
+            yield blank("sleep", document) if slumber.blank else document
+
+
+def _document(life: Life, plan: Plan, slumber: Slumber, period: int) -> Document:
+    rng = life.rng(f"sleep{period}", plan.day)
+    seconds = slumber.end - slumber.start
+    phases = _phases(seconds, slumber.kind, rng)
+    spans = _spans(phases, seconds)
+    total = spans["1"] + spans["2"] + spans["3"]
+    finished = slumber.finished
+    return {
+        "id": life.id("sleep", plan.day, period),
+        "average_breath": round(rng.uniform(12.5, 17), 3),
+        **_hearts(slumber, plan, seconds, rng),
+        "awake_time": spans["4"],
+        "bedtime_end": document_time(slumber.end, plan.zone) if finished else None,
+        "bedtime_start": document_time(slumber.start, plan.zone),
+        "day": slumber.day.isoformat(),
+        "deep_sleep_duration": spans["1"],
+        "efficiency": round(100 * total / seconds),
+        "latency": min(300 * (len(phases) - len(phases.lstrip("4"))), seconds),
+        "light_sleep_duration": spans["2"],
+        "low_battery_alert": rng.random() < 0.04,
+        "movement_30_sec": "".join(rng.choices("1234", (84, 12, 3, 1), k=math.ceil(seconds / 30))),
+        "period": period,
+        "readiness": _readiness(rng, slumber.kind),
+        "readiness_score_delta": _delta(slumber, rng),
+        "rem_sleep_duration": spans["3"],
+        "restless_periods": rng.randrange(4, 400),
+        "sleep_algorithm_version": rng.choice(("v2", "v2", "v2", "v1")),
+        "sleep_analysis_reason": rng.choice(_REASONS),
+        "sleep_phase_30_sec": _half_minutes(phases, seconds),
+        "sleep_phase_5_min": phases,
+        "sleep_score_delta": _delta(slumber, rng),
+        "time_in_bed": seconds,
+        "total_sleep_duration": total,
+        "type": slumber.kind,
+        "ring_id": None,
+        "app_sleep_phase_5_min": phases if rng.random() < 0.5 else None,
+    }
+
+
+def _phases(seconds: int, kind: str, rng: random.Random) -> str:
+    """One character per begun five minutes: 1 deep, 2 light, 3 REM, 4 awake."""
+    count = math.ceil(seconds / 300)
+    awake = "4" * rng.randrange(1, 4)
+    if kind != "long_sleep":
+        return (awake + "".join(rng.choices("2214", k=count)))[:count]
+    cycle = _CYCLE[: rng.randrange(16, 20)]
+    return (awake + "".join(c * rng.randrange(1, 3) for c in cycle * count))[:count]
+
+
+def _half_minutes(phases: str, seconds: int) -> str:
+    return "".join(c * 10 for c in phases)[: math.ceil(seconds / 30)]
+
+
+def _spans(phases: str, seconds: int) -> dict[str, int]:
+    """Seconds in each phase; the last interval counts only as far as the period went."""
+    spans = {phase: 300 * phases.count(phase) for phase in "1234"}
+    spans[phases[-1]] -= 300 * len(phases) - seconds
+    return spans
+
+
+def _hearts(slumber: Slumber, plan: Plan, seconds: int, rng: random.Random) -> Document:
+    """Heart rate (bpm) and its variability (ms) every 300 s; a short period has neither."""
+    if seconds < 2400:
+        resting = round(rng.uniform(66, 80), 3)
+        none: Document = {"average_heart_rate": resting, "lowest_heart_rate": int(resting) - 6}
+        return {**none, "average_hrv": None, "heart_rate": None, "hrv": None}
+    count, stamp = seconds // 300, series_time(slumber.start, plan.zone)
+    missing = {0, count - 1, *(rng.randrange(count) for _ in range(count // 20))}
+    base = rng.uniform(52, 66)
+    hearts = [round(rng.gauss(base, 3), 3) for _ in range(count)]
+    rates = [None if n in missing else hearts[n] for n in range(count)]
+    known = [rate for rate in rates if rate is not None]
+    ms = [None if n in missing else round(rng.uniform(18, 70), 3) for n in range(count)]
+    return {
+        "average_heart_rate": round(sum(known) / len(known), 3),
+        "average_hrv": round(sum(v for v in ms if v is not None) / len(known)),
+        "heart_rate": {"interval": 300.0, "items": rates, "timestamp": stamp},
+        "hrv": {"interval": 300.0, "items": ms, "timestamp": stamp},
+        "lowest_heart_rate": int(min(known)),
+    }
+
+
+def _delta(slumber: Slumber, rng: random.Random) -> int | None:
+    """How much a period changed the day's score; unknown for what does not count."""
+    if slumber.kind == "long_sleep":
+        return 0
+    return rng.randrange(1, 8) if slumber.kind in ("sleep", "late_nap") else None
+
+
+def _readiness(rng: random.Random, kind: str) -> Document:
+    lowest = 40 if kind == "long_sleep" else 0
+    return {
+        "contributors": readiness_contributors(rng, lowest),
+        "score": rng.randrange(45, 96),
+        "temperature_deviation": round(rng.gauss(0, 0.2), 3),
+        "temperature_trend_deviation": round(rng.gauss(0, 0.1), 3),
+    }
+
+
+def readiness_contributors(rng: random.Random, lowest: int = 40) -> Document:
+    """The nine scores of a readiness; `hrv_balance` is often not known yet."""
+    names = (
+        "activity_balance",
+        "body_temperature",
+        "hrv_balance",
+        "previous_day_activity",
+        "previous_night",
+        "recovery_index",
+        "resting_heart_rate",
+        "sleep_balance",
+        "sleep_regularity",
+    )
+    scores: Document = {name: rng.randrange(lowest, 101) for name in names}
+    if rng.random() < 0.2:
+        scores["hrv_balance"] = None
+    return scores

@@ -1,0 +1,181 @@
+"""Signing in: the page where a person consents, the two token endpoints, revocation.
+
+An application belongs to one portal. At the other portal's token endpoint it is refused: 401 on the
+first exchange, 400 `invalid_request` on a refresh, which does not use up the refresh token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlencode
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from oura_pipeline.sandbox.answers import Refused, json_answer, refusal
+from oura_pipeline.sandbox.catalogue import SCOPES
+from oura_pipeline.sandbox.cloud import Cloud, cloud_of
+from oura_pipeline.sandbox.consent import consent_page
+from oura_pipeline.sandbox.grants import Grant, written
+
+LEGACY_TOKEN = "/oauth/token"  # noqa: S105  a path
+NEW_TOKEN = "/oauth/v2/ext/oauth-token"  # noqa: S105  a path
+
+
+async def _authorize(request: Request) -> Response:
+    """The consent page; `person` and `decision` in the query or form answer it at once."""
+    cloud = cloud_of(request)
+    asked = {**request.query_params, **(await form(request))}
+    scopes = await _ticked(request)
+    problem = _problem(cloud, asked)
+    if problem:
+        return HTMLResponse(f"<!doctype html><title>Error</title><p>{problem}</p>", 400)
+    back = asked["redirect_uri"]
+    if asked.get("response_type") != "code":
+        return _redirect(back, error="unsupported_response_type", state=asked.get("state"))
+    if asked.get("decision") == "deny":
+        return _redirect(back, error="access_denied", state=asked.get("state"))
+    if asked.get("decision") == "approve" and asked.get("person") in cloud.holdings:
+        return _approve(cloud, asked, scopes)
+    return HTMLResponse(consent_page(list(cloud.holdings.values()), asked, asked_scopes(asked)))
+
+
+def _approve(cloud: Cloud, asked: Mapping[str, str], ticked: list[str] | None) -> Response:
+    granted = asked_scopes(asked) if ticked is None else [s for s in SCOPES if s in ticked]
+    grant = Grant(asked["person"], tuple(granted))
+    code = cloud.grants.code(grant, asked["redirect_uri"], asked.get("code_challenge") or None)
+    cloud.requests["authorize", grant.username] += 1
+    return _redirect(
+        asked["redirect_uri"], code=code, scope=written(grant.scopes), state=asked.get("state")
+    )
+
+
+async def _token(request: Request) -> Response:
+    """Exchange a code or refresh a token."""
+    cloud = cloud_of(request)
+    sent = await form(request)
+    owner = cloud.grants.owner(
+        code=sent.get("code", ""), refresh_token=sent.get("refresh_token", "")
+    )
+    cloud.requests["token", owner or "-"] += 1
+    fault = cloud.faults.draw("token", owner)
+    try:
+        if broken := await cloud.faults.before(fault):
+            return broken
+        _client(request, sent, cloud)
+        body = cloud.grants.issue(_grant(sent, cloud))
+    except Refused as refused:
+        return cloud.faults.after(fault, refusal(request, refused))
+    headers = {"cache-control": "no-store"}
+    return cloud.faults.after(fault, json_answer(request, body, headers=headers))
+
+
+async def _revoke(request: Request) -> Response:
+    """`?access_token=…`, or POST with `Authorization: <type> <token>`; 401 when already revoked."""
+    cloud = cloud_of(request)
+    sent = {**request.query_params, **(await form(request))}
+    bearer = request.headers.get("authorization", "").partition(" ")[2].strip()
+    token = sent.get("access_token") or sent.get("token") or bearer
+    owner = cloud.grants.grant_of(token)
+    cloud.requests["revoke", owner.username if owner else "-"] += 1
+    if broken := await cloud.faults.before(cloud.faults.draw("revoke", None)):
+        return broken
+    if not cloud.grants.revoke(token):
+        return json_answer(request, {"error": "invalid_token"}, 401)
+    return json_answer(request, {})
+
+
+ROUTES = [
+    Route("/oauth/authorize", _authorize, methods=["GET", "POST"]),
+    Route("/authorize", _authorize, methods=["GET", "POST"]),
+    Route(LEGACY_TOKEN, _token, methods=["POST"]),
+    Route(NEW_TOKEN, _token, methods=["POST"]),
+    Route("/oauth/revoke", _revoke, methods=["GET", "POST"]),
+]
+
+
+async def form(request: Request) -> dict[str, str]:
+    """The fields of a form-encoded body, the last of each name; nothing for another body."""
+    return {name: values[-1] for name, values in (await _fields(request)).items()}
+
+
+async def _fields(request: Request) -> dict[str, list[str]]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        return {}
+    return parse_qs((await request.body()).decode(), keep_blank_values=True)
+
+
+async def _ticked(request: Request) -> list[str] | None:
+    """The scopes that were ticked; None when the answer does not say (then all that were asked)."""
+    sent = await _fields(request)
+    ticked = [*sent.get("granted", []), *request.query_params.getlist("granted")]
+    return [name for text in ticked for name in text.split()] if ticked else None
+
+
+def asked_scopes(asked: Mapping[str, str]) -> list[str]:
+    """The scopes an application asks for: none named means all; `spo2Daily` is an old name."""
+    text = asked.get("scope", "").replace("extapi:", "").replace("spo2Daily", "spo2")
+    named = text.split()
+    return [scope for scope in SCOPES if scope in named] if named else list(SCOPES)
+
+
+def _problem(cloud: Cloud, asked: Mapping[str, str]) -> str | None:
+    """Why nobody can be sent back: shown instead of a redirect."""
+    if asked.get("client_id") != cloud.options.client_id:
+        return "Unknown client_id."
+    allowed, back = cloud.options.redirect_uris, asked.get("redirect_uri")
+    if not back or (allowed and back not in allowed):
+        return "redirect_uri is not one that the application has registered."
+    return None
+
+
+def _redirect(back: str, **answer: str | None) -> Response:
+    query = urlencode({name: value for name, value in answer.items() if value is not None})
+    return RedirectResponse(f"{back}{'&' if '?' in back else '?'}{query}", 302)
+
+
+def _client(request: Request, sent: Mapping[str, str], cloud: Cloud) -> None:
+    """Check who asks. Raises `Refused`: 400 or 401, in the form of the portal that was asked."""
+    here = "legacy" if request.url.path == LEGACY_TOKEN else "new"
+    refreshing = sent.get("grant_type") == "refresh_token"
+    if cloud.options.portal not in ("both", here):
+        if refreshing:
+            body = {"error": "invalid_request", "error_description": "Invalid request"}
+            raise Refused(400, body)
+        raise Refused(401, {"error": "invalid_client"})
+    given = _credentials(request, sent)
+    if given != (cloud.options.client_id, cloud.options.client_secret):
+        raise _bad_client(here)
+
+
+def _bad_client(here: str) -> Refused:
+    if here == "new":
+        return Refused(401, {"error": "invalid_client"})
+    description = "Invalid client_id."
+    return Refused(400, {"error": "invalid_client", "error_description": description})
+
+
+def _credentials(request: Request, sent: Mapping[str, str]) -> tuple[str, str]:
+    kind, _, text = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        return sent.get("client_id", ""), sent.get("client_secret", "")
+    try:
+        name, _, secret = base64.b64decode(text).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return unquote(name), unquote(secret)
+
+
+def _grant(sent: Mapping[str, str], cloud: Cloud) -> Grant:
+    if sent.get("grant_type") == "authorization_code":
+        code, back = sent.get("code", ""), sent.get("redirect_uri")
+        return cloud.grants.redeem(code, back, sent.get("code_verifier"))
+    if sent.get("grant_type") == "refresh_token":
+        return cloud.grants.rotate(sent.get("refresh_token", ""))
+    body: dict[str, Any] = {"error": "unsupported_grant_type"}
+    raise Refused(400, body)

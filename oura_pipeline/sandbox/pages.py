@@ -1,0 +1,148 @@
+"""Pages of a collection: the opaque `next_token`, `fields`, and bodies that are joined once.
+
+A token carries the window it was made for and the last instant it has served, not a row number:
+rows that arrive or vanish between two pages neither repeat nor skip others.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from oura_pipeline.sandbox.answers import Packed, Refused, bad_request
+from oura_pipeline.sandbox.catalogue import Collection
+from oura_pipeline.sandbox.ranges import Bound, Window
+from oura_pipeline.sandbox.store import Shelf
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a page begins: after the instant `after` of `window`."""
+
+    window: Window
+    after: float | None = None
+
+
+def token_of(owner: str, cursor: Cursor) -> str:
+    """The `next_token` for the page at `cursor`; `owner` is the person and collection."""
+    window = cursor.window
+    body = msgspec.json.encode([_number(window.start), _number(window.end), cursor.after])
+    return base64.urlsafe_b64encode(_check(owner, body) + body).decode().rstrip("=")
+
+
+def cursor_of(owner: str, token: str, bounds: tuple[float | None, float | None]) -> Cursor:
+    """The cursor in a token that came back with `bounds` (an end not repeated is None).
+
+    Raises `Refused` (400) for a token of someone else, of other bounds, or of nobody.
+    """
+    try:
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except ValueError:
+        raise _invalid() from None
+    check, body = raw[:8], raw[8:]
+    if check != _check(owner, body):
+        raise _invalid()
+    start, end, after = msgspec.json.decode(body)
+    window = Window(_limit(start, "-inf"), _limit(end, "inf"))
+    if bounds[0] not in (None, window.start) or bounds[1] not in (None, window.end):
+        raise bad_request("next_token was made for another range.")
+    return Cursor(window, after)
+
+
+def _invalid() -> Refused:
+    return bad_request("Invalid next_token.")
+
+
+def _check(owner: str, body: bytes) -> bytes:
+    return hashlib.sha256(owner.encode() + b"\0" + body).digest()[:8]
+
+
+def _number(value: float) -> float | None:
+    return None if value in (float("-inf"), float("inf")) else value
+
+
+def _limit(value: float | None, missing: str) -> float:
+    return float(missing) if value is None else value
+
+
+def edges(row: Collection, start: Bound | None, end: Bound | None) -> tuple[Any, Any]:
+    """The window's ends that given bounds stand for, to compare with a token's."""
+    if row.family == "day":
+        return start and start.midnight, end and end.midnight + 86400
+    return start and start.instant, end and end.instant
+
+
+@dataclass
+class Pages:
+    """Makes pages and keeps the bytes of the last `keep` of them."""
+
+    keep: int = 512
+    _kept: OrderedDict[tuple[Any, ...], Packed] = field(default_factory=OrderedDict)
+
+    def page(
+        self,
+        owner: str,
+        shelf: Shelf,
+        cursor: Cursor,
+        *,
+        rows: int,
+        fields: tuple[str, ...] = (),
+        repeat: bool = False,
+    ) -> Packed:
+        """The envelope of at most `rows` documents at `cursor`.
+
+        Rows of one instant are never parted, so a page can be a little longer. With `repeat` the
+        token leads back to this same page, as a faulty server's would.
+        """
+        key = (owner, shelf.version, cursor, rows, fields, repeat)
+        if key not in self._kept:
+            low, high, following = _cut(shelf, cursor, rows)
+            following = cursor if repeat else following
+            token = token_of(owner, following) if following else None
+            self._kept[key] = _envelope(shelf.bodies(low, high), token, fields)
+            if len(self._kept) > self.keep:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+
+def latest(shelf: Shelf, fields: tuple[str, ...]) -> Packed:
+    """The envelope of the newest row alone."""
+    count = len(shelf.keys)
+    return _envelope(shelf.bodies(max(count - 1, 0), count), None, fields)
+
+
+def select(document: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
+    """The asked fields beside those that always come; unknown names alone mean everything."""
+    known = [name for name in fields if name in document]
+    if not known:
+        return document
+    wanted = {"id", "day", "timestamp" if "id" not in document else "id", *known}
+    return {name: value for name, value in document.items() if name in wanted}
+
+
+def _cut(shelf: Shelf, cursor: Cursor, rows: int) -> tuple[int, int, Cursor | None]:
+    keys, window = shelf.keys, cursor.window
+    low = bisect_left(keys, window.start)
+    if cursor.after is not None:
+        low = max(low, bisect_right(keys, cursor.after))
+    last = bisect_left(keys, window.end)
+    if low + rows >= last:
+        return low, max(last, low), None
+    after = keys[low + rows - 1]
+    high = bisect_right(keys, after)
+    return low, high, Cursor(window, after) if high < last else None
+
+
+def _envelope(bodies: list[bytes], token: str | None, fields: tuple[str, ...]) -> Packed:
+    if fields:
+        chosen = (select(msgspec.json.decode(body), fields) for body in bodies)
+        bodies = [msgspec.json.encode(document) for document in chosen]
+    ending = b'],"next_token":' + msgspec.json.encode(token) + b"}"
+    return Packed(b'{"data":[' + b",".join(bodies) + ending)

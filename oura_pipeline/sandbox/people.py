@@ -1,0 +1,110 @@
+"""The people of the sandbox: invented names, real time zones, and what is awkward about each.
+
+Five people carry every awkward case. What happens to whom is decided by the date (its ordinal), not
+by its distance from today, so that the history of yesterday is the same tomorrow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from oura_pipeline.sandbox.times import at, local
+
+Habit = Literal["naps", "athlete", "travels", "gaps", "sparse", "unfinished"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Someone with a ring: `id` is what `personal_info` and webhooks name, `username` is ours."""
+
+    username: str
+    id: str
+    zone_name: str
+    habits: frozenset[Habit]
+    away_zone_name: str = "Africa/Lagos"
+
+    def zone_on(self, day: date) -> ZoneInfo:
+        """Where this person wakes on `day`; the night before belongs to the same place."""
+        away = "travels" in self.habits and day.toordinal() % 21 in range(9, 14)
+        return ZoneInfo(self.away_zone_name if away else self.zone_name)
+
+    def leaves_on(self, day: date) -> bool:
+        """Whether this person flies to the other zone in the afternoon of `day`."""
+        return self.zone_on(day) != self.zone_on(day + timedelta(days=1))
+
+    def arrives_on(self, day: date) -> bool:
+        """Whether `day` is the first in the other zone: a short, late night."""
+        return self.leaves_on(day - timedelta(days=1))
+
+    def zone_at(self, instant: float) -> ZoneInfo:
+        """The zone this person's clock shows at `instant`; it changes at 14:00 of a flight day."""
+        home = ZoneInfo(self.zone_name)
+        if "travels" not in self.habits:
+            return home
+        day = local(instant, home).date() - timedelta(days=1)
+        zone = self.zone_on(day)
+        for later in (day, day + timedelta(days=1), day + timedelta(days=2)):
+            if instant >= at(later, 14, self.zone_on(later)):
+                zone = self.zone_on(later + timedelta(days=1))
+        return zone
+
+    def day_of(self, instant: float) -> date:
+        """This person's own date at `instant`."""
+        return local(instant, self.zone_at(instant)).date()
+
+
+_FIRST_FIVE: tuple[tuple[str, str, frozenset[Habit]], ...] = (
+    ("runa", "Europe/Berlin", frozenset({"naps"})),
+    ("koa", "Pacific/Honolulu", frozenset({"athlete"})),
+    ("milo", "America/Bogota", frozenset({"travels"})),
+    ("asha", "Asia/Kathmandu", frozenset({"gaps"})),
+    ("sione", "Pacific/Tongatapu", frozenset({"sparse", "unfinished"})),
+)
+_ZONES = (
+    "Europe/Helsinki",
+    "America/Denver",
+    "Asia/Tokyo",
+    "Europe/London",
+    "Australia/Adelaide",
+    "America/Sao_Paulo",
+    "America/New_York",
+)
+_STARTS = ("bel", "dor", "fen", "gal", "hes", "jor", "kel", "lum", "nor", "pel", "ros", "sol")
+_ENDS = ("a", "an", "bri", "do", "en", "gard", "is", "lo", "mir", "na", "or", "ric", "ta", "um")
+
+
+def invent(count: int, *, seed: int) -> list[Person]:
+    """`count` people, the same ones for the same seed; the first five are always the same five."""
+    return [_person(index, seed) for index in range(count)]
+
+
+def _person(index: int, seed: int) -> Person:
+    if index < len(_FIRST_FIVE):
+        username, zone, habits = _FIRST_FIVE[index]
+    else:
+        username, zone, habits = _further(index - len(_FIRST_FIVE))
+    return Person(
+        username=username, id=person_id(username, seed), zone_name=zone, habits=frozenset(habits)
+    )
+
+
+def _further(index: int) -> tuple[str, str, frozenset[Habit]]:
+    turn, name = divmod(index, len(_STARTS) * len(_ENDS))
+    username = _STARTS[name % len(_STARTS)] + _ENDS[name // len(_STARTS)] + (str(turn) * bool(turn))
+    habits: tuple[frozenset[Habit], ...] = (
+        frozenset(),
+        frozenset({"naps"}),
+        frozenset({"gaps"}),
+        frozenset({"athlete"}),
+    )
+    return username, _ZONES[index % len(_ZONES)], habits[index % len(habits)]
+
+
+def person_id(username: str, seed: int) -> str:
+    """An id in the shape of Oura's: 38 characters of hexadecimal with dashes in odd places."""
+    digest = hashlib.sha256(f"{seed}/{username}".encode()).hexdigest()
+    return f"{digest[:12]}-{digest[12:37]}"

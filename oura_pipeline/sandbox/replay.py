@@ -1,0 +1,89 @@
+"""People made of recorded answers.
+
+A folder holds `<collection>*.json` files: an envelope, a list, or a bare document. Files whose name
+has a person's prefix (`western.sleep.json`) belong to that person, all others to `recorded`; what
+is no collection (errors, token answers, webhook bodies) is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from oura_pipeline.sandbox.catalogue import BY_NAME
+from oura_pipeline.sandbox.people import Person, person_id
+from oura_pipeline.sandbox.store import Holdings
+
+Document = dict[str, Any]
+
+_OTHER_SHAPES = {"spo2": "daily_spo2"}
+_NOT_PEOPLE = {"sandbox", "oauth", "webhook", "errors"}
+
+
+def recorded_people(folder: Path, *, seed: int) -> list[Holdings]:
+    """Everyone recorded in `folder`, the nameless first.
+
+    Raises `FileNotFoundError` when the folder holds no collection at all.
+    """
+    found: dict[str, dict[str, list[Document]]] = {}
+    for path in sorted(folder.glob("*.json")):
+        if named := _named(path.stem):
+            username, collection = named
+            kept = found.setdefault(username, {}).setdefault(collection, [])
+            _merge(kept, _documents(json.loads(path.read_text(encoding="utf-8"))))
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no recorded collection such as sleep.json")
+    return [_holdings(name, found[name], seed) for name in sorted(found, key=_nameless_first)]
+
+
+def _nameless_first(username: str) -> tuple[bool, str]:
+    return username != "recorded", username
+
+
+def _named(stem: str) -> tuple[str, str] | None:
+    """(username, collection) of a file name without its ending."""
+    first, *rest = stem.split(".")
+    collection = _OTHER_SHAPES.get(first, first)
+    if collection in BY_NAME:
+        return "recorded", collection
+    if rest and rest[0] in BY_NAME and first not in _NOT_PEOPLE:
+        return first, rest[0]
+    return None
+
+
+def _documents(content: Any) -> list[Document]:
+    """The documents of an envelope, a list or a bare document."""
+    if isinstance(content, dict) and isinstance(content.get("data"), list):
+        content = content["data"]
+    return list(content) if isinstance(content, list) else [content]
+
+
+def _merge(kept: list[Document], more: list[Document]) -> None:
+    """Add documents that are not there yet; a later one of the same identity replaces."""
+    places = {_identity(document): n for n, document in enumerate(kept)}
+    for document in more:
+        place = places.setdefault(_identity(document), len(kept))
+        if place < len(kept):
+            kept[place] = document
+        else:
+            kept.append(document)
+
+
+def _identity(document: Document) -> tuple[object, ...]:
+    if "id" in document:
+        return ("id", document["id"])
+    if "timestamp" in document:
+        return ("row", document["timestamp"], document.get("source"))
+    return ("day", document.get("day"))
+
+
+def _holdings(username: str, recorded: dict[str, list[Document]], seed: int) -> Holdings:
+    own = recorded.get("personal_info", [{}])[0].get("id")
+    person = Person(
+        username=username,
+        id=own or person_id(username, seed),
+        zone_name="UTC",
+        habits=frozenset(),
+    )
+    return Holdings(person, recorded=recorded)

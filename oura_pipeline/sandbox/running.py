@@ -1,0 +1,207 @@
+"""A sandbox for the length of a `with` block, in a thread or in a process of its own.
+
+It is what tests and the demo use: real HTTP on a free port of 127.0.0.1, gone afterwards.
+"""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from oura_pipeline.sandbox.cloud import SandboxOptions
+from oura_pipeline.sandbox.server import create_app, listening, uvicorn_server
+
+Document = dict[str, Any]
+_CALLBACK = "http://127.0.0.1/callback"
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A running sandbox: `url`, and short forms of what tests ask of it.
+
+    Every method raises `httpx.HTTPStatusError` when the sandbox refuses.
+    """
+
+    url: str
+    options: SandboxOptions
+    http: httpx.Client
+
+    @property
+    def usernames(self) -> list[str]:
+        """Everyone who has a ring."""
+        return [person["username"] for person in self.people()]
+
+    def people(self) -> list[Document]:
+        """Everyone, with id, zone, habits, granted scopes and membership."""
+        return list(self._json("GET", "people"))
+
+    def sign_in(self, username: str, scopes: Sequence[str] | None = None) -> Document:
+        """The token answer of a real sign-in: consent, callback, code exchange.
+
+        `scopes` is what the person grants, all by default.
+        """
+        options = self.options
+        back = options.redirect_uris[0] if options.redirect_uris else _CALLBACK
+        asked = {
+            "response_type": "code",
+            "client_id": options.client_id,
+            "redirect_uri": back,
+            "state": secrets.token_hex(8),
+            "person": username,
+            "decision": "approve",
+        }
+        granted = {} if scopes is None else {"granted": " ".join(scopes)}
+        callback = self.http.post("/oauth/authorize", data={**asked, **granted})
+        answered = parse_qs(urlsplit(callback.headers["location"]).query)
+        assert answered["state"] == [asked["state"]]
+        exchange = {
+            "grant_type": "authorization_code",
+            "code": answered["code"][0],
+            "redirect_uri": back,
+            "client_id": options.client_id,
+            "client_secret": options.client_secret,
+        }
+        answer = self.http.post(self.token_path, data=exchange)
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    @property
+    def token_path(self) -> str:
+        """The token endpoint of the portal this application belongs to."""
+        return "/oauth/v2/ext/oauth-token" if self.options.portal == "new" else "/oauth/token"
+
+    def truth(
+        self,
+        username: str,
+        collection: str,
+        first: date | str | None = None,
+        last: date | str | None = None,
+    ) -> list[Document]:
+        """What is held: `[{"day": …, "document": …}]` of days `first` to `last`, both included."""
+        query = {"person": username, "type": collection}
+        ends = {"from": str(first) if first else "", "to": str(last) if last else ""}
+        return list(self._json("GET", "truth", params={**query, **ends}))
+
+    def requests(self) -> dict[str, dict[str, int]]:
+        """How many requests there were: `{route: {username: count}}`."""
+        return dict(self._json("GET", "requests"))
+
+    def reset_requests(self) -> None:
+        """Count from nothing again."""
+        self._json("DELETE", "requests")
+
+    def revise(self, username: str, collection: str, **body: Any) -> Document:
+        """Change a document (`id`, `day` or `timestamp`; `fields`; `new_id`; `notify`)."""
+        return self._change("revise", username, collection, body)
+
+    def delete(self, username: str, collection: str, **body: Any) -> Document:
+        """Take a document away (`id`, `day` or `timestamp`; `notify`)."""
+        return self._change("delete", username, collection, body)
+
+    def add(self, username: str, collection: str, **body: Any) -> Document:
+        """Add a document (`day`; `fields`; `notify`)."""
+        return self._change("add", username, collection, body)
+
+    def fault(self, kind: str, **body: Any) -> Document:
+        """Let something go wrong; the fields are those of `faults.Fault`."""
+        return dict(self._json("POST", "fault", json={"kind": kind, **body}))
+
+    def clear_faults(self) -> None:
+        """Nothing goes wrong any more."""
+        self._json("DELETE", "faults")
+
+    def event(self, username: str, data_type: str, **body: Any) -> Document:
+        """Fire a webhook event (`event_type`, `object_id`, `times`)."""
+        sent = {"person": username, "data_type": data_type, **body}
+        return dict(self._json("POST", "event", json=sent))
+
+    def deliveries(self) -> list[Document]:
+        """Every webhook delivery with the statuses it got."""
+        return list(self._json("GET", "deliveries"))
+
+    def change_person(self, username: str, **body: Any) -> Document:
+        """Change a person's `scopes`, `membership` (bool), or `revoke` all, access or refresh."""
+        return dict(self._json("POST", f"people/{username}", json=body))
+
+    def forward(self, seconds: float) -> None:
+        """Let time pass: tokens expire, rate windows end."""
+        self._json("POST", "clock", json={"seconds": seconds})
+
+    def _change(self, kind: str, username: str, collection: str, body: Document) -> Document:
+        sent = {"person": username, "type": collection, **_plain(body)}
+        return dict(self._json("POST", kind, json=sent)["document"])
+
+    def _json(self, method: str, path: str, **sent: Any) -> Any:
+        answer = self.http.request(method, f"/_control/{path}", **sent)
+        answer.raise_for_status()
+        return answer.json()
+
+
+@contextmanager
+def running(options: SandboxOptions | None = None, *, process: bool = False) -> Iterator[Sandbox]:
+    """A sandbox on a free port: in a thread of this process, or with `process` in a child."""
+    options = options or SandboxOptions()
+    place = _in_process(options) if process else _in_thread(options)
+    with place as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
+        sandbox = Sandbox(url, options, http)
+        sandbox.people()
+        yield sandbox
+
+
+@contextmanager
+def _in_thread(options: SandboxOptions) -> Iterator[str]:
+    app = create_app(options)
+    with listening("127.0.0.1", 0) as door:
+        server = uvicorn_server(app)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{door.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+@contextmanager
+def _in_process(options: SandboxOptions) -> Iterator[str]:
+    command = [sys.executable, "-m", "oura_pipeline.sandbox", "--port", "0", *_flags(options)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603
+        assert child.stdout is not None
+        try:
+            line = child.stdout.readline()
+            if " on http" not in line:
+                raise RuntimeError(f"the sandbox did not start: {' '.join(command)}")
+            yield line.split(" on ")[1].split(": ")[0]
+        finally:
+            child.terminate()
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def _flags(options: SandboxOptions) -> list[str]:
+    """The command line that gives a child the same options."""
+    given = {f.name: getattr(options, f.name) for f in fields(options)}
+    uris = given.pop("redirect_uris")
+    flags = [
+        part
+        for name, value in given.items()
+        if value is not None
+        for part in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    return flags + [part for uri in uris for part in ("--redirect-uri", uri)]
+
+
+def _plain(body: Document) -> Document:
+    return {name: str(value) if isinstance(value, date) else value for name, value in body.items()}

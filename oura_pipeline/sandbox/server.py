@@ -1,0 +1,84 @@
+"""The sandbox as a Starlette application, and the one blocking way to run it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from oura_pipeline.sandbox import control, oauth, routes, webhook_routes
+from oura_pipeline.sandbox.answers import json_answer
+from oura_pipeline.sandbox.cloud import Cloud, SandboxOptions
+
+__all__ = ["SandboxOptions", "create_app", "listening", "serve", "uvicorn_server"]
+
+
+def create_app(options: SandboxOptions) -> Starlette:
+    """The application. Raises `ValueError`, `FileNotFoundError` for options that cannot be met."""
+    http = httpx.AsyncClient(trust_env=False)
+    cloud = Cloud.build(options, http)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with http:
+            yield
+            await cloud.webhooks.stop()
+
+    app = Starlette(
+        routes=[*routes.ROUTES, *oauth.ROUTES, *webhook_routes.ROUTES, *control.ROUTES],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _http_error},
+    )
+    app.state.cloud = cloud
+    return app
+
+
+async def _http_error(request: Request, wrong: Exception) -> Response:
+    assert isinstance(wrong, HTTPException)
+    return json_answer(request, {"detail": wrong.detail}, wrong.status_code, wrong.headers)
+
+
+def serve(options: SandboxOptions, host: str = "127.0.0.1", port: int = 8400) -> None:
+    """Run until interrupted; port 0 is a free one, and the line printed says which."""
+    app = create_app(options)
+    with listening(host, port) as door:
+        print(banner(app.state.cloud, door), flush=True)
+        uvicorn_server(app).run(sockets=[door])
+
+
+def banner(cloud: Cloud, door: socket.socket) -> str:
+    """`Sandbox on http://127.0.0.1:8400: 5 people, 90 days, …`."""
+    host, port = door.getsockname()[:2]
+    options, people = cloud.options, len(cloud.holdings)
+    history = f"replay of {options.replay}" if options.replay else f"{options.days} days"
+    who = ", ".join(list(cloud.holdings)[:5])
+    return (
+        f"Sandbox on http://{host}:{port}: {people} people, {history}, client {options.client_id} "
+        f"({options.portal} portal), {who}{', …' if people > 5 else ''}"
+    )
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that accepts connections already; whoever comes early waits in its queue."""
+    return socket.create_server((host, port), backlog=512)
+
+
+def uvicorn_server(app: Starlette) -> uvicorn.Server:
+    """A quiet server that ends within a second of being told to."""
+    config = uvicorn.Config(
+        app,
+        log_level="critical",
+        access_log=False,
+        ws="none",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=1,
+        server_header=False,
+    )
+    return uvicorn.Server(config)
