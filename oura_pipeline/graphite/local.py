@@ -1,0 +1,306 @@
+"""A real Graphite on this machine: carbon-cache and graphite-web as child processes, on loopback.
+
+What surprises: carbon shares its port with a second carbon without a word and the kernel then
+splits the connections between them, so every Graphite here takes fresh ports; and each child reads
+a pipe that only this process holds open, so that it ends when this process ends, however it does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
+
+_PACKAGES = ("carbon", "whisper", "graphite", "gunicorn", "twisted", "django")
+_START_SECONDS = 30
+_STOP_SECONDS = 10
+
+# Runs in the child before its program: ends it when the pipe at its stdin closes.
+_WATCH = """\
+import os, signal, sys, threading
+def watch():
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=watch, daemon=True).start()
+"""
+# Carbon crashes with the protobuf that Dagster brings, and can do without it.
+_CARBON = (
+    _WATCH
+    + """\
+sys.modules["google.protobuf"] = None
+from twisted.scripts.twistd import run
+sys.argv[0] = "twistd"
+run()
+"""
+)
+_WEB = (
+    """\
+import django
+from django.core.management import call_command
+django.setup()
+call_command("migrate", run_syncdb=True, verbosity=0)
+"""
+    + _WATCH
+    + "from gunicorn.app.wsgiapp import run\nsys.argv[0] = 'gunicorn'\nrun()\n"
+)
+
+_CARBON_CONF = {
+    "ENABLE_UDP_LISTENER": "False",
+    "MAX_CACHE_SIZE": "inf",
+    "MAX_UPDATES_PER_SECOND": "inf",
+    "MAX_CREATES_PER_MINUTE": "inf",
+    "MIN_TIMESTAMP_RESOLUTION": "1",
+    "WHISPER_AUTOFLUSH": "False",
+    "WHISPER_SPARSE_CREATE": "True",
+    "WHISPER_FALLOCATE_CREATE": "False",
+    "ENABLE_TAGS": "False",
+    "ENABLE_LOGROTATION": "False",
+    "LOG_UPDATES": "False",
+    "LOG_CREATES": "False",
+}
+
+
+class LocalGraphiteError(RuntimeError):
+    """A Graphite could not be started here; the end of its log is in the message."""
+
+
+class LocalGraphite:
+    """A real Graphite in a folder, from `with` or `start()` until `stop()`.
+
+    Attributes:
+        line_port: where carbon takes plaintext.
+        pickle_port: where carbon takes pickle.
+        render_url: the address of graphite-web.
+        folder: where configuration, storage and logs lie.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        prefix: str = "bio",
+        schemas: str | None = None,
+        carbon_conf: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare, without starting anything.
+
+        Args:
+            folder: where to keep everything; none: a temporary folder, removed by `stop()`.
+            prefix: the first name of every metric.
+            schemas: the text of `storage-schemas.conf`; none: the one for the document types.
+            carbon_conf: settings of carbon that differ from ours.
+        """
+        self._temporary = folder is None
+        self.folder = (folder or Path(tempfile.mkdtemp(prefix="graphite-"))).absolute()
+        self.line_port, self.pickle_port, self._query_port, self._web_port = _free_ports(4)
+        self.render_url = f"http://127.0.0.1:{self._web_port}"
+        self._schemas = schemas if schemas is not None else storage_schemas(prefix)
+        self._aggregation = storage_aggregation(prefix)
+        self._carbon_conf = {**_CARBON_CONF, **(carbon_conf or {})}
+        self._carbon: subprocess.Popen[bytes] | None = None
+        self._web: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def available() -> str | None:
+        """Why a Graphite cannot run here, in one line; None: it can."""
+        if sys.version_info >= (3, 12):
+            return (
+                "carbon and graphite-web 1.1.10 need Python 3.11; this is Python "
+                f"{sys.version_info[0]}.{sys.version_info[1]}"
+            )
+        missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+        if missing:
+            return f"{', '.join(missing)} not installed: `pip install 'oura_pipeline[graphite]'`"
+        return None
+
+    def start(self) -> Self:
+        """Start both and wait until they answer.
+
+        Raises:
+            LocalGraphiteError: a package is missing, or one of them did not come up.
+        """
+        reason = self.available()
+        if reason:
+            raise LocalGraphiteError(reason)
+        try:
+            self._write_configuration()
+            self._web = self._child("web", _WEB, *self._web_arguments())
+            self.start_carbon()
+            self._wait(self._web, self._web_port, "web")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End both, wait for them, and remove the folder if it is a temporary one."""
+        children = [child for child in (self._web, self._carbon) if child is not None]
+        for child in children:
+            _ask_to_end(child)
+        for child in children:
+            _reap(child)
+        self._web = self._carbon = None
+        if self._temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start_carbon(self) -> None:
+        """Start carbon, for instance again after `kill_carbon()`, on the same ports."""
+        self._carbon = self._child("carbon", _CARBON, *self._carbon_arguments())
+        for port in (self.line_port, self.pickle_port, self._query_port):
+            self._wait(self._carbon, port, "carbon")
+
+    def kill_carbon(self) -> None:
+        """Kill carbon on the spot: whatever it did not write is lost."""
+        if self._carbon is not None:
+            self._carbon.kill()
+            _reap(self._carbon)
+            self._carbon = None
+
+    def whisper_file(self, metric: str) -> Path:
+        """The file in which a metric is stored, whether it exists or not."""
+        return self.folder / "storage" / "whisper" / (metric.replace(".", "/") + ".wsp")
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _write_configuration(self) -> None:
+        conf, storage = self.folder / "conf", self.folder / "storage"
+        (storage / "whisper").mkdir(parents=True, exist_ok=True)
+        (storage / "log").mkdir(exist_ok=True)
+        conf.mkdir(exist_ok=True)
+        ports = {
+            "LINE_RECEIVER_PORT": self.line_port,
+            "PICKLE_RECEIVER_PORT": self.pickle_port,
+            "CACHE_QUERY_PORT": self._query_port,
+        }
+        interfaces = {name.replace("PORT", "INTERFACE"): "127.0.0.1" for name in ports}
+        lines = [
+            f"{name} = {value}\n"
+            for name, value in {**ports, **interfaces, **self._carbon_conf}.items()
+        ]
+        _write(conf / "carbon.conf", "[cache]\n" + "".join(lines))
+        _write(conf / "storage-schemas.conf", self._schemas)
+        _write(conf / "storage-aggregation.conf", self._aggregation)
+        _write(conf / "graphite_local_settings.py", self._web_settings())
+
+    def _web_settings(self) -> str:
+        settings = {
+            "SECRET_KEY": "loopback only",
+            "ALLOWED_HOSTS": ["127.0.0.1", "localhost"],
+            "TIME_ZONE": "UTC",
+            "CONF_DIR": str(self.folder / "conf"),
+            "STORAGE_DIR": str(self.folder / "storage"),
+            "LOG_DIR": str(self.folder / "storage" / "log"),
+            "LOG_ROTATION": False,
+            "CARBONLINK_HOSTS": [f"127.0.0.1:{self._query_port}"],
+            "CARBONLINK_RETRY_DELAY": 0,
+            # Otherwise answers are up to five minutes old.
+            "FIND_CACHE_DURATION": 0,
+            "DEFAULT_CACHE_DURATION": 0,
+        }
+        return "".join(f"{name} = {value!r}\n" for name, value in settings.items())
+
+    def _carbon_arguments(self) -> list[str]:
+        return [
+            "--nodaemon",
+            "--no_save",
+            f"--pidfile={self.folder / f'carbon-{time.time_ns()}.pid'}",
+            "carbon-cache",
+            f"--config={self.folder / 'conf' / 'carbon.conf'}",
+        ]
+
+    def _web_arguments(self) -> list[str]:
+        return [
+            "graphite.wsgi",
+            f"--bind=127.0.0.1:{self._web_port}",
+            "--threads=4",
+            "--timeout=120",
+            "--graceful-timeout=2",
+        ]
+
+    def _child(self, name: str, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        environment = {
+            **os.environ,
+            "GRAPHITE_ROOT": str(self.folder),
+            "GRAPHITE_CONF_DIR": str(self.folder / "conf"),
+            "GRAPHITE_STORAGE_DIR": str(self.folder / "storage"),
+            "GRAPHITE_SETTINGS_MODULE": "graphite_local_settings",
+            "DJANGO_SETTINGS_MODULE": "graphite.settings",
+            "PYTHONPATH": str(self.folder / "conf"),
+            "PYTHONWARNINGS": "ignore",
+            # gunicorn keeps its control socket there.
+            "HOME": str(self.folder),
+            "XDG_RUNTIME_DIR": str(self.folder),
+        }
+        with (self.folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(  # noqa: S603  (our own program)
+                [sys.executable, "-c", program, *arguments],
+                env=environment,
+                cwd=self.folder,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _wait(self, child: subprocess.Popen[bytes], port: int, name: str) -> None:
+        """Wait until the child listens on the port."""
+        deadline = time.monotonic() + _START_SECONDS
+        while child.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            time.sleep(0.02)
+        reason = "did not answer" if child.poll() is None else f"ended with {child.returncode}"
+        log = self.folder / f"{name}.log"
+        end = log.read_text(encoding="utf-8", errors="replace")[-3000:] if log.exists() else ""
+        raise LocalGraphiteError(f"{name} {reason}; the end of its log:\n{end}")
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _ask_to_end(child: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        child.send_signal(signal.SIGTERM)
+
+
+def _reap(child: subprocess.Popen[bytes]) -> None:
+    """Wait for the child, and kill it when it takes too long."""
+    if child.stdin:
+        child.stdin.close()
+    try:
+        child.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
