@@ -1,0 +1,194 @@
+"""The door to the accounts database: connections, transactions and locks between processes.
+
+What surprises: on SQLite every writing transaction begins with `BEGIN IMMEDIATE`. A transaction
+that reads first and writes later cannot wait for another writer: "database is locked".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Engine, NullPool, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from oura_pipeline.accounts.errors import AccountsBusy, DatabaseRefused
+
+BUSY_SECONDS = 30
+LOCK_SECONDS = 300
+MAX_CONNECTIONS = 50
+
+
+class Database:
+    """An accounts database on SQLite (a file) or Postgres; may be shared between threads.
+
+    Raises:
+        DatabaseRefused: the address cannot be used.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _parsed(url)
+        self.path = _prepared_file(self.url) if self.url.get_backend_name() == "sqlite" else None
+        self._engine = _engine(self.url)
+        self._writer = self._engine.execution_options(immediate=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database."""
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, committed at the end and rolled back by an exception; keep it short."""
+        with self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Held by one thread of one process at a time; a dead process lets go of it.
+
+        Raises:
+            AccountsBusy: it was not to be had for five minutes.
+        """
+        locked = self._file_lock(name) if self.path else self._advisory_lock(name)
+        with locked:
+            yield
+
+    def keep_log(self) -> None:
+        """Let readers and a writer of a SQLite file work at the same time (WAL), from now on."""
+        if self.path:
+            raw = self._engine.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA journal_mode=WAL").close()
+            finally:
+                raw.close()
+
+    def insert(self, table: Table, replaced: tuple[str, ...] = (), **also: Any) -> Any:
+        """An insert that replaces these columns of a row that is there already.
+
+        Args:
+            table: the table.
+            replaced: columns that get their new value.
+            also: columns that get another expression than their new value.
+        """
+        if self.url.get_backend_name() == "postgresql":
+            insert: Any = postgresql.insert(table)
+        else:
+            insert = sqlite.insert(table)
+        changes = {name: insert.excluded[name] for name in replaced} | also
+        return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
+
+    def close(self) -> None:
+        """Close every connection that is not in use."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _file_lock(self, name: str) -> Iterator[None]:
+        with file_lock(Path(f"{self.path}.{name}.lock")):
+            yield
+
+    @contextmanager
+    def _advisory_lock(self, name: str) -> Iterator[None]:
+        number = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
+        # A connection of its own: whoever waits must not keep one that the holder needs.
+        engine = create_engine(
+            self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True
+        )
+        with engine.connect() as connection:
+            connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
+            try:
+                connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
+            except DBAPIError as error:
+                raise _busy(name) from error
+            yield
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold a lock file, for its owner's eyes only.
+
+    Raises:
+        AccountsBusy: it was not to be had for five minutes.
+    """
+    try:
+        with FileLock(path, timeout=LOCK_SECONDS, mode=0o600):
+            yield
+    except Timeout as error:
+        raise _busy(path.name) from error
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder that only its owner can look into; one that is there stays as it is."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise DatabaseRefused(
+            "the address of the accounts cannot be used; "
+            "it is like sqlite:///folder/accounts.sqlite or postgresql://host/name"
+        ) from error
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise DatabaseRefused(
+            f"the accounts can be kept in sqlite or postgresql, not in {parsed.get_backend_name()}"
+        )
+    return parsed
+
+
+def _prepared_file(url: URL) -> Path:
+    name = url.database or ""
+    if name in ("", ":memory:") or name.startswith("file:"):
+        raise DatabaseRefused(
+            "the accounts need a file that several processes can open, "
+            "like sqlite:///folder/accounts.sqlite"
+        )
+    path = Path(name).absolute()
+    try:
+        private_folder(path.parent)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise DatabaseRefused(f"{path} cannot be made: {error.strerror}") from error
+    return path
+
+
+def _engine(url: URL) -> Engine:
+    pool = {"pool_size": 5, "max_overflow": MAX_CONNECTIONS - 5, "pool_timeout": BUSY_SECONDS}
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, hide_parameters=True, pool_pre_ping=True, **pool)
+    engine = create_engine(
+        url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}, **pool
+    )
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_up(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # `_begin` begins, not the driver
+    connection.execute("PRAGMA foreign_keys=ON").close()
+    connection.execute("PRAGMA synchronous=FULL").close()  # a commit survives a power cut
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _busy(name: str) -> AccountsBusy:
+    return AccountsBusy(
+        f"the lock {name} was not free for {LOCK_SECONDS} s; "
+        "look for a process of this project that hangs, and end it"
+    )

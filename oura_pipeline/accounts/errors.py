@@ -1,0 +1,59 @@
+"""What can go wrong with the accounts; every message is one line that says what to do.
+
+    AccountsError
+    ├── AccountsBusy        somebody else held a lock for too long
+    ├── DatabaseRefused     the address or the database cannot be used
+    ├── ImportRefused       a file of people has bad entries; nothing was imported
+    ├── KeyRefused          no key, a bad key, or the wrong one for the stored tokens
+    ├── PersonRefused       a username or an Oura identity that cannot be used, or is taken
+    └── UnknownPerson       also a LookupError
+
+What surprises: that a person must sign in again is not here. Whoever asks for tokens says which
+exception means that, because the client that meets it knows nothing of this room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+class AccountsError(Exception):
+    """The root of this room's errors. No message holds a token or a key."""
+
+
+class AccountsBusy(AccountsError):
+    """Another process or thread held a lock for longer than it ever should."""
+
+
+class DatabaseRefused(AccountsError):
+    """The accounts database cannot be opened as it is."""
+
+
+class ImportRefused(AccountsError):
+    """A file of people cannot be imported; nothing was.
+
+    Attributes:
+        problems: one line per bad entry.
+    """
+
+    def __init__(self, path: object, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(f"nothing was imported from {path}; correct it and try again:{lines}")
+
+
+class KeyRefused(AccountsError):
+    """The keys that were given or found do not fit."""
+
+
+class PersonRefused(AccountsError, ValueError):
+    """A person cannot be written like this."""
+
+
+class UnknownPerson(AccountsError, LookupError):
+    """Nobody has this username."""
+
+    def __init__(self, usernames: Iterable[str], known: Iterable[str]) -> None:
+        names = ", ".join(repr(name) for name in sorted(usernames))
+        there = ", ".join(sorted(known)) or "nobody yet"
+        super().__init__(f"nobody is called {names}; there are: {there}")

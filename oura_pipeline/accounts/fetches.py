@@ -1,0 +1,83 @@
+"""The ledger of questions to Oura: the newest answer by document type, person and day.
+
+What surprises: the ledger counts `attempts` itself; what a row brings along is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Row, case, literal_column, select
+
+from oura_pipeline.accounts.part import Part, in_question, require_known
+from oura_pipeline.accounts.schema import fetches
+from oura_pipeline.ledger import Fetch, FetchStatus
+
+_REPLACED = ("status", "documents", "changed", "error", "run_id", "at")
+
+
+class Fetches(Part):
+    """The part that remembers fetches."""
+
+    def record_fetches(self, rows: Sequence[Fetch]) -> None:
+        """Add or replace rows, all or none; of several for one key the last one counts.
+
+        `attempts` becomes one more than it was for `failed` and 0 for everything else.
+
+        Raises:
+            UnknownPerson: a row is of nobody; no row was written.
+        """
+        if not rows:
+            return
+        # A row that is new says 1 for `failed` and 0 otherwise, see `_values`.
+        again = case((literal_column("excluded.attempts") == 1, fetches.c.attempts + 1), else_=0)
+        insert = self._database.insert(fetches, _REPLACED, attempts=again)
+        with self._database.writing() as connection:
+            require_known(connection, {row.username for row in rows})
+            connection.execute(insert, [_values(row) for row in rows])
+
+    def fetches(
+        self,
+        document_type: str | None = None,
+        *,
+        usernames: Iterable[str] | None = None,
+        first_day: date | None = None,
+        last_day: date | None = None,
+        statuses: Iterable[FetchStatus] | None = None,
+    ) -> list[Fetch]:
+        """The rows that match, by document type, username and day; None matches everything."""
+        conditions = in_question(
+            fetches,
+            document_type=document_type,
+            usernames=usernames,
+            first_day=first_day,
+            last_day=last_day,
+        )
+        if statuses is not None:
+            conditions.append(fetches.c.status.in_(sorted(set(statuses))))
+        order = (fetches.c.document_type, fetches.c.username, fetches.c.day)
+        with self._database.reading() as connection:
+            found = connection.execute(select(fetches).where(*conditions).order_by(*order))
+            return [_fetch(row) for row in found]
+
+
+def _values(row: Fetch) -> dict[str, Any]:
+    return {
+        "document_type": row.document_type,
+        "username": row.username,
+        "day": row.day,
+        "status": row.status.value,
+        "documents": row.documents,
+        "changed": row.changed,
+        "error": row.error,
+        "run_id": row.run_id,
+        "at": row.at,
+        "attempts": int(row.status is FetchStatus.FAILED),
+    }
+
+
+def _fetch(row: Row[Any]) -> Fetch:
+    values = dict(row._mapping)
+    return Fetch(**values | {"status": FetchStatus(values["status"])})

@@ -1,0 +1,299 @@
+"""Who signed in: people, what they granted and whether their sign-in still works.
+
+What surprises: a `Person` holds no token, so it may be shown and logged. Tokens are only handed out
+by `tokens(...)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+
+from oura_pipeline.accounts import schema
+from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
+from oura_pipeline.accounts.part import Part, known_usernames, now, require_known
+from oura_pipeline.accounts.usernames import check_username
+
+
+class PersonState(StrEnum):
+    """Whether Oura can be asked for a person."""
+
+    CONNECTED = "connected"
+    SIGN_IN_REQUIRED = "sign_in_required"  # Oura refused to renew their tokens
+    RETIRED = "retired"  # they left; their data is to be deleted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Somebody who signed in.
+
+    Attributes:
+        username: their name in Graphite.
+        oura_id: Oura's id of them, `personal_info.id`; None until it is known.
+        name: how they are called; None: not said.
+        scopes: what they granted; None: not known, which is not the same as nothing.
+        state: whether Oura can be asked for them.
+        connected_since: when they signed in, the last time, UTC.
+        renewed_at: when their tokens were got or renewed, UTC; None: not known.
+        expires_at: when their access token expires, UTC; None: not known.
+        token_url: the token endpoint that worked for them; None: none did yet.
+        error: why they must sign in again; None: they need not.
+    """
+
+    username: str
+    oura_id: str | None
+    name: str | None
+    scopes: frozenset[str] | None
+    state: PersonState
+    connected_since: datetime
+    renewed_at: datetime | None
+    expires_at: datetime | None
+    token_url: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignIn:
+    """What somebody who signs in brings along; its repr shows no token."""
+
+    refresh_token: str
+    access_token: str | None = None
+    expires_at: datetime | None = None
+    renewed_at: datetime | None = None
+    token_url: str | None = None
+    scopes: Iterable[str] | None = None
+    oura_id: str | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be used."""
+        if not self.refresh_token:
+            raise PersonRefused("a person needs a refresh token; let them sign in")
+        if self.expires_at is not None and self.expires_at.tzinfo is None:
+            raise PersonRefused("expires_at needs a zone: give a datetime with tzinfo")
+
+    def __repr__(self) -> str:
+        """Without tokens."""
+        return f"SignIn(oura_id={self.oura_id!r}, expires_at={self.expires_at})"
+
+
+class People(Part):
+    """The part that knows people."""
+
+    def people(self, states: Iterable[PersonState] | None = None) -> list[Person]:
+        """Everybody, or those in one of these states, by username."""
+        query = _people().order_by(schema.people.c.username)
+        if states is not None:
+            query = query.where(schema.people.c.state.in_(sorted(set(states))))
+        with self._database.reading() as connection:
+            return [_person(row) for row in connection.execute(query)]
+
+    def person(self, username: str) -> Person:
+        """One person.
+
+        Raises:
+            UnknownPerson: nobody has this username; the message lists who is there.
+        """
+        with self._database.reading() as connection:
+            query = _people().where(schema.people.c.username == username)
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                raise UnknownPerson([username], known_usernames(connection))
+            return _person(row)
+
+    def person_with(self, oura_id: str) -> Person | None:
+        """Who has this id at Oura, if anybody."""
+        query = _people().where(schema.people.c.oura_id == oura_id)
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+            return _person(row) if row else None
+
+    def add(
+        self,
+        username: str,
+        *,
+        refresh_token: str,
+        access_token: str | None = None,
+        expires_at: datetime | None = None,
+        token_url: str | None = None,
+        scopes: Iterable[str] | None = None,
+        oura_id: str | None = None,
+        name: str | None = None,
+    ) -> Person:
+        """Somebody new who has just signed in.
+
+        Raises:
+            PersonRefused: the username is none, or it or the Oura id belongs to somebody.
+        """
+        check_username(username)
+        sign_in = SignIn(
+            refresh_token=refresh_token,
+            access_token=access_token,
+            expires_at=expires_at,
+            renewed_at=now(),
+            token_url=token_url,
+            scopes=scopes,
+            oura_id=oura_id,
+            name=name,
+        )
+        with self._database.writing() as connection:
+            self._insert(connection, username, sign_in)
+        return self.person(username)
+
+    def reconnect(
+        self,
+        username: str,
+        *,
+        refresh_token: str,
+        access_token: str | None = None,
+        expires_at: datetime | None = None,
+        token_url: str | None = None,
+        scopes: Iterable[str] | None = None,
+        oura_id: str | None = None,
+        name: str | None = None,
+    ) -> Person:
+        """Somebody who is here already and has signed in again; their rows stay.
+
+        Raises:
+            UnknownPerson: nobody has this username.
+            PersonRefused: the Oura id is not theirs.
+        """
+        sign_in = SignIn(
+            refresh_token=refresh_token,
+            access_token=access_token,
+            expires_at=expires_at,
+            renewed_at=now(),
+            token_url=token_url,
+            scopes=scopes,
+            oura_id=oura_id,
+            name=name,
+        )
+        with self._database.writing() as connection:
+            self._replace(connection, username, sign_in)
+        return self.person(username)
+
+    def identify(self, username: str, oura_id: str) -> None:
+        """Remember Oura's id of a person, once it is known.
+
+        Raises:
+            UnknownPerson: nobody has this username.
+            PersonRefused: they have another one, or it belongs to somebody else.
+        """
+        with self._database.writing() as connection:
+            require_known(connection, [username])
+            _require_own_id(connection, username, oura_id)
+            _update(connection, username, {"oura_id": oura_id})
+
+    def retire(self, username: str) -> None:
+        """They left: forget their tokens, keep the rest until `remove`.
+
+        Raises:
+            UnknownPerson: nobody has this username.
+        """
+        with self._database.writing() as connection:
+            require_known(connection, [username])
+            _update(connection, username, {"state": PersonState.RETIRED, "error": None})
+            connection.execute(delete(schema.tokens).where(schema.tokens.c.username == username))
+
+    def remove(self, username: str) -> bool:
+        """Delete a person and every row about them; whether there was one."""
+        of_theirs = schema.people.c.username == username
+        inbox = schema.webhook_inbox
+        with self._database.writing() as connection:
+            oura_id = connection.scalar(select(schema.people.c.oura_id).where(of_theirs))
+            if oura_id is not None:
+                connection.execute(delete(inbox).where(inbox.c.oura_id == oura_id))
+            return connection.execute(delete(schema.people).where(of_theirs)).rowcount > 0
+
+    def _insert(self, connection: Connection, username: str, sign_in: SignIn) -> None:
+        taken = select(schema.people.c.username).where(schema.people.c.username == username)
+        if connection.scalar(taken) is not None:
+            raise PersonRefused(
+                f"{username} is here already; to renew their sign-in reconnect them, "
+                "for somebody else choose another username"
+            )
+        _require_own_id(connection, username, sign_in.oura_id)
+        person = {
+            "username": username,
+            "oura_id": sign_in.oura_id,
+            "name": sign_in.name,
+            "scopes": _stored(sign_in.scopes),
+            "state": PersonState.CONNECTED.value,
+            "connected_since": now(),
+        }
+        connection.execute(insert(schema.people).values(person))
+        connection.execute(insert(schema.tokens).values(self._tokens(username, sign_in)))
+
+    def _replace(self, connection: Connection, username: str, sign_in: SignIn) -> None:
+        require_known(connection, [username])
+        _require_own_id(connection, username, sign_in.oura_id)
+        changes: dict[str, Any] = {
+            "scopes": _stored(sign_in.scopes),
+            "state": PersonState.CONNECTED.value,
+            "error": None,
+            "connected_since": now(),
+        }
+        changes |= {"oura_id": sign_in.oura_id} if sign_in.oura_id else {}
+        changes |= {"name": sign_in.name} if sign_in.name else {}
+        _update(connection, username, changes)
+        tokens = self._tokens(username, sign_in)
+        if sign_in.token_url is None:
+            del tokens["token_url"]  # the one that worked before is still the best guess
+        replaced = tuple(name for name in tokens if name != "username")
+        connection.execute(self._database.insert(schema.tokens, replaced), tokens)
+
+    def _tokens(self, username: str, sign_in: SignIn) -> dict[str, Any]:
+        """A row that also ends whatever renewal is under way: its tokens are of an older grant."""
+        access_token = sign_in.access_token
+        return {
+            "username": username,
+            "refresh_token": self._cipher.encrypt(sign_in.refresh_token),
+            "access_token": self._cipher.encrypt(access_token) if access_token else None,
+            "expires_at": sign_in.expires_at if access_token else None,
+            "renewed_at": sign_in.renewed_at,
+            "token_url": sign_in.token_url,
+            "renewal_started_at": None,
+            "renewal_fingerprint": None,
+        }
+
+
+def _people() -> Select[Any]:
+    tokens = [schema.tokens.c[name] for name in ("renewed_at", "expires_at", "token_url")]
+    return select(schema.people, *tokens).join_from(schema.people, schema.tokens, isouter=True)
+
+
+def _person(row: Row[Any]) -> Person:
+    values = dict(row._mapping)
+    scopes = values["scopes"]
+    values["scopes"] = None if scopes is None else frozenset(scopes.split())
+    return Person(**values | {"state": PersonState(values["state"])})
+
+
+def _stored(scopes: Iterable[str] | None) -> str | None:
+    return None if scopes is None else " ".join(sorted(set(scopes)))
+
+
+def _update(connection: Connection, username: str, changes: dict[str, Any]) -> None:
+    theirs = schema.people.c.username == username
+    connection.execute(update(schema.people).where(theirs).values(changes))
+
+
+def _require_own_id(connection: Connection, username: str, oura_id: str | None) -> None:
+    """Make sure that two people never share an Oura account, and that one keeps theirs."""
+    if oura_id is None:
+        return
+    people = schema.people.c
+    owner = connection.scalar(select(people.username).where(people.oura_id == oura_id))
+    if owner not in (None, username):
+        raise PersonRefused(f"this Oura account is {owner}'s already; reconnect {owner} instead")
+    own = connection.scalar(select(people.oura_id).where(people.username == username))
+    if own not in (None, oura_id):
+        raise PersonRefused(
+            f"{username} signed in with another Oura account than before; "
+            "sign in with the same one, or choose another username"
+        )

@@ -1,0 +1,111 @@
+"""The ledger of pushes to Graphite, and the points that Graphite cannot be told to forget.
+
+What surprises: the times of a withdrawn metric add up. Graphite deletes nothing, so a point that
+was withdrawn once stays listed when more of its metric and day are withdrawn later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from oura_pipeline.accounts import schema
+from oura_pipeline.accounts.part import Part, in_question, require_known
+from oura_pipeline.ledger import Push, PushState, Withdrawn
+
+
+class Pushes(Part):
+    """The part that remembers pushes; a `PushLedger`."""
+
+    def record_pushes(self, pushes: Sequence[Push]) -> None:
+        """Add or replace rows, all or none; of several for one key the last one counts.
+
+        Raises:
+            UnknownPerson: a row is of nobody; no row was written.
+        """
+        if not pushes:
+            return
+        insert = self._database.insert(schema.pushes, ("points", "digest", "state", "index", "at"))
+        with self._database.writing() as connection:
+            require_known(connection, {row.username for row in pushes})
+            connection.execute(insert, [vars(row) | {"state": row.state.value} for row in pushes])
+
+    def pushes(
+        self,
+        document_type: str | None = None,
+        *,
+        usernames: Iterable[str] | None = None,
+        first_day: date | None = None,
+        last_day: date | None = None,
+        states: Iterable[PushState] | None = None,
+    ) -> list[Push]:
+        """The rows that match, by document type, username and day; None matches everything."""
+        conditions = in_question(
+            schema.pushes,
+            document_type=document_type,
+            usernames=usernames,
+            first_day=first_day,
+            last_day=last_day,
+        )
+        if states is not None:
+            conditions.append(schema.pushes.c.state.in_(sorted(set(states))))
+        order = (schema.pushes.c.document_type, schema.pushes.c.username, schema.pushes.c.day)
+        with self._database.reading() as connection:
+            found = connection.execute(select(schema.pushes).where(*conditions).order_by(*order))
+            return [_push(row) for row in found]
+
+    def record_withdrawn(self, withdrawn: Sequence[Withdrawn]) -> None:
+        """Remember points for the operator, all or none; new times join those that are listed.
+
+        Raises:
+            UnknownPerson: a row is of nobody; no row was written.
+        """
+        if not withdrawn:
+            return
+        insert = self._database.insert(schema.withdrawn, ("times", "at"))
+        with self._database.writing() as connection:
+            require_known(connection, {row.username for row in withdrawn})
+            for row in withdrawn:
+                times = {*row.times, *_listed_times(connection, row)}
+                listed = " ".join(map(str, sorted(times)))
+                connection.execute(insert, vars(row) | {"times": listed})
+
+    def withdrawn(
+        self,
+        document_type: str | None = None,
+        *,
+        usernames: Iterable[str] | None = None,
+        first_day: date | None = None,
+        last_day: date | None = None,
+    ) -> list[Withdrawn]:
+        """The points that match, by username, document type, day and metric."""
+        conditions = in_question(
+            schema.withdrawn,
+            document_type=document_type,
+            usernames=usernames,
+            first_day=first_day,
+            last_day=last_day,
+        )
+        order = tuple(schema.withdrawn.primary_key)
+        with self._database.reading() as connection:
+            found = connection.execute(select(schema.withdrawn).where(*conditions).order_by(*order))
+            return [_withdrawn(row) for row in found]
+
+
+def _listed_times(connection: Connection, row: Withdrawn) -> tuple[int, ...]:
+    same = [column == getattr(row, column.name) for column in schema.withdrawn.primary_key]
+    listed = connection.execute(select(schema.withdrawn).where(*same)).one_or_none()
+    return _withdrawn(listed).times if listed else ()
+
+
+def _push(row: Row[Any]) -> Push:
+    values = dict(row._mapping)
+    return Push(**values | {"state": PushState(values["state"])})
+
+
+def _withdrawn(row: Row[Any]) -> Withdrawn:
+    values = dict(row._mapping)
+    return Withdrawn(**values | {"times": tuple(map(int, values["times"].split()))})

@@ -1,0 +1,170 @@
+"""The tables of the accounts database, as the code of this version reads and writes them.
+
+What surprises: the tables are made by `migrations/`, not from here; a test keeps both the same.
+A username is the key everywhere and every row of a person goes with them (`ON DELETE CASCADE`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An instant: aware in Python, UTC in the database, whatever the database knows of zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC.
+
+        Raises:
+            ValueError: the value has no zone.
+        """
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs a zone: give a datetime with tzinfo")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From UTC."""
+        if value is None or value.tzinfo is not None:
+            return value and value.astimezone(UTC)
+        return value.replace(tzinfo=UTC)
+
+
+def _username(**options: Any) -> Column[str]:
+    cascade = ForeignKey("people.username", ondelete="CASCADE")
+    return Column("username", String(32), cascade, nullable=False, **options)
+
+
+people = Table(
+    "people",
+    metadata,
+    Column("username", String(32), primary_key=True),
+    Column("oura_id", Text, unique=True),
+    Column("name", Text),
+    Column("scopes", Text),  # separated by spaces; NULL: not known, empty: none
+    Column("state", Text, nullable=False),
+    Column("error", Text),
+    Column("connected_since", Instant, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _username(primary_key=True),
+    Column("refresh_token", Text, nullable=False),  # encrypted
+    Column("access_token", Text),  # encrypted
+    Column("expires_at", Instant),
+    Column("renewed_at", Instant),
+    Column("token_url", Text),
+    Column("renewal_started_at", Instant),
+    Column("renewal_fingerprint", Text),
+)
+
+fetches = Table(
+    "fetches",
+    metadata,
+    Column("document_type", Text, primary_key=True),
+    _username(primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("documents", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("error", Text),
+    Column("run_id", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+pushes = Table(
+    "pushes",
+    metadata,
+    Column("document_type", Text, primary_key=True),
+    _username(primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("points", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("index", LargeBinary, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+withdrawn = Table(
+    "withdrawn",
+    metadata,
+    _username(primary_key=True),
+    Column("document_type", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("times", Text, nullable=False),  # seconds since 1970, ascending, separated by spaces
+    Column("at", Instant, nullable=False),
+)
+
+offsets = Table(
+    "offsets",
+    metadata,
+    _username(primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("seconds", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+webhook_subscriptions = Table(
+    "webhook_subscriptions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("data_type", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("callback_url", Text, nullable=False),
+    Column("expires_at", Instant),
+)
+
+webhook_inbox = Table(
+    "webhook_inbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("oura_id", Text, index=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("done_at", Instant, index=True),
+    sqlite_autoincrement=True,
+)
+
+invites = Table(
+    "invites",
+    metadata,
+    Column("digest", Text, primary_key=True),  # of the secret in the link
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    Column("username", String(32), ForeignKey("people.username", ondelete="SET NULL")),
+)

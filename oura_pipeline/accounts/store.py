@@ -1,0 +1,90 @@
+"""`Accounts`: one object for everything that is remembered about people.
+
+What surprises: opening it makes or upgrades the database and, where none is given, the key; any
+number of processes may do so at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.errors import DatabaseRefused
+from oura_pipeline.accounts.fetches import Fetches
+from oura_pipeline.accounts.go_replicator import GoReplicator
+from oura_pipeline.accounts.keys import TokenCipher, load_cipher
+from oura_pipeline.accounts.migrate import prepare
+from oura_pipeline.accounts.offsets import Offsets
+from oura_pipeline.accounts.pushes import Pushes
+from oura_pipeline.accounts.schema import tokens
+from oura_pipeline.accounts.tokens import Tokens
+from oura_pipeline.accounts.webhooks import Webhooks
+
+
+class Accounts(GoReplicator, Tokens, Fetches, Pushes, Offsets, Webhooks):
+    """People, their tokens, subscriptions, the webhook inbox and the ledgers.
+
+    May be shared between threads; a child process opens its own. Also a context manager.
+    """
+
+    @classmethod
+    def open(cls, url: str, *, keys: Sequence[str] = (), key_path: Path) -> Self:
+        """Open the accounts, ready to use.
+
+        Args:
+            url: SQLAlchemy's address of the database, a SQLite file or Postgres.
+            keys: Fernet keys, the newest first.
+            key_path: the file of the keys where `keys` is empty; made where it is missing.
+
+        Raises:
+            DatabaseRefused: the address or the database cannot be used.
+            KeyRefused: no key fits, or the key file is open to others; nothing was changed.
+            AccountsBusy: another process never came back from preparing the database.
+        """
+        database = Database(url)
+        try:
+            prepare(database)
+            return cls(database, _cipher(database, keys, key_path))
+        except SQLAlchemyError as error:
+            database.close()
+            raise DatabaseRefused(_one_line(database, error)) from error
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def _cipher(database: Database, keys: Sequence[str], key_path: Path) -> TokenCipher:
+    with database.reading() as connection:
+        encrypted = connection.scalars(select(tokens.c.refresh_token)).all()
+    cipher = load_cipher(keys, key_path, may_make=not encrypted)
+    cipher.require_one_of(encrypted)
+    return cipher
+
+
+def _one_line(database: Database, error: SQLAlchemyError) -> str:
+    where = database.url.render_as_string(hide_password=True)
+    reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return f"the accounts database {where} cannot be opened: {reason}"

@@ -1,0 +1,286 @@
+"""A person's tokens: handed out while they work, renewed by one at a time, never used unsaved.
+
+What surprises: a refresh token works once. Whoever renews holds a lock that all processes share,
+says in the database that a renewal is under way *before* Oura is asked, and saves the new pair
+*before* anybody uses it. A crash between Oura's answer and that commit leaves the used-up token
+behind: it is tried once more, and when Oura refuses it the person must sign in again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, select, update
+
+from oura_pipeline.accounts import schema
+from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.keys import TokenCipher
+from oura_pipeline.accounts.part import Part, now, require_known
+from oura_pipeline.accounts.people import PersonState
+
+MARGIN = timedelta(minutes=10)
+LONGEST_REASON = 300
+
+
+class TokenAnswer(Protocol):
+    """What Oura answers to a renewal."""
+
+    @property
+    def access_token(self) -> str:
+        """The new access token."""
+        ...
+
+    @property
+    def refresh_token(self) -> str | None:
+        """The new refresh token; None: the old one goes on."""
+        ...
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the access token expires; None: not said."""
+        ...
+
+    @property
+    def scopes(self) -> frozenset[str] | None:
+        """What is granted; None: not said."""
+        ...
+
+    @property
+    def token_url(self) -> str | None:
+        """The token endpoint that answered; None: not said."""
+        ...
+
+
+Renewer = Callable[[str, str | None], TokenAnswer]
+"""Asks Oura for new tokens, given the refresh token and the endpoint that worked before."""
+
+
+class Tokens(Part):
+    """The part that hands out tokens."""
+
+    def tokens(self, username: str, renewer: Renewer, *, refused: type[Exception]) -> PersonTokens:
+        """The tokens of a person.
+
+        Args:
+            username: whose.
+            renewer: asks Oura; called by one thread of one process at a time.
+            refused: what the renewer raises when Oura refuses the refresh token, and nothing but
+                that; also raised, with one line of text, when the person must sign in again.
+
+        Raises:
+            UnknownPerson: nobody has this username.
+        """
+        with self._database.reading() as connection:
+            require_known(connection, [username])
+        return PersonTokens(self._database, self._cipher, username, renewer, refused)
+
+    def rotate_keys(self) -> int:
+        """Encrypt all tokens with the first key; how many people that were. All or nothing.
+
+        Raises:
+            KeyRefused: no key fits somebody's tokens.
+        """
+        table = schema.tokens
+        with self._database.writing() as connection:
+            rows = connection.execute(
+                select(
+                    table.c.username, table.c.refresh_token, table.c.access_token
+                ).with_for_update()
+            ).all()
+            for row in rows:
+                access_token = row.access_token and self._cipher.rotate(row.access_token)
+                changes = {
+                    "refresh_token": self._cipher.rotate(row.refresh_token),
+                    "access_token": access_token,
+                }
+                theirs = table.c.username == row.username
+                connection.execute(update(table).where(theirs).values(changes))
+        return len(rows)
+
+
+class PersonTokens:
+    """The tokens of one person; may be shared between threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        cipher: TokenCipher,
+        username: str,
+        renewer: Renewer,
+        refused: type[Exception],
+    ) -> None:
+        self._database = database
+        self._cipher = cipher
+        self._username = username
+        self._renewer = renewer
+        self._refused = refused
+
+    def access_token(self) -> str:
+        """An access token that works for some minutes more; renewed when there is none.
+
+        Raises:
+            Exception: the `refused` one: the person must sign in again, or is gone.
+            AccountsBusy: another process never came back from renewing.
+        """
+        return self._stored().working(None) or self._renewed(None)
+
+    def renew(self, refused: str) -> str:
+        """An access token that is not the one that was refused.
+
+        Raises:
+            Exception: the `refused` one: the person must sign in again, or is gone.
+            AccountsBusy: another process never came back from renewing.
+        """
+        return self._stored().working(refused) or self._renewed(refused)
+
+    def _renewed(self, bad: str | None) -> str:
+        """Renew, unless somebody else has done so before the lock was ours."""
+        with self._database.lock(f"renewal-{self._username}"):
+            while True:
+                stored = self._stored()
+                if token := stored.working(bad) or self._ask(stored):
+                    return token
+
+    def _ask(self, stored: _Stored) -> str | None:
+        """Ask Oura once; None: the person signed in again meanwhile, look at the new tokens."""
+        if not self._announced(stored):
+            return None
+        try:
+            answer = self._renewer(stored.refresh_token, stored.token_url)
+        except self._refused as error:
+            reason = stored.reason(error)
+            if self._saved_refusal(stored, reason):
+                # `from None`: what the other exception says may be less careful about tokens.
+                raise self._sign_in(reason) from None
+            return None
+        return self._saved(stored, answer)
+
+    def _announced(self, stored: _Stored) -> bool:
+        """Say that a renewal is under way; also proves that the answer can be saved.
+
+        False: these are not the tokens in the database any more.
+        """
+        table = schema.tokens.c
+        same = (
+            table.username == self._username,
+            table.refresh_token == stored.encrypted,  # differs each time that one is encrypted
+        )
+        begun = {"renewal_started_at": now(), "renewal_fingerprint": stored.fingerprint}
+        with self._database.writing() as connection:
+            done = connection.execute(update(schema.tokens).where(*same).values(begun))
+        return done.rowcount == 1
+
+    def _saved(self, stored: _Stored, answer: TokenAnswer) -> str | None:
+        changes: dict[str, Any] = {
+            "access_token": self._cipher.encrypt(answer.access_token),
+            "refresh_token": self._cipher.encrypt(answer.refresh_token or stored.refresh_token),
+            "expires_at": answer.expires_at,
+            "renewed_at": now(),
+            "token_url": answer.token_url or stored.token_url,
+        }
+        with self._database.writing() as connection:
+            if not self._finished(connection, stored, changes):
+                return None
+            if answer.scopes is not None:
+                self._update_person(connection, {"scopes": " ".join(sorted(answer.scopes))})
+        return answer.access_token
+
+    def _saved_refusal(self, stored: _Stored, reason: str) -> bool:
+        with self._database.writing() as connection:
+            if not self._finished(connection, stored, {}):
+                return False
+            changes = {"state": PersonState.SIGN_IN_REQUIRED.value, "error": reason}
+            self._update_person(connection, changes)
+        return True
+
+    def _finished(self, connection: Connection, stored: _Stored, changes: dict[str, Any]) -> bool:
+        """End the renewal that was announced; False: a new sign-in or a removal has ended it."""
+        table = schema.tokens.c
+        announced = (
+            table.username == self._username,
+            table.renewal_fingerprint == stored.fingerprint,
+        )
+        changes |= {"renewal_started_at": None, "renewal_fingerprint": None}
+        done = connection.execute(update(schema.tokens).where(*announced).values(changes))
+        return done.rowcount == 1
+
+    def _update_person(self, connection: Connection, changes: dict[str, Any]) -> None:
+        theirs = schema.people.c.username == self._username
+        connection.execute(update(schema.people).where(theirs).values(changes))
+
+    def _stored(self) -> _Stored:
+        theirs = schema.people.c.username == self._username
+        query = select(schema.people.c.state, schema.people.c.error, schema.tokens)
+        with self._database.reading() as connection:
+            row = connection.execute(
+                query.join_from(schema.people, schema.tokens, isouter=True).where(theirs)
+            ).one_or_none()
+        if row is None or row.refresh_token is None:
+            raise self._refused(f"{self._username} has left; there are no tokens any more")
+        if row.state != PersonState.CONNECTED:
+            raise self._sign_in(row.error)
+        access_token = row.access_token and self._cipher.decrypt(row.access_token)
+        return _Stored(
+            access_token=access_token,
+            refresh_token=self._cipher.decrypt(row.refresh_token),
+            encrypted=row.refresh_token,
+            expires_at=row.expires_at,
+            renewed_at=row.renewed_at,
+            token_url=row.token_url,
+            renewal_started_at=row.renewal_started_at,
+            renewal_fingerprint=row.renewal_fingerprint,
+        )
+
+    def _sign_in(self, reason: str | None) -> Exception:
+        return self._refused(f"{self._username} must sign in again: {reason}")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class _Stored:
+    """What the database holds, decrypted; its repr shows nothing."""
+
+    access_token: str | None
+    refresh_token: str
+    encrypted: str
+    expires_at: datetime | None
+    renewed_at: datetime | None
+    token_url: str | None
+    renewal_started_at: datetime | None
+    renewal_fingerprint: str | None
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells refresh tokens apart without being one."""
+        return sha256(self.refresh_token.encode()).hexdigest()[:16]
+
+    def working(self, bad: str | None) -> str | None:
+        """The access token, unless it is the bad one or about to expire.
+
+        The margin shrinks for tokens that live shorter than 40 minutes: one that is about to
+        expire from its first second would be renewed by everybody in turn.
+        """
+        if self.access_token is None or self.access_token == bad:
+            return None
+        if self.expires_at is None:
+            return self.access_token
+        margin = MARGIN
+        if self.renewed_at is not None:
+            margin = min(MARGIN, (self.expires_at - self.renewed_at) / 4)
+        return self.access_token if now() < self.expires_at - margin else None
+
+    def reason(self, error: Exception) -> str:
+        """Why the renewal was refused, in one line without tokens."""
+        said = (str(error).splitlines() or ["no reason given"])[0]
+        for secret in (self.refresh_token, self.access_token):
+            said = said.replace(secret, "…") if secret else said
+        said = said[:LONGEST_REASON]
+        if self.renewal_fingerprint != self.fingerprint or not self.renewal_started_at:
+            return f"Oura refused to renew their tokens: {said}"
+        return (
+            f"a renewal of {self.renewal_started_at:%Y-%m-%d %H:%M} UTC was interrupted "
+            f"and Oura refused to repeat it: {said}"
+        )

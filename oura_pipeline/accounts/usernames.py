@@ -1,0 +1,44 @@
+"""Which usernames there can be: a username is a part of the name of every metric in Graphite.
+
+What surprises: that is why the rule is narrow. A dot would be a path, `*` a glob, `;` a tag.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from oura_pipeline.accounts.errors import PersonRefused
+
+SHORTEST, LONGEST = 3, 32
+_RULE = re.compile(r"[a-z][a-z0-9_-]{2,31}")
+
+
+def check_username(username: str) -> str:
+    """The username, when it is one.
+
+    Raises:
+        PersonRefused: it is none; the message says all that is wrong with it.
+    """
+    if _RULE.fullmatch(username):
+        return username
+    raise PersonRefused(f"{username!r} cannot be a username: it {'; it '.join(_wrong(username))}")
+
+
+def suggested_username(name: str) -> str | None:
+    """The username that is nearest to a name; None where nothing usable is left of it."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9_-]+", "_", plain).lstrip("0123456789_-")[:LONGEST].rstrip("_-")
+    return slug if _RULE.fullmatch(slug) else None
+
+
+def _wrong(username: str) -> list[str]:
+    wrong = []
+    if not SHORTEST <= len(username) <= LONGEST:
+        wrong.append(f"has {len(username)} characters, {SHORTEST} to {LONGEST} are allowed")
+    if username and not re.match("[a-z]", username):
+        wrong.append(f"begins with {username[0]!r}, it must begin with a letter from a to z")
+    if strange := sorted(set(re.findall(r"[^a-z0-9_-]", username))):
+        names = " ".join(map(repr, strange))
+        wrong.append(f"contains {names}, only a to z, 0 to 9, _ and - are allowed")
+    return wrong
