@@ -1,0 +1,244 @@
+"""Documents become points: every number, under its name, at its time, one per interval.
+
+What surprises: what a day sends depends on its neighbours. Where a traveller's activity days
+overlap, the later day wins, so the points of a day leave out what a later one says.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from itertools import accumulate
+from typing import Any
+
+from oura_pipeline.documents import DocumentType
+from oura_pipeline.graphite import reading
+from oura_pipeline.graphite.names import DAY, is_event
+from oura_pipeline.graphite.points import DayPoints
+from oura_pipeline.graphite.reading import Unreadable
+from oura_pipeline.graphite.samples import MICRO, Point, aligned
+from oura_pipeline.graphite.walk import Place, Vocabulary, Walk
+
+_USERNAME = re.compile(r"[a-z][a-z0-9_-]{0,99}")
+_SOURCE = re.compile(r"[a-z0-9_-]{1,100}")
+_EPOCH = date(1970, 1, 1).toordinal()
+
+_Document = dict[str, Any]
+_Metrics = dict[str, list[Point]]
+
+
+@dataclass(frozen=True)
+class Flattened:
+    """The points of some days, and what could not become a point.
+
+    Attributes:
+        days: each asked day that has a document, by day.
+        reports: how often something could not be sent, by reason and path; never a value.
+    """
+
+    days: list[DayPoints]
+    reports: dict[str, int]
+
+
+def flatten(
+    type: DocumentType,
+    username: str,
+    documents: Iterable[tuple[date, bytes]],
+    *,
+    first_day: date,
+    last_day: date,
+    prefix: str = "bio",
+) -> Flattened:
+    """The points of a person's documents of one type.
+
+    Args:
+        type: the row of the document type.
+        username: the person's name in Graphite.
+        documents: Oura's day and the JSON of every document from the day before `first_day` to
+            the day after `last_day`; the neighbours only decide where a later day wins.
+        first_day: the first day that is returned.
+        last_day: the last one.
+        prefix: the first name of every metric.
+
+    Raises:
+        ValueError: the username cannot be a part of a metric's name.
+    """
+    if not _USERNAME.fullmatch(username):
+        raise ValueError(f"{username!r} cannot be a name in Graphite: use a-z, 0-9, _ and -")
+    by_day: dict[date, list[bytes]] = defaultdict(list)
+    for day, document in documents:
+        by_day[day].append(document)
+    days: list[tuple[date, _Metrics]] = []
+    reports: Counter[str] = Counter()
+    vocabulary = Vocabulary(type)
+    for day in sorted(by_day):
+        walk = Walk(vocabulary, f"{prefix}.{username}.")
+        _read_day(walk, type, day, by_day.pop(day))
+        days.append((day, {name: samples.points() for name, samples in walk.samples.items()}))
+        if first_day <= day <= last_day:
+            reports.update(walk.reports)
+    _let_later_days_win([metrics for _, metrics in days])
+    return Flattened(
+        days=[
+            DayPoints(username, type.name, day, {name: metrics[name] for name in sorted(metrics)})
+            for day, metrics in days
+            if first_day <= day <= last_day
+        ],
+        reports=dict(sorted(reports.items())),
+    )
+
+
+def _read_day(walk: Walk, type: DocumentType, day: date, raw: Iterable[bytes]) -> None:
+    midnight = (day.toordinal() - _EPOCH) * DAY
+    documents = _of_the_day(walk, type, raw)
+    main = _main(type, documents)
+    for document in documents:
+        place = _place(walk, type, document, midnight=midnight, main=document is main)
+        if place is None:
+            continue
+        walk.document(document, place)
+        if type.ends_at:
+            _read_duration(walk, type.ends_at, document, place)
+    if type.counted:
+        at_midnight = Place(series=type.series, time=midnight, instant=midnight * MICRO, start=None)
+        for _ in documents:
+            walk.count(at_midnight)
+
+
+def _of_the_day(walk: Walk, type: DocumentType, raw: Iterable[bytes]) -> list[_Document]:
+    """The documents of a day that count: all, or the newest of those that describe a state."""
+    documents = []
+    for text in raw:
+        try:
+            documents.append(reading.decoded(text))
+        except Unreadable as error:
+            walk.report(str(error), ("document",))
+    if not type.newest or len(documents) < 2:
+        return documents
+    # A tie goes to the last one: Oura lists the oldest first.
+    ages = [reading.instant(document.get(type.newest)) or 0 for document in documents]
+    return [documents[max(range(len(ages)), key=lambda i: (ages[i], i))]]
+
+
+def _main(type: DocumentType, documents: Iterable[_Document]) -> _Document | None:
+    """The longest main document of the day; of equals the earliest, then by its id."""
+    variants = type.variants
+    if not variants:
+        return None
+
+    def rank(document: _Document) -> tuple[float, float, str]:
+        length = document.get(variants.length)
+        start = reading.instant(document.get(type.starts_at or ""))
+        return (
+            -length if isinstance(length, (int, float)) else 1,
+            float("inf") if start is None else start,
+            str(document.get("id")),
+        )
+
+    mains = [one for one in documents if one.get(variants.field) == variants.main]
+    return min(mains, key=rank, default=None)
+
+
+def _place(
+    walk: Walk, type: DocumentType, document: _Document, *, midnight: int, main: bool
+) -> Place | None:
+    """Where a document's numbers go; None: nowhere."""
+    start = reading.instant(document.get(type.starts_at)) if type.starts_at else None
+    series = _series(walk, type, document, main=main)
+    if series is None:
+        return None
+    if main or not (is_event(type) or type.variants):
+        return Place(series=series, time=midnight, instant=midnight * MICRO, start=start)
+    if start is None and _needs_start(type):
+        walk.report("no instant", (type.starts_at or "",))
+        return None
+    instant = midnight * MICRO if start is None else start
+    return Place(
+        series=series,
+        time=midnight if start is None else aligned(instant, type.interval),
+        instant=instant,
+        start=start,
+        split=_split(walk, type, document),
+    )
+
+
+def _series(walk: Walk, type: DocumentType, document: _Document, *, main: bool) -> str | None:
+    variants = type.variants
+    if not variants or main:
+        return type.series
+    variant = document.get(variants.field)
+    if variant == variants.main or variant in variants.others:
+        return variants.other_series
+    if variant not in variants.silent:
+        walk.report("unknown kind of document", (variants.field,))
+    return None
+
+
+def _needs_start(type: DocumentType) -> bool:
+    return any(field.name == type.starts_at and field.required for field in type.fields)
+
+
+def _split(walk: Walk, type: DocumentType, document: _Document) -> str | None:
+    """The sub-series of a document, where it names one that Graphite can store."""
+    text = document.get(type.split_by) if type.split_by else None
+    if text is None:
+        return None
+    if isinstance(text, str) and _SOURCE.fullmatch(text.lower()):
+        return text.lower()
+    walk.report("name that Graphite cannot store", (type.split_by or "",))
+    return None
+
+
+def _read_duration(walk: Walk, ends_at: str, document: _Document, place: Place) -> None:
+    end = reading.instant(document.get(ends_at))
+    if end is None or place.start is None:
+        return
+    if end < place.start:
+        walk.report("end before the start", (ends_at,))
+    else:
+        walk.duration(end - place.start, place)
+
+
+def _let_later_days_win(days: list[_Metrics]) -> None:
+    """Drop from each day, given by day, the points whose metric and time a later one has too."""
+    by_metric: dict[str, list[_Metrics]] = defaultdict(list)
+    for metrics in days:
+        for name in metrics:
+            by_metric[name].append(metrics)
+    for name, holders in by_metric.items():
+        if len(holders) > 1:
+            _drop_overridden(name, holders)
+
+
+def _drop_overridden(name: str, holders: list[_Metrics]) -> None:
+    firsts = [holder[name][0][0] for holder in holders]
+    # What the days after each one begin with, at the earliest.
+    after = list(accumulate(reversed(firsts), min))[::-1][1:]
+    for i, earliest in enumerate(after):
+        points = holders[i][name]
+        if points[-1][0] < earliest:
+            continue
+        later = _times_from(name, holders[i + 1 :], earliest, points[-1][0])
+        kept = [point for point in points if point[0] not in later]
+        if len(kept) == len(points):
+            continue
+        if kept:
+            holders[i][name] = kept
+        else:
+            del holders[i][name]
+
+
+def _times_from(
+    name: str, holders: Iterable[Mapping[str, list[Point]]], first: int, last: int
+) -> set[int]:
+    times: set[int] = set()
+    for holder in holders:
+        points = holder[name]
+        if points[0][0] > last:
+            continue
+        times.update(time for time, _ in points[bisect_left(points, (first,)) :])
+    return times
