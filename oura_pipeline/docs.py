@@ -1,4 +1,4 @@
-"""`python -m oura_pipeline.docs`: the parts of the README and of `.env.example` that code knows best.
+"""`python -m oura_pipeline.docs`: the parts of README.md and .env.example that the code knows best.
 
 What surprises: with `--check` nothing is written and the exit status says whether anything would
 change, so a table that drifted from the code fails the build.

@@ -6,11 +6,13 @@ and what it may be; a `.env` file in the working directory counts too, the envir
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from cryptography.fernet import Fernet
 from pydantic import (
@@ -109,9 +111,13 @@ Url = Annotated[str, BeforeValidator(_url)]
 class Settings(BaseSettings):
     """The settings; the names of the fields in capitals are the names of the variables."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
-    )
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_default(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """An empty variable wins over the `.env` file, and means the default."""
+        return {name: value for name, value in values.items() if value != ""}
 
     oura_pipeline_home: Path = Field(
         Path("data"), description="The data folder: databases, keys, logs, Dagster's storage."
@@ -239,6 +245,24 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError(_first_line(error)) from None
+
+
+def operator_zone() -> str:
+    """The zone of this machine, by its name; UTC where it does not say."""
+    link = Path("/etc/localtime")
+    linked = str(link.readlink()).partition("zoneinfo/")[2] if link.is_symlink() else ""
+    for name in (os.environ.get("TZ", "").lstrip(":"), linked):
+        if name and _is_zone(name):
+            return name
+    return "UTC"
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def data_home() -> Path:

@@ -1,0 +1,289 @@
+"""`oura-pipeline …`: what an operator types.
+
+What surprises: Dagster takes two seconds to import, so every command imports what it needs itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType, document_type
+from oura_pipeline.settings import SettingsError, load_settings
+
+DAY = click.DateTime(formats=["%Y-%m-%d"])
+out = Console()
+
+
+class Failed(click.ClickException):
+    """A failure that is told in one line."""
+
+    def show(self, file: Any = None) -> None:
+        """Print it, without a traceback."""
+        Console(stderr=True).print(f"[red]oura-pipeline:[/red] {self.message}", highlight=False)
+
+
+def main() -> None:
+    """Run the command line; what is known to go wrong ends in one line and a status of 1."""
+    try:
+        cli(standalone_mode=True)
+    except SettingsError as error:
+        Failed(str(error)).show()
+        sys.exit(2)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="oura_pipeline")
+def cli() -> None:
+    """Every Oura document of every person, through Dagster, into DuckDB and Graphite."""
+
+
+def _type(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> list[DocumentType]:
+    try:
+        return [document_type(name) for name in names] or list(DOCUMENT_TYPES)
+    except LookupError as error:
+        raise click.BadParameter(str(error.args[0])) from None
+
+
+types_option = click.option(
+    "--type", "document_types", multiple=True, callback=_type, help="A document type; repeatable."
+)
+people_option = click.option(
+    "--person", "usernames", multiple=True, help="A username; repeatable. Default: everybody."
+)
+
+
+@cli.command()
+@click.option("--from", "first", type=DAY, help="First day, YYYY-MM-DD.")
+@click.option("--to", "last", type=DAY, help="Last day, included; default: today.")
+@click.option("--last", "count", type=click.IntRange(1), help="The last so many days [7].")
+@people_option
+@types_option
+def sync(
+    first: datetime | None,
+    last: datetime | None,
+    count: int | None,
+    usernames: tuple[str, ...],
+    document_types: list[DocumentType],
+) -> None:
+    """Fetch, land and push now, in this process."""
+    if count and (first or last):
+        raise click.UsageError("--last goes without --from and --to")
+    from oura_pipeline.commands import sync as command
+    from oura_pipeline.fetching import people_to_ask
+    from oura_pipeline.pipeline import opened
+
+    settings = load_settings()
+    last_day = last.date() if last else command.last_partition()
+    first_day = first.date() if first else last_day - timedelta(days=(count or 7) - 1)
+    with opened(settings) as pipeline:
+        try:
+            people = people_to_ask(pipeline, usernames)
+        except LookupError as error:
+            raise Failed(str(error.args[0])) from None
+    if not people:
+        raise Failed("nobody has signed in yet; `oura-pipeline people add` adds the first person")
+    bar = command.Bar(out)
+    try:
+        with bar.shown(len(people) * len(document_types)):
+            synced = command.sync(
+                first_day, last_day, usernames=usernames, document_types=document_types
+            )
+    except ValueError as error:
+        raise Failed(str(error)) from None
+    out.print(command.table(synced))
+    for check in synced.red:
+        out.print(
+            f"[yellow]{check.asset_key.to_user_string()} {check.check_name}[/yellow]: "
+            f"{check.description}",
+            highlight=False,
+        )
+    for step, reason in synced.failures.items():
+        out.print(f"[red]{step}[/red]: {reason}", highlight=False)
+    sys.exit(0 if synced.success else 1)
+
+
+@cli.group()
+def people() -> None:
+    """Who signed in."""
+
+
+@people.command("add")
+@click.argument("username")
+@click.option("--refresh-token", required=True, help="From Oura's OAuth; used once, then renewed.")
+@click.option("--access-token", help="If there is a fresh one.")
+@click.option("--expires-in", type=click.IntRange(1), help="Seconds for which it is valid.")
+def people_add(
+    username: str, refresh_token: str, access_token: str | None, expires_in: int | None
+) -> None:
+    """Add a person by their refresh token, or give a known person a new one."""
+    from oura_pipeline.commands import people as command
+
+    expires_at = datetime.now(UTC) + timedelta(seconds=expires_in) if expires_in else None
+    with command.accounts() as accounts:
+        out.print(
+            command.add(
+                accounts,
+                username,
+                refresh_token=refresh_token,
+                access_token=access_token,
+                expires_at=expires_at,
+            )
+        )
+
+
+@people.command("list")
+def people_list() -> None:
+    """Everybody, and whether their data can be fetched."""
+    from oura_pipeline.commands import people as command
+
+    with command.accounts() as accounts:
+        out.print(command.table(accounts))
+
+
+@people.command("remove")
+@click.argument("username")
+@click.confirmation_option(prompt="Their tokens and ledgers go; documents and points stay. Remove?")
+def people_remove(username: str) -> None:
+    """Remove a person: tokens and ledgers; what was landed stays."""
+    from oura_pipeline.commands import people as command
+
+    with command.accounts() as accounts:
+        if not accounts.remove(username):
+            raise Failed(f"nobody is called {username}")
+    out.print(f"Removed {username}.")
+
+
+@people.command("import")
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def people_import(path: Path) -> None:
+    """Import the user_creds.json of the Go replicator."""
+    from oura_pipeline.commands import people as command
+
+    with command.accounts() as accounts:
+        out.print(command.import_file(accounts, path))
+
+
+@cli.command()
+def budget() -> None:
+    """What Oura lets the whole application ask, and what of it is used."""
+    from oura_pipeline.pipeline import opened
+
+    with opened() as pipeline:
+        state = pipeline.budget.state()
+    out.print(
+        f"{state.used} of {state.limit} requests used; "
+        f"the first becomes free again at {state.resets_at.astimezone():%H:%M:%S}"
+        if state.resets_at
+        else f"{state.used} of {state.limit} requests used"
+    )
+
+
+@cli.command()
+def key() -> None:
+    """Make a key for OURA_TOKEN_KEY. Put it first; older keys behind it still open old tokens."""
+    from cryptography.fernet import Fernet
+
+    click.echo(Fernet.generate_key().decode())
+
+
+@cli.command()
+def doctor() -> None:
+    """Check settings, databases, key, Oura and Graphite, and say what to do."""
+    from oura_pipeline.commands.doctor import examine
+
+    findings = examine()
+    table = Table(show_header=False, box=None)
+    for finding in findings:
+        mark = "[green]ok[/green]" if finding.good else "[red]no[/red]"
+        table.add_row(mark, finding.subject, finding.text)
+    out.print(table)
+    sys.exit(0 if all(finding.good for finding in findings) else 1)
+
+
+@cli.group()
+def graphite() -> None:
+    """Points: send them later, send them again, prepare carbon."""
+
+
+@graphite.command("ingest")
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def graphite_ingest(path: Path) -> None:
+    """Send a file of points, as written without a Graphite, to GRAPHITE_HOST."""
+    from oura_pipeline.commands import graphite as command
+
+    out.print(command.ingest_file(path))
+
+
+@graphite.command("replay")
+@click.option("--from", "first", type=DAY, required=True, help="First day, YYYY-MM-DD.")
+@click.option("--to", "last", type=DAY, required=True, help="Last day, included.")
+@people_option
+@types_option
+def graphite_replay(
+    first: datetime,
+    last: datetime,
+    usernames: tuple[str, ...],
+    document_types: list[DocumentType],
+) -> None:
+    """Push again what DuckDB holds, whatever was pushed before."""
+    from oura_pipeline.commands import graphite as command
+
+    for line in command.replay(first.date(), last.date(), usernames, document_types):
+        out.print(line)
+
+
+@graphite.command("schemas")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="The folder to write to.",
+)
+def graphite_schemas(into: Path) -> None:
+    """Write carbon's storage-schemas.conf and storage-aggregation.conf."""
+    from oura_pipeline.commands import graphite as command
+
+    for path in command.write_schemas(into):
+        out.print(f"Wrote {path}")
+
+
+@graphite.command("withdrawn")
+def graphite_withdrawn() -> None:
+    """List points that Oura withdrew and Graphite cannot delete."""
+    from oura_pipeline.commands import graphite as command
+
+    out.print(command.withdrawn_table())
+
+
+@cli.command()
+@click.option("--serve", is_flag=True, help="Leave the sandbox and the Dagster UI up afterwards.")
+def demo(serve: bool) -> None:
+    """Show the whole way with made-up people."""
+    from oura_pipeline.commands.demo import demo as command
+
+    sys.exit(command(out, serve=serve))
+
+
+@cli.command()
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
+def dev(port: int) -> None:
+    """Run Dagster's UI and daemon on 127.0.0.1."""
+    from oura_pipeline.commands.dev import dev as command
+
+    sys.exit(command(port))
+
+
+def today() -> date:
+    """The date of this moment, UTC."""
+    return datetime.now(UTC).date()
+
+
+if __name__ == "__main__":
+    main()

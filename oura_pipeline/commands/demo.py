@@ -1,0 +1,182 @@
+"""`oura-pipeline demo`: the whole way with made-up people, and nothing left running.
+
+What surprises: everything is real but the people. They sign in through the sandbox's OAuth, a
+Dagster run fetches and lands, and a real carbon takes the points where the Python allows one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from oura_pipeline.commands.dev import start
+from oura_pipeline.commands.sync import Bar, Synced, last_partition, sync, table
+from oura_pipeline.defs.storage import config_dir
+from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.graphite.local import LocalGraphite
+from oura_pipeline.ledger import PushState
+from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.sandbox.running import Sandbox, running
+from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.settings import load_settings
+
+PEOPLE, DAYS = 5, 90
+QUESTIONS = {
+    "Who slept longest last night?": """
+        select username, day, round(total_sleep_duration / 3600, 1) as hours, average_hrv as hrv_ms
+        from oura.sleep where type = 'long_sleep'
+        qualify row_number() over (partition by username order by day desc) = 1
+        order by hours desc""",
+    "How do nights and readiness go together?": """
+        select username, count(*) as days,
+               round(corr(night.total_sleep_duration, ready.score), 2) as correlation
+        from oura.daily_readiness as ready join oura.sleep as night using (username, day)
+        where night.type = 'long_sleep' group by username order by username""",
+    "When is the heart slowest?": """
+        select username, hour(timestamp) as hour_utc, round(avg(bpm)) as bpm, count(*) as samples
+        from oura.heartrate group by all
+        qualify row_number() over (partition by username order by avg(bpm)) = 1
+        order by username""",
+}
+
+
+def demo(out: Console, *, serve: bool) -> int:
+    """Run it; the exit status is 0 when everything landed and arrived."""
+    began = time.monotonic()
+    home = load_settings().home / "demo"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    with ExitStack() as stack:
+        out.rule("A sandbox of Oura's cloud")
+        sandbox = stack.enter_context(
+            running(SandboxOptions(people=PEOPLE, days=DAYS), process=True)
+        )
+        graphite = stack.enter_context(_graphite(out))
+        _point_settings_at(home, sandbox, graphite)
+        _sign_in(out, sandbox)
+        out.rule(f"Sync of {PEOPLE} people, {DAYS} days, {len(DOCUMENT_TYPES)} document types")
+        synced = _sync(out)
+        _answers(out, home)
+        arrived = _arrivals(out, synced, graphite)
+        out.print(f"Took {time.monotonic() - began:.0f} s.")
+        if serve:
+            _serve(out, home)
+        else:
+            out.print(f"Ask more: duckdb -readonly {_short(home)}/analytics.duckdb")
+            out.print("See it in Dagster's UI: make demo SERVE=1")
+    return 0 if synced.success and arrived else 1
+
+
+@contextmanager
+def _graphite(out: Console) -> Iterator[LocalGraphite | None]:
+    reason = LocalGraphite.available()
+    if reason:
+        out.print(f"No Graphite here, points go to a file: {reason}")
+        yield None
+        return
+    with LocalGraphite() as graphite:
+        out.print(f"A real Graphite: {graphite.render_url}")
+        yield graphite
+
+
+def _point_settings_at(home: Path, sandbox: Sandbox, graphite: LocalGraphite | None) -> None:
+    """Only for this process and its children: the demo must not touch what is real."""
+    options = sandbox.options
+    os.environ |= {
+        "OURA_PIPELINE_HOME": str(home),
+        "OURA_API_URL": sandbox.url,
+        "OURA_TOKEN_URL": sandbox.url + sandbox.token_path,
+        "OURA_REVOKE_URL": sandbox.url + "/oauth/revoke",
+        "OURA_CLIENT_ID": options.client_id,
+        "OURA_CLIENT_SECRET": options.client_secret,
+        "OURA_ACCOUNTS_URL": "",
+        "OURA_WAREHOUSE_URL": "",
+        "OURA_TOKEN_KEY": "",
+        "GRAPHITE_PREFIX": "bio",
+        "GRAPHITE_HOST": "127.0.0.1" if graphite else "",
+        "GRAPHITE_PORT": str(graphite.line_port) if graphite else "",
+        "GRAPHITE_PROTOCOL": "",
+        "GRAPHITE_RENDER_URL": graphite.render_url if graphite else "",
+    }
+    os.environ.pop("DAGSTER_HOME", None)
+
+
+def _sign_in(out: Console, sandbox: Sandbox) -> None:
+    with open_accounts(load_settings()) as accounts:
+        for person in sandbox.people():
+            answer = sandbox.sign_in(person["username"])
+            accounts.add(
+                person["username"],
+                refresh_token=answer["refresh_token"],
+                access_token=answer["access_token"],
+                expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+            )
+            out.print(f"{person['username']} signed in, in {person['zone']}")
+
+
+def _sync(out: Console) -> Synced:
+    last_day = last_partition()
+    first_day = last_day - timedelta(days=DAYS)
+    bar = Bar(out)
+    with bar.shown(PEOPLE * len(DOCUMENT_TYPES)):
+        synced = sync(first_day, last_day)
+    out.print(table(synced))
+    for step, reason in synced.failures.items():
+        out.print(f"[red]{step}[/red]: {reason}")
+    return synced
+
+
+def _answers(out: Console, home: Path) -> None:
+    out.rule("Three answers from the published copy")
+    with duckdb.connect(str(home / "analytics.duckdb"), read_only=True) as connection:
+        for question, query in QUESTIONS.items():
+            result = connection.execute(query)
+            drawn = Table(title=question, title_justify="left", header_style="bold")
+            for column in result.description or ():
+                drawn.add_column(column[0])
+            for row in result.fetchall():
+                drawn.add_row(*map(str, row))
+            out.print(drawn)
+
+
+def _arrivals(out: Console, synced: Synced, graphite: LocalGraphite | None) -> bool:
+    out.rule("What arrived")
+    settings = load_settings()
+    with open_accounts(settings) as accounts:
+        pushes = [row for row in (accounts.pushes(t.name) for t in DOCUMENT_TYPES) for row in row]
+    points = sum(push.points for push in pushes)
+    if graphite is None:
+        out.print(f"{points:,} points in {_short(settings.graphite_log_path)}")
+        return True
+    delivered = sum(push.points for push in pushes if push.state is PushState.DELIVERED)
+    missing = [check for check in synced.red if check.check_name == "points_arrived"]
+    out.print(f"{delivered:,} of {points:,} points read back from Graphite, twice, equal")
+    for check in missing:
+        out.print(f"[red]{check.asset_key.to_user_string()}[/red]: {check.description}")
+    return not missing
+
+
+def _serve(out: Console, home: Path) -> None:
+    out.print("The sandbox and Dagster's UI stay up until Ctrl-C.")
+    # In a folder without a `.env`, which would point the daemon at the real Oura.
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(config_dir() / name, home)
+    with start(3000, home) as dagster:
+        try:
+            dagster.wait()
+        except KeyboardInterrupt:
+            out.print("Ending.")
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

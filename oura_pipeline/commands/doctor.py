@@ -1,0 +1,133 @@
+"""`oura-pipeline doctor`: is everything as it must be, and if not, what to do."""
+
+from __future__ import annotations
+
+import socket
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+
+from oura_pipeline.accounts.errors import AccountsError
+from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.oura.errors import OuraError
+from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.settings import Protocol, Settings, SettingsError, load_settings
+from oura_pipeline.warehouse.errors import WarehouseError
+
+SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at, whether it is well, and what was seen or is to be done."""
+
+    subject: str
+    good: bool
+    text: str
+
+
+def examine() -> list[Finding]:
+    """Look at everything, in the order in which things depend on each other."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return [Finding("settings", False, str(error))]
+    findings = [Finding("settings", True, f"data folder {settings.home}"), _client(settings)]
+    try:
+        with opened(settings) as pipeline:
+            findings += [*_accounts(pipeline), _warehouse(pipeline), _oura(pipeline)]
+            findings += [*_tokens(pipeline), *_graphite(pipeline)]
+    except AccountsError as error:
+        findings.append(Finding("accounts", False, str(error)))
+    return findings
+
+
+def _client(settings: Settings) -> Finding:
+    if settings.oura_client_id and settings.oura_client_secret.get_secret_value():
+        return Finding("client", True, f"OURA_CLIENT_ID {settings.oura_client_id}")
+    return Finding(
+        "client",
+        False,
+        "set OURA_CLIENT_ID and OURA_CLIENT_SECRET to those of the application "
+        "that you registered with Oura",
+    )
+
+
+def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
+    people = pipeline.accounts.people()
+    again = [p.username for p in people if p.state is PersonState.SIGN_IN_REQUIRED]
+    if not people:
+        yield Finding("people", False, "nobody yet: `oura-pipeline people add`")
+    elif again:
+        yield Finding("people", False, f"must sign in again: {', '.join(again)}")
+    else:
+        yield Finding("people", True, f"{len(people)} connected")
+    key = pipeline.settings.token_key_path
+    if pipeline.settings.oura_token_key.get_secret_value():
+        yield Finding("key", True, "from OURA_TOKEN_KEY")
+    elif stat.S_IMODE(key.stat().st_mode) == 0o600:
+        yield Finding("key", True, f"{key}; keep a copy elsewhere, tokens are lost without it")
+    else:
+        yield Finding("key", False, f"others can read {key}: chmod 600 {key}")
+
+
+def _warehouse(pipeline: Pipeline) -> Finding:
+    try:
+        rows = sum(pipeline.warehouse.row_counts().values())
+    except WarehouseError as error:
+        return Finding("warehouse", False, str(error))
+    return Finding("warehouse", True, f"{rows:,} rows in {pipeline.settings.warehouse_path}")
+
+
+def _oura(pipeline: Pipeline) -> Finding:
+    url = pipeline.settings.oura_api_url
+    try:
+        # Without a token: any answer will do, and 400 is the usual one.
+        answer = pipeline.http.get(f"{url}/v2/usercollection/personal_info", timeout=SECONDS)
+    except httpx.HTTPError as error:
+        return Finding("Oura", False, f"{url} cannot be reached: {_reason(error)}")
+    state = pipeline.budget.state()
+    good = answer.status_code < 500
+    used = f"{state.used} of {state.limit} requests used"
+    return Finding("Oura", good, f"{url} answers {answer.status_code}; {used}")
+
+
+def _tokens(pipeline: Pipeline) -> Iterator[Finding]:
+    """One person's token is proof enough that tokens work."""
+    connected = pipeline.accounts.people([PersonState.CONNECTED])
+    for person in connected[:1]:
+        try:
+            pipeline.client(person.username).personal_info()
+            yield Finding("token", True, f"Oura accepts that of {person.username}")
+        except OuraError as error:
+            yield Finding("token", False, f"{person.username}: {error}")
+
+
+def _graphite(pipeline: Pipeline) -> Iterator[Finding]:
+    settings = pipeline.settings
+    if settings.protocol is Protocol.FILE:
+        yield Finding("Graphite", True, f"none set; points go to {settings.graphite_log_path}")
+        return
+    address = (settings.graphite_host, settings.carbon_port)
+    try:
+        socket.create_connection(address, timeout=SECONDS).close()
+        yield Finding("carbon", True, f"{address[0]}:{address[1]}, {settings.protocol}")
+    except OSError as error:
+        yield Finding("carbon", False, f"{address[0]}:{address[1]} cannot be reached: {error}")
+    if not settings.graphite_render_url:
+        yield Finding(
+            "graphite-web", False, "set GRAPHITE_RENDER_URL, or nothing proves that points arrived"
+        )
+        return
+    try:
+        answer = httpx.get(f"{settings.graphite_render_url}/metrics/find?query=*", timeout=SECONDS)
+        good, seen = answer.status_code == 200, f"answers {answer.status_code}"
+    except httpx.HTTPError as error:
+        good, seen = False, f"cannot be reached: {_reason(error)}"
+    yield Finding("graphite-web", good, f"{settings.graphite_render_url} {seen}")
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__

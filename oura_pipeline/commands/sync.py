@@ -1,0 +1,206 @@
+"""`oura-pipeline sync`: the assets of the `sync` job, in this process, with a progress bar.
+
+What surprises: it is a Dagster run like any other. It stands in the UI afterwards, with the same
+partitions, checks and metadata as a run that the daemon started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from threading import Lock
+
+from dagster import AssetCheckEvaluation, AssetKey, ExecuteInProcessResult
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from oura_pipeline.definitions import defs
+from oura_pipeline.defs.partitions import days, range_tags
+from oura_pipeline.defs.storage import project_instance
+from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.progress import listener
+
+
+@dataclass(kw_only=True)
+class Synced:
+    """What a sync did.
+
+    Attributes:
+        success: whether every asset was materialized.
+        counts: per asset key, the sums of its partitions' metadata.
+        failures: per failed step, why.
+        red: the checks that failed.
+    """
+
+    success: bool
+    counts: dict[tuple[str, ...], dict[str, float]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    red: list[AssetCheckEvaluation] = field(default_factory=list)
+
+
+# What a run spent as a whole is written on each of its partitions.
+OF_THE_WHOLE_QUESTION = ("requests", "pages", "seconds")
+
+
+def last_partition() -> date:
+    """The newest day that has begun anywhere."""
+    key = days().get_last_partition_key()
+    assert key, "history starts in the future"
+    return date.fromisoformat(key)
+
+
+def check_range(first_day: date, last_day: date) -> None:
+    """Raises ValueError, saying what the days may be, for days without a partition."""
+    first, last = date.fromisoformat(days().get_first_partition_key() or ""), last_partition()
+    if first_day > last_day:
+        raise ValueError(f"--from {first_day} is after --to {last_day}")
+    if first_day < first:
+        raise ValueError(f"{first_day} is before history, which OURA_HISTORY_START sets to {first}")
+    if last_day > last:
+        raise ValueError(f"{last_day} has not begun anywhere yet; today is {last} at the latest")
+
+
+def sync(
+    first_day: date,
+    last_day: date,
+    *,
+    usernames: Sequence[str] = (),
+    document_types: Sequence[DocumentType] = DOCUMENT_TYPES,
+) -> Synced:
+    """Run the assets of these document types for a range of days, both included.
+
+    Raises:
+        ValueError: a day has no partition.
+    """
+    check_range(first_day, last_day)
+    keys = [AssetKey([group, row.name]) for group in ("oura", "graphite") for row in document_types]
+    with project_instance() as instance:
+        result = defs.resolve_job_def("sync").execute_in_process(
+            instance=instance,
+            asset_selection=[*keys, AssetKey(["analytics", "published"])],
+            tags=range_tags(first_day, last_day),
+            run_config={
+                "resources": {"pipeline": {"config": {"people": list(usernames)}}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            raise_on_error=False,
+        )
+        return _summary(result)
+
+
+def _summary(result: ExecuteInProcessResult) -> Synced:
+    synced = Synced(success=result.success)
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        counts = synced.counts.setdefault(tuple(materialization.asset_key.path), {})
+        for name, entry in materialization.metadata.items():
+            value = entry.value
+            if isinstance(value, int | float):
+                whole = name in OF_THE_WHOLE_QUESTION
+                counts[name] = value if whole else counts.get(name, 0) + value
+    for event in result.all_events:
+        if event.is_step_failure and event.step_key:
+            synced.failures[event.step_key] = _reason(event.step_failure_data)
+    synced.red = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    return synced
+
+
+def _reason(data: object) -> str:
+    failure = getattr(data, "user_failure_data", None)
+    error = getattr(data, "error", None)
+    text = getattr(failure, "description", None) or getattr(error, "message", "") or "unknown"
+    return str(text).strip()
+
+
+class Bar:
+    """A listener that draws: person × type, requests, rows, points."""
+
+    def __init__(self, console: Console) -> None:
+        self._lock = Lock()
+        self._requests = self._rows = self._points = 0
+        self._progress = Progress(
+            TextColumn("{task.description:24}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.completed:>4}/{task.total} people × types"),
+            TextColumn("{task.fields[requests]:>6} requests"),
+            TextColumn("{task.fields[rows]:>9,} rows"),
+            TextColumn("{task.fields[points]:>10,} points"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID = self._progress.add_task("Starting", total=0, **self._numbers())
+
+    @contextmanager
+    def shown(self, total: int) -> Iterator[None]:
+        """Draw while the block runs; `total` is how many answers are expected."""
+        self._progress.update(self._task, total=total)
+        token = listener.set(self)
+        try:
+            with self._progress:
+                yield
+        finally:
+            listener.reset(token)
+
+    def started(self, document_type: str, people: int) -> None:
+        """Show which document type is being asked for."""
+        self._progress.update(self._task, description=document_type)
+
+    def page(self, document_type: str, username: str, documents: int) -> None:
+        """Count a request and its rows."""
+        with self._lock:
+            self._requests += 1
+            self._rows += documents
+        self._progress.update(self._task, **self._numbers())
+
+    def person_done(self, document_type: str, username: str) -> None:
+        """Advance."""
+        self._progress.advance(self._task)
+
+    def pushed(self, document_type: str, points: int) -> None:
+        """Count points."""
+        with self._lock:
+            self._points += points
+        self._progress.update(
+            self._task, description=f"{document_type} → Graphite", **self._numbers()
+        )
+
+    def _numbers(self) -> dict[str, int]:
+        return {"requests": self._requests, "rows": self._rows, "points": self._points}
+
+
+def table(synced: Synced) -> Table:
+    """What landed and what was sent, a row per document type."""
+    columns = {
+        "rows": "rows",
+        "changed_rows": "changed",
+        "requests": "requests",
+    }
+    drawn = Table(title="Synced", header_style="bold", title_justify="left")
+    drawn.add_column("document type")
+    for heading in (*columns.values(), "points", "sent", "seconds"):
+        drawn.add_column(heading, justify="right")
+    totals: dict[str, float] = {}
+    for row in DOCUMENT_TYPES:
+        documents = synced.counts.get(("oura", row.name))
+        points = synced.counts.get(("graphite", row.name), {})
+        if documents is None and not points:
+            continue
+        cells = {name: (documents or {}).get(name, 0) for name in columns}
+        cells |= {name: points.get(name, 0) for name in ("points", "points_sent")}
+        cells["seconds"] = (documents or {}).get("seconds", 0) + points.get("seconds", 0)
+        for name, value in cells.items():
+            totals[name] = totals.get(name, 0) + value
+        drawn.add_row(row.name, *_texts(cells))
+    drawn.add_section()
+    drawn.add_row("all", *_texts(totals), style="bold")
+    return drawn
+
+
+def _texts(cells: dict[str, float]) -> list[str]:
+    return [
+        f"{value:.1f}" if name == "seconds" else f"{int(value):,}" for name, value in cells.items()
+    ]

@@ -1,0 +1,169 @@
+"""The sensor that fills gaps: days that failed, and days never asked between days that were.
+
+What surprises: it reads the ledger, not the warehouse. A day without rows is a gap only if the
+ledger does not say that Oura was asked and had nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+
+from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.defs.graphite_assets import points_key
+from oura_pipeline.defs.oura_assets import document_key
+from oura_pipeline.defs.partitions import range_tags
+from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.ledger import Fetch
+from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.settings import load_settings
+
+RUNS_PER_TICK = 3
+LONGEST_RUN = 90  # days: a failure in the middle of a decade does not ask for the decade
+FIRST_WAIT = timedelta(minutes=10)
+LONGEST_WAIT = timedelta(hours=24)
+ASK_AGAIN = timedelta(hours=6)  # a run that died before it wrote to the ledger is repeated
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Gap:
+    """Days in a row that want asking, for some people and document types.
+
+    Attributes:
+        asked_at: when the latest of them was last asked; long ago if never.
+        first_day: the first day.
+        last_day: the last day, included.
+        attempts: how often the most stubborn of them failed in a row; 0: never asked.
+        people: their usernames, in order.
+        types: names of the document types, in order.
+    """
+
+    asked_at: datetime
+    first_day: date
+    last_day: date
+    attempts: int
+    people: tuple[str, ...]
+    types: tuple[str, ...]
+
+
+def wait(attempts: int) -> timedelta:
+    """How long to leave a gap alone: the wait doubles with every failure, up to a day."""
+    return min(FIRST_WAIT * 2 ** min(attempts - 1, 10), LONGEST_WAIT) if attempts else timedelta(0)
+
+
+def find_gaps(
+    failed: Iterable[Fetch], never_asked: Iterable[tuple[str, str, date]], now: datetime
+) -> list[Gap]:
+    """The gaps that are due, the longest neglected first.
+
+    Args:
+        failed: ledger rows that failed.
+        never_asked: username, document type and day of what no ledger row is for.
+        now: the present moment.
+    """
+    days: dict[tuple[str, str], dict[date, tuple[int, datetime]]] = {}
+    for row in failed:
+        if now - row.at >= wait(row.attempts):
+            of_pair = days.setdefault((row.username, row.document_type), {})
+            of_pair[row.day] = (row.attempts, row.at)
+    for username, name, day in never_asked:
+        days.setdefault((username, name), {})[day] = (0, LONG_AGO)
+    gaps = [
+        Gap(
+            asked_at=max(of_pair[day][1] for day in span),
+            first_day=span[0],
+            last_day=span[-1],
+            attempts=max(of_pair[day][0] for day in span),
+            people=(username,),
+            types=(name,),
+        )
+        for (username, name), of_pair in days.items()
+        for span in _spans(sorted(of_pair))
+    ]
+    return sorted(_together(gaps))
+
+
+def run_request(gap: Gap, now: datetime) -> dg.RunRequest:
+    """The run that asks again; its key is new whenever there is a reason to ask again."""
+    again = int((now - gap.asked_at) / ASK_AGAIN)
+    spans = f"{gap.first_day}:{gap.last_day}"
+    keys = [
+        key
+        for row in DOCUMENT_TYPES
+        if row.name in gap.types
+        for key in (document_key(row), points_key(row))
+    ]
+    return dg.RunRequest(
+        run_key=f"gap {spans} {gap.asked_at.isoformat()} {again} {gap.types} {gap.people}",
+        asset_selection=keys,
+        tags=range_tags(gap.first_day, gap.last_day),
+        run_config={"resources": {"pipeline": {"config": {"people": list(gap.people)}}}},
+    )
+
+
+def gaps_sensor(job: dg.JobDefinition) -> dg.SensorDefinition:
+    """The sensor over the ledger of this project."""
+
+    @dg.sensor(
+        name="gaps",
+        job=job,
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks again for days that failed or were never asked.",
+    )
+    def gaps(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        now = datetime.now(UTC)
+        accounts = open_accounts(load_settings())
+        try:
+            connected = [p.username for p in accounts.people() if p.state is PersonState.CONNECTED]
+            types = [row.name for row in DOCUMENT_TYPES if row.partitioned]
+            found = find_gaps(
+                accounts.failed(connected, types), accounts.never_asked(connected, types), now
+            )
+        finally:
+            accounts.close()
+        if not found:
+            return dg.SkipReason("The ledger has no gap that is due.")
+        context.log.info("%s gaps are due; asking for %s", len(found), RUNS_PER_TICK)
+        return dg.SensorResult(
+            run_requests=[run_request(gap, now) for gap in found[:RUNS_PER_TICK]]
+        )
+
+    return gaps
+
+
+def _spans(days: Sequence[date]) -> list[list[date]]:
+    """Runs of days in a row, none longer than a run should be."""
+    spans: list[list[date]] = []
+    for day in days:
+        follows = spans and day - spans[-1][-1] == timedelta(days=1)
+        if follows and len(spans[-1]) < LONGEST_RUN:
+            spans[-1].append(day)
+        else:
+            spans.append([day])
+    return spans
+
+
+def _together(gaps: Iterable[Gap]) -> list[Gap]:
+    """Gaps of the same days become one: first people of a type, then types of the same people."""
+    by_type: dict[tuple[date, date, tuple[str, ...]], list[Gap]] = {}
+    for gap in gaps:
+        by_type.setdefault((gap.first_day, gap.last_day, gap.types), []).append(gap)
+    of_types = [_joined(same) for same in by_type.values()]
+    by_people: dict[tuple[date, date, tuple[str, ...]], list[Gap]] = {}
+    for gap in of_types:
+        by_people.setdefault((gap.first_day, gap.last_day, gap.people), []).append(gap)
+    return [_joined(same) for same in by_people.values()]
+
+
+def _joined(gaps: Sequence[Gap]) -> Gap:
+    return Gap(
+        asked_at=max(gap.asked_at for gap in gaps),
+        first_day=gaps[0].first_day,
+        last_day=gaps[0].last_day,
+        attempts=max(gap.attempts for gap in gaps),
+        people=tuple(sorted({name for gap in gaps for name in gap.people})),
+        types=tuple(sorted({name for gap in gaps for name in gap.types})),
+    )

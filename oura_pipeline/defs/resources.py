@@ -1,0 +1,36 @@
+"""Doors: configuration in, a plain object out."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from oura_pipeline.accounts.people import Person
+from oura_pipeline.fetching import people_to_ask
+from oura_pipeline.pipeline import Pipeline, opened
+
+
+class PipelineResource(dg.ConfigurableResource):
+    """The pipeline of this process, and the people that a run is for."""
+
+    people: list[str] = Field(
+        default=[], description="Usernames to run for; an empty list means everybody."
+    )
+    _pipeline: Pipeline = PrivateAttr()
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["PipelineResource"]:
+        """Open the pipeline for a run and close it afterwards."""
+        with ExitStack() as stack:
+            self._pipeline = stack.enter_context(opened())
+            yield self
+
+    @property
+    def opened(self) -> Pipeline:
+        """The pipeline, open while the run lasts."""
+        return self._pipeline
+
+    def chosen(self) -> list[Person]:
+        """The people that the run is for."""
+        return people_to_ask(self._pipeline, self.people)

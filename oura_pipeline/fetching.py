@@ -1,0 +1,209 @@
+"""One document type, for a set of people and a range of days: ask, land, remember.
+
+What surprises: everybody is asked before DuckDB is opened, so the file is held for a moment only;
+and one person's trouble stays that person's: an entry in the ledger, not an exception.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from oura_pipeline.accounts.errors import AccountsBusy
+from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.documents import DocumentType
+from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.oura.errors import OuraError, ScopeNotGranted
+from oura_pipeline.oura.offsets import OffsetTimeline
+from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.progress import Listener, listener
+from oura_pipeline.warehouse.landing import Landing, Spool
+
+PEOPLE_AT_ONCE = 8
+
+
+@dataclass(kw_only=True)
+class Answer:
+    """What came of asking for one person."""
+
+    username: str
+    status: FetchStatus = FetchStatus.LANDED
+    error: OuraError | AccountsBusy | None = None
+    requests: int = 0
+    pages: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """What came of one document type.
+
+    Attributes:
+        days: the days that were asked.
+        answers: one per person.
+        fetches: the ledger rows that were written, one per person and day.
+        landing: what changed in the warehouse; None when nobody's answer could be landed.
+        seconds: how long it took.
+    """
+
+    days: Sequence[date]
+    answers: Sequence[Answer]
+    fetches: Sequence[Fetch]
+    landing: Landing | None
+    seconds: float = 0.0
+    requests: int = field(init=False, default=0)
+    pages: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        """Add up what the answers cost."""
+        object.__setattr__(self, "requests", sum(answer.requests for answer in self.answers))
+        object.__setattr__(self, "pages", sum(answer.pages for answer in self.answers))
+
+    @property
+    def failed(self) -> list[Answer]:
+        """The people whose question failed."""
+        return [answer for answer in self.answers if answer.status is FetchStatus.FAILED]
+
+    def by_day(self) -> dict[date, list[Fetch]]:
+        """The ledger rows of every day, in order."""
+        days: dict[date, list[Fetch]] = {day: [] for day in self.days}
+        for fetch in self.fetches:
+            days[fetch.day].append(fetch)
+        return days
+
+
+def people_to_ask(pipeline: Pipeline, usernames: Iterable[str] = ()) -> list[Person]:
+    """The people of these names, or everybody who has not left.
+
+    Raises:
+        LookupError: there is no such person.
+    """
+    wanted = list(usernames)
+    if wanted:
+        return [pipeline.accounts.person(username) for username in wanted]
+    return [
+        person for person in pipeline.accounts.people() if person.state is not PersonState.RETIRED
+    ]
+
+
+def fetch_and_land(
+    pipeline: Pipeline,
+    document_type: DocumentType,
+    people: Sequence[Person],
+    *,
+    first_day: date,
+    last_day: date,
+    run_id: str,
+) -> Fetched:
+    """Ask for all people's documents of these days, both included, and land what was answered.
+
+    For a document type without days the range is ignored and the day is that of the fetch.
+    """
+    began = time.monotonic()
+    hear = listener.get()
+    now = datetime.now(UTC)
+    if not document_type.partitioned:
+        first_day = last_day = now.date()
+    hear.started(document_type.name, len(people))
+    with pipeline.warehouse.spool(document_type) as spool:
+
+        def ask(person: Person) -> Answer:
+            return _ask(
+                pipeline,
+                document_type,
+                person,
+                days=(first_day, last_day),
+                spool=spool,
+                hear=hear,
+            )
+
+        with ThreadPoolExecutor(max_workers=PEOPLE_AT_ONCE) as pool:
+            answers = list(pool.map(ask, people))
+        landed = [answer.username for answer in answers if answer.status is FetchStatus.LANDED]
+        landing = None
+        if landed:
+            landing = pipeline.warehouse.land(
+                document_type,
+                spool,
+                usernames=landed,
+                first_day=first_day,
+                last_day=last_day,
+                fetched_at=now,
+                run_id=run_id,
+            )
+    days = [first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1)]
+    fetches = [
+        _entry(document_type, answer, day, landing, run_id=run_id, at=now)
+        for answer in answers
+        for day in days
+    ]
+    pipeline.accounts.record_fetches(fetches)
+    return Fetched(
+        days=days,
+        answers=answers,
+        fetches=fetches,
+        landing=landing,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _ask(
+    pipeline: Pipeline,
+    document_type: DocumentType,
+    person: Person,
+    *,
+    days: tuple[date, date],
+    spool: Spool,
+    hear: Listener,
+) -> Answer:
+    """Spool one person's documents; whatever goes wrong is the answer."""
+    answer = Answer(username=person.username)
+    client = pipeline.client(person.username)
+    timeline = OffsetTimeline(pipeline.accounts.offsets(person.username))
+    learned: list[tuple[datetime, timedelta]] = []
+    try:
+        for page in client.documents(document_type, *days, offsets=timeline):
+            spool.add(person.username, page.documents, asked=True)
+            spool.add(person.username, page.outside, asked=False)
+            learned.extend(page.offsets)
+            hear.page(document_type.name, person.username, len(page.documents))
+        pipeline.accounts.learn_offsets(person.username, learned)
+    except ScopeNotGranted as error:
+        answer.status, answer.error = FetchStatus.NOT_GRANTED, error
+    except (OuraError, AccountsBusy) as error:
+        answer.status, answer.error = FetchStatus.FAILED, error
+    if answer.error:
+        spool.discard(person.username)
+    answer.requests, answer.pages = client.requests, client.pages
+    hear.person_done(document_type.name, person.username)
+    return answer
+
+
+def _entry(
+    document_type: DocumentType,
+    answer: Answer,
+    day: date,
+    landing: Landing | None,
+    *,
+    run_id: str,
+    at: datetime,
+) -> Fetch:
+    """The ledger's row for one person and day."""
+    status, documents, changed = answer.status, 0, 0
+    if status is FetchStatus.LANDED and landing:
+        count = landing.days[answer.username, day]
+        documents, changed = count.documents, count.changed
+        status = FetchStatus.LANDED if documents else FetchStatus.EMPTY
+    return Fetch(
+        username=answer.username,
+        document_type=document_type.name,
+        day=day,
+        status=status,
+        documents=documents,
+        changed=changed,
+        error=str(answer.error) if answer.error else None,
+        run_id=run_id,
+        at=at,
+    )

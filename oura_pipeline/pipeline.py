@@ -1,0 +1,111 @@
+"""Everything that a run works with, opened from the settings and closed together.
+
+What surprises: nothing here talks to anyone yet. The databases are opened when they are first used
+and DuckDB only for the moment of a transaction, so that many processes can hold a pipeline at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.graphite.carbon import Carrier, carrier_for
+from oura_pipeline.graphite.render import Render
+from oura_pipeline.oura.budget import Budget
+from oura_pipeline.oura.client import OuraClient
+from oura_pipeline.oura.errors import SignInRequired
+from oura_pipeline.oura.http import http_client
+from oura_pipeline.oura.oauth import OAuth
+from oura_pipeline.settings import Settings, load_settings
+from oura_pipeline.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """What fetching, landing and pushing need.
+
+    Attributes:
+        settings: the settings it was opened from.
+        accounts: people, tokens, ledgers.
+        http: the one connection pool to Oura.
+        oauth: renews and revokes tokens.
+        budget: what Oura lets the whole application ask.
+        warehouse: the DuckDB file.
+        carrier: takes points to Graphite, or to the file.
+        render: reads points back; None where no render URL is set.
+    """
+
+    settings: Settings
+    accounts: Accounts
+    http: httpx.Client
+    oauth: OAuth
+    budget: Budget
+    warehouse: Warehouse
+    carrier: Carrier
+    render: Render | None
+
+    def client(self, username: str) -> OuraClient:
+        """Oura as that person's token sees it."""
+        return OuraClient(
+            self.http,
+            api_url=self.settings.oura_api_url,
+            tokens=self.accounts.tokens(username, self.oauth.renew, refused=SignInRequired),
+            budget=self.budget,
+        )
+
+
+@contextmanager
+def opened(settings: Settings | None = None) -> Iterator[Pipeline]:
+    """A pipeline for the settings of this process, or for those given.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+    """
+    settings = settings or load_settings()
+    with ExitStack() as stack:
+        accounts = open_accounts(settings)
+        stack.callback(accounts.close)
+        http = stack.enter_context(http_client())
+        render = Render(settings.graphite_render_url) if settings.graphite_render_url else None
+        if render:
+            stack.callback(render.close)
+        limit = settings.oura_rate_limit
+        budget = Budget(
+            settings.home / "budget.sqlite", requests=limit.requests, seconds=limit.seconds
+        )
+        stack.callback(budget.close)
+        yield Pipeline(
+            settings=settings,
+            accounts=accounts,
+            http=http,
+            oauth=OAuth(
+                http,
+                token_urls=settings.oura_token_url,
+                revoke_url=settings.oura_revoke_url,
+                client_id=settings.oura_client_id,
+                client_secret=settings.oura_client_secret.get_secret_value(),
+            ),
+            budget=budget,
+            warehouse=Warehouse(settings.warehouse_path),
+            carrier=carrier_for(
+                settings.protocol,
+                host=settings.graphite_host,
+                port=settings.carbon_port,
+                path=settings.graphite_log_path,
+            ),
+            render=render,
+        )
+
+
+def open_accounts(settings: Settings) -> Accounts:
+    """The accounts database of these settings; the caller closes it."""
+    keys = settings.oura_token_key.get_secret_value().split(",")
+    return Accounts.open(
+        settings.accounts_url,
+        keys=[key.strip() for key in keys if key.strip()],
+        key_path=settings.token_key_path,
+    )
