@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from oura_pipeline.sandbox.server import SandboxOptions, serve
+from oura_pipeline.sandbox.cloud import Portal, SandboxOptions
+from oura_pipeline.sandbox.server import serve
 
 _KINDS: dict[str, Callable[[str], Any]] = {
     "people": int,
@@ -35,11 +36,15 @@ def main() -> None:
         if option.name == "redirect_uris":
             parser.add_argument("--redirect-uri", dest=option.name, action="append", default=[])
         else:
-            parser.add_argument(flag, type=kind, default=option.default)
+            choices = get_args(Portal) if option.name == "portal" else None
+            parser.add_argument(flag, type=kind, default=option.default, choices=choices)
     chosen = vars(parser.parse_args())
     host, port = chosen.pop("host"), chosen.pop("port")
     chosen["redirect_uris"] = tuple(chosen["redirect_uris"])
-    serve(SandboxOptions(**chosen), host, port)
+    try:
+        serve(SandboxOptions(**chosen), host, port)
+    except (ValueError, OSError) as wrong:
+        parser.error(str(wrong))
 
 
 if __name__ == "__main__":

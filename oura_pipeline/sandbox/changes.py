@@ -2,7 +2,7 @@
 
 Which document is meant is said by `id`, by `day` (the last one of that day) or for rows by
 `timestamp`; without any of them it is the newest. Which values it gets is said by `fields`; without
-them the sandbox moves every number of it a little.
+them the sandbox moves every number of it a little, or changes a word where there is no number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from oura_pipeline.sandbox.answers import Refused
 from oura_pipeline.sandbox.catalogue import BY_NAME, Collection
 from oura_pipeline.sandbox.cloud import Cloud
 from oura_pipeline.sandbox.store import Documents, Holdings, Shelf
-from oura_pipeline.sandbox.times import instant_of
+from oura_pipeline.sandbox.times import instant_of, utc_time
 
 Document = dict[str, Any]
 
@@ -46,7 +46,7 @@ def _revise(held: Holdings, row: Collection, body: Document) -> Document:
     shelf = held.shelf(row.name)
     place = _place(held, row, body)
     document = _decoded(shelf, place)
-    revised = _merged(document, body["fields"]) if body.get("fields") else _moved(document)
+    revised = _merged(document, body["fields"]) if body.get("fields") else _chosen(document)
     if body.get("new_id"):
         revised["id"] = str(uuid.uuid4())
     shelf.remove(place)
@@ -72,10 +72,19 @@ def _add(held: Holdings, row: Collection, body: Document) -> Document:
         document = _merged(_on_day(row, model, body.get("day")), fields)
     if row.family != "samples" and "id" not in fields:
         document["id"] = str(uuid.uuid4())
-    if row.family == "samples" and "timestamp_unix" in document:
-        document["timestamp_unix"] = int(instant_of(document["timestamp"]) * 1000)
+    if row.family == "samples":
+        document = _free(shelf, document, moved="timestamp" not in fields)
     shelf.put(document)
     return document
+
+
+def _free(shelf: Shelf, row: Document, *, moved: bool) -> Document:
+    """A row at an instant without another row, if it may be moved; `timestamp_unix` agrees."""
+    instant = int(instant_of(row["timestamp"]))
+    while moved and instant in shelf.keys:
+        instant += 1
+    row = {**row, "timestamp": utc_time(instant)}
+    return {**row, "timestamp_unix": instant * 1000} if "timestamp_unix" in row else row
 
 
 _DO = {"revise": _revise, "delete": _delete, "add": _add}
@@ -114,26 +123,40 @@ def _merged(document: Document, fields: Document) -> Document:
 
 
 # What must keep agreeing with other fields when the sandbox chooses new values.
-_FIXED = ("period", "interval", "time_in_bed", "timestamp_unix", "size", "day_tz")
+_FIXED = ("period", "time_in_bed", "timestamp_unix", "size", "day_tz")
+_FIXED_ENDINGS = ("_time", "_duration")
+# What is changed in a document that has no number of its own.
+_WORDS = {"comment": "revised", "text": "revised", "firmware_version": "9.9.9", "mood": "good"}
+
+
+def _chosen(document: Document) -> Document:
+    """The same document with other values: its numbers, or failing those its words."""
+    moved = _moved(document)
+    for name, word in _WORDS.items():
+        if moved == document and name in document:
+            moved[name] = word if document[name] != word else None
+    if moved == document and "episodes" in document:
+        stamp = document["start_time"] or f"{document['start_day']}T12:00:00+00:00"
+        episode = {"tags": ["tag_generic_cold"], "timestamp": stamp}
+        moved["episodes"] = [*document["episodes"], episode]
+    return moved
 
 
 def _moved(document: Document) -> Document:
-    """The same document with its scores and counts changed a little."""
-    result: Document = {}
-    for name, value in document.items():
-        if isinstance(value, dict) and "items" not in value:
-            result[name] = _moved(value)
-        elif isinstance(value, bool) or not isinstance(value, int) or name in _FIXED:
-            result[name] = value
-        else:
-            result[name] = value if name.endswith(("_time", "_duration")) else _nudged(name, value)
-    return result
+    return {name: _nudged(name, value) for name, value in document.items()}
 
 
-def _nudged(name: str, value: int) -> int:
-    if name in ("stress_high", "recovery_high"):
-        return value + 900
-    return value - 1 if value > 1 else value + 1
+def _nudged(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return value if "items" in value else _moved(value)
+    if name in _FIXED or name.endswith(_FIXED_ENDINGS) or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        step = 900 if name in ("stress_high", "recovery_high") else -1 if value > 1 else 1
+        return value + step
+    return (
+        round(value - 0.1 if value > 1 else value + 0.1, 3) if isinstance(value, float) else value
+    )
 
 
 def _on_day(row: Collection, model: Document, day: str | None) -> Document:

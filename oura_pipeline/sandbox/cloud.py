@@ -71,6 +71,8 @@ class Cloud:
     @classmethod
     def build(cls, options: SandboxOptions, http: httpx.AsyncClient) -> Cloud:
         """A cloud with nobody signed in."""
+        if options.people < 1 or options.days < 1:
+            raise ValueError("a sandbox needs at least one person and one day")
         clock = Clock(options.end)
         return cls(
             options=options,

@@ -33,7 +33,15 @@ button {{ font: inherit; padding: .4rem 1.2rem; margin-right: .5rem }}
 </form>
 </body></html>
 """
-_KEPT = ("client_id", "redirect_uri", "response_type", "scope", "state", "code_challenge")
+_KEPT = (
+    "client_id",
+    "redirect_uri",
+    "response_type",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+)
 
 
 def consent_page(people: Sequence[Holdings], asked: Mapping[str, str], scopes: list[str]) -> str:

@@ -5,6 +5,7 @@ Everything takes and gives JSON; a mistake in a body is a 400 that says what is 
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import asdict
 from datetime import date
 from typing import Any
@@ -15,10 +16,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from oura_pipeline.sandbox.answers import Refused, bad_request, json_answer, refusal
-from oura_pipeline.sandbox.catalogue import BY_NAME, COLLECTIONS, SCOPES, Collection
+from oura_pipeline.sandbox.catalogue import (
+    BY_NAME,
+    COLLECTIONS,
+    SCOPES,
+    WEBHOOK_TYPES,
+    Collection,
+)
 from oura_pipeline.sandbox.changes import change
 from oura_pipeline.sandbox.cloud import Cloud, cloud_of
 from oura_pipeline.sandbox.grants import Grant
+from oura_pipeline.sandbox.store import Holdings
 
 
 async def _control(request: Request) -> Response:
@@ -117,15 +125,29 @@ def _change(kind: str) -> Any:
 
 
 def _event(cloud: Cloud, body: dict[str, Any]) -> Any:
-    """Fire an event by hand: person, data_type, event_type, object_id, times (default 1)."""
+    """Fire an event by hand: person, data_type, event_type, object_id, times (default 1).
+
+    Without `object_id` it is about the person's newest document of the type.
+    """
+    held, data_type = cloud.of(body["person"]), body["data_type"]
+    if data_type not in WEBHOOK_TYPES:
+        raise bad_request(f"data_type is one of {', '.join(WEBHOOK_TYPES)}")
     event = {
         "event_type": body.get("event_type", "update"),
-        "data_type": body["data_type"],
-        "object_id": body.get("object_id", ""),
-        "user_id": cloud.of(body["person"]).person.id,
+        "data_type": data_type,
+        "object_id": body.get("object_id") or _newest(held, data_type),
+        "user_id": held.person.id,
     }
     times = int(body.get("times", 1))
     return {"deliveries": sum(cloud.webhooks.announce(event) for _ in range(times))}
+
+
+def _newest(held: Holdings, data_type: str) -> str:
+    for row in COLLECTIONS:
+        if row.webhook == data_type and (shelf := held.shelf(row.name)).keys:
+            count = len(shelf.keys)
+            return str(msgspec.json.decode(shelf.bodies(count - 1, count)[0])["id"])
+    return str(uuid.uuid4())
 
 
 def _deliveries(cloud: Cloud, body: dict[str, Any]) -> Any:
@@ -133,6 +155,8 @@ def _deliveries(cloud: Cloud, body: dict[str, Any]) -> Any:
 
 
 def _add_fault(cloud: Cloud, body: dict[str, Any]) -> Any:
+    if body.get("person") is not None:
+        cloud.of(body["person"])
     return asdict(cloud.faults.add({k: v for k, v in body.items() if k != "what"}))
 
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from oura_pipeline.sandbox.answers import Refused
+from oura_pipeline.sandbox.catalogue import BY_NAME
 from oura_pipeline.sandbox.clock import Clock
 from oura_pipeline.sandbox.limits import Limit, too_many
 
@@ -24,6 +25,7 @@ Kind = Literal[
     "repeated_token",
 ]  # fmt: skip
 KINDS: tuple[str, ...] = get_args(Kind)
+ROUTES = ("*", "token", "revoke", "webhook", *BY_NAME)
 
 GATEWAY_PAGE = (
     "<!DOCTYPE HTML>\n<html><head><title>ERROR: The request could not be satisfied</title></head>"
@@ -72,6 +74,8 @@ class Faults:
         fault = Fault(**body)
         if fault.kind not in KINDS:
             raise ValueError(f"kind is one of {', '.join(KINDS)}, not {fault.kind!r}")
+        if fault.route not in ROUTES:
+            raise ValueError(f"route is one of {', '.join(ROUTES)}, not {fault.route!r}")
         self.waiting.append(fault)
         return fault
 

@@ -30,6 +30,8 @@ async def _authorize(request: Request) -> Response:
     """The consent page; `person` and `decision` in the query or form answer it at once."""
     cloud = cloud_of(request)
     asked = {**request.query_params, **(await form(request))}
+    if len(cloud.options.redirect_uris) == 1:
+        asked.setdefault("redirect_uri", cloud.options.redirect_uris[0])
     scopes = await _ticked(request)
     problem = _problem(cloud, asked)
     if problem:
@@ -37,6 +39,8 @@ async def _authorize(request: Request) -> Response:
     back = asked["redirect_uri"]
     if asked.get("response_type") != "code":
         return _redirect(back, error="unsupported_response_type", state=asked.get("state"))
+    if asked.get("code_challenge_method", "S256") != "S256":
+        return _redirect(back, error="invalid_request", state=asked.get("state"))
     if asked.get("decision") == "deny":
         return _redirect(back, error="access_denied", state=asked.get("state"))
     if asked.get("decision") == "approve" and asked.get("person") in cloud.holdings:

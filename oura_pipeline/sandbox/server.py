@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import uvicorn
@@ -50,7 +50,8 @@ def serve(options: SandboxOptions, host: str = "127.0.0.1", port: int = 8400) ->
     app = create_app(options)
     with listening(host, port) as door:
         print(banner(app.state.cloud, door), flush=True)
-        uvicorn_server(app).run(sockets=[door])
+        with suppress(KeyboardInterrupt):
+            uvicorn_server(app).run(sockets=[door])
 
 
 def banner(cloud: Cloud, door: socket.socket) -> str:

@@ -145,6 +145,10 @@ class Webhooks:
         for attempt in range(RETRIES + 1):
             if attempt:
                 await asyncio.sleep(pause(attempt, self.retry_seconds))
+            if subscription.id not in self.subscriptions:
+                delivery.state = "cancelled"
+                return
+            subscription = self.subscriptions[subscription.id]
             status = await self._post(subscription, delivery.event)
             delivery.statuses.append(status)
             if status == httpx.codes.GONE:

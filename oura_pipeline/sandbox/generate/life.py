@@ -121,14 +121,15 @@ def _outline(life: Life, day: date) -> Plan:
     person, rng = life.person, life.rng("plan", day)
     zone = person.zone_on(day)
     worn = not ("gaps" in person.habits and _gap(day))
+    asleep = "unfinished" in person.habits and day == life.today
     return Plan(
         day=day,
         zone=zone,
         worn=worn,
         flies=person.leaves_on(day),
         slumbers=tuple(_slumbers(life, day, zone, rng)) if worn else (),
-        exercises=tuple(_exercises(life, day, zone, rng)) if worn else (),
-        moment=_moment(life, day, zone, rng) if worn else None,
+        exercises=tuple(_exercises(life, day, zone, rng)) if worn and not asleep else (),
+        moment=_moment(life, day, zone, rng) if worn and not asleep else None,
     )
 
 

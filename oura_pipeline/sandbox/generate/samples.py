@@ -73,6 +73,7 @@ def _awake(life: Life, plan: Plan, rng: random.Random, rows: dict[int, tuple[int
     following = life.plan(plan.day + timedelta(days=1)) if plan.day < life.today else None
     night = following.night if following else None
     end = plan.at(14) if plan.flies else min(night.start if night else plan.at(22), plan.at(26))
+    end = min([end, *(s.start for s in plan.slumbers if not s.finished)])
     moment = begin + rng.randrange(60, 600)
     while moment < end:
         for step in (0, 7, 11):
