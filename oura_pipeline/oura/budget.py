@@ -1,0 +1,210 @@
+"""How often we may ask Oura: one budget for all threads and processes, in a SQLite file.
+
+What surprises: it remembers every request of the last period, not a counter per period, so no span
+of that length ever holds more than the limit, wherever Oura's own periods begin. And it is written
+by hand: pyrate-limiter's SQLite bucket polls a lock file, which under 4 processes of 8 threads
+delays single requests by half a second, and it knows no pause that holds for everyone.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from oura_pipeline.oura.errors import RateLimited
+
+LOG = logging.getLogger(__name__)
+WORTH_SAYING = 2.0  # seconds
+_CLOCK_STEP = 1.0  # seconds by which a time may lie ahead before the clock was set back
+_BUSY = 60.0  # seconds that a process waits for the others' transactions
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS request (number INTEGER PRIMARY KEY, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS pause (id INTEGER PRIMARY KEY, since REAL NOT NULL, until REAL NOT NULL);
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetState:
+    """How much of the budget is used.
+
+    Attributes:
+        limit: requests per period.
+        used: requests of the period that ends now.
+        resets_at: when the next request becomes free or the pause ends, UTC; None: nothing used.
+    """
+
+    limit: int
+    used: int
+    resets_at: datetime | None
+
+
+def _say(seconds: float) -> None:
+    LOG.info("Oura's budget is used up: waiting %.0f s", seconds)
+
+
+class Budget:
+    """At most `requests` in any `seconds`, together with all who open the same file.
+
+    Args:
+        path: the SQLite file; it and its folder are made when missing.
+        requests: how many requests.
+        seconds: in how many seconds.
+        patience: the longest pause asked for by Oura that is waited for, seconds.
+        waiting: told of a long wait when it begins, with its seconds.
+        sleep: waits so many seconds.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        requests: int,
+        seconds: int,
+        patience: float = 900.0,
+        waiting: Callable[[float], None] = _say,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._requests = requests
+        self._seconds = seconds
+        self._patience = patience
+        self._waiting = waiting
+        self._sleep = sleep
+        self._clock = clock
+        self._said_until = 0.0
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._database = _open(path)
+
+    def __enter__(self) -> Budget:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; what was asked stays remembered."""
+        with self._lock:
+            self._database.close()
+
+    def acquire(self) -> None:
+        """Take one request out of the budget, after waiting for it where necessary.
+
+        Raises:
+            RateLimited: Oura asked for a pause that is longer than the patience.
+        """
+        while seconds := self._take():
+            self._announce(seconds)
+            self._sleep(seconds + random.uniform(0, min(0.05, seconds)))  # noqa: S311 - not a secret
+
+    def obey(self, retry_after: float) -> None:
+        """Make everyone who shares the file pause for so many seconds from now."""
+        with self._transaction() as database:
+            now = self._clock()
+            until = max(now + retry_after, self._paused_until(now))
+            database.execute("INSERT OR REPLACE INTO pause VALUES (1, ?, ?)", (now, until))
+
+    def state(self) -> BudgetState:
+        """How much of it is used now."""
+        with self._transaction() as database:
+            now = self._clock()
+            used, oldest = database.execute(
+                "SELECT count(*), min(at) FROM request WHERE at > ? AND at <= ?",
+                (now - self._seconds, now + _CLOCK_STEP),
+            ).fetchone()
+            free_at = oldest + self._seconds if used else 0.0
+            resets = max(free_at, self._paused_until(now))
+        at = datetime.fromtimestamp(resets, UTC) if resets > now else None
+        return BudgetState(limit=self._requests, used=used, resets_at=at)
+
+    def _take(self) -> float:
+        """Seconds to wait before trying again; 0: the request is ours."""
+        with self._transaction() as database:
+            now = self._clock()
+            paused = self._paused_until(now) - now
+            if paused > self._patience:
+                raise RateLimited(paused)
+            last = database.execute("SELECT coalesce(max(number), 0) FROM request").fetchone()[0]
+            wait = max(paused, self._until_free(last + 1 - self._requests, now))
+            if wait > 0:
+                return wait
+            database.execute("INSERT INTO request VALUES (?, ?)", (last + 1, now))
+            database.execute("DELETE FROM request WHERE number <= ?", (last + 1 - self._requests,))
+        return 0.0
+
+    def _until_free(self, number: int, now: float) -> float:
+        """Seconds until a request leaves the period that ends now."""
+        query = "SELECT at FROM request WHERE number = ?"
+        row: tuple[float] | None = self._database.execute(query, (number,)).fetchone()
+        if row is None or row[0] > now + _CLOCK_STEP:
+            return 0.0
+        return max(row[0] + self._seconds - now, 0.0)
+
+    def _paused_until(self, now: float) -> float:
+        query = "SELECT since, until FROM pause"
+        row: tuple[float, float] | None = self._database.execute(query).fetchone()
+        return row[1] if row and row[0] <= now + _CLOCK_STEP and row[1] > now else 0.0
+
+    def _announce(self, seconds: float) -> None:
+        """Say once per wait, not once per thread."""
+        now = self._clock()
+        with self._lock:
+            news = seconds >= WORTH_SAYING and now >= self._said_until
+            if news:
+                self._said_until = now + seconds
+        if news:
+            self._waiting(seconds)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """The file to ourselves: one thread by the lock, one process by SQLite."""
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Write-ahead log without a sync per request: a power cut forgets requests, nothing else."""
+    database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        _prepare(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    """Switching to the log needs the file alone and does not wait for it by itself."""
+    deadline = time.monotonic() + _BUSY
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    database.execute("PRAGMA synchronous = NORMAL")
+    database.executescript(_TABLES)

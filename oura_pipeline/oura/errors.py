@@ -1,0 +1,87 @@
+"""What can go wrong between us and Oura, by what happened, not by status code.
+
+What surprises: a missing scope comes as 401, like a dead token, and is neither that nor a failure:
+only its text tells.
+
+    OuraError
+    ├── SignInRequired        the person has to consent again
+    ├── ScopeNotGranted       the person did not grant this kind of data
+    ├── MembershipLapsed      Oura keeps this person's data back
+    ├── DocumentNotFound      there is no document with this id (any more)
+    ├── ClientRefused         our client id or secret is wrong: the operator's trouble
+    ├── RateLimited           too many requests, longer than we wait
+    ├── OuraUnavailable       no answer, or an excuse instead of one: worth asking again later
+    └── UnexpectedAnswer      an answer that we do not understand
+        └── GarbledAnswer     ... because it is not JSON, or cut short
+
+Every message is one line that says what to do, without tokens, secrets or health values.
+"""
+
+from __future__ import annotations
+
+
+class OuraError(Exception):
+    """Something went wrong between us and Oura."""
+
+
+class SignInRequired(OuraError):
+    """The person's consent is gone: only signing in again helps."""
+
+
+class ScopeNotGranted(OuraError):
+    """The person did not grant the scope that this document type needs.
+
+    Attributes:
+        scope: the scope, without Oura's prefix `extapi:`.
+    """
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            f"the scope {scope} is not granted; the person can grant it by signing in again"
+        )
+        self.scope = scope
+
+    def __reduce__(self) -> tuple[type[ScopeNotGranted], tuple[str]]:
+        return type(self), (self.scope,)
+
+
+class MembershipLapsed(OuraError):
+    """Oura refuses the data of a person without a membership."""
+
+
+class DocumentNotFound(OuraError):
+    """There is no such document: deleted at Oura, or never there."""
+
+
+class ClientRefused(OuraError):
+    """No token endpoint accepts our client id and secret."""
+
+
+class RateLimited(OuraError):
+    """Oura asks for a longer pause than we are ready to make.
+
+    Attributes:
+        retry_after: seconds until it is worth asking again.
+    """
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(
+            f"Oura's limit of requests is used up; ask again in {retry_after:.0f} s, or lower "
+            "OURA_RATE_LIMIT if that happens often"
+        )
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[type[RateLimited], tuple[float]]:
+        return type(self), (self.retry_after,)
+
+
+class OuraUnavailable(OuraError):
+    """Oura gave no answer, or a server error: the question is still good."""
+
+
+class UnexpectedAnswer(OuraError):
+    """Oura answered something that we do not understand; nothing of it may be used."""
+
+
+class GarbledAnswer(UnexpectedAnswer):
+    """The answer is no JSON or cut short; once is chance, staying so is not."""

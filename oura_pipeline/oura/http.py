@@ -1,0 +1,118 @@
+"""The wire: one request out, one whole answer back, bounded in size and time.
+
+What surprises: httpx logs every address with its query, and revoking puts a token there; so its log
+loses the queries as soon as a client is made here. And its exceptions can quote a header; so none
+of them leaves this module, not even as the cause of ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import httpx
+
+from oura_pipeline.oura.errors import GarbledAnswer, OuraUnavailable, UnexpectedAnswer
+
+MAX_BYTES = 256 * 1024 * 1024
+MAX_SECONDS = 300.0
+_ERROR_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: the body is whole, or the beginning of an error's.
+
+    Attributes:
+        status: HTTP status.
+        headers: its headers, whatever their case.
+        body: its bytes, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def http_client(
+    *, connect_seconds: float = 10.0, read_seconds: float = 60.0, connections: int = 32
+) -> httpx.Client:
+    """The client that all people and threads share; close it, or use it as a context."""
+    _hide_queries()
+    return httpx.Client(
+        timeout=httpx.Timeout(read_seconds, connect=connect_seconds, pool=None),
+        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        headers={"User-Agent": f"oura_pipeline/{version('oura_pipeline')}"},
+        follow_redirects=False,
+    )
+
+
+def send(
+    http: httpx.Client,
+    request: httpx.Request,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_seconds: float = MAX_SECONDS,
+) -> Answer:
+    """Send a request and read its whole answer, whatever its status.
+
+    Raises:
+        OuraUnavailable: there was no answer, or it took longer than `max_seconds`.
+        GarbledAnswer: the answer broke off or could not be decompressed.
+        UnexpectedAnswer: the answer is longer than `max_bytes`.
+    """
+    _hide_queries()
+    try:
+        return _send(http, request, max_bytes, max_seconds)
+    except httpx.DecodingError:
+        failure: Exception = GarbledAnswer("Oura's answer cannot be decompressed; ask again later")
+    except httpx.RequestError as error:
+        kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+        failure = OuraUnavailable(
+            f"no answer from {request.url.host} ({kind}); ask again later, and look at the "
+            "network if that stays"
+        )
+    raise failure
+
+
+def _send(http: httpx.Client, request: httpx.Request, max_bytes: int, max_seconds: float) -> Answer:
+    deadline = time.monotonic() + max_seconds
+    body = bytearray()
+    response = http.send(request, stream=True)
+    try:
+        for chunk in response.iter_bytes():
+            body += chunk
+            if response.status_code >= 400 and len(body) > _ERROR_BYTES:
+                break
+            if len(body) > max_bytes:
+                raise UnexpectedAnswer(
+                    f"an answer of {request.url.host} is longer than {max_bytes} bytes; ask for "
+                    "fewer days at once"
+                )
+            if time.monotonic() > deadline:
+                raise OuraUnavailable(
+                    f"an answer of {request.url.host} was not complete after {max_seconds:.0f} s; "
+                    "ask again later"
+                )
+    finally:
+        response.close()
+    return Answer(response.status_code, response.headers, bytes(body))
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """A filter that lets everything pass, addresses without their query."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            str(part.copy_with(query=None)) if isinstance(part, httpx.URL) else part
+            for part in record.args
+        )
+    return True
+
+
+def _hide_queries() -> None:
+    """Adding the same filter again changes nothing."""
+    logging.getLogger("httpx").addFilter(_without_query)

@@ -1,0 +1,272 @@
+"""Tokens: renewed, exchanged for a code, revoked.
+
+What surprises: Oura has two token endpoints, and an application belongs to one of them; the other
+one answers in riddles. A refresh token works once. So a refusal may be tried at the other endpoint,
+but silence may not: the silent one may have used the token up.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from typing import Any
+
+import httpx
+
+from oura_pipeline.oura.answers import detail, fields, retry_after
+from oura_pipeline.oura.errors import (
+    ClientRefused,
+    OuraError,
+    OuraUnavailable,
+    RateLimited,
+    SignInRequired,
+    UnexpectedAnswer,
+)
+from oura_pipeline.oura.http import Answer, send
+
+USUAL_SECONDS = 86400  # of an access token, where an answer does not say
+USUAL_PAUSE = 60.0  # seconds, where a 429 does not say
+_MAX_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenAnswer:
+    """A new pair of tokens.
+
+    Attributes:
+        access_token: for the API.
+        refresh_token: works once, for the next pair.
+        expires_at: when the access token ends, UTC.
+        scopes: what the person granted, without Oura's prefix; None: the answer does not say.
+        token_url: the endpoint that gave it, to be asked first the next time.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_at: datetime
+    scopes: frozenset[str] | None
+    token_url: str
+
+
+def scopes_of(said: object) -> frozenset[str] | None:
+    """The scopes in an answer or a callback, without Oura's prefix; None: nothing is said."""
+    names = said.replace(",", " ").split() if isinstance(said, str) else said
+    if not isinstance(names, list) or not names:
+        return None
+    return frozenset(str(name).removeprefix("extapi:") for name in names)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class _Refusal(Enum):
+    """Why an endpoint gave no tokens."""
+
+    GRANT = auto()  # the refresh token or the code is no good
+    CLIENT = auto()  # we are not known here, or this is the wrong endpoint
+    OTHER = auto()
+
+
+class OAuth:
+    """Our application at Oura's token endpoints.
+
+    Args:
+        http: the shared client.
+        token_urls: the endpoints, in the order in which they are tried.
+        revoke_url: where tokens are revoked.
+        client_id: of our application.
+        client_secret: of our application.
+        clock: now, UTC.
+    """
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        *,
+        token_urls: Sequence[str],
+        revoke_url: str,
+        client_id: str,
+        client_secret: str,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._http = http
+        self._token_urls = tuple(token_urls)
+        self._revoke_url = revoke_url
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._clock = clock
+
+    def renew(self, refresh_token: str, token_url: str | None = None) -> TokenAnswer:
+        """A new pair for a refresh token, which is used up by that.
+
+        Args:
+            refresh_token: the newest one.
+            token_url: the endpoint that gave it, if known.
+
+        Raises:
+            SignInRequired: the token was used or revoked.
+            ClientRefused: no endpoint knows our client.
+            OuraUnavailable: no answer; whether the token is used up is not known.
+            RateLimited: too many requests.
+            UnexpectedAnswer: an answer that we do not understand.
+        """
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        return self._tokens(form, token_url, kept=refresh_token)
+
+    def exchange(
+        self,
+        code: str,
+        redirect_uri: str | None = None,
+        verifier: str | None = None,
+        token_url: str | None = None,
+    ) -> TokenAnswer:
+        """The first pair, for the code that a sign-in brought.
+
+        Args:
+            code: works once, for 10 minutes.
+            redirect_uri: the one that the sign-in was started with.
+            verifier: of PKCE, where the sign-in was started with a challenge.
+            token_url: the endpoint to be tried first.
+
+        Raises:
+            OuraError: as for `renew`; `SignInRequired`: the code is no good (any more).
+        """
+        form = {"grant_type": "authorization_code", "code": code}
+        if redirect_uri:
+            form["redirect_uri"] = redirect_uri
+        if verifier:
+            form["code_verifier"] = verifier
+        return self._tokens(form, token_url, kept=None)
+
+    def revoke(self, access_token: str, refresh_token: str | None = None) -> None:
+        """Give the person's consent back; fine if it is gone already.
+
+        Raises:
+            OuraUnavailable: no answer.
+            RateLimited: too many requests.
+            UnexpectedAnswer: Oura does not revoke.
+        """
+        secrets = (access_token, refresh_token or "", self._client_secret)
+        for method in ("POST", "GET"):  # Oura documents the address and not the method
+            request = self._http.build_request(
+                method,
+                self._revoke_url,
+                params={"access_token": access_token},
+                headers={"Authorization": f"Bearer {refresh_token or access_token}"},
+            )
+            answer = send(self._http, request, max_bytes=_MAX_BYTES)
+            if answer.status < 300 or answer.status == 401:
+                return
+            _raise_if_out_of_order(answer)
+        raise UnexpectedAnswer(
+            f"Oura does not revoke a token ({answer.status}: {detail(answer, secrets)}); look at "
+            "OURA_REVOKE_URL, or let the person remove the application in their Oura account"
+        )
+
+    def _tokens(
+        self, form: Mapping[str, str], remembered: str | None, *, kept: str | None
+    ) -> TokenAnswer:
+        """Ask one endpoint after the other until one gives tokens, or knows why not."""
+        secrets = (form.get("code", ""), kept or "", self._client_secret)
+        refusals: dict[_Refusal, str] = {}
+        for url in dict.fromkeys(filter(None, (remembered, *self._token_urls))):
+            asked_at = self._clock()
+            answer = self._post(url, form)
+            if answer.status == 200:
+                return _token_answer(answer, url, asked_at=asked_at, kept=kept)
+            _raise_if_out_of_order(answer)
+            why = _refusal(answer)
+            refusals.setdefault(why, f"{answer.status}: {detail(answer, secrets) or 'no reason'}")
+            if why is _Refusal.GRANT and url == remembered:
+                break
+        raise _refused(refusals)
+
+    def _post(self, url: str, form: Mapping[str, str]) -> Answer:
+        ours = {"client_id": self._client_id, "client_secret": self._client_secret}
+        request = self._http.build_request(
+            "POST", url, data={**form, **ours}, headers={"Accept": "application/json"}
+        )
+        return send(self._http, request, max_bytes=_MAX_BYTES)
+
+
+def _raise_if_out_of_order(answer: Answer) -> None:
+    """A 429 or a server error says nothing about the token."""
+    if answer.status == 429:
+        seconds = retry_after(answer.headers)
+        raise RateLimited(USUAL_PAUSE if seconds is None else seconds)
+    if answer.status >= 500:
+        raise OuraUnavailable(
+            f"Oura's token endpoint is out of order ({answer.status}); ask again later"
+        )
+
+
+def _refusal(answer: Answer) -> _Refusal:
+    """What a refusal is about.
+
+    An endpoint of the other portal answers 400 `invalid_request` to a refresh and 401 to a code.
+    """
+    error = fields(answer).get("error")
+    used_up = r"already used|revoked|token (is |has )?(expired|invalid)|invalid (refresh )?token"
+    if error == "invalid_grant" or re.search(used_up, detail(answer), re.IGNORECASE):
+        return _Refusal.GRANT
+    if (
+        error in ("invalid_client", "unauthorized_client", "invalid_request")
+        or answer.status == 401
+    ):
+        return _Refusal.CLIENT
+    return _Refusal.OTHER
+
+
+def _refused(refusals: Mapping[_Refusal, str]) -> OuraError:
+    """The endpoint that understood the question is the one to believe."""
+    if said := refusals.get(_Refusal.GRANT):
+        return SignInRequired(f"Oura no longer accepts the sign-in ({said}); sign in again")
+    if said := refusals.get(_Refusal.CLIENT):
+        return ClientRefused(
+            f"Oura does not accept our client ({said}); look at OURA_CLIENT_ID, "
+            "OURA_CLIENT_SECRET and OURA_TOKEN_URL"
+        )
+    return UnexpectedAnswer(
+        f"Oura's token endpoint gives no token ({refusals.get(_Refusal.OTHER)}); look at "
+        "OURA_TOKEN_URL"
+    )
+
+
+def _token_answer(answer: Answer, url: str, *, asked_at: datetime, kept: str | None) -> TokenAnswer:
+    body = fields(answer)
+    if not body:
+        raise OuraUnavailable("Oura's token endpoint answered no JSON; ask again later")
+    access_token = _text(body.get("access_token"))
+    refresh_token = _text(body.get("refresh_token")) or kept
+    if access_token is None or refresh_token is None:
+        raise UnexpectedAnswer(
+            "Oura's token endpoint answered without tokens; look at OURA_TOKEN_URL, and let the "
+            "person sign in again if that stays"
+        )
+    return TokenAnswer(
+        access_token=access_token,
+        refresh_token=refresh_token,
+        expires_at=asked_at + _lifetime(body.get("expires_in")),
+        scopes=scopes_of(body.get("scope")),
+        token_url=url,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _lifetime(said: Any) -> timedelta:
+    """Seconds as a number or as text; a year at most, for a number that cannot be meant."""
+    try:
+        seconds = float(said)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        seconds = USUAL_SECONDS
+    return timedelta(seconds=min(max(seconds, 0.0), 366 * 86400.0))

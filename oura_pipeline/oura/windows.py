@@ -1,0 +1,95 @@
+"""Which questions cover a range of days: as few as Oura allows, none too narrow.
+
+What surprises: where Oura's ranges end differs by collection, and whether `end_datetime` belongs to
+the range is not known. So every question is wider than what is wanted of it, and each one owns a
+span, so that no row is taken twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+
+from oura_pipeline.documents import Ask, DocumentType
+
+WIDER = timedelta(days=2)
+EARLIEST = timedelta(hours=15)  # a day begins 14 h before its UTC midnight at UTC+14
+LATEST = timedelta(hours=13)  # and ends 12 h after the next one at UTC-12
+EDGE = timedelta(seconds=1)
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+_END = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One range to ask for.
+
+    Attributes:
+        parameters: of the address.
+        first: the first instant that it owns, for questions about instants.
+        end: the first instant that it no longer owns.
+        most_pages: more than that are no answer but a loop.
+    """
+
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    first: datetime = _BEGINNING
+    end: datetime = _END
+    most_pages: int = 1000
+
+    def owns(self, instant: datetime) -> bool:
+        """Whether this question, and no other one, answers for the instant."""
+        return self.first <= instant < self.end
+
+
+def questions(type: DocumentType, first_day: date, last_day: date) -> list[Question]:
+    """The questions for the days from the first to the last, both included.
+
+    Raises:
+        ValueError: the first day comes after the last one, or the type has no ranges.
+    """
+    if first_day > last_day:
+        raise ValueError(f"the first day {first_day} comes after the last one {last_day}")
+    if type.ask is Ask.DAYS and type.max_days is None:
+        return [_by_days(first_day, last_day)]
+    if type.ask is Ask.INSTANTS:
+        return _by_instants(first_day, last_day, type.max_days)
+    raise ValueError(f"{type.name} is not asked for by ranges of any number of days")
+
+
+def _by_days(first_day: date, last_day: date) -> Question:
+    first, last = first_day - WIDER, last_day + WIDER
+    return Question(
+        parameters={"start_date": first.isoformat(), "end_date": last.isoformat()},
+        most_pages=100 + 10 * (last - first).days,
+    )
+
+
+def _by_instants(first_day: date, last_day: date, max_days: int | None) -> list[Question]:
+    """Equal spans that touch; the edges that both ask for belong to the later one."""
+    first = datetime.combine(first_day, time(), UTC) - EARLIEST
+    end = datetime.combine(last_day, time(), UTC) + timedelta(days=1) + LATEST
+    count = 1 if max_days is None else math.ceil((end - first) / (timedelta(max_days) - 2 * EDGE))
+    bounds = [_whole(first + (end - first) * part / count) for part in range(count + 1)]
+    return [
+        Question(
+            parameters={
+                "start_datetime": _rfc3339(bounds[part] - EDGE),
+                "end_datetime": _rfc3339(bounds[part + 1] + EDGE),
+            },
+            first=bounds[part] if part else _BEGINNING,
+            end=bounds[part + 1] if part + 1 < count else _END,
+            most_pages=100 + 200 * math.ceil((end - first) / timedelta(days=1) / count),
+        )
+        for part in range(count)
+    ]
+
+
+def _whole(instant: datetime) -> datetime:
+    return instant.replace(microsecond=0)
+
+
+def _rfc3339(instant: datetime) -> str:
+    """With a Z: a plus sign would have to be escaped."""
+    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
