@@ -49,10 +49,10 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @contextmanager
 def project_instance() -> Iterator[DagsterInstance]:
-    """The project's Dagster instance, the same that `dagster dev` uses here; never a temporary one.
+    """The project's Dagster instance, the one that `dagster dev` uses here; never a temporary one.
 
-    `DAGSTER_HOME` decides if it is set, in the environment or in `.env`. Otherwise the configuration
-    is `dagster.yaml` of the working directory or, where there is none, the one of the project.
+    `DAGSTER_HOME` decides if it is set, in the environment or in `.env`. Otherwise `dagster.yaml`
+    of the working directory does or, where there is none, the project's own.
 
     Raises:
         FileNotFoundError: `DAGSTER_HOME` names a directory that does not exist.
@@ -113,7 +113,7 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _run_shard(self, run_id: str) -> Iterator[Connection]:
-        """A transaction in the run's database, beside one in the index; `_connect` allows only one."""
+        """A transaction in the run's database beside one in the index; `_connect` allows one."""
         engine = _engine(self.conn_string_for_shard(run_id))
         if run_id not in self._initialized_dbs:
             self._initdb(engine)
@@ -162,7 +162,7 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
 
 
 class PatientSqliteRunStorage(SqliteRunStorage):
-    """Dagster's SQLite run storage that waits a minute for other writers instead of five seconds."""
+    """Dagster's SQLite run storage that waits a minute for other writers, not five seconds."""
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
