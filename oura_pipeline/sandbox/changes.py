@@ -126,7 +126,13 @@ def _merged(document: Document, fields: Document) -> Document:
 _FIXED = ("period", "time_in_bed", "timestamp_unix", "size", "day_tz")
 _FIXED_ENDINGS = ("_time", "_duration")
 # What is changed in a document that has no number of its own.
-_WORDS = {"comment": "revised", "text": "revised", "firmware_version": "9.9.9", "mood": "good"}
+_WORDS = {
+    "comment": "revised",
+    "text": "revised",
+    "firmware_version": "9.9.9",
+    "mood": "good",
+    "recommendation": "later_bedtime",
+}
 
 
 def _chosen(document: Document) -> Document:
@@ -161,7 +167,7 @@ def _nudged(name: str, value: Any) -> Any:
 
 def _on_day(row: Collection, model: Document, day: str | None) -> Document:
     """`model` with every date and date-time in it moved so that it belongs to `day`."""
-    if day is None:
+    if day is None or row.family == "whole":
         return dict(model)
     if row.day is None:
         then = datetime.fromisoformat(model["timestamp"])

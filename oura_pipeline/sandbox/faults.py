@@ -38,9 +38,9 @@ GATEWAY_PAGE = (
 class Fault:
     """One fault.
 
-    `route` is a collection, `token`, `revoke`, `webhook` or `*`; `person` a username or None for
-    everyone; `count` how many requests it still meets (None: every one); `skip` how many it lets
-    pass first; `seconds` the Retry-After, or how long to hang or be slow.
+    `route` is a collection, `*` for all of them, `token`, `revoke` or `webhook`; `person` a
+    username or None for everyone; `count` how many requests it still meets (None: every one);
+    `skip` how many it lets pass first; `seconds` the Retry-After, or how long to hang or be slow.
     """
 
     kind: str
@@ -55,7 +55,8 @@ class Fault:
 
     def meets(self, route: str, person: str | None) -> bool:
         """Whether this fault is for this request."""
-        return self.route in ("*", route) and self.person in (None, person) and self.count != 0
+        here = self.route == route or (self.route == "*" and route in BY_NAME)
+        return here and self.person in (None, person) and self.count != 0
 
 
 @dataclass

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -42,9 +43,14 @@ class Person:
 
     def zone_at(self, instant: float) -> ZoneInfo:
         """The zone this person's clock shows at `instant`; it changes at 14:00 of a flight day."""
-        home = ZoneInfo(self.zone_name)
         if "travels" not in self.habits:
-            return home
+            return ZoneInfo(self.zone_name)
+        # Every zone's full hour is a quarter of an hour in UTC.
+        return _zone_in_quarter(self, int(instant // 900))
+
+    def zone_now(self, instant: float) -> ZoneInfo:
+        """The same, worked out anew."""
+        home = ZoneInfo(self.zone_name)
         day = local(instant, home).date() - timedelta(days=1)
         zone = self.zone_on(day)
         for later in (day, day + timedelta(days=1), day + timedelta(days=2)):
@@ -55,6 +61,11 @@ class Person:
     def day_of(self, instant: float) -> date:
         """This person's own date at `instant`."""
         return local(instant, self.zone_at(instant)).date()
+
+
+@lru_cache(maxsize=65536)
+def _zone_in_quarter(person: Person, quarter: int) -> ZoneInfo:
+    return person.zone_now(quarter * 900)
 
 
 _FIRST_FIVE: tuple[tuple[str, str, frozenset[Habit]], ...] = (

@@ -60,6 +60,7 @@ class Entry(NamedTuple):
 
 
 _KEY = attrgetter("key")
+_NEVER = -1.0
 
 
 class Documents:
@@ -68,8 +69,7 @@ class Documents:
     def __init__(self, collection: Collection, documents: Iterable[Document]) -> None:
         self.version = 0
         self._collection = collection
-        made = (self._entry(document, n) for n, document in enumerate(documents))
-        self._entries = sorted(made, key=_KEY)
+        self._entries = sorted(map(self._entry, documents), key=_KEY)
 
     @property
     def keys(self) -> Sequence[float]:
@@ -95,7 +95,7 @@ class Documents:
         old = self.find(document["id"])
         if old is not None:
             del self._entries[old]
-        entry = self._entry(document, len(self._entries))
+        entry = self._entry(document)
         self._entries.insert(bisect_right(self._entries, entry.key, key=_KEY), entry)
         self.version += 1
 
@@ -104,19 +104,23 @@ class Documents:
         del self._entries[position]
         self.version += 1
 
-    def _entry(self, document: Document, number: int) -> Entry:
+    def _entry(self, document: Document) -> Entry:
         row = self._collection
         named = document.get(row.day) if row.day else None
         day = date.fromisoformat(named) if named else None
-        key = float(number) if row.family == "whole" else _key(row, document, day)
-        return Entry(key, document.get("id"), day, msgspec.json.encode(document))
+        return Entry(
+            _key(row, document, day), document.get("id"), day, msgspec.json.encode(document)
+        )
 
 
 def _key(row: Collection, document: Document, day: date | None) -> float:
-    """A document's instant; without one (a rest mode's start may be null) its day's midnight."""
-    stamp = document.get(row.instant) if row.family == "instant" and row.instant else None
-    if stamp:
-        return instant_of(stamp)
+    """A document's instant; without one (a rest mode's start may be null) its day's midnight.
+
+    A ring that was never told when it was set up comes before all others.
+    """
+    stamp = document.get(row.instant) if row.family != "day" and row.instant else None
+    if stamp or row.family == "whole":
+        return instant_of(stamp) if stamp else _NEVER
     if day is None:
         raise ValueError(f"a {row.name} document needs {row.instant or row.day}")
     return float(midnight(day))
@@ -172,11 +176,11 @@ class PlainRows(Documents):
         same = [n for n, entry in enumerate(self._entries) if entry.key == instant]
         for position in reversed(same):
             self.remove(position)
-        entry = self._entry(document, len(self._entries))
+        entry = self._entry(document)
         self._entries.insert(bisect_right(self._entries, entry.key, key=_KEY), entry)
         self.version += 1
 
-    def _entry(self, document: Document, number: int) -> Entry:
+    def _entry(self, document: Document) -> Entry:
         key = instant_of(document["timestamp"])
         return Entry(key, None, None, msgspec.json.encode(document))
 

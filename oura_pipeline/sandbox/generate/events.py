@@ -61,29 +61,24 @@ def session(life: Life) -> Iterator[Document]:
             "start_datetime": document_time(start, plan.zone),
             "end_datetime": document_time(end, plan.zone),
             "type": _MOMENTS[turn % len(_MOMENTS)],
-            **_series(start, end, plan, rng, measured=turn % 3 > 0),
+            **_series(start, end, plan, rng, turn=turn % 3),
             "mood": _MOODS[turn % len(_MOODS)],
         }
         yield _thin(life, "session", plan, document)
 
 
-def _series(start: int, end: int, plan: Plan, rng: random.Random, *, measured: bool) -> Document:
+def _series(start: int, end: int, plan: Plan, rng: random.Random, *, turn: int) -> Document:
+    """The three series; one session in three has no heart rate, one in three no motion."""
     count, stamp = (end - start) // 5, series_time(start, plan.zone)
 
     def series(unknown: int, low: float, high: float) -> Document:
         known = [round(rng.uniform(low, high), 3) for _ in range(count - unknown)]
         return {"interval": 5.0, "items": [None] * unknown + known, "timestamp": stamp}
 
-    if not measured:
-        return {
-            "heart_rate": None,
-            "heart_rate_variability": None,
-            "motion_count": series(0, 0, 40),
-        }
     return {
-        "heart_rate": series(4, 60, 84),
-        "heart_rate_variability": series(12, 16, 60),
-        "motion_count": series(0, 0, 40),
+        "heart_rate": series(4, 60, 84) if turn else None,
+        "heart_rate_variability": series(12, 16, 60) if turn else None,
+        "motion_count": series(0, 0, 40) if turn < 2 else None,
     }
 
 

@@ -1,0 +1,248 @@
+"""Subscriptions and signed deliveries, received by a small HTTP server."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from oura_pipeline.sandbox.running import Sandbox, running
+from oura_pipeline.sandbox.webhooks import pause, signature
+from oura_pipeline_tests.sandbox.conftest import OPTIONS
+
+CLIENT = {"x-client-id": "sandbox", "x-client-secret": "sandbox-secret"}
+PATH = "/v2/webhook/subscription"
+
+
+@dataclass
+class Receiver:
+    """What listens at the callback: `statuses` are answered one after the other, then 200."""
+
+    url: str = ""
+    handshakes: list[dict[str, str]] = field(default_factory=list)
+    events: queue.Queue[tuple[dict[str, str], bytes]] = field(default_factory=queue.Queue)
+    statuses: list[int] = field(default_factory=list)
+    repeats_challenge: bool = True
+
+    def next(self) -> tuple[dict[str, str], bytes]:
+        """Headers (lower case) and raw body of the next event."""
+        return self.events.get(timeout=5)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver on a free port."""
+    got = Receiver()
+    with ThreadingHTTPServer(("127.0.0.1", 0), handling(got)) as server:
+        got.url = f"http://127.0.0.1:{server.server_port}/hook"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield got
+        server.shutdown()
+        thread.join()
+
+
+def handling(got: Receiver) -> type[BaseHTTPRequestHandler]:
+    """The handler class of one receiver."""
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            query = dict(parse_qsl(urlsplit(self.path).query))
+            got.handshakes.append(query)
+            challenge = query["challenge"] if got.repeats_challenge else "other"
+            self.reply(200, json.dumps({"challenge": challenge}).encode())
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            got.events.put(({k.lower(): v for k, v in self.headers.items()}, body))
+            self.reply(got.statuses.pop(0) if got.statuses else 200, b"")
+
+        def reply(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    return Hook
+
+
+@pytest.fixture
+def quick() -> Iterator[Sandbox]:
+    """A sandbox whose ten retries take a fifth of a second together."""
+    with running(replace(OPTIONS, webhook_retry_seconds=0.2)) as sandbox:
+        sandbox.http.headers.update(CLIENT)
+        yield sandbox
+
+
+def wish(receiver: Receiver, data_type: str = "sleep", event: str = "update") -> dict[str, str]:
+    """The body that asks for a subscription."""
+    return {
+        "callback_url": receiver.url,
+        "verification_token": "ours",
+        "event_type": event,
+        "data_type": data_type,
+    }
+
+
+def subscribe(sandbox: Sandbox, receiver: Receiver, *kind: str) -> dict[str, Any]:
+    """A new subscription, as Oura shows it."""
+    answer = sandbox.http.post(PATH, json=wish(receiver, *kind))
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def test_a_subscription_lives_for_ninety_days_without_a_zone(
+    quick: Sandbox, receiver: Receiver
+) -> None:
+    made = subscribe(quick, receiver)
+    assert made.keys() == {"id", "callback_url", "event_type", "data_type", "expiration_time"}
+    expires = datetime.fromisoformat(made["expiration_time"])
+    now = datetime.fromtimestamp(quick.http.get("/_control/clock").json()["now"])
+    assert expires.tzinfo is None
+    assert abs(expires - now - timedelta(days=90)) < timedelta(hours=15)
+    assert [shake["verification_token"] for shake in receiver.handshakes] == ["ours"]
+    assert quick.http.get(PATH).json() == [made]
+    assert quick.http.get(f"{PATH}/{made['id']}").json() == made
+
+
+def test_a_callback_that_does_not_repeat_the_challenge_gets_none(
+    quick: Sandbox, receiver: Receiver
+) -> None:
+    receiver.repeats_challenge = False
+    assert quick.http.post(PATH, json=wish(receiver)).status_code == 400
+    nobody = {**wish(receiver), "callback_url": "http://127.0.0.1:1/hook"}
+    assert quick.http.post(PATH, json=nobody).status_code == 400
+    assert quick.http.get(PATH).json() == []
+
+
+def test_a_second_one_of_the_same_kind_conflicts(quick: Sandbox, receiver: Receiver) -> None:
+    subscribe(quick, receiver)
+    assert quick.http.post(PATH, json=wish(receiver)).status_code == 409
+    subscribe(quick, receiver, "sleep", "delete")
+
+
+def test_update_shakes_hands_again_and_keeps_what_is_not_said(
+    quick: Sandbox, receiver: Receiver
+) -> None:
+    made = subscribe(quick, receiver)
+    changed = quick.http.put(f"{PATH}/{made['id']}", json={"verification_token": "new"})
+    assert changed.json() == made
+    assert receiver.handshakes[1]["verification_token"] == "new"
+    assert quick.http.put(f"{PATH}/{made['id']}", json={}).status_code == 422
+
+
+def test_renewal_moves_the_end(quick: Sandbox, receiver: Receiver) -> None:
+    made = subscribe(quick, receiver)
+    quick.forward(86400)
+    renewed = quick.http.put(f"{PATH}/renew/{made['id']}").json()
+    before, after = (datetime.fromisoformat(s["expiration_time"]) for s in (made, renewed))
+    assert timedelta(days=1) <= after - before < timedelta(days=1, minutes=1)
+
+
+def test_deletion_and_unknown_ids(quick: Sandbox, receiver: Receiver) -> None:
+    made = subscribe(quick, receiver)
+    assert quick.http.delete(f"{PATH}/{made['id']}").status_code == 204
+    for method, path in (
+        ("GET", made["id"]),
+        ("DELETE", made["id"]),
+        ("PUT", f"renew/{made['id']}"),
+    ):
+        answer = quick.http.request(method, f"{PATH}/{path}")
+        assert answer.status_code == 403
+        assert answer.json() == {"detail": "Webhook with specified id does not exist"}
+
+
+def test_an_unknown_data_type_is_unprocessable(quick: Sandbox, receiver: Receiver) -> None:
+    answer = quick.http.post(PATH, json=wish(receiver, "vO2_max"))
+    [found] = answer.json()["detail"]
+    assert (answer.status_code, found["type"], found["loc"]) == (
+        422,
+        "enum",
+        ["body", "data_type"],
+    )
+    assert found["msg"].endswith("'vo2_max' or 'meal'")
+    subscribe(quick, receiver, "vo2_max")
+
+
+def test_a_persons_token_is_no_key_to_subscriptions(still: Sandbox) -> None:
+    token = still.sign_in("runa")["access_token"]
+    answer = still.http.get(PATH, headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+
+
+def test_an_event_is_signed_over_its_raw_compact_body(quick: Sandbox, receiver: Receiver) -> None:
+    subscribe(quick, receiver)
+    revised = quick.revise("runa", "sleep", day="2026-10-20")
+    headers, body = receiver.next()
+    event = json.loads(body)
+    assert {k: v for k, v in event.items() if k != "event_time"} == {
+        "event_type": "update",
+        "data_type": "sleep",
+        "object_id": revised["id"],
+        "user_id": quick.people()[0]["id"],
+    }
+    assert body == json.dumps(event, separators=(",", ":")).encode()
+    stamp = headers["x-oura-timestamp"]
+    assert headers["x-oura-signature"] == signature("sandbox-secret", stamp, body)
+    assert len(stamp) == 13
+
+
+def test_the_signature_is_the_one_seen_in_production() -> None:
+    assert signature("test-secret", "test-timestamp", b"test-bytes") == (
+        "1FA9466B814527E16CC069DB6CA11CCC0592DC388137C458CEA4D3E329A89647"
+    )
+
+
+def test_only_what_was_subscribed_to_is_sent(quick: Sandbox, receiver: Receiver) -> None:
+    subscribe(quick, receiver)
+    assert quick.event("runa", "sleep", event_type="delete") == {"deliveries": 0}
+    assert quick.event("runa", "workout") == {"deliveries": 0}
+    assert quick.event("runa", "sleep", object_id="x", times=2) == {"deliveries": 2}
+    assert [json.loads(receiver.next()[1])["object_id"] for _ in range(2)] == ["x", "x"]
+
+
+def test_a_delivery_is_tried_again_until_it_succeeds(quick: Sandbox, receiver: Receiver) -> None:
+    subscribe(quick, receiver)
+    receiver.statuses = [500, 404]
+    quick.event("runa", "sleep")
+    bodies = [receiver.next()[1] for _ in range(3)]
+    assert len(set(bodies)) == 1
+
+
+def test_a_delivery_is_given_up_after_ten_retries(quick: Sandbox, receiver: Receiver) -> None:
+    subscribe(quick, receiver)
+    receiver.statuses = [500] * 11
+    quick.event("runa", "sleep")
+    for _ in range(11):
+        receiver.next()
+    quick.event("runa", "sleep")
+    receiver.next()
+    [first, _] = quick.deliveries()
+    assert (first["statuses"], first["state"]) == ([500] * 11, "given up")
+
+
+def test_gone_ends_the_subscription(quick: Sandbox, receiver: Receiver) -> None:
+    subscribe(quick, receiver)
+    receiver.statuses = [410]
+    quick.event("runa", "sleep")
+    receiver.next()
+    while quick.deliveries()[0]["state"] == "waiting":
+        pass
+    assert quick.http.get(PATH).json() == []
+
+
+def test_the_retries_grow_and_fill_an_hour() -> None:
+    pauses = [pause(attempt, 3600) for attempt in range(1, 11)]
+    assert pauses == sorted(pauses)
+    assert sum(pauses) == pytest.approx(3600)
