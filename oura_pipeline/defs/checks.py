@@ -44,6 +44,7 @@ def document_checks(document_type: DocumentType) -> dg.AssetChecksDefinition:
         days = asked_days(context) if document_type.partitioned else None
         wanted = {check.name for check in context.selected_asset_check_keys}
         usernames = [person.username for person in pipeline.chosen()]
+        warehouse = pipeline.opened.warehouse
         if EVERY_PERSON in wanted:
             fetches = pipeline.opened.accounts.fetches(
                 document_type=document_type.name,
@@ -53,10 +54,10 @@ def document_checks(document_type: DocumentType) -> dg.AssetChecksDefinition:
             )
             yield every_person_landed(key, newest_only(fetches) if not days else fetches)
         if FIELDS_KNOWN in wanted:
-            unknown = unknown_fields(pipeline.opened.warehouse, document_type, days)
+            unknown = unknown_fields(warehouse, document_type, usernames, days)
             yield fields_known(key, unknown)
         if IN_RANGE in wanted:
-            outside = out_of_range(pipeline.opened.warehouse, document_type, days)
+            outside = out_of_range(warehouse, document_type, usernames, days)
             yield values_in_range(key, outside)
 
     return checks
@@ -73,6 +74,7 @@ def every_person_landed(key: dg.AssetKey, fetches: Sequence[Fetch]) -> dg.AssetC
     missing = [
         fetch for fetch in fetches if fetch.status in (FetchStatus.FAILED, FetchStatus.NOT_GRANTED)
     ]
+    failed = any(fetch.status is FetchStatus.FAILED for fetch in missing)
     reasons: dict[str, list[date]] = {}
     for fetch in missing:
         reasons.setdefault(f"{fetch.username}: {fetch.error}", []).append(fetch.day)
@@ -81,7 +83,8 @@ def every_person_landed(key: dg.AssetKey, fetches: Sequence[Fetch]) -> dg.AssetC
         asset_key=key,
         check_name=EVERY_PERSON,
         passed=not missing,
-        severity=dg.AssetCheckSeverity.WARN,
+        # That somebody did not grant a scope is their choice, and nobody's failure.
+        severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
         description="\n".join(lines) or "Everybody landed.",
         metadata={
             "people_missing": sorted({fetch.username for fetch in missing}),
