@@ -139,7 +139,9 @@ class PersonTokens:
 
     def _renewed(self, bad: str | None) -> str:
         """Renew, unless somebody else has done so before the lock was ours."""
-        with self._database.lock(f"renewal-{self._username}"):
+        # The file of a lock stays, so its name does not tell who it was for.
+        whose = sha256(self._username.encode()).hexdigest()[:16]
+        with self._database.lock(f"renewal-{whose}"):
             while True:
                 stored = self._stored()
                 if token := stored.working(bad) or self._ask(stored):

@@ -1,0 +1,76 @@
+"""How the tests open accounts and start processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.ledger import Fetch, FetchStatus
+
+# Processes of their own that share nothing with the tests' process, and start in milliseconds.
+FRESH = multiprocessing.get_context("forkserver")
+FRESH.set_forkserver_preload(["oura_pipeline_tests.accounts.preloaded"])
+AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+def opened(home: Path, keys: Sequence[str] = ()) -> Accounts:
+    """The accounts in a data folder."""
+    url = f"sqlite:///{home / 'accounts.sqlite'}"
+    return Accounts.open(url, keys=keys, key_path=home / "token.key")
+
+
+def at_once(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """What `work(*arguments, number)` returns in so many processes that begin together.
+
+    An exception becomes its repr.
+    """
+    barrier, results = FRESH.Barrier(count), FRESH.SimpleQueue()
+    processes = [
+        FRESH.Process(target=_part, args=(barrier, results, work, arguments, number))
+        for number in range(count)
+    ]
+    for process in processes:
+        process.start()
+    found = dict(results.get() for _ in processes)
+    for process in processes:
+        process.join()
+        process.close()
+    results.close()
+    return [found[number] for number in range(count)]
+
+
+def alone(work: Callable[..., Any], *arguments: Any) -> int | None:
+    """The exit code of a process that does nothing but `work(*arguments)`."""
+    process = FRESH.Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    code = process.exitcode
+    process.close()
+    return code
+
+
+def fetch(username: str = "ada", **changes: Any) -> Fetch:
+    """A row of the ledger of fetches."""
+    row = {
+        "document_type": "sleep",
+        "day": date(2026, 1, 1),
+        "status": FetchStatus.LANDED,
+        "documents": 2,
+        "changed": 1,
+        "run_id": "run",
+        "at": AT,
+    }
+    return Fetch(username=username, **row | changes)
+
+
+def _part(barrier: Any, results: Any, work: Any, arguments: Iterable[Any], number: int) -> None:
+    barrier.wait(60)
+    try:
+        result = work(*arguments, number)
+    except Exception as error:
+        result = repr(error)
+    results.put((number, result))

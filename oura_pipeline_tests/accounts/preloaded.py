@@ -1,0 +1,10 @@
+"""What every process that a test starts needs, loaded once."""
+
+from __future__ import annotations
+
+import alembic.command
+
+import oura_pipeline.accounts.store
+import oura_pipeline_tests.accounts.token_server
+
+__all__ = ["alembic", "oura_pipeline", "oura_pipeline_tests"]

@@ -1,0 +1,107 @@
+"""The ledger of fetches: what came of the newest question."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from oura_pipeline.accounts.errors import UnknownPerson
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline_tests.accounts.homes import AT, fetch
+
+LANDED, EMPTY, NOT_GRANTED, FAILED = FetchStatus
+DAY = date(2026, 1, 1)
+
+
+@pytest.fixture
+def people(accounts: Accounts) -> Accounts:
+    """Ada and Bob."""
+    accounts.add("ada", refresh_token="r")
+    accounts.add("bob", refresh_token="s")
+    return accounts
+
+
+def test_a_row_comes_back_as_it_was_written_and_a_newer_one_replaces_it(people: Accounts) -> None:
+    first = fetch(status=NOT_GRANTED, documents=0, changed=0, error="scope daily is missing")
+    people.record_fetches([first])
+    assert people.fetches() == [first]
+    second = fetch(run_id="run-2", at=AT + timedelta(hours=1))
+    people.record_fetches([second])
+    assert people.fetches() == [second]
+
+
+def test_failures_in_a_row_are_counted_by_the_ledger(people: Accounts) -> None:
+    """Whatever a row says about attempts; anything but a failure begins anew."""
+    statuses = [FAILED, FAILED, FAILED, NOT_GRANTED, FAILED, FAILED, EMPTY, LANDED, FAILED]
+    attempts = []
+    for status in statuses:
+        people.record_fetches([fetch(status=status, attempts=99)])
+        attempts += [row.attempts for row in people.fetches()]
+    assert attempts == [1, 2, 3, 0, 1, 2, 0, 0, 1]
+
+
+def test_each_key_counts_its_own_failures(people: Accounts) -> None:
+    ada, bob = fetch("ada", status=FAILED), fetch("bob", status=FAILED)
+    other_day = fetch("ada", status=FAILED, day=date(2026, 1, 2))
+    people.record_fetches([ada])
+    people.record_fetches([ada, bob, other_day])
+    assert people.fetches() == [
+        replace(ada, attempts=2),
+        replace(other_day, attempts=1),
+        replace(bob, attempts=1),
+    ]
+
+
+def test_of_several_rows_for_one_key_the_last_one_counts(people: Accounts) -> None:
+    people.record_fetches([fetch(status=FAILED), fetch(status=LANDED), fetch(status=FAILED)])
+    assert people.fetches() == [fetch(status=FAILED, attempts=1)]
+
+
+def test_rows_are_found_by_what_is_asked_for(people: Accounts) -> None:
+    rows = [
+        fetch(name, document_type=kind, day=day, status=status)
+        for kind, status in (("heartrate", EMPTY), ("sleep", LANDED))
+        for name in ("ada", "bob")
+        for day in (DAY, DAY + timedelta(1), DAY + timedelta(2))
+    ]
+    people.record_fetches(rows[::-1])
+    assert people.fetches() == rows
+    assert people.fetches("sleep") == rows[6:]
+    assert people.fetches("sleep", usernames=["bob"]) == rows[9:]
+    assert people.fetches("sleep", first_day=DAY + timedelta(1), last_day=DAY + timedelta(1)) == [
+        rows[7],
+        rows[10],
+    ]
+    assert people.fetches(statuses=[EMPTY, FAILED]) == rows[:6]
+    assert people.fetches(usernames=["ada"], last_day=DAY) == [rows[0], rows[6]]
+    assert people.fetches("tag") == []
+    assert people.fetches(usernames=[]) == []
+    assert people.fetches(statuses=[]) == []
+
+
+def test_a_row_of_nobody_is_refused_and_none_is_written(people: Accounts) -> None:
+    rows = [fetch("ada"), fetch("eve"), fetch("bob")]
+    with pytest.raises(UnknownPerson, match=r"^nobody is called 'eve'; there are: ada, bob$"):
+        people.record_fetches(rows)
+    assert people.fetches() == []
+
+
+def test_no_rows_are_no_work(accounts: Accounts) -> None:
+    accounts.record_fetches([])
+    assert accounts.fetches() == []
+
+
+def test_a_year_of_everything_is_one_call(people: Accounts) -> None:
+    """What a first backfill of two people records, written twice."""
+    rows: list[Fetch] = [
+        fetch(name, document_type=f"type{kind:02}", day=DAY + timedelta(day))
+        for kind in range(19)
+        for name in ("ada", "bob")
+        for day in range(365)
+    ]
+    people.record_fetches(rows)
+    people.record_fetches(rows)
+    assert people.fetches() == rows

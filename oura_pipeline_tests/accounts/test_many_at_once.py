@@ -1,0 +1,56 @@
+"""Many processes and threads that read and write the same accounts."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from pathlib import Path
+
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.ledger import FetchStatus
+from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, opened
+
+DAY = date(2026, 1, 1)
+ROUNDS, DAYS = 10, 100
+
+
+def _write_and_read(home: Path, number: int) -> int:
+    """Everybody writes their own type, the same type and offsets, and reads in between."""
+    with opened(home) as accounts:
+        for turn in range(ROUNDS):
+            days = [DAY + timedelta(day) for day in range(DAYS)]
+            accounts.record_fetches(
+                [fetch("ada", document_type=f"type{number}", day=day) for day in days]
+            )
+            accounts.record_fetches(
+                [fetch("ada", document_type="same", day=DAY, status=FetchStatus.FAILED)]
+            )
+            accounts.learn_offsets("ada", [(AT + timedelta(hours=number * ROUNDS + turn), 1 * _H)])
+            assert len(accounts.fetches(f"type{number}")) == DAYS
+        return len(accounts.fetches("same"))
+
+
+_H = timedelta(hours=1)
+
+
+def test_eight_processes_write_the_ledgers_at_once(home: Path, accounts: Accounts) -> None:
+    """Nobody fails, nothing is lost and every failure is counted once."""
+    accounts.add("ada", refresh_token="r")
+    assert at_once(8, _write_and_read, home) == [1] * 8
+    (same,) = accounts.fetches("same")
+    assert same.attempts == 8 * ROUNDS
+    assert len(accounts.fetches()) == 8 * DAYS + 1
+    assert accounts.offsets("ada") == [(AT + hour * _H, _H) for hour in range(8 * ROUNDS)]
+
+
+def test_threads_share_one_object(accounts: Accounts) -> None:
+    accounts.add("ada", refresh_token="r")
+
+    def work(number: int) -> int:
+        rows = [fetch("ada", document_type=f"type{number}", status=FetchStatus.FAILED)]
+        for _ in range(5):
+            accounts.record_fetches(rows)
+        return accounts.fetches(f"type{number}")[0].attempts
+
+    with ThreadPoolExecutor(24) as pool:
+        assert list(pool.map(work, range(24))) == [5] * 24

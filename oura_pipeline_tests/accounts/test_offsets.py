@@ -1,0 +1,100 @@
+"""Offsets: nothing that was learned may change what the nearest one is."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from oura_pipeline.accounts.errors import UnknownPerson
+from oura_pipeline.accounts.store import Accounts
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+Observations = list[tuple[datetime, timedelta]]
+
+
+@pytest.fixture
+def ada(accounts: Accounts) -> Accounts:
+    """Ada, alone."""
+    accounts.add("ada", refresh_token="r")
+    return accounts
+
+
+def _nearest(observations: Observations, instant: datetime) -> timedelta:
+    """The offset observed nearest to an instant, the earlier one of two."""
+    return min(observations, key=lambda seen: (abs(seen[0] - instant), seen[0]))[1]
+
+
+def test_observations_come_back_in_utc_and_in_order(ada: Accounts) -> None:
+    here = timezone(timedelta(hours=5, minutes=45))
+    learned = [
+        (START.astimezone(here), timedelta(hours=5, minutes=45)),
+        (START - HOUR, -HOUR * 3),
+        (START + timedelta(microseconds=1), timedelta(0)),
+    ]
+    assert ada.learn_offsets("ada", iter(learned)) == 3
+    assert ada.offsets("ada") == [learned[1], (START, learned[0][1]), learned[2]]
+    assert [at.tzinfo for at, _ in ada.offsets("ada")] == [UTC] * 3
+
+
+def test_of_several_for_one_instant_the_last_one_counts(ada: Accounts) -> None:
+    assert ada.learn_offsets("ada", [(START, HOUR), (START, 2 * HOUR)]) == 1
+    assert ada.offsets("ada") == [(START, 2 * HOUR)]
+    assert ada.learn_offsets("ada", [(START, 3 * HOUR), (START + HOUR, HOUR)]) == 2
+    assert ada.offsets("ada") == [(START, 3 * HOUR), (START + HOUR, HOUR)]
+
+
+def test_what_is_known_already_is_not_written_again(ada: Accounts) -> None:
+    learned = [(START, HOUR), (START + HOUR, HOUR)]
+    assert ada.learn_offsets("ada", learned) == 2
+    assert ada.learn_offsets("ada", learned) == 0
+    assert ada.learn_offsets("ada", []) == 0
+
+
+def test_the_same_offset_between_two_others_still_matters_later(ada: Accounts) -> None:
+    """Why nothing is left out: 01:00 between two equal neighbours decides about 01:10."""
+    ada.learn_offsets("ada", [(START, HOUR), (START + HOUR, HOUR), (START + 4 * HOUR, HOUR)])
+    ada.learn_offsets("ada", [(START + 2 * HOUR, timedelta(0))])
+    instant = START + timedelta(minutes=70)
+    kept = ada.offsets("ada")
+    assert _nearest(kept, instant) == HOUR
+    without = [seen for seen in kept if seen[0] != START + HOUR]
+    assert _nearest(without, instant) == timedelta(0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_nearest_offset_is_as_if_all_observations_were_kept(ada: Accounts, seed: int) -> None:
+    """Learned in pieces, out of order and repeatedly, with a traveller's changes of zone."""
+    dice = random.Random(seed)
+    everything: dict[datetime, timedelta] = {}
+    for _ in range(8):
+        piece = [
+            (START + dice.randrange(200) * HOUR / 4, dice.choice([-5, 0, 0, 1, 1, 1]) * HOUR)
+            for _ in range(dice.randrange(12))
+        ]
+        ada.learn_offsets("ada", piece)
+        everything |= dict(piece)
+        if not everything:
+            continue
+        kept, complete = ada.offsets("ada"), list(everything.items())
+        for minutes in range(-60, 3200, 13):
+            instant = START + timedelta(minutes=minutes)
+            assert _nearest(kept, instant) == _nearest(complete, instant)
+
+
+def test_people_do_not_share_their_whereabouts(ada: Accounts) -> None:
+    ada.add("bob", refresh_token="s")
+    ada.learn_offsets("ada", [(START, HOUR)])
+    assert (ada.offsets("bob"), ada.offsets("eve")) == ([], [])
+    with pytest.raises(UnknownPerson, match="nobody is called 'eve'"):
+        ada.learn_offsets("eve", [(START, HOUR)])
+
+
+def test_what_is_no_observation_is_refused(ada: Accounts) -> None:
+    with pytest.raises(ValueError, match="needs a zone"):
+        ada.learn_offsets("ada", [(START, HOUR), (datetime(2026, 1, 1), HOUR)])
+    with pytest.raises(ValueError, match="in whole seconds"):
+        ada.learn_offsets("ada", [(START, timedelta(milliseconds=1))])
+    assert ada.offsets("ada") == []

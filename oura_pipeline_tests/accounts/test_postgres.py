@@ -1,0 +1,167 @@
+"""The same accounts on Postgres, where a driver and a server are installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.errors import DatabaseRefused, PersonRefused, UnknownPerson
+from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.accounts.schema import metadata
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.ledger import FetchStatus, Push, PushState, Withdrawn
+from oura_pipeline_tests.accounts.homes import AT, at_once, fetch
+from oura_pipeline_tests.accounts.token_server import Refused, TokenServer, renewer
+
+pytest.importorskip("psycopg", reason="no driver for Postgres is installed")
+
+OWNER = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """The address of a Postgres of our own, without a database's name."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    program = shutil.which("pg_ctl") or (str(found[-1]) if found else None)
+    if program is None:
+        pytest.skip("no Postgres server is installed")
+    folder = Path(tempfile.mkdtemp(prefix="accounts-"))
+    if OWNER:
+        shutil.chown(folder, OWNER)
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    data, log = folder / "data", folder / "log"
+    options = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off"
+
+    def control(*arguments: str) -> None:
+        command = [program, "-D", str(data), *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, user=OWNER)
+
+    control("init", "-o", "-U tester -A trust -N")
+    control("start", "-w", "-t", "30", "-l", str(log), "-o", options)
+    try:
+        yield f"postgresql+psycopg://tester@127.0.0.1:{port}"
+    finally:
+        control("stop", "-m", "immediate")
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def url(cluster: str) -> str:
+    """An empty database."""
+    import psycopg
+
+    name = f"test_{uuid4().hex}"
+    server = cluster.replace("+psycopg", "")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"{cluster}/{name}"
+
+
+@pytest.fixture
+def postgres(url: str, tmp_path: Path) -> Iterator[Accounts]:
+    """Ada and Bob in Postgres."""
+    with Accounts.open(url, key_path=tmp_path / "token.key") as accounts:
+        accounts.add("ada", refresh_token="refresh-1", scopes=["daily"], oura_id="id-1")
+        accounts.add("bob", refresh_token="r")
+        yield accounts
+
+
+def _open_and_add(url: str, key_path: Path, number: int) -> str:
+    with Accounts.open(url, key_path=key_path) as accounts:
+        return accounts.add(f"person{number}", refresh_token="r").username
+
+
+def test_four_processes_open_a_fresh_database_at_once(url: str, tmp_path: Path) -> None:
+    names = at_once(4, _open_and_add, url, tmp_path / "token.key")
+    assert names == [f"person{number}" for number in range(4)]
+
+
+def test_the_migrations_make_the_tables_that_the_code_reads(url: str, tmp_path: Path) -> None:
+    Accounts.open(url, key_path=tmp_path / "token.key").close()
+    database = Database(url)
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    database.close()
+
+
+def test_an_unreachable_server_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseRefused) as refused:
+        Accounts.open("postgresql://u:secret@127.0.0.1:1/none", key_path=tmp_path / "token.key")
+    assert "\n" not in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_people_come_and_go(postgres: Accounts) -> None:
+    ada, _ = postgres.people()
+    assert (ada.scopes, ada.state) == (frozenset({"daily"}), PersonState.CONNECTED)
+    assert abs(ada.connected_since - datetime.now(UTC)) < timedelta(minutes=1)
+    with pytest.raises(PersonRefused):
+        postgres.add("ada", refresh_token="r")
+    with pytest.raises(PersonRefused):
+        postgres.reconnect("bob", refresh_token="r", oura_id="id-1")
+    postgres.retire("bob")
+    assert postgres.rotate_keys() == 1
+    assert (postgres.remove("bob"), postgres.remove("bob")) == (True, False)
+    assert postgres.people() == [ada]
+
+
+def test_the_ledgers_remember(postgres: Accounts) -> None:
+    failed = fetch("ada", status=FetchStatus.FAILED)
+    rows = [fetch("bob", day=date(2026, 1, 1) + timedelta(day)) for day in range(200)]
+    postgres.record_fetches([failed, *rows])
+    postgres.record_fetches([failed, *rows])
+    assert postgres.fetches("sleep") == [replace(failed, attempts=2), *rows]
+    with pytest.raises(UnknownPerson):
+        postgres.record_fetches([fetch("eve")])
+    key = {"username": "ada", "document_type": "sleep", "day": date(2026, 1, 1), "at": AT}
+    push = Push(**key, points=1, digest="d", state=PushState.SENT, index=b"\x00\xff")
+    postgres.record_pushes([push])
+    assert postgres.pushes("sleep", states=[PushState.SENT]) == [push]
+    for times in ((1,), (2,)):
+        postgres.record_withdrawn([Withdrawn(**key, metric="bio.ada.sleep.score", times=times)])
+    assert [row.times for row in postgres.withdrawn()] == [(1, 2)]
+    seen = (AT, timedelta(hours=1))
+    assert (postgres.learn_offsets("ada", [seen]), postgres.learn_offsets("ada", [seen])) == (1, 0)
+    assert postgres.offsets("ada") == [seen]
+    event = postgres.receive_event(b"\xff", oura_id=None)
+    assert [waiting.id for waiting in postgres.waiting_events()] == [event]
+
+
+def _access_token(url: str, key_path: Path, server_url: str, _: int) -> str:
+    with Accounts.open(url, key_path=key_path) as accounts:
+        return accounts.tokens("ada", renewer(server_url), refused=Refused).access_token()
+
+
+def test_processes_and_threads_that_need_a_token_at_once_ask_once(
+    postgres: Accounts, url: str, tmp_path: Path, server: TokenServer
+) -> None:
+    got = at_once(4, _access_token, url, tmp_path / "token.key", server.url)
+    assert got == ["access-2"] * 4
+    tokens = postgres.tokens("ada", renewer(server.url), refused=Refused)
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(lambda _: tokens.renew("access-2"), range(16))) == ["access-3"] * 16
+    assert server.requests == ["refresh-1", "refresh-2"]
+
+
+def test_a_refused_renewal_means_signing_in_again(postgres: Accounts, server: TokenServer) -> None:
+    server.current = 7
+    with pytest.raises(Refused, match="ada must sign in again"):
+        postgres.tokens("ada", renewer(server.url), refused=Refused).access_token()
+    assert postgres.person("ada").state is PersonState.SIGN_IN_REQUIRED

@@ -1,0 +1,117 @@
+"""A token endpoint over HTTP whose refresh tokens work once, and a renewer that asks it."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
+
+
+class Refused(Exception):
+    """The endpoint refused a refresh token, or the person must sign in again."""
+
+
+class Unavailable(Exception):
+    """The endpoint is having a bad day."""
+
+
+@dataclass(kw_only=True)
+class TokenServer:
+    """What the endpoint knows: `refresh-1` is exchanged for `access-2` and `refresh-2`, and so on.
+
+    Attributes:
+        url: where it listens.
+        requests: the refresh tokens it was shown, in order.
+        current: the number of the refresh token that works.
+        status: what it answers instead, when set.
+        lifetime: of an access token, in seconds.
+    """
+
+    url: str = ""
+    requests: list[str] = field(default_factory=list)
+    current: int = 1
+    status: int | None = None
+    lifetime: int = 86400
+    lock: Lock = field(default_factory=Lock)
+
+    def answer(self, refresh_token: str) -> tuple[int, dict[str, object]]:
+        """Exchange a refresh token."""
+        with self.lock:
+            self.requests.append(refresh_token)
+            if self.status is not None:
+                return self.status, {}
+            if refresh_token != f"refresh-{self.current}":
+                return 400, {"error": "invalid_grant"}
+            self.current += 1
+            tokens = {
+                "access_token": f"access-{self.current}",
+                "refresh_token": f"refresh-{self.current}",
+            }
+            return 200, tokens | {"expires_in": self.lifetime}
+
+
+@contextmanager
+def token_server() -> Iterator[TokenServer]:
+    """A token server on a free port of this machine."""
+    state = TokenServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            status, answer = state.answer(body)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        state.url = f"http://127.0.0.1:{server.server_address[1]}/"
+        try:
+            yield state
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """New tokens."""
+
+    access_token: str
+    refresh_token: str | None
+    expires_at: datetime | None
+    scopes: frozenset[str] | None = None
+    token_url: str | None = None
+
+
+def renewer(url: str) -> Callable[[str, str | None], Answer]:
+    """Asks the endpoint for new tokens."""
+
+    def renew(refresh_token: str, token_url: str | None) -> Answer:
+        request = urllib.request.Request(url, data=refresh_token.encode())
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                answer = json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code == 400:
+                    raise Refused("invalid_grant") from None
+                raise Unavailable(f"status {error.code}") from None
+        return Answer(
+            access_token=answer["access_token"],
+            refresh_token=answer["refresh_token"],
+            expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+            token_url=url,
+        )
+
+    return renew
