@@ -3,8 +3,6 @@
 What surprises: nothing of a document leaves here but names of fields and counts.
 """
 
-
-
 from __future__ import annotations
 
 import json

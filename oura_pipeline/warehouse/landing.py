@@ -1,0 +1,197 @@
+"""Spooled documents become rows, in one transaction.
+
+What surprises: nothing is deleted that is about to be inserted again. Documents are matched with
+what stands by their key; what says the same stays as it is, with the `fetched_at` of when it was
+first said, and only what is new, different, moved or gone is written. What stands afterwards is
+what deleting everything and inserting everything would leave.
+"""
+
+# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import date
+
+import duckdb
+
+from oura_pipeline.warehouse.door import transaction
+from oura_pipeline.warehouse.findings import Findings, find_odd_documents
+from oura_pipeline.warehouse.matching import Question, stage
+from oura_pipeline.warehouse.spool import Spool
+from oura_pipeline.warehouse.tables import (
+    ensure_table,
+    json_schema,
+    quoted,
+    table_name,
+    typed_fields,
+)
+
+
+@dataclass(frozen=True)
+class DayCount:
+    """One person's day after a landing.
+
+    Attributes:
+        documents: how many stand there now.
+        changed: how many of its documents are new, different, came from or went to another day,
+            or are gone.
+    """
+
+    documents: int
+    changed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landing:
+    """What a landing did.
+
+    Attributes:
+        days: every asked (username, day), also those without documents. For a type without days
+            everything counts on the last asked day.
+        elsewhere: days that were not asked, but lost a document to an asked day or got one.
+        new: documents that did not stand.
+        different: documents that say something else than before, or belong to another day now.
+        gone: documents that Oura no longer has.
+        outside: documents of days that were not asked, and did not stand under an asked one.
+        unknown_fields: paths that the table of document types does not have.
+        odd_values: path → number of values that are none of their field's kind; the column holds
+            null, the JSON the value.
+    """
+
+    days: dict[tuple[str, date], DayCount]
+    elsewhere: dict[tuple[str, date], DayCount] = field(default_factory=dict)
+    new: int = 0
+    different: int = 0
+    gone: int = 0
+    outside: int = 0
+    unknown_fields: list[str] = field(default_factory=list)
+    odd_values: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> int:
+        """Documents that are new, different or gone."""
+        return self.new + self.different + self.gone
+
+
+def land(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spool) -> Landing:
+    """Replace what stands for the question by what was spooled.
+
+    Raises:
+        UnusableDocuments: some people's documents lack their key or are no JSON objects.
+    """
+    ensure_table(connection, question.type_)
+    # Nobody else writes while we hold the lock, so only the writing needs the transaction; and
+    # what is staged gets row numbers from 0 in order of arrival, which it would not inside of it.
+    stage(connection, question, spool)
+    findings = find_odd_documents(
+        connection,
+        "(SELECT i.rowid AS place, i.document FROM incoming i "
+        "JOIN fates f ON f.incoming = i.rowid)",
+        question.type_,
+    )
+    with transaction(connection):
+        _write(connection, question)
+    return _result(connection, question, findings)
+
+
+def _write(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
+    type_ = question.type_
+    table = table_name(type_)
+    names = [quoted(field.name) for field in typed_fields(type_)]
+    connection.execute(
+        f"DELETE FROM {table} WHERE rowid IN (SELECT standing FROM fates "
+        "WHERE fate IN ('gone', 'different', 'moved'))"
+    )
+    connection.execute(
+        f"INSERT INTO {table} "
+        f"(username, day, {', '.join(names)}, document, fetched_at, run_id) "
+        f"SELECT username, day, {', '.join(f'typed.{name}' for name in names)}, document, "
+        "$fetched_at, $run_id FROM (SELECT i.username, i.day, i.document, "
+        "CASE WHEN o.place IS NULL THEN i.typed "
+        f"ELSE from_json(o.cleaned, '{json_schema(type_)}') END AS typed "
+        "FROM incoming i LEFT JOIN odd_documents o ON o.place = i.rowid WHERE i.rowid IN "
+        "(SELECT incoming FROM fates WHERE fate IN ('new', 'different', 'moved')))",
+        {"fetched_at": question.fetched_at, "run_id": question.run_id},
+    )
+    if not type_.partitioned:
+        connection.execute(
+            f"UPDATE {table} SET day = f.new_day FROM fates f "
+            f"WHERE {table}.rowid = f.standing AND f.fate IN ('same', 'notation') "
+            f"AND {table}.day <> f.new_day"
+        )
+
+
+def _result(
+    connection: duckdb.DuckDBPyConnection, question: Question, findings: Findings
+) -> Landing:
+    changed = _changed_days(connection, question)
+    asked = {(name, day) for name in question.usernames for day in question.days}
+    documents = _documents_of_days(connection, question, {*changed} - asked)
+    fates: Counter[str] = Counter(
+        dict(connection.execute("SELECT fate, count(*) FROM fates GROUP BY fate").fetchall())
+    )
+    (outside,) = connection.execute("SELECT count(*) FROM incoming WHERE NOT asked").fetchone() or (
+        0,
+    )
+    counts = {
+        place: DayCount(documents[place], changed[place]) for place in sorted({*asked, *changed})
+    }
+    return Landing(
+        days={place: count for place, count in counts.items() if place in asked},
+        elsewhere={place: count for place, count in counts.items() if place not in asked},
+        new=fates["new"],
+        different=fates["different"] + fates["moved"],
+        gone=fates["gone"],
+        outside=outside - fates["moved"],
+        unknown_fields=sorted(findings.unknown),
+        odd_values=dict(sorted(findings.odd.items())),
+    )
+
+
+def _changed_days(
+    connection: duckdb.DuckDBPyConnection, question: Question
+) -> Counter[tuple[str, date]]:
+    """How many documents changed on which day of whom; a move changes both days."""
+    new_day, old_day = (
+        ("new_day", "old_day") if question.type_.partitioned else ("$last::DATE", "$last::DATE")
+    )
+    moved_within = f"OR (fate = 'different' AND {old_day} <> {new_day})"
+    rows = connection.execute(
+        f"SELECT username, day, count(*) FROM (SELECT username, {new_day} AS day FROM fates "
+        f"WHERE fate IN ('new', 'different', 'moved') UNION ALL SELECT username, {old_day} "
+        f"FROM fates WHERE fate IN ('gone', 'moved') {moved_within}) GROUP BY username, day",
+        None if question.type_.partitioned else {"last": question.last_day},
+    ).fetchall()
+    return Counter({(username, day): many for username, day, many in rows})
+
+
+def _documents_of_days(
+    connection: duckdb.DuckDBPyConnection,
+    question: Question,
+    elsewhere: Collection[tuple[str, date]],
+) -> Counter[tuple[str, date]]:
+    """How many documents the asked days, and those other days, have now."""
+    table = table_name(question.type_)
+    if not question.type_.partitioned:
+        rows = connection.execute(
+            f"SELECT username, $1::DATE, count(*) FROM {table} "
+            "WHERE username IN (FROM people) GROUP BY username",
+            [question.last_day],
+        ).fetchall()
+    else:
+        rows = connection.execute(
+            f"SELECT username, day, count(*) FROM {table} "
+            "WHERE username IN (FROM people) AND (day BETWEEN $first AND $last OR (username, day) "
+            "IN (SELECT (unnest($names::VARCHAR[]), unnest($days::DATE[])))) "
+            "GROUP BY username, day",
+            {
+                "first": question.first_day,
+                "last": question.last_day,
+                "names": [username for username, _ in elsewhere],
+                "days": [day for _, day in elsewhere],
+            },
+        ).fetchall()
+    return Counter({(username, day): many for username, day, many in rows})

@@ -1,0 +1,216 @@
+"""Spooled documents are staged and matched with what stands, by key.
+
+What surprises: documents are compared by what they say. Another order of keys, other spaces or 1.0
+for 1 are no change; and a document counts as moved when its key arrives under another day.
+"""
+
+# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from oura_pipeline.documents import DocumentType
+from oura_pipeline.warehouse.errors import UnusableDocuments
+from oura_pipeline.warehouse.shapes import same_meaning
+from oura_pipeline.warehouse.spool import LINE_BREAKS, SEPARATOR, STAND_INS, Spool
+from oura_pipeline.warehouse.tables import json_schema, quoted, table_name
+
+_LONGEST_LINE = 2_000_000  # bytes; DuckDB's own limit unless told otherwise
+_CHUNK = 1000  # documents
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What was asked, by which run, answered when."""
+
+    type_: DocumentType
+    usernames: tuple[str, ...]
+    first_day: date
+    last_day: date
+    fetched_at: datetime
+    run_id: str
+
+    @property
+    def days(self) -> list[date]:
+        """The asked days, in order."""
+        length = (self.last_day - self.first_day).days + 1
+        return [self.first_day + timedelta(days=number) for number in range(length)]
+
+
+def stage(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spool) -> None:
+    """Make the temporary tables `people`, `incoming` and `fates`, as `_read` and `_match` say.
+
+    Raises:
+        UnusableDocuments: some people's documents lack their key or are no JSON objects.
+    """
+    _read(connection, question, spool)
+    _refuse_unusable(connection, question.type_)
+    _keep_the_last_of_each(connection, question.type_)
+    _match(connection, question)
+    _compare_reworded(connection, question.type_)
+
+
+def _read(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spool) -> None:
+    """Make `incoming(username, day, asked, document, typed)`, in order of arrival."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE people AS SELECT unnest($1::VARCHAR[]) AS username",
+        [list(question.usernames)],
+    )
+    document = "document"
+    if spool.broken:
+        document = f"translate(document, '{STAND_INS}', '{LINE_BREAKS}')"
+    asked = "asked AND day BETWEEN $first AND $last" if question.type_.partitioned else "asked"
+    files = spool.files(question.usernames)
+    try:
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE incoming AS "
+            f"SELECT username, day, {asked} AS asked, document, "
+            f"from_json(document, '{json_schema(question.type_)}') AS typed FROM ("
+            f"SELECT username, day, asked, {document}::JSON AS document "
+            f"FROM {_lines(files, spool.longest)})",
+            {"first": question.first_day, "last": question.last_day}
+            if question.type_.partitioned
+            else None,
+        )
+    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        raise _no_json(files, spool.longest, question.type_) from error
+
+
+def _lines(files: Iterable[Path], longest: int) -> str:
+    """The relation of all spooled lines."""
+    listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
+    if not listed:
+        return (
+            "(SELECT NULL::VARCHAR, NULL::DATE, NULL::BOOLEAN, NULL::VARCHAR LIMIT 0) AS none"
+            "(username, day, asked, document)"
+        )
+    return (
+        f"read_csv([{listed}], header = false, auto_detect = false, delim = '{SEPARATOR}', "
+        "quote = '', escape = '', new_line = '\\n', "
+        f"max_line_size = {max(_LONGEST_LINE, 2 * longest + 1000)}, columns = "
+        "{'username': 'VARCHAR', 'day': 'DATE', 'asked': 'BOOLEAN', 'document': 'VARCHAR'})"
+    )
+
+
+def _no_json(files: Iterable[Path], longest: int, type_: DocumentType) -> UnusableDocuments:
+    """Whose documents they are; on a connection of its own, because the transaction is lost."""
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            f"SELECT DISTINCT username FROM {_lines(files, longest)} "
+            f"WHERE NOT json_valid(translate(document, '{STAND_INS}', '  ')) ORDER BY username"
+        ).fetchall()
+    return _unusable(type_, [username for (username,) in rows], "is not valid JSON")
+
+
+def _refuse_unusable(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+    missing = " OR ".join(
+        ["typed IS NULL", "json_type(document) <> 'OBJECT'"]
+        + [
+            f"{part} IS NULL"
+            for name, part in zip(type_.key, _key(type_, "incoming"), strict=True)
+            if name in _required(type_)
+        ]
+    )
+    rows = connection.execute(
+        f"SELECT DISTINCT username FROM incoming WHERE {missing} ORDER BY username"
+    ).fetchall()
+    if rows:
+        raise _unusable(
+            type_, [username for (username,) in rows], f"has no usable {' and '.join(type_.key)}"
+        )
+
+
+def _unusable(type_: DocumentType, usernames: list[str], what: str) -> UnusableDocuments:
+    return UnusableDocuments(
+        f"{type_.name}: a document of {', '.join(usernames)} {what}; nothing was landed", usernames
+    )
+
+
+def _keep_the_last_of_each(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+    key = ", ".join(("username", *_key(type_, "incoming")))
+    repeated = connection.execute(
+        f"SELECT 1 FROM incoming GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
+    ).fetchall()
+    if repeated:
+        connection.execute(
+            "DELETE FROM incoming WHERE rowid NOT IN "
+            f"(SELECT max(rowid) FROM incoming GROUP BY {key})"
+        )
+
+
+def _match(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
+    """Make `fates`: what becomes of each incoming document and of each that stands.
+
+    Columns: `username`; `incoming` and `standing`, rows there or null; `new_day`, `old_day`; and
+    `fate`: same, notation (another text; whether it says the same is to be seen), different,
+    new, moved (to a day that was not asked) or gone.
+    """
+    type_ = question.type_
+    table = table_name(type_)
+    keys = [quoted(name) for name in type_.key]
+    equal = " AND ".join(
+        ["s.username = i.username"]
+        + [
+            f"s.{key} {'=' if name in _required(type_) else 'IS NOT DISTINCT FROM'} {part}"
+            for name, key, part in zip(type_.key, keys, _key(type_, "i"), strict=True)
+        ]
+    )
+    selected = ", ".join(dict.fromkeys(["username", "day", *keys, "document"]))
+    asked_days = "day BETWEEN $first AND $last" if type_.partitioned else "true"
+    elsewhere = (
+        ""
+        if type_.daily or not type_.partitioned
+        else (
+            f"UNION ALL SELECT rowid AS place, {selected} FROM {table} s "
+            f"WHERE NOT ({asked_days}) AND EXISTS "
+            f"(SELECT 1 FROM incoming i WHERE i.asked AND {equal})"
+        )
+    )
+    same_day = "s.day = i.day" if type_.partitioned else "true"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE fates AS "
+        f"WITH standing AS MATERIALIZED (SELECT rowid AS place, {selected} FROM {table} "
+        f"WHERE username IN (FROM people) AND {asked_days} {elsewhere}) "
+        "SELECT coalesce(i.username, s.username) AS username, i.place AS incoming, "
+        "s.place AS standing, i.day AS new_day, s.day AS old_day, CASE "
+        "WHEN i.place IS NULL THEN 'gone' WHEN s.place IS NULL THEN 'new' "
+        f"WHEN NOT i.asked THEN 'moved' WHEN NOT ({same_day}) THEN 'different' "
+        "WHEN i.document::VARCHAR = s.document::VARCHAR THEN 'same' ELSE 'notation' END AS fate "
+        "FROM (SELECT rowid AS place, * FROM incoming) i "
+        f"FULL JOIN standing s ON {equal} WHERE i.asked OR s.place IS NOT NULL",
+        {"first": question.first_day, "last": question.last_day} if type_.partitioned else None,
+    )
+
+
+def _compare_reworded(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+    """Where the text differs: does it say something else, or the same in other words?"""
+    connection.execute(
+        "SELECT f.rowid, i.document, t.document FROM fates f "
+        f"JOIN incoming i ON i.rowid = f.incoming JOIN {table_name(type_)} t "
+        "ON t.rowid = f.standing WHERE f.fate = 'notation'"
+    )
+    different = []
+    while rows := connection.fetchmany(_CHUNK):
+        different += [place for place, said, stands in rows if not same_meaning(said, stands)]
+    connection.execute(
+        "UPDATE fates SET fate = 'different' WHERE rowid IN (SELECT unnest($1::BIGINT[]))",
+        [different],
+    )
+
+
+def _key(type_: DocumentType, alias: str) -> list[str]:
+    """The parts of the key among incoming documents."""
+    return [
+        f"{alias}.day" if name == "day" else f"{alias}.typed.{quoted(name)}" for name in type_.key
+    ]
+
+
+def _required(type_: DocumentType) -> set[str]:
+    """Parts of the key that a document must have; null in another part is a value of its own."""
+    return {"day", *(field.name for field in type_.fields if field.required)}

@@ -1,0 +1,110 @@
+"""The published copy: a whole DuckDB file that is swapped in at once.
+
+What surprises: a reader that has the old copy open keeps reading it. The rename takes the name
+away from under the old file, and the system keeps that file for as long as it is open.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+_FICLONE = 0x40049409  # ioctl of Linux: share the blocks of another file until one is written
+_HEADERS = 3 * 4096  # bytes: DuckDB's main header and its two database headers
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published copy.
+
+    Attributes:
+        path: the copy.
+        bytes: its size.
+        seconds: what it took, waiting for the warehouse included.
+        fresh: False when nothing had changed since the last copy, which then stays.
+    """
+
+    path: Path
+    bytes: int
+    seconds: float
+    fresh: bool
+
+
+def is_current(source: Path, target: Path) -> bool:
+    """Whether `target` is a copy of `source` as it is now.
+
+    Compared are length, time of change (the copy gets that of its source) and DuckDB's headers,
+    which hold a counter of checkpoints and where the root of everything lies. What is still in
+    the write-ahead log is in none of them, so there must be no such log.
+    """
+    if not target.exists() or wal(source).exists():
+        return False
+    ours, theirs = source.stat(), target.stat()
+    return (ours.st_size, ours.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns) and (
+        _headers(source) == _headers(target)
+    )
+
+
+def swap_in(source: Path, target: Path) -> None:
+    """Put a copy of a closed DuckDB file in the place of `target`, durably and at once."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = target.with_name(f".{target.name}.new")  # one name: a crash leaves one file, not many
+    try:
+        with source.open("rb") as read, new.open("wb") as written:
+            _copy(read, written)
+            os.fsync(written.fileno())
+        changed = source.stat().st_mtime_ns
+        os.utime(new, ns=(changed, changed))
+        # Whoever opened the old copy for writing may have left a log that is not the new one's.
+        wal(target).unlink(missing_ok=True)
+        new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
+    _sync_folder(target.parent)
+
+
+def wal(path: Path) -> Path:
+    """The write-ahead log of a DuckDB file."""
+    return path.with_name(path.name + ".wal")
+
+
+def now() -> float:
+    """A clock for durations, seconds."""
+    return time.perf_counter()
+
+
+def _headers(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEADERS)
+
+
+def _copy(read: BinaryIO, written: BinaryIO) -> None:
+    """Share blocks where the file system can; else let the kernel copy; else copy."""
+    try:
+        fcntl.ioctl(written.fileno(), _FICLONE, read.fileno())
+    except OSError:
+        pass
+    else:
+        return
+    try:
+        while os.copy_file_range(read.fileno(), written.fileno(), 1 << 30):
+            pass
+    except (AttributeError, OSError):
+        read.seek(0)
+        written.seek(0)
+        written.truncate()
+        shutil.copyfileobj(read, written, 1 << 20)
+        written.flush()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,164 @@
+"""Documents on disk between the question and the landing, so that memory does not grow with them.
+
+What surprises: the file is a CSV whose separators are control characters. No JSON text may hold
+them, so nothing is quoted, every document keeps its exact text, and DuckDB reads it in parallel.
+A line break between two tokens of a document is the exception, and travels as another one.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+from oura_pipeline.warehouse.errors import UnusableDocuments
+
+logger = logging.getLogger(__name__)
+
+SEPARATOR = "\x1f"
+LINE_BREAKS = "\n\r"
+STAND_INS = "\x1e\x1d"  # what line breaks inside a document travel as
+
+_TRAVEL = bytes.maketrans(LINE_BREAKS.encode(), STAND_INS.encode())
+_FORBIDDEN = b"\x00" + (SEPARATOR + STAND_INS).encode()
+_BATCH = 5000  # documents
+
+
+class Spooled(Protocol):
+    """A document with Oura's day and its JSON exactly as received."""
+
+    @property
+    def day(self) -> date:
+        """Oura's day."""
+        ...
+
+    @property
+    def raw(self) -> bytes:
+        """Its JSON, UTF-8."""
+        ...
+
+
+class Spool:
+    """The answers to one question, a file per person; any number of threads may add to it.
+
+    Attributes:
+        folder: where the files lie.
+        longest: bytes of the longest document.
+        broken: whether a document holds line breaks.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.longest = 0
+        self.broken = False
+        self._files: dict[str, Path] = {}
+        self._discarded: set[str] = set()
+        self._lock = threading.Lock()
+
+    def add(self, username: str, documents: Iterable[Spooled], asked: bool = True) -> None:
+        """Keep documents of asked days, or (`asked=False`) of other days, in the order of arrival.
+
+        Raises:
+            UnusableDocuments: the text of a document can be no JSON.
+        """
+        remaining = iter(documents)
+        while batch := list(islice(remaining, _BATCH)):
+            raws = [bytes(document.raw) for document in batch]
+            broken = _has_line_breaks(username, raws)
+            if broken:
+                raws = [raw.translate(_TRAVEL) for raw in raws]
+            days = {document.day for document in batch}
+            starts = {day: _start_of_line(username, day, asked) for day in days}
+            parts = (
+                part
+                for document, raw in zip(batch, raws, strict=True)
+                for part in (starts[document.day], raw, b"\n")
+            )
+            self._write(username, b"".join(parts), max(map(len, raws)), broken)
+
+    def discard(self, username: str) -> None:
+        """Forget this person's answer, for good: it broke off, and half an answer must not land."""
+        with self._lock:
+            self._discarded.add(username)
+            if path := self._files.pop(username, None):
+                path.unlink(missing_ok=True)
+
+    @property
+    def discarded(self) -> frozenset[str]:
+        """The people whose answer was discarded."""
+        with self._lock:
+            return frozenset(self._discarded)
+
+    def files(self, usernames: Iterable[str]) -> list[Path]:
+        """The files of those people who have one."""
+        wanted = set(usernames)
+        with self._lock:
+            return [path for username, path in self._files.items() if username in wanted]
+
+    def _write(self, username: str, lines: bytes, longest: int, broken: bool) -> None:
+        with self._lock:
+            if username in self._discarded:
+                return
+            path = self._files.setdefault(username, self.folder / f"{len(self._files)}.{username}")
+            with path.open("ab") as file:
+                file.write(lines)
+            self.longest = max(self.longest, longest)
+            self.broken = self.broken or broken
+
+
+@contextmanager
+def spooling(folder: Path, name: str) -> Iterator[Spool]:
+    """A spool in `folder`, gone with the block; those of crashed processes are removed first."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with FileLock(folder / "lock"):
+        _sweep(folder)
+        own = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=folder))
+        held = FileLock(own / "held", thread_local=False)
+        held.acquire()
+    try:
+        yield Spool(own)
+    finally:
+        held.release()
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the spools that nobody holds any more. Call it under the folder's lock."""
+    for left in folder.iterdir():
+        if not left.is_dir():
+            continue
+        held = FileLock(left / "held")
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            continue
+        held.release()
+        shutil.rmtree(left, ignore_errors=True)
+        logger.info("removed what a crashed run had spooled: %s", left.name)
+
+
+def _start_of_line(username: str, day: date, asked: bool) -> bytes:
+    return SEPARATOR.join((username, day.isoformat(), str(int(asked)), "")).encode()
+
+
+def _has_line_breaks(username: str, raws: list[bytes]) -> bool:
+    """Whether a document holds line breaks; DuckDB must never see broken UTF-8, it can abort."""
+    text = b"".join(raws)
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        raise UnusableDocuments(f"{username}: a document is not UTF-8", [username]) from None
+    if len(text.translate(None, _FORBIDDEN)) != len(text):
+        raise UnusableDocuments(
+            f"{username}: a document holds control characters, which JSON forbids", [username]
+        )
+    return b"\n" in text or b"\r" in text

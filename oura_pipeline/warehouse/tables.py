@@ -1,0 +1,227 @@
+"""The tables of schema `oura`: one per document type, described by the table of document types.
+
+What surprises: a table follows its row in `documents.py`. Whatever a newer version of the code
+describes and the table lacks is added and filled from the JSON kept in `document`; nothing is ever
+removed, because an older version of the code may still run.
+"""
+
+# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from oura_pipeline.documents import DocumentType
+from oura_pipeline.fields import Field, Kind
+from oura_pipeline.warehouse.door import transaction
+from oura_pipeline.warehouse.findings import find_odd_documents
+
+SCHEMA = "oura"
+README = "readme"
+
+_README_LINES = {
+    README: "What each table is. Read it first.",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, its DuckDB type, what it means."""
+
+    name: str
+    sql_type: str
+    comment: str
+
+
+def quoted(name: str) -> str:
+    """A name as SQL takes it, whatever it is."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def table_name(type_: DocumentType) -> str:
+    """The table's name with its schema."""
+    return f"{SCHEMA}.{quoted(type_.table)}"
+
+
+def typed_fields(type_: DocumentType) -> list[Field]:
+    """The fields that have a column of their own; Oura's `day` is *the* day column."""
+    return [field for field in type_.fields if field.name != "day"]
+
+
+def columns(type_: DocumentType) -> list[Column]:
+    """The columns of a document type's table, in order."""
+    day = next((field.description for field in type_.fields if field.name == "day"), _day(type_))
+    return [
+        Column("username", "VARCHAR", "The person."),
+        Column("day", "DATE", day),
+        *(Column(field.name, field.sql_type, field.description) for field in typed_fields(type_)),
+        Column("document", "JSON", "The document exactly as Oura sent it."),
+        Column("fetched_at", "TIMESTAMPTZ", "When Oura first said it like this."),
+        Column("run_id", "VARCHAR", "The run in which Oura first said it like this."),
+    ]
+
+
+def json_schema(type_: DocumentType) -> str:
+    """What `from_json` needs to read a document into the types of the columns."""
+    return json.dumps(_json_schema(type_.fields))
+
+
+def has_table(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> bool:
+    """Whether a document of this type ever landed, or was published."""
+    return bool(_standing(connection, type_))
+
+
+def ensure_table(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+    """Create the table of a document type, or bring it up to what the code describes.
+
+    A transaction of its own, before the landing's.
+    """
+    wanted = columns(type_)
+    standing = _standing(connection, type_)
+    if standing == _canonical(connection, wanted, type_.description):
+        return
+    stale = _stale(connection, wanted, standing)
+    if standing and stale:
+        find_odd_documents(
+            connection, f"(SELECT rowid AS place, document FROM {table_name(type_)})", type_
+        )
+    with transaction(connection):
+        if standing:
+            _evolve(connection, type_, stale, standing)
+        else:
+            _create(connection, type_, wanted)
+        _comment(connection, type_, wanted)
+        _describe(connection, type_)
+
+
+Described = dict[str, tuple[str, str]]  # name: type in DuckDB's own spelling, comment
+
+
+def _standing(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> Described:
+    """What stands: every column, and under "" the table's own comment; empty without a table."""
+    rows = connection.execute(
+        "SELECT '', '', comment FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2 "
+        "AND database_name = current_database() UNION ALL "
+        "SELECT column_name, data_type, comment FROM duckdb_columns() "
+        "WHERE schema_name = $1 AND table_name = $2 AND database_name = current_database()",
+        [SCHEMA, type_.table],
+    ).fetchall()
+    return {name: (sql_type, comment) for name, sql_type, comment in rows}
+
+
+def _canonical(
+    connection: duckdb.DuckDBPyConnection, wanted: list[Column], description: str
+) -> Described:
+    nulls = ", ".join(f"NULL::{column.sql_type} AS {quoted(column.name)}" for column in wanted)
+    types = connection.execute(f"DESCRIBE SELECT {nulls}").fetchall()
+    spelled = {row[0]: row[1] for row in types}
+    return {"": ("", description)} | {
+        column.name: (spelled[column.name], column.comment) for column in wanted
+    }
+
+
+def _create(
+    connection: duckdb.DuckDBPyConnection, type_: DocumentType, wanted: list[Column]
+) -> None:
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    body = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in wanted)
+    connection.execute(f"CREATE TABLE {table_name(type_)} ({body})")
+
+
+def _stale(
+    connection: duckdb.DuckDBPyConnection, wanted: list[Column], standing: Described
+) -> list[Column]:
+    """The columns that are missing or have another type."""
+    canonical = _canonical(connection, wanted, "")
+    return [
+        column
+        for column in wanted
+        if standing.get(column.name, ("", ""))[0] != canonical[column.name][0]
+    ]
+
+
+def _evolve(
+    connection: duckdb.DuckDBPyConnection,
+    type_: DocumentType,
+    stale: list[Column],
+    standing: Described,
+) -> None:
+    """Add or retype those columns, and fill them from the documents."""
+    table = table_name(type_)
+    for column in stale:
+        name = quoted(column.name)
+        if column.name in standing:
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {column.sql_type}")
+    if not stale:
+        return
+    filled = ", ".join(f"{quoted(c.name)} = typed.{quoted(c.name)}" for c in stale)
+    connection.execute(
+        f"UPDATE {table} AS landed SET {filled} FROM ("
+        "SELECT t.rowid AS place, "
+        f"from_json(coalesce(o.cleaned, t.document), '{json_schema(type_)}') AS typed "
+        f"FROM {table} t LEFT JOIN odd_documents o ON o.place = t.rowid) AS reread "
+        "WHERE landed.rowid = reread.place"
+    )
+
+
+def _comment(
+    connection: duckdb.DuckDBPyConnection, type_: DocumentType, wanted: list[Column]
+) -> None:
+    table = table_name(type_)
+    statements = [f"COMMENT ON TABLE {table} IS {_text(type_.description)}"]
+    statements += [
+        f"COMMENT ON COLUMN {table}.{quoted(column.name)} IS {_text(column.comment)}"
+        for column in wanted
+    ]
+    connection.execute("; ".join(statements))
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+    """Keep the table that tells what each table is."""
+    connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{README} (table_name VARCHAR, description VARCHAR)"
+    )
+    lines = {type_.table: _what_it_is(type_), **_README_LINES}
+    for name, line in lines.items():
+        connection.execute(f"DELETE FROM {SCHEMA}.{README} WHERE table_name = ?", [name])
+        connection.execute(f"INSERT INTO {SCHEMA}.{README} VALUES (?, ?)", [name, line])
+
+
+def _what_it_is(type_: DocumentType) -> str:
+    one = " and ".join(("person", *type_.key)) if type_.key else "person"
+    return f"{type_.description} One row per {one}."
+
+
+def _day(type_: DocumentType) -> str:
+    if type_.day_field:
+        return f"The day it belongs to: Oura's `{type_.day_field}`."
+    if type_.starts_at:
+        return f"The person's local date of `{type_.starts_at}`."
+    return "The day of the newest fetch: these are the current values."
+
+
+def _text(words: str) -> str:
+    return "'" + words.replace("'", "''") + "'"
+
+
+def _json_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
+    return {field.name: _json_type(field) for field in fields}
+
+
+def _json_type(field: Field) -> Any:
+    match field.kind:
+        case Kind.OBJECT:
+            return _json_schema(field.fields)
+        case Kind.OBJECTS:
+            return [_json_schema(field.fields)]
+        case Kind.SERIES:
+            return {"interval": "DOUBLE", "items": ["DOUBLE"], "timestamp": "TIMESTAMPTZ"}
+        case Kind.TEXTS:
+            return ["VARCHAR"]
+        case _:
+            return field.sql_type

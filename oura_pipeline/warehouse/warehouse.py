@@ -1,0 +1,239 @@
+"""The warehouse: every document of every person in one DuckDB file, typed and as received.
+
+What surprises: it is never held open. Each operation waits for its turn, opens the file, does one
+short thing and closes it, because DuckDB lets one process in, readers included. Nobody else should
+open it: `publish` makes a copy for that.
+"""
+
+# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.warehouse import publishing
+from oura_pipeline.warehouse.door import Door, transaction
+from oura_pipeline.warehouse.landing import Landing, land
+from oura_pipeline.warehouse.matching import Question
+from oura_pipeline.warehouse.publishing import Published
+from oura_pipeline.warehouse.spool import Spool, spooling
+from oura_pipeline.warehouse.tables import ensure_table, has_table, quoted, table_name
+
+PATIENCE = 900.0  # seconds; the longest operation takes a few
+
+
+class Warehouse:
+    """The DuckDB file at `path`; made when something is first landed or published.
+
+    Every method may raise `WarehouseBusy` (others had it for longer than `patience` seconds) and
+    `WarehouseUnreadable`.
+    """
+
+    def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
+        self.path = path
+        self._door = Door(path, patience=patience)
+
+    def spool(self, type_: DocumentType) -> AbstractContextManager[Spool]:
+        """A place on disk for the answers to one question; gone with the block."""
+        return spooling(self.path.parent / "spool", type_.table)
+
+    def land(
+        self,
+        type_: DocumentType,
+        spool: Spool,
+        *,
+        usernames: Collection[str],
+        first_day: date,
+        last_day: date,
+        fetched_at: datetime,
+        run_id: str,
+    ) -> Landing:
+        """Replace what stands for the people and days by what was spooled, in one transaction.
+
+        A type without days is replaced as a whole. People without a document lose what they had
+        on those days; people whose answer was discarded are left as they are, and so are spooled
+        ones who are not in `usernames`.
+
+        Raises:
+            UnusableDocuments: documents without their key or no JSON; nothing landed. Leave its
+                `usernames` out and land again.
+        """
+        people = tuple(sorted(set(usernames) - spool.discarded))
+        if not people:
+            return Landing(days={})
+        question = Question(
+            type_=type_,
+            usernames=people,
+            first_day=first_day,
+            last_day=last_day,
+            fetched_at=fetched_at,
+            run_id=run_id,
+        )
+        with self._door.opened() as connection:
+            return land(connection, question, spool)
+
+    def documents(
+        self, type_: DocumentType, username: str, first_day: date, last_day: date
+    ) -> list[tuple[date, bytes]]:
+        """One person's documents of those days as (day, JSON), by day and then key."""
+        found = self._select_documents(type_, [username], first_day, last_day)
+        return [(day, raw) for _, day, raw in found]
+
+    def all_documents(
+        self,
+        type_: DocumentType,
+        *,
+        usernames: Collection[str] | None = None,
+        first_day: date = date.min,
+        last_day: date = date.max,
+        chunk: int = 50_000,
+    ) -> Iterator[tuple[str, date, bytes]]:
+        """Documents as (username, day, JSON), by person, day and key, with little in memory.
+
+        The warehouse is opened for about `chunk` documents at a time and closed in between, so
+        what lands meanwhile may or may not be among them.
+        """
+        spans = self._spans(type_, usernames, first_day, last_day, chunk)
+        for username, first, last in spans:
+            yield from self._select_documents(type_, [username], first, last)
+
+    def days_landed(self, type_: DocumentType, username: str) -> dict[date, int]:
+        """How many documents each of the person's days has; days without any are absent."""
+        with self._reading(type_) as connection:
+            if connection is None:
+                return {}
+            rows = connection.execute(
+                f"SELECT day, count(*) FROM {table_name(type_)} "
+                "WHERE username = ? GROUP BY day ORDER BY day",
+                [username],
+            ).fetchall()
+        return dict(rows)
+
+    def usernames(self) -> list[str]:
+        """Everybody who has a document of any type."""
+        rows = self._for_every_table("SELECT DISTINCT username FROM {table}")
+        return sorted({username for _, (username,) in rows})
+
+    def row_counts(self) -> dict[str, int]:
+        """Rows per document type (its name as in the table of document types), where it landed."""
+        return {
+            name: many for name, (many,) in self._for_every_table("SELECT count(*) FROM {table}")
+        }
+
+    def query(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a question in SQL that changes nothing; none as long as there is no file."""
+        with self._reading() as connection:
+            return [] if connection is None else connection.execute(sql, params).fetchall()
+
+    def forget(self, username: str) -> int:
+        """Delete everything of a person; returns the number of rows.
+
+        The published copy keeps them until it is published again.
+        """
+        deleted = 0
+        with self._door.locked():
+            if not self.path.exists():
+                return 0
+            with self._door.connected() as connection, transaction(connection):
+                for type_ in DOCUMENT_TYPES:
+                    if has_table(connection, type_):
+                        statement = f"DELETE FROM {table_name(type_)} WHERE username = ?"
+                        row = connection.execute(statement, [username]).fetchone()
+                        deleted += row[0] if row else 0
+        return deleted
+
+    def publish(self, target: Path) -> Published:
+        """Put a copy for readers in the place of `target`; those who have the old one keep it.
+
+        The copy has a table of every document type, also of those that nobody has yet, and
+        `oura.readme`. When nothing changed since the last time, the copy stays.
+        """
+        began = publishing.now()
+        with self._door.locked():
+            fresh = not publishing.is_current(self.path, target)
+            if fresh:
+                with self._door.connected() as connection:
+                    for type_ in DOCUMENT_TYPES:
+                        ensure_table(connection, type_)
+                    connection.execute("CHECKPOINT")
+                publishing.swap_in(self.path, target)
+        size = target.stat().st_size
+        return Published(target, size, publishing.now() - began, fresh)
+
+    def _select_documents(
+        self,
+        type_: DocumentType,
+        usernames: Collection[str],
+        first_day: date,
+        last_day: date,
+    ) -> list[tuple[str, date, bytes]]:
+        order = ", ".join(quoted(name) for name in ("username", "day", *type_.key))
+        with self._reading(type_) as connection:
+            if connection is None:
+                return []
+            rows = connection.execute(
+                f"SELECT username, day, document::VARCHAR FROM {table_name(type_)} "
+                f"WHERE username IN (SELECT unnest($1::VARCHAR[])) AND day BETWEEN $2 AND $3 "
+                f"ORDER BY {order}",
+                [list(usernames), first_day, last_day],
+            ).fetchall()
+        return [(username, day, document.encode()) for username, day, document in rows]
+
+    def _spans(
+        self,
+        type_: DocumentType,
+        usernames: Collection[str] | None,
+        first_day: date,
+        last_day: date,
+        chunk: int,
+    ) -> list[tuple[str, date, date]]:
+        """Spans of one person's days with about `chunk` documents each."""
+        with self._reading(type_) as connection:
+            if connection is None:
+                return []
+            rows = connection.execute(
+                "SELECT username, min(day), max(day) FROM (SELECT username, day, "
+                "(sum(count(*)) OVER (PARTITION BY username ORDER BY day) - 1) // $chunk AS part "
+                f"FROM {table_name(type_)} WHERE day BETWEEN $first AND $last "
+                "AND ($names IS NULL OR list_contains($names::VARCHAR[], username)) "
+                "GROUP BY username, day) GROUP BY username, part ORDER BY username, part",
+                {
+                    "chunk": chunk,
+                    "first": first_day,
+                    "last": last_day,
+                    "names": None if usernames is None else list(usernames),
+                },
+            ).fetchall()
+        return [(username, first, last) for username, first, last in rows]
+
+    def _for_every_table(self, sql: str) -> list[tuple[str, tuple[Any, ...]]]:
+        """The rows of a question to each table that stands, with the document type's name."""
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            return [
+                (type_.name, row)
+                for type_ in DOCUMENT_TYPES
+                if has_table(connection, type_)
+                for row in connection.execute(sql.format(table=table_name(type_))).fetchall()
+            ]
+
+    @contextmanager
+    def _reading(
+        self, type_: DocumentType | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        """A connection that cannot write; None where there is no file, or no table of the type."""
+        with self._door.locked():
+            if not self.path.exists():
+                yield None
+                return
+            with self._door.connected(read_only=True) as connection:
+                there = type_ is None or has_table(connection, type_)
+                yield connection if there else None
