@@ -21,7 +21,8 @@ from oura_pipeline.graphite.names import DAY, is_event
 from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.graphite.reading import Unreadable
 from oura_pipeline.graphite.samples import MICRO, Point, aligned
-from oura_pipeline.graphite.walk import Place, Vocabulary, Walk
+from oura_pipeline.graphite.vocabulary import Vocabulary
+from oura_pipeline.graphite.walk import Place, Walk
 
 _USERNAME = re.compile(r"[a-z][a-z0-9_-]{0,99}")
 _SOURCE = re.compile(r"[a-z0-9_-]{1,100}")

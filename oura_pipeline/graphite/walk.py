@@ -8,33 +8,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
-from oura_pipeline.documents import DocumentType
-from oura_pipeline.fields import Field, Kind, Merge
+from oura_pipeline.fields import Kind, Merge
 from oura_pipeline.graphite import reading
 from oura_pipeline.graphite.names import (
     COUNT,
     DURATION,
     UNKNOWN_INTERVAL,
     component,
-    known_metrics,
     path_name,
     sent_at_all,
-    taken_by_others,
 )
 from oura_pipeline.graphite.reading import Slots, Unreadable
 from oura_pipeline.graphite.samples import MICRO, Samples, Value, aligned, usable
+from oura_pipeline.graphite.vocabulary import Leaf, Tree, Vocabulary
 
 Path = tuple[str, ...]
 _LISTS = (Kind.TEXTS, Kind.OBJECTS)
 _SPREAD = (Kind.SERIES, Kind.DIGITS)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
+class Place(NamedTuple):
     """Where the numbers of a document go.
 
     Attributes:
@@ -50,31 +46,6 @@ class Place:
     instant: int
     start: int | None
     split: str | None = None
-
-
-@dataclass(frozen=True)
-class _Leaf:
-    name: str
-    field: Field
-
-
-_Tree = dict[str, "_Leaf | _Tree | None"]
-
-
-class Vocabulary:
-    """What the table knows of a type, in the shape in which documents ask for it."""
-
-    def __init__(self, type: DocumentType) -> None:
-        self.tree = _tree(type.fields, ())
-        self.names = frozenset(metric.name for metric in known_metrics(type))
-        self._taken = taken_by_others(type)
-        self._split = type.split_by is not None
-
-    def is_taken(self, name: str, series: str) -> bool:
-        """Whether a known metric, of this type or of another in the series, has the name."""
-        if self._split and name.partition(".")[2] in self.names:
-            return True
-        return name in self.names or name in self._taken.get(series, ())
 
 
 class Walk:
@@ -123,7 +94,7 @@ class Walk:
         value = reading.seconds(micros)
         self._add(f"{self._root}{place.series}.{DURATION}", Merge.SUM, value, place)
 
-    def _object(self, value: Mapping[str, Any], tree: _Tree, path: Path) -> None:
+    def _object(self, value: Mapping[str, Any], tree: Tree, path: Path) -> None:
         for key, member in value.items():
             if member is None or member is True or member is False:
                 continue
@@ -131,17 +102,20 @@ class Walk:
                 self._strange(member, (*path, key))
                 continue
             known = tree[key]
-            if isinstance(known, _Leaf):
-                self._known(known, member, (*path, key))
+            if isinstance(known, Leaf):
+                if not (known.is_text and type(member) is str):
+                    self._known(known, member, (*path, key))
             elif isinstance(known, dict) and isinstance(member, dict):
                 self._object(member, known, (*path, key))
             elif known is not None:
                 self._strange(member, (*path, key))
 
-    def _known(self, leaf: _Leaf, value: object, path: Path) -> None:
+    def _known(self, leaf: Leaf, value: object, path: Path) -> None:
         """Take a field that the table knows, in the shape that it should have."""
         field = leaf.field
-        if field.kind in _SPREAD:
+        if leaf.is_number:
+            self._known_number(leaf, value, path)
+        elif field.kind in _SPREAD:
             self._spread(leaf, value, path)
         elif field.kind in _LISTS:
             if not isinstance(value, list) or reading.holds_numbers(value):
@@ -152,12 +126,10 @@ class Walk:
                 self.report("unknown code", path)
             else:
                 self._number(leaf.name, field.merge, code)
-        elif field.kind in (Kind.INTEGER, Kind.NUMBER):
-            self._known_number(leaf, value, path)
         else:
             self._strange(value, path)
 
-    def _known_number(self, leaf: _Leaf, value: object, path: Path) -> None:
+    def _known_number(self, leaf: Leaf, value: object, path: Path) -> None:
         if type(value) not in (int, float):
             self._strange(value, path)
             return
@@ -167,7 +139,7 @@ class Walk:
         elif number != 0 or not leaf.field.zero_is_missing:
             self._number(leaf.name, leaf.field.merge, number)
 
-    def _spread(self, leaf: _Leaf, value: object, path: Path) -> None:
+    def _spread(self, leaf: Leaf, value: object, path: Path) -> None:
         """Take a series or digits."""
         field = leaf.field
         stored = field.interval or UNKNOWN_INTERVAL
@@ -278,20 +250,6 @@ class Walk:
             samples = self.samples.setdefault(metric, Samples(merge))
             known = (value for value in values if value is not None)
             samples.extend(compress(times, there), known, compress(instants, there))
-
-
-def _tree(fields: Iterable[Field], path: Path) -> _Tree:
-    """The fields by Oura's names; None: known, and nothing to send."""
-    tree: _Tree = {}
-    for field in fields:
-        here = (*path, field.name)
-        if field.kind is Kind.OBJECT:
-            tree[field.name] = _tree(field.fields, here)
-        elif field.sent and sent_at_all(field.name):
-            tree[field.name] = _Leaf(field.metric or path_name(here), field)
-        else:
-            tree[field.name] = None
-    return tree
 
 
 def _step(interval: int, stored: int) -> int:

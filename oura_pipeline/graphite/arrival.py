@@ -1,0 +1,77 @@
+"""What came of asking Graphite: what arrived, what waits, what is missing and why.
+
+What surprises: a missing point is nearly always a setting of carbon, not a lost packet, so the
+message names the setting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """A day of which points did not arrive.
+
+    Attributes:
+        username: the person.
+        document_type: name of the document type.
+        day: Oura's day.
+        points: how many are missing or wrong.
+        of: of how many.
+        metrics: the names of a few of them.
+    """
+
+    username: str
+    document_type: str
+    day: date
+    points: int
+    of: int
+    metrics: tuple[str, ...]
+
+
+@dataclass(kw_only=True)
+class Arrival:
+    """What was read back.
+
+    Attributes:
+        delivered: how many days were read back completely, twice.
+        points: how many points those have.
+        waiting: how many days have points in the future, which Graphite does not show yet.
+        sent_again: how many points were sent again.
+        missing: the days that never arrived completely.
+        unreadable: metrics whose files graphite-web cannot read.
+    """
+
+    delivered: int = 0
+    points: int = 0
+    waiting: int = 0
+    sent_again: int = 0
+    missing: list[Missing] = field(default_factory=list)
+    unreadable: set[str] = field(default_factory=set)
+
+    @property
+    def message(self) -> str:
+        """What to do about what is missing, in one line; empty: nothing is."""
+        if not self.missing:
+            return ""
+        points = sum(day.points for day in self.missing)
+        names = sorted({name for day in self.missing for name in day.metrics})[:_NAMED]
+        text = (
+            f"{points} points of {len(self.missing)} days did not arrive in Graphite, among them "
+            f"{', '.join(names)}. "
+        )
+        if self.unreadable:
+            return text + (
+                f"Graphite-web cannot read {', '.join(sorted(self.unreadable)[:_NAMED])}: delete "
+                "the damaged .wsp file and push again."
+            )
+        prefix = names[0].partition(".")[0]
+        return text + (
+            f"Most likely carbon's storage-schemas.conf has no `{prefix}` section or had none when "
+            "these metrics were created: run `oura-pipeline graphite schemas`, install both files, "
+            "and remove the .wsp files of these metrics."
+        )

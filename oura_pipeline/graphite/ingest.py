@@ -1,0 +1,101 @@
+"""Sends a file of plaintext lines to carbon, later.
+
+What surprises: doing it twice is harmless. Carbon overwrites a point with itself, so after a broken
+connection the whole file is simply sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from oura_pipeline.graphite.carbon import Carrier
+from oura_pipeline.graphite.poison import Window, is_name
+from oura_pipeline.graphite.push import send
+from oura_pipeline.graphite.samples import Value
+
+_LINES_AT_ONCE = 100_000
+_BAD_LISTED = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingested:
+    """What became of a file.
+
+    Attributes:
+        points: how many lines were sent.
+        bad: how many lines were not, because carbon could not store them.
+        examples: the first bad lines: number (from 1) and reason.
+    """
+
+    points: int
+    bad: int
+    examples: tuple[tuple[int, str], ...]
+
+
+def ingest(path: Path, carrier: Carrier, *, now: datetime) -> Ingested:
+    """Send every good line of a file.
+
+    Args:
+        path: a file of lines `metric value seconds`, as `LineFile` writes them.
+        carrier: takes the points away.
+        now: the present, aware; decides which times carbon can store.
+
+    Raises:
+        OSError: the file cannot be read.
+        GraphiteUnavailable: also after some tries; sending the file again is safe.
+    """
+    window = Window(now)
+    points = bad = 0
+    examples: list[tuple[int, str]] = []
+    for block in _blocks(path):
+        # Of two lines for one metric and time the later one counts.
+        metrics: dict[str, dict[int, Value]] = {}
+        for number, line in block:
+            try:
+                metric, time, value = _parsed(line, window)
+            except ValueError as error:
+                bad += 1
+                if len(examples) < _BAD_LISTED:
+                    examples.append((number, str(error)))
+            else:
+                metrics.setdefault(metric, {})[time] = value
+                points += 1
+        if metrics:
+            send(carrier, [(name, list(some.items())) for name, some in metrics.items()])
+    return Ingested(points=points, bad=bad, examples=tuple(examples))
+
+
+def _parsed(line: bytes, window: Window) -> tuple[str, int, Value]:
+    try:
+        metric, text, seconds = line.decode("ascii").split()
+        time, value = int(seconds), _number(text)
+    except ValueError:
+        raise ValueError("not `metric value seconds`") from None
+    if not is_name(metric):
+        raise ValueError("name that Graphite cannot store")
+    trouble = window.trouble(time, value)
+    if trouble:
+        raise ValueError(trouble)
+    return metric, time, value
+
+
+def _number(text: str) -> Value:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def _blocks(path: Path) -> Iterator[list[tuple[int, bytes]]]:
+    block: list[tuple[int, bytes]] = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            block.append((number, line))
+            if len(block) >= _LINES_AT_ONCE:
+                yield block
+                block = []
+    if block:
+        yield block

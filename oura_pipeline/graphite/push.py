@@ -1,0 +1,267 @@
+"""Days of points to Graphite, with a ledger row before and after.
+
+What surprises: while a day is on its way its row remembers the times of the old *and* the new
+points. A crash in between then forgets neither, and the next push still sees what was withdrawn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import stamina
+
+from oura_pipeline.graphite.carbon import Carrier, GraphiteUnavailable, Metrics
+from oura_pipeline.graphite.points import DayPoints, Index, difference, pack, union, unpack
+from oura_pipeline.graphite.poison import Window, without_poison
+from oura_pipeline.graphite.samples import Point
+from oura_pipeline.ledger import Push, PushLedger, PushState, Withdrawn
+
+_POINTS_AT_ONCE = 100_000
+_DAYS_AT_ONCE = 1000
+# No document reaches further into its neighbours' days.
+_REACH = timedelta(days=3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pushed:
+    """What a push did.
+
+    Attributes:
+        days: how many days were sent.
+        points: how many points.
+        unchanged: how many days Graphite has already.
+        withdrawn: how many points Graphite keeps although Oura withdrew them; they are listed in
+            the ledger.
+        rejected: how many points were not sent because carbon could not store them, by reason.
+    """
+
+    days: int
+    points: int
+    unchanged: int
+    withdrawn: int
+    rejected: dict[str, int]
+
+
+def push(
+    days: Iterable[DayPoints],
+    *,
+    carrier: Carrier,
+    ledger: PushLedger,
+    again_since: date | None = None,
+    now: datetime,
+) -> Pushed:
+    """Send the days whose points changed, or never left.
+
+    Args:
+        days: the days of the asked people, by person and day, also those without points: that is
+            how a day is noticed whose documents are gone.
+        carrier: takes the points away.
+        ledger: where pushes are remembered.
+        again_since: days from this one on that were sent but not confirmed are sent again;
+            None: only those that did not leave.
+        now: the present, aware.
+
+    Raises:
+        GraphiteUnavailable: also after some tries; what did not leave stays pending and leaves
+            with the next push.
+    """
+    run = _Run(carrier, ledger, again_since, now)
+    for batch in _batches(days):
+        run.batch(batch)
+    run.settle_late()
+    return run.result()
+
+
+def send(carrier: Carrier, metrics: Metrics) -> None:
+    """Send, and try again a few times with growing pauses.
+
+    Raises:
+        GraphiteUnavailable: the last try failed too.
+    """
+    metrics = list(metrics)
+    for attempt in stamina.retry_context(
+        on=_is_passing, attempts=4, wait_initial=0.2, wait_max=3, wait_jitter=0.2, timeout=None
+    ):
+        with attempt:
+            carrier.send(metrics)
+
+
+def by_metric(days: Iterable[DayPoints]) -> dict[str, list[Point]]:
+    """The points of all days, metric by metric."""
+    metrics: dict[str, list[Point]] = defaultdict(list)
+    for day in days:
+        for metric, points in day.points.items():
+            metrics[metric].extend(points)
+    return metrics
+
+
+@dataclass(frozen=True)
+class _Late:
+    """A day that lost points: settled at the end, when its neighbours are known."""
+
+    row: Push
+    index: Index
+    lost: Index
+
+
+class _Run:
+    def __init__(
+        self, carrier: Carrier, ledger: PushLedger, again_since: date | None, now: datetime
+    ) -> None:
+        self._carrier, self._ledger, self._now = carrier, ledger, now
+        self._again_since = again_since
+        self._window = Window(now)
+        self._days = self._points = self._unchanged = self._withdrawn = 0
+        self._rejected: Counter[str] = Counter()
+        self._late: list[_Late] = []
+
+    def result(self) -> Pushed:
+        return Pushed(
+            days=self._days,
+            points=self._points,
+            unchanged=self._unchanged,
+            withdrawn=self._withdrawn,
+            rejected=dict(self._rejected),
+        )
+
+    def batch(self, days: list[DayPoints]) -> None:
+        due = [
+            (day, earlier)
+            for day, earlier in self._with_rows(map(self._clean, days))
+            if self._is_due(day, earlier)
+        ]
+        if not due:
+            return
+        self._ledger.record_pushes(
+            [self._row(day, PushState.PENDING, _index(day, earlier)) for day, earlier in due]
+        )
+        metrics = by_metric(day for day, _ in due)
+        if metrics:
+            send(self._carrier, metrics.items())
+        self._settle(due)
+        self._days += len(due)
+        self._points += sum(day.count for day, _ in due)
+
+    def settle_late(self) -> None:
+        """List what was withdrawn, except where another day has a value instead."""
+        people: dict[tuple[str, str], list[_Late]] = defaultdict(list)
+        for late in self._late:
+            people[late.row.username, late.row.document_type].append(late)
+        for (username, document_type), lates in people.items():
+            indexes = self._indexes(username, document_type, lates)
+            withdrawn = [one for late in lates for one in self._withdrawn_of(late, indexes)]
+            self._ledger.record_withdrawn(withdrawn)
+            self._ledger.record_pushes([late.row for late in lates])
+            self._withdrawn += sum(len(one.times) for one in withdrawn)
+
+    def _clean(self, day: DayPoints) -> DayPoints:
+        clean, rejected = without_poison(day, self._window)
+        self._rejected.update(rejected)
+        return clean
+
+    def _with_rows(self, days: Iterable[DayPoints]) -> Iterator[tuple[DayPoints, Push | None]]:
+        """Each day with its row in the ledger."""
+        by_type: dict[str, list[DayPoints]] = defaultdict(list)
+        for day in days:
+            by_type[day.document_type].append(day)
+        for document_type, some in by_type.items():
+            rows = self._ledger.pushes(
+                document_type,
+                usernames={day.username for day in some},
+                first_day=min(day.day for day in some),
+                last_day=max(day.day for day in some),
+            )
+            known = {(row.username, row.day): row for row in rows}
+            for day in some:
+                yield day, known.get((day.username, day.day))
+
+    def _is_due(self, day: DayPoints, earlier: Push | None) -> bool:
+        if earlier is None:
+            return day.count > 0
+        if earlier.digest != day.digest or earlier.state is PushState.PENDING:
+            return True
+        again = self._again_since is not None and day.day >= self._again_since
+        if earlier.state is PushState.SENT and again:
+            return True
+        self._unchanged += 1
+        return False
+
+    def _settle(self, due: Iterable[tuple[DayPoints, Push | None]]) -> None:
+        settled = []
+        for day, earlier in due:
+            arrived = self._carrier.delivers or not day.count
+            row = self._row(day, PushState.DELIVERED if arrived else PushState.SENT, day.index)
+            lost = difference(unpack(earlier.index), unpack(day.index)) if earlier else {}
+            if lost:
+                self._late.append(_Late(row, unpack(day.index), lost))
+            else:
+                settled.append(row)
+        self._ledger.record_pushes(settled)
+
+    def _indexes(self, username: str, document_type: str, lates: list[_Late]) -> dict[date, Index]:
+        """What each day around those has in Graphite now."""
+        days = [late.row.day for late in lates]
+        rows = self._ledger.pushes(
+            document_type,
+            usernames=[username],
+            first_day=min(days) - _REACH,
+            last_day=max(days) + _REACH,
+        )
+        reach = range(-_REACH.days, _REACH.days + 1)
+        near = {day + timedelta(days=n) for day in days for n in reach}
+        indexes = {row.day: unpack(row.index) for row in rows if row.day in near}
+        return indexes | {late.row.day: late.index for late in lates}
+
+    def _withdrawn_of(self, late: _Late, indexes: dict[date, Index]) -> Iterator[Withdrawn]:
+        row, lost = late.row, late.lost
+        for day, index in indexes.items():
+            if abs(day - row.day) <= _REACH:
+                lost = difference(lost, index)
+        for metric, times in sorted(lost.items()):
+            yield Withdrawn(
+                username=row.username,
+                document_type=row.document_type,
+                day=row.day,
+                metric=metric,
+                times=times,
+                at=self._now,
+            )
+
+    def _row(self, day: DayPoints, state: PushState, index: bytes) -> Push:
+        return Push(
+            username=day.username,
+            document_type=day.document_type,
+            day=day.day,
+            points=day.count,
+            digest=day.digest,
+            state=state,
+            index=index,
+            at=self._now,
+        )
+
+
+def _index(day: DayPoints, earlier: Push | None) -> bytes:
+    """What Graphite may have of a day while it is on its way."""
+    if earlier is None:
+        return day.index
+    return pack(union(unpack(earlier.index), unpack(day.index)))
+
+
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, GraphiteUnavailable) and error.passing
+
+
+def _batches(days: Iterable[DayPoints]) -> Iterator[list[DayPoints]]:
+    batch: list[DayPoints] = []
+    points = 0
+    for day in days:
+        batch.append(day)
+        points += day.count
+        if points >= _POINTS_AT_ONCE or len(batch) >= _DAYS_AT_ONCE:
+            yield batch
+            batch, points = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,118 @@
+"""Reads values back from graphite-web, many metrics with one question.
+
+What surprises: `from` is exclusive, one damaged file turns the answer for all metrics of a question
+into an HTTP 500, and an answer may come from a cache unless one says `noCache`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpx
+import msgspec
+import stamina
+
+from oura_pipeline.graphite.carbon import GraphiteUnavailable
+
+_DOWN = (502, 503, 504)
+
+
+class _Series(msgspec.Struct):
+    target: str
+    datapoints: list[tuple[float | None, int]]
+
+
+_ANSWER = msgspec.json.Decoder(list[_Series])
+
+Values = dict[int, float]  # by UTC seconds
+
+
+class Render:
+    """Graphite-web's `/render`.
+
+    Attributes:
+        unreadable: the metrics whose files graphite-web cannot read.
+    """
+
+    def __init__(self, http: httpx.Client, url: str) -> None:
+        """Prepare; `url` is the address of graphite-web, without `/render`."""
+        self._http = http
+        self._url = f"{url.rstrip('/')}/render"
+        self.unreadable: set[str] = set()
+
+    def values(self, metrics: Sequence[str], first: int, last: int) -> dict[str, Values]:
+        """The values of each metric from `first` to `last`, both included, UTC seconds.
+
+        A metric without values is left out.
+
+        Raises:
+            GraphiteUnavailable: graphite-web does not answer, or not like graphite-web.
+        """
+        answer = self._ask(metrics, first, last)
+        if answer is not None:
+            return {
+                series.target: {
+                    time: value for value, time in series.datapoints if value is not None
+                }
+                for series in answer
+            }
+        if len(metrics) == 1:
+            self.unreadable.add(metrics[0])
+            return {}
+        half = len(metrics) // 2
+        return self.values(metrics[:half], first, last) | self.values(metrics[half:], first, last)
+
+    def _ask(self, metrics: Sequence[str], first: int, last: int) -> list[_Series] | None:
+        """The answer; None: graphite-web stumbled over one of the metrics."""
+        form: dict[str, str | list[str]] = {
+            "target": list(metrics),
+            "from": str(first - 1),
+            "until": str(last),
+            "format": "json",
+            "noNullPoints": "true",
+            "noCache": "true",
+        }
+        response = self._post(form)
+        if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
+            return None
+        if response.status_code != httpx.codes.OK:
+            raise GraphiteUnavailable(
+                f"{self._url} answered {response.status_code}: is GRAPHITE_RENDER_URL the address "
+                "of graphite-web?",
+                passing=False,
+            )
+        try:
+            return _ANSWER.decode(response.content)
+        except msgspec.ValidationError:
+            # An infinity that someone else sent is written as a number that no double holds.
+            return None
+        except msgspec.DecodeError as error:
+            raise GraphiteUnavailable(
+                f"{self._url} answered something that is no JSON: is GRAPHITE_RENDER_URL the "
+                "address of graphite-web?",
+                passing=False,
+            ) from error
+
+    def _post(self, form: dict[str, str | list[str]]) -> httpx.Response:
+        for attempt in stamina.retry_context(
+            on=_is_passing, attempts=4, wait_initial=0.2, wait_max=3, wait_jitter=0.2, timeout=None
+        ):
+            with attempt:
+                return self._posted(form)
+        raise AssertionError("a retry ends with an answer or an error")
+
+    def _posted(self, form: dict[str, str | list[str]]) -> httpx.Response:
+        try:
+            response = self._http.post(self._url, data=form)
+        except httpx.HTTPError as error:
+            raise GraphiteUnavailable(
+                f"{self._url} does not answer ({error or type(error).__name__}): is graphite-web "
+                "running?"
+            ) from error
+        if response.status_code in _DOWN:
+            raise GraphiteUnavailable(f"{self._url} answered {response.status_code}; try later")
+        return response
+
+
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, GraphiteUnavailable) and error.passing
