@@ -1,0 +1,215 @@
+"""One budget for all threads and processes."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from oura_pipeline.oura.budget import Budget, BudgetState
+from oura_pipeline.oura.errors import RateLimited
+from oura_pipeline_tests.oura.speaking import Clock
+
+Open = Callable[..., Budget]
+BEGIN = 1_800_000_000.0
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A time that passes only by waiting."""
+    return Clock(BEGIN)
+
+
+@pytest.fixture
+def open_budget(tmp_path: Path, clock: Clock) -> Iterator[Open]:
+    """Opens budgets over one file: 3 requests in 10 seconds, unless said otherwise."""
+    opened: list[Budget] = []
+
+    def open_one(requests: int = 3, seconds: int = 10, **options: object) -> Budget:
+        budget = Budget(
+            tmp_path / "deep" / "budget.sqlite",
+            requests=requests,
+            seconds=seconds,
+            sleep=clock.sleep,
+            clock=clock,
+            **options,  # type: ignore[arg-type]
+        )
+        opened.append(budget)
+        return budget
+
+    yield open_one
+    for budget in opened:
+        budget.close()
+
+
+def acquired_at(budget: Budget, clock: Clock, count: int) -> list[int]:
+    """When so many requests were let through, whole seconds from the beginning."""
+    times = []
+    for _ in range(count):
+        budget.acquire()
+        times.append(round(clock.now - BEGIN))
+    return times
+
+
+def test_no_period_holds_more_than_the_limit(open_budget: Open, clock: Clock) -> None:
+    """Wherever it begins: the fourth request waits for the first one to be a period old."""
+    budget = open_budget()
+    assert acquired_at(budget, clock, 2) == [0, 0]
+    clock.now += 4
+    assert acquired_at(budget, clock, 5) == [4, 10, 10, 14, 20]
+
+
+def test_those_who_open_the_same_file_share_it(open_budget: Open, clock: Clock) -> None:
+    """Also when the first one is gone."""
+    first, second = open_budget(), open_budget()
+    acquired_at(first, clock, 2)
+    first.close()
+    assert acquired_at(second, clock, 2) == [0, 10]
+
+
+def test_the_state_tells_how_much_is_used(open_budget: Open, clock: Clock) -> None:
+    """And when the next request becomes free."""
+    budget = open_budget()
+    assert budget.state() == BudgetState(limit=3, used=0, resets_at=None)
+    acquired_at(budget, clock, 1)
+    clock.now += 4
+    acquired_at(budget, clock, 2)
+    at = datetime.fromtimestamp(BEGIN + 10, UTC)
+    assert budget.state() == BudgetState(limit=3, used=3, resets_at=at)
+    clock.now = BEGIN + 10
+    at = datetime.fromtimestamp(BEGIN + 14, UTC)
+    assert budget.state() == BudgetState(limit=3, used=2, resets_at=at)
+
+
+def test_a_pause_holds_for_everyone(open_budget: Open, clock: Clock) -> None:
+    """Though the budget is not used up."""
+    first, second = open_budget(), open_budget()
+    first.obey(7)
+    at = datetime.fromtimestamp(BEGIN + 7, UTC)
+    assert second.state() == BudgetState(limit=3, used=0, resets_at=at)
+    assert acquired_at(second, clock, 1) == [7]
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one(open_budget: Open, clock: Clock) -> None:
+    """Two threads may be told different ones."""
+    budget = open_budget()
+    budget.obey(7)
+    budget.obey(2)
+    assert acquired_at(budget, clock, 1) == [7]
+
+
+def test_a_pause_beyond_patience_is_told_instead_of_waited_for(
+    open_budget: Open, clock: Clock
+) -> None:
+    """To everyone, until it is short enough."""
+    budget = open_budget(patience=100.0)
+    budget.obey(150)
+    with pytest.raises(RateLimited) as caught:
+        budget.acquire()
+    assert (caught.value.retry_after, clock.slept) == (150, [])
+    clock.now += 60
+    assert acquired_at(budget, clock, 1) == [150]
+
+
+def test_a_long_wait_is_said_once(open_budget: Open, clock: Clock) -> None:
+    """Not a short one; and a new one again."""
+    said: list[float] = []
+    budget = open_budget(waiting=lambda seconds: said.append(round(seconds)))
+    budget.obey(1)
+    acquired_at(budget, clock, 3)
+    assert said == []
+    acquired_at(budget, clock, 4)
+    assert said == [10, 10]
+
+
+def test_a_long_wait_is_logged(
+    open_budget: Open, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For whoever looks at the run."""
+    caplog.set_level(logging.INFO)
+    acquired_at(open_budget(requests=1, seconds=120), clock, 2)
+    assert caplog.messages == ["Oura's budget is used up: waiting 120 s"]
+
+
+def test_a_clock_that_was_set_back_stops_nobody(open_budget: Open, clock: Clock) -> None:
+    """Requests and pauses of the future are none."""
+    budget = open_budget()
+    acquired_at(budget, clock, 3)
+    budget.obey(100)
+    clock.now -= 86_400
+    budget.acquire()
+    assert clock.slept == []
+    assert budget.state().used == 1
+
+
+def test_a_changed_limit_counts_at_once(open_budget: Open, clock: Clock) -> None:
+    """Lower or higher."""
+    acquired_at(open_budget(), clock, 3)
+    assert acquired_at(open_budget(requests=2), clock, 1) == [10]
+    assert acquired_at(open_budget(requests=4), clock, 3) == [10, 10, 10]
+
+
+def test_the_file_does_not_grow(open_budget: Open, clock: Clock, tmp_path: Path) -> None:
+    """It holds as many requests as the limit."""
+    acquired_at(open_budget(), clock, 50)
+    with closing(sqlite3.connect(tmp_path / "deep" / "budget.sqlite")) as database:
+        assert database.execute("SELECT count(*) FROM request").fetchone() == (3,)
+
+
+def test_an_error_within_gives_the_file_free(open_budget: Open, clock: Clock) -> None:
+    """Otherwise everyone would wait for ever."""
+    first, second = open_budget(patience=1.0), open_budget()
+    first.obey(5)
+    with pytest.raises(RateLimited):
+        first.acquire()
+    assert acquired_at(second, clock, 1) == [5]
+
+
+class UsedUpError(Exception):
+    """Raised instead of waiting."""
+
+
+def refuse_to_wait(seconds: float) -> None:
+    """For threads that would wait for an hour."""
+    raise UsedUpError(seconds)
+
+
+def spend(path: Path, results: multiprocessing.SimpleQueue[int]) -> None:
+    """Eight threads of one process that want 10 requests each; how many they got."""
+    got: list[int] = []
+
+    def take() -> None:
+        for _ in range(10):
+            with suppress(UsedUpError):
+                budget.acquire()
+                got.append(1)
+
+    with Budget(path, requests=200, seconds=3600, sleep=refuse_to_wait) as budget:
+        threads = [threading.Thread(target=take) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    results.put(len(got))
+
+
+def test_four_processes_of_eight_threads_get_the_limit_and_no_more(tmp_path: Path) -> None:
+    """Of 320 requests that they want at once."""
+    context = multiprocessing.get_context("spawn")
+    results: multiprocessing.SimpleQueue[int] = context.SimpleQueue()
+    path = tmp_path / "budget.sqlite"
+    processes = [context.Process(target=spend, args=(path, results)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    assert sum(results.get() for _ in processes) == 200
+    for process in processes:
+        process.join()
+    with Budget(path, requests=200, seconds=3600) as budget:
+        assert budget.state().used == 200

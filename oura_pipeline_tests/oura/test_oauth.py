@@ -1,0 +1,362 @@
+"""Tokens: two endpoints, of which only one is ours, and refresh tokens that work once."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+
+import httpx
+import pytest
+
+from oura_pipeline.oura.errors import (
+    ClientRefused,
+    OuraError,
+    OuraUnavailable,
+    RateLimited,
+    SignInRequired,
+    UnexpectedAnswer,
+)
+from oura_pipeline.oura.http import http_client
+from oura_pipeline.oura.oauth import OAuth, TokenAnswer, scopes_of
+from oura_pipeline_tests.oura.speaking import Reply, answer
+
+LEGACY, PORTAL = "https://legacy.test/oauth/token", "https://portal.test/oauth-token"
+REVOKE = "https://legacy.test/oauth/revoke"
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+GOOD = {"token_type": "bearer", "access_token": "a1", "refresh_token": "r1", "expires_in": 3600}
+WRONG_PORTAL = answer(400, {"error": "invalid_request", "error_description": "Invalid request"})
+WRONG_PORTAL_EXCHANGE = answer(401, b"")
+BAD_GRANT = answer(400, {"error": "invalid_grant"})
+USED_UP = answer(400, {"detail": "Token already used or revoked"})
+BAD_CLIENT = answer(400, {"error": "invalid_client", "error_description": "Invalid client_id."})
+BAD_CLIENT_PORTAL = answer(401, {"error": "invalid_client"})
+
+
+@dataclass
+class Endpoints:
+    """Token endpoints that give the prepared answers, by address."""
+
+    replies: dict[str, deque[Reply]] = field(default_factory=dict)
+    asked: list[httpx.Request] = field(default_factory=list)
+
+    def will(self, url: str, *replies: Reply) -> None:
+        """What an address answers, in this order."""
+        self.replies.setdefault(url, deque()).extend(replies)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        self.asked.append(request)
+        reply = self.replies[str(request.url.copy_with(query=None))].popleft()
+        if isinstance(reply, Exception):
+            raise reply
+        return reply(request) if callable(reply) else reply
+
+    @property
+    def urls(self) -> list[str]:
+        """The addresses that were asked."""
+        return [str(request.url) for request in self.asked]
+
+
+@pytest.fixture
+def endpoints() -> Endpoints:
+    """Endpoints without answers."""
+    return Endpoints()
+
+
+@pytest.fixture
+def oauth(endpoints: Endpoints) -> Iterator[OAuth]:
+    """Our application before both endpoints."""
+    with httpx.Client(transport=httpx.MockTransport(endpoints)) as http:
+        yield OAuth(
+            http,
+            token_urls=(LEGACY, PORTAL),
+            revoke_url=REVOKE,
+            client_id="our-id",
+            client_secret="our-secret",
+            clock=lambda: NOW,
+        )
+
+
+def test_a_refresh_token_becomes_a_new_pair(oauth: OAuth, endpoints: Endpoints) -> None:
+    """The client goes in the form, not in a header."""
+    endpoints.will(LEGACY, answer(200, {**GOOD, "scope": "extapi:daily extapi:spo2 email"}))
+    assert oauth.renew("r0") == TokenAnswer(
+        access_token="a1",
+        refresh_token="r1",
+        expires_at=NOW + timedelta(hours=1),
+        scopes=frozenset({"daily", "spo2", "email"}),
+        token_url=LEGACY,
+    )
+    (request,) = endpoints.asked
+    assert (
+        request.method,
+        request.headers["Content-Type"],
+        "Authorization" in request.headers,
+    ) == (
+        "POST",
+        "application/x-www-form-urlencoded",
+        False,
+    )
+    assert dict(parse_qsl(request.content.decode())) == {
+        "grant_type": "refresh_token",
+        "refresh_token": "r0",
+        "client_id": "our-id",
+        "client_secret": "our-secret",
+    }
+
+
+def test_a_code_becomes_the_first_pair(oauth: OAuth, endpoints: Endpoints) -> None:
+    """With the address and the verifier of its sign-in."""
+    endpoints.will(LEGACY, answer(200, GOOD))
+    assert oauth.exchange("c&=+", "https://us.test/callback", "verifier").access_token == "a1"
+    assert dict(parse_qsl(endpoints.asked[0].content.decode())) == {
+        "grant_type": "authorization_code",
+        "code": "c&=+",
+        "redirect_uri": "https://us.test/callback",
+        "code_verifier": "verifier",
+        "client_id": "our-id",
+        "client_secret": "our-secret",
+    }
+
+
+def test_the_endpoint_that_worked_is_asked_first(oauth: OAuth, endpoints: Endpoints) -> None:
+    """Also one that the settings no longer name."""
+    old = "https://old.test/token"
+    endpoints.will(PORTAL, answer(200, GOOD))
+    endpoints.will(old, WRONG_PORTAL)
+    endpoints.will(LEGACY, WRONG_PORTAL)
+    endpoints.will(PORTAL, answer(200, GOOD))
+    assert oauth.renew("r0", PORTAL).token_url == PORTAL
+    assert oauth.renew("r0", old).token_url == PORTAL
+    assert endpoints.urls == [PORTAL, old, LEGACY, PORTAL]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [WRONG_PORTAL, BAD_CLIENT, BAD_CLIENT_PORTAL, BAD_GRANT, USED_UP, answer(404, b"<html>")],
+)
+def test_a_refusal_is_tried_at_the_next_endpoint(
+    oauth: OAuth, endpoints: Endpoints, refusal: httpx.Response
+) -> None:
+    """As long as it is not known which one is ours."""
+    endpoints.will(LEGACY, refusal)
+    endpoints.will(PORTAL, answer(200, GOOD))
+    assert oauth.renew("r0").token_url == PORTAL
+
+
+def test_a_code_is_tried_at_the_next_endpoint(oauth: OAuth, endpoints: Endpoints) -> None:
+    """The wrong portal answers 401 to a code."""
+    endpoints.will(LEGACY, WRONG_PORTAL_EXCHANGE)
+    endpoints.will(PORTAL, answer(200, GOOD))
+    assert oauth.exchange("code", "https://us.test/callback", None).token_url == PORTAL
+
+
+@pytest.mark.parametrize("refusal", [BAD_GRANT, USED_UP])
+def test_a_used_up_token_at_its_own_endpoint_needs_a_sign_in(
+    oauth: OAuth, endpoints: Endpoints, refusal: httpx.Response
+) -> None:
+    """The other endpoint is not asked: this one knows."""
+    endpoints.will(PORTAL, refusal)
+    with pytest.raises(SignInRequired, match="sign in again"):
+        oauth.renew("r0", PORTAL)
+    assert endpoints.urls == [PORTAL]
+
+
+@pytest.mark.parametrize(
+    ("legacy", "portal", "error"),
+    [
+        (BAD_GRANT, BAD_GRANT, SignInRequired),
+        (BAD_GRANT, WRONG_PORTAL, SignInRequired),
+        (BAD_CLIENT, BAD_GRANT, SignInRequired),
+        (WRONG_PORTAL, USED_UP, SignInRequired),
+        (BAD_CLIENT, BAD_CLIENT_PORTAL, ClientRefused),
+        (WRONG_PORTAL, BAD_CLIENT_PORTAL, ClientRefused),
+        (answer(404), BAD_CLIENT_PORTAL, ClientRefused),
+        (answer(404), answer(403, b"<html>"), UnexpectedAnswer),
+        (answer(302, b"", Location="https://elsewhere.test"), answer(400, b""), UnexpectedAnswer),
+    ],
+)
+def test_the_endpoint_that_understands_is_believed(
+    oauth: OAuth,
+    endpoints: Endpoints,
+    legacy: httpx.Response,
+    portal: httpx.Response,
+    error: type[OuraError],
+) -> None:
+    """A person is sent to sign in only where a token was refused, not where our client was."""
+    endpoints.will(LEGACY, legacy)
+    endpoints.will(PORTAL, portal)
+    with pytest.raises(error) as caught:
+        oauth.renew("r0")
+    assert type(caught.value) is error
+    assert endpoints.urls == [LEGACY, PORTAL]
+
+
+@pytest.mark.parametrize(
+    "silence",
+    [
+        answer(500),
+        answer(504, b"<html>"),
+        httpx.ReadTimeout("slow"),
+        httpx.ConnectError("refused"),
+        httpx.RemoteProtocolError("closed"),
+        answer(200, b"<html>maintenance</html>"),
+        answer(200, b""),
+    ],
+)
+def test_silence_is_not_tried_elsewhere(oauth: OAuth, endpoints: Endpoints, silence: Reply) -> None:
+    """The token may be used up by now; whether to try again is the caller's decision."""
+    endpoints.will(LEGACY, silence)
+    with pytest.raises(OuraUnavailable):
+        oauth.renew("r0")
+    assert endpoints.urls == [LEGACY]
+
+
+def test_too_many_requests_are_told(oauth: OAuth, endpoints: Endpoints) -> None:
+    """With the pause that is asked for."""
+    endpoints.will(LEGACY, answer(429, b"", Retry_After="30"), answer(429, b""))
+    for seconds in (30, 60):
+        with pytest.raises(RateLimited) as caught:
+            oauth.renew("r0")
+        assert caught.value.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [(3600, 3600), ("3600", 3600), (None, 86400), ("soon", 86400), (-5, 0), (1e30, 366 * 86400)],
+)
+def test_the_lifetime_is_the_one_that_oura_says(
+    oauth: OAuth, endpoints: Endpoints, said: Any, seconds: int
+) -> None:
+    """A day where it says none."""
+    endpoints.will(LEGACY, answer(200, {**GOOD, "expires_in": said}))
+    assert oauth.renew("r0").expires_at == NOW + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("body", [{"refresh_token": "r1"}, {"access_token": 7}, {"error": "x"}])
+def test_an_answer_without_tokens_is_not_understood(
+    oauth: OAuth, endpoints: Endpoints, body: dict[str, Any]
+) -> None:
+    """Though it says 200."""
+    endpoints.will(LEGACY, answer(200, body))
+    with pytest.raises(UnexpectedAnswer, match="without tokens"):
+        oauth.renew("r0")
+
+
+def test_a_refresh_token_that_is_not_replaced_is_kept(oauth: OAuth, endpoints: Endpoints) -> None:
+    """A code without one is not understood."""
+    body = {"access_token": "a1"}
+    endpoints.will(LEGACY, answer(200, body), answer(200, body))
+    assert oauth.renew("r0").refresh_token == "r0"
+    with pytest.raises(UnexpectedAnswer, match="without tokens"):
+        oauth.exchange("code", None, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "scopes"),
+    [
+        (None, None),
+        ("", None),
+        ([], None),
+        ("daily", {"daily"}),
+        ("extapi:daily  heart_health", {"daily", "heart_health"}),
+        ("daily,extapi:spo2", {"daily", "spo2"}),
+        (["extapi:daily", "tag"], {"daily", "tag"}),
+    ],
+)
+def test_scopes_lose_their_prefix_and_silence_is_not_none(
+    said: object, scopes: set[str] | None
+) -> None:
+    """Not said is something else than nothing granted."""
+    assert scopes_of(said) == scopes
+
+
+def test_revoking_names_both_tokens(oauth: OAuth, endpoints: Endpoints) -> None:
+    """One in the address, one in the header."""
+    endpoints.will(REVOKE, answer(200, b""))
+    oauth.revoke("a1", "r1")
+    (request,) = endpoints.asked
+    assert (request.method, str(request.url), request.headers["Authorization"]) == (
+        "POST",
+        f"{REVOKE}?access_token=a1",
+        "Bearer r1",
+    )
+
+
+def test_what_is_revoked_already_is_fine(oauth: OAuth, endpoints: Endpoints) -> None:
+    """Oura answers 401 then."""
+    endpoints.will(REVOKE, answer(401))
+    oauth.revoke("a1")
+    assert endpoints.asked[0].headers["Authorization"] == "Bearer a1"
+
+
+def test_revoking_falls_back_to_get(oauth: OAuth, endpoints: Endpoints) -> None:
+    """Oura does not say which method it is."""
+    endpoints.will(REVOKE, answer(405), answer(200))
+    oauth.revoke("a1", "r1")
+    assert [request.method for request in endpoints.asked] == ["POST", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("replies", "error"),
+    [
+        ([answer(405), answer(400, {"detail": "no a1"})], UnexpectedAnswer),
+        ([answer(503)], OuraUnavailable),
+        ([answer(405), answer(503)], OuraUnavailable),
+        ([answer(429)], RateLimited),
+        ([httpx.ReadTimeout("slow")], OuraUnavailable),
+    ],
+)
+def test_a_token_that_is_not_revoked_is_told(
+    oauth: OAuth, endpoints: Endpoints, replies: list[Reply], error: type[OuraError]
+) -> None:
+    """The person may want to do it themselves."""
+    endpoints.will(REVOKE, *replies)
+    with pytest.raises(error) as caught:
+        oauth.revoke("a1", "r1")
+    assert "a1" not in str(caught.value)
+
+
+def test_tokens_are_shown_nowhere(endpoints: Endpoints, caplog: pytest.LogCaptureFixture) -> None:
+    """Not in a repr, not in an error, not in the HTTP library's log."""
+    caplog.set_level(logging.DEBUG)
+    seen: list[Any] = []
+    refusals = [
+        answer(400, {"error": "invalid_grant", "error_description": f"{said} of our-secret"})
+        for said in ("r-secret", "c-secret")
+    ]
+    endpoints.will(LEGACY, answer(200, {**GOOD, "access_token": "a-secret"}), *refusals)
+    endpoints.will(PORTAL, BAD_CLIENT, BAD_CLIENT)
+    endpoints.will(REVOKE, answer(200))
+    with httpx.Client(transport=httpx.MockTransport(endpoints)) as http:
+        oauth = OAuth(
+            http,
+            token_urls=(LEGACY, PORTAL),
+            revoke_url=REVOKE,
+            client_id="our-id",
+            client_secret="our-secret",
+        )
+        seen.append(oauth.renew("r-secret"))
+        with pytest.raises(SignInRequired) as renewing:
+            oauth.renew("r-secret")
+        with pytest.raises(SignInRequired) as exchanging:
+            oauth.exchange("c-secret")
+        oauth.revoke("a-secret", "r-secret")
+    seen.extend([renewing.value, exchanging.value])
+    assert "secret" not in repr(seen)
+    assert "secret" not in caplog.text
+    assert f"POST {REVOKE} " in caplog.text
+
+
+def test_the_shared_client_says_who_it_is_and_follows_no_redirect() -> None:
+    """And waits a bounded time."""
+    with http_client(connect_seconds=1, read_seconds=2) as http:
+        assert http.headers["User-Agent"].startswith("oura_pipeline/0")
+        assert not http.follow_redirects
+        assert http.timeout == httpx.Timeout(2, connect=1, pool=None)
