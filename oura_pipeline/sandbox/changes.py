@@ -101,7 +101,7 @@ def _place(held: Holdings, row: Collection, body: Document) -> int:
         places = [n for n in places if shelf.keys[n] == instant_of(stamp)]
     elif day := body.get("day"):
         wanted_day = date.fromisoformat(day)
-        places = [n for n in places if held.day_of(row.name, n) == wanted_day]
+        places = [n for n, found in held.between(row.name, wanted_day, wanted_day) if found]
     if not places:
         raise Refused(404, {"detail": f"{held.person.username} has no such {row.name} document"})
     return places[-1]

@@ -101,12 +101,9 @@ def _truth(cloud: Cloud, body: dict[str, Any]) -> Any:
     low = date.fromisoformat(first) if first else date.min
     high = date.fromisoformat(last) if last else date.max
     shelf = held.shelf(row.name)
-    bodies = shelf.bodies(0, len(shelf.keys))
-    days = [held.day_of(row.name, n) for n in range(len(bodies))]
     return [
-        {"day": day and day.isoformat(), "document": msgspec.Raw(document)}
-        for day, document in zip(days, bodies, strict=True)
-        if day is None or low <= day <= high
+        {"day": day and day.isoformat(), "document": msgspec.Raw(shelf.bodies(n, n + 1)[0])}
+        for n, day in held.between(row.name, low, high)
     ]
 
 

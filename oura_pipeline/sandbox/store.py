@@ -61,6 +61,8 @@ class Entry(NamedTuple):
 
 _KEY = attrgetter("key")
 _NEVER = -1.0
+# No zone is further from UTC.
+_WIDEST = 14 * 3600
 
 
 class Documents:
@@ -221,8 +223,21 @@ class Holdings:
             return Samples(*make(self.life))
         return Documents(row, DOCUMENTS[row.name](self.life))
 
+    def between(self, collection: str, first: date, last: date) -> list[tuple[int, date | None]]:
+        """Position and day of each document of the days `first` to `last`, or of no day."""
+        keys = self.shelf(collection).keys
+        low, high = 0, len(keys)
+        if BY_NAME[collection].family == "samples":
+            low = bisect_left(keys, midnight(first) - _WIDEST)
+            high = bisect_left(keys, midnight(last) + 86400 + _WIDEST)
+        days = ((n, self.day_of(collection, n)) for n in range(low, high))
+        return [(n, day) for n, day in days if day is None or first <= day <= last]
+
     def day_of(self, collection: str, position: int) -> date | None:
-        """The day of a document; for a row the person's own date at its instant."""
+        """The day of a document; for a row the person's own date at its instant.
+
+        Nobody knows where a recorded person was: their rows have the date in UTC.
+        """
         shelf = self.shelf(collection)
         if BY_NAME[collection].family == "samples":
             return self._date(shelf.keys[position])

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import date, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
+import oura_pipeline.sandbox
 from oura_pipeline.sandbox.catalogue import COLLECTIONS
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline_tests.sandbox.conftest import OPTIONS, Ask, asking, data
@@ -178,6 +180,15 @@ def test_a_sandbox_of_its_own_process() -> None:
         assert len(sandbox.usernames) == 6
         ask = asking(sandbox)
         assert len(data(ask("koa", "daily_sleep", start_date="2026-10-01"))) == 3
+
+
+def test_the_sandbox_shares_no_code_with_the_client() -> None:
+    """A stand-in made of the client's own code would agree with the client's mistakes."""
+    folder = Path(oura_pipeline.sandbox.__path__[0])
+    lines = [line for p in folder.rglob("*.py") for line in p.read_text("utf-8").splitlines()]
+    ours = [line for line in lines if line.startswith(("from oura_pipeline", "import oura_pi"))]
+    assert ours
+    assert all(line.startswith("from oura_pipeline.sandbox") for line in ours)
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,7 @@ def enhanced_tag(life: Life) -> Iterator[Document]:
 def _enhanced(life: Life, plan: Plan, start: int, rng: random.Random, number: int) -> Document:
     kind = (plan.day.toordinal() // 3 + number) % 4
     end = start + rng.randrange(900, 12000) if kind == 2 else None
+    end = end if end and end <= life.now else None
     code = {1: "custom", 3: None}.get(kind, rng.choice(_TAGS))
     return {
         "id": life.id("enhanced_tag", plan.day, number),
@@ -139,8 +140,8 @@ def rest_mode_period(life: Life) -> Iterator[Document]:
 def _rest(life: Life, plan: Plan, start: int, *, days: int | None) -> Document:
     rng = life.rng("rest_mode_period", plan.day)
     last = None if days is None else life.plan(plan.day + timedelta(days=days))
-    lasting = last is None or last.day > life.today
-    end = None if lasting or last is None else (last.at(17) if days else start)
+    end = (last.at(17) if days else start) if last else None
+    end = end if end and end <= life.now else None
     episodes = [
         {
             "tags": rng.sample(
