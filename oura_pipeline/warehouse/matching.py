@@ -19,7 +19,7 @@ from oura_pipeline.documents import DocumentType
 from oura_pipeline.warehouse.errors import UnusableDocuments
 from oura_pipeline.warehouse.shapes import same_meaning
 from oura_pipeline.warehouse.spool import LINE_BREAKS, SEPARATOR, STAND_INS, Spool
-from oura_pipeline.warehouse.tables import json_schema, quoted, table_name
+from oura_pipeline.warehouse.tables import json_schema, literal, quoted, table_name
 
 _LONGEST_LINE = 2_000_000  # bytes; DuckDB's own limit unless told otherwise
 _CHUNK = 1000  # documents
@@ -52,7 +52,8 @@ def stage(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spoo
     _read(connection, question, spool)
     _refuse_unusable(connection, question.type_)
     _keep_the_last_of_each(connection, question.type_)
-    _match(connection, question)
+    _find_standing(connection, question)
+    _match(connection, question.type_)
     _compare_reworded(connection, question.type_)
 
 
@@ -144,47 +145,63 @@ def _keep_the_last_of_each(connection: duckdb.DuckDBPyConnection, type_: Documen
         )
 
 
-def _match(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
+def _find_standing(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
+    """Make `standing(place, username, day, the key, document)`: the rows it is about.
+
+    Those of the asked people and days, and those of other days that share the key of an asked
+    document that arrived.
+    """
+    type_ = question.type_
+    listed = ", ".join(dict.fromkeys(["username", "day", *map(quoted, type_.key), "document"]))
+    rows = f"SELECT rowid AS place, {listed} FROM {table_name(type_)} s"
+    theirs = "username IN (FROM people)"
+    parameters = {"first": question.first_day, "last": question.last_day}
+    if not type_.partitioned:
+        found, parameters = f"{rows} WHERE {theirs}", {}
+    else:
+        found = f"{rows} WHERE {theirs} AND day BETWEEN $first AND $last"
+        if not type_.daily:
+            low, high = _bounds(connection, type_)
+            found += (
+                f" UNION ALL {rows} WHERE day NOT BETWEEN $first AND $last "
+                f"AND {quoted(type_.key[0])} BETWEEN {low} AND {high} AND EXISTS "
+                f"(SELECT 1 FROM incoming i WHERE i.asked AND {_same_key(type_)})"
+            )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE standing AS {found}", parameters)
+
+
+def _bounds(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> tuple[str, str]:
+    """SQL literals of the lowest and highest first part of the asked keys.
+
+    With them DuckDB passes over the row groups that hold other times.
+    """
+    part = _key(type_, "incoming")[0]
+    low, high, sql_type = connection.execute(
+        f"SELECT min({part})::VARCHAR, max({part})::VARCHAR, any_value(typeof({part})) "
+        "FROM incoming WHERE asked"
+    ).fetchall()[0]
+    if low is None:
+        return "NULL", "NULL"
+    return f"{literal(low)}::{sql_type}", f"{literal(high)}::{sql_type}"
+
+
+def _match(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
     """Make `fates`: what becomes of each incoming document and of each that stands.
 
     Columns: `username`; `incoming` and `standing`, rows there or null; `new_day`, `old_day`; and
     `fate`: same, notation (another text; whether it says the same is to be seen), different,
     new, moved (to a day that was not asked) or gone.
     """
-    type_ = question.type_
-    table = table_name(type_)
-    keys = [quoted(name) for name in type_.key]
-    equal = " AND ".join(
-        ["s.username = i.username"]
-        + [
-            f"s.{key} {'=' if name in _required(type_) else 'IS NOT DISTINCT FROM'} {part}"
-            for name, key, part in zip(type_.key, keys, _key(type_, "i"), strict=True)
-        ]
-    )
-    selected = ", ".join(dict.fromkeys(["username", "day", *keys, "document"]))
-    asked_days = "day BETWEEN $first AND $last" if type_.partitioned else "true"
-    elsewhere = (
-        ""
-        if type_.daily or not type_.partitioned
-        else (
-            f"UNION ALL SELECT rowid AS place, {selected} FROM {table} s "
-            f"WHERE NOT ({asked_days}) AND EXISTS "
-            f"(SELECT 1 FROM incoming i WHERE i.asked AND {equal})"
-        )
-    )
     same_day = "s.day = i.day" if type_.partitioned else "true"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE fates AS "
-        f"WITH standing AS MATERIALIZED (SELECT rowid AS place, {selected} FROM {table} "
-        f"WHERE username IN (FROM people) AND {asked_days} {elsewhere}) "
         "SELECT coalesce(i.username, s.username) AS username, i.place AS incoming, "
         "s.place AS standing, i.day AS new_day, s.day AS old_day, CASE "
         "WHEN i.place IS NULL THEN 'gone' WHEN s.place IS NULL THEN 'new' "
         f"WHEN NOT i.asked THEN 'moved' WHEN NOT ({same_day}) THEN 'different' "
         "WHEN i.document::VARCHAR = s.document::VARCHAR THEN 'same' ELSE 'notation' END AS fate "
         "FROM (SELECT rowid AS place, * FROM incoming) i "
-        f"FULL JOIN standing s ON {equal} WHERE i.asked OR s.place IS NOT NULL",
-        {"first": question.first_day, "last": question.last_day} if type_.partitioned else None,
+        f"FULL JOIN standing s ON {_same_key(type_)} WHERE i.asked OR s.place IS NOT NULL"
     )
 
 
@@ -201,6 +218,18 @@ def _compare_reworded(connection: duckdb.DuckDBPyConnection, type_: DocumentType
     connection.execute(
         "UPDATE fates SET fate = 'different' WHERE rowid IN (SELECT unnest($1::BIGINT[]))",
         [different],
+    )
+
+
+def _same_key(type_: DocumentType) -> str:
+    """The condition that `s`, which stands, and `i`, incoming, are the same document."""
+    parts = zip(type_.key, _key(type_, "i"), strict=True)
+    return " AND ".join(
+        ["s.username = i.username"]
+        + [
+            f"s.{quoted(name)} {'=' if name in _required(type_) else 'IS NOT DISTINCT FROM'} {part}"
+            for name, part in parts
+        ]
     )
 
 

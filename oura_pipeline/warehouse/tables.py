@@ -42,6 +42,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """A text as SQL takes it, whatever it is."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def table_name(type_: DocumentType) -> str:
     """The table's name with its schema."""
     return f"{SCHEMA}.{quoted(type_.table)}"
@@ -173,9 +178,9 @@ def _comment(
     connection: duckdb.DuckDBPyConnection, type_: DocumentType, wanted: list[Column]
 ) -> None:
     table = table_name(type_)
-    statements = [f"COMMENT ON TABLE {table} IS {_text(type_.description)}"]
+    statements = [f"COMMENT ON TABLE {table} IS {literal(type_.description)}"]
     statements += [
-        f"COMMENT ON COLUMN {table}.{quoted(column.name)} IS {_text(column.comment)}"
+        f"COMMENT ON COLUMN {table}.{quoted(column.name)} IS {literal(column.comment)}"
         for column in wanted
     ]
     connection.execute("; ".join(statements))
@@ -203,10 +208,6 @@ def _day(type_: DocumentType) -> str:
     if type_.starts_at:
         return f"The person's local date of `{type_.starts_at}`."
     return "The day of the newest fetch: these are the current values."
-
-
-def _text(words: str) -> str:
-    return "'" + words.replace("'", "''") + "'"
 
 
 def _json_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
