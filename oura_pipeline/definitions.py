@@ -1,5 +1,7 @@
 """The Dagster code location; nothing but assembly."""
 
+import warnings
+
 import dagster as dg
 
 from oura_pipeline.defs.checks import document_checks
@@ -37,4 +39,7 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
     )
 
 
-defs = definitions()
+with warnings.catch_warnings():
+    # Backfill policies are how a range of days becomes one run; Dagster calls them beta.
+    warnings.simplefilter("ignore", dg.BetaWarning)
+    defs = definitions()

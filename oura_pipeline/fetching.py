@@ -20,7 +20,9 @@ from oura_pipeline.oura.errors import OuraError, ScopeNotGranted
 from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.progress import Listener, listener
-from oura_pipeline.warehouse.landing import Landing, Spool
+from oura_pipeline.warehouse.errors import UnusableDocuments
+from oura_pipeline.warehouse.landing import Landing
+from oura_pipeline.warehouse.spool import Spool
 
 PEOPLE_AT_ONCE = 8
 
@@ -31,7 +33,7 @@ class Answer:
 
     username: str
     status: FetchStatus = FetchStatus.LANDED
-    error: OuraError | AccountsBusy | None = None
+    error: Exception | None = None
     requests: int = 0
     pages: int = 0
 
@@ -121,18 +123,8 @@ def fetch_and_land(
 
         with ThreadPoolExecutor(max_workers=PEOPLE_AT_ONCE) as pool:
             answers = list(pool.map(ask, people))
-        landed = [answer.username for answer in answers if answer.status is FetchStatus.LANDED]
-        landing = None
-        if landed:
-            landing = pipeline.warehouse.land(
-                document_type,
-                spool,
-                usernames=landed,
-                first_day=first_day,
-                last_day=last_day,
-                fetched_at=now,
-                run_id=run_id,
-            )
+        question = Question(first_day=first_day, last_day=last_day, fetched_at=now, run_id=run_id)
+        landing = _land(pipeline, document_type, answers, spool, question)
     days = [first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1)]
     fetches = [
         _entry(document_type, answer, day, landing, run_id=run_id, at=now)
@@ -147,6 +139,42 @@ def fetch_and_land(
         landing=landing,
         seconds=time.monotonic() - began,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What was asked, when and by which run."""
+
+    first_day: date
+    last_day: date
+    fetched_at: datetime
+    run_id: str
+
+
+def _land(
+    pipeline: Pipeline,
+    document_type: DocumentType,
+    answers: Sequence[Answer],
+    spool: Spool,
+    question: Question,
+) -> Landing | None:
+    """Land what was answered; somebody whose documents cannot be used is left out."""
+    while landed := [a for a in answers if a.status is FetchStatus.LANDED]:
+        try:
+            return pipeline.warehouse.land(
+                document_type,
+                spool,
+                usernames=[answer.username for answer in landed],
+                first_day=question.first_day,
+                last_day=question.last_day,
+                fetched_at=question.fetched_at,
+                run_id=question.run_id,
+            )
+        except UnusableDocuments as error:
+            for answer in landed:
+                if answer.username in error.usernames:
+                    answer.status, answer.error = FetchStatus.FAILED, error
+    return None
 
 
 def _ask(

@@ -56,6 +56,7 @@ class PushState(StrEnum):
 
     PENDING = "pending"  # about to be sent; a crash leaves it like this
     SENT = "sent"  # carbon read every byte, which proves nothing about storing them
+    MISSING = "missing"  # sent several times, and still not to be read back
     DELIVERED = "delivered"  # read back twice, or written to a file
 
 

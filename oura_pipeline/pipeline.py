@@ -13,15 +13,17 @@ from dataclasses import dataclass
 import httpx
 
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.graphite.carbon import Carrier, carrier_for
+from oura_pipeline.graphite.carbon import Carrier, LineFile, Pickle, Plaintext
 from oura_pipeline.graphite.render import Render
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import SignInRequired
 from oura_pipeline.oura.http import http_client
 from oura_pipeline.oura.oauth import OAuth
-from oura_pipeline.settings import Settings, load_settings
+from oura_pipeline.settings import Protocol, Settings, load_settings
 from oura_pipeline.warehouse.warehouse import Warehouse
+
+RENDER_SECONDS = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +72,10 @@ def opened(settings: Settings | None = None) -> Iterator[Pipeline]:
         accounts = open_accounts(settings)
         stack.callback(accounts.close)
         http = stack.enter_context(http_client())
-        render = Render(settings.graphite_render_url) if settings.graphite_render_url else None
-        if render:
-            stack.callback(render.close)
+        render = None
+        if settings.graphite_render_url:
+            web = stack.enter_context(httpx.Client(timeout=RENDER_SECONDS))
+            render = Render(web, settings.graphite_render_url)
         limit = settings.oura_rate_limit
         budget = Budget(
             settings.home / "budget.sqlite", requests=limit.requests, seconds=limit.seconds
@@ -91,14 +94,20 @@ def opened(settings: Settings | None = None) -> Iterator[Pipeline]:
             ),
             budget=budget,
             warehouse=Warehouse(settings.warehouse_path),
-            carrier=carrier_for(
-                settings.protocol,
-                host=settings.graphite_host,
-                port=settings.carbon_port,
-                path=settings.graphite_log_path,
-            ),
+            carrier=carrier(settings),
             render=render,
         )
+
+
+def carrier(settings: Settings) -> Carrier:
+    """What takes points away, by the protocol."""
+    match settings.protocol:
+        case Protocol.FILE:
+            return LineFile(settings.graphite_log_path)
+        case Protocol.PICKLE:
+            return Pickle(settings.graphite_host, settings.carbon_port)
+        case Protocol.PLAINTEXT:
+            return Plaintext(settings.graphite_host, settings.carbon_port)
 
 
 def open_accounts(settings: Settings) -> Accounts:

@@ -6,10 +6,10 @@ What surprises: the ledger counts `attempts` itself; what a row brings along is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Row, case, literal_column, select
+from sqlalchemy import Row, case, func, literal_column, select
 
 from oura_pipeline.accounts.part import Part, in_question, require_known
 from oura_pipeline.accounts.schema import fetches
@@ -61,6 +61,24 @@ class Fetches(Part):
         with self._database.reading() as connection:
             found = connection.execute(select(fetches).where(*conditions).order_by(*order))
             return [_fetch(row) for row in found]
+
+    def never_asked(self) -> list[tuple[str, str, date]]:
+        """Username, document type and day of each hole between the days that have a row."""
+        key = (fetches.c.username, fetches.c.document_type)
+        spans = select(
+            *key, func.min(fetches.c.day), func.max(fetches.c.day), func.count()
+        ).group_by(*key)
+        holes: list[tuple[str, str, date]] = []
+        with self._database.reading() as connection:
+            for username, name, first, last, count in connection.execute(spans).all():
+                length = (last - first).days + 1
+                if count == length:
+                    continue
+                theirs = (fetches.c.username == username, fetches.c.document_type == name)
+                there = set(connection.scalars(select(fetches.c.day).where(*theirs)))
+                days = (first + timedelta(days=number) for number in range(length))
+                holes += [(username, name, day) for day in days if day not in there]
+        return holes
 
 
 def _values(row: Fetch) -> dict[str, Any]:

@@ -42,10 +42,10 @@ QUESTIONS = {
         from oura.daily_readiness as ready join oura.sleep as night using (username, day)
         where night.type = 'long_sleep' group by username order by username""",
     "When is the heart slowest?": """
-        select username, hour(timestamp) as hour_utc, round(avg(bpm)) as bpm, count(*) as samples
-        from oura.heartrate group by all
-        qualify row_number() over (partition by username order by avg(bpm)) = 1
-        order by username""",
+        select username, arg_min(hour, bpm) as hour_utc, round(min(bpm)) as bpm_mean
+        from (select username, hour(timestamp) as hour, avg(bpm) as bpm
+              from oura.heartrate group by username, hour)
+        group by username order by username""",
 }
 
 
@@ -152,7 +152,7 @@ def _arrivals(out: Console, synced: Synced, graphite: LocalGraphite | None) -> b
     out.rule("What arrived")
     settings = load_settings()
     with open_accounts(settings) as accounts:
-        pushes = [row for row in (accounts.pushes(t.name) for t in DOCUMENT_TYPES) for row in row]
+        pushes = [push for row in DOCUMENT_TYPES for push in accounts.pushes(row.name)]
     points = sum(push.points for push in pushes)
     if graphite is None:
         out.print(f"{points:,} points in {_short(settings.graphite_log_path)}")

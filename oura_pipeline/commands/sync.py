@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from threading import Lock
+from typing import Any
 
 from dagster import AssetCheckEvaluation, AssetKey, ExecuteInProcessResult
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -42,7 +44,7 @@ class Synced:
 
 
 # What a run spent as a whole is written on each of its partitions.
-OF_THE_WHOLE_QUESTION = ("requests", "pages", "seconds")
+OF_THE_WHOLE_QUESTION = ("requests", "pages", "seconds", "points_sent", "points_withdrawn")
 
 
 def last_partition() -> date:
@@ -168,7 +170,7 @@ class Bar:
             self._task, description=f"{document_type} → Graphite", **self._numbers()
         )
 
-    def _numbers(self) -> dict[str, int]:
+    def _numbers(self) -> dict[str, Any]:
         return {"requests": self._requests, "rows": self._rows, "points": self._points}
 
 
@@ -179,10 +181,10 @@ def table(synced: Synced) -> Table:
         "changed_rows": "changed",
         "requests": "requests",
     }
-    drawn = Table(title="Synced", header_style="bold", title_justify="left")
-    drawn.add_column("document type")
+    drawn = Table(header_style="bold", box=SIMPLE_HEAD)
+    drawn.add_column("document type", no_wrap=True)
     for heading in (*columns.values(), "points", "sent", "seconds"):
-        drawn.add_column(heading, justify="right")
+        drawn.add_column(heading, justify="right", no_wrap=True)
     totals: dict[str, float] = {}
     for row in DOCUMENT_TYPES:
         documents = synced.counts.get(("oura", row.name))

@@ -7,6 +7,7 @@ ledger does not say that Oura was asked and had nothing.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -15,7 +16,7 @@ from oura_pipeline.defs.graphite_assets import points_key
 from oura_pipeline.defs.oura_assets import document_key
 from oura_pipeline.defs.partitions import range_tags
 from oura_pipeline.documents import DOCUMENT_TYPES
-from oura_pipeline.ledger import Fetch
+from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
 
@@ -103,7 +104,7 @@ def run_request(gap: Gap, now: datetime) -> dg.RunRequest:
     )
 
 
-def gaps_sensor(job: dg.JobDefinition) -> dg.SensorDefinition:
+def gaps_sensor(job: Any) -> dg.SensorDefinition:
     """The sensor over the ledger of this project."""
 
     @dg.sensor(
@@ -117,13 +118,17 @@ def gaps_sensor(job: dg.JobDefinition) -> dg.SensorDefinition:
         now = datetime.now(UTC)
         accounts = open_accounts(load_settings())
         try:
-            connected = [p.username for p in accounts.people() if p.state is PersonState.CONNECTED]
-            types = [row.name for row in DOCUMENT_TYPES if row.partitioned]
-            found = find_gaps(
-                accounts.failed(connected, types), accounts.never_asked(connected, types), now
-            )
+            connected = {p.username for p in accounts.people([PersonState.CONNECTED])}
+            types = {row.name for row in DOCUMENT_TYPES if row.partitioned}
+            failed = accounts.fetches(statuses=[FetchStatus.FAILED])
+            never_asked = accounts.never_asked()
         finally:
             accounts.close()
+        found = find_gaps(
+            [row for row in failed if row.username in connected and row.document_type in types],
+            [hole for hole in never_asked if hole[0] in connected and hole[1] in types],
+            now,
+        )
         if not found:
             return dg.SkipReason("The ledger has no gap that is due.")
         context.log.info("%s gaps are due; asking for %s", len(found), RUNS_PER_TICK)

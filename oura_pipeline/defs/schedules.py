@@ -6,6 +6,7 @@ bedtime edited, a ring that syncs late), and Oura has no way to ask what changed
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -23,7 +24,7 @@ def days_back(
 
 
 def schedules(
-    job: dg.JobDefinition, partitions: dg.DailyPartitionsDefinition
+    job: Any, partitions: dg.DailyPartitionsDefinition
 ) -> Sequence[dg.ScheduleDefinition]:
     """The schedules of the job that syncs everything."""
 

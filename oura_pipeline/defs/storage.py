@@ -62,7 +62,7 @@ def project_instance() -> Iterator[DagsterInstance]:
         raise FileNotFoundError(
             f"DAGSTER_HOME is {home}: create this directory or unset the variable"
         )
-    ref = InstanceRef.from_dir(str(_base_dir()), config_dir=str(home or _config_dir()))
+    ref = InstanceRef.from_dir(str(_base_dir()), config_dir=str(home or config_dir()))
     with DagsterInstance.from_ref(ref) as instance:
         yield instance
 
@@ -77,7 +77,7 @@ def _dagster_home() -> Path | None:
     return Path(name).expanduser().absolute() if name else None
 
 
-def _config_dir() -> Path:
+def config_dir() -> Path:
     """Where the configuration is: here, in the installed package, or in the checkout."""
     places = (Path.cwd(), _PACKAGE, _PACKAGE.parent)
     for place in places:

@@ -1,0 +1,93 @@
+"""`oura-pipeline graphite …`: send points later, send them again, prepare carbon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from oura_pipeline.documents import DocumentType
+from oura_pipeline.fetching import people_to_ask
+from oura_pipeline.graphite.carbon import GraphiteUnavailable
+from oura_pipeline.graphite.ingest import ingest
+from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
+from oura_pipeline.pipeline import carrier, open_accounts, opened
+from oura_pipeline.pushing import confirm_sent, push_type
+from oura_pipeline.settings import Protocol, load_settings
+
+
+def ingest_file(path: Path) -> str:
+    """Send a file of lines to carbon; says how many, and which lines could not be sent."""
+    settings = load_settings()
+    if settings.protocol is Protocol.FILE:
+        raise click.ClickException("set GRAPHITE_HOST to say where the points shall go")
+    try:
+        done = ingest(path, carrier(settings), now=datetime.now(UTC))
+    except GraphiteUnavailable as error:
+        raise click.ClickException(str(error)) from None
+    lines = [f"Sent {done.points:,} points to {settings.graphite_host}:{settings.carbon_port}."]
+    if done.bad:
+        lines.append(f"{done.bad:,} lines were not sent:")
+        lines += [f"  line {number}: {reason}" for number, reason in done.examples]
+    return "\n".join(lines)
+
+
+def replay(
+    first_day: date, last_day: date, usernames: Sequence[str], types: Sequence[DocumentType]
+) -> Iterator[str]:
+    """Push again what DuckDB holds of these days, and read it back; a line per document type."""
+    if first_day > last_day:
+        raise click.UsageError(f"--from {first_day} is after --to {last_day}")
+    days = [first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1)]
+    with opened() as pipeline:
+        try:
+            people = [person.username for person in people_to_ask(pipeline, usernames)]
+            for document_type in types:
+                asked = days if document_type.partitioned else None
+                done = push_type(pipeline, document_type, people, asked, even_unchanged=True)
+                yield f"{document_type.name}: {done.sent:,} points sent"
+            arrival = confirm_sent(pipeline, people, days)
+        except LookupError as error:
+            raise click.ClickException(str(error)) from None
+        except GraphiteUnavailable as error:
+            raise click.ClickException(str(error)) from None
+    if arrival is not None:
+        yield arrival.message or f"{arrival.points:,} points read back, twice."
+
+
+def write_schemas(folder: Path) -> list[Path]:
+    """Write carbon's two files; says which."""
+    prefix = load_settings().graphite_prefix
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        folder / "storage-schemas.conf": storage_schemas(prefix),
+        folder / "storage-aggregation.conf": storage_aggregation(prefix),
+    }
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    return list(texts)
+
+
+def withdrawn_table() -> Table:
+    """Points that Graphite still has although Oura took them back, a row per metric and day."""
+    drawn = Table(header_style="bold")
+    for heading in ("metric", "day", "points", "first", "last", "noticed"):
+        drawn.add_column(heading)
+    with open_accounts(load_settings()) as accounts:
+        for row in accounts.withdrawn():
+            drawn.add_row(
+                row.metric,
+                str(row.day),
+                str(len(row.times)),
+                _at(row.times[0]),
+                _at(row.times[-1]),
+                f"{row.at:%Y-%m-%d %H:%M} UTC",
+            )
+    return drawn
+
+
+def _at(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,202 @@
+"""One document type, for a set of people and a range of days: flatten, push, read back.
+
+What surprises: the points of a day depend on its neighbours (where a traveller's days overlap, the
+later one wins), so a day more is read on either side than is pushed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.graphite.confirm import Arrival, confirm
+from oura_pipeline.graphite.flatten import flatten
+from oura_pipeline.graphite.points import DayPoints, unpack
+from oura_pipeline.graphite.push import push
+from oura_pipeline.ledger import Push, PushState
+from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.progress import listener
+
+ONE = timedelta(days=1)
+LOOK_BACK = timedelta(days=7)
+DAYS_AT_ONCE = 92  # of heart rate that is about 100,000 documents
+PAUSE = 3.0  # seconds between two readings; carbon writes every second
+
+
+@dataclass(kw_only=True)
+class PushedType:
+    """What a push of one document type did.
+
+    Attributes:
+        days: the days it was for.
+        points: how many points each day has, over all people; days without are left out.
+        reports: what could not become a point, and how often; never a value.
+        sent: how many points were sent; the others Graphite has already.
+        withdrawn: how many points Graphite keeps although Oura took them back.
+        seconds: how long it took.
+    """
+
+    days: Sequence[date]
+    points: Counter[date] = field(default_factory=Counter)
+    reports: Counter[str] = field(default_factory=Counter)
+    sent: int = 0
+    withdrawn: int = 0
+    seconds: float = 0.0
+
+
+def push_type(
+    pipeline: Pipeline,
+    document_type: DocumentType,
+    usernames: Sequence[str],
+    days: Sequence[date] | None,
+    *,
+    even_unchanged: bool = False,
+) -> PushedType:
+    """Send to Graphite what these people's documents of these days say.
+
+    Args:
+        pipeline: what is worked with.
+        document_type: the row of the document type.
+        usernames: whose.
+        days: in a row; None for a type without days, whose state is sent as of today.
+        even_unchanged: also what Graphite has already.
+
+    Raises:
+        GraphiteUnavailable: what did not leave is sent the next time.
+    """
+    began = time.monotonic()
+    now = datetime.now(UTC)
+    result = PushedType(days=days if days is not None else [now.date()])
+    # Nobody can ask a carbon without graphite-web what it has: say it again for some days.
+    again_since = None if pipeline.render else now.date() - LOOK_BACK
+    pushed = push(
+        _counted(_points(pipeline, document_type, usernames, result), result),
+        carrier=pipeline.carrier,
+        ledger=pipeline.accounts,
+        again_since=date.min if even_unchanged else again_since,
+        now=now,
+    )
+    result.sent, result.withdrawn = pushed.points, pushed.withdrawn
+    result.reports.update(pushed.rejected)
+    listener.get().pushed(document_type.name, result.sent)
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def confirm_sent(
+    pipeline: Pipeline, usernames: Sequence[str], days: Sequence[date] | None
+) -> Arrival | None:
+    """Read back everything of these people and days that was sent and is not yet known to be there.
+
+    All document types at once: there is a pause between two readings, and one is enough for all.
+
+    Raises:
+        GraphiteUnavailable: carbon or graphite-web did not answer.
+
+    Returns:
+        What was found; None where no render URL is set.
+    """
+    if pipeline.render is None:
+        return None
+    now = datetime.now(UTC)
+    return confirm(
+        _sent(pipeline, usernames, days, now),
+        render=pipeline.render,
+        carrier=pipeline.carrier,
+        ledger=pipeline.accounts,
+        pause=PAUSE,
+        now=now,
+    )
+
+
+def _sent(
+    pipeline: Pipeline, usernames: Sequence[str], days: Sequence[date] | None, now: datetime
+) -> Iterator[DayPoints]:
+    for document_type in DOCUMENT_TYPES:
+        in_range = days is not None and document_type.partitioned
+        rows = pipeline.accounts.pushes(
+            document_type.name,
+            usernames=usernames,
+            first_day=days[0] if days and in_range else None,
+            last_day=days[-1] if days and in_range else None,
+            states=[PushState.SENT],
+        )
+        for username in sorted({row.username for row in rows}):
+            sent = [row.day for row in rows if row.username == username and _is_past(row, now)]
+            for some in _near(sent):
+                yield from _days_of(pipeline, document_type, username, some, PushedType(days=some))
+
+
+def _is_past(row: Push, now: datetime) -> bool:
+    """Whether Graphite would show all points: it hides those of the future."""
+    last = max((times[-1] for times in unpack(row.index).values()), default=0)
+    return last <= now.timestamp()
+
+
+def _points(
+    pipeline: Pipeline, document_type: DocumentType, usernames: Sequence[str], result: PushedType
+) -> Iterator[DayPoints]:
+    for username in usernames:
+        for some in _near(result.days):
+            yield from _days_of(pipeline, document_type, username, some, result)
+
+
+def _near(days: Sequence[date]) -> Iterator[list[date]]:
+    """Days, in order, in groups that are read at once."""
+    group: list[date] = []
+    for day in days:
+        if group and (day - group[0]).days >= DAYS_AT_ONCE:
+            yield group
+            group = []
+        group.append(day)
+    if group:
+        yield group
+
+
+def _days_of(
+    pipeline: Pipeline,
+    document_type: DocumentType,
+    username: str,
+    days: Sequence[date],
+    result: PushedType,
+) -> Iterator[DayPoints]:
+    """The points of a person's days, in order; also days that had points and have none now."""
+    first, last = days[0], days[-1]
+    flattened = flatten(
+        document_type,
+        username,
+        _documents(pipeline, document_type, username, first, last),
+        first_day=first,
+        last_day=last,
+        prefix=pipeline.settings.graphite_prefix,
+    )
+    result.reports.update(flattened.reports)
+    found = {day.day: day for day in flattened.days}
+    had = pipeline.accounts.pushes(
+        document_type.name, usernames=[username], first_day=first, last_day=last
+    )
+    empty = {row.day: DayPoints(username, document_type.name, row.day, {}) for row in had}
+    wanted = set(days)
+    for day, points in sorted((empty | found).items()):
+        if day in wanted:
+            yield points
+
+
+def _documents(
+    pipeline: Pipeline, document_type: DocumentType, username: str, first: date, last: date
+) -> list[tuple[date, bytes]]:
+    """Documents with the day they count for; a state counts for the day on which it is sent."""
+    if document_type.partitioned:
+        return pipeline.warehouse.documents(document_type, username, first - ONE, last + ONE)
+    current = pipeline.warehouse.documents(document_type, username, date.min, date.max)
+    return [(last, raw) for _, raw in current]
+
+
+def _counted(days: Iterable[DayPoints], result: PushedType) -> Iterator[DayPoints]:
+    for day in days:
+        result.points[day.day] += day.count
+        yield day

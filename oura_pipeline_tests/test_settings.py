@@ -1,0 +1,104 @@
+"""Settings: names, defaults, and one line for a bad value."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oura_pipeline.settings import Protocol, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+BAD = {
+    "OURA_RATE_LIMIT": "fast",
+    "OURA_API_URL": "ftp://example.org",
+    "OURA_TOKEN_URL": "https://example.org/a,nonsense",
+    "OURA_TOKEN_KEY": "no-key-at-all",
+    "OURA_HISTORY_START": "soon",
+    "OURA_WAREHOUSE_URL": "postgresql://example.org/x",
+    "GRAPHITE_PORT": "70000",
+    "GRAPHITE_PROTOCOL": "udp",
+    "GRAPHITE_PREFIX": "bio..x",
+    "GRAPHITE_RENDER_URL": "graphite",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_value_is_one_line_that_names_the_variable(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader learns which variable, and what it may be; a secret is not repeated."""
+    monkeypatch.setenv(name, BAD[name])
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    message = str(error.value)
+    assert message.startswith(f"{name} cannot be used: ")
+    assert "\n" not in message
+    assert "no-key-at-all" not in message
+
+
+def test_the_command_line_stops_at_a_bad_value_with_that_line(tmp_path: Path) -> None:
+    """No traceback, status 2."""
+    done = subprocess.run(
+        [sys.executable, "-m", "oura_pipeline.cli", "people", "list"],
+        env={"OURA_RATE_LIMIT": "fast", "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) <= 2, done.stderr
+    assert "OURA_RATE_LIMIT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_defaults_work_with_nothing_set(tmp_path: Path) -> None:
+    """Everything lies in ./data, and points go to a file."""
+    settings = load_settings()
+    assert settings.warehouse_path == tmp_path / "data/warehouse.duckdb"
+    assert settings.accounts_url == f"sqlite:///{tmp_path}/data/accounts.sqlite"
+    assert settings.protocol is Protocol.FILE
+    assert settings.graphite_log_path == tmp_path / "data/graphite.log"
+    assert settings.oura_rate_limit == (5000, 300)
+
+
+def test_an_empty_variable_means_the_default_and_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever clears a variable does not want the value of `.env`."""
+    (tmp_path / ".env").write_text("GRAPHITE_HOST=carbon\nGRAPHITE_PREFIX=ring\n", encoding="utf-8")
+    monkeypatch.setenv("GRAPHITE_HOST", "")
+    settings = load_settings()
+    assert (settings.graphite_host, settings.graphite_prefix) == ("", "ring")
+
+
+def test_the_port_follows_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2003 for lines, 2004 for pickle, or what is set."""
+    monkeypatch.setenv("GRAPHITE_HOST", "carbon")
+    assert load_settings().carbon_port == 2003
+    monkeypatch.setenv("GRAPHITE_PROTOCOL", "pickle")
+    assert load_settings().carbon_port == 2004
+    monkeypatch.setenv("GRAPHITE_PORT", "12004")
+    assert load_settings().carbon_port == 12004
+
+
+def test_a_socket_protocol_without_a_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points that nobody takes would be lost."""
+    monkeypatch.setenv("GRAPHITE_PROTOCOL", "plaintext")
+    with pytest.raises(SettingsError, match="GRAPHITE_HOST"):
+        load_settings()
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repr may end up in a log."""
+    monkeypatch.setenv("OURA_CLIENT_SECRET", "very-secret")
+    assert "very-secret" not in repr(load_settings())
