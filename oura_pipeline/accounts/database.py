@@ -46,9 +46,16 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """One transaction, committed at the end and rolled back by an exception; keep it short."""
+    def writing(self, alone_in: Table | None = None) -> Iterator[Connection]:
+        """One transaction, committed at the end and rolled back by an exception; keep it short.
+
+        Args:
+            alone_in: a table that nobody else writes to meanwhile; on SQLite that is all of them.
+        """
         with self._writer.begin() as connection:
+            if alone_in is not None and connection.dialect.name == "postgresql":
+                lock = f"LOCK TABLE {alone_in.name} IN SHARE ROW EXCLUSIVE MODE"
+                connection.exec_driver_sql(lock)
             yield connection
 
     @contextmanager

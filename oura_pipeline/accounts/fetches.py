@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Row, case, func, literal_column, select
 
-from oura_pipeline.accounts.part import Part, in_question, require_known
+from oura_pipeline.accounts.part import Part, in_question, ledger_key, require_known
 from oura_pipeline.accounts.schema import fetches
 from oura_pipeline.ledger import Fetch, FetchStatus
 
@@ -36,7 +36,7 @@ class Fetches(Part):
         insert = self._database.insert(fetches, _REPLACED, attempts=again)
         with self._database.writing() as connection:
             require_known(connection, {row.username for row in rows})
-            connection.execute(insert, [_values(row) for row in rows])
+            connection.execute(insert, [_values(row) for row in sorted(rows, key=ledger_key)])
 
     def fetches(
         self,

@@ -49,7 +49,7 @@ class GoReplicator(People):
             ImportRefused: the file cannot be read or has bad entries; nobody was added.
         """
         entries = read_user_creds(path)
-        with self._database.writing() as connection:
+        with self._database.writing(schema.people) as connection:
             plan = _plan(entries, _here(connection))
             for name, username in plan.imported.items():
                 self._insert(connection, username, entries[name])

@@ -14,6 +14,7 @@ from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.keys import TokenCipher
 from oura_pipeline.accounts.schema import people
+from oura_pipeline.ledger import Fetch, Push, Withdrawn
 
 
 class Part:
@@ -43,6 +44,11 @@ def require_known(connection: Connection, usernames: Iterable[str]) -> None:
 def known_usernames(connection: Connection) -> set[str]:
     """Everybody who is there."""
     return set(connection.scalars(select(people.c.username)))
+
+
+def ledger_key(row: Fetch | Push | Withdrawn) -> tuple[str, str, date]:
+    """The order in which everybody writes rows: in two orders, two writers may block each other."""
+    return row.document_type, row.username, row.day
 
 
 def in_question(

@@ -141,7 +141,7 @@ class People(Part):
             oura_id=oura_id,
             name=name,
         )
-        with self._database.writing() as connection:
+        with self._database.writing(schema.people) as connection:
             self._insert(connection, username, sign_in)
         return self.person(username)
 
@@ -173,7 +173,7 @@ class People(Part):
             oura_id=oura_id,
             name=name,
         )
-        with self._database.writing() as connection:
+        with self._database.writing(schema.people) as connection:
             self._replace(connection, username, sign_in)
         return self.person(username)
 
@@ -184,7 +184,7 @@ class People(Part):
             UnknownPerson: nobody has this username.
             PersonRefused: they have another one, or it belongs to somebody else.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(schema.people) as connection:
             require_known(connection, [username])
             _require_own_id(connection, username, oura_id)
             _update(connection, username, {"oura_id": oura_id})

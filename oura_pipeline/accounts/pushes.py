@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.part import Part, in_question, require_known
+from oura_pipeline.accounts.part import Part, in_question, ledger_key, require_known
 from oura_pipeline.ledger import Push, PushState, Withdrawn
 
 
@@ -31,7 +31,8 @@ class Pushes(Part):
         insert = self._database.insert(schema.pushes, ("points", "digest", "state", "index", "at"))
         with self._database.writing() as connection:
             require_known(connection, {row.username for row in pushes})
-            connection.execute(insert, [vars(row) | {"state": row.state.value} for row in pushes])
+            ordered = sorted(pushes, key=ledger_key)
+            connection.execute(insert, [vars(row) | {"state": row.state.value} for row in ordered])
 
     def pushes(
         self,
@@ -68,7 +69,7 @@ class Pushes(Part):
         insert = self._database.insert(schema.withdrawn, ("times", "at"))
         with self._database.writing() as connection:
             require_known(connection, {row.username for row in withdrawn})
-            for row in withdrawn:
+            for row in sorted(withdrawn, key=ledger_key):
                 times = {*row.times, *_listed_times(connection, row)}
                 listed = " ".join(map(str, sorted(times)))
                 connection.execute(insert, vars(row) | {"times": listed})

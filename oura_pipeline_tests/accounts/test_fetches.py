@@ -12,7 +12,8 @@ from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline_tests.accounts.homes import AT, fetch
 
-LANDED, EMPTY, NOT_GRANTED, FAILED = FetchStatus
+LANDED, EMPTY = FetchStatus.LANDED, FetchStatus.EMPTY
+NOT_GRANTED, FAILED = FetchStatus.NOT_GRANTED, FetchStatus.FAILED
 DAY = date(2026, 1, 1)
 
 
@@ -87,6 +88,15 @@ def test_a_row_of_nobody_is_refused_and_none_is_written(people: Accounts) -> Non
     with pytest.raises(UnknownPerson, match=r"^nobody is called 'eve'; there are: ada, bob$"):
         people.record_fetches(rows)
     assert people.fetches() == []
+
+
+def test_days_between_others_that_have_no_row_were_never_asked(people: Accounts) -> None:
+    """Also where a failure stands beside the hole; before the first and after the last is none."""
+    days = [DAY, DAY + timedelta(3), DAY + timedelta(4)]
+    people.record_fetches([fetch("ada", day=day, status=FAILED) for day in days])
+    people.record_fetches([fetch("bob", day=DAY), fetch("bob", day=DAY + timedelta(1))])
+    holes = [("ada", "sleep", DAY + timedelta(1)), ("ada", "sleep", DAY + timedelta(2))]
+    assert people.never_asked() == holes
 
 
 def test_no_rows_are_no_work(accounts: Accounts) -> None:

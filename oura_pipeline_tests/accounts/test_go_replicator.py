@@ -59,12 +59,13 @@ def test_everybody_in_the_file_is_connected(accounts: Accounts, tmp_path: Path) 
 
 def test_what_go_does_not_know_is_not_known(accounts: Accounts, tmp_path: Path) -> None:
     """Go's time of the year 1 is no expiry in the past, and an empty text is none."""
-    entry = _entry(1, expiry="0001-01-01T00:00:00Z", access_token="")
-    unknown = {"OauthToken": {"refresh_token": "r"}, "PI": None}
-    path = _file(tmp_path, {"ada": entry | {"Name": "", "PI": {"id": ""}}, "bob": unknown})
-    accounts.import_go_replicator(path)
+    ada = _entry(1, expiry="0001-01-01T00:00:00Z") | {"Name": "", "PI": {"id": ""}}
+    bob = {"OauthToken": {"refresh_token": "r", "access_token": ""}, "PI": None}
+    accounts.import_go_replicator(_file(tmp_path, {"ada": ada, "bob": bob}))
     for person in accounts.people():
         assert (person.oura_id, person.name, person.expires_at) == (None, None, None)
+    assert _tokens_of(accounts, "ada") == ("access-1", "refresh-1")
+    assert _tokens_of(accounts, "bob") == (None, "r")
 
 
 def test_people_who_are_here_are_reported_and_left_alone(

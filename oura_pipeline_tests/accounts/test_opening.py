@@ -17,9 +17,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from cryptography.fernet import Fernet
+from sqlalchemy.exc import SQLAlchemyError
 
 from oura_pipeline.accounts.database import Database
-from oura_pipeline.accounts.errors import DatabaseRefused, KeyRefused, PersonRefused
+from oura_pipeline.accounts.errors import DatabaseRefused, KeyRefused
+from oura_pipeline.accounts.keys import load_cipher
 from oura_pipeline.accounts.migrate import REVISION, SCRIPTS
 from oura_pipeline.accounts.schema import metadata
 from oura_pipeline.accounts.store import Accounts
@@ -71,6 +73,20 @@ def test_eight_processes_open_a_fresh_folder_at_once(home: Path) -> None:
             names = [person.username for person in accounts.people()]
             assert names == [f"person{number}" for number in range(8)]
             assert [_token(accounts, name) for name in names] == [f"a{n}" for n in range(8)]
+
+
+def _encrypt_in_each(folder: Path, number: int) -> list[str]:
+    paths = [folder / str(turn) / "token.key" for turn in range(20)]
+    return [load_cipher([], path, may_make=True).encrypt(str(number)) for path in paths]
+
+
+def test_processes_that_need_a_key_at_once_make_one(tmp_path: Path) -> None:
+    """What any of them encrypted, the key that is left decrypts."""
+    encrypted = at_once(8, _encrypt_in_each, tmp_path)
+    for turn in range(20):
+        cipher = load_cipher([], tmp_path / str(turn) / "token.key", may_make=False)
+        decrypted = [cipher.decrypt(of_one[turn]) for of_one in encrypted]
+        assert decrypted == [str(number) for number in range(8)]
 
 
 def test_an_up_to_date_database_opens_without_alembic(home: Path) -> None:
@@ -226,9 +242,11 @@ def test_no_token_stands_in_the_database_in_clear(home: Path) -> None:
 
 def test_a_failure_of_the_database_shows_no_parameters(accounts: Accounts, home: Path) -> None:
     with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
-        connection.execute("DROP TABLE tokens").close()
-    with pytest.raises(Exception, match="no such table") as failed:
-        accounts.add("ada", refresh_token="secret", name="Ada")
-    assert not isinstance(failed.value, PersonRefused)
-    assert "secret" not in str(failed.value)
+        connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON people BEGIN SELECT RAISE(ABORT, 'full'); END"
+        ).close()
+    with pytest.raises(SQLAlchemyError, match="full") as failed:
+        accounts.add("ada", refresh_token="r", name="Ada")
+    assert "parameters hidden" in str(failed.value)
     assert "Ada" not in str(failed.value)
+    assert accounts.people() == []

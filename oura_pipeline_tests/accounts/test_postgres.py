@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -120,6 +121,36 @@ def test_people_come_and_go(postgres: Accounts) -> None:
     assert postgres.rotate_keys() == 1
     assert (postgres.remove("bob"), postgres.remove("bob")) == (True, False)
     assert postgres.people() == [ada]
+
+
+def _add_eve(url: str, key_path: Path, number: int) -> str:
+    with Accounts.open(url, key_path=key_path) as accounts:
+        return accounts.add("eve", refresh_token="r").username
+
+
+def test_of_several_who_take_a_username_at_once_one_gets_it(
+    postgres: Accounts, url: str, tmp_path: Path
+) -> None:
+    results = sorted(at_once(4, _add_eve, url, tmp_path / "token.key"))
+    assert results[-1] == "eve"
+    assert {result[:36] for result in results[:3]} == {"PersonRefused('eve is here already; "}
+
+
+def _record_shuffled(url: str, key_path: Path, number: int) -> int:
+    days = [date(2026, 1, 1) + timedelta(day) for day in range(300)]
+    rows = [fetch("ada", day=day, status=FetchStatus.FAILED) for day in days]
+    random.Random(number).shuffle(rows)
+    with Accounts.open(url, key_path=key_path) as accounts:
+        for _ in range(3):
+            accounts.record_fetches(rows)
+    return len(rows)
+
+
+def test_writers_of_the_same_rows_do_not_block_each_other(
+    postgres: Accounts, url: str, tmp_path: Path
+) -> None:
+    assert at_once(4, _record_shuffled, url, tmp_path / "token.key") == [300] * 4
+    assert {row.attempts for row in postgres.fetches()} == {12}
 
 
 def test_the_ledgers_remember(postgres: Accounts) -> None:

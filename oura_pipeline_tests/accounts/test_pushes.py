@@ -14,7 +14,7 @@ from oura_pipeline.ledger import Push, PushLedger, PushState, Withdrawn
 from oura_pipeline_tests.accounts.homes import AT
 
 DAY = date(2026, 1, 1)
-PENDING, SENT, DELIVERED = PushState
+PENDING, SENT, DELIVERED = PushState.PENDING, PushState.SENT, PushState.DELIVERED
 
 
 def _push(username: str = "ada", **changes: Any) -> Push:
