@@ -27,7 +27,7 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 POLL = 0.02  # seconds between two looks at the lock
-NEWS = 10.0  # seconds of waiting after which a line is logged, again and again
+NEWS = 10.0  # seconds
 
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
@@ -38,11 +38,13 @@ class Door:
     Args:
         path: the DuckDB file; it and its folder are made when something is first written.
         patience: seconds to wait for others before giving up with `WarehouseBusy`.
+        news: seconds of waiting after which a line is logged, again and again.
     """
 
-    def __init__(self, path: Path, *, patience: float) -> None:
+    def __init__(self, path: Path, *, patience: float, news: float = NEWS) -> None:
         self.path = path
         self.patience = patience
+        self.news = news
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -87,7 +89,7 @@ class Door:
             waited = time.monotonic() - began
             try:
                 lock.acquire(
-                    timeout=max(0.0, min(NEWS, self.patience - waited)), poll_interval=POLL
+                    timeout=max(0.0, min(self.news, self.patience - waited)), poll_interval=POLL
                 )
             except Timeout:
                 waited = time.monotonic() - began
@@ -116,7 +118,7 @@ class Door:
                     f"{self.path.name} is open in {holder}: close it there, "
                     "or open analytics.duckdb instead, which is made for reading"
                 )
-            if now - told >= NEWS:
+            if now - told > self.news:
                 told = now
                 logger.info("waiting for %s: open in %s", self.path.name, holder)
             time.sleep(min(0.2, max(0.0, self.patience - (now - began))) or POLL)

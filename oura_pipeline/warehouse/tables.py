@@ -1,8 +1,8 @@
 """The tables of schema `oura`: one per document type, described by the table of document types.
 
 What surprises: a table follows its row in `documents.py`. Whatever a newer version of the code
-describes and the table lacks is added and filled from the JSON kept in `document`; nothing is ever
-removed, because an older version of the code may still run.
+describes and the table lacks, or has in another type, is filled from the JSON kept in `document`.
+Columns that the code no longer describes stay.
 """
 
 # ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
@@ -87,7 +87,7 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> 
     """
     wanted = columns(type_)
     standing = _standing(connection, type_)
-    if standing == _canonical(connection, wanted, type_.description):
+    if standing.items() >= _canonical(connection, wanted, type_.description).items():
         return
     stale = _stale(connection, wanted, standing)
     if standing and stale:
@@ -198,7 +198,7 @@ def _describe(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> Non
 
 
 def _what_it_is(type_: DocumentType) -> str:
-    one = " and ".join(("person", *type_.key)) if type_.key else "person"
+    one = " and ".join(", ".join(("person", *type_.key)).rsplit(", ", 1))
     return f"{type_.description} One row per {one}."
 
 

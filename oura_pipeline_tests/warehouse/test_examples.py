@@ -1,0 +1,100 @@
+"""Answers of every collection in recorded shape land completely and understood."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.warehouse.tables import typed_fields
+from oura_pipeline.warehouse.warehouse import Warehouse
+from oura_pipeline_tests.warehouse.making import NOON, Made
+
+EXAMPLES = Path(os.environ.get("OURA_EXAMPLES", Path(__file__).parents[3] / "shared/oura/examples"))
+ODD_NAMES = {"spo2.edge_cases": "daily_spo2"}
+TYPES = {type_.name: type_ for type_ in DOCUMENT_TYPES}
+
+
+def example_files() -> list[Path]:
+    return sorted(path for path in EXAMPLES.glob("*.json") if type_of(path) is not None)
+
+
+def type_of(path: Path) -> DocumentType | None:
+    words = ODD_NAMES.get(path.stem, path.stem.removeprefix("western.").removeprefix("sandbox."))
+    return TYPES.get(words.split(".")[0])
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    answer = json.loads(path.read_text(encoding="utf-8"))
+    documents: list[dict[str, Any]] = answer.get("data", [answer])
+    return documents
+
+
+def day_of(type_: DocumentType, document: dict[str, Any]) -> date:
+    text = document.get(type_.day_field or "") or document.get(type_.starts_at or "")
+    return date.fromisoformat(text[:10]) if text else date(2026, 1, 1)
+
+
+def test_every_example_lands_and_comes_back(warehouse: Warehouse) -> None:
+    if not example_files():
+        pytest.skip("there are no recorded examples on this machine")
+    seen = set()
+    for path in example_files():
+        type_ = type_of(path)
+        assert type_ is not None
+        made = [
+            Made(day_of(type_, document), json.dumps(document, indent=1).encode())
+            for document in read(path)
+        ]
+        username = path.stem.lower().replace(".", "-")
+        with warehouse.spool(type_) as spool:
+            spool.add(username, made, True)
+            landing = warehouse.land(
+                type_,
+                spool,
+                usernames=[username],
+                first_day=min(document.day for document in made),
+                last_day=max(document.day for document in made),
+                fetched_at=NOON,
+                run_id="run-1",
+            )
+        assert (path.name, landing.new, landing.unknown_fields, landing.odd_values) == (
+            path.name,
+            len(made),
+            [],
+            {},
+        )
+        found = warehouse.documents(type_, username, date.min, date.max)
+        assert sorted(found) == sorted(made)
+        assert_columns_say_what_documents_say(warehouse, type_, username)
+        seen.add(type_.name)
+    assert seen == set(TYPES)
+
+
+def assert_columns_say_what_documents_say(
+    warehouse: Warehouse, type_: DocumentType, username: str
+) -> None:
+    """Null exactly where the document has null or nothing; numbers and texts are equal."""
+    fields = typed_fields(type_)
+    columns = ", ".join(f'"{field.name}"' for field in fields)
+    rows = warehouse.query(
+        f'SELECT document, {columns} FROM oura."{type_.table}" WHERE username = ?', [username]
+    )
+    for text, *values in rows:
+        document = json.loads(text)
+        for field, value in zip(fields, values, strict=True):
+            said = document.get(field.name)
+            if isinstance(said, dict) and "items" in said:
+                assert (value["interval"], value["items"]) == (said["interval"], said["items"])
+            elif isinstance(said, dict):
+                plain = {k: v for k, v in said.items() if not isinstance(v, dict)}
+                assert {k: v for k, v in value.items() if k in plain} == plain
+            elif isinstance(said, int | float) or said is None or field.sql_type == "VARCHAR":
+                assert value == said
+            else:
+                assert value is not None

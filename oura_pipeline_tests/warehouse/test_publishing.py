@@ -1,0 +1,140 @@
+"""The copy that readers open while the warehouse is written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from oura_pipeline.documents import DAILY_SLEEP, DOCUMENT_TYPES
+from oura_pipeline.warehouse.warehouse import Warehouse
+from oura_pipeline_tests.warehouse.children import finished, start, waiting
+from oura_pipeline_tests.warehouse.making import january, landed, score
+
+READ = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1], read_only=True)
+print("ready", flush=True)
+while sys.stdin.readline():
+    print(connection.execute("SELECT score FROM oura.daily_sleep").fetchall(), flush=True)
+"""
+DIE_WITH_A_LOG = """
+import duckdb, os, sys
+connection = duckdb.connect(sys.argv[1])
+connection.execute("INSERT INTO oura.readme VALUES ('mine', 'not there')")
+os._exit(0)
+"""
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "analytics.duckdb"
+
+
+def read(target: Path, sql: str) -> list[tuple[object, ...]]:
+    with duckdb.connect(target, read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_the_copy_is_complete_and_alone(warehouse: Warehouse, target: Path) -> None:
+    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    published = warehouse.publish(target)
+    assert (published.path, published.fresh) == (target, True)
+    assert published.bytes == target.stat().st_size > 0
+    assert read(target, "SELECT username, score FROM oura.daily_sleep") == [("ada", 80)]
+    assert sorted(path.name for path in target.parent.glob("*analytics*")) == ["analytics.duckdb"]
+
+
+def test_there_is_a_table_for_what_nobody_has_yet(warehouse: Warehouse, target: Path) -> None:
+    warehouse.publish(target)
+    assert read(target, "SELECT table_name FROM duckdb_tables() ORDER BY table_name") == [
+        (name,) for name in sorted([*(type_.table for type_ in DOCUMENT_TYPES), "readme"])
+    ]
+
+
+def test_nothing_changed_nothing_copied(warehouse: Warehouse, target: Path) -> None:
+    """Landing the same again changes nothing; looking does not either."""
+    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    assert warehouse.publish(target).fresh
+    inode = target.stat().st_ino
+    assert not warehouse.publish(target).fresh
+    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    warehouse.row_counts()
+    assert not warehouse.publish(target).fresh
+    assert target.stat().st_ino == inode
+    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1), 81)]})
+    assert warehouse.publish(target).fresh
+    assert read(target, "SELECT score FROM oura.daily_sleep") == [(81,)]
+
+
+def test_what_a_killed_process_left_in_the_log_is_published(
+    warehouse: Warehouse, target: Path
+) -> None:
+    warehouse.publish(target)
+    finished(start(DIE_WITH_A_LOG, warehouse.path))
+    assert warehouse.path.with_name("warehouse.duckdb.wal").exists()
+    assert warehouse.publish(target).fresh
+    assert read(target, "SELECT description FROM oura.readme WHERE table_name = 'mine'") == [
+        ("not there",)
+    ]
+
+
+def test_a_reader_keeps_the_copy_it_opened(warehouse: Warehouse, target: Path) -> None:
+    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1), 70)]})
+    warehouse.publish(target)
+    with waiting(READ, target) as reader:
+        for value in (71, 72):
+            landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1), value)]})
+            warehouse.publish(target)
+            assert asked(reader) == "[(70,)]\n"
+        assert read(target, "SELECT score FROM oura.daily_sleep") == [(72,)]
+
+
+def asked(reader: subprocess.Popen[str]) -> str:
+    assert reader.stdin is not None
+    assert reader.stdout is not None
+    reader.stdin.write("again\n")
+    reader.stdin.flush()
+    return reader.stdout.readline()
+
+
+def test_a_log_somebody_left_beside_the_old_copy_is_not_read_into_the_new(
+    warehouse: Warehouse, target: Path
+) -> None:
+    warehouse.publish(target)
+    finished(start(DIE_WITH_A_LOG, target))
+    assert target.with_name("analytics.duckdb.wal").exists()
+    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    warehouse.publish(target)
+    assert not target.with_name("analytics.duckdb.wal").exists()
+    assert read(target, "SELECT count(*) FROM oura.readme WHERE table_name = 'mine'") == [(0,)]
+
+
+def test_a_copy_that_somebody_wrote_into_is_replaced(warehouse: Warehouse, target: Path) -> None:
+    warehouse.publish(target)
+    with duckdb.connect(target) as connection:
+        connection.execute("DELETE FROM oura.readme")
+    os.utime(target, ns=(warehouse.path.stat().st_mtime_ns,) * 2)
+    assert warehouse.publish(target).fresh
+
+
+def test_a_failed_copy_leaves_the_old_one(warehouse: Warehouse, target: Path) -> None:
+    warehouse.publish(target)
+    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from oura_pipeline.warehouse.publishing import swap_in\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
+        "swap_in(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code, warehouse.path, target], capture_output=True, text=True
+    )
+    assert "OSError: [Errno 27] File too large" in child.stderr
+    assert read(target, "SELECT count(*) FROM oura.daily_sleep") == [(0,)]
+    assert not target.with_name(".analytics.duckdb.new").exists()
