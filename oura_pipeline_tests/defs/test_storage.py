@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,11 +49,19 @@ def instance_with(setting: str) -> Iterator[dg.DagsterInstance]:
 
 
 def run(
-    instance: dg.DagsterInstance, first: str = FIRST, last: str = LAST, *, fail: str = ""
+    instance: dg.DagsterInstance,
+    first: str = FIRST,
+    last: str = LAST,
+    *,
+    fail: str = "",
+    only: Sequence[dg.AssetKey] | None = None,
 ) -> str:
-    """Run the toy job in process, failing at an asset; the run's id."""
+    """Run the toy job or some of its assets in process, failing at one; the run's id."""
     result = toy_job().execute_in_process(
-        instance=instance, raise_on_error=False, tags={**days_of(first, last), FAIL: fail}
+        instance=instance,
+        raise_on_error=False,
+        tags={**days_of(first, last), FAIL: fail},
+        asset_selection=only,
     )
     return result.run_id
 
@@ -77,6 +85,13 @@ def test_a_run_reads_like_dagsters_own() -> None:
     assert [(day, metadata) for _, day, _, metadata in picture["sleep"]["history"]] == [
         (day, {"rows": number}) for number, day in enumerate(DAYS, start=1)
     ]
+
+
+def test_checks_that_are_planned_for_days_read_like_dagsters_own() -> None:
+    """Dagster plans an asset's own check for each day of a run that has nothing but days."""
+    sleep = dg.AssetKey("sleep")
+    picture = same_in_both(lambda instance: [run(instance, only=[sleep])])
+    assert [day for _, day, *_ in picture["sleep:every_person_landed"]] == [None, *DAYS[::-1]]
 
 
 def test_two_runs_that_overlap_read_like_dagsters_own() -> None:

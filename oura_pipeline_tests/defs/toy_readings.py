@@ -34,8 +34,10 @@ def of_asset(
 ) -> dict[str, Any]:
     """The asset's record, its days by every road Dagster has to them, and its history."""
     storage = instance.event_log_storage
-    (record,) = instance.get_asset_records([key])
-    entry = record.asset_entry
+    records = instance.get_asset_records([key])
+    if not records:
+        return {}
+    entry = records[0].asset_entry
     newest = entry.last_materialization_record
     attempts = storage.get_latest_asset_partition_materialization_attempts_without_materializations
     return {
