@@ -49,6 +49,7 @@ def confirm(
     Raises:
         GraphiteUnavailable: carbon or graphite-web did not answer; the days stay `sent`.
     """
+    render.unreadable = set()
     arrival = Arrival(unreadable=render.unreadable)
     for chunk in chunks(days, ledger, now):
         arrival.waiting += chunk.waiting

@@ -51,6 +51,7 @@ def push(
     carrier: Carrier,
     ledger: PushLedger,
     again_since: date | None = None,
+    even_unchanged: bool = False,
     now: datetime,
 ) -> Pushed:
     """Send the days whose points changed, or never left.
@@ -62,13 +63,14 @@ def push(
         ledger: where pushes are remembered.
         again_since: days from this one on that were sent but not confirmed are sent again;
             None: only those that did not leave.
+        even_unchanged: also send what Graphite should have already.
         now: the present, aware.
 
     Raises:
         GraphiteUnavailable: also after some tries; what did not leave stays pending and leaves
             with the next push.
     """
-    run = _Run(carrier, ledger, again_since, now)
+    run = _Run(carrier, ledger, again_since=again_since, even_unchanged=even_unchanged, now=now)
     for batch in _batches(days):
         run.batch(batch)
     run.settle_late()
@@ -109,10 +111,16 @@ class _Late:
 
 class _Run:
     def __init__(
-        self, carrier: Carrier, ledger: PushLedger, again_since: date | None, now: datetime
+        self,
+        carrier: Carrier,
+        ledger: PushLedger,
+        *,
+        again_since: date | None,
+        even_unchanged: bool,
+        now: datetime,
     ) -> None:
         self._carrier, self._ledger, self._now = carrier, ledger, now
-        self._again_since = again_since
+        self._again_since, self._even_unchanged = again_since, even_unchanged
         self._window = Window(now)
         self._days = self._points = self._unchanged = self._withdrawn = 0
         self._rejected: Counter[str] = Counter()
@@ -185,6 +193,8 @@ class _Run:
             return True
         again = self._again_since is not None and day.day >= self._again_since
         if earlier.state is PushState.SENT and again:
+            return True
+        if self._even_unchanged and day.count:
             return True
         self._unchanged += 1
         return False

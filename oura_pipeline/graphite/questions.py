@@ -58,11 +58,11 @@ class Question:
         if not self.pieces:
             return True
         first, last = min(self.first, piece.first), max(self.last, piece.last)
-        longest = max(piece.span, self.last - self.first)
+        shortest = min(piece.span, *(other.span for other in self.pieces))
         return (
             len(self.pieces) < _TARGETS
             and self.points + piece.end - piece.begin <= _POINTS
-            and last - first <= 2 * longest + _GAP * piece.step
+            and last - first <= 2 * shortest + _GAP * piece.step
             and all(piece.metric != other.metric for other in self.pieces)
         )
 

@@ -1,19 +1,40 @@
-"""One real Graphite for all tests of this room; each test takes usernames of its own."""
+"""One real Graphite for all tests of this room, and a real ledger for each of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 
+from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.graphite.local import LocalGraphite
+from oura_pipeline.graphite.render import Render
 
 
 @pytest.fixture(scope="session")
 def graphite() -> Iterator[LocalGraphite]:
-    """A running Graphite."""
+    """A running Graphite; each test takes metrics of its own."""
     reason = LocalGraphite.available()
     if reason:
         pytest.skip(reason)
     with LocalGraphite() as running:
         yield running
+
+
+@pytest.fixture
+def render(graphite: LocalGraphite) -> Iterator[Render]:
+    """Reads from that Graphite."""
+    with httpx.Client(timeout=60) as http:
+        yield Render(http, graphite.render_url)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Accounts]:
+    """A ledger that knows ada, bob and eve."""
+    url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
+    with Accounts.open(url, key_path=tmp_path / "token.key") as accounts:
+        for username in ("ada", "bob", "eve"):
+            accounts.add(username, refresh_token=f"of {username}")
+        yield accounts

@@ -1,0 +1,176 @@
+"""The three ways out, against listeners that behave well and badly, and against a real carbon."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import random
+import socket
+import struct
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from oura_pipeline.graphite.carbon import (
+    Carrier,
+    GraphiteUnavailable,
+    LineFile,
+    Pickle,
+    Plaintext,
+)
+from oura_pipeline.graphite.local import LocalGraphite
+from oura_pipeline.graphite.render import Render
+from oura_pipeline_tests.graphite.listener import close_at_once, listening, reset_at_once
+
+FRESH = multiprocessing.get_context("forkserver")
+MIDNIGHT = 1_767_225_600  # 2026-01-01
+METRICS = [
+    ("bio.ada.sleep.score", [(MIDNIGHT, 73), (MIDNIGHT + 86400, 61.5)]),
+    ("bio.ada.hr.bpm", [(MIDNIGHT + 60, 1e-05), (MIDNIGHT + 120, 0.1 + 0.2)]),
+]
+LINES = (
+    b"bio.ada.sleep.score 73 1767225600\n"
+    b"bio.ada.sleep.score 61.5 1767312000\n"
+    b"bio.ada.hr.bpm 1e-05 1767225660\n"
+    b"bio.ada.hr.bpm 0.30000000000000004 1767225720\n"
+)
+
+
+def test_plaintext_is_a_line_per_point_with_every_digit() -> None:
+    """Metric by metric, floats as exactly as they are."""
+    with listening() as carbon:
+        Plaintext("127.0.0.1", carbon.port).send(METRICS)
+    assert carbon.received == [LINES]
+
+
+def test_pickle_is_frames_of_plain_numbers_below_half_a_megabyte() -> None:
+    """However long the names are."""
+    many = [(f"bio.{n:0>90}.{'x' * 90}.{'y' * 90}", [(MIDNIGHT, n)]) for n in range(5000)]
+    with listening() as carbon:
+        Pickle("127.0.0.1", carbon.port).send([*METRICS, *many])
+    frames = []
+    (data,) = carbon.received
+    while data:
+        (length,) = struct.unpack("!L", data[:4])
+        frames.append(data[4 : 4 + length])
+        data = data[4 + length :]
+    assert max(map(len, frames)) <= 500_000
+    points = [point for frame in frames for point in pickle.loads(frame)]
+    assert points[:4] == [(name, point) for name, some in METRICS for point in some]
+    assert points[4:] == [(name, some[0]) for name, some in many]
+
+
+@pytest.mark.parametrize("kind", [Plaintext, Pickle])
+@pytest.mark.parametrize("serve", [reset_at_once, close_at_once])
+def test_a_broken_connection_confirms_nothing(kind: type[Plaintext], serve: object) -> None:
+    """Also where carbon closes politely in the middle."""
+    many = [("bio.ada.hr.bpm", [(MIDNIGHT + n, n) for n in range(500_000)])]
+    with (
+        listening(serve) as carbon,  # type: ignore[arg-type]
+        pytest.raises(GraphiteUnavailable, match=rf"carbon at 127\.0\.0\.1:{carbon.port} did not"),
+    ):
+        kind("127.0.0.1", carbon.port).send(many)
+
+
+def test_nobody_there_is_said_in_one_line() -> None:
+    """With the address and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(GraphiteUnavailable) as caught:
+        Plaintext("127.0.0.1", port).send(METRICS)
+    assert str(caught.value) == (
+        f"carbon at 127.0.0.1:{port} did not take the points (Connection refused): is it running?"
+    )
+
+
+def test_a_carbon_that_stands_still_is_not_waited_for_for_ever() -> None:
+    """It accepts, and neither reads nor ends."""
+    done = threading.Event()
+
+    def stand_still(connection: socket.socket) -> bytes:
+        done.wait(30)
+        return b""
+
+    with listening(stand_still) as carbon:
+        with pytest.raises(GraphiteUnavailable, match="it took too long"):
+            Plaintext("127.0.0.1", carbon.port, timeout=0.2).send(METRICS)
+        done.set()
+
+
+def test_the_file_takes_the_same_lines(tmp_path: Path) -> None:
+    """At its end, in a folder that need not exist."""
+    path = tmp_path / "data" / "graphite.log"
+    carrier = LineFile(path)
+    carrier.send(METRICS)
+    carrier.send(METRICS[:1])
+    assert path.read_bytes() == LINES + LINES[: LINES.index(b"bio.ada.hr")]
+
+
+def test_a_file_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
+    """And nothing is tried again."""
+    (tmp_path / "graphite.log").mkdir()
+    with pytest.raises(
+        GraphiteUnavailable, match=r"cannot be written to .*graphite\.log"
+    ) as caught:
+        LineFile(tmp_path / "graphite.log").send(METRICS)
+    assert not caught.value.passing
+
+
+def test_points_that_break_off_leave_the_file_as_it_was(tmp_path: Path) -> None:
+    """No half lines, no half pushes."""
+    path = tmp_path / "graphite.log"
+    LineFile(path).send(METRICS)
+
+    def broken() -> object:
+        yield "bio.ada.sleep.score", [(MIDNIGHT + n, n) for n in range(10_000)]
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        LineFile(path).send(broken())  # type: ignore[arg-type]
+    assert path.read_bytes() == LINES
+
+
+def _write(path: Path, number: int) -> None:
+    for n in range(20):
+        LineFile(path).send([(f"bio.p{number}.x.y", [(MIDNIGHT + n, n)] * 500)])
+
+
+def test_processes_do_not_mix_their_lines(tmp_path: Path) -> None:
+    """Each push stays in one piece."""
+    path = tmp_path / "graphite.log"
+    processes = [FRESH.Process(target=_write, args=(path, number)) for number in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+        process.close()
+    lines = path.read_text(encoding="ascii").splitlines()
+    pushes = [set(lines[start : start + 500]) for start in range(0, len(lines), 500)]
+    assert len(pushes) == 60
+    assert all(len(push) == 1 for push in pushes)
+
+
+@pytest.mark.parametrize(("kind", "person"), [("line", "exact-line"), ("pickle", "exact-pickle")])
+def test_a_real_carbon_stores_exactly_what_was_sent(
+    kind: str, person: str, graphite: LocalGraphite, render: Render
+) -> None:
+    """Every double comes back equal."""
+    dice = random.Random(7)
+    values = [0.1 + 0.2, 5e-324, -1.7976931348623157e308, 2**53, -0.0, 1 / 3]
+    values += [dice.uniform(-1e6, 1e6) for _ in range(994)]
+    points = [(MIDNIGHT - 86400 * n, value) for n, value in enumerate(values)][::-1]
+    metric = f"bio.{person}.sleep.score"
+    carrier: Carrier = (
+        Plaintext("127.0.0.1", graphite.line_port)
+        if kind == "line"
+        else Pickle("127.0.0.1", graphite.pickle_port)
+    )
+    carrier.send([(metric, points)])
+    got: dict[str, dict[int, float]] = {}
+    deadline = time.monotonic() + 10
+    while len(got.get(metric, ())) < len(points) and time.monotonic() < deadline:
+        got = render.values([metric], points[0][0], points[-1][0])
+    assert got == {metric: dict(points)}

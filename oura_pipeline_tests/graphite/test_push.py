@@ -1,0 +1,214 @@
+"""What is pushed, what is not, and what the ledger remembers of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+import stamina
+
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.graphite.carbon import GraphiteUnavailable, Metrics, Plaintext
+from oura_pipeline.graphite.points import DayPoints, unpack
+from oura_pipeline.graphite.push import Pushed, push
+from oura_pipeline.ledger import PushState, Withdrawn
+from oura_pipeline_tests.graphite.days import NOW, ago, at, of, scores
+from oura_pipeline_tests.graphite.listener import listening
+
+SCORE = "bio.ada.sleep.score"
+
+
+@dataclass
+class Basket:
+    """A carrier that keeps what it is given, or breaks as often as it is told."""
+
+    delivers: bool = False
+    breaks: int = 0
+    sent: list[dict[str, list[tuple[int, float]]]] = field(default_factory=list)
+
+    def send(self, metrics: Metrics) -> None:
+        """Keep the points."""
+        if self.breaks:
+            self.breaks -= 1
+            raise GraphiteUnavailable("carbon went away")
+        self.sent.append({name: list(points) for name, points in metrics})
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=3):
+        yield
+
+
+def pushed(ledger: Accounts, *days: DayPoints, **options: object) -> tuple[Pushed, Basket]:
+    """What a push does with a basket."""
+    basket = options.pop("basket", None) or Basket()
+    result = push(days, carrier=basket, ledger=ledger, now=NOW, **options)  # type: ignore[arg-type]
+    return result, basket  # type: ignore[return-value]
+
+
+def states(ledger: Accounts) -> dict[str, PushState]:
+    """The state of each day."""
+    return {str(row.day): row.state for row in ledger.pushes("daily_sleep")}
+
+
+def test_points_leave_metric_by_metric_and_the_ledger_knows(ledger: Accounts) -> None:
+    """All days of a metric together, one row per day."""
+    days = [scores(2, 70), of(1, {SCORE: [(at(1), 80)], "bio.ada.sleep.x": [(at(1), 0.5)]})]
+    result, basket = pushed(ledger, *days)
+    assert basket.sent == [{SCORE: [(at(2), 70), (at(1), 80)], "bio.ada.sleep.x": [(at(1), 0.5)]}]
+    assert result == Pushed(days=2, points=3, unchanged=0, withdrawn=0, rejected={})
+    first, second = ledger.pushes("daily_sleep")
+    assert (first.day, first.points, first.digest, first.state, first.at) == (
+        ago(2),
+        1,
+        days[0].digest,
+        PushState.SENT,
+        NOW,
+    )
+    assert unpack(second.index) == {SCORE: (at(1),), "bio.ada.sleep.x": (at(1),)}
+
+
+def test_an_unchanged_day_is_not_pushed(ledger: Accounts) -> None:
+    """The same digest means the same points; a changed one leaves alone."""
+    pushed(ledger, scores(2, 70), scores(1, 80))
+    result, basket = pushed(ledger, scores(2, 70), scores(1, 81))
+    assert basket.sent == [{SCORE: [(at(1), 81)]}]
+    assert result == Pushed(days=1, points=1, unchanged=1, withdrawn=0, rejected={})
+
+
+def test_what_was_only_sent_is_pushed_again_when_it_is_young(ledger: Accounts) -> None:
+    """Where nobody can read back."""
+    pushed(ledger, scores(9, 70), scores(1, 80))
+    _, basket = pushed(ledger, scores(9, 70), scores(1, 80), again_since=ago(7))
+    assert basket.sent == [{SCORE: [(at(1), 80)]}]
+
+
+def test_what_was_delivered_is_not_pushed_again(ledger: Accounts) -> None:
+    """However young; a file delivers at once."""
+    pushed(ledger, scores(1, 80), basket=Basket(delivers=True))
+    assert states(ledger) == {str(ago(1)): PushState.DELIVERED}
+    _, basket = pushed(ledger, scores(1, 80), again_since=ago(7))
+    assert basket.sent == []
+    _, basket = pushed(ledger, scores(1, 80), even_unchanged=True)
+    assert basket.sent == [{SCORE: [(at(1), 80)]}]
+
+
+def test_a_push_is_tried_again_and_then_given_up(ledger: Accounts) -> None:
+    """The rows stay pending, and leave with the next push although nothing changed."""
+    result, basket = pushed(ledger, scores(2, 60), basket=Basket(breaks=2))
+    assert (result.days, basket.sent) == (1, [{SCORE: [(at(2), 60)]}])
+    with pytest.raises(GraphiteUnavailable, match="carbon went away"):
+        pushed(ledger, scores(1, 80), basket=Basket(breaks=3))
+    assert states(ledger) == {str(ago(2)): PushState.SENT, str(ago(1)): PushState.PENDING}
+    _, basket = pushed(ledger, scores(1, 80))
+    assert basket.sent == [{SCORE: [(at(1), 80)]}]
+
+
+def test_a_withdrawn_value_is_listed(ledger: Accounts) -> None:
+    """Graphite cannot forget it; what stays is pushed."""
+    metric = "bio.ada.sleep.heart_rate"
+    pushed(ledger, of(1, {SCORE: [(at(1), 70)], metric: [(at(1), 50), (at(1, 300), 51)]}))
+    result, _ = pushed(ledger, of(1, {metric: [(at(1, 300), 51)]}))
+    assert result.withdrawn == 2
+    assert ledger.withdrawn() == [
+        Withdrawn(
+            username="ada",
+            document_type="daily_sleep",
+            day=ago(1),
+            metric=name,
+            times=(at(1),),
+            at=NOW,
+        )
+        for name in (metric, SCORE)
+    ]
+    assert unpack(ledger.pushes("daily_sleep")[0].index) == {metric: (at(1, 300),)}
+
+
+def test_a_day_without_documents_any_more_is_withdrawn(ledger: Accounts) -> None:
+    """Nothing is sent, and it is settled at once; a day that never had any leaves no row."""
+    pushed(ledger, scores(1, 70))
+    result, basket = pushed(ledger, of(1, {}), of(2, {}))
+    assert (result.withdrawn, basket.sent) == (1, [])
+    assert [one.times for one in ledger.withdrawn()] == [(at(1),)]
+    assert states(ledger) == {str(ago(1)): PushState.DELIVERED}
+    result, _ = pushed(ledger, of(1, {}))
+    assert (result.days, result.unchanged) == (0, 1)
+
+
+def test_a_point_that_moves_to_the_next_day_is_not_withdrawn(ledger: Accounts) -> None:
+    """A traveller's days overlap: the later one has a value there now."""
+    met = "bio.ada.activity.met"
+    pushed(ledger, of(2, {met: [(at(1), 1.0), (at(1, 60), 1.1)]}))
+    result, _ = pushed(ledger, of(2, {met: [(at(1), 1.0)]}), of(1, {met: [(at(1, 60), 2.0)]}))
+    assert (result.withdrawn, ledger.withdrawn()) == (0, [])
+    result, _ = pushed(ledger, of(2, {}), of(1, {met: [(at(1), 3.0), (at(1, 60), 2.0)]}))
+    assert (result.withdrawn, ledger.withdrawn()) == (0, [])
+
+
+def test_a_crash_forgets_neither_the_old_points_nor_the_new(ledger: Accounts) -> None:
+    """What was withdrawn before a broken push is listed by the next one."""
+    pushed(ledger, of(1, {SCORE: [(at(1), 70)]}))
+    with pytest.raises(GraphiteUnavailable):
+        pushed(ledger, of(1, {"bio.ada.sleep.x": [(at(1), 1)]}), basket=Basket(breaks=3))
+    assert ledger.withdrawn() == []
+    pushed(ledger, of(1, {"bio.ada.sleep.y": [(at(1), 1)]}))
+    assert [one.metric for one in ledger.withdrawn()] == [SCORE, "bio.ada.sleep.x"]
+
+
+def test_people_and_types_are_kept_apart(ledger: Accounts) -> None:
+    """In one push."""
+    other = DayPoints("ada", "sleep", ago(1), {"bio.ada.sleep.latency": [(at(1), 5)]})
+    bob = scores(1, 60, username="bob", root="bio.bob")
+    pushed(ledger, scores(1, 70), other, bob)
+    result, basket = pushed(ledger, scores(1, 70), other, scores(1, 61, username="bob"))
+    assert result.unchanged == 2
+    assert basket.sent == [{SCORE: [(at(1), 61)]}]
+
+
+def test_poison_is_left_out_and_reported(ledger: Accounts) -> None:
+    """A bad point would take good ones with it."""
+    good = [(at(1), 1), (at(0), 2.5)]
+    bad = {
+        "ms": ((at(1) * 1000, 3), "time in the future"),
+        "far": ((at(-3), 3), "time in the future"),
+        "old": ((at(25 * 365), 3), "time beyond the retention"),
+        "half": ((at(1) + 0.5, 3), "time that is no integer"),
+        "flag": ((True, 3), "time that is no integer"),
+        "inf": ((at(2), float("inf")), "no finite number"),
+        "nan": ((at(2), float("nan")), "no finite number"),
+        "text": ((at(2), "3"), "no finite number"),
+        "none": ((at(2), None), "no finite number"),
+        "bool": ((at(2), True), "no finite number"),
+        "huge": ((at(2), 10**400), "no finite number"),
+    }
+    points = {f"bio.ada.x.{name}": [point, *good] for name, (point, _) in bad.items()}
+    names = ["bio.ada.x y", "bio..x", "bio.ada.", "bio", "bio.größe", "bio.ada.x;a=b", "bio.a/b"]
+    points |= dict.fromkeys(names, good)
+    result, basket = pushed(ledger, of(1, points))  # type: ignore[arg-type]
+    assert basket.sent == [{f"bio.ada.x.{name}": good for name in bad}]
+    expected = {"name that Graphite cannot store": 2 * len(names)}
+    for _, reason in bad.values():
+        expected[reason] = expected.get(reason, 0) + 1
+    assert result.rejected == expected
+
+
+def test_a_point_that_is_too_far_ahead_leaves_when_its_time_comes(ledger: Accounts) -> None:
+    """It is not mistaken for unchanged."""
+    day = of(0, {SCORE: [(at(0), 1), (at(-3), 2)]})
+    pushed(ledger, day)
+    basket = Basket()
+    push([day], carrier=basket, ledger=ledger, now=NOW + timedelta(days=2))
+    assert basket.sent == [{SCORE: [(at(0), 1), (at(-3), 2)]}]
+
+
+def test_many_points_leave_in_several_connections(ledger: Accounts) -> None:
+    """So that neither memory nor what a broken connection leaves unconfirmed grows."""
+    days = (of(n, {SCORE: [(at(n, s), s) for s in range(0, 86400, 4)]}) for n in range(20, 0, -1))
+    with listening() as carbon:
+        result = push(days, carrier=Plaintext("127.0.0.1", carbon.port), ledger=ledger, now=NOW)
+    assert result.points == 20 * 21600
+    lines = [received.count(b"\n") for received in carbon.received]
+    assert lines == [5 * 21600] * 4
