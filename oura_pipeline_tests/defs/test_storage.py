@@ -201,7 +201,7 @@ def test_a_batch_that_is_killed_half_way_is_in_neither_database(
         text=True,
         cwd=ROOT,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert child.returncode == toy_killed.CODE
     assert rows(tmp_path / "log") == {"index": 0, batch[0].run_id: 0}

@@ -134,7 +134,7 @@ def test_four_processes_start_and_write_at_once() -> None:
         )
         for week in weeks
     ]
-    answers = [child.communicate(timeout=90) for child in children]
+    answers = [child.communicate(timeout=180) for child in children]
     assert [child.returncode for child in children] == [0, 0, 0, 0], answers
     assert not any("locked" in errors for _, errors in answers)
     with project_instance() as instance:
@@ -195,7 +195,7 @@ def launch(workspace: WorkspaceProcessContext, names: list[str], days: list[str]
 
 def ended(instance: dg.DagsterInstance) -> Any:
     """The only run, once it has ended."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         (run,) = instance.get_runs()
         if run.is_finished:
