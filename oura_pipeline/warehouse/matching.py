@@ -74,7 +74,7 @@ def _read(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spoo
             f"SELECT username, day, {asked} AS asked, document, "
             f"from_json(document, '{json_schema(question.type_)}') AS typed FROM ("
             f"SELECT username, day, asked, {document}::JSON AS document "
-            f"FROM {_lines(files, spool.longest)})",
+            f"FROM {spooled_lines(files, spool.longest)})",
             {"first": question.first_day, "last": question.last_day}
             if question.type_.partitioned
             else None,
@@ -83,8 +83,8 @@ def _read(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spoo
         raise _no_json(files, spool.longest, question.type_) from error
 
 
-def _lines(files: Iterable[Path], longest: int) -> str:
-    """The relation of all spooled lines."""
+def spooled_lines(files: Iterable[Path], longest: int) -> str:
+    """The relation (username, day, asked, document) of all spooled lines."""
     listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
     if not listed:
         return (
@@ -103,7 +103,7 @@ def _no_json(files: Iterable[Path], longest: int, type_: DocumentType) -> Unusab
     """Whose documents they are; on a connection of its own, because the transaction is lost."""
     with duckdb.connect() as connection:
         rows = connection.execute(
-            f"SELECT DISTINCT username FROM {_lines(files, longest)} "
+            f"SELECT DISTINCT username FROM {spooled_lines(files, longest)} "
             f"WHERE NOT json_valid(translate(document, '{STAND_INS}', '  ')) ORDER BY username"
         ).fetchall()
     return _unusable(type_, [username for (username,) in rows], "is not valid JSON")
