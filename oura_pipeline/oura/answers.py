@@ -122,16 +122,22 @@ def fields(answer: Answer) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait that a 429 asks for; None: it does not say."""
+def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
+    """Seconds to wait that a 429 asks for; None: it does not say.
+
+    Args:
+        headers: of the answer.
+        now: seconds since 1970; None: what the clock says.
+    """
+    now = time.time() if now is None else now
     said = headers.get("Retry-After", "").strip()
     seconds = _number(said)
     if seconds is None and said:
-        seconds = _until(said, headers.get("Date", ""))
+        seconds = _until(said, headers.get("Date", ""), now)
     if seconds is None:
         reset = _number(headers.get("X-RateLimit-Reset", ""))
         # Epoch seconds by its description; a small number can only be a span.
-        seconds = reset if reset is None or reset < 1e9 else reset - time.time()
+        seconds = reset if reset is None or reset < 1e9 else reset - now
     return None if seconds is None else max(seconds, 0.0)
 
 
@@ -139,7 +145,7 @@ def _number(text: str) -> float | None:
     return float(text) if re.fullmatch(r"\s*-?\d{1,12}(\.\d{1,9})?\s*", text) else None
 
 
-def _until(said: str, date: str) -> float | None:
+def _until(said: str, date: str, now: float) -> float | None:
     """Seconds from the answer's own date to another one: clocks differ."""
     try:
         at = parsedate_to_datetime(said).timestamp()
@@ -148,7 +154,7 @@ def _until(said: str, date: str) -> float | None:
     try:
         return at - parsedate_to_datetime(date).timestamp()
     except ValueError:
-        return at - time.time()
+        return at - now
 
 
 def _missing_scope(answer: Answer, said: str, type: DocumentType) -> str | None:

@@ -31,6 +31,7 @@ from oura_pipeline.oura.http import Answer, send
 USUAL_SECONDS = 86400  # of an access token, where an answer does not say
 USUAL_PAUSE = 60.0  # seconds, where a 429 does not say
 _MAX_BYTES = 1024 * 1024
+_USED_UP = re.compile(r"already used|\brevoked|\btoken\b.{0,20}\bexpired", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,15 +212,12 @@ def _refusal(answer: Answer) -> _Refusal:
     An endpoint of the other portal answers 400 `invalid_request` to a refresh and 401 to a code.
     """
     error = fields(answer).get("error")
-    used_up = r"already used|revoked|token (is |has )?(expired|invalid)|invalid (refresh )?token"
-    if error == "invalid_grant" or re.search(used_up, detail(answer), re.IGNORECASE):
-        return _Refusal.GRANT
-    if (
-        error in ("invalid_client", "unauthorized_client", "invalid_request")
-        or answer.status == 401
-    ):
+    if error in ("invalid_client", "unauthorized_client"):
         return _Refusal.CLIENT
-    return _Refusal.OTHER
+    if error == "invalid_grant" or _USED_UP.search(detail(answer)):
+        return _Refusal.GRANT
+    wrong_portal = error == "invalid_request" or answer.status == 401
+    return _Refusal.CLIENT if wrong_portal else _Refusal.OTHER
 
 
 def _refused(refusals: Mapping[_Refusal, str]) -> OuraError:

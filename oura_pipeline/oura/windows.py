@@ -70,7 +70,7 @@ def _by_instants(first_day: date, last_day: date, max_days: int | None) -> list[
     """Equal spans that touch; the edges that both ask for belong to the later one."""
     first = datetime.combine(first_day, time(), UTC) - EARLIEST
     end = datetime.combine(last_day, time(), UTC) + timedelta(days=1) + LATEST
-    count = 1 if max_days is None else math.ceil((end - first) / (timedelta(max_days) - 2 * EDGE))
+    count = 1 if max_days is None else math.ceil((end - first) / timedelta(max_days))
     bounds = [_whole(first + (end - first) * part / count) for part in range(count + 1)]
     return [
         Question(

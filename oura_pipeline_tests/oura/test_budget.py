@@ -6,9 +6,12 @@ import logging
 import multiprocessing
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -129,6 +132,16 @@ def test_a_long_wait_is_said_once(open_budget: Open, clock: Clock) -> None:
     assert said == [10, 10]
 
 
+def test_a_wait_that_goes_on_is_not_said_again(open_budget: Open, clock: Clock) -> None:
+    """As by the other threads that wait for the same."""
+    said: list[float] = []
+    budget = open_budget(waiting=said.append)
+    budget.obey(50)
+    clock.step = 0.3
+    budget.acquire()
+    assert said == [50]
+
+
 def test_a_long_wait_is_logged(
     open_budget: Open, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -181,35 +194,40 @@ def refuse_to_wait(seconds: float) -> None:
     raise UsedUpError(seconds)
 
 
-def spend(path: Path, results: multiprocessing.SimpleQueue[int]) -> None:
-    """Eight threads of one process that want 10 requests each; how many they got."""
-    got: list[int] = []
+def spend(path: Path, start: Barrier, results: SimpleQueue[Counter[str]]) -> None:
+    """Eight threads of one process that want 100 requests each; what became of them."""
+    became: Counter[str] = Counter()
 
     def take() -> None:
-        for _ in range(10):
-            with suppress(UsedUpError):
+        for _ in range(100):
+            try:
                 budget.acquire()
-                got.append(1)
+            except UsedUpError:
+                became["refused"] += 1
+            else:
+                became["got"] += 1
 
-    with Budget(path, requests=200, seconds=3600, sleep=refuse_to_wait) as budget:
+    with Budget(path, requests=2000, seconds=3600, sleep=refuse_to_wait) as budget:
+        start.wait(30)
         threads = [threading.Thread(target=take) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    results.put(len(got))
+    results.put(became)
 
 
 def test_four_processes_of_eight_threads_get_the_limit_and_no_more(tmp_path: Path) -> None:
-    """Of 320 requests that they want at once."""
+    """Of 3200 requests that they want at once."""
     context = multiprocessing.get_context("spawn")
-    results: multiprocessing.SimpleQueue[int] = context.SimpleQueue()
+    start, results = context.Barrier(4), context.SimpleQueue()
     path = tmp_path / "budget.sqlite"
-    processes = [context.Process(target=spend, args=(path, results)) for _ in range(4)]
+    processes = [context.Process(target=spend, args=(path, start, results)) for _ in range(4)]
     for process in processes:
         process.start()
-    assert sum(results.get() for _ in processes) == 200
+    became: Counter[str] = sum((results.get() for _ in processes), Counter())
+    assert became == {"got": 2000, "refused": 1200}
     for process in processes:
         process.join()
-    with Budget(path, requests=200, seconds=3600) as budget:
-        assert budget.state().used == 200
+    with Budget(path, requests=2000, seconds=3600) as budget:
+        assert budget.state().used == 2000

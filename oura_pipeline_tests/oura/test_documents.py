@@ -254,6 +254,22 @@ def test_rows_without_a_day_belong_to_the_day_where_the_person_was(
     ]
 
 
+def test_rows_that_nobody_asked_for_are_told_apart(client: OuraClient, oura: SpeakingOura) -> None:
+    """However far away: Oura's default range instead of ours."""
+    stray = beat(datetime(2020, 1, 1, tzinfo=UTC)), beat(datetime(2030, 1, 1, tzinfo=UTC))
+    oura.next_answers.append(answer(200, {"data": stray}))
+    assert list(client.documents(HEARTRATE, FIRST, LAST)) == [
+        Page(
+            documents=[],
+            outside=[
+                Document(date(2020, 1, 1), raw(stray[0])),
+                Document(date(2030, 1, 1), raw(stray[1])),
+            ],
+            offsets=[],
+        )
+    ]
+
+
 def test_offsets_are_learned_from_all_documents_of_a_page(
     client: OuraClient, oura: SpeakingOura
 ) -> None:
@@ -292,6 +308,7 @@ def test_personal_info_comes_bare(client: OuraClient, oura: SpeakingOura) -> Non
     """An object without an envelope; only its id is certain."""
     oura.documents["personal_info"] = [{"id": "oura-1"}]
     document = Document(TODAY, b'{"id":"oura-1"}')
+    oura.next_answers.append(answer(200, b'\n{"id":"oura-1"} \n'))
     assert client.personal_info() == document
     assert list(client.documents(PERSONAL_INFO, FIRST, LAST)) == [
         Page(documents=[document], outside=[], offsets=[])

@@ -177,6 +177,8 @@ def test_a_used_up_token_at_its_own_endpoint_needs_a_sign_in(
         (WRONG_PORTAL, USED_UP, SignInRequired),
         (BAD_CLIENT, BAD_CLIENT_PORTAL, ClientRefused),
         (WRONG_PORTAL, BAD_CLIENT_PORTAL, ClientRefused),
+        (WRONG_PORTAL, WRONG_PORTAL, ClientRefused),
+        (WRONG_PORTAL_EXCHANGE, WRONG_PORTAL_EXCHANGE, ClientRefused),
         (answer(404), BAD_CLIENT_PORTAL, ClientRefused),
         (answer(404), answer(403, b"<html>"), UnexpectedAnswer),
         (answer(302, b"", Location="https://elsewhere.test"), answer(400, b""), UnexpectedAnswer),
@@ -331,7 +333,8 @@ def test_tokens_are_shown_nowhere(endpoints: Endpoints, caplog: pytest.LogCaptur
         answer(400, {"error": "invalid_grant", "error_description": f"{said} of our-secret"})
         for said in ("r-secret", "c-secret")
     ]
-    endpoints.will(LEGACY, answer(200, {**GOOD, "access_token": "a-secret"}), *refusals)
+    pair = {"access_token": "a-secret", "refresh_token": "r-secret"}
+    endpoints.will(LEGACY, answer(200, pair), *refusals)
     endpoints.will(PORTAL, BAD_CLIENT, BAD_CLIENT)
     endpoints.will(REVOKE, answer(200))
     with httpx.Client(transport=httpx.MockTransport(endpoints)) as http:

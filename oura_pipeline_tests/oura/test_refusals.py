@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from oura_pipeline.documents import DAILY_RESILIENCE, DAILY_SLEEP, DAILY_STRESS
+from oura_pipeline.oura.answers import retry_after
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import (
     DocumentNotFound,
@@ -63,9 +64,9 @@ def test_a_named_scope_is_one_that_was_not_granted(wired: Wired, refusal: httpx.
 def test_the_scope_is_the_one_that_oura_names(wired: Wired) -> None:
     """Not the one that we thought it needs."""
     wired.oura.next_answers.append(
-        answer(401, {"detail": "Token is not authorized access stress scope."})
+        answer(401, {"detail": "Token is not authorized access extapi:moods scope."})
     )
-    with pytest.raises(ScopeNotGranted, match="the scope stress is not granted"):
+    with pytest.raises(ScopeNotGranted, match="the scope moods is not granted"):
         list(wired.client.documents(DAILY_STRESS, DAY, DAY))
 
 
@@ -275,6 +276,21 @@ def test_a_429_pauses_as_long_as_it_says(
     assert fetch(wired.client) == 1
     assert sum(wired.clock.slept) == pytest.approx(seconds, abs=0.06)
     assert sum(wired.clock.slept) >= seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "-3"}, 0),
+        ({"X-RateLimit-Reset": "1800000060"}, 60),
+        ({"X-RateLimit-Reset": "1799999999"}, 0),
+        ({"Retry-After": formatdate(1_800_000_060, usegmt=True)}, 60),
+        ({"Retry-After": formatdate(1_900_000_000), "Date": formatdate(1_900_000_009)}, 0),
+    ],
+)
+def test_the_end_of_a_pause_becomes_seconds(headers: dict[str, str], seconds: float) -> None:
+    """By the answer's own clock where it tells one."""
+    assert retry_after(headers, now=1_800_000_000.0) == seconds
 
 
 def test_a_429_pauses_everyone(wired: Wired) -> None:

@@ -27,10 +27,12 @@ GOOD = b'{"data":[{"id":"a","day":"2026-03-10","score":80}],"next_token":null}'
 Play = Callable[[socket.socket], None]
 
 
-def says(body: bytes, *headers: bytes, length: int | None = None) -> Play:
-    """A part of the play: an answer of 200."""
-    head = [b"HTTP/1.1 200 OK", b"Content-Type: application/json", b"Connection: close", *headers]
-    head.append(b"Content-Length: %d" % (len(body) if length is None else length))
+def says(
+    body: bytes, *headers: bytes, length: int | None = None, status: bytes = b"200 OK"
+) -> Play:
+    """A part of the play: an answer."""
+    size = len(body) if length is None else length
+    head = [b"HTTP/1.1 " + status, b"Connection: close", b"Content-Length: %d" % size, *headers]
     return lambda connection: connection.sendall(b"\r\n".join(head) + b"\r\n\r\n" + body)
 
 
@@ -163,6 +165,13 @@ def test_an_answer_that_is_far_too_long_is_not_read(client: OuraClient, stage: S
     with pytest.raises(UnexpectedAnswer, match="longer than 100000 bytes"):
         fetch(client)
     assert stage.requests == 1
+
+
+def test_an_error_page_is_not_read_to_its_end(client: OuraClient, stage: Stage) -> None:
+    """Its status says enough."""
+    page = says(b"<html>" + b"x" * 200_000, status=b"503 Service Unavailable")
+    stage.parts = [page, says(GOOD)]
+    assert len(fetch(client)) == 1
 
 
 def test_an_answer_that_trickles_is_given_up(stage: Stage) -> None:
