@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 
 import httpx
@@ -47,6 +48,8 @@ def http_client(
         timeout=httpx.Timeout(read_seconds, connect=connect_seconds, pool=None),
         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         headers={"User-Agent": f"oura_pipeline/{version('oura_pipeline')}"},
+        # One person's cookie must not go with the next one's question.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=False,
     )
 

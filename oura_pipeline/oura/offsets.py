@@ -49,8 +49,9 @@ class OffsetTimeline:
             return timedelta()
         seconds = _seconds(instant)
         after = bisect_left(self._instants, seconds)
-        near = self._instants[max(after - 1, 0) : after + 1]
-        return self._offsets[min(near, key=lambda known: abs(known - seconds))]
+        before = self._instants[max(after - 1, 0)]
+        later = self._instants[min(after, len(self._instants) - 1)]
+        return self._offsets[before if seconds - before <= later - seconds else later]
 
     def local_day(self, instant: datetime) -> date:
         """The date of an instant where the person was."""

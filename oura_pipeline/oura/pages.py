@@ -15,7 +15,7 @@ import msgspec
 from oura_pipeline.documents import DocumentType
 from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer
 from oura_pipeline.oura.offsets import Observation, OffsetTimeline
-from oura_pipeline.oura.shapes import Facts, Shape, garbled, misfit
+from oura_pipeline.oura.shapes import Facts, Shape, check_strictly, garbled, misfit
 from oura_pipeline.oura.windows import Question
 
 
@@ -106,6 +106,7 @@ class Reader:
             GarbledAnswer: it is no JSON.
             UnexpectedAnswer: it is not such a document.
         """
+        check_strictly(body, self.type.name)
         raw = body.strip()
         facts = self._shape.read(raw)
         return Page(documents=[Document(self._day(facts), raw)], outside=[], offsets=facts.offsets)
@@ -116,6 +117,7 @@ class Reader:
         return self._today if facts.instant is None else self._offsets.local_day(facts.instant)
 
     def _envelope(self, body: bytes) -> Envelope:
+        check_strictly(body, self.type.name)
         try:
             return _ENVELOPE.decode(body)
         except msgspec.ValidationError as error:

@@ -80,21 +80,30 @@ class Shape:
         """
         try:
             document = self._decoder.decode(raw)
-            json.loads(bytes(raw), object_pairs_hook=_no_key_twice, parse_float=_finite)
         except msgspec.ValidationError as error:
-            raise UnexpectedAnswer(self._misfit(str(error))) from None
-        except _Misfit as error:
-            raise UnexpectedAnswer(self._misfit(str(error))) from None
-        except (msgspec.DecodeError, ValueError, RecursionError):
+            raise UnexpectedAnswer(misfit(self._type.name, str(error))) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise GarbledAnswer(garbled(self._type.name)) from None
         return Facts(
             day=getattr(document, self._type.day_field) if self._type.day_field else None,
             instant=getattr(document, self._instant) if self._instant else None,
-            offsets=list(dict.fromkeys(_offsets(document, self._telling))),
+            offsets=list(dict.fromkeys(_offsets(document, self._telling))) if self._telling else [],
         )
 
-    def _misfit(self, what: str) -> str:
-        return misfit(self._type.name, what)
+
+def check_strictly(body: bytes, name: str) -> None:
+    """Refuse what two readers of the same JSON could take for different things.
+
+    Raises:
+        GarbledAnswer: it is no JSON.
+        UnexpectedAnswer: a key stands twice in one object, or a number is infinite.
+    """
+    try:
+        _STRICT.decode(body.decode())
+    except _Misfit as error:
+        raise UnexpectedAnswer(misfit(name, str(error))) from None
+    except (ValueError, RecursionError):
+        raise GarbledAnswer(garbled(name)) from None
 
 
 def misfit(name: str, what: str) -> str:
@@ -114,14 +123,12 @@ class _Misfit(Exception):
     """JSON, but not to be trusted."""
 
 
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Readers disagree about which of two values counts, so neither does."""
-    document = dict(pairs)
-    if len(document) != len(pairs):
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> None:
+    """Which of two values would count? Nothing is given back, so nothing piles up."""
+    if len(dict(pairs)) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise _Misfit(f"a document has the key {twice[:50]!r} twice")
-    return document
+        raise _Misfit(f"an object has the key {twice[:50]!r} twice")
 
 
 def _finite(text: str) -> float:
@@ -129,6 +136,9 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise _Misfit("a number is too large")
     return number
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_no_key_twice, parse_float=_finite)
 
 
 def _struct(name: str, fields: list[tuple[Field, bool]]) -> type[msgspec.Struct]:

@@ -53,6 +53,7 @@ class Stage:
 
     parts: list[Play] = field(default_factory=list)
     held: list[socket.socket] = field(default_factory=list)
+    heard: list[bytes] = field(default_factory=list)
     requests: int = 0
     url: str = ""
 
@@ -65,7 +66,7 @@ class Stage:
                 return
             self.requests += 1
             connection.settimeout(5)
-            self._request(connection)
+            self.heard.append(self._request(connection))
             if not self.parts:
                 self.held.append(connection)
                 continue
@@ -196,6 +197,14 @@ def test_a_broken_connection_leaves_the_client_working(client: OuraClient, stage
         fetch(client)
     stage.parts = [says(GOOD)]
     assert len(fetch(client)) == 1
+
+
+def test_cookies_are_not_kept(client: OuraClient, stage: Stage) -> None:
+    """They would go with the question of the next person."""
+    stage.parts = [says(GOOD, b"Set-Cookie: who=runa; Path=/"), says(GOOD)]
+    fetch(client)
+    fetch(client)
+    assert b"cookie" not in stage.heard[1].lower()
 
 
 def test_many_threads_share_one_client(stage: Stage) -> None:
