@@ -21,6 +21,7 @@ from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
 
 RUNS_PER_TICK = 3
+ONE_AT_A_TIME = "oura_pipeline/history"  # dagster.yaml lets one such run work at a time
 LONGEST_RUN = 90  # days: a failure in the middle of a decade does not ask for the decade
 FIRST_WAIT = timedelta(minutes=10)
 LONGEST_WAIT = timedelta(hours=24)
@@ -99,7 +100,7 @@ def run_request(gap: Gap, now: datetime) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=f"gap {spans} {gap.asked_at.isoformat()} {again} {gap.types} {gap.people}",
         asset_selection=keys,
-        tags=range_tags(gap.first_day, gap.last_day),
+        tags={**range_tags(gap.first_day, gap.last_day), ONE_AT_A_TIME: "gap"},
         run_config={"resources": {"pipeline": {"config": {"people": list(gap.people)}}}},
     )
 

@@ -52,7 +52,7 @@ def document_asset(
             pipeline.chosen(),
             first_day=asked[0],
             last_day=asked[-1],
-            run_id=context.run_id,
+            run_id=context.run.run_id,
         )
         fail_if_nobody_landed(document_type, fetched)
         for day, fetches in fetched.by_day().items():

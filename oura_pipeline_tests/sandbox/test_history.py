@@ -14,6 +14,7 @@ import pytest
 from oura_pipeline.sandbox.catalogue import COLLECTIONS
 from oura_pipeline.sandbox.people import invent
 from oura_pipeline.sandbox.running import Sandbox, running
+from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.sandbox.conftest import OPTIONS
 
 Document = dict[str, Any]
@@ -249,3 +250,17 @@ def test_a_history_that_ends_today_has_today_and_no_tomorrow() -> None:
             assert rows == [] or rows[-1]["timestamp_unix"] <= now * 1000
             for activity in documents(sandbox, name, "daily_activity"):
                 assert seconds(activity, "timestamp").timestamp() <= now
+
+
+@pytest.mark.parametrize("day", range(1, 29))
+def test_no_two_documents_share_an_id(day: int) -> None:
+    """Whatever the last day is: an id is what makes a document the same one."""
+    options = SandboxOptions(people=5, days=35, end=date(2026, 11, day))
+    with running(options) as sandbox:
+        ids = [
+            (username, document["id"])
+            for username in sandbox.usernames
+            for collection in ("rest_mode_period", "sleep", "workout", "session", "tag")
+            for document in documents(sandbox, username, collection)
+        ]
+    assert [key for key, count in Counter(ids).items() if count > 1] == []

@@ -128,13 +128,13 @@ def rest_mode_period(life: Life) -> Iterator[Document]:
     """Days of rest: three days once a month, one switched on by mistake, one that still lasts."""
     for plan in life.worn():
         start = plan.at(11) + 56
-        if life.turn(plan.day, 28) == 20 and start <= life.now:
-            yield _rest(life, plan, start, days=3)
-        if life.turn(plan.day, 28) == 8 and start <= life.now:
-            yield _rest(life, plan, start, days=0)
-        ongoing = "sparse" in life.person.habits and plan.day == life.today - timedelta(days=4)
-        if ongoing:
+        # At most one a day: the id is made of the day.
+        if "sparse" in life.person.habits and plan.day == life.today - timedelta(days=4):
             yield _rest(life, plan, start, days=None)
+        elif life.turn(plan.day, 28) == 20 and start <= life.now:
+            yield _rest(life, plan, start, days=3)
+        elif life.turn(plan.day, 28) == 8 and start <= life.now:
+            yield _rest(life, plan, start, days=0)
 
 
 def _rest(life: Life, plan: Plan, start: int, *, days: int | None) -> Document:

@@ -1,0 +1,63 @@
+"""One sandbox with all zones, and one world into which 90 days of everybody were synced once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from oura_pipeline.sandbox.running import Sandbox, running
+from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline_tests.world import World, world
+
+# Europe's clocks change within the range.
+LAST = date(2026, 11, 20)
+FIRST = LAST - timedelta(days=89)
+PEOPLE = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synced:
+    """A world after its first sync, with what that sync asked and did."""
+
+    world: World
+    result: dg.ExecuteInProcessResult
+    requests: dict[str, dict[str, int]]
+    expected: dict[tuple[str, str], list[tuple[str, Any]]] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Sandbox]:
+    """A sandbox that no test changes."""
+    with running(SandboxOptions(people=PEOPLE, days=110, end=LAST), process=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def synced(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synced]:
+    """Everybody, 90 days, every document type, as one range; nobody writes to it afterwards."""
+    with world(tmp_path_factory.mktemp("synced") / "data", cloud) as made:
+        for username in cloud.usernames:
+            made.sign_in(username)
+        cloud.reset_requests()
+        result = made.run(FIRST, LAST)
+        yield Synced(world=made, result=result, requests=cloud.requests())
+
+
+@pytest.fixture
+def own_cloud() -> Iterator[Sandbox]:
+    """A small sandbox that a test may change."""
+    with running(SandboxOptions(people=PEOPLE, days=30, end=LAST)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def own_world(own_cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
+    """A world of the test's own, with nobody in it yet."""
+    with world(tmp_path / "data", own_cloud) as made:
+        yield made

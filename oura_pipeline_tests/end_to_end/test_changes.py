@@ -1,0 +1,100 @@
+"""Running again changes nothing; what Oura changed, and only that, changes here."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+
+from oura_pipeline.documents import DAILY_SLEEP, DOCUMENT_TYPES, HEARTRATE, SLEEP, WORKOUT
+from oura_pipeline_tests.end_to_end.conftest import LAST
+from oura_pipeline_tests.world import World, metadata
+
+FIRST = LAST - timedelta(days=6)
+TYPES = [row.name for row in DOCUMENT_TYPES]
+
+
+def changed(result: object) -> dict[tuple[str, str], int]:
+    """Changed rows per document type and day, where there are any."""
+    return {
+        (name, day): count
+        for name in TYPES
+        for day, count in metadata(result, ["oura", name], "changed_rows").items()  # type: ignore[arg-type]
+        if count
+    }
+
+
+def snapshot(world: World) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table, as a query sees it."""
+    return {
+        row.name: world.warehouse.query(f"SELECT * FROM oura.{row.table} ORDER BY ALL")
+        for row in DOCUMENT_TYPES
+    }
+
+
+def test_running_twice_leaves_one_copy_and_no_change(own_world: World) -> None:
+    """The same rows, also the same `fetched_at`, and 0 changed on every day."""
+    own_world.sign_in("runa")
+    own_world.sign_in("sione")
+    assert own_world.run(FIRST, LAST).success
+    before = snapshot(own_world)
+    again = own_world.run(FIRST, LAST)
+    assert changed(again) == {}
+    assert snapshot(own_world) == before
+
+
+def test_a_rerun_shows_exactly_what_oura_changed(own_world: World) -> None:
+    """Revised, deleted and added documents are counted on their days, and stand as Oura has them."""
+    cloud, name = own_world.sandbox, "runa"
+    own_world.sign_in(name)
+    assert own_world.run(FIRST, LAST).success
+    day = LAST - timedelta(days=3)
+    sleep = own_world.truth(name, SLEEP, day, day)
+    workout = own_world.truth(name, WORKOUT, FIRST, LAST)[0]
+    beat = own_world.truth(name, HEARTRATE, day, day)[10]
+    cloud.revise(name, "daily_sleep", day=day, fields={"score": 12}, new_id="another-id")
+    cloud.delete(name, "sleep", id=sleep[0][1]["id"])
+    cloud.delete(name, "workout", id=workout[1]["id"])
+    cloud.revise(name, "heartrate", timestamp=beat[1]["timestamp"], fields={"bpm": 99})
+    result = own_world.run(FIRST, LAST)
+    assert changed(result) == {
+        ("daily_sleep", str(day)): 1,
+        ("sleep", str(day)): 1,
+        ("workout", workout[0]): 1,
+        ("heartrate", str(day)): 1,
+    }
+    for row in (DAILY_SLEEP, SLEEP, WORKOUT, HEARTRATE):
+        assert own_world.landed(name, row) == own_world.truth(name, row, FIRST, LAST)
+
+
+def test_a_bedtime_edit_that_moves_a_night_moves_its_row(own_world: World) -> None:
+    """Asked for one day only, the document still stands once, under its new day."""
+    cloud, name = own_world.sandbox, "koa"
+    own_world.sign_in(name)
+    day = LAST - timedelta(days=5)
+    assert own_world.run(day, day, types=["sleep"]).success
+    [(_, night)] = own_world.truth(name, SLEEP, day, day)
+    next_day = (day + timedelta(days=1)).isoformat()
+    cloud.revise(name, "sleep", id=night["id"], fields={"day": next_day})
+    assert own_world.run(day, day, types=["sleep"]).success
+    rows = own_world.warehouse.query("SELECT day, id FROM oura.sleep")
+    assert rows == [(date.fromisoformat(next_day), night["id"])]
+
+
+def test_a_field_of_tomorrow_is_kept_reported_and_sent(own_world: World) -> None:
+    """Unknown numbers stay in the JSON, redden a check, and reach Graphite's file."""
+    cloud, name = own_world.sandbox, "koa"
+    own_world.sign_in(name)
+    day = LAST - timedelta(days=2)
+    cloud.revise(name, "daily_readiness", day=day, fields={"calmness": 17})
+    result = own_world.run(day, day, types=["daily_readiness"])
+    [check] = [
+        check
+        for check in result.get_asset_check_evaluations()
+        if check.check_name == "fields_known"
+    ]
+    assert not check.passed
+    assert check.metadata["unknown_fields"].value == ["calmness"]
+    [(document,)] = own_world.warehouse.query("SELECT document FROM oura.daily_readiness")
+    assert json.loads(document)["calmness"] == 17
+    lines = (own_world.home / "graphite.log").read_text(encoding="utf-8")
+    assert "bio.koa.readiness.calmness 17 " in lines

@@ -1,0 +1,141 @@
+"""What the sandbox holds is what DuckDB has: nothing missing, nothing extra, asked for once."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oura_pipeline.documents import DOCUMENT_TYPES, HEARTRATE, Ask, DocumentType
+from oura_pipeline.fields import Field, Kind
+from oura_pipeline.sandbox.running import Sandbox
+from oura_pipeline_tests.end_to_end.conftest import FIRST, LAST, Synced
+from oura_pipeline_tests.world import comparable, metadata, red_checks, world
+
+USERNAMES = ["runa", "koa", "milo", "asha", "sione"]
+PARTITIONED = [row for row in DOCUMENT_TYPES if row.partitioned]
+
+
+def named(row: DocumentType) -> str:
+    return row.name
+
+
+@pytest.mark.parametrize("username", USERNAMES)
+@pytest.mark.parametrize("row", DOCUMENT_TYPES, ids=named)
+def test_a_range_of_days_lands_whole(synced: Synced, row: DocumentType, username: str) -> None:
+    """Document by document, for every zone, whatever a range means to that collection."""
+    held = expected(synced, row, username)
+    landed = synced.world.landed(username, row)
+    if not row.partitioned:
+        held, landed = [("", d) for _, d in held], [("", d) for _, d in landed]
+    assert len(held) > 0
+    assert landed == held
+
+
+def expected(synced: Synced, row: DocumentType, username: str) -> list[tuple[str, Any]]:
+    """What the sandbox holds of these days; for samples by the rule that anyone can apply.
+
+    Rows of samples carry UTC only. The sandbox knows where the person was; everybody else takes
+    the offset of the document nearest in time.
+    """
+    place = (username, row.name)
+    if place not in synced.expected:
+        synced.expected[place] = _expected(synced, row, username)
+    return synced.expected[place]
+
+
+def _expected(synced: Synced, row: DocumentType, username: str) -> list[tuple[str, Any]]:
+    truth = synced.world.truth
+    if row.ask is not Ask.INSTANTS:
+        return truth(username, row, FIRST, LAST)
+    edge = timedelta(days=2)
+    known = sorted(
+        (text.astimezone(UTC), text.utcoffset())
+        for other in PARTITIONED
+        for _, document in truth(username, other, FIRST - edge, LAST + edge)
+        for text in local_times(other.fields, document)
+    )
+    rows = []
+    for _, document in truth(username, row, FIRST - edge, LAST + edge):
+        at = datetime.fromisoformat(document["timestamp"])
+        place = bisect_left(known, at, key=lambda one: one[0])
+        near = min(known[max(0, place - 1) : place + 1], key=lambda one: abs(one[0] - at))
+        rows.append(((at + near[1]).date(), document))
+    return comparable((str(day), document) for day, document in rows if FIRST <= day <= LAST)
+
+
+def local_times(fields: Sequence[Field], document: Any) -> Iterator[datetime]:
+    """The instants of a document that carry the offset of where the person was."""
+    for field in fields:
+        value = document.get(field.name) if document else None
+        if field.kind is Kind.LOCAL and value:
+            yield datetime.fromisoformat(value)
+        elif field.kind is Kind.SERIES and value:
+            yield datetime.fromisoformat(value["timestamp"])
+        elif field.kind is Kind.OBJECT:
+            yield from local_times(field.fields, value)
+        elif field.kind is Kind.OBJECTS:
+            for part in value or ():
+                yield from local_times(field.fields, part)
+
+
+def test_single_days_land_the_same(synced: Synced, cloud: Sandbox, tmp_path: Path) -> None:
+    """Day by day, each day on its own, gives what the range gave, around a change of clocks."""
+    days = [date(2026, 10, 23) + timedelta(days=n) for n in range(5)]
+    with world(tmp_path / "data", cloud) as made:
+        for username in USERNAMES:
+            made.sign_in(username)
+        for day in days:
+            assert made.run(day, day, groups=["oura"]).success
+        differing = [
+            (username, row.name)
+            for username in USERNAMES
+            for row in PARTITIONED
+            if made.landed(username, row) != made.truth(username, row, days[0], days[-1])
+        ]
+    assert differing == []
+
+
+def test_nothing_is_asked_twice(synced: Synced) -> None:
+    """Once per person and type; samples once per 30 days, and then page by page."""
+    asked = {
+        route: people
+        for route, people in synced.requests.items()
+        if any(route.endswith(row.name) for row in DOCUMENT_TYPES)
+    }
+    assert {route.rpartition("/")[2]: people for route, people in asked.items()} == {
+        row.name: {username: fewest(synced, row, username) for username in USERNAMES}
+        for row in DOCUMENT_TYPES
+    }
+
+
+def fewest(synced: Synced, row: DocumentType, username: str) -> int:
+    """The least requests that can bring everything within the widened range."""
+    if row.ask is not Ask.INSTANTS:
+        return 1
+    # A local day lies between UTC+14 and UTC-12: 26 hours more than its 24 are asked for.
+    hours = ((LAST - FIRST).days + 1) * 24 + 26
+    questions = ceil(hours / (30 * 24))
+    rows = synced.world.sandbox.truth(username, row.name, FIRST, LAST)
+    more_pages = (len(rows) - 1) // 1000
+    return pytest.approx(questions + more_pages, abs=questions + 2)
+
+
+def test_every_day_is_counted_on_its_own(synced: Synced) -> None:
+    """One run for all days, and each partition says how many rows it has."""
+    days = [(FIRST + timedelta(days=n)).isoformat() for n in range(90)]
+    truth = [day for username in USERNAMES for day, _ in expected(synced, HEARTRATE, username)]
+    assert metadata(synced.result, ["oura", "heartrate"], "rows") == {
+        day: truth.count(day) for day in days
+    }
+
+
+def test_all_is_green_when_all_is_well(synced: Synced) -> None:
+    """Every asset is materialized and no check complains."""
+    assert synced.result.success
+    assert red_checks(synced.result) == {}

@@ -1,0 +1,121 @@
+"""One person's trouble stays that person's; everybody's trouble is red."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.documents import DAILY_RESILIENCE, DAILY_SLEEP, DOCUMENT_TYPES
+from oura_pipeline.ledger import FetchStatus
+from oura_pipeline.settings import ALL_SCOPES
+from oura_pipeline_tests.end_to_end.conftest import LAST
+from oura_pipeline_tests.world import World, metadata, red_checks
+
+FIRST = LAST - timedelta(days=2)
+
+
+@pytest.fixture
+def troubled(own_world: World) -> World:
+    """Two healthy people, a dead token, a missing scope, a lapsed membership."""
+    cloud = own_world.sandbox
+    without_stress = [scope for scope in ALL_SCOPES.split() if scope != "stress"]
+    for username in ("runa", "koa", "milo", "sione"):
+        own_world.sign_in(username)
+    own_world.sign_in("asha", without_stress)
+    cloud.change_person("milo", revoke="all")
+    cloud.change_person("sione", membership=False)
+    return own_world
+
+
+def test_the_others_land_and_the_checks_name_the_three(troubled: World) -> None:
+    """A revoked token, a scope that was not granted and a lapse stop nobody else."""
+    result = troubled.run(FIRST, LAST)
+    assert result.success
+    for username in ("runa", "koa"):
+        for row in (DAILY_SLEEP, DAILY_RESILIENCE):
+            assert troubled.landed(username, row) == troubled.truth(username, row, FIRST, LAST)
+    red = red_checks(result)
+    resilience = red["oura/daily_resilience", "every_person_landed"]
+    assert [line.split(":")[0] for line in resilience.splitlines()] == ["asha", "milo", "sione"]
+    assert "stress" in resilience
+    assert "sign" in resilience
+    assert "membership" in resilience
+    sleep = red["oura/daily_sleep", "every_person_landed"]
+    assert [line.split(":")[0] for line in sleep.splitlines()] == ["milo", "sione"]
+    assert metadata(result, ["oura", "daily_resilience"], "people_not_granted") == {
+        (FIRST + timedelta(days=n)).isoformat(): 1 for n in range(3)
+    }
+
+
+def test_the_ledger_knows_who_and_why(troubled: World) -> None:
+    """Not granted is neither failed nor empty; a dead refresh token asks for a new sign-in."""
+    troubled.run(LAST, LAST, types=["daily_resilience"])
+    with troubled.accounts() as accounts:
+        rows = accounts.fetches("daily_resilience", first_day=LAST, last_day=LAST)
+        states = {person.username: person.state for person in accounts.people()}
+    assert {row.username: row.status for row in rows} == {
+        "runa": FetchStatus.LANDED,
+        "koa": FetchStatus.LANDED,
+        "milo": FetchStatus.FAILED,
+        "asha": FetchStatus.NOT_GRANTED,
+        "sione": FetchStatus.FAILED,
+    }
+    assert [name for name, state in states.items() if state is not PersonState.CONNECTED] == [
+        "milo"
+    ]
+
+
+def test_what_failed_leaves_what_stood(own_world: World) -> None:
+    """An answer that breaks off half-way lands nothing and deletes nothing."""
+    own_world.sign_in("runa")
+    own_world.sign_in("koa")
+    assert own_world.run(FIRST, LAST, types=["heartrate"], groups=["oura"]).success
+    rows = "SELECT username, count(*) FROM oura.heartrate GROUP BY ALL ORDER BY ALL"
+    before = own_world.warehouse.query(rows)
+    own_world.sandbox.fault("repeated_token", route="heartrate", person="runa", count=50)
+    result = own_world.run(FIRST, LAST, types=["heartrate"], groups=["oura"])
+    assert result.success
+    assert list(red_checks(result)) == [("oura/heartrate", "every_person_landed")]
+    assert own_world.warehouse.query(rows) == before
+
+
+def test_a_route_that_fails_for_everybody_is_red_and_alone(own_world: World) -> None:
+    """The asset fails and says why; other document types land all the same."""
+    own_world.sign_in("runa")
+    own_world.sign_in("koa")
+    for username in ("runa", "koa"):
+        own_world.sandbox.change_person(username, membership=False)
+    result = own_world.run(FIRST, LAST, types=["daily_sleep", "personal_info"])
+    failed = {event.step_key for event in result.all_events if event.is_step_failure}
+    assert failed == {"oura__daily_sleep"}
+    assert list(metadata(result, ["oura", "personal_info"], "rows").values()) == [2]
+
+
+def test_passing_faults_are_not_even_noticed(own_world: World) -> None:
+    """Errors, truncation, resets and an HTML 504 are retried within the run."""
+    own_world.sign_in("runa")
+    for kind in ("error", "gateway_timeout", "reset", "truncated"):
+        own_world.sandbox.fault(kind, route="*", person="runa", count=1)
+    result = own_world.run(FIRST, LAST)
+    assert result.success
+    assert red_checks(result) == {}
+
+
+def test_nobody_signed_in_is_no_failure(own_world: World) -> None:
+    """Absence is not an error: everything is materialized with nothing in it."""
+    result = own_world.run(LAST, LAST)
+    assert result.success
+    assert metadata(result, ["oura", "sleep"], "rows") == {LAST.isoformat(): 0}
+    assert len(result.get_asset_materialization_events()) == 2 * len(DOCUMENT_TYPES)
+
+
+def test_people_can_be_chosen_for_a_run(own_world: World) -> None:
+    """The resource's config names them; an empty list means everybody."""
+    own_world.sign_in("runa")
+    own_world.sign_in("koa")
+    own_world.run(LAST, LAST, types=["daily_sleep"], people=["koa"])
+    assert own_world.warehouse.usernames() == ["koa"]
+    own_world.run(LAST, LAST, types=["daily_sleep"])
+    assert own_world.warehouse.usernames() == ["koa", "runa"]
