@@ -122,9 +122,9 @@ def _refuse_unusable(connection: duckdb.DuckDBPyConnection, type_: DocumentType)
         f"SELECT DISTINCT username FROM incoming WHERE {missing} ORDER BY username"
     ).fetchall()
     if rows:
-        raise _unusable(
-            type_, [username for (username,) in rows], f"has no usable {' and '.join(type_.key)}"
-        )
+        needed = [name for name in type_.key if name in _required(type_) - {"day"}]
+        what = "is no object" + (f" or has no usable {' and '.join(needed)}" if needed else "")
+        raise _unusable(type_, [username for (username,) in rows], what)
 
 
 def _unusable(type_: DocumentType, usernames: list[str], what: str) -> UnusableDocuments:

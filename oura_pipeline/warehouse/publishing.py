@@ -42,7 +42,7 @@ def is_current(source: Path, target: Path) -> bool:
     which hold a counter of checkpoints and where the root of everything lies. What is still in
     the write-ahead log is in none of them, so there must be no such log.
     """
-    if not target.exists() or wal(source).exists():
+    if not source.exists() or not target.exists() or wal(source).exists():
         return False
     ours, theirs = source.stat(), target.stat()
     return (ours.st_size, ours.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns) and (

@@ -30,7 +30,7 @@ STAND_INS = "\x1e\x1d"  # what line breaks inside a document travel as
 
 _TRAVEL = bytes.maketrans(LINE_BREAKS.encode(), STAND_INS.encode())
 _FORBIDDEN = b"\x00" + (SEPARATOR + STAND_INS).encode()
-_BATCH = 5000  # documents
+_BATCH = 1000  # documents; a night has some 10 kB
 
 
 class Spooled(Protocol):

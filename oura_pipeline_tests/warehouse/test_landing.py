@@ -313,6 +313,13 @@ def test_documents_without_a_key_name_their_people_and_nothing_lands(
     assert [name for name, _, _ in standing(warehouse, SLEEP)] == ["ada"]
 
 
+@pytest.mark.parametrize("raw", [b"[]", b"5", b'"text"', b"null"])
+def test_what_is_no_object_is_no_document(warehouse: Warehouse, raw: bytes) -> None:
+    """Also where the day alone is the key."""
+    with pytest.raises(UnusableDocuments, match="a document of ada "):
+        landed(warehouse, DAILY_SLEEP, {"ada": [Made(january(1), raw)]})
+
+
 def test_documents_come_in_order_of_day_and_key(warehouse: Warehouse) -> None:
     rows = [
         beat(january(2), "10:00:00"),

@@ -114,12 +114,26 @@ def test_a_log_somebody_left_beside_the_old_copy_is_not_read_into_the_new(
     assert read(target, "SELECT count(*) FROM oura.readme WHERE table_name = 'mine'") == [(0,)]
 
 
-def test_a_copy_that_somebody_wrote_into_is_replaced(warehouse: Warehouse, target: Path) -> None:
+def test_a_copy_of_another_state_is_replaced_though_length_and_time_agree(
+    warehouse: Warehouse, target: Path
+) -> None:
     warehouse.publish(target)
-    with duckdb.connect(target) as connection:
-        connection.execute("DELETE FROM oura.readme")
+    with target.open("r+b") as file:
+        file.seek(4096)  # the first database header: its checksum, then the checkpoints counted
+        file.write(b"\x00" * 16)
     os.utime(target, ns=(warehouse.path.stat().st_mtime_ns,) * 2)
     assert warehouse.publish(target).fresh
+    assert not warehouse.publish(target).fresh
+
+
+def test_a_warehouse_that_was_removed_is_published_empty(
+    warehouse: Warehouse, target: Path
+) -> None:
+    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    warehouse.publish(target)
+    warehouse.path.unlink()
+    assert warehouse.publish(target).fresh
+    assert read(target, "FROM oura.daily_sleep") == []
 
 
 def test_a_failed_copy_leaves_the_old_one(warehouse: Warehouse, target: Path) -> None:
