@@ -63,8 +63,6 @@ _CARBON_CONF = {
     "MAX_CACHE_SIZE": "inf",
     "MAX_UPDATES_PER_SECOND": "inf",
     "MAX_CREATES_PER_MINUTE": "inf",
-    "MIN_TIMESTAMP_RESOLUTION": "1",
-    "WHISPER_AUTOFLUSH": "False",
     "WHISPER_SPARSE_CREATE": "True",
     "WHISPER_FALLOCATE_CREATE": "False",
     "ENABLE_TAGS": "False",
@@ -200,10 +198,14 @@ class LocalGraphite:
             f"{name} = {value}\n"
             for name, value in {**ports, **interfaces, **self._carbon_conf}.items()
         ]
-        _write(conf / "carbon.conf", "[cache]\n" + "".join(lines))
-        _write(conf / "storage-schemas.conf", self._schemas)
-        _write(conf / "storage-aggregation.conf", self._aggregation)
-        _write(conf / "graphite_local_settings.py", self._web_settings())
+        texts = {
+            "carbon.conf": "[cache]\n" + "".join(lines),
+            "storage-schemas.conf": self._schemas,
+            "storage-aggregation.conf": self._aggregation,
+            "graphite_local_settings.py": self._web_settings(),
+        }
+        for name, text in texts.items():
+            (conf / name).write_text(text, encoding="utf-8")
 
     def _web_settings(self) -> str:
         settings = {
@@ -300,7 +302,3 @@ def _reap(child: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

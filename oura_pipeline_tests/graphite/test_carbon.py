@@ -10,6 +10,7 @@ import struct
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,15 +133,17 @@ def test_points_that_break_off_leave_the_file_as_it_was(tmp_path: Path) -> None:
     assert path.read_bytes() == LINES
 
 
-def _write(path: Path, number: int) -> None:
-    for n in range(20):
-        LineFile(path).send([(f"bio.p{number}.x.y", [(MIDNIGHT + n, n)] * 500)])
+def _write(path: Path, barrier: Any, number: int) -> None:
+    barrier.wait(30)
+    for n in range(5):
+        LineFile(path).send([(f"bio.p{number}.x.y", [(MIDNIGHT + n, n)] * 20_000)])
 
 
 def test_processes_do_not_mix_their_lines(tmp_path: Path) -> None:
     """Each push stays in one piece."""
     path = tmp_path / "graphite.log"
-    processes = [FRESH.Process(target=_write, args=(path, number)) for number in range(3)]
+    barrier = FRESH.Barrier(3)
+    processes = [FRESH.Process(target=_write, args=(path, barrier, number)) for number in range(3)]
     for process in processes:
         process.start()
     for process in processes:
@@ -148,8 +151,8 @@ def test_processes_do_not_mix_their_lines(tmp_path: Path) -> None:
         assert process.exitcode == 0
         process.close()
     lines = path.read_text(encoding="ascii").splitlines()
-    pushes = [set(lines[start : start + 500]) for start in range(0, len(lines), 500)]
-    assert len(pushes) == 60
+    pushes = [set(lines[start : start + 20_000]) for start in range(0, len(lines), 20_000)]
+    assert len(pushes) == 15
     assert all(len(push) == 1 for push in pushes)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ from oura_pipeline.graphite.confirm import confirm
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.graphite.push import push
-from oura_pipeline.graphite.render import Render
+from oura_pipeline.graphite.render import Render, Values
 from oura_pipeline.ledger import PushState
 from oura_pipeline_tests.graphite.days import ago, at, of
 
@@ -119,6 +120,39 @@ def test_a_wrong_value_is_not_taken_for_the_right_one(
     )
     assert (arrival.delivered, arrival.sent_again) == (1, 1)
     assert render.values([metric], at(1), at(1)) == {metric: {at(1): 70.0}}
+
+
+class Fickle(Render):
+    """A Graphite whose value is another one after the first reading."""
+
+    def __init__(self, http: httpx.Client, graphite: LocalGraphite) -> None:
+        super().__init__(http, graphite.render_url)
+        self._carbon = line(graphite)
+        self._fickle = True
+
+    def values(self, metrics: Sequence[str], first: int, last: int) -> dict[str, Values]:
+        """What is there, and then something else."""
+        answer = super().values(metrics, first, last)
+        if answer and self._fickle:
+            self._fickle = False
+            self._carbon.send([(metrics[0], [(first, 0.5)])])
+        return answer
+
+
+def test_what_was_there_once_is_not_delivered(graphite: LocalGraphite, ledger: Accounts) -> None:
+    """A crash can take back what carbon showed from its memory; so it is read twice."""
+    day = of(1, {"bio.fickle.sleep.score": [(at(1), 70)]})
+    push([day], carrier=line(graphite), ledger=ledger, now=now())
+    with httpx.Client() as http:
+        arrival = confirm(
+            [day],
+            render=Fickle(http, graphite),
+            carrier=line(graphite),
+            ledger=ledger,
+            pause=PAUSE,
+            now=now(),
+        )
+    assert arrival == Arrival(delivered=1, points=1, sent_again=1)
 
 
 def test_days_of_the_future_wait(graphite: LocalGraphite, render: Render, ledger: Accounts) -> None:
@@ -270,7 +304,8 @@ def _restart(graphite: LocalGraphite) -> None:
 
 class _Answer(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.server.forms.append(parse_qs(form))  # type: ignore[attr-defined]
         status, body = self.server.answers.pop(0)  # type: ignore[attr-defined]
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -286,6 +321,7 @@ def web() -> Iterator[ThreadingHTTPServer]:
     """A server with prepared answers."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Answer)
     server.daemon_threads = False
+    server.forms = []  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
@@ -325,6 +361,14 @@ def test_an_infinity_of_someone_else_hides_no_other_metric(web: ThreadingHTTPSer
         render = Render(http, f"http://127.0.0.1:{web.server_port}")
         assert render.values(["bio.a.b", "bio.a.c"], 60, 120) == {"bio.a.b": {60: 1.5}}
     assert render.unreadable == {"bio.a.c"}
+    assert web.forms[0] == {  # type: ignore[attr-defined]
+        "target": ["bio.a.b", "bio.a.c"],
+        "from": ["59"],
+        "until": ["120"],
+        "format": ["json"],
+        "noNullPoints": ["true"],
+        "noCache": ["true"],
+    }
 
 
 def test_nobody_there_is_said(ledger: Accounts) -> None:

@@ -39,11 +39,11 @@ def test_the_longest_of_two_nights_is_the_night_and_the_other_a_nap() -> None:
     """The nap stands at its own minute, the night at its day."""
     assert sent(
         SLEEP,
-        ("2026-05-02", sleep("long_sleep", 12000, "2026-05-02T01:00:40+02:00", hrv=None)),
-        ("2026-05-02", sleep("long_sleep", 15000, "2026-05-01T20:00:40+02:00", "b")),
+        ("2026-05-02", sleep("long_sleep", 12000, "2026-05-01T20:00:40+02:00", hrv=None)),
+        ("2026-05-02", sleep("long_sleep", 15000, "2026-05-02T01:00:40+02:00", "b")),
     ) == {
         "2026-05-02": {
-            "nap.time_in_bed": [("05-01 23:00", 12000)],
+            "nap.time_in_bed": [("05-01 18:00", 12000)],
             "sleep.time_in_bed": [("05-02 00:00", 15000)],
         }
     }

@@ -7,7 +7,6 @@ import time
 from configparser import RawConfigParser
 
 import pytest
-import whisper
 
 from oura_pipeline.documents import DOCUMENT_TYPES
 from oura_pipeline.graphite.carbon import Plaintext
@@ -66,6 +65,7 @@ INTERVALS = {
 
 def test_a_real_carbon_gives_each_metric_one_archive(graphite: LocalGraphite) -> None:
     """Of the interval at which it is sent, for 25 years, keeping every single value."""
+    whisper = pytest.importorskip("whisper")
     metrics = [f"bio.schemas.{name}" for name in INTERVALS]
     Plaintext("127.0.0.1", graphite.line_port).send([(name, [(at(1), 1)]) for name in metrics])
     deadline = time.monotonic() + 10
