@@ -57,6 +57,13 @@ def series(timestamp: str, interval: float, items: Sequence[object]) -> Document
     return {"interval": interval, "items": items, "timestamp": timestamp}
 
 
+def sleep(
+    kind: str | None, length: int | None, start: str, id: str = "a", **more: object
+) -> Document:
+    """A sleep of a kind and length (s)."""
+    return {"id": id, "type": kind, "time_in_bed": length, "bedtime_start": start, **more}
+
+
 def _text(time: int) -> str:
     moment = datetime.fromtimestamp(time, UTC)
     return f"{moment:%m-%d %H:%M}" + (f":{moment:%S}" if moment.second else "")
