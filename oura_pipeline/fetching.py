@@ -200,7 +200,7 @@ def _ask(
         pipeline.accounts.learn_offsets(person.username, learned)
     except ScopeNotGranted as error:
         answer.status, answer.error = FetchStatus.NOT_GRANTED, error
-    except (OuraError, AccountsBusy) as error:
+    except (OuraError, AccountsBusy, UnusableDocuments) as error:
         answer.status, answer.error = FetchStatus.FAILED, error
     if answer.error:
         spool.discard(person.username)

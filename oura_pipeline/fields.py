@@ -62,7 +62,7 @@ class Field:
         required: an answer in which it is absent or null is one that we do not understand.
         merge: how two values in one interval become one.
         sent: False for numbers that say nothing on their own: a copy, a zone, a raw form.
-        metric: its last name in Graphite where that is not `name`.
+        metric: its whole name within the series in Graphite, where that is not its path.
         codes: the texts that are sent as numbers.
         zero_is_missing: Oura writes 0 where it means null.
         interval: seconds between the items of a `SERIES` or the characters of `DIGITS`, and so the

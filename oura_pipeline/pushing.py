@@ -1,7 +1,8 @@
 """One document type, for a set of people and a range of days: flatten, push, read back.
 
-What surprises: the points of a day depend on its neighbours (where a traveller's days overlap, the
-later one wins), so a day more is read on either side than is pushed.
+What surprises: the points of a day depend on its neighbours. Where a traveller's days overlap the
+later one wins, so when a day changes, the one before may change too: both neighbours are looked at,
+and pushed again if they were pushed before and are different now.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.graphite.confirm import Arrival, confirm
-from oura_pipeline.graphite.flatten import flatten
+from oura_pipeline.graphite.arrival import Arrival
+from oura_pipeline.graphite.confirm import confirm
+from oura_pipeline.graphite.flatten import Flattened, flatten
 from oura_pipeline.graphite.points import DayPoints, unpack
 from oura_pipeline.graphite.push import push
 from oura_pipeline.ledger import Push, PushState
@@ -77,7 +79,8 @@ def push_type(
         _counted(_points(pipeline, document_type, usernames, result), result),
         carrier=pipeline.carrier,
         ledger=pipeline.accounts,
-        again_since=date.min if even_unchanged else again_since,
+        again_since=again_since,
+        even_unchanged=even_unchanged,
         now=now,
     )
     result.sent, result.withdrawn = pushed.points, pushed.withdrawn
@@ -128,7 +131,8 @@ def _sent(
         for username in sorted({row.username for row in rows}):
             sent = [row.day for row in rows if row.username == username and _is_past(row, now)]
             for some in _near(sent):
-                yield from _days_of(pipeline, document_type, username, some, PushedType(days=some))
+                flattened = _flattened(pipeline, document_type, username, some)
+                yield from (day for day in flattened.days if day.day in set(some))
 
 
 def _is_past(row: Push, now: datetime) -> bool:
@@ -165,38 +169,58 @@ def _days_of(
     result: PushedType,
 ) -> Iterator[DayPoints]:
     """The points of a person's days, in order; also days that had points and have none now."""
-    first, last = days[0], days[-1]
-    flattened = flatten(
-        document_type,
-        username,
-        _documents(pipeline, document_type, username, first, last),
-        first_day=first,
-        last_day=last,
-        prefix=pipeline.settings.graphite_prefix,
-    )
+    flattened = _flattened(pipeline, document_type, username, days)
     result.reports.update(flattened.reports)
+    had = {
+        row.day: DayPoints(username, document_type.name, row.day, {})
+        for row in pipeline.accounts.pushes(
+            document_type.name,
+            usernames=[username],
+            first_day=days[0] - ONE,
+            last_day=days[-1] + ONE,
+        )
+    }
     found = {day.day: day for day in flattened.days}
-    had = pipeline.accounts.pushes(
-        document_type.name, usernames=[username], first_day=first, last_day=last
-    )
-    empty = {row.day: DayPoints(username, document_type.name, row.day, {}) for row in had}
-    wanted = set(days)
-    for day, points in sorted((empty | found).items()):
+    neighbours = {days[0] - ONE, days[-1] + ONE} & had.keys()
+    wanted = {*days} | (neighbours if document_type.partitioned else set())
+    for day, points in sorted((had | found).items()):
         if day in wanted:
             yield points
 
 
+def _flattened(
+    pipeline: Pipeline, document_type: DocumentType, username: str, days: Sequence[date]
+) -> Flattened:
+    """The points of these days and of their neighbours."""
+    first, last = days[0] - ONE, days[-1] + ONE
+    return flatten(
+        document_type,
+        username,
+        _documents(pipeline, document_type, username, first - ONE, last + ONE, days[-1]),
+        first_day=first,
+        last_day=last,
+        prefix=pipeline.settings.graphite_prefix,
+    )
+
+
 def _documents(
-    pipeline: Pipeline, document_type: DocumentType, username: str, first: date, last: date
+    pipeline: Pipeline,
+    document_type: DocumentType,
+    username: str,
+    first: date,
+    last: date,
+    today: date,
 ) -> list[tuple[date, bytes]]:
     """Documents with the day they count for; a state counts for the day on which it is sent."""
     if document_type.partitioned:
-        return pipeline.warehouse.documents(document_type, username, first - ONE, last + ONE)
+        return pipeline.warehouse.documents(document_type, username, first, last)
     current = pipeline.warehouse.documents(document_type, username, date.min, date.max)
-    return [(last, raw) for _, raw in current]
+    return [(today, raw) for _, raw in current]
 
 
 def _counted(days: Iterable[DayPoints], result: PushedType) -> Iterator[DayPoints]:
+    asked = set(result.days)
     for day in days:
-        result.points[day.day] += day.count
+        if day.day in asked:
+            result.points[day.day] += day.count
         yield day

@@ -9,14 +9,19 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.documents import DocumentType
 from oura_pipeline.fetching import people_to_ask
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.graphite.ingest import ingest
+from oura_pipeline.graphite.points import unpack
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
+from oura_pipeline.ledger import Withdrawn
 from oura_pipeline.pipeline import carrier, open_accounts, opened
 from oura_pipeline.pushing import confirm_sent, push_type
 from oura_pipeline.settings import Protocol, load_settings
+
+NEAR = timedelta(days=3)  # no document reaches further into other days
 
 
 def ingest_file(path: Path) -> str:
@@ -78,15 +83,30 @@ def withdrawn_table() -> Table:
         drawn.add_column(heading)
     with open_accounts(load_settings()) as accounts:
         for row in accounts.withdrawn():
+            times = _still_withdrawn(accounts, row)
+            if not times:
+                continue
             drawn.add_row(
                 row.metric,
                 str(row.day),
-                str(len(row.times)),
-                _at(row.times[0]),
-                _at(row.times[-1]),
+                str(len(times)),
+                _at(times[0]),
+                _at(times[-1]),
                 f"{row.at:%Y-%m-%d %H:%M} UTC",
             )
     return drawn
+
+
+def _still_withdrawn(accounts: Accounts, row: Withdrawn) -> list[int]:
+    """The times at which Oura has no value again: a value may have come back."""
+    near = accounts.pushes(
+        row.document_type,
+        usernames=[row.username],
+        first_day=row.day - NEAR,
+        last_day=row.day + NEAR,
+    )
+    there = {time for push in near for time in unpack(push.index).get(row.metric, ())}
+    return [time for time in row.times if time not in there]
 
 
 def _at(seconds: int) -> str:

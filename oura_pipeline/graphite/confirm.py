@@ -35,7 +35,7 @@ def confirm(
     rounds: int = 4,
     now: datetime,
 ) -> Arrival:
-    """Read back the days that were sent, and mark as delivered what is there twice.
+    """Read back the days that were sent, and mark them as delivered, or as missing.
 
     Args:
         days: days that were pushed; those that are not in the state `sent` are left alone.
@@ -127,6 +127,8 @@ def _mark(chunk: Chunk, ledger: PushLedger, now: datetime, arrival: Arrival) -> 
     for name, one in chunk.left.items():
         for owner in one.owners:
             lost[owner][name] += 1
+    missing = _still_so([chunk.rows[owner] for owner in sorted(lost)], ledger)
+    ledger.record_pushes([replace(row, state=PushState.MISSING, at=now) for row in missing])
     for owner in sorted(lost):
         row, metrics = chunk.rows[owner], lost[owner]
         arrival.missing.append(

@@ -21,6 +21,7 @@ from oura_pipeline.ledger import Push, PushLedger, PushState, Withdrawn
 
 _POINTS_AT_ONCE = 100_000
 _DAYS_AT_ONCE = 1000
+_TO_BE_SENT = (PushState.PENDING, PushState.MISSING)
 # No document reaches further into its neighbours' days.
 _REACH = timedelta(days=3)
 
@@ -189,7 +190,7 @@ class _Run:
     def _is_due(self, day: DayPoints, earlier: Push | None) -> bool:
         if earlier is None:
             return day.count > 0
-        if earlier.digest != day.digest or earlier.state is PushState.PENDING:
+        if earlier.digest != day.digest or earlier.state in _TO_BE_SENT:
             return True
         again = self._again_since is not None and day.day >= self._again_since
         if earlier.state is PushState.SENT and again:

@@ -43,7 +43,7 @@ def test_running_twice_leaves_one_copy_and_no_change(own_world: World) -> None:
 
 
 def test_a_rerun_shows_exactly_what_oura_changed(own_world: World) -> None:
-    """Revised, deleted and added documents are counted on their days, and stand as Oura has them."""
+    """What was revised or deleted is counted on its day, and everything stands as Oura has it."""
     cloud, name = own_world.sandbox, "runa"
     own_world.sign_in(name)
     assert own_world.run(FIRST, LAST).success

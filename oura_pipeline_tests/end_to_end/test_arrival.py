@@ -1,0 +1,120 @@
+"""Points go to a real Graphite and are read back, all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.graphite.local import LocalGraphite
+from oura_pipeline.ledger import PushState
+from oura_pipeline.pipeline import opened
+from oura_pipeline.pushing import push_type
+from oura_pipeline.sandbox.running import Sandbox
+from oura_pipeline_tests.end_to_end.conftest import LAST
+from oura_pipeline_tests.world import World, metadata, red_checks, world
+
+FIRST = LAST - timedelta(days=3)
+# What the dashboards of the Go replicator ask for.
+TARGETS = ["readiness.score", "sleep.score", "activity.score", "hr.bpm"]
+
+reason = LocalGraphite.available()
+pytestmark = pytest.mark.skipif(reason is not None, reason=reason or "")
+
+
+@pytest.fixture
+def graphite() -> Iterator[LocalGraphite]:
+    with LocalGraphite() as running:
+        yield running
+
+
+@pytest.fixture
+def told(own_cloud: Sandbox, graphite: LocalGraphite, tmp_path: Path) -> Iterator[World]:
+    """A world with a Graphite, into which two people were synced."""
+    with world(tmp_path / "data", own_cloud, graphite=graphite) as made:
+        made.sign_in("runa")
+        made.sign_in("koa")
+        result = made.run(FIRST, LAST)
+        assert result.success
+        assert red_checks(result) == {}
+        yield made
+
+
+def values(graphite: LocalGraphite, target: str) -> list[float]:
+    """What graphite-web shows of the days."""
+    start = datetime.combine(FIRST - timedelta(days=1), time(), UTC)
+    answer = httpx.post(
+        f"{graphite.render_url}/render",
+        data={
+            "target": target,
+            "from": str(int(start.timestamp())),
+            "until": "now",
+            "format": "json",
+            "noNullPoints": "true",
+        },
+    )
+    return [value for series in answer.json() for value, _ in series["datapoints"]]
+
+
+def test_every_point_is_delivered_and_old_dashboards_have_data(
+    told: World, graphite: LocalGraphite
+) -> None:
+    """The ledger says that all were read back twice; the Go replicator's targets answer."""
+    with told.accounts() as accounts:
+        pushes = [push for row in DOCUMENT_TYPES for push in accounts.pushes(row.name)]
+    late = datetime.now(UTC).date()
+    assert {push.state for push in pushes if push.day < late} == {PushState.DELIVERED}
+    assert sum(push.points for push in pushes) > 10_000
+    for username in ("runa", "koa"):
+        for target in TARGETS:
+            assert values(graphite, f"bio.{username}.{target}"), target
+
+
+def test_what_did_not_change_is_not_pushed_again(told: World) -> None:
+    """The same digest, nothing on the wire; `replay` pushes it all the same."""
+    again = told.run(FIRST, LAST)
+    sent = {
+        row.name: set(metadata(again, ["graphite", row.name], "points_sent").values())
+        for row in DOCUMENT_TYPES
+    }
+    assert set().union(*sent.values()) == {0}
+    with opened() as pipeline:
+        [row] = [row for row in DOCUMENT_TYPES if row.name == "sleep"]
+        replayed = push_type(
+            pipeline, row, ["koa"], [LAST - timedelta(days=1)], even_unchanged=True
+        )
+    assert replayed.sent > 100
+
+
+def test_a_carbon_without_our_schemas_is_found_out(own_cloud: Sandbox, tmp_path: Path) -> None:
+    """Carbon drops what is older than its retention without a word; the check has the word."""
+    schemas = "[default]\npattern = .*\nretentions = 60s:1d\n"
+    with (
+        LocalGraphite(schemas=schemas) as graphite,
+        world(tmp_path / "data", own_cloud, graphite=graphite) as made,
+    ):
+        made.sign_in("koa")
+        result = made.run(FIRST, FIRST, types=["daily_readiness"])
+        red = red_checks(result)
+        assert result.success
+        assert list(red) == [("graphite/daily_readiness", "points_arrived")]
+        assert "storage-schemas.conf" in red["graphite/daily_readiness", "points_arrived"]
+        with made.accounts() as accounts:
+            [push] = accounts.pushes("daily_readiness")
+        assert push.state is PushState.MISSING
+
+
+def test_a_withdrawn_value_is_listed(told: World) -> None:
+    """Graphite cannot delete: what Oura took back is named for the operator."""
+    day = LAST - timedelta(days=2)
+    told.sandbox.delete("koa", "daily_readiness", day=day)
+    told.run(FIRST, LAST, types=["daily_readiness"])
+    with told.accounts() as accounts:
+        listed = {row.metric: row.times for row in accounts.withdrawn()}
+    midnight = int(datetime.combine(day, time(), UTC).timestamp())
+    assert listed["bio.koa.readiness.score"] == (midnight,)
+    assert all(name.startswith("bio.koa.readiness.") for name in listed)
