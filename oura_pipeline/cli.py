@@ -262,6 +262,15 @@ def graphite_withdrawn() -> None:
     out.print(command.withdrawn_table())
 
 
+@cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def sandbox(options: tuple[str, ...]) -> None:
+    """Serve a local stand-in of Oura's cloud; `sandbox --help` lists its options."""
+    from oura_pipeline.sandbox.__main__ import main as command
+
+    command(options)
+
+
 @cli.command()
 @click.option("--serve", is_flag=True, help="Leave the sandbox and the Dagster UI up afterwards.")
 def demo(serve: bool) -> None:

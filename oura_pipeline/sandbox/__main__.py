@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
@@ -25,9 +25,11 @@ _KINDS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def main() -> None:
-    """Read the options and serve until interrupted."""
-    parser = argparse.ArgumentParser(description="A local stand-in of Oura's cloud.")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the options, those of the process unless they are given, and serve until interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="oura-pipeline sandbox", description="A local stand-in of Oura's cloud."
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8400, help="0 is a free one")
     for option in fields(SandboxOptions):
@@ -38,7 +40,7 @@ def main() -> None:
         else:
             choices = get_args(Portal) if option.name == "portal" else None
             parser.add_argument(flag, type=kind, default=option.default, choices=choices)
-    chosen = vars(parser.parse_args())
+    chosen = vars(parser.parse_args(arguments))
     host, port = chosen.pop("host"), chosen.pop("port")
     chosen["redirect_uris"] = tuple(chosen["redirect_uris"])
     try:
