@@ -15,8 +15,9 @@ from datetime import UTC, date, datetime, timedelta
 
 from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.graphite.arrival import Arrival
-from oura_pipeline.graphite.confirm import confirm
+from oura_pipeline.graphite.confirm import confirm, mark_delivered
 from oura_pipeline.graphite.flatten import Flattened, flatten
+from oura_pipeline.graphite.glance import seen_twice
 from oura_pipeline.graphite.points import DayPoints, unpack
 from oura_pipeline.graphite.push import push
 from oura_pipeline.ledger import Push, PushState
@@ -106,31 +107,51 @@ def confirm_sent(
     if pipeline.render is None:
         return None
     now = datetime.now(UTC)
-    return confirm(
-        _sent(pipeline, usernames, days, now),
+    sent = [row for row in _sent(pipeline, usernames, days) if _is_past(row, now)]
+    there = seen_twice(sent, pipeline.render, pause=PAUSE)
+    doubtful = sorted({_place(row) for row in sent} - {_place(row) for row in there})
+    arrival = confirm(
+        _points_at(pipeline, doubtful),
         render=pipeline.render,
         carrier=pipeline.carrier,
         ledger=pipeline.accounts,
         pause=PAUSE,
         now=now,
     )
+    mark_delivered(there, pipeline.accounts, now, arrival)
+    return arrival
+
+
+Place = tuple[str, str, date]  # document type, username, day
+
+
+def _place(row: Push) -> Place:
+    return row.document_type, row.username, row.day
 
 
 def _sent(
-    pipeline: Pipeline, usernames: Sequence[str], days: Sequence[date] | None, now: datetime
-) -> Iterator[DayPoints]:
+    pipeline: Pipeline, usernames: Sequence[str], days: Sequence[date] | None
+) -> Iterator[Push]:
+    """The ledger's rows of what was sent and not read back."""
     for document_type in DOCUMENT_TYPES:
         in_range = days is not None and document_type.partitioned
-        rows = pipeline.accounts.pushes(
+        yield from pipeline.accounts.pushes(
             document_type.name,
             usernames=usernames,
             first_day=days[0] if days and in_range else None,
             last_day=days[-1] if days and in_range else None,
             states=[PushState.SENT],
         )
-        for username in sorted({row.username for row in rows}):
-            sent = [row.day for row in rows if row.username == username and _is_past(row, now)]
-            for some in _near(sent):
+
+
+def _points_at(pipeline: Pipeline, places: Sequence[Place]) -> Iterator[DayPoints]:
+    """The points of some people's days, from their documents."""
+    for document_type in DOCUMENT_TYPES:
+        for username in sorted({who for name, who, _ in places if name == document_type.name}):
+            days = [
+                day for name, who, day in places if (name, who) == (document_type.name, username)
+            ]
+            for some in _near(days):
                 flattened = _flattened(pipeline, document_type, username, some)
                 yield from (day for day in flattened.days if day.day in set(some))
 

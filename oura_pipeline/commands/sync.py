@@ -181,7 +181,7 @@ def table(synced: Synced) -> Table:
         "changed_rows": "changed",
         "requests": "requests",
     }
-    drawn = Table(header_style="bold", box=SIMPLE_HEAD)
+    drawn = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     drawn.add_column("document type", no_wrap=True)
     for heading in (*columns.values(), "points", "sent", "seconds"):
         drawn.add_column(heading, justify="right", no_wrap=True)

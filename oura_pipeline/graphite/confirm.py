@@ -119,10 +119,7 @@ class _Reading:
 def _mark(chunk: Chunk, ledger: PushLedger, now: datetime, arrival: Arrival) -> None:
     """Mark what arrived, unless someone pushed other points meanwhile; list what did not."""
     arrived = [chunk.rows[i] for i in sorted(chunk.clean) if chunk.readable[i]]
-    unchanged = _still_so(arrived, ledger)
-    ledger.record_pushes([replace(row, state=PushState.DELIVERED, at=now) for row in unchanged])
-    arrival.delivered += len(unchanged)
-    arrival.points += sum(row.points for row in unchanged)
+    mark_delivered(arrived, ledger, now, arrival)
     lost: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for name, one in chunk.left.items():
         for owner in one.owners:
@@ -141,6 +138,16 @@ def _mark(chunk: Chunk, ledger: PushLedger, now: datetime, arrival: Arrival) -> 
                 metrics=tuple(sorted(metrics)[:_NAMED]),
             )
         )
+
+
+def mark_delivered(
+    rows: Sequence[Push], ledger: PushLedger, now: datetime, arrival: Arrival
+) -> None:
+    """Mark days as delivered, unless someone pushed other points meanwhile."""
+    unchanged = _still_so(rows, ledger)
+    ledger.record_pushes([replace(row, state=PushState.DELIVERED, at=now) for row in unchanged])
+    arrival.delivered += len(unchanged)
+    arrival.points += sum(row.points for row in unchanged)
 
 
 def _still_so(rows: Sequence[Push], ledger: PushLedger) -> list[Push]:

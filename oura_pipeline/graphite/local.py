@@ -237,6 +237,7 @@ class LocalGraphite:
         return [
             "graphite.wsgi",
             f"--bind=127.0.0.1:{self._web_port}",
+            "--workers=2",
             "--threads=4",
             "--timeout=120",
             "--graceful-timeout=2",

@@ -7,7 +7,8 @@ points. A crash in between then forgets neither, and the next push still sees wh
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -72,8 +73,16 @@ def push(
             with the next push.
     """
     run = _Run(carrier, ledger, again_since=again_since, even_unchanged=even_unchanged, now=now)
-    for batch in _batches(days):
-        run.batch(batch)
+    # While one batch is on its way, which carbon makes last, the next one is flattened.
+    with ThreadPoolExecutor(1) as sender:
+        on_its_way: tuple[Future[None], list[_Due]] | None = None
+        for batch in _batches(days):
+            due = run.announce(batch)
+            if on_its_way:
+                run.settle(*on_its_way)
+            on_its_way = sender.submit(_send_days, carrier, [day for day, _ in due]), due
+        if on_its_way:
+            run.settle(*on_its_way)
     run.settle_late()
     return run.result()
 
@@ -92,6 +101,12 @@ def send(carrier: Carrier, metrics: Metrics) -> None:
             carrier.send(metrics)
 
 
+def _send_days(carrier: Carrier, days: Sequence[DayPoints]) -> None:
+    metrics = by_metric(days)
+    if metrics:
+        send(carrier, metrics.items())
+
+
 def by_metric(days: Iterable[DayPoints]) -> dict[str, list[Point]]:
     """The points of all days, metric by metric."""
     metrics: dict[str, list[Point]] = defaultdict(list)
@@ -99,6 +114,9 @@ def by_metric(days: Iterable[DayPoints]) -> dict[str, list[Point]]:
         for metric, points in day.points.items():
             metrics[metric].extend(points)
     return metrics
+
+
+_Due = tuple[DayPoints, Push | None]  # with its row in the ledger before this push
 
 
 @dataclass(frozen=True)
@@ -136,20 +154,21 @@ class _Run:
             rejected=dict(self._rejected),
         )
 
-    def batch(self, days: list[DayPoints]) -> None:
+    def announce(self, days: list[DayPoints]) -> list[_Due]:
+        """Say in the ledger which of the days are about to leave."""
         due = [
             (day, earlier)
             for day, earlier in self._with_rows(map(self._clean, days))
             if self._is_due(day, earlier)
         ]
-        if not due:
-            return
         self._ledger.record_pushes(
             [self._row(day, PushState.PENDING, _index(day, earlier)) for day, earlier in due]
         )
-        metrics = by_metric(day for day, _ in due)
-        if metrics:
-            send(self._carrier, metrics.items())
+        return due
+
+    def settle(self, sent: Future[None], due: list[_Due]) -> None:
+        """Wait until they have left, and say so."""
+        sent.result()
         self._settle(due)
         self._days += len(due)
         self._points += sum(day.count for day, _ in due)
@@ -171,7 +190,7 @@ class _Run:
         self._rejected.update(rejected)
         return clean
 
-    def _with_rows(self, days: Iterable[DayPoints]) -> Iterator[tuple[DayPoints, Push | None]]:
+    def _with_rows(self, days: Iterable[DayPoints]) -> Iterator[_Due]:
         """Each day with its row in the ledger."""
         by_type: dict[str, list[DayPoints]] = defaultdict(list)
         for day in days:
@@ -200,7 +219,7 @@ class _Run:
         self._unchanged += 1
         return False
 
-    def _settle(self, due: Iterable[tuple[DayPoints, Push | None]]) -> None:
+    def _settle(self, due: Iterable[_Due]) -> None:
         settled = []
         for day, earlier in due:
             arrived = self._carrier.delivers or not day.count
