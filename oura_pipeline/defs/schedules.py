@@ -18,8 +18,9 @@ def days_back(
     partitions: dg.DailyPartitionsDefinition, now: datetime, count: int
 ) -> tuple[date, date]:
     """The last days for which there are partitions at that moment: first and last."""
-    last = date.fromisoformat(partitions.get_last_partition_key(current_time=now))
-    first = date.fromisoformat(partitions.get_first_partition_key())
+    with dg.partition_loading_context(now):
+        last = date.fromisoformat(partitions.get_last_partition_key())
+        first = date.fromisoformat(partitions.get_first_partition_key())
     return max(first, last - timedelta(days=count - 1)), last
 
 
