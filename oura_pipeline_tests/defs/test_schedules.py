@@ -1,0 +1,96 @@
+"""What runs by itself, when and for which days."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from oura_pipeline.definitions import definitions
+from oura_pipeline.defs.partitions import days
+from oura_pipeline.defs.schedules import days_back
+
+HISTORY = date(2026, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("now", "count", "first", "last"),
+    [
+        # At 10:00 UTC the next day has begun at UTC+14 only.
+        (datetime(2026, 6, 10, 9, 59, tzinfo=UTC), 7, date(2026, 6, 4), date(2026, 6, 10)),
+        (datetime(2026, 6, 10, 10, 0, tzinfo=UTC), 7, date(2026, 6, 5), date(2026, 6, 11)),
+        (datetime(2026, 6, 10, 10, 0, tzinfo=UTC), 1, date(2026, 6, 11), date(2026, 6, 11)),
+        # Nothing is asked for that lies before history.
+        (datetime(2026, 1, 3, 12, 0, tzinfo=UTC), 60, HISTORY, date(2026, 1, 4)),
+    ],
+)
+def test_days_back_end_with_the_newest_day_anywhere(
+    now: datetime, count: int, first: date, last: date
+) -> None:
+    assert days_back(days(HISTORY), now, count) == (first, last)
+
+
+@pytest.fixture(scope="module")
+def code_location() -> Iterator[dg.Definitions]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        yield definitions()
+
+
+def asked(code_location: dg.Definitions, name: str, at: datetime) -> dg.RunRequest:
+    """The one run that a schedule asks for at that moment."""
+    schedule: Any = code_location.resolve_schedule_def(name)
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=at,
+            repository_def=code_location.get_repository_def(),
+        )
+        with context:
+            [request] = schedule.evaluate_tick(context).run_requests
+    return request
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("daily", "2026-06-05"), ("hourly", "2026-06-10"), ("monthly_reconcile", "2026-04-13")],
+)
+def test_a_tick_is_one_run_for_a_range_of_days(
+    code_location: dg.Definitions, name: str, first: str
+) -> None:
+    """Days are counted from the moment of the tick, not from when it is evaluated."""
+    at = datetime(2026, 6, 10, 10, 0, tzinfo=UTC)
+    request = asked(code_location, name, at)
+    tags = {name: text for name, text in request.tags.items() if "partition_range" in name}
+    assert tags == {
+        "dagster/asset_partition_range_start": first,
+        "dagster/asset_partition_range_end": "2026-06-11",
+    }
+    assert request.run_key == f"{name} 2026-06-10T10:00:00+00:00"
+    assert request.asset_selection is None
+
+
+def test_every_tick_has_a_run_of_its_own(code_location: dg.Definitions) -> None:
+    """Dagster never repeats a run key."""
+    keys = {
+        asked(code_location, name, datetime(2026, 6, day, 10, 0, tzinfo=UTC)).run_key
+        for name in ("daily", "hourly")
+        for day in (10, 11)
+    }
+    assert len(keys) == 4
+
+
+def test_only_the_daily_schedule_runs_unless_switched_on(code_location: dg.Definitions) -> None:
+    told = {
+        schedule.name: (schedule.cron_schedule, schedule.default_status.value)
+        for schedule in code_location.get_repository_def().schedule_defs
+    }
+    assert told == {
+        "daily": ("0 10 * * *", "RUNNING"),
+        "hourly": ("0 * * * *", "STOPPED"),
+        "monthly_reconcile": ("0 4 1 * *", "STOPPED"),
+    }
