@@ -9,7 +9,7 @@ from oura_pipeline.defs.gaps import gaps_sensor
 from oura_pipeline.defs.graphite_assets import arrival_check, points_asset
 from oura_pipeline.defs.oura_assets import document_asset
 from oura_pipeline.defs.partitions import days
-from oura_pipeline.defs.published import published
+from oura_pipeline.defs.published import publish_sensor, published
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.schedules import schedules
 from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
@@ -31,7 +31,7 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
         ],
         jobs=[sync],
         schedules=schedules(sync, partitions),
-        sensors=[gaps_sensor(sync)],
+        sensors=[gaps_sensor(sync), publish_sensor(sync)],
         resources={"pipeline": PipelineResource()},
         # A backfill from the UI uses the code location's executor, not a job's. One process and one
         # connection pool; the work is concurrent inside a step.

@@ -1,0 +1,79 @@
+"""A copy is published when there is something new and nobody is landing."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from oura_pipeline.defs.published import KEY, to_publish
+from oura_pipeline.documents import DAILY_SLEEP
+from oura_pipeline.oura.pages import Document
+from oura_pipeline.warehouse.warehouse import Warehouse
+
+DAY = date(2026, 1, 2)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    """A warehouse with one document in it."""
+    made = Warehouse(tmp_path / "warehouse.duckdb")
+    land(made, 70)
+    return made
+
+
+def land(warehouse: Warehouse, score: int) -> None:
+    document = Document(day=DAY, raw=b'{"id":"a","day":"2026-01-02","score":%d}' % score)
+    with warehouse.spool(DAILY_SLEEP) as spool:
+        spool.add("ada", [document], asked=True)
+        warehouse.land(
+            DAILY_SLEEP,
+            spool,
+            usernames=["ada"],
+            first_day=DAY,
+            last_day=DAY,
+            fetched_at=datetime(2026, 1, 3, tzinfo=UTC),
+            run_id="run",
+        )
+
+
+def why(skipped: object) -> str:
+    assert isinstance(skipped, dg.SkipReason)
+    return skipped.skip_message or ""
+
+
+def test_a_new_warehouse_is_published_once_it_is_quiet(warehouse: Warehouse) -> None:
+    """Not during a run, and not again when nothing changed."""
+    copy = warehouse.path.with_name("analytics.duckdb")
+    changed = warehouse.path.stat().st_mtime
+    assert "waiting" in why(to_publish(warehouse.path, copy, changed + 5))
+    request = to_publish(warehouse.path, copy, changed + 100)
+    assert isinstance(request, dg.RunRequest)
+    assert request.asset_selection == [KEY]
+    warehouse.publish(copy)
+    assert "up to date" in why(to_publish(warehouse.path, copy, changed + 200))
+
+
+def test_every_change_asks_with_a_key_of_its_own(warehouse: Warehouse) -> None:
+    """Dagster remembers run keys for ever."""
+    copy = warehouse.path.with_name("analytics.duckdb")
+    warehouse.publish(copy)
+    keys = set()
+    for score in (71, 72):
+        land(warehouse, score)
+        later = warehouse.path.stat().st_mtime + 100 * score
+        os.utime(warehouse.path, (later, later))
+        request = to_publish(warehouse.path, copy, later + 100)
+        assert isinstance(request, dg.RunRequest)
+        keys.add(request.run_key)
+        warehouse.publish(copy)
+    assert len(keys) == 2
+
+
+def test_without_a_warehouse_nothing_is_published(tmp_path: Path) -> None:
+    """Before the first landing there is nothing to copy."""
+    reason = why(to_publish(tmp_path / "warehouse.duckdb", tmp_path / "analytics.duckdb", 0))
+    assert reason == "Nothing has landed yet."
