@@ -29,6 +29,8 @@ from oura_pipeline.warehouse.tables import (
     typed_fields,
 )
 
+UNCHANGED = {"same", "notation"}
+
 
 @dataclass(frozen=True)
 class DayCount:
@@ -92,9 +94,17 @@ def land(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spool
         "JOIN fates f ON f.incoming = i.rowid)",
         question.type_,
     )
-    with transaction(connection):
-        _write(connection, question)
-    return _result(connection, question, findings)
+    fates = _count_fates(connection)
+    # Most of what is asked again is the same; a type without days still moves to the newest day.
+    if fates.keys() - UNCHANGED or not question.type_.partitioned:
+        with transaction(connection):
+            _write(connection, question)
+    return _result(connection, question, findings, fates)
+
+
+def _count_fates(connection: duckdb.DuckDBPyConnection) -> Counter[str]:
+    rows = connection.execute("SELECT fate, count(*) FROM fates GROUP BY fate").fetchall()
+    return Counter(dict(rows))
 
 
 def _write(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
@@ -125,14 +135,14 @@ def _write(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
 
 
 def _result(
-    connection: duckdb.DuckDBPyConnection, question: Question, findings: Findings
+    connection: duckdb.DuckDBPyConnection,
+    question: Question,
+    findings: Findings,
+    fates: Counter[str],
 ) -> Landing:
     changed = _changed_days(connection, question)
     asked = {(name, day) for name in question.usernames for day in question.days}
     documents = _documents_of_days(connection, question, {*changed} - asked)
-    fates: Counter[str] = Counter(
-        dict(connection.execute("SELECT fate, count(*) FROM fates GROUP BY fate").fetchall())
-    )
     (outside,) = connection.execute("SELECT count(*) FROM incoming WHERE NOT asked").fetchone() or (
         0,
     )

@@ -54,7 +54,7 @@ def stage(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spoo
     _keep_the_last_of_each(connection, question.type_)
     _find_standing(connection, question)
     _match(connection, question.type_)
-    _compare_reworded(connection, question.type_)
+    _compare_reworded(connection)
 
 
 def _read(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spool) -> None:
@@ -205,20 +205,23 @@ def _match(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
     )
 
 
-def _compare_reworded(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+def _compare_reworded(connection: duckdb.DuckDBPyConnection) -> None:
     """Where the text differs: does it say something else, or the same in other words?"""
     connection.execute(
-        "SELECT f.rowid, i.document, t.document FROM fates f "
-        f"JOIN incoming i ON i.rowid = f.incoming JOIN {table_name(type_)} t "
-        "ON t.rowid = f.standing WHERE f.fate = 'notation'"
+        "SELECT f.rowid, i.document, s.document FROM fates f "
+        "JOIN incoming i ON i.rowid = f.incoming JOIN standing s ON s.place = f.standing "
+        "WHERE f.fate = 'notation'"
     )
-    different = []
+    compared, reworded = 0, []
     while rows := connection.fetchmany(_CHUNK):
-        different += [place for place, said, stands in rows if not same_meaning(said, stands)]
-    connection.execute(
-        "UPDATE fates SET fate = 'different' WHERE rowid IN (SELECT unnest($1::BIGINT[]))",
-        [different],
-    )
+        compared += len(rows)
+        reworded += [place for place, said, stands in rows if same_meaning(said, stands)]
+    if len(reworded) < compared:  # the list is of the fewer: what is rewritten mostly differs
+        connection.execute(
+            "UPDATE fates SET fate = 'different' "
+            "WHERE fate = 'notation' AND rowid NOT IN (SELECT unnest($1::BIGINT[]))",
+            [reworded],
+        )
 
 
 def _same_key(type_: DocumentType) -> str:

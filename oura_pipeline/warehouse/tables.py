@@ -2,7 +2,8 @@
 
 What surprises: a table follows its row in `documents.py`. Whatever a newer version of the code
 describes and the table lacks, or has in another type, is filled from the JSON kept in `document`.
-Columns that the code no longer describes stay.
+Columns that the code no longer describes stay. Only columns are looked at when something lands;
+descriptions, which are for readers, when the warehouse is published.
 """
 
 # ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
@@ -15,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from oura_pipeline.documents import DocumentType
+from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.fields import Field, Kind
 from oura_pipeline.warehouse.door import transaction
 from oura_pipeline.warehouse.findings import find_odd_documents
@@ -75,22 +76,34 @@ def json_schema(type_: DocumentType) -> str:
     return json.dumps(_json_schema(type_.fields))
 
 
+def standing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
+    """The document types that have a table: those that ever landed, or were published."""
+    rows = connection.execute(
+        "SELECT table_name FROM duckdb_tables() "
+        "WHERE schema_name = ? AND database_name = current_database()",
+        [SCHEMA],
+    ).fetchall()
+    names = {name for (name,) in rows}
+    return [type_ for type_ in DOCUMENT_TYPES if type_.table in names]
+
+
 def has_table(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> bool:
     """Whether a document of this type ever landed, or was published."""
     return bool(_standing(connection, type_))
 
 
 def ensure_table(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
-    """Create the table of a document type, or bring it up to what the code describes.
+    """Create the table of a document type, or give it the columns that the code describes.
 
-    A transaction of its own, before the landing's.
+    A transaction of its own, before the landing's. Descriptions that alone are different wait for
+    `ensure_descriptions`: to read all that stand takes longer than a small landing.
     """
     wanted = columns(type_)
     standing = _standing(connection, type_)
-    if standing.items() >= _canonical(connection, wanted, type_.description).items():
-        return
     stale = _stale(connection, wanted, standing)
-    if standing and stale:
+    if not stale:
+        return
+    if standing:
         find_odd_documents(
             connection, f"(SELECT rowid AS place, document FROM {table_name(type_)})", type_
         )
@@ -103,30 +116,49 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> 
         _describe(connection, type_)
 
 
-Described = dict[str, tuple[str, str]]  # name: type in DuckDB's own spelling, comment
-
-
-def _standing(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> Described:
-    """What stands: every column, and under "" the table's own comment; empty without a table."""
+def ensure_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring what standing tables and columns say of themselves up to what the code describes."""
     rows = connection.execute(
-        "SELECT '', '', comment FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2 "
-        "AND database_name = current_database() UNION ALL "
-        "SELECT column_name, data_type, comment FROM duckdb_columns() "
-        "WHERE schema_name = $1 AND table_name = $2 AND database_name = current_database()",
-        [SCHEMA, type_.table],
+        "SELECT table_name, '', comment FROM duckdb_tables() "
+        "WHERE schema_name = $1 AND database_name = current_database() UNION ALL "
+        "SELECT table_name, column_name, comment FROM duckdb_columns() "
+        "WHERE schema_name = $1 AND database_name = current_database()",
+        [SCHEMA],
     ).fetchall()
-    return {name: (sql_type, comment) for name, sql_type, comment in rows}
+    standing = {(table, column): comment for table, column, comment in rows}
+    for type_ in DOCUMENT_TYPES:
+        if (type_.table, "") not in standing:
+            continue
+        wanted = columns(type_)
+        described = {"": type_.description} | {column.name: column.comment for column in wanted}
+        if any(standing.get((type_.table, name)) != text for name, text in described.items()):
+            with transaction(connection):
+                _comment(connection, type_, wanted)
+                _describe(connection, type_)
 
 
-def _canonical(
-    connection: duckdb.DuckDBPyConnection, wanted: list[Column], description: str
-) -> Described:
-    nulls = ", ".join(f"NULL::{column.sql_type} AS {quoted(column.name)}" for column in wanted)
-    types = connection.execute(f"DESCRIBE SELECT {nulls}").fetchall()
-    spelled = {row[0]: row[1] for row in types}
-    return {"": ("", description)} | {
-        column.name: (spelled[column.name], column.comment) for column in wanted
-    }
+Standing = dict[str, str]  # name of a column: its type in DuckDB's own spelling
+
+_spelled: dict[str, str] = {}  # a type as we write it: in DuckDB's own spelling
+
+
+def _standing(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> Standing:
+    """The columns that stand; empty without a table."""
+    try:
+        rows = connection.execute(f"DESCRIBE {table_name(type_)}").fetchall()
+    except duckdb.CatalogException:
+        return {}
+    return {row[0]: row[1] for row in rows}
+
+
+def _spellings(connection: duckdb.DuckDBPyConnection, wanted: list[Column]) -> dict[str, str]:
+    """The types of these columns, at least, in DuckDB's own spelling; asked once per process."""
+    unasked = sorted({column.sql_type for column in wanted} - _spelled.keys())
+    if unasked:
+        nulls = ", ".join(f"NULL::{sql_type}" for sql_type in unasked)
+        rows = connection.execute(f"DESCRIBE SELECT {nulls}").fetchall()
+        _spelled.update(zip(unasked, (row[1] for row in rows), strict=True))
+    return _spelled
 
 
 def _create(
@@ -138,22 +170,18 @@ def _create(
 
 
 def _stale(
-    connection: duckdb.DuckDBPyConnection, wanted: list[Column], standing: Described
+    connection: duckdb.DuckDBPyConnection, wanted: list[Column], standing: Standing
 ) -> list[Column]:
     """The columns that are missing or have another type."""
-    canonical = _canonical(connection, wanted, "")
-    return [
-        column
-        for column in wanted
-        if standing.get(column.name, ("", ""))[0] != canonical[column.name][0]
-    ]
+    spelled = _spellings(connection, wanted)
+    return [column for column in wanted if standing.get(column.name) != spelled[column.sql_type]]
 
 
 def _evolve(
     connection: duckdb.DuckDBPyConnection,
     type_: DocumentType,
     stale: list[Column],
-    standing: Described,
+    standing: Standing,
 ) -> None:
     """Add or retype those columns, and fill them from the documents."""
     table = table_name(type_)
@@ -162,8 +190,6 @@ def _evolve(
         if column.name in standing:
             connection.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
         connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {column.sql_type}")
-    if not stale:
-        return
     filled = ", ".join(f"{quoted(c.name)} = typed.{quoted(c.name)}" for c in stale)
     connection.execute(
         f"UPDATE {table} AS landed SET {filled} FROM ("

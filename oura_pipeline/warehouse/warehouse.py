@@ -24,7 +24,14 @@ from oura_pipeline.warehouse.landing import Landing, land
 from oura_pipeline.warehouse.matching import Question
 from oura_pipeline.warehouse.publishing import Published
 from oura_pipeline.warehouse.spool import Spool, spooling
-from oura_pipeline.warehouse.tables import ensure_table, has_table, quoted, table_name
+from oura_pipeline.warehouse.tables import (
+    ensure_descriptions,
+    ensure_table,
+    has_table,
+    quoted,
+    standing_types,
+    table_name,
+)
 
 PATIENCE = 900.0  # seconds; the longest operation takes a few
 
@@ -83,8 +90,20 @@ class Warehouse:
         self, type_: DocumentType, username: str, first_day: date, last_day: date
     ) -> list[tuple[date, bytes]]:
         """One person's documents of those days as (day, JSON), by day and then key."""
-        found = self._select_documents(type_, [username], first_day, last_day)
-        return [(day, raw) for _, day, raw in found]
+        return self.documents_of(type_, [username], first_day, last_day)[username]
+
+    def documents_of(
+        self, type_: DocumentType, usernames: Collection[str], first_day: date, last_day: date
+    ) -> dict[str, list[tuple[date, bytes]]]:
+        """Several people's documents of those days: username → (day, JSON), by day and then key.
+
+        Everybody asked for is in it, also who has none. All of it is in memory, and the warehouse
+        is opened once.
+        """
+        found: dict[str, list[tuple[date, bytes]]] = {username: [] for username in usernames}
+        for username, day, raw in self._select_documents(type_, found, first_day, last_day):
+            found[username].append((day, raw))
+        return found
 
     def all_documents(
         self,
@@ -142,11 +161,10 @@ class Warehouse:
             if not self.path.exists():
                 return 0
             with self._door.connected() as connection, transaction(connection):
-                for type_ in DOCUMENT_TYPES:
-                    if has_table(connection, type_):
-                        statement = f"DELETE FROM {table_name(type_)} WHERE username = ?"
-                        row = connection.execute(statement, [username]).fetchone()
-                        deleted += row[0] if row else 0
+                for type_ in standing_types(connection):
+                    statement = f"DELETE FROM {table_name(type_)} WHERE username = ?"
+                    row = connection.execute(statement, [username]).fetchone()
+                    deleted += row[0] if row else 0
         return deleted
 
     def publish(self, target: Path) -> Published:
@@ -162,6 +180,7 @@ class Warehouse:
                 with self._door.connected() as connection:
                     for type_ in DOCUMENT_TYPES:
                         ensure_table(connection, type_)
+                    ensure_descriptions(connection)
                     connection.execute("CHECKPOINT")
                 publishing.swap_in(self.path, target)
         size = target.stat().st_size
@@ -220,8 +239,7 @@ class Warehouse:
                 return []
             return [
                 (type_.name, row)
-                for type_ in DOCUMENT_TYPES
-                if has_table(connection, type_)
+                for type_ in standing_types(connection)
                 for row in connection.execute(sql.format(table=table_name(type_))).fetchall()
             ]
 
