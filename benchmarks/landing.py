@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -24,13 +25,14 @@ import pandas as pd
 from oura_pipeline.documents import DAILY_ACTIVITY, HEARTRATE, SLEEP, DocumentType
 from oura_pipeline.warehouse.door import SETTINGS
 from oura_pipeline.warehouse.matching import spooled_lines
-from oura_pipeline.warehouse.spool import spooling
+from oura_pipeline.warehouse.spool import Spool, spooling
 from oura_pipeline.warehouse.tables import json_schema, quoted, typed_fields
 from oura_pipeline.warehouse.warehouse import Warehouse
 
 FIRST = date(2025, 1, 1)
 PEOPLE = [f"person{number}" for number in range(5)]
 ONE_BY_ONE = 3000  # rows on which executemany is measured; then multiplied
+REPEATED = 15  # times that what takes milliseconds is measured
 
 
 class Document(NamedTuple):
@@ -280,9 +282,56 @@ def time_landings(answers: list[Answer]) -> None:
         for type_, documents in answers:
             day = [d for d in documents if d.day == FIRST]
             land(warehouse, type_, day, label=f"{type_.name}, one day", last=FIRST)
+        time_small(warehouse, answers)
         began = time.perf_counter()
         published = warehouse.publish(Path(folder, "analytics.duckdb"))
         print(f"publish: {published.bytes / 1e6:.0f} MB, {time.perf_counter() - began:.2f} s")
+
+
+def time_small(warehouse: Warehouse, answers: list[Answer]) -> None:
+    """One day that is there already, and what one and five people have of one day; medians."""
+    label = f"one day, median of {REPEATED}, ms"
+    print(f"\n{label:34}{'the same again':>16}{'read one':>12}{'read five':>12}")
+    for type_, documents in answers:
+        day = [d for d in documents if d.day == FIRST]
+
+        def again(type_: DocumentType = type_, day: list[Document] = day) -> None:
+            with warehouse.spool(type_) as spool:
+                for name in PEOPLE:
+                    spool.add(name, day)
+                land_one_day(warehouse, type_, spool)
+
+        def one(type_: DocumentType = type_) -> None:
+            warehouse.documents(type_, PEOPLE[0], FIRST, FIRST)
+
+        def five(type_: DocumentType = type_) -> None:
+            warehouse.documents_of(type_, PEOPLE, FIRST, FIRST)
+
+        print(f"{type_.name:34}{median(again):16.1f}{median(one):12.1f}{median(five):12.1f}")
+    print()
+
+
+def median(action: Callable[[], None]) -> float:
+    """Milliseconds it takes."""
+    took = []
+    for _ in range(REPEATED):
+        began = time.perf_counter()
+        action()
+        took.append(time.perf_counter() - began)
+    return statistics.median(took) * 1000
+
+
+def land_one_day(warehouse: Warehouse, type_: DocumentType, spool: Spool) -> None:
+    """Land the first day of everybody."""
+    warehouse.land(
+        type_,
+        spool,
+        usernames=PEOPLE,
+        first_day=FIRST,
+        last_day=FIRST,
+        fetched_at=datetime.now(UTC),
+        run_id="benchmark",
+    )
 
 
 def land(

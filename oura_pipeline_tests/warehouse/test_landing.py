@@ -127,6 +127,21 @@ def test_only_another_meaning_is_a_change(warehouse: Warehouse, text: str, chang
     assert warehouse.documents(DAILY_SLEEP, "ada", january(1), january(1)) == [(january(1), stands)]
 
 
+def test_other_words_and_other_values_are_told_apart(warehouse: Warehouse) -> None:
+    """In one answer; what only says it in other words stays as it was first said."""
+    first, second, third = (score(january(day), 80) for day in (1, 2, 3))
+    reworded = first._replace(raw=first.raw.replace(b": ", b" :  "))
+    changed = second._replace(raw=second.raw.replace(b"80", b"81"))
+    landed(warehouse, DAILY_SLEEP, {"ada": [first, second, third]})
+    landing = landed(warehouse, DAILY_SLEEP, {"ada": [reworded, changed, third]})
+    assert (landing.new, landing.different, landing.gone) == (0, 1, 0)
+    assert warehouse.documents(DAILY_SLEEP, "ada", january(1), january(3)) == [
+        first,
+        changed,
+        third,
+    ]
+
+
 def test_true_is_not_one(warehouse: Warehouse) -> None:
     landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1), novel=1)]})
     landing = landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1), novel=True)]})
@@ -248,6 +263,14 @@ def test_current_states_are_replaced_as_a_whole(warehouse: Warehouse) -> None:
         ("ada", january(2), "old", "run-1"),
         ("bob", january(1), "old", "run-1"),
     ]
+
+
+def test_an_unchanged_state_moves_to_the_day_of_the_newest_fetch(warehouse: Warehouse) -> None:
+    """Its day is when it was last seen; that alone is no change."""
+    landed(warehouse, PERSONAL_INFO, {"ada": [made(january(1), id="a", age=30)]})
+    landing = landed(warehouse, PERSONAL_INFO, {"ada": [made(january(2), id="a", age=30)]})
+    assert landing == Landing(days={**landing.days, ("ada", january(3)): DayCount(1, 0)})
+    assert standing(warehouse, PERSONAL_INFO) == [("ada", january(2), {"id": "a", "age": 30})]
 
 
 def test_there_is_one_profile_per_person(warehouse: Warehouse) -> None:

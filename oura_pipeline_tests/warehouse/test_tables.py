@@ -15,7 +15,7 @@ from oura_pipeline.documents import (
     DocumentType,
 )
 from oura_pipeline.fields import Field, Kind
-from oura_pipeline.warehouse.tables import ensure_table
+from oura_pipeline.warehouse.tables import columns, ensure_table
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.making import beat, january, landed, made, score
 
@@ -35,6 +35,17 @@ def described(warehouse: Warehouse, type_: DocumentType) -> list[tuple[str, str]
         "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ?", [type_.table]
     )
     return [(name, sql_type) for name, sql_type in rows]
+
+
+def comments(warehouse: Warehouse, type_: DocumentType) -> dict[str, str]:
+    """What the columns say of themselves, and under "" the table."""
+    return dict(
+        warehouse.query(
+            "SELECT '', comment FROM duckdb_tables() WHERE table_name = $1 UNION ALL "
+            "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = $1",
+            [type_.table],
+        )
+    )
 
 
 def test_a_table_has_ouras_names_and_one_day(warehouse: Warehouse) -> None:
@@ -91,6 +102,23 @@ def test_fields_of_a_newer_version_are_filled_from_the_documents(warehouse: Ware
     assert warehouse.query(
         "SELECT comment FROM duckdb_tables() WHERE table_name = 'daily_sleep'"
     ) == [(DAILY_SLEEP.description,)]
+
+
+def test_new_descriptions_are_there_when_it_is_published(warehouse: Warehouse) -> None:
+    """A landing does not look at them; whoever reads, reads what was published."""
+    fields = tuple(dataclasses.replace(field, description="?") for field in DAILY_SLEEP.fields)
+    old = dataclasses.replace(DAILY_SLEEP, description="Scores.", fields=fields)
+    landed(warehouse, old, {"ada": [score(january(1))]})
+    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    assert comments(warehouse, old) == {"": "Scores.", **{c.name: c.comment for c in columns(old)}}
+    warehouse.publish(warehouse.path.with_name("analytics.duckdb"))
+    assert comments(warehouse, DAILY_SLEEP) == {
+        "": DAILY_SLEEP.description,
+        **{column.name: column.comment for column in columns(DAILY_SLEEP)},
+    }
+    assert warehouse.query(
+        "SELECT description FROM oura.readme WHERE table_name = 'daily_sleep'"
+    ) == [(f"{DAILY_SLEEP.description} One row per person and day.",)]
 
 
 def test_a_field_whose_kind_changed_is_read_again(warehouse: Warehouse) -> None:
