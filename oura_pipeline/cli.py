@@ -12,10 +12,12 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
+from oura_pipeline.accounts.errors import AccountsError
 from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType, document_type
 from oura_pipeline.settings import SettingsError, load_settings
+from oura_pipeline.warehouse.errors import WarehouseError
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 out = Console()
@@ -26,19 +28,27 @@ class Failed(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print it, without a traceback."""
-        Console(stderr=True).print(f"[red]oura-pipeline:[/red] {self.message}", highlight=False)
+        line = f"[red]oura-pipeline:[/red] {escape(self.message)}"
+        Console(stderr=True).print(line, highlight=False, soft_wrap=True)
+
+
+class OneLine(click.Group):
+    """What is known to go wrong, in whatever command, ends in one line and a status of 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (SettingsError, AccountsError, WarehouseError) as error:
+            raise Failed(str(error)) from None
 
 
 def main() -> None:
-    """Run the command line; what is known to go wrong ends in one line and a status of 1."""
-    try:
-        cli(standalone_mode=True)
-    except SettingsError as error:
-        Failed(str(error)).show()
-        sys.exit(2)
+    """Run the command line."""
+    cli(standalone_mode=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=OneLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="oura_pipeline")
 def cli() -> None:
     """Every Oura document of every person, through Dagster, into DuckDB and Graphite."""
@@ -82,6 +92,10 @@ def sync(
     settings = load_settings()
     last_day = last.date() if last else command.last_partition()
     first_day = first.date() if first else last_day - timedelta(days=(count or 7) - 1)
+    try:
+        command.check_range(first_day, last_day)
+    except ValueError as error:
+        raise Failed(str(error)) from None
     with opened(settings) as pipeline:
         try:
             people = people_to_ask(pipeline, usernames)
@@ -90,22 +104,20 @@ def sync(
     if not people:
         raise Failed("nobody has signed in yet; `oura-pipeline people add` adds the first person")
     bar = command.Bar(out)
-    try:
-        with bar.shown(len(people) * len(document_types)):
-            synced = command.sync(
-                first_day, last_day, usernames=usernames, document_types=document_types
-            )
-    except ValueError as error:
-        raise Failed(str(error)) from None
+    with bar.shown(len(people) * len(document_types)):
+        synced = command.sync(
+            first_day, last_day, usernames=usernames, document_types=document_types
+        )
     out.print(command.table(synced))
     for check in synced.red:
         out.print(
             f"[yellow]{check.asset_key.to_user_string()} {check.check_name}[/yellow]: "
-            f"{check.description}",
+            f"{escape(check.description or '')}",
             highlight=False,
+            soft_wrap=True,
         )
     for step, reason in synced.failures.items():
-        out.print(f"[red]{step}[/red]: {reason}", highlight=False)
+        out.print(f"[red]{step}[/red]: {escape(reason)}", highlight=False, soft_wrap=True)
     sys.exit(0 if synced.success else 1)
 
 
@@ -127,15 +139,14 @@ def people_add(
 
     expires_at = datetime.now(UTC) + timedelta(seconds=expires_in) if expires_in else None
     with command.accounts() as accounts:
-        out.print(
-            command.add(
-                accounts,
-                username,
-                refresh_token=refresh_token,
-                access_token=access_token,
-                expires_at=expires_at,
-            )
+        said = command.add(
+            accounts,
+            username,
+            refresh_token=refresh_token,
+            access_token=access_token,
+            expires_at=expires_at,
         )
+    out.print(said, highlight=False, soft_wrap=True)
 
 
 @people.command("list")
@@ -167,7 +178,7 @@ def people_import(path: Path) -> None:
     from oura_pipeline.commands import people as command
 
     with command.accounts() as accounts:
-        out.print(command.import_file(accounts, path))
+        out.print(escape(command.import_file(accounts, path)), highlight=False, soft_wrap=True)
 
 
 @cli.command()
@@ -199,11 +210,10 @@ def doctor() -> None:
     from oura_pipeline.commands.doctor import examine
 
     findings = examine()
-    table = Table(show_header=False, box=None)
     for finding in findings:
         mark = "[green]ok[/green]" if finding.good else "[red]no[/red]"
-        table.add_row(mark, finding.subject, finding.text)
-    out.print(table)
+        line = f"{mark} {finding.subject:12} {escape(finding.text)}"
+        out.print(line, highlight=False, soft_wrap=True)
     sys.exit(0 if all(finding.good for finding in findings) else 1)
 
 
@@ -218,7 +228,7 @@ def graphite_ingest(path: Path) -> None:
     """Send a file of points, as written without a Graphite, to GRAPHITE_HOST."""
     from oura_pipeline.commands import graphite as command
 
-    out.print(command.ingest_file(path))
+    out.print(escape(command.ingest_file(path)), highlight=False, soft_wrap=True)
 
 
 @graphite.command("replay")
@@ -236,7 +246,7 @@ def graphite_replay(
     from oura_pipeline.commands import graphite as command
 
     for line in command.replay(first.date(), last.date(), usernames, document_types):
-        out.print(line)
+        out.print(escape(line), highlight=False, soft_wrap=True)
 
 
 @graphite.command("schemas")
@@ -251,7 +261,7 @@ def graphite_schemas(into: Path) -> None:
     from oura_pipeline.commands import graphite as command
 
     for path in command.write_schemas(into):
-        out.print(f"Wrote {path}")
+        out.print(f"Wrote {escape(str(path))}", soft_wrap=True)
 
 
 @graphite.command("withdrawn")

@@ -37,8 +37,9 @@ def examine() -> list[Finding]:
     findings = [Finding("settings", True, f"data folder {settings.home}"), _client(settings)]
     try:
         with opened(settings) as pipeline:
-            findings += [*_accounts(pipeline), _warehouse(pipeline), _oura(pipeline)]
-            findings += [*_tokens(pipeline), *_graphite(pipeline)]
+            findings += [*_accounts(pipeline), _warehouse(pipeline), oura := _oura(pipeline)]
+            # Where nobody answers, the client would ask again and again.
+            findings += [*(_tokens(pipeline) if oura.good else ()), *_graphite(pipeline)]
     except AccountsError as error:
         findings.append(Finding("accounts", False, str(error)))
     return findings
@@ -87,7 +88,9 @@ def _oura(pipeline: Pipeline) -> Finding:
         # Without a token: any answer will do, and 400 is the usual one.
         answer = pipeline.http.get(f"{url}/v2/usercollection/personal_info", timeout=SECONDS)
     except httpx.HTTPError as error:
-        return Finding("Oura", False, f"{url} cannot be reached: {_reason(error)}")
+        return Finding(
+            "Oura", False, f"{url} cannot be reached: {_reason(error)}; see OURA_API_URL"
+        )
     state = pipeline.budget.state()
     good = answer.status_code < 500
     used = f"{state.used} of {state.limit} requests used"
@@ -115,7 +118,11 @@ def _graphite(pipeline: Pipeline) -> Iterator[Finding]:
         socket.create_connection(address, timeout=SECONDS).close()
         yield Finding("carbon", True, f"{address[0]}:{address[1]}, {settings.protocol}")
     except OSError as error:
-        yield Finding("carbon", False, f"{address[0]}:{address[1]} cannot be reached: {error}")
+        yield Finding(
+            "carbon",
+            False,
+            f"{address[0]}:{address[1]} cannot be reached: {error}; see GRAPHITE_HOST",
+        )
     if not settings.graphite_render_url:
         yield Finding(
             "graphite-web", False, "set GRAPHITE_RENDER_URL, or nothing proves that points arrived"
@@ -125,7 +132,7 @@ def _graphite(pipeline: Pipeline) -> Iterator[Finding]:
         answer = httpx.get(f"{settings.graphite_render_url}/metrics/find?query=*", timeout=SECONDS)
         good, seen = answer.status_code == 200, f"answers {answer.status_code}"
     except httpx.HTTPError as error:
-        good, seen = False, f"cannot be reached: {_reason(error)}"
+        good, seen = False, f"cannot be reached: {_reason(error)}; see GRAPHITE_RENDER_URL"
     yield Finding("graphite-web", good, f"{settings.graphite_render_url} {seen}")
 
 
