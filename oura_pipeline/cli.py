@@ -33,14 +33,19 @@ class Failed(click.ClickException):
 
 
 class OneLine(click.Group):
-    """What is known to go wrong, in whatever command, ends in one line and a status of 1."""
+    """What is known to go wrong, in whatever command, ends in one line.
+
+    The status is 1, or 2 when a setting or an option cannot be used.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
         except (SettingsError, AccountsError, WarehouseError) as error:
-            raise Failed(str(error)) from None
+            failed = Failed(str(error))
+            failed.exit_code = 2 if isinstance(error, SettingsError) else 1
+            raise failed from None
 
 
 def main() -> None:

@@ -400,7 +400,7 @@ def test_a_key_that_others_may_read_is_refused_everywhere(shell: Shell) -> None:
 @pytest.mark.parametrize("command", ["budget", "sync"])
 def test_a_bad_setting_ends_a_command_in_one_line(shell: Shell, command: str) -> None:
     done = shell.process(command, GRAPHITE_PORT="many")
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert done.stderr.startswith("oura-pipeline: GRAPHITE_PORT cannot be used")
 
 
