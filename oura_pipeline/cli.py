@@ -32,6 +32,12 @@ class Failed(click.ClickException):
         Console(stderr=True).print(line, highlight=False, soft_wrap=True)
 
 
+class Unusable(Failed):
+    """A setting has to be corrected first."""
+
+    exit_code = 2
+
+
 class OneLine(click.Group):
     """What is known to go wrong, in whatever command, ends in one line.
 
@@ -42,10 +48,10 @@ class OneLine(click.Group):
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except (SettingsError, AccountsError, WarehouseError) as error:
-            failed = Failed(str(error))
-            failed.exit_code = 2 if isinstance(error, SettingsError) else 1
-            raise failed from None
+        except SettingsError as error:
+            raise Unusable(str(error)) from None
+        except (AccountsError, WarehouseError) as error:
+            raise Failed(str(error)) from None
 
 
 def main() -> None:
