@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.documents import DOCUMENT_TYPES, Ask, DocumentType
 from oura_pipeline.graphite.arrival import Arrival
 from oura_pipeline.graphite.confirm import confirm, mark_delivered
 from oura_pipeline.graphite.flatten import Flattened, flatten
@@ -26,7 +26,10 @@ from oura_pipeline.progress import listener
 
 ONE = timedelta(days=1)
 LOOK_BACK = timedelta(days=7)
-DAYS_AT_ONCE = 92  # of heart rate that is about 100,000 documents
+DAYS_AT_ONCE = 92
+DOCUMENTS_AT_ONCE = 100_000
+SAMPLES_A_DAY = 1200  # heart rate; battery has fewer
+DOCUMENTS_A_DAY = 4  # at most six sleeps, usually one document
 PAUSE = 3.0  # seconds between two readings; carbon writes every second
 
 
@@ -148,12 +151,11 @@ def _points_at(pipeline: Pipeline, places: Sequence[Place]) -> Iterator[DayPoint
     """The points of some people's days, from their documents."""
     for document_type in DOCUMENT_TYPES:
         for username in sorted({who for name, who, _ in places if name == document_type.name}):
-            days = [
-                day for name, who, day in places if (name, who) == (document_type.name, username)
-            ]
+            theirs = (document_type.name, username)
+            days = [day for name, who, day in places if (name, who) == theirs]
             for some in _near(days):
-                flattened = _flattened(pipeline, document_type, username, some)
-                yield from (day for day in flattened.days if day.day in set(some))
+                for _, flattened in _flattened(pipeline, document_type, [username], some):
+                    yield from (day for day in flattened.days if day.day in set(some))
 
 
 def _is_past(row: Push, now: datetime) -> bool:
@@ -165,9 +167,10 @@ def _is_past(row: Push, now: datetime) -> bool:
 def _points(
     pipeline: Pipeline, document_type: DocumentType, usernames: Sequence[str], result: PushedType
 ) -> Iterator[DayPoints]:
-    for username in usernames:
-        for some in _near(result.days):
-            yield from _days_of(pipeline, document_type, username, some, result)
+    for some in _near(result.days):
+        for username, flattened in _flattened(pipeline, document_type, usernames, some):
+            result.reports.update(flattened.reports)
+            yield from _with_emptied(pipeline, document_type, username, some, flattened)
 
 
 def _near(days: Sequence[date]) -> Iterator[list[date]]:
@@ -182,16 +185,14 @@ def _near(days: Sequence[date]) -> Iterator[list[date]]:
         yield group
 
 
-def _days_of(
+def _with_emptied(
     pipeline: Pipeline,
     document_type: DocumentType,
     username: str,
     days: Sequence[date],
-    result: PushedType,
+    flattened: Flattened,
 ) -> Iterator[DayPoints]:
     """The points of a person's days, in order; also days that had points and have none now."""
-    flattened = _flattened(pipeline, document_type, username, days)
-    result.reports.update(flattened.reports)
     had = {
         row.day: DayPoints(username, document_type.name, row.day, {})
         for row in pipeline.accounts.pushes(
@@ -210,33 +211,54 @@ def _days_of(
 
 
 def _flattened(
-    pipeline: Pipeline, document_type: DocumentType, username: str, days: Sequence[date]
-) -> Flattened:
-    """The points of these days and of their neighbours."""
+    pipeline: Pipeline,
+    document_type: DocumentType,
+    usernames: Sequence[str],
+    days: Sequence[date],
+) -> Iterator[tuple[str, Flattened]]:
+    """Each person's points of these days and of their neighbours."""
     first, last = days[0] - ONE, days[-1] + ONE
-    return flatten(
-        document_type,
-        username,
-        _documents(pipeline, document_type, username, first - ONE, last + ONE, days[-1]),
-        first_day=first,
-        last_day=last,
-        prefix=pipeline.settings.graphite_prefix,
-    )
+    for some in _people_at_once(document_type, usernames, days):
+        documents = _documents(pipeline, document_type, some, first - ONE, last + ONE)
+        for username in some:
+            theirs = documents.pop(username)
+            if not document_type.partitioned:
+                # A state counts for the day on which it is sent.
+                theirs = [(days[-1], raw) for _, raw in theirs]
+            yield (
+                username,
+                flatten(
+                    document_type,
+                    username,
+                    theirs,
+                    first_day=first,
+                    last_day=last,
+                    prefix=pipeline.settings.graphite_prefix,
+                ),
+            )
+
+
+def _people_at_once(
+    document_type: DocumentType, usernames: Sequence[str], days: Sequence[date]
+) -> Iterator[Sequence[str]]:
+    """People in groups whose documents of these days fit into memory."""
+    a_day = SAMPLES_A_DAY if document_type.ask is Ask.INSTANTS else DOCUMENTS_A_DAY
+    span = (days[-1] - days[0]).days + 5
+    size = max(1, DOCUMENTS_AT_ONCE // (span * a_day))
+    for begin in range(0, len(usernames), size):
+        yield usernames[begin : begin + size]
 
 
 def _documents(
     pipeline: Pipeline,
     document_type: DocumentType,
-    username: str,
+    usernames: Sequence[str],
     first: date,
     last: date,
-    today: date,
-) -> list[tuple[date, bytes]]:
-    """Documents with the day they count for; a state counts for the day on which it is sent."""
-    if document_type.partitioned:
-        return pipeline.warehouse.documents(document_type, username, first, last)
-    current = pipeline.warehouse.documents(document_type, username, date.min, date.max)
-    return [(today, raw) for _, raw in current]
+) -> dict[str, list[tuple[date, bytes]]]:
+    if not document_type.partitioned:
+        first, last = date.min, date.max
+    return pipeline.warehouse.documents_of(document_type, usernames, first, last)
 
 
 def _counted(days: Iterable[DayPoints], result: PushedType) -> Iterator[DayPoints]:
