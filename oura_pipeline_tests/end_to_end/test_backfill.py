@@ -159,8 +159,9 @@ def backfilled(operated: Operated) -> Operated:
     params = {"assetSelection": keys, "partitionNames": DAYS, "tags": []}
     backfill = operated.ask(BACKFILL, params)["backfillId"]
     operated.daemons()
-    for run in operated.runs_of(backfill):
-        operated.ended(run.run_id)
+    runs = operated.runs_of(backfill)
+    assert len(runs) == 1, "one run is what a backfill is, and what this waits for"
+    operated.ended(runs[0].run_id)
     operated.daemons()
     return operated
 
