@@ -13,13 +13,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from oura_pipeline.graphite.points import DayPoints, unpack
+from oura_pipeline.graphite.points import Index, digest_of, unpack
 from oura_pipeline.graphite.questions import Question, questions
-from oura_pipeline.graphite.render import Render, Values
-from oura_pipeline.graphite.samples import Point
+from oura_pipeline.graphite.render import Render, Slots
 from oura_pipeline.ledger import Push
 
-_POINTS_AT_ONCE = 400_000
+_POINTS_AT_ONCE = 1_000_000
 _QUESTIONS_AT_ONCE = 2  # graphite-web usually has more than one worker
 
 
@@ -60,34 +59,49 @@ def whole(rows: Sequence[Push], render: Render) -> list[Push]:
 
 
 def _whole(rows: Sequence[Push], render: Render) -> Iterator[Push]:
-    times: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for owner, row in enumerate(rows):
-        for metric, some in unpack(row.index).items():
-            times[metric].extend((at, owner) for at in some)
-    for slots in times.values():
-        slots.sort()
-    read: list[dict[str, list[Point]]] = [defaultdict(list) for _ in rows]
-    wanted = {metric: array("q", [at for at, _ in slots]) for metric, slots in times.items()}
-    for question, answer in _asked(list(questions(wanted)), render):
-        for piece in question.pieces:
-            got = answer.get(piece.metric, {})
-            for at, owner in times[piece.metric][piece.begin : piece.end]:
-                if at in got:
-                    read[owner][piece.metric].append((at, got[at]))
-    for row, points in zip(rows, read, strict=True):
-        if DayPoints(row.username, row.document_type, row.day, points).digest == row.digest:
+    indexes = [unpack(row.index) for row in rows]
+    read = _read(indexes, render)
+    for row, index in zip(rows, indexes, strict=True):
+        values = {metric: _values(read[metric], times) for metric, times in sorted(index.items())}
+        complete = {metric: some for metric, some in values.items() if some is not None}
+        if len(complete) == len(values) and row.digest == digest_of(
+            (metric, index[metric], some) for metric, some in complete.items()
+        ):
             yield row
 
 
-def _asked(
-    every: Sequence[Question], render: Render
-) -> Iterator[tuple[Question, dict[str, Values]]]:
-    def ask(question: Question) -> dict[str, Values]:
-        names = [piece.metric for piece in question.pieces]
-        return render.values(names, question.first, question.last)
+def _read(indexes: Sequence[Index], render: Render) -> dict[str, list[Slots]]:
+    """What Graphite has of every metric around the times in the indexes."""
+    times: dict[str, list[int]] = defaultdict(list)
+    for index in indexes:
+        for metric, some in index.items():
+            times[metric].extend(some)
+    every = list(questions({metric: array("q", sorted(some)) for metric, some in times.items()}))
 
+    def ask(question: Question) -> dict[str, Slots]:
+        names = [piece.metric for piece in question.pieces]
+        return render.slots(names, question.first, question.last)
+
+    read: dict[str, list[Slots]] = defaultdict(list)
     with ThreadPoolExecutor(_QUESTIONS_AT_ONCE) as pool:
-        yield from zip(every, pool.map(ask, every), strict=True)
+        for answer in pool.map(ask, every):
+            for metric, slots in answer.items():
+                read[metric].append(slots)
+    return read
+
+
+def _values(read: Sequence[Slots], times: Sequence[int]) -> list[float] | None:
+    """The values at these times, which may lie in more than one stretch; None: one is missing."""
+    for slots in read:
+        if values := slots.at(times):
+            return values
+    found: list[float] = []
+    for at in times:
+        one = next((value for slots in read if (value := slots.at([at]))), None)
+        if one is None:
+            return None
+        found += one
+    return found
 
 
 def _chunks(rows: Sequence[Push]) -> Iterator[list[Push]]:

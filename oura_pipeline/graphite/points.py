@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -51,18 +51,25 @@ class DayPoints:
     @cached_property
     def digest(self) -> str:
         """Of all metrics, times and values; equal in every process and run."""
-        digest = hashlib.blake2b(digest_size=16)
-        for metric in sorted(self.points):
-            points = self.points[metric]
-            digest.update(f"{metric} {len(points)} ".encode())
-            digest.update(struct.pack(f"<{len(points)}q", *[time for time, _ in points]))
-            digest.update(struct.pack(f"<{len(points)}d", *[value for _, value in points]))
-        return digest.hexdigest()
+        return digest_of(
+            (metric, [time for time, _ in points], [value for _, value in points])
+            for metric, points in sorted(self.points.items())
+        )
 
     @cached_property
     def index(self) -> bytes:
         """Which metrics have a point at which times, packed: some hundred bytes."""
         return pack({metric: [time for time, _ in self.points[metric]] for metric in self.points})
+
+
+def digest_of(metrics: Iterable[tuple[str, Sequence[int], Sequence[float]]]) -> str:
+    """The digest of metrics in the order of their names, each with its times and values."""
+    digest = hashlib.blake2b(digest_size=16)
+    for metric, times, values in metrics:
+        digest.update(f"{metric} {len(times)} ".encode())
+        digest.update(struct.pack(f"<{len(times)}q", *times))
+        digest.update(struct.pack(f"<{len(times)}d", *values))
+    return digest.hexdigest()
 
 
 def pack(index: Mapping[str, Sequence[int]]) -> bytes:
