@@ -12,6 +12,7 @@ This is the one module that may import from `dagster._core`.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,17 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
             self._store_asset_event_tags(index, events, event_ids)
             self._store_assets(index, events, event_ids)
             self._store_planned_checks(index, events, event_ids)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        """A transaction, as in the stock class, which makes a new engine for each of them."""
+        with self._db_lock:
+            engine = _engine(self.conn_string_for_shard(shard))
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.begin() as connection:
+                yield connection
 
     @contextmanager
     def _run_shard(self, run_id: str) -> Iterator[Connection]:
@@ -256,5 +268,7 @@ def _is_one_batch(events: Sequence[EventLogEntry]) -> bool:
     )
 
 
+@lru_cache(maxsize=64)
 def _engine(address: str) -> db.Engine:
+    """An engine holds compiled statements and, without a pool, no connection."""
     return db.create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
