@@ -6,21 +6,20 @@ Dagster run fetches and lands, and a real carbon takes the points where the Pyth
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from oura_pipeline.commands.dev import start
-from oura_pipeline.commands.sync import Bar, Synced, last_partition, sync, table
-from oura_pipeline.defs.storage import config_dir
 from oura_pipeline.documents import DOCUMENT_TYPES
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
@@ -28,6 +27,9 @@ from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import load_settings
+
+if TYPE_CHECKING:
+    from oura_pipeline.commands.sync import Synced
 
 PEOPLE, DAYS = 5, 90
 QUESTIONS = {
@@ -56,11 +58,14 @@ def demo(out: Console, *, serve: bool) -> int:
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     with ExitStack() as stack:
-        out.rule("A sandbox of Oura's cloud")
+        out.rule("A sandbox of Oura's cloud, and a Graphite")
+        graphite, ready = _graphite(out, stack)
         sandbox = stack.enter_context(
             running(SandboxOptions(people=PEOPLE, days=DAYS), process=True)
         )
-        graphite = stack.enter_context(_graphite(out))
+        # Dagster takes two seconds to import: those in which Graphite starts.
+        importlib.import_module("oura_pipeline.commands.sync")
+        ready.result()
         _point_settings_at(home, sandbox, graphite)
         _sign_in(out, sandbox)
         out.rule(f"Sync of {PEOPLE} people, {DAYS} days, {len(DOCUMENT_TYPES)} document types")
@@ -76,16 +81,17 @@ def demo(out: Console, *, serve: bool) -> int:
     return 0 if synced.success and arrived else 1
 
 
-@contextmanager
-def _graphite(out: Console) -> Iterator[LocalGraphite | None]:
+def _graphite(out: Console, stack: ExitStack) -> tuple[LocalGraphite | None, Future[object]]:
+    """A Graphite that starts in a thread, where one can run; it ends with the stack."""
+    starter = stack.enter_context(ThreadPoolExecutor(1))
     reason = LocalGraphite.available()
     if reason:
         out.print(f"No Graphite here, points go to a file: {reason}")
-        yield None
-        return
-    with LocalGraphite() as graphite:
-        out.print(f"A real Graphite: {graphite.render_url}")
-        yield graphite
+        return None, starter.submit(lambda: None)
+    graphite = LocalGraphite()
+    stack.callback(graphite.stop)
+    out.print(f"A real Graphite: {graphite.render_url}")
+    return graphite, starter.submit(graphite.start)
 
 
 def _point_settings_at(home: Path, sandbox: Sandbox, graphite: LocalGraphite | None) -> None:
@@ -124,6 +130,8 @@ def _sign_in(out: Console, sandbox: Sandbox) -> None:
 
 
 def _sync(out: Console) -> Synced:
+    from oura_pipeline.commands.sync import Bar, last_partition, sync, table
+
     last_day = last_partition()
     first_day = last_day - timedelta(days=DAYS)
     bar = Bar(out)
@@ -166,10 +174,14 @@ def _arrivals(out: Console, synced: Synced, graphite: LocalGraphite | None) -> b
 
 
 def _serve(out: Console, home: Path) -> None:
+    from oura_pipeline.commands.dev import end_like_ctrl_c, start
+    from oura_pipeline.defs.storage import config_dir
+
     out.print("The sandbox and Dagster's UI stay up until Ctrl-C.")
     # In a folder without a `.env`, which would point the daemon at the real Oura.
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(config_dir() / name, home)
+    end_like_ctrl_c()
     with start(3000, home) as dagster:
         try:
             dagster.wait()

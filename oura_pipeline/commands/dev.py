@@ -7,6 +7,7 @@ folder that has it; the data folder stays where it was.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,12 +19,18 @@ from oura_pipeline.settings import load_settings
 
 
 def dev(port: int) -> int:
-    """Run until Ctrl-C; the exit status is Dagster's."""
+    """Run until Ctrl-C or a request to end; the exit status is Dagster's."""
+    end_like_ctrl_c()
     with start(port, config_dir()) as dagster:
         try:
             return dagster.wait()
         except KeyboardInterrupt:
             return 0
+
+
+def end_like_ctrl_c() -> None:
+    """Let a request to end take the children along, as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @contextmanager

@@ -183,7 +183,7 @@ def table(synced: Synced) -> Table:
     }
     drawn = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     drawn.add_column("document type", no_wrap=True)
-    for heading in (*columns.values(), "points", "sent", "seconds"):
+    for heading in (*columns.values(), "points", "sent"):
         drawn.add_column(heading, justify="right", no_wrap=True)
     totals: dict[str, float] = {}
     for row in DOCUMENT_TYPES:
@@ -193,7 +193,6 @@ def table(synced: Synced) -> Table:
             continue
         cells = {name: (documents or {}).get(name, 0) for name in columns}
         cells |= {name: points.get(name, 0) for name in ("points", "points_sent")}
-        cells["seconds"] = (documents or {}).get("seconds", 0) + points.get("seconds", 0)
         for name, value in cells.items():
             totals[name] = totals.get(name, 0) + value
         drawn.add_row(row.name, *_texts(cells))
@@ -203,6 +202,4 @@ def table(synced: Synced) -> Table:
 
 
 def _texts(cells: dict[str, float]) -> list[str]:
-    return [
-        f"{value:.1f}" if name == "seconds" else f"{int(value):,}" for name, value in cells.items()
-    ]
+    return [f"{int(value):,}" for value in cells.values()]

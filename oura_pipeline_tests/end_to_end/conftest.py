@@ -16,7 +16,7 @@ from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.world import World, world
 
 # Europe's clocks change within the range.
-LAST = date(2026, 11, 20)
+LAST = date(2026, 4, 10)
 FIRST = LAST - timedelta(days=89)
 PEOPLE = 5
 
