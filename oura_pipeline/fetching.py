@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from oura_pipeline.accounts.errors import AccountsBusy
+from oura_pipeline.accounts.errors import AccountsBusy, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.documents import DocumentType
 from oura_pipeline.ledger import Fetch, FetchStatus
@@ -55,13 +55,16 @@ class Fetched:
     fetches: Sequence[Fetch]
     landing: Landing | None
     seconds: float = 0.0
-    requests: int = field(init=False, default=0)
-    pages: int = field(init=False, default=0)
 
-    def __post_init__(self) -> None:
-        """Add up what the answers cost."""
-        object.__setattr__(self, "requests", sum(answer.requests for answer in self.answers))
-        object.__setattr__(self, "pages", sum(answer.pages for answer in self.answers))
+    @property
+    def requests(self) -> int:
+        """How many requests it took."""
+        return sum(answer.requests for answer in self.answers)
+
+    @property
+    def pages(self) -> int:
+        """How many of them brought documents, or told that there are none."""
+        return sum(answer.pages for answer in self.answers)
 
     @property
     def failed(self) -> list[Answer]:
@@ -111,7 +114,7 @@ def fetch_and_land(
     hear.started(document_type.name, len(people))
     with pipeline.warehouse.spool(document_type) as spool:
 
-        def ask(person: Person) -> Answer:
+        def ask(person: Person) -> Answer | None:
             return _ask(
                 pipeline,
                 document_type,
@@ -122,7 +125,7 @@ def fetch_and_land(
             )
 
         with ThreadPoolExecutor(max_workers=PEOPLE_AT_ONCE) as pool:
-            answers = list(pool.map(ask, people))
+            answers = [answer for answer in pool.map(ask, people) if answer]
         question = Question(first_day=first_day, last_day=last_day, fetched_at=now, run_id=run_id)
         landing = _land(pipeline, document_type, answers, spool, question)
     days = [first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1)]
@@ -185,10 +188,13 @@ def _ask(
     days: tuple[date, date],
     spool: Spool,
     hear: Listener,
-) -> Answer:
-    """Spool one person's documents; whatever goes wrong is the answer."""
+) -> Answer | None:
+    """Spool one person's documents; whatever goes wrong is the answer. None: they have left."""
     answer = Answer(username=person.username)
-    client = pipeline.client(person.username)
+    try:
+        client = pipeline.client(person.username)
+    except UnknownPerson:
+        return None
     timeline = OffsetTimeline(pipeline.accounts.offsets(person.username))
     learned: list[tuple[datetime, timedelta]] = []
     try:

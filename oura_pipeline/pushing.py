@@ -31,6 +31,7 @@ DOCUMENTS_AT_ONCE = 100_000
 SAMPLES_A_DAY = 1200  # heart rate; battery has fewer
 DOCUMENTS_A_DAY = 4  # at most six sleeps, usually one document
 PAUSE = 3.0  # seconds between two readings; carbon writes every second
+ROUNDS = 2  # of sending again what is missing; the next run sends it again anyway
 
 
 @dataclass(kw_only=True)
@@ -119,6 +120,7 @@ def confirm_sent(
         carrier=pipeline.carrier,
         ledger=pipeline.accounts,
         pause=PAUSE,
+        rounds=ROUNDS,
         now=now,
     )
     mark_delivered(there, pipeline.accounts, now, arrival)

@@ -39,14 +39,15 @@ def cloud() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def synced(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synced]:
+def synced(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Synced:
     """Everybody, 90 days, every document type, as one range; nobody writes to it afterwards."""
     with world(tmp_path_factory.mktemp("synced") / "data", cloud) as made:
         for username in cloud.usernames:
             made.sign_in(username)
         cloud.reset_requests()
         result = made.run(FIRST, LAST)
-        yield Synced(world=made, result=result, requests=cloud.requests())
+    # Outside of the block: no other test shall see the world's environment.
+    return Synced(world=made, result=result, requests=cloud.requests())
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ import pytest
 
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.documents import DAILY_RESILIENCE, DAILY_SLEEP, DOCUMENT_TYPES
+from oura_pipeline.fetching import fetch_and_land, people_to_ask
 from oura_pipeline.ledger import FetchStatus
+from oura_pipeline.pipeline import opened
 from oura_pipeline.settings import ALL_SCOPES
 from oura_pipeline_tests.end_to_end.conftest import LAST
 from oura_pipeline_tests.world import World, metadata, red_checks
@@ -119,3 +121,19 @@ def test_people_can_be_chosen_for_a_run(own_world: World) -> None:
     assert own_world.warehouse.usernames() == ["koa"]
     own_world.run(LAST, LAST, types=["daily_sleep"])
     assert own_world.warehouse.usernames() == ["koa", "runa"]
+
+
+def test_somebody_who_leaves_during_a_run_stops_nobody(own_world: World) -> None:
+    """Their answer is dropped, the others' lands."""
+    own_world.sign_in("runa")
+    own_world.sign_in("koa")
+    with opened() as pipeline:
+        people = people_to_ask(pipeline)
+        pipeline.accounts.remove("koa")
+        fetched = fetch_and_land(
+            pipeline, DAILY_SLEEP, people, first_day=FIRST, last_day=LAST, run_id="a run"
+        )
+    assert [answer.username for answer in fetched.answers] == ["runa"]
+    assert own_world.landed("runa", DAILY_SLEEP) == own_world.truth(
+        "runa", DAILY_SLEEP, FIRST, LAST
+    )
