@@ -52,7 +52,7 @@ $(READY): requirements.lock pyproject.toml
 	@echo "==> [2/4] Installing the installer"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
 	@echo "==> [3/4] Installing $$(grep -c '^[a-z].*==' requirements.lock) packages"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock \
 	  || $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	@echo "==> [4/4] Installing oura_pipeline"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable . \
