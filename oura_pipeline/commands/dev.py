@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from oura_pipeline.defs.storage import config_dir
@@ -46,12 +46,18 @@ def start(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         [str(program), "dev", "--host", "127.0.0.1", "--port", str(port)],
         cwd=folder,
         env=environment,
+        start_new_session=True,  # a group of its own, which can be ended as a whole
     ) as child:
         try:
             yield child
         finally:
-            child.terminate()
-            try:
-                child.wait(20)
-            except subprocess.TimeoutExpired:
-                child.kill()
+            _end_group(child)
+
+
+def _end_group(child: subprocess.Popen[bytes]) -> None:
+    """End it and what it started: webserver, daemon and code server do not end with it."""
+    for request, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, request)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(seconds)
