@@ -44,6 +44,14 @@ class Protocol(StrEnum):
     FILE = "file"
 
 
+class SignUp(StrEnum):
+    """Who may sign in for the first time."""
+
+    OPEN = "open"
+    INVITE = "invite"
+    CLOSED = "closed"
+
+
 class RateLimit(tuple[int, int]):
     """So many requests in so many seconds, written `5000/300`."""
 
@@ -67,6 +75,12 @@ def _urls(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return tuple(_url(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _names(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def _rate(value: Any) -> Any:
@@ -180,6 +194,74 @@ class Settings(BaseSettings):
         "", description="Address of graphite-web, where points are read back; none: they are not."
     )
 
+    oura_public_url: Annotated[str, BeforeValidator(lambda url: url and _url(url))] = Field(
+        "",
+        description="Address of the site as people and Oura reach it, https outside of this "
+        "machine; none: the site is for this machine only, and there are no webhooks.",
+    )
+    oura_signup: SignUp | None = Field(
+        None,
+        description="Who may sign in for the first time: open, invite or closed; none: open "
+        "without OURA_PUBLIC_URL, invite with it.",
+    )
+    oura_people_limit: int = Field(
+        10, ge=0, description="How many people Oura lets the application have; 0: approved, any."
+    )
+    oura_operated_by: str = Field(
+        "", description="Who runs this and how to reach them, in one line; the site says so."
+    )
+    oura_operator_token: SecretStr = Field(
+        SecretStr(""),
+        description="Password of the operator's page and of the API; none: both are closed.",
+    )
+    oura_operator_header: str = Field(
+        "",
+        description="Header in which the proxy names who signed in there, for instance "
+        "X-Auth-Request-Email; only with OURA_OPERATORS, and the proxy must not let others set it.",
+    )
+    oura_operators: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+        (), description="Names in that header, comma-separated, that are operators."
+    )
+    oura_session_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key that signs the site's cookies; none: `session.key` in the data folder.",
+    )
+    oura_dagster_url: Url = Field(
+        "http://127.0.0.1:3000", description="Dagster's UI, as the site reaches and links it."
+    )
+    oura_notify_url: Annotated[str, BeforeValidator(lambda url: url and _url(url))] = Field(
+        "", description="Where news for the operator is posted as JSON; none: nowhere."
+    )
+    oura_notify_email: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+        (), description="Addresses, comma-separated, to which the same is mailed."
+    )
+    oura_smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="Mail server: smtp://name:password@host:587 (STARTTLS), smtps:// or, for this "
+        "machine, smtp+plain://127.0.0.1:25.",
+    )
+    oura_mail_from: str = Field(
+        "oura-pipeline@localhost", description="Sender of the operator's mail."
+    )
+    oura_background_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Largest part of the rate limit that history and gaps may use.",
+    )
+
+    @model_validator(mode="after")
+    def _operators_for_a_header(self) -> Settings:
+        if self.oura_operator_header and not self.oura_operators:
+            raise ValueError("OURA_OPERATOR_HEADER needs OURA_OPERATORS: nobody is an operator")
+        return self
+
+    @model_validator(mode="after")
+    def _server_for_mail(self) -> Settings:
+        if self.oura_notify_email and not self.oura_smtp_url.get_secret_value():
+            raise ValueError("OURA_NOTIFY_EMAIL needs OURA_SMTP_URL: there is no mail server")
+        return self
+
     @model_validator(mode="after")
     def _host_for_a_socket(self) -> Settings:
         socket_wanted = self.graphite_protocol in (Protocol.PLAINTEXT, Protocol.PICKLE)
@@ -216,6 +298,33 @@ class Settings(BaseSettings):
     def token_key_path(self) -> Path:
         """The file of the key that encrypts tokens, where the environment gives none."""
         return self.home / "token.key"
+
+    @property
+    def site_url(self) -> str:
+        """Address of the site, without a slash at its end: as set, or on this machine."""
+        return self.oura_public_url or "http://127.0.0.1:8000"
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where Oura sends people back to; it must be registered at Oura exactly like this."""
+        return f"{self.site_url}/oauth/callback"
+
+    @property
+    def webhook_url(self) -> str:
+        """Where Oura posts events; empty: the site cannot be reached from outside."""
+        return f"{self.oura_public_url}/webhook" if self.oura_public_url else ""
+
+    @property
+    def signup(self) -> SignUp:
+        """Who may sign in for the first time: as set, or whoever is on this machine."""
+        if self.oura_signup:
+            return self.oura_signup
+        return SignUp.INVITE if self.oura_public_url else SignUp.OPEN
+
+    @property
+    def session_key_path(self) -> Path:
+        """The file of the key that signs cookies, where the environment gives none."""
+        return self.home / "session.key"
 
     @property
     def graphite_log_path(self) -> Path:

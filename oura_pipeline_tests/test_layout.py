@@ -13,7 +13,12 @@ from oura_pipeline.settings import Settings
 
 PACKAGE = Path(docs.__file__).parent
 BASE = {"fields", "documents", "settings", "ledger", "progress"}
-ABOVE = BASE | {"oura", "accounts", "warehouse", "graphite", "pipeline", "fetching", "pushing"}
+ROOMS = BASE | {"oura", "accounts", "warehouse", "graphite", "pipeline"}
+WORK = {"fetching", "pushing", "events", "leaving", "exporting", "notices"} | {
+    "subscriptions",
+    "signing_in",
+}
+ABOVE = ROOMS | WORK
 MAY_IMPORT = {
     "fields": set(),
     "documents": {"fields"},
@@ -25,13 +30,20 @@ MAY_IMPORT = {
     "warehouse": BASE,
     "graphite": BASE,
     "sandbox": set(),
-    "pipeline": ABOVE - {"pipeline", "fetching", "pushing"},
-    "fetching": ABOVE - {"fetching", "pushing"},
-    "pushing": ABOVE - {"fetching", "pushing"},
+    "pipeline": ROOMS - {"pipeline"},
+    "fetching": ROOMS,
+    "pushing": ROOMS,
+    "subscriptions": ROOMS,
+    "signing_in": ROOMS,
+    "notices": ROOMS,
+    "exporting": ROOMS,
+    "events": ROOMS | {"fetching", "pushing"},
+    "leaving": ROOMS | {"exporting"},
     "defs": ABOVE,
     "definitions": ABOVE | {"defs"},
-    "commands": ABOVE | {"defs", "definitions", "sandbox"},
-    "cli": ABOVE | {"defs", "definitions", "sandbox", "commands"},
+    "web": ABOVE,
+    "commands": ABOVE | {"defs", "definitions", "sandbox", "web"},
+    "cli": ABOVE | {"defs", "definitions", "sandbox", "web", "commands"},
     "docs": {"documents", "settings"},
 }
 
