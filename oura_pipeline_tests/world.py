@@ -155,6 +155,7 @@ def environment(
         "OURA_CLIENT_ID": sandbox.options.client_id,
         "OURA_CLIENT_SECRET": sandbox.options.client_secret,
         "OURA_API_URL": sandbox.url,
+        "OURA_AUTHORIZE_URL": f"{sandbox.url}/oauth/authorize",
         "OURA_TOKEN_URL": f"{sandbox.url}/oauth/token,{sandbox.url}/oauth/v2/ext/oauth-token",
         "OURA_REVOKE_URL": f"{sandbox.url}/oauth/revoke",
         "GRAPHITE_HOST": "127.0.0.1" if graphite else "",

@@ -100,6 +100,7 @@ def _point_settings_at(home: Path, sandbox: Sandbox, graphite: LocalGraphite | N
     os.environ |= {
         "OURA_PIPELINE_HOME": str(home),
         "OURA_API_URL": sandbox.url,
+        "OURA_AUTHORIZE_URL": sandbox.url + "/oauth/authorize",
         "OURA_TOKEN_URL": sandbox.url + sandbox.token_path,
         "OURA_REVOKE_URL": sandbox.url + "/oauth/revoke",
         "OURA_CLIENT_ID": options.client_id,
