@@ -333,7 +333,7 @@ def test_doctor_finds_nothing_wrong_in_a_healthy_world(told: Shell) -> None:
     status, found = findings(told)
     assert (status, trouble(found)) == (0, {})
     assert list(found) == [
-        *("settings", "client", "people", "key", "warehouse", "Oura", "token"),
+        *("settings", "client", "people", "key", "warehouse", "site", "webhooks", "Oura", "token"),
         *("carbon", "graphite-web"),
     ]
 
@@ -364,8 +364,10 @@ def test_doctor_without_a_graphite_names_the_file(shell: Shell) -> None:
             ["carbon", "graphite-web"],
             "see GRAPHITE_HOST",
         ),
+        ({"OURA_PUBLIC_URL": "http://rings.test"}, ["site", "webhooks"], "as https"),
+        ({"OURA_PUBLIC_URL": "https://rings.test"}, ["webhooks"], "subscriptions create"),
     ],
-    ids=["no client", "no Oura", "no Graphite", "no render url"],
+    ids=["no client", "no Oura", "no Graphite", "no render url", "no https", "no webhooks"],
 )
 def test_doctor_says_what_to_do(
     cloud: Sandbox, tmp_path: Path, settings: dict[str, str], subjects: list[str], advice: str
@@ -382,7 +384,7 @@ def test_doctor_says_what_to_do(
 
 def test_doctor_misses_people(shell: Shell) -> None:
     status, found = findings(shell)
-    assert (status, trouble(found)) == (1, {"people": "nobody yet: `oura-pipeline people add`"})
+    assert (status, trouble(found)) == (1, {"people": "nobody yet: open the site and sign in"})
 
 
 def test_a_key_that_others_may_read_is_refused_everywhere(shell: Shell) -> None:

@@ -6,6 +6,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
@@ -37,7 +38,8 @@ def examine() -> list[Finding]:
     findings = [Finding("settings", True, f"data folder {settings.home}"), _client(settings)]
     try:
         with opened(settings) as pipeline:
-            findings += [*_accounts(pipeline), _warehouse(pipeline), oura := _oura(pipeline)]
+            findings += [*_accounts(pipeline), _warehouse(pipeline), _site(settings)]
+            findings += [_webhooks(pipeline), oura := _oura(pipeline)]
             # Where nobody answers, the client would ask again and again.
             findings += [*(_tokens(pipeline) if oura.good else ()), *_graphite(pipeline)]
     except AccountsError as error:
@@ -60,7 +62,7 @@ def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
     people = pipeline.accounts.people()
     again = [p.username for p in people if p.state is PersonState.SIGN_IN_REQUIRED]
     if not people:
-        yield Finding("people", False, "nobody yet: `oura-pipeline people add`")
+        yield Finding("people", False, "nobody yet: open the site and sign in")
     elif again:
         yield Finding("people", False, f"must sign in again: {', '.join(again)}")
     else:
@@ -80,6 +82,32 @@ def _warehouse(pipeline: Pipeline) -> Finding:
     except WarehouseError as error:
         return Finding("warehouse", False, str(error))
     return Finding("warehouse", True, f"{rows:,} rows in {pipeline.settings.warehouse_path}")
+
+
+def _site(settings: Settings) -> Finding:
+    url = httpx.URL(settings.site_url)
+    if url.scheme != "https" and url.host not in ("127.0.0.1", "localhost"):
+        return Finding(
+            "site", False, f"{url} carries sign-ins unencrypted; give OURA_PUBLIC_URL as https"
+        )
+    return Finding("site", True, f"{url}; the redirect address at Oura is {settings.redirect_uri}")
+
+
+def _webhooks(pipeline: Pipeline) -> Finding:
+    url = pipeline.settings.webhook_url
+    if not url:
+        return Finding("webhooks", True, "off, as OURA_PUBLIC_URL is not set")
+    ours = [row for row in pipeline.accounts.subscriptions() if row.callback_url == url]
+    ends = min((row.expires_at for row in ours if row.expires_at), default=None)
+    if not ours:
+        return Finding(
+            "webhooks", False, "no subscriptions yet; `oura-pipeline subscriptions create`"
+        )
+    if ends and ends - datetime.now(UTC) < timedelta(days=3):
+        return Finding(
+            "webhooks", False, f"one ends on {ends:%Y-%m-%d}; `oura-pipeline subscriptions renew`"
+        )
+    return Finding("webhooks", True, f"{len(ours)} subscriptions to {url}")
 
 
 def _oura(pipeline: Pipeline) -> Finding:
