@@ -39,6 +39,7 @@ class Pipeline:
         warehouse: the DuckDB file.
         carrier: takes points to Graphite, or to the file.
         render: reads points back; None where no render URL is set.
+        share: the part of the budget that may be used before our requests wait.
     """
 
     settings: Settings
@@ -49,6 +50,7 @@ class Pipeline:
     warehouse: Warehouse
     carrier: Carrier
     render: Render | None
+    share: float = 1.0
 
     def client(self, username: str) -> OuraClient:
         """Oura as that person's token sees it."""
@@ -57,12 +59,17 @@ class Pipeline:
             api_url=self.settings.oura_api_url,
             tokens=self.accounts.tokens(username, self.oauth.renew, refused=SignInRequired),
             budget=self.budget,
+            share=self.share,
         )
 
 
 @contextmanager
-def opened(settings: Settings | None = None) -> Iterator[Pipeline]:
+def opened(settings: Settings | None = None, share: float = 1.0) -> Iterator[Pipeline]:
     """A pipeline for the settings of this process, or for those given.
+
+    Args:
+        settings: those to use; None: those of this process.
+        share: the part of the budget that may be used before its requests wait.
 
     Raises:
         SettingsError: a setting cannot be used.
@@ -76,10 +83,7 @@ def opened(settings: Settings | None = None) -> Iterator[Pipeline]:
         if settings.graphite_render_url:
             web = stack.enter_context(httpx.Client(timeout=RENDER_SECONDS))
             render = Render(web, settings.graphite_render_url)
-        limit = settings.oura_rate_limit
-        budget = Budget(
-            settings.home / "budget.sqlite", requests=limit.requests, seconds=limit.seconds
-        )
+        budget = open_budget(settings)
         stack.callback(budget.close)
         yield Pipeline(
             settings=settings,
@@ -96,6 +100,7 @@ def opened(settings: Settings | None = None) -> Iterator[Pipeline]:
             warehouse=Warehouse(settings.warehouse_path),
             carrier=carrier(settings),
             render=render,
+            share=share,
         )
 
 
@@ -108,6 +113,12 @@ def carrier(settings: Settings) -> Carrier:
             return Pickle(settings.graphite_host, settings.carbon_port)
         case Protocol.PLAINTEXT:
             return Plaintext(settings.graphite_host, settings.carbon_port)
+
+
+def open_budget(settings: Settings) -> Budget:
+    """The budget of these settings, which all processes share; the caller closes it."""
+    limit = settings.oura_rate_limit
+    return Budget(settings.home / "budget.sqlite", requests=limit.requests, seconds=limit.seconds)
 
 
 def open_accounts(settings: Settings) -> Accounts:

@@ -17,13 +17,19 @@ class PipelineResource(dg.ConfigurableResource):
     people: list[str] = Field(
         default=[], description="Usernames to run for; an empty list means everybody."
     )
+    share: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Part of Oura's rate limit that may be used before this run waits.",
+    )
     _pipeline: Pipeline = PrivateAttr()
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["PipelineResource"]:
         """Open the pipeline for a run and close it afterwards."""
         with ExitStack() as stack:
-            self._pipeline = stack.enter_context(opened())
+            self._pipeline = stack.enter_context(opened(share=self.share))
             yield self
 
     @property

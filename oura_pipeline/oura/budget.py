@@ -47,6 +47,15 @@ class BudgetState:
     used: int
     resets_at: datetime | None
 
+    def beyond(self, share: float) -> bool:
+        """Whether so much is used that a request of this share would wait."""
+        return self.used >= allowed(self.limit, share)
+
+
+def allowed(requests: int, share: float) -> int:
+    """How many of so many requests a share is: whole ones, and one at least."""
+    return max(int(requests * share), 1)
+
 
 def _say(seconds: float) -> None:
     LOG.info("Oura's budget is used up: waiting %.0f s", seconds)
@@ -103,13 +112,19 @@ class Budget:
         with self._lock:
             self._database.close()
 
-    def acquire(self) -> None:
+    def acquire(self, share: float = 1.0) -> None:
         """Take one request out of the budget, after waiting for it where necessary.
+
+        Args:
+            share: the part of the budget, above 0 and up to 1, that may be used by anybody before
+                this request waits. What has time asks with less than 1: it takes what the others
+                leave, and never delays them.
 
         Raises:
             RateLimited: Oura asked for a pause that is longer than the patience.
         """
-        while seconds := self._take():
+        limit = allowed(self._requests, share)
+        while seconds := self._take(limit):
             self._announce(seconds)
             self._sleep(seconds + random.uniform(0, min(0.05, seconds)))  # noqa: S311 - not a secret
 
@@ -133,7 +148,7 @@ class Budget:
         at = datetime.fromtimestamp(resets, UTC) if resets > now else None
         return BudgetState(limit=self._requests, used=used, resets_at=at)
 
-    def _take(self) -> float:
+    def _take(self, limit: int) -> float:
         """Seconds to wait before trying again; 0: the request is ours."""
         with self._transaction() as database:
             now = self._clock()
@@ -141,7 +156,7 @@ class Budget:
             if paused > self._patience:
                 raise RateLimited(paused)
             last = database.execute("SELECT coalesce(max(number), 0) FROM request").fetchone()[0]
-            wait = max(paused, self._until_free(last + 1 - self._requests, now))
+            wait = max(paused, self._until_free(last + 1 - limit, now))
             if wait > 0:
                 return wait
             database.execute("INSERT INTO request VALUES (?, ?)", (last + 1, now))

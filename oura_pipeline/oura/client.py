@@ -66,6 +66,7 @@ class OuraClient:
         api_url: address of the API, without a path.
         tokens: the person's.
         budget: the whole application's.
+        share: the part of the budget that may be used before these requests wait.
         today: the day of a fetch.
         attempts: how often a question is asked that gets no answer, or a garbled one.
         seconds: after which it is not asked again.
@@ -83,6 +84,7 @@ class OuraClient:
         api_url: str,
         tokens: Tokens,
         budget: Budget,
+        share: float = 1.0,
         today: Callable[[], date] = _today,
         attempts: int = 6,
         seconds: float = 180.0,
@@ -92,6 +94,7 @@ class OuraClient:
         self._api_url = api_url.rstrip("/")
         self._tokens = tokens
         self._budget = budget
+        self._share = share
         self._today = today
         self._attempts = attempts
         self._seconds = seconds
@@ -213,7 +216,7 @@ class OuraClient:
 
     def _persistently(self, asked: _Asked[Read], token: str) -> Read:
         """The answer, asked for again where none came, or a garbled one."""
-        self._budget.acquire()  # before the clock of the attempts runs
+        self._budget.acquire(self._share)  # before the clock of the attempts runs
         for attempt in stamina.retry_context(
             on=(OuraUnavailable, GarbledAnswer),
             attempts=self._attempts,
@@ -223,7 +226,7 @@ class OuraClient:
         ):
             with attempt:
                 if attempt.num > 1:
-                    self._budget.acquire()
+                    self._budget.acquire(self._share)
                 return self._once(asked, token)
         raise AssertionError("an attempt either returns or raises")
 

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
@@ -185,6 +185,48 @@ def test_an_error_within_gives_the_file_free(open_budget: Open, clock: Clock) ->
     assert acquired_at(second, clock, 1) == [5]
 
 
+def test_a_share_waits_where_the_whole_does_not(open_budget: Open, clock: Clock) -> None:
+    """Whoever used it: half of 4 is free for the background only while 2 are unused."""
+    budget = open_budget(requests=4)
+    budget.acquire()
+    budget.acquire(0.5)
+    assert clock.slept == []
+    assert acquired_at(budget, clock, 1) == [0]
+    budget.acquire(0.5)
+    assert round(clock.now - BEGIN) == 10
+    assert budget.state().used == 1
+
+
+@pytest.mark.parametrize(
+    ("share", "times"),
+    [
+        (0.01, [0, 10, 20, 30, 40]),
+        (0.39, [0, 10, 20, 30, 40]),
+        (0.5, [0, 0, 10, 10, 20]),
+        (0.99, [0, 0, 0, 0, 10]),
+        (1.0, [0, 0, 0, 0, 0]),
+    ],
+)
+def test_a_share_is_whole_requests_and_one_at_least(
+    open_budget: Open, clock: Clock, share: float, times: list[int]
+) -> None:
+    """Rounded down, so that it is never more; but a share that could never ask would hang."""
+    budget = open_budget(requests=5)
+    found = []
+    for _ in times:
+        budget.acquire(share)
+        found.append(round(clock.now - BEGIN))
+    assert found == times
+
+
+def test_the_state_tells_whether_a_share_would_wait(open_budget: Open, clock: Clock) -> None:
+    budget = open_budget(requests=4)
+    acquired_at(budget, clock, 1)
+    assert [budget.state().beyond(share) for share in (0.25, 0.5, 1.0)] == [True, False, False]
+    acquired_at(budget, clock, 3)
+    assert [budget.state().beyond(share) for share in (0.25, 0.5, 1.0)] == [True, True, True]
+
+
 class UsedUpError(Exception):
     """Raised instead of waiting."""
 
@@ -231,3 +273,69 @@ def test_four_processes_of_eight_threads_get_the_limit_and_no_more(tmp_path: Pat
         process.join()
     with Budget(path, requests=2000, seconds=3600) as budget:
         assert budget.state().used == 2000
+
+
+def spend_shares(path: Path, start: Barrier, results: SimpleQueue[Counter[str]]) -> None:
+    """Four threads that want a fifth of the budget, beside two that want all of it."""
+    became: Counter[str] = Counter()
+
+    def take(name: str, share: float, times: int) -> None:
+        for _ in range(times):
+            try:
+                budget.acquire(share)
+            except UsedUpError:
+                became[f"{name} refused"] += 1
+            else:
+                became[f"{name} got"] += 1
+
+    with Budget(path, requests=1000, seconds=3600, sleep=refuse_to_wait) as budget:
+        start.wait(30)
+        threads = [
+            *(threading.Thread(target=take, args=("background", 0.2, 100)) for _ in range(4)),
+            *(threading.Thread(target=take, args=("foreground", 1.0, 100)) for _ in range(2)),
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    results.put(became)
+
+
+def test_the_background_keeps_to_its_share_and_the_foreground_never_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    """In four processes: 800 requests of the foreground fit, and 200 at most of the background."""
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Barrier(4), context.SimpleQueue()
+    path = tmp_path / "budget.sqlite"
+    processes = [context.Process(target=spend_shares, args=(path, start, results)) for _ in "1234"]
+    for process in processes:
+        process.start()
+    became: Counter[str] = sum((results.get() for _ in processes), Counter())
+    for process in processes:
+        process.join()
+    assert (became["foreground got"], became["foreground refused"]) == (800, 0)
+    assert became["background got"] <= 200
+    assert became["background got"] + became["background refused"] == 1600
+    with Budget(path, requests=1000, seconds=3600) as budget:
+        assert budget.state().used == 800 + became["background got"]
+
+
+def test_a_background_alone_gets_its_whole_share(tmp_path: Path) -> None:
+    """And not one more, however many ask at once."""
+    got = []
+
+    def take() -> None:
+        with suppress(UsedUpError):
+            while True:
+                budget.acquire(0.5)
+                got.append(1)
+
+    path = tmp_path / "budget.sqlite"
+    with Budget(path, requests=200, seconds=3600, sleep=refuse_to_wait) as budget:
+        threads = [threading.Thread(target=take) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(got) == budget.state().used == 100
