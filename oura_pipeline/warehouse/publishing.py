@@ -65,12 +65,21 @@ def swap_in(source: Path, target: Path) -> None:
         new.replace(target)
     finally:
         new.unlink(missing_ok=True)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def wal(path: Path) -> Path:
     """The write-ahead log of a DuckDB file."""
     return path.with_name(path.name + ".wal")
+
+
+def sync_folder(folder: Path) -> None:
+    """Let a renaming in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def now() -> float:
@@ -100,11 +109,3 @@ def _copy(read: BinaryIO, written: BinaryIO) -> None:
         written.truncate()
         shutil.copyfileobj(read, written, 1 << 20)
         written.flush()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

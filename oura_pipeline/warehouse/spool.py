@@ -131,6 +131,13 @@ def spooling(folder: Path, name: str) -> Iterator[Spool]:
         shutil.rmtree(own, ignore_errors=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what crashed processes have spooled."""
+    if folder.is_dir():
+        with FileLock(folder / "lock"):
+            _sweep(folder)
+
+
 def _sweep(folder: Path) -> None:
     """Remove the spools that nobody holds any more. Call it under the folder's lock."""
     for left in folder.iterdir():

@@ -18,12 +18,13 @@ from typing import Any
 import duckdb
 
 from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.warehouse import publishing
-from oura_pipeline.warehouse.door import Door, transaction
+from oura_pipeline.warehouse import forgetting, publishing
+from oura_pipeline.warehouse.door import Door
+from oura_pipeline.warehouse.exporting import copy_to_parquet
 from oura_pipeline.warehouse.landing import Landing, land
 from oura_pipeline.warehouse.matching import Question
 from oura_pipeline.warehouse.publishing import Published
-from oura_pipeline.warehouse.spool import Spool, spooling
+from oura_pipeline.warehouse.spool import Spool, spooling, sweep
 from oura_pipeline.warehouse.tables import (
     ensure_descriptions,
     ensure_table,
@@ -46,10 +47,11 @@ class Warehouse:
     def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
         self.path = path
         self._door = Door(path, patience=patience)
+        self._spools = path.parent / "spool"
 
     def spool(self, type_: DocumentType) -> AbstractContextManager[Spool]:
         """A place on disk for the answers to one question; gone with the block."""
-        return spooling(self.path.parent / "spool", type_.table)
+        return spooling(self._spools, type_.table)
 
     def land(
         self,
@@ -154,18 +156,32 @@ class Warehouse:
     def forget(self, username: str) -> int:
         """Delete everything of a person; returns the number of rows.
 
-        The published copy keeps them until it is published again.
+        No byte of theirs stays in the file, nor in what crashed runs have spooled. The published
+        copy keeps them until it is published again.
         """
-        deleted = 0
+        sweep(self._spools)
         with self._door.locked():
             if not self.path.exists():
                 return 0
-            with self._door.connected() as connection, transaction(connection):
-                for type_ in standing_types(connection):
-                    statement = f"DELETE FROM {table_name(type_)} WHERE username = ?"
-                    row = connection.execute(statement, [username]).fetchone()
-                    deleted += row[0] if row else 0
+            with forgetting.replacing(self.path) as fresh, self._door.connected() as connection:
+                deleted = forgetting.delete_rows(connection, username)
+                forgetting.copy_into(connection, fresh)
         return deleted
+
+    def export(self, username: str, folder: Path) -> dict[str, int]:
+        """Write a person's rows as Parquet, `<table>.parquet` per document type; by day and key.
+
+        All of it is of one moment. Returns document type → rows; those without rows are absent
+        and have no file.
+        """
+        with self._reading() as connection:
+            if connection is None:
+                return {}
+            counts = {
+                type_.name: copy_to_parquet(connection, type_, username, folder)
+                for type_ in standing_types(connection)
+            }
+        return {name: rows for name, rows in counts.items() if rows}
 
     def publish(self, target: Path) -> Published:
         """Put a copy for readers in the place of `target`; those who have the old one keep it.

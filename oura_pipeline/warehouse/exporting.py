@@ -1,0 +1,32 @@
+"""One person's rows of one document type as a Parquet file.
+
+What surprises: nothing. The columns are the table's, in its order and with its types.
+"""
+
+# ruff: noqa: S608  every piece of SQL is a name of ours; values are literals made by `literal`
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from oura_pipeline.documents import DocumentType
+from oura_pipeline.warehouse.tables import literal, quoted, table_name
+
+
+def copy_to_parquet(
+    connection: duckdb.DuckDBPyConnection, type_: DocumentType, username: str, folder: Path
+) -> int:
+    """Write `<table>.parquet`, by day and key; returns the rows. Without any there is no file."""
+    table, theirs = table_name(type_), f"username = {literal(username)}"
+    found = connection.execute(f"SELECT 1 FROM {table} WHERE {theirs} LIMIT 1").fetchone()
+    if found is None:
+        return 0
+    order = ", ".join(quoted(name) for name in dict.fromkeys(("day", *type_.key)))
+    path = literal(str(folder / f"{type_.table}.parquet"))
+    row = connection.execute(
+        f"COPY (SELECT * FROM {table} WHERE {theirs} ORDER BY {order}) "
+        f"TO {path} (FORMAT parquet, COMPRESSION zstd)"
+    ).fetchone()
+    return int(row[0]) if row else 0

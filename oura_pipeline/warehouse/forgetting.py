@@ -1,0 +1,79 @@
+"""A person's rows are deleted, and the DuckDB file is written anew without them.
+
+What surprises: deleting is not enough. DuckDB marks rows as deleted and keeps their bytes, in row
+groups, in dictionaries and in blocks that are free; neither CHECKPOINT nor VACUUM overwrites them.
+So everything else is copied into a fresh file, which takes the place of the old one at once (0.4 s
+for a million heart rates).
+"""
+
+# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from oura_pipeline.warehouse.door import transaction
+from oura_pipeline.warehouse.publishing import sync_folder, wal
+from oura_pipeline.warehouse.tables import literal, quoted
+
+_FRESH = "the file written anew"
+
+
+def delete_rows(connection: duckdb.DuckDBPyConnection, username: str) -> int:
+    """Delete a person from every table, also of types that the code no longer describes."""
+    deleted = 0
+    with transaction(connection):
+        for table in _tables_of_people(connection):
+            row = connection.execute(
+                f"DELETE FROM {table} WHERE username = ?", [username]
+            ).fetchone()
+            deleted += row[0] if row else 0
+    return deleted
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name for a fresh file, which takes the place of the closed DuckDB file after the block."""
+    fresh = path.with_name(f".{path.name}.fresh")  # one name: a crash leaves one file, not many
+    _remove(fresh)
+    try:
+        yield fresh
+        shutil.copymode(path, fresh)
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())
+        wal(path).unlink(missing_ok=True)
+        fresh.replace(path)
+    finally:
+        _remove(fresh)
+    sync_folder(path.parent)
+
+
+def copy_into(connection: duckdb.DuckDBPyConnection, fresh: Path) -> None:
+    """Copy every table, view and comment of a database into a new file."""
+    (name,) = connection.execute("SELECT current_database()").fetchone() or ("",)
+    # The log is emptied first: whatever it holds is in the file that is about to be thrown away.
+    connection.execute("CHECKPOINT")
+    connection.execute(f"ATTACH {literal(str(fresh))} AS {quoted(_FRESH)}")
+    connection.execute(f"COPY FROM DATABASE {quoted(name)} TO {quoted(_FRESH)}")
+    connection.execute(f"CHECKPOINT {quoted(_FRESH)}")
+    connection.execute(f"DETACH {quoted(_FRESH)}")
+
+
+def _tables_of_people(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = connection.execute(
+        "SELECT t.schema_name, t.table_name FROM duckdb_tables() t JOIN duckdb_columns() c "
+        "USING (database_name, schema_name, table_name) WHERE c.column_name = 'username' "
+        "AND t.database_name = current_database() AND NOT t.temporary ORDER BY ALL"
+    ).fetchall()
+    return [f"{quoted(schema)}.{quoted(table)}" for schema, table in rows]
+
+
+def _remove(path: Path) -> None:
+    for left in (path, wal(path)):
+        left.unlink(missing_ok=True)
