@@ -9,6 +9,8 @@ only its text tells.
     ├── MembershipLapsed      Oura keeps this person's data back
     ├── DocumentNotFound      there is no document with this id (any more)
     ├── ClientRefused         our client id or secret is wrong: the operator's trouble
+    ├── AlreadySubscribed     there is a webhook subscription of this kind
+    ├── SubscriptionGone      there is no webhook subscription with this id (any more)
     ├── RateLimited           too many requests, longer than we wait
     ├── OuraUnavailable       no answer, or an excuse instead of one: worth asking again later
     └── UnexpectedAnswer      an answer that we do not understand
@@ -54,7 +56,15 @@ class DocumentNotFound(OuraError):
 
 
 class ClientRefused(OuraError):
-    """No token endpoint accepts our client id and secret."""
+    """Oura does not accept our client id and secret."""
+
+
+class AlreadySubscribed(OuraError):
+    """There is a webhook subscription of this data type and event type."""
+
+
+class SubscriptionGone(OuraError):
+    """There is no webhook subscription with this id: ended, or never there."""
 
 
 class RateLimited(OuraError):
