@@ -1,0 +1,324 @@
+"""Signing in with Oura, without HTTP: where a person is sent, and what comes of their return.
+
+What surprises: who somebody is, is what Oura answers to their new token (`personal_info.id`);
+nothing that the browser brings along is believed. And a sign-in that is turned down gives its fresh
+tokens back at once.
+
+    SignInFailed
+    ├── StaleLink        the link was used, is too old, or was begun in another browser
+    ├── Declined         the person said no at Oura
+    ├── OuraRefused      Oura sent an error, no code, or a code that it does not take back
+    ├── OuraAway         Oura gave no answer; worth trying again
+    ├── Misconfigured    Oura does not know this application: the operator's trouble
+    ├── NobodyKnown      Oura did not say whose the token is
+    ├── BeingDeleted     the person left, and their data is still being deleted
+    └── NotAdmitted      new here, and sign-up is closed, by invite, or the house is full
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from authlib.common.security import generate_token  # type: ignore[import-untyped]
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri  # type: ignore[import-untyped]
+from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]
+
+from oura_pipeline.accounts.errors import PersonRefused
+from oura_pipeline.accounts.people import Person, PersonState, SignIn
+from oura_pipeline.oura.budget import Budget
+from oura_pipeline.oura.client import OuraClient
+from oura_pipeline.oura.errors import (
+    ClientRefused,
+    OuraError,
+    OuraUnavailable,
+    RateLimited,
+    SignInRequired,
+)
+from oura_pipeline.oura.oauth import TokenAnswer, scopes_of
+from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.settings import SignUp
+
+STATE_LENGTH, VERIFIER_LENGTH = 43, 64  # characters of 62: 256 bits, and what PKCE asks for
+PATIENCE = 10.0  # seconds for which a person waits for Oura's limit of requests
+
+
+class SignInFailed(Exception):
+    """A sign-in came to nothing; the message is a sentence for the person."""
+
+
+class StaleLink(SignInFailed):
+    """The link was used already, is older than ten minutes, or was begun elsewhere."""
+
+
+class Declined(SignInFailed):
+    """The person said no at Oura."""
+
+
+class OuraRefused(SignInFailed):
+    """Oura sent an error, no code, or a code that it does not take back."""
+
+
+class OuraAway(SignInFailed):
+    """Oura gave no answer."""
+
+
+class Misconfigured(SignInFailed):
+    """Oura does not know this application."""
+
+
+class NobodyKnown(SignInFailed):
+    """Oura did not say whose the token is."""
+
+
+class BeingDeleted(SignInFailed):
+    """The person left, and their data is still being deleted."""
+
+
+class NotAdmitted(SignInFailed):
+    """Somebody new who may not sign up."""
+
+
+def begin(
+    pipeline: Pipeline,
+    *,
+    browser: str | None,
+    username: str | None = None,
+    invite: str | None = None,
+) -> str:
+    """The address at Oura where a person consents; good for one sign-in within ten minutes.
+
+    Args:
+        pipeline: the accounts and settings.
+        browser: the id of the only browser that may finish it; None: any.
+        username: who is meant, where the operator knows it already.
+        invite: the code that somebody new brings.
+
+    Raises:
+        Misconfigured: there is no client id.
+    """
+    settings = pipeline.settings
+    if not settings.oura_client_id:
+        raise Misconfigured("This site is not registered at Oura yet; tell whoever runs it.")
+    state, verifier = generate_token(STATE_LENGTH), generate_token(VERIFIER_LENGTH)
+    pipeline.accounts.begin_consent(
+        state, verifier=verifier, browser=browser, username=username, invite=invite
+    )
+    address: str = prepare_grant_uri(
+        settings.oura_authorize_url,
+        settings.oura_client_id,
+        "code",
+        redirect_uri=settings.redirect_uri,
+        scope=settings.oura_scopes,
+        state=state,
+        code_challenge=create_s256_code_challenge(verifier),
+        code_challenge_method="S256",
+    )
+    return address
+
+
+def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | None) -> Person | str:
+    """Who signed in, with their new tokens kept; for somebody new the key of their sign-up.
+
+    Args:
+        pipeline: the accounts, settings and Oura.
+        callback: what Oura sent along with the person.
+        browser: the id of the browser that they came back with.
+
+    Raises:
+        SignInFailed: nothing came of it, and nothing was kept.
+    """
+    consent = pipeline.accounts.take_consent(callback.get("state", ""))
+    if consent is None or consent.browser not in (None, browser):
+        raise StaleLink(
+            "This link was used already, is older than ten minutes, or was begun in another "
+            "browser. Nothing was changed; just sign in again."
+        )
+    tokens = _exchanged(pipeline, _code(callback), consent.verifier)
+    granted = tokens.scopes if tokens.scopes is not None else scopes_of(callback.get("scope"))
+    try:
+        sign_in = SignIn(
+            refresh_token=tokens.refresh_token,
+            access_token=tokens.access_token,
+            expires_at=tokens.expires_at,
+            token_url=tokens.token_url,
+            scopes=granted,
+            oura_id=_identity(pipeline, tokens),
+        )
+        known = _known(pipeline, sign_in, consent.username)
+        if known is not None:
+            return _reconnected(pipeline, known, sign_in)
+        return _signing_up(pipeline, sign_in, username=consent.username, invite=consent.invite)
+    except (BeingDeleted, NotAdmitted):
+        _give_back(pipeline, tokens)
+        raise
+
+
+def choose_username(pipeline: Pipeline, key: str, username: str) -> Person:
+    """End a sign-up: from here on the person is here, under this username.
+
+    Raises:
+        PersonRefused: the username cannot be used, the invite is used up, or the house is full.
+        StaleLink: the sign-up was ended already, or is older than an hour.
+    """
+    if pipeline.accounts.waiting_sign_up(key) is None:
+        raise StaleLink(
+            "This sign-up was finished already or is older than an hour. Sign in again: if you "
+            "chose a username, it is yours."
+        )
+    settings = pipeline.settings
+    return pipeline.accounts.finish_sign_up(
+        key,
+        username,
+        people_limit=settings.oura_people_limit,
+        invite_required=settings.signup is SignUp.INVITE,
+    )
+
+
+def people_here(pipeline: Pipeline) -> int:
+    """How many people count towards Oura's limit."""
+    people = pipeline.accounts.people()
+    return sum(person.state is not PersonState.RETIRED for person in people)
+
+
+def _code(callback: Mapping[str, str]) -> str:
+    if callback.get("error") == "access_denied":
+        raise Declined("You said no at Oura, so nothing is fetched and nothing was kept.")
+    if callback.get("error") or not callback.get("code"):
+        raise OuraRefused("Oura sent you back without a code. Nothing was kept; sign in again.")
+    return callback["code"]
+
+
+def _exchanged(pipeline: Pipeline, code: str, verifier: str) -> TokenAnswer:
+    try:
+        return pipeline.oauth.exchange(code, pipeline.settings.redirect_uri, verifier)
+    except SignInRequired:
+        raise OuraRefused(
+            "Oura does not accept the code that you came back with: it works once, and for a few "
+            "minutes. Nothing was kept; sign in again."
+        ) from None
+    except OuraError as error:
+        raise _trouble(error) from None
+
+
+def _identity(pipeline: Pipeline, tokens: TokenAnswer) -> str:
+    """Oura's id of whoever the new token belongs to."""
+    limit = pipeline.settings.oura_rate_limit
+    path = pipeline.settings.home / "budget.sqlite"
+    with Budget(
+        path, requests=limit[0], seconds=limit[1], patience=PATIENCE, sleep=_wait_a_little
+    ) as budget:
+        client = OuraClient(
+            pipeline.http,
+            api_url=pipeline.settings.oura_api_url,
+            tokens=_Fresh(tokens.access_token),
+            budget=budget,
+            attempts=3,
+            seconds=PATIENCE,
+        )
+        try:
+            said = json.loads(client.personal_info().raw).get("id")
+        except OuraError as error:
+            raise _trouble(error) from None
+    if not isinstance(said, str) or not said:
+        raise NobodyKnown("Oura did not say whose sign-in this is. Nothing was kept.")
+    return said
+
+
+def _known(pipeline: Pipeline, sign_in: SignIn, username: str | None) -> Person | None:
+    """Who this is, if they are here: by Oura's id, or named by the operator and without one."""
+    accounts = pipeline.accounts
+    if sign_in.oura_id and (known := accounts.person_with(sign_in.oura_id)):
+        return known
+    named = [person for person in accounts.people() if person.username == username]
+    return next((person for person in named if person.oura_id is None), None)
+
+
+def _reconnected(pipeline: Pipeline, known: Person, sign_in: SignIn) -> Person:
+    if known.state is PersonState.RETIRED:
+        raise BeingDeleted(
+            "Your data here is being deleted, as you asked. You can sign in again once that is "
+            "done."
+        )
+    person = pipeline.accounts.reconnect(
+        known.username,
+        refresh_token=sign_in.refresh_token,
+        access_token=sign_in.access_token,
+        expires_at=sign_in.expires_at,
+        token_url=sign_in.token_url,
+        scopes=sign_in.scopes,
+        oura_id=sign_in.oura_id,
+    )
+    pipeline.accounts.forget_not_granted(known.username)
+    return person
+
+
+def _signing_up(
+    pipeline: Pipeline, sign_in: SignIn, *, username: str | None, invite: str | None
+) -> Person | str:
+    _admit(pipeline, invite)
+    key = pipeline.accounts.begin_sign_up(sign_in, invite=invite)
+    if username is not None:
+        with suppress(PersonRefused):  # taken meanwhile: they choose another one
+            return choose_username(pipeline, key, username)
+    return key
+
+
+def _admit(pipeline: Pipeline, invite: str | None) -> None:
+    """Raises NotAdmitted, with a sentence, for somebody new who may not sign up."""
+    settings = pipeline.settings
+    if settings.signup is SignUp.CLOSED:
+        raise NotAdmitted("Nobody new can sign in here at the moment. Nothing was kept.")
+    if settings.signup is SignUp.INVITE and not (invite and pipeline.accounts.invite_works(invite)):
+        raise NotAdmitted(
+            "You are new here, and a first sign-in needs an invite that is still good. Nothing "
+            "was kept; ask whoever runs this for one."
+        )
+    if 0 < settings.oura_people_limit <= people_here(pipeline):
+        raise NotAdmitted(
+            f"All {settings.oura_people_limit} places that Oura allows are taken. Nothing was "
+            "kept; ask whoever runs this."
+        )
+
+
+def _give_back(pipeline: Pipeline, tokens: TokenAnswer) -> None:
+    """As well as it goes: tokens that nobody keeps end by themselves within a day."""
+    with suppress(OuraError):
+        pipeline.oauth.revoke(tokens.access_token, tokens.refresh_token)
+
+
+def _trouble(error: OuraError) -> SignInFailed:
+    match error:
+        case OuraUnavailable() | RateLimited():
+            return OuraAway("Oura does not answer at the moment. Nothing was kept; try again.")
+        case ClientRefused():
+            return Misconfigured(
+                "Oura does not accept this site's registration. Nothing was kept; tell whoever "
+                "runs it."
+            )
+        case _:
+            return NobodyKnown("Oura answered something unexpected. Nothing was kept.")
+
+
+def _wait_a_little(seconds: float) -> None:
+    if seconds > PATIENCE:
+        raise RateLimited(seconds)
+    time.sleep(seconds)
+
+
+@dataclass(frozen=True, repr=False)
+class _Fresh:
+    """A token that was just given: renewing it would not make it better."""
+
+    token: str
+
+    def access_token(self) -> str:
+        """It."""
+        return self.token
+
+    def renew(self, refused: str) -> str:
+        """Not possible. Raises SignInRequired."""
+        raise SignInRequired("Oura refuses a token that it has just given; sign in again")
