@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, get_args
 
-from oura_pipeline.sandbox.cloud import Portal, SandboxOptions
+from oura_pipeline.sandbox.cloud import Pkce, Portal, SandboxOptions
 from oura_pipeline.sandbox.server import serve
 
 _KINDS: dict[str, Callable[[str], Any]] = {
@@ -22,7 +22,10 @@ _KINDS: dict[str, Callable[[str], Any]] = {
     "replay": Path,
     "webhook_retry_seconds": float,
     "webhook_timeout_seconds": float,
+    "access_seconds": int,
+    "expiration_decimals": int,
 }
+_CHOICES = {"portal": get_args(Portal), "pkce": get_args(Pkce)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,8 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         flag = "--" + option.name.replace("_", "-")
         if option.name == "redirect_uris":
             parser.add_argument("--redirect-uri", dest=option.name, action="append", default=[])
+        elif isinstance(option.default, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=option.default)
         else:
-            choices = get_args(Portal) if option.name == "portal" else None
+            choices = _CHOICES.get(option.name)
             parser.add_argument(flag, type=kind, default=option.default, choices=choices)
     chosen = vars(parser.parse_args(arguments))
     host, port = chosen.pop("host"), chosen.pop("port")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_type_hints
 
 import httpx
+import msgspec
 from starlette.requests import Request
 
-from oura_pipeline.sandbox.answers import Refused
+from oura_pipeline.sandbox.answers import Refused, bad_request
 from oura_pipeline.sandbox.clock import Clock
 from oura_pipeline.sandbox.faults import Faults
 from oura_pipeline.sandbox.generate.life import Life
@@ -25,6 +27,22 @@ from oura_pipeline.sandbox.times import at
 from oura_pipeline.sandbox.webhooks import Webhooks
 
 Portal = Literal["legacy", "new", "both"]
+Pkce = Literal["optional", "required", "ignored"]
+# What may be changed while the sandbox runs: read anew by every request.
+CHANGEABLE = (
+    "redirect_uris",
+    "portal",
+    "sample_rows",
+    "document_rows",
+    "access_seconds",
+    "pkce",
+    "callback_scope",
+    "token_scope",
+    "scope_prefix",
+    "id_token",
+    "reuse_grant",
+    "expiration_decimals",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +53,14 @@ class SandboxOptions:
     today. `replay` serves the recorded answers of a folder instead of invented people. The rate
     limits are REQUESTS/SECONDS. `sample_rows` and `document_rows` are page sizes;
     `webhook_retry_seconds` is the time over which the ten retries of a delivery are spread.
+
+    How the sign-in behaves (FACTS §5): `redirect_uris` are the registered addresses, matched
+    exactly (none: any); `access_seconds` is how long an access token lives; `pkce` says whether a
+    challenge may be left out, must be there, or is not looked at; `callback_scope` and
+    `token_scope` whether the callback and the token answer name the granted scopes,
+    `scope_prefix` what stands before each name, `id_token` whether the token answer carries one;
+    with `reuse_grant` a second consent quietly keeps the scopes of a grant that still lives.
+    `expiration_decimals` is how many decimals a subscription's `expiration_time` has, up to nine.
     """
 
     people: int = 5
@@ -52,6 +78,25 @@ class SandboxOptions:
     document_rows: int = 5000
     webhook_retry_seconds: float = 3600.0
     webhook_timeout_seconds: float = 10.0
+    access_seconds: int = 86400
+    pkce: Pkce = "optional"
+    callback_scope: bool = True
+    token_scope: bool = True
+    scope_prefix: str = "extapi:"
+    id_token: bool = True
+    reuse_grant: bool = False
+    expiration_decimals: int = 6
+
+    def changed(self, wanted: Mapping[str, Any]) -> SandboxOptions:
+        """These options with other values. Raises `Refused` (400) for what cannot be changed."""
+        if unknown := sorted(set(wanted) - set(CHANGEABLE)):
+            raise bad_request(f"{', '.join(unknown)}: only {', '.join(CHANGEABLE)} can be changed")
+        kinds = get_type_hints(SandboxOptions)
+        try:
+            read = {name: msgspec.convert(value, kinds[name]) for name, value in wanted.items()}
+        except msgspec.ValidationError as wrong:
+            raise bad_request(str(wrong)) from None
+        return replace(self, **read)
 
 
 @dataclass

@@ -1,4 +1,8 @@
-"""The page where one picks a person and ticks scopes: plain HTML, one form, no script."""
+"""The page where one picks a person and ticks scopes: plain HTML, one form, no script.
+
+What surprises: it looks like no page of Oura's, on purpose. Whoever sees it in the demo must not
+take it for the real one.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +11,73 @@ from html import escape
 
 from oura_pipeline.sandbox.store import Holdings
 
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1d2330; --soft: #545d70; --line: #8a92a3; --back: #f3f1ec;
+  --card: #fff; --deed: #5b3fa0; --on-deed: #fff; --mark: #ffe9a8; --on-mark: #4a3500 }
+@media (prefers-color-scheme: dark) { :root { --ink: #eceef3; --soft: #adb5c5; --line: #6b7487;
+  --back: #14161c; --card: #1e222b; --deed: #c3b1f5; --on-deed: #20153d; --mark: #4a3a10;
+  --on-mark: #ffe9a8 } }
+* { box-sizing: border-box }
+body { margin: 0; background: var(--back); color: var(--ink);
+  font: 1rem/1.5 system-ui, "Segoe UI", "Liberation Sans", sans-serif }
+.sandbox { margin: 0; padding: .5rem 1rem; background: var(--mark); color: var(--on-mark);
+  text-align: center; font-weight: 600 }
+main { max-width: 44rem; margin: 1.5rem auto; padding: 0 1rem 2rem }
+h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .5rem }
+p { margin: 0 0 1rem; color: var(--soft) }
+b { color: var(--ink) }
+fieldset { border: 1px solid var(--line); border-radius: 12px; margin: 0 0 1rem; padding: 1rem;
+  background: var(--card); display: grid; gap: .25rem .75rem; min-width: 0;
+  grid-template-columns: repeat(auto-fill, minmax(min(12rem, 100%), 1fr)) }
+legend { font-weight: 600; padding: 0 .4rem }
+label { display: flex; gap: .6rem; align-items: center; min-height: 2.75rem; padding: .25rem .5rem;
+  border-radius: 8px; cursor: pointer; overflow-wrap: anywhere }
+label:hover { background: var(--back) }
+label span { display: block; line-height: 1.25 }
+small { display: block; color: var(--soft); font-size: .875rem }
+input { width: 1.15rem; height: 1.15rem; flex: none; margin: 0; accent-color: var(--deed) }
+.answer { display: flex; flex-wrap: wrap; gap: .75rem }
+button { font: inherit; font-weight: 600; padding: .65rem 1.75rem; border-radius: 10px;
+  border: 2px solid var(--deed); background: var(--deed); color: var(--on-deed); cursor: pointer }
+button.no { background: transparent; color: var(--deed) }
+:focus-visible { outline: 3px solid var(--deed); outline-offset: 2px }
+@media (max-width: 30rem) { button { flex: 1 } }
+"""
 _PAGE = """<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>Sandbox: sign in with Oura</title>
+<head>
+<meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body {{ font: 16px/1.5 sans-serif; max-width: 32rem; margin: 2rem auto; padding: 0 1rem }}
-fieldset {{ border: 1px solid #bbb; border-radius: 6px; margin: 1rem 0 }}
-label {{ display: block }}
-button {{ font: inherit; padding: .4rem 1.2rem; margin-right: .5rem }}
-</style></head>
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>{style}</style>
+</head>
 <body>
-<h1>Sign in with Oura</h1>
-<p>This is a sandbox: the people are invented. <b>{client}</b> asks to see data.</p>
+<header><p class="sandbox">This is a sandbox, not Oura. The people are invented.</p></header>
+<main>
+{main}
+</main>
+</body>
+</html>
+"""
+_FORM = """<h1>Sandbox: sign in with Oura</h1>
+<p><b>{client}</b> asks to see data of the person you are here.</p>
 <form method="post" action="/oauth/authorize">
 {hidden}
 <fieldset><legend>Who are you?</legend>
 {people}
 </fieldset>
-<fieldset><legend>What may it see?</legend>
+<fieldset><legend>What may <b>{client}</b> see?</legend>
 {scopes}
 </fieldset>
+<div class="answer">
 <button name="decision" value="approve">Allow</button>
-<button name="decision" value="deny">Deny</button>
-</form>
-</body></html>
-"""
+<button class="no" name="decision" value="deny">Deny</button>
+</div>
+</form>"""
+_PROBLEM = """<h1>Sandbox: this sign-in cannot begin</h1>
+<p>{problem}</p>
+<p>It is the application that asked wrongly. Nobody is sent back to it.</p>"""
 _KEPT = (
     "client_id",
     "redirect_uri",
@@ -53,21 +98,28 @@ def consent_page(people: Sequence[Holdings], asked: Mapping[str, str], scopes: l
     ]
     # Nothing ticked sends no `granted` at all; the empty one makes that mean nothing, not all.
     hidden.append('<input type="hidden" name="granted" value="">')
-    return _PAGE.format(
+    form = _FORM.format(
         client=escape(asked["client_id"]),
         hidden="\n".join(hidden),
         people="\n".join(_person(held, first=n == 0) for n, held in enumerate(people)),
         scopes="\n".join(_scope(scope) for scope in scopes),
     )
+    return _PAGE.format(title="Sandbox: sign in with Oura", style=_STYLE, main=form)
+
+
+def problem_page(problem: str) -> str:
+    """Why nobody can be sent back to the application."""
+    main = _PROBLEM.format(problem=escape(problem))
+    return _PAGE.format(title="Sandbox: error", style=_STYLE, main=main)
 
 
 def _person(held: Holdings, *, first: bool) -> str:
-    name, zone = escape(held.person.username), escape(held.person.zone_name)
+    name, zone = escape(held.person.username), escape(held.person.zone_name.replace("_", " "))
     checked = " checked" if first else ""
     radio = f'<input type="radio" name="person" value="{name}"{checked}>'
-    return f"<label>{radio} {name} <small>({zone})</small></label>"
+    return f"<label>{radio} <span>{name} <small>{zone}</small></span></label>"
 
 
 def _scope(scope: str) -> str:
     box = f'<input type="checkbox" name="granted" value="{scope}" checked>'
-    return f"<label>{box} {scope}</label>"
+    return f"<label>{box} <span>{scope.replace('_', ' ')}</span></label>"

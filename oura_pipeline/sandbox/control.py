@@ -24,8 +24,9 @@ from oura_pipeline.sandbox.catalogue import (
     Collection,
 )
 from oura_pipeline.sandbox.changes import change
-from oura_pipeline.sandbox.cloud import Cloud, cloud_of
+from oura_pipeline.sandbox.cloud import CHANGEABLE, Cloud, cloud_of
 from oura_pipeline.sandbox.grants import Grant
+from oura_pipeline.sandbox.oauth import token_answer
 from oura_pipeline.sandbox.store import Holdings
 
 
@@ -78,10 +79,10 @@ def _change_person(cloud: Cloud, body: dict[str, Any]) -> Any:
 
 
 def _sign_in(cloud: Cloud, body: dict[str, Any]) -> Any:
-    """A pair of tokens without the consent page."""
+    """A pair of tokens without the consent page: person, scopes (default: all)."""
     username = cloud.of(body["person"]).person.username
     scopes = _scopes(body["scopes"]) if body.get("scopes") is not None else SCOPES
-    return cloud.grants.issue(Grant(username, scopes))
+    return token_answer(cloud, Grant(username, scopes))
 
 
 def _scopes(named: list[str]) -> tuple[str, ...]:
@@ -151,7 +152,25 @@ def _deliveries(cloud: Cloud, body: dict[str, Any]) -> Any:
     return [asdict(delivery) for delivery in cloud.webhooks.deliveries]
 
 
+def _options(cloud: Cloud, body: dict[str, Any]) -> Any:
+    """The options that can be changed while it runs, after changing those that are sent.
+
+    What each of them means stands at `cloud.SandboxOptions`: `redirect_uris`, `portal`,
+    `access_seconds`, `pkce`, `callback_scope`, `token_scope`, `scope_prefix`, `id_token`,
+    `reuse_grant`, `expiration_decimals`, `sample_rows`, `document_rows`.
+    """
+    wanted = {name: value for name, value in body.items() if name != "what"}
+    cloud.options = cloud.options.changed(wanted)
+    return {name: getattr(cloud.options, name) for name in CHANGEABLE}
+
+
 def _add_fault(cloud: Cloud, body: dict[str, Any]) -> Any:
+    """Let something go wrong; kinds, routes and fields are those of `faults.Fault`.
+
+    Of a webhook subscription: `late` (the call dies, the subscription comes all the same, its
+    handshake `seconds` later), `ssl_error` (Oura did not like the callback's certificate); and
+    `gateway_timeout`, `hang`, `error`, after which nothing was done.
+    """
     if body.get("person") is not None:
         cloud.of(body["person"])
     return asdict(cloud.faults.add({k: v for k, v in body.items() if k != "what"}))
@@ -197,6 +216,8 @@ _WORK: dict[tuple[str, str], Any] = {
     ("POST", "clock"): _clock,
     ("GET", "clock"): _clock,
     ("POST", "event"): _event,
+    ("GET", "options"): _options,
+    ("POST", "options"): _options,
     ("POST", "sign_in"): _sign_in,
     ("POST", "person"): _change_person,
     ("POST", "revise"): _change("revise"),

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from oura_pipeline.sandbox.answers import Refused
 from oura_pipeline.sandbox.clock import Clock
 
-ACCESS_SECONDS = 86400
 CODE_SECONDS = 600
 
 
@@ -71,34 +70,35 @@ class Grants:
             raise invalid_grant("Token already used or revoked")
         return grant
 
-    def issue(self, grant: Grant) -> dict[str, object]:
-        """A new pair of tokens, in the form of Oura's token answer."""
+    def issue(self, grant: Grant, access_seconds: int) -> tuple[str, str]:
+        """A new access token, which lives so long, and a new refresh token."""
         access, refresh = secrets.token_urlsafe(30), secrets.token_urlsafe(30)
-        self._access[access] = (grant, self.clock.now() + ACCESS_SECONDS)
+        self._access[access] = (grant, self.clock.now() + access_seconds)
         self._refresh[refresh] = grant
-        return {
-            "token_type": "bearer",
-            "access_token": access,
-            "expires_in": ACCESS_SECONDS,
-            "refresh_token": refresh,
-            "scope": written(grant.scopes),
-        }
+        return access, refresh
 
     def grant_of(self, access_token: str) -> Grant | None:
         """Whose access token this is, if it is alive."""
         grant, expires = self._access.get(access_token, (None, 0.0))
         return grant if grant and not grant.revoked and self.clock.now() < expires else None
 
-    def owner(self, *, code: str = "", refresh_token: str = "") -> str | None:
-        """The username behind a code or refresh token, without using it up."""
+    def owner(self, *, code: str = "", token: str = "") -> str | None:
+        """The username behind a code, a refresh token or a living access token; it is not used."""
         if code in self._codes:
             return self._codes[code].grant.username
-        grant = self._refresh.get(refresh_token)
+        grant = self._refresh.get(token) or self.grant_of(token)
         return grant.username if grant else None
 
+    def living(self, username: str) -> Grant | None:
+        """The newest grant of a person that has tokens and is not revoked."""
+        return next((g for g in reversed(self._of(username)) if not g.revoked), None)
+
     def revoke(self, token: str) -> bool:
-        """Revoke the grant behind an access or refresh token; False if there is none."""
-        grant = self._access[token][0] if token in self._access else self._refresh.get(token)
+        """Revoke the grant behind a refresh token or a living access token; False: there is none.
+
+        An expired access token revokes nothing (the strictest reading of FACTS §5).
+        """
+        grant = self._refresh.get(token) or self.grant_of(token)
         if grant is None or grant.revoked:
             return False
         grant.revoked = True
@@ -139,11 +139,6 @@ def challenge_of(verifier: str) -> str:
     """PKCE S256: what a verifier's challenge must be."""
     digest = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
-
-def written(scopes: tuple[str, ...]) -> str:
-    """Scopes as Oura names granted ones: `extapi:daily extapi:heartrate`."""
-    return " ".join(f"extapi:{scope}" for scope in scopes)
 
 
 def invalid_grant(description: str) -> Refused:

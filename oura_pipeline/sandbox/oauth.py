@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -19,8 +21,8 @@ from starlette.routing import Route
 from oura_pipeline.sandbox.answers import Refused, json_answer, refusal
 from oura_pipeline.sandbox.catalogue import SCOPES
 from oura_pipeline.sandbox.cloud import Cloud, cloud_of
-from oura_pipeline.sandbox.consent import consent_page
-from oura_pipeline.sandbox.grants import Grant, written
+from oura_pipeline.sandbox.consent import consent_page, problem_page
+from oura_pipeline.sandbox.grants import Grant
 
 LEGACY_TOKEN = "/oauth/token"  # noqa: S105  a path
 NEW_TOKEN = "/oauth/v2/ext/oauth-token"  # noqa: S105  a path
@@ -35,14 +37,9 @@ async def _authorize(request: Request) -> Response:
     scopes = await _ticked(request)
     problem = _problem(cloud, asked)
     if problem:
-        return HTMLResponse(f"<!doctype html><title>Error</title><p>{problem}</p>", 400)
-    back = asked["redirect_uri"]
-    if asked.get("response_type") != "code":
-        return _redirect(back, error="unsupported_response_type", state=asked.get("state"))
-    if asked.get("code_challenge_method", "S256") != "S256":
-        return _redirect(back, error="invalid_request", state=asked.get("state"))
-    if asked.get("decision") == "deny":
-        return _redirect(back, error="access_denied", state=asked.get("state"))
+        return HTMLResponse(problem_page(problem), 400)
+    if error := _error(cloud, asked):
+        return _redirect(asked["redirect_uri"], error=error, state=asked.get("state"))
     if asked.get("decision") == "approve" and asked.get("person") in cloud.holdings:
         return _approve(cloud, asked, scopes)
     return HTMLResponse(consent_page(list(cloud.holdings.values()), asked, asked_scopes(asked)))
@@ -50,28 +47,49 @@ async def _authorize(request: Request) -> Response:
 
 def _approve(cloud: Cloud, asked: Mapping[str, str], ticked: list[str] | None) -> Response:
     granted = asked_scopes(asked) if ticked is None else [s for s in SCOPES if s in ticked]
-    grant = Grant(asked["person"], tuple(granted))
-    code = cloud.grants.code(grant, asked["redirect_uri"], asked.get("code_challenge") or None)
+    grant = _old_grant(cloud, asked["person"]) or Grant(asked["person"], tuple(granted))
+    code = cloud.grants.code(grant, asked["redirect_uri"], _challenge(cloud, asked))
     cloud.requests["authorize", grant.username] += 1
-    return _redirect(
-        asked["redirect_uri"], code=code, scope=written(grant.scopes), state=asked.get("state")
-    )
+    scope = _written(cloud, grant) if cloud.options.callback_scope else None
+    return _redirect(asked["redirect_uri"], code=code, scope=scope, state=asked.get("state"))
+
+
+def _old_grant(cloud: Cloud, username: str) -> Grant | None:
+    return cloud.grants.living(username) if cloud.options.reuse_grant else None
+
+
+def _challenge(cloud: Cloud, asked: Mapping[str, str]) -> str | None:
+    return None if cloud.options.pkce == "ignored" else asked.get("code_challenge") or None
+
+
+def token_answer(cloud: Cloud, grant: Grant) -> dict[str, Any]:
+    """A new pair of tokens, in the form of Oura's token answer; `expires_in` in seconds."""
+    access, refresh = cloud.grants.issue(grant, cloud.options.access_seconds)
+    answer = {
+        "token_type": "bearer",
+        "access_token": access,
+        "expires_in": cloud.options.access_seconds,
+        "refresh_token": refresh,
+    }
+    if cloud.options.token_scope:
+        answer["scope"] = _written(cloud, grant)
+    if cloud.options.id_token:
+        answer["id_token"] = _id_token(cloud, grant)
+    return answer
 
 
 async def _token(request: Request) -> Response:
     """Exchange a code or refresh a token."""
     cloud = cloud_of(request)
     sent = await form(request)
-    owner = cloud.grants.owner(
-        code=sent.get("code", ""), refresh_token=sent.get("refresh_token", "")
-    )
+    owner = cloud.grants.owner(code=sent.get("code", ""), token=sent.get("refresh_token", ""))
     cloud.requests["token", owner or "-"] += 1
     fault = cloud.faults.draw("token", owner)
     try:
         if broken := await cloud.faults.before(fault):
             return broken
         _client(request, sent, cloud)
-        body = cloud.grants.issue(_grant(sent, cloud))
+        body = token_answer(cloud, _grant(sent, cloud))
     except Refused as refused:
         return cloud.faults.after(fault, refusal(request, refused))
     headers = {"cache-control": "no-store"}
@@ -79,18 +97,26 @@ async def _token(request: Request) -> Response:
 
 
 async def _revoke(request: Request) -> Response:
-    """`?access_token=…`, or POST with `Authorization: <type> <token>`; 401 when already revoked."""
+    """Revoke by GET or POST; 401 when already revoked.
+
+    The token is `access_token` (or `token`) of query or form, else that of `Authorization: <type>
+    <token>`; both kinds of token will do.
+    """
     cloud = cloud_of(request)
     sent = {**request.query_params, **(await form(request))}
     bearer = request.headers.get("authorization", "").partition(" ")[2].strip()
     token = sent.get("access_token") or sent.get("token") or bearer
-    owner = cloud.grants.grant_of(token)
-    cloud.requests["revoke", owner.username if owner else "-"] += 1
-    if broken := await cloud.faults.before(cloud.faults.draw("revoke", None)):
-        return broken
-    if not cloud.grants.revoke(token):
-        return json_answer(request, {"error": "invalid_token"}, 401)
-    return json_answer(request, {})
+    owner = cloud.grants.owner(token=token)
+    cloud.requests["revoke", owner or "-"] += 1
+    fault = cloud.faults.draw("revoke", owner)
+    try:
+        if broken := await cloud.faults.before(fault):
+            return broken
+        if not cloud.grants.revoke(token):
+            raise Refused(401, {"error": "invalid_token"})
+    except Refused as refused:
+        return cloud.faults.after(fault, refusal(request, refused))
+    return cloud.faults.after(fault, json_answer(request, {}))
 
 
 ROUTES = [
@@ -138,9 +164,44 @@ def _problem(cloud: Cloud, asked: Mapping[str, str]) -> str | None:
     return None
 
 
+def _error(cloud: Cloud, asked: Mapping[str, str]) -> str | None:
+    """What the application is told instead of a code, by its name in OAuth."""
+    if asked.get("response_type") != "code":
+        return "unsupported_response_type"
+    if cloud.options.pkce == "required" and not asked.get("code_challenge"):
+        return "invalid_request"
+    if cloud.options.pkce != "ignored" and asked.get("code_challenge_method", "S256") != "S256":
+        return "invalid_request"
+    return "access_denied" if asked.get("decision") == "deny" else None
+
+
 def _redirect(back: str, **answer: str | None) -> Response:
     query = urlencode({name: value for name, value in answer.items() if value is not None})
     return RedirectResponse(f"{back}{'&' if '?' in back else '?'}{query}", 302)
+
+
+def _written(cloud: Cloud, grant: Grant) -> str:
+    """Scopes as Oura names granted ones: `extapi:daily extapi:heartrate`."""
+    return " ".join(f"{cloud.options.scope_prefix}{scope}" for scope in grant.scopes)
+
+
+def _id_token(cloud: Cloud, grant: Grant) -> str:
+    """A signed JSON web token that says who signed in; whoever does not need it ignores it."""
+    now = int(cloud.clock.now())
+    claims = {
+        "iss": "https://moi.ouraring.com",
+        "sub": cloud.of(grant.username).person.id,
+        "aud": cloud.options.client_id,
+        "iat": now,
+        "exp": now + cloud.options.access_seconds,
+    }
+    parts = [_base64url(msgspec.json.encode(part)) for part in ({"alg": "HS256"}, claims)]
+    signed = hmac.new(cloud.options.client_secret.encode(), ".".join(parts).encode(), "sha256")
+    return ".".join([*parts, _base64url(signed.digest())])
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _client(request: Request, sent: Mapping[str, str], cloud: Cloud) -> None:

@@ -83,6 +83,14 @@ _ZONES = (
     "Australia/Adelaide",
     "America/Sao_Paulo",
     "America/New_York",
+    "Europe/Lisbon",
+    "Africa/Nairobi",
+    "Asia/Kolkata",
+    "America/St_Johns",
+    "Pacific/Auckland",
+    "Asia/Dubai",
+    "America/Los_Angeles",
+    "Asia/Singapore",
 )
 _STARTS = ("bel", "dor", "fen", "gal", "hes", "jor", "kel", "lum", "nor", "pel", "ros", "sol")
 _ENDS = ("a", "an", "bri", "do", "en", "gard", "is", "lo", "mir", "na", "or", "ric", "ta", "um")

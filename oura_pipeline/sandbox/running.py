@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from oura_pipeline.sandbox.cloud import SandboxOptions
+from oura_pipeline.sandbox.grants import challenge_of
 from oura_pipeline.sandbox.server import create_app, listening, uvicorn_server
 
 Document = dict[str, Any]
@@ -51,12 +52,14 @@ class Sandbox:
         `scopes` is what the person grants, all by default.
         """
         options = self.options
-        back = options.redirect_uris[0] if options.redirect_uris else _CALLBACK
+        back = next(iter(self.change_options()["redirect_uris"]), _CALLBACK)
+        verifier = secrets.token_urlsafe(32)
         asked = {
             "response_type": "code",
             "client_id": options.client_id,
             "redirect_uri": back,
             "state": secrets.token_hex(8),
+            "code_challenge": challenge_of(verifier),
             "person": username,
             "decision": "approve",
         }
@@ -68,6 +71,7 @@ class Sandbox:
             "grant_type": "authorization_code",
             "code": answered["code"][0],
             "redirect_uri": back,
+            "code_verifier": verifier,
             "client_id": options.client_id,
             "client_secret": options.client_secret,
         }
@@ -78,7 +82,8 @@ class Sandbox:
     @property
     def token_path(self) -> str:
         """The token endpoint of the portal this application belongs to."""
-        return "/oauth/v2/ext/oauth-token" if self.options.portal == "new" else "/oauth/token"
+        new = self.change_options()["portal"] == "new"
+        return "/oauth/v2/ext/oauth-token" if new else "/oauth/token"
 
     def truth(
         self,
@@ -119,6 +124,10 @@ class Sandbox:
     def clear_faults(self) -> None:
         """Nothing goes wrong any more."""
         self._json("DELETE", "faults")
+
+    def change_options(self, **options: Any) -> Document:
+        """Behave differently from now on (`cloud.CHANGEABLE`); answers how it behaves."""
+        return dict(self._json("POST", "options", json=options))
 
     def event(self, username: str, data_type: str, **body: Any) -> Document:
         """Fire a webhook event (`event_type`, `object_id`, `times`)."""
@@ -198,9 +207,15 @@ def _flags(options: SandboxOptions) -> list[str]:
         part
         for name, value in given.items()
         if value is not None
-        for part in (f"--{name.replace('_', '-')}", str(value))
+        for part in _flag(name.replace("_", "-"), value)
     ]
     return flags + [part for uri in uris for part in ("--redirect-uri", uri)]
+
+
+def _flag(name: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return (f"--{name}" if value else f"--no-{name}",)
+    return f"--{name}", str(value)
 
 
 def _plain(body: Document) -> Document:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from oura_pipeline.sandbox.answers import Refused, json_answer, refusal, unprocessable
 from oura_pipeline.sandbox.catalogue import WEBHOOK_TYPES
 from oura_pipeline.sandbox.cloud import Cloud, cloud_of
+from oura_pipeline.sandbox.webhooks import Subscription
 
 _EVENTS = ("create", "update", "delete")
 _REQUIRED = ("callback_url", "verification_token", "event_type", "data_type")
@@ -44,7 +45,8 @@ async def _answer(request: Request, work: Any) -> Response:
         if broken := await cloud.faults.before(fault):
             return broken
         _authorized(request, cloud)
-        response: Response = await work(request, cloud)
+        delay = fault.seconds if fault is not None and fault.kind == "late" else None
+        response: Response = await work(request, cloud, delay)
     except Refused as refused:
         response = refusal(request, refused)
     return cloud.faults.after(fault, response)
@@ -56,28 +58,32 @@ def _authorized(request: Request, cloud: Cloud) -> None:
         raise Refused(401, {"detail": "Invalid client id or secret."})
 
 
-async def _list_or_create(request: Request, cloud: Cloud) -> Response:
+async def _list_or_create(request: Request, cloud: Cloud, delay: float | None) -> Response:
     if request.method == "GET":
         found = cloud.webhooks.subscriptions.values()
-        return json_answer(request, [subscription.public() for subscription in found])
-    made = await cloud.webhooks.create(await _wish(request, _REQUIRED))
-    return json_answer(request, made.public(), 201)
+        return json_answer(request, [_shown(cloud, subscription) for subscription in found])
+    made = await cloud.webhooks.create(await _wish(request, _REQUIRED), delay=delay)
+    return json_answer(request, _shown(cloud, made), 201)
 
 
-async def _read_change_delete(request: Request, cloud: Cloud) -> Response:
+async def _read_change_delete(request: Request, cloud: Cloud, delay: float | None) -> Response:
     found = cloud.webhooks.get(request.path_params["id"])
     if request.method == "DELETE":
         del cloud.webhooks.subscriptions[found.id]
         return Response(status_code=204)
     if request.method == "PUT":
         wish = await _wish(request, ("verification_token",))
-        found = await cloud.webhooks.update(found, wish)
-    return json_answer(request, found.public())
+        found = await cloud.webhooks.update(found, wish, delay=delay)
+    return json_answer(request, _shown(cloud, found))
 
 
-async def _renew(request: Request, cloud: Cloud) -> Response:
+async def _renew(request: Request, cloud: Cloud, delay: float | None) -> Response:
     found = cloud.webhooks.get(request.path_params["id"])
-    return json_answer(request, cloud.webhooks.renew(found).public())
+    return json_answer(request, _shown(cloud, cloud.webhooks.renew(found)))
+
+
+def _shown(cloud: Cloud, subscription: Subscription) -> dict[str, str]:
+    return subscription.public(cloud.options.expiration_decimals)
 
 
 async def _wish(request: Request, required: tuple[str, ...]) -> dict[str, str]:

@@ -1,8 +1,11 @@
 """Webhook subscriptions of the application, and signed deliveries.
 
 Oura calls back during create and update: a callback that does not repeat the challenge gets no
-subscription. A delivery is tried ten more times over about an hour, whatever went wrong, except
-that 410 ends the subscription. `expiration_time` is UTC without saying so.
+subscription. On a bad day it calls back minutes later, when the call that asked for it is dead (the
+fault `late`); the subscription is there from then on, and nobody is told.
+
+A delivery is tried ten more times over about an hour, whatever went wrong, except that 410 ends the
+subscription. `expiration_time` is UTC without saying so.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import hmac
 import secrets
 import uuid
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -39,15 +43,14 @@ class Subscription:
     data_type: str
     expires: float
 
-    def public(self) -> dict[str, str]:
-        """What Oura shows of it."""
-        expires = datetime.fromtimestamp(self.expires, UTC).replace(tzinfo=None)
+    def public(self, decimals: int = 6) -> dict[str, str]:
+        """What Oura shows of it; `decimals` are those of the seconds, nine at most."""
         return {
             "id": self.id,
             "callback_url": self.callback_url,
             "event_type": self.event_type,
             "data_type": self.data_type,
-            "expiration_time": expires.isoformat(timespec="microseconds"),
+            "expiration_time": _without_zone(self.expires, decimals),
         }
 
 
@@ -74,25 +77,21 @@ class Webhooks:
     deliveries: list[Delivery] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def create(self, wish: dict[str, str]) -> Subscription:
-        """Subscribe after the handshake. Raises `Refused`: 409 for a second of the same kind."""
-        for other in self.subscriptions.values():
-            same = (other.data_type, other.event_type) == (wish["data_type"], wish["event_type"])
-            if same:
-                raise Refused(409, {"detail": "Subscription already exists."})
+    async def create(self, wish: dict[str, str], *, delay: float | None = None) -> Subscription:
+        """Subscribe after the handshake, which is now or `delay` seconds after the answer.
+
+        Raises `Refused`: 409 for a second of the same kind, 400 for a failed handshake.
+        """
         made = Subscription(
             id=str(uuid.uuid4()), expires=self.clock.now() + _LIFETIME, **_known(wish)
         )
-        await self._shake_hands(made)
-        self.subscriptions[made.id] = made
-        return made
+        return await self._admit(made, delay)
 
-    async def update(self, found: Subscription, wish: dict[str, str]) -> Subscription:
-        """Change a subscription after the handshake."""
-        made = replace(found, **_known(wish))
-        await self._shake_hands(made)
-        self.subscriptions[made.id] = made
-        return made
+    async def update(
+        self, found: Subscription, wish: dict[str, str], *, delay: float | None = None
+    ) -> Subscription:
+        """Change a subscription after the handshake; otherwise like `create`."""
+        return await self._admit(replace(found, **_known(wish)), delay)
 
     def renew(self, found: Subscription) -> Subscription:
         """Let a subscription live another 90 days from now."""
@@ -127,6 +126,28 @@ class Webhooks:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _admit(self, made: Subscription, delay: float | None) -> Subscription:
+        self._refuse_second(made)
+        if delay is not None:
+            self._start(self._admit_later(made, delay))
+            return made
+        await self._shake_hands(made)
+        self._refuse_second(made)
+        self.subscriptions[made.id] = made
+        return made
+
+    async def _admit_later(self, made: Subscription, delay: float) -> None:
+        await asyncio.sleep(delay)
+        with suppress(Refused):
+            await self._admit(made, None)
+
+    def _refuse_second(self, made: Subscription) -> None:
+        """Raises `Refused` (409) when another one is about the same."""
+        kind = (made.data_type, made.event_type)
+        for other in self.subscriptions.values():
+            if (other.data_type, other.event_type) == kind and other.id != made.id:
+                raise Refused(409, {"detail": "Subscription already exists."})
 
     async def _shake_hands(self, made: Subscription) -> None:
         challenge = secrets.token_hex(16)
@@ -194,6 +215,13 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     """Uppercase hex HMAC-SHA256 over the timestamp followed by the raw body."""
     message = timestamp.encode() + body
     return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest().upper()
+
+
+def _without_zone(instant: float, decimals: int) -> str:
+    """`2006-01-02T15:04:05.999999999`: UTC, but it does not say so."""
+    whole = datetime.fromtimestamp(int(instant), UTC).replace(tzinfo=None).isoformat()
+    digits = f"{int(instant % 1 * 1e9):09d}"[:decimals]
+    return f"{whole}.{digits}" if digits else whole
 
 
 def _known(wish: dict[str, str]) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,7 @@ import pytest
 import oura_pipeline.sandbox
 from oura_pipeline.sandbox.catalogue import COLLECTIONS
 from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline_tests.sandbox.conftest import OPTIONS, Ask, asking, data
+from oura_pipeline_tests.sandbox.conftest import END, OPTIONS, Ask, asking, data
 
 
 def test_the_truth_is_what_the_routes_serve(still: Sandbox, read: Ask) -> None:
@@ -166,6 +167,9 @@ def test_people_are_listed(still: Sandbox) -> None:
         ("people/runa", {"scopes": ["everything"]}),
         ("people/runa", {"revoke": "some"}),
         ("sign_in", {"person": "nobody"}),
+        ("options", {"people": 3}),
+        ("options", {"pkce": "sometimes"}),
+        ("options", {"access_seconds": "long"}),
     ],
 )
 def test_mistakes_are_explained(still: Sandbox, path: str, body: dict[str, object]) -> None:
@@ -180,6 +184,42 @@ def test_a_sandbox_of_its_own_process() -> None:
         assert len(sandbox.usernames) == 6
         ask = asking(sandbox)
         assert len(data(ask("koa", "daily_sleep", start_date="2026-10-01"))) == 3
+
+
+def test_a_process_is_given_every_option() -> None:
+    """What is set here is what the child does."""
+    set_here = {
+        "access_seconds": 7,
+        "pkce": "required",
+        "callback_scope": False,
+        "token_scope": False,
+        "scope_prefix": "",
+        "id_token": False,
+        "reuse_grant": True,
+        "expiration_decimals": 9,
+    }
+    with running(replace(OPTIONS, days=3, **set_here), process=True) as sandbox:
+        assert set_here.items() <= sandbox.change_options().items()
+        assert sandbox.sign_in("koa").keys() == {
+            "token_type",
+            "access_token",
+            "expires_in",
+            "refresh_token",
+        }
+
+
+def test_twenty_people_are_twenty() -> None:
+    """Names that differ and that the pipeline takes, ids and zones that differ, data for each."""
+    with running(replace(OPTIONS, people=20, days=3)) as sandbox:
+        people = sandbox.people()
+        ask = asking(sandbox)
+        for what in ("username", "id", "zone"):
+            assert len({person[what] for person in people}) == 20
+        assert all(re.fullmatch(r"[a-z][a-z0-9_-]{2,31}", name) for name in sandbox.usernames)
+        ids = [ask(person["username"], "personal_info").json()["id"] for person in people]
+        assert ids == [person["id"] for person in people]
+        asked = {"start_date": END - timedelta(days=3), "end_date": END + timedelta(days=2)}
+        assert all(data(ask(p["username"], "daily_sleep", **asked)) for p in people)
 
 
 def test_the_sandbox_shares_no_code_with_the_client() -> None:

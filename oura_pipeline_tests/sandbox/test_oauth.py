@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -73,6 +75,7 @@ def test_a_whole_sign_in(still: Sandbox) -> None:
         "expires_in",
         "refresh_token",
         "scope",
+        "id_token",
     }
     assert (answer["token_type"], answer["expires_in"]) == ("bearer", 86400)
     assert answer["scope"] == "extapi:daily extapi:heartrate"
@@ -195,12 +198,16 @@ def test_the_wrong_portal_refuses_and_uses_nothing_up(portal: Any, right: str, w
 
 
 def test_revocation_by_get_and_by_post(sandbox: Sandbox) -> None:
-    for form in ("get", "post", "bearer"):
+    for form in ("get", "post", "form", "both", "bearer"):
         pair = sandbox.sign_in("runa")
         access = {"access_token": pair["access_token"]}
         ways = {
             "get": lambda a=access: sandbox.http.get("/oauth/revoke", params=a),
             "post": lambda a=access: sandbox.http.post("/oauth/revoke", params=a),
+            "form": lambda a=access: sandbox.http.post("/oauth/revoke", data=a),
+            "both": lambda a=access: sandbox.http.post(
+                "/oauth/revoke", params=a, headers={"authorization": f"Bearer {a['access_token']}"}
+            ),
             "bearer": lambda p=pair: sandbox.http.post(
                 "/oauth/revoke", headers={"authorization": f"bearer {p['refresh_token']}"}
             ),
@@ -209,3 +216,131 @@ def test_revocation_by_get_and_by_post(sandbox: Sandbox) -> None:
         assert get(sandbox, pair["access_token"], "sleep").status_code == 401
         assert refresh(sandbox, pair["refresh_token"])[1]["error"] == "invalid_grant"
         assert ways[form]().status_code == 401
+
+
+def test_an_expired_access_token_revokes_nothing(sandbox: Sandbox) -> None:
+    """Whoever wants to revoke later renews first."""
+    pair = sandbox.sign_in("runa")
+    sandbox.forward(86400)
+    query = {"access_token": pair["access_token"]}
+    assert sandbox.http.post("/oauth/revoke", params=query).status_code == 401
+    assert refresh(sandbox, pair["refresh_token"])[0] == 200
+
+
+def test_a_lost_answer_to_a_revocation_has_revoked(sandbox: Sandbox) -> None:
+    """504 or a cut connection says nothing about what was done; asking again says 401."""
+    for kind, error in (("late", None), ("reset", httpx.RemoteProtocolError)):
+        query = {"access_token": sandbox.sign_in("runa")["access_token"]}
+        sandbox.fault(kind, route="revoke", person="runa")
+        if error is None:
+            assert sandbox.http.post("/oauth/revoke", params=query).status_code == 504
+        else:
+            with pytest.raises(error):
+                sandbox.http.post("/oauth/revoke", params=query)
+        assert sandbox.http.post("/oauth/revoke", params=query).status_code == 401
+
+
+def test_the_callback_and_the_token_may_say_nothing_about_scopes(sandbox: Sandbox) -> None:
+    """Unknown is not none: the token sees what was granted."""
+    sandbox.change_options(callback_scope=False, token_scope=False, id_token=False)
+    callback = consent(sandbox, granted="daily")
+    assert callback.keys() == {"code", "state"}
+    status, answer = exchange(sandbox, callback["code"])
+    assert (status, set(answer)) == (
+        200,
+        {"token_type", "access_token", "expires_in", "refresh_token"},
+    )
+    assert get(sandbox, answer["access_token"], "sleep").status_code == 200
+    assert get(sandbox, answer["access_token"], "workout").status_code == 401
+
+
+def test_granted_names_come_with_and_without_a_prefix(sandbox: Sandbox) -> None:
+    """A portal of before 2026 writes the names as they were asked for."""
+    sandbox.change_options(scope_prefix="")
+    callback = consent(sandbox, scope="daily tag")
+    assert callback["scope"] == "daily tag"
+    assert exchange(sandbox, callback["code"])[1]["scope"] == "daily tag"
+
+
+def test_an_old_grant_is_quietly_reused_until_it_is_revoked(sandbox: Sandbox) -> None:
+    """Whatever is asked and ticked now, the scopes of the first consent stay."""
+    sandbox.change_options(reuse_grant=True)
+    old = sandbox.sign_in("runa", ["daily"])
+    callback = consent(sandbox, granted="daily tag workout")
+    assert callback["scope"] == "extapi:daily"
+    assert exchange(sandbox, callback["code"])[1]["scope"] == "extapi:daily"
+    assert consent(sandbox, person="koa", granted="tag")["scope"] == "extapi:tag"
+    query = {"access_token": old["access_token"]}
+    assert sandbox.http.post("/oauth/revoke", params=query).status_code == 200
+    assert consent(sandbox, granted="daily tag")["scope"] == "extapi:daily extapi:tag"
+
+
+def test_pkce_can_be_required_and_ignored(sandbox: Sandbox) -> None:
+    """Nobody documents it: a client must get along with both."""
+    asked = {"code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}
+    sandbox.change_options(pkce="required")
+    assert consent(sandbox) == {"error": "invalid_request", "state": "here"}
+    code = consent(sandbox, **asked, code_challenge_method="S256")["code"]
+    assert exchange(sandbox, code)[1]["error"] == "invalid_grant"
+    sandbox.change_options(pkce="ignored")
+    code = consent(sandbox, **asked, code_challenge_method="plain")["code"]
+    assert exchange(sandbox, code, code_verifier="x" * 43)[0] == 200
+
+
+@pytest.mark.parametrize("state", ["", "a b+c/d=e&f%20", "ü–\"<>'", "x" * 500])
+def test_the_state_comes_back_as_it_was(still: Sandbox, state: str) -> None:
+    """To the byte, with a code as with a denial."""
+    assert consent(still, state=state).get("state", "") == state
+    assert consent(still, state=state, decision="deny").get("state", "") == state
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "http://127.0.0.1/here/",
+        "http://127.0.0.1/here?x=1",
+        "http://127.0.0.1/HERE",
+        "http://localhost/here",
+        "https://127.0.0.1/here",
+        "http://127.0.0.1/her",
+    ],
+)
+def test_a_registered_address_must_match_exactly(sandbox: Sandbox, back: str) -> None:
+    """A slash, a query, another name of the same machine: not the one that was registered."""
+    sandbox.change_options(redirect_uris=["http://127.0.0.1/here", "http://127.0.0.1/there"])
+    asked = {"response_type": "code", "client_id": "sandbox", "state": "here"}
+    answer = sandbox.http.get("/oauth/authorize", params={**asked, "redirect_uri": back})
+    assert (answer.status_code, "registered" in answer.text) == (400, True)
+    # With two of them, the application must say which.
+    assert sandbox.http.get("/oauth/authorize", params=asked).status_code == 400
+    good = {**asked, "redirect_uri": "http://127.0.0.1/there"}
+    assert sandbox.http.get("/oauth/authorize", params=good).status_code == 200
+    assert sandbox.sign_in("koa")["token_type"] == "bearer"
+
+
+def test_access_tokens_can_be_short_lived(sandbox: Sandbox) -> None:
+    """The answer says how long, and it is true."""
+    sandbox.change_options(access_seconds=5)
+    pair = sandbox.sign_in("runa")
+    assert pair["expires_in"] == 5
+    assert get(sandbox, pair["access_token"], "sleep").status_code == 200
+    sandbox.forward(5)
+    assert get(sandbox, pair["access_token"], "sleep").status_code == 401
+    assert refresh(sandbox, pair["refresh_token"])[1]["expires_in"] == 5
+
+
+def test_the_id_token_says_who_signed_in(still: Sandbox) -> None:
+    """It has the shape of a JSON web token; its subject is the id of `personal_info`."""
+    parts = still.sign_in("koa")["id_token"].split(".")
+    claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
+    assert len(parts) == 3
+    assert (claims["sub"], claims["aud"]) == (still.people()[1]["id"], "sandbox")
+
+
+def test_the_page_is_that_of_a_sandbox(still: Sandbox) -> None:
+    """Nobody takes it for Oura's own, and nothing on it comes from elsewhere."""
+    asked = {"response_type": "code", "client_id": "sandbox", "redirect_uri": BACK}
+    pages = [still.http.get("/oauth/authorize", params=a).text for a in (asked, {})]
+    assert all("<title>Sandbox: " in page for page in pages)
+    assert all("This is a sandbox, not Oura." in page for page in pages)
+    assert [word for page in pages for word in ("http://", "src=") if word in page] == ["http://"]

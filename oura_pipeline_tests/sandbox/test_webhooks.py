@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -245,3 +247,100 @@ def test_the_retries_grow_and_fill_an_hour() -> None:
     pauses = [pause(attempt, 3600) for attempt in range(1, 11)]
     assert pauses == sorted(pauses)
     assert sum(pauses) == pytest.approx(3600)
+
+
+def until(ready: Callable[[], bool]) -> None:
+    """Wait, five seconds at most, for something that happens after an answer."""
+    deadline = time.monotonic() + 5
+    while not ready():
+        assert time.monotonic() < deadline, "it did not happen within five seconds"
+        time.sleep(0.01)
+
+
+def test_a_call_that_died_subscribes_all_the_same_and_later(
+    quick: Sandbox, receiver: Receiver
+) -> None:
+    """GO's experience: 504 in HTML after a minute, and the handshake minutes after that."""
+    quick.fault("late", route="webhook", seconds=0.3)
+    answer = quick.http.post(PATH, json=wish(receiver))
+    assert (answer.status_code, answer.headers["content-type"][:9]) == (504, "text/html")
+    assert (receiver.handshakes, quick.http.get(PATH).json()) == ([], [])
+    until(lambda: len(quick.http.get(PATH).json()) == 1)
+    assert [shake["verification_token"] for shake in receiver.handshakes] == ["ours"]
+    assert quick.http.post(PATH, json=wish(receiver)).status_code == 409
+
+
+def test_a_late_handshake_that_fails_leaves_nothing(quick: Sandbox, receiver: Receiver) -> None:
+    """The call is long dead, so nobody hears of it."""
+    receiver.repeats_challenge = False
+    quick.fault("late", route="webhook", seconds=0)
+    assert quick.http.post(PATH, json=wish(receiver)).status_code == 504
+    until(lambda: len(receiver.handshakes) == 1)
+    assert quick.http.get(PATH).json() == []
+
+
+def test_whoever_asks_again_at_once_has_one_subscription(
+    quick: Sandbox, receiver: Receiver
+) -> None:
+    """The second call is the one that counts; the late one finds its place taken."""
+    quick.fault("late", route="webhook", seconds=0.2)
+    assert quick.http.post(PATH, json=wish(receiver)).status_code == 504
+    made = subscribe(quick, receiver)
+    late = quick.http.post(PATH, json=wish(receiver))
+    assert late.status_code == 409
+    quick.fault("slow", route="webhook", seconds=0.4)
+    assert quick.http.get(PATH).json() == [made]
+    assert len(receiver.handshakes) == 1
+
+
+def test_a_late_change_renewal_and_deletion_are_done(quick: Sandbox, receiver: Receiver) -> None:
+    """Only what needs a handshake waits for it."""
+    made = subscribe(quick, receiver)
+    quick.fault("late", route="webhook", seconds=0)
+    change = {"verification_token": "new", "callback_url": f"{receiver.url}/there"}
+    assert quick.http.put(f"{PATH}/{made['id']}", json=change).status_code == 504
+    until(lambda: quick.http.get(PATH).json()[0]["callback_url"] == f"{receiver.url}/there")
+    quick.forward(60)
+    quick.fault("late", route="webhook")
+    assert quick.http.put(f"{PATH}/renew/{made['id']}").status_code == 504
+    assert quick.http.get(PATH).json()[0]["expiration_time"] > made["expiration_time"]
+    quick.fault("late", route="webhook")
+    assert quick.http.delete(f"{PATH}/{made['id']}").status_code == 504
+    assert quick.http.get(PATH).json() == []
+
+
+def test_a_wrong_call_is_refused_even_when_answers_are_late(
+    quick: Sandbox, receiver: Receiver
+) -> None:
+    """What is wrong at first sight is said at once, with nothing to wait for."""
+    quick.fault("late", route="webhook", count=2, seconds=0)
+    assert quick.http.post(PATH, json={}).status_code == 422
+    assert quick.http.get(PATH, headers={"x-client-secret": "no"}).status_code == 401
+    assert receiver.handshakes == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("ssl_error", 500), ("gateway_timeout", 504), ("hang", 504), ("error", 500)],
+)
+def test_these_faults_have_no_effect(
+    quick: Sandbox, receiver: Receiver, kind: str, status: int
+) -> None:
+    """The callback hears nothing, and there is no subscription."""
+    quick.fault(kind, route="webhook", seconds=0)
+    answer = quick.http.post(PATH, json=wish(receiver))
+    assert answer.status_code == status
+    assert ("SSLError" in answer.text) == (kind == "ssl_error")
+    assert (receiver.handshakes, quick.http.get(PATH).json()) == ([], [])
+
+
+@pytest.mark.parametrize("decimals", [0, 3, 6, 9])
+def test_the_end_of_a_subscription_has_any_number_of_decimals(
+    quick: Sandbox, receiver: Receiver, decimals: int
+) -> None:
+    """Go writes up to nine; Python's `%f` reads six."""
+    quick.change_options(expiration_decimals=decimals)
+    written = subscribe(quick, receiver)["expiration_time"]
+    whole, _, digits = written.partition(".")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", whole)
+    assert re.fullmatch(rf"\d{{{decimals}}}", digits)
