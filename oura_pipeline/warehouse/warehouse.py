@@ -137,6 +137,27 @@ class Warehouse:
             ).fetchall()
         return dict(rows)
 
+    def days_of(
+        self, type_: DocumentType, *, usernames: Collection[str], ids: Collection[str]
+    ) -> dict[tuple[str, str], set[date]]:
+        """The days under which documents with Oura's ids stand: (username, id) → days.
+
+        What does not stand is not in it, and a type whose documents have no id has none.
+        """
+        with self._reading(type_) as connection:
+            if connection is None or "id" not in {field.name for field in type_.fields}:
+                return {}
+            rows = connection.execute(
+                f"SELECT username, id, day FROM {table_name(type_)} "
+                "WHERE username IN (SELECT unnest($1::VARCHAR[])) "
+                "AND id IN (SELECT unnest($2::VARCHAR[]))",
+                [list(usernames), list(ids)],
+            ).fetchall()
+        found: dict[tuple[str, str], set[date]] = {}
+        for username, identifier, day in rows:
+            found.setdefault((username, identifier), set()).add(day)
+        return found
+
     def usernames(self) -> list[str]:
         """Everybody who has a document of any type."""
         rows = self._for_every_table("SELECT DISTINCT username FROM {table}")
