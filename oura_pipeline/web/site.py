@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.settings import Settings
 from oura_pipeline.web.sessions import session_key
+from oura_pipeline.web.traffic import Traffic
 
 DAGSTER_SECONDS = 3.0
 
@@ -27,11 +28,13 @@ class Site:
         pipeline: accounts, Oura, warehouse.
         session_key: signs the cookies.
         dagster: asks Dagster's UI, with a short patience.
+        traffic: counts what happens to requests.
     """
 
     pipeline: Pipeline
     session_key: str
     dagster: httpx.Client
+    traffic: Traffic = field(default_factory=Traffic)
 
     @property
     def settings(self) -> Settings:
