@@ -63,6 +63,11 @@ def _people(cloud: Cloud, body: dict[str, Any]) -> Any:
     ]
 
 
+def _secrets(cloud: Cloud, body: dict[str, Any]) -> Any:
+    """Every code and token that was ever issued: what must not be found anywhere."""
+    return cloud.grants.issued
+
+
 def _change_person(cloud: Cloud, body: dict[str, Any]) -> Any:
     """`scopes`: what their tokens may see; `membership`: bool; `revoke`: all, access or refresh."""
     username = cloud.of(body["username"]).person.username
@@ -210,6 +215,7 @@ _WORK: dict[tuple[str, str], Any] = {
     ("GET", "requests"): _requests,
     ("DELETE", "requests"): _reset_requests,
     ("GET", "deliveries"): _deliveries,
+    ("GET", "secrets"): _secrets,
     ("GET", "faults"): _list_faults,
     ("DELETE", "faults"): _clear_faults,
     ("POST", "fault"): _add_fault,

@@ -37,19 +37,21 @@ class Code:
 
 @dataclass
 class Grants:
-    """Issues and checks every token of the sandbox."""
+    """Issues and checks every token of the sandbox; `issued` is every code and token there was."""
 
     clock: Clock
     _codes: dict[str, Code] = field(default_factory=dict)
     _access: dict[str, tuple[Grant, float]] = field(default_factory=dict)
     _refresh: dict[str, Grant] = field(default_factory=dict)
     _lapsed: set[str] = field(default_factory=set)
+    issued: list[str] = field(default_factory=list, repr=False)
 
     def code(self, grant: Grant, redirect_uri: str, challenge: str | None) -> str:
         """A code for the callback: ten minutes, one use."""
         code = secrets.token_urlsafe(24)
         expires = self.clock.now() + CODE_SECONDS
         self._codes[code] = Code(grant, redirect_uri, challenge, expires)
+        self.issued.append(code)
         return code
 
     def redeem(self, code: str, redirect_uri: str | None, verifier: str | None) -> Grant:
@@ -75,6 +77,7 @@ class Grants:
         access, refresh = secrets.token_urlsafe(30), secrets.token_urlsafe(30)
         self._access[access] = (grant, self.clock.now() + access_seconds)
         self._refresh[refresh] = grant
+        self.issued += [access, refresh]
         return access, refresh
 
     def grant_of(self, access_token: str) -> Grant | None:

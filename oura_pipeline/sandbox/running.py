@@ -138,6 +138,10 @@ class Sandbox:
         """Every webhook delivery with the statuses it got."""
         return list(self._json("GET", "deliveries"))
 
+    def secrets(self) -> list[str]:
+        """Every code and token that was ever issued."""
+        return list(self._json("GET", "secrets"))
+
     def change_person(self, username: str, **body: Any) -> Document:
         """Change a person's `scopes`, `membership` (bool), or `revoke` all, access or refresh."""
         return dict(self._json("POST", f"people/{username}", json=body))
