@@ -28,7 +28,7 @@ p { margin: 0 0 1rem; color: var(--soft) }
 b { color: var(--ink) }
 fieldset { border: 1px solid var(--line); border-radius: 12px; margin: 0 0 1rem; padding: 1rem;
   background: var(--card); display: grid; gap: .25rem .75rem; min-width: 0;
-  grid-template-columns: repeat(auto-fill, minmax(min(12rem, 100%), 1fr)) }
+  grid-template-columns: repeat(auto-fill, minmax(min(9.25rem, 100%), 1fr)) }
 legend { font-weight: 600; padding: 0 .4rem }
 label { display: flex; gap: .6rem; align-items: center; min-height: 2.75rem; padding: .25rem .5rem;
   border-radius: 8px; cursor: pointer; overflow-wrap: anywhere }
@@ -61,13 +61,13 @@ _PAGE = """<!doctype html>
 </html>
 """
 _FORM = """<h1>Sandbox: sign in with Oura</h1>
-<p><b>{client}</b> asks to see data of the person you are here.</p>
+<p>The application <b>{client}</b> asks to see your data.</p>
 <form method="post" action="/oauth/authorize">
 {hidden}
 <fieldset><legend>Who are you?</legend>
 {people}
 </fieldset>
-<fieldset><legend>What may <b>{client}</b> see?</legend>
+<fieldset><legend>What may it see?</legend>
 {scopes}
 </fieldset>
 <div class="answer">
