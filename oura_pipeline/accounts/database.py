@@ -71,12 +71,7 @@ class Database:
 
     def keep_log(self) -> None:
         """Let readers and a writer of a SQLite file work at the same time (WAL), from now on."""
-        if self.path:
-            raw = self._engine.raw_connection()
-            try:
-                raw.cursor().execute("PRAGMA journal_mode=WAL").close()
-            finally:
-                raw.close()
+        self._bare("PRAGMA journal_mode=WAL")
 
     def insert(self, table: Table, replaced: tuple[str, ...] = (), **also: Any) -> Any:
         """An insert that replaces these columns of a row that is there already.
@@ -93,9 +88,42 @@ class Database:
         changes = {name: insert.excluded[name] for name in replaced} | also
         return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
 
+    def insert_new(self, table: Table, unique: str) -> Any:
+        """An insert that leaves a row alone that has the same value in this column."""
+        if self.url.get_backend_name() == "postgresql":
+            insert: Any = postgresql.insert(table)
+        else:
+            insert = sqlite.insert(table)
+        return insert.on_conflict_do_nothing(index_elements=[table.c[unique]])
+
+    def truncate_log(self) -> bool:
+        """Empty the log of a SQLite file; False: somebody was reading for longer than they should.
+
+        Old pages are in it until then. Connections that are open and idle do not matter.
+        """
+        return not self._bare("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def scrub(self) -> bool:
+        """Write a SQLite file anew and empty its log; False as for `truncate_log`."""
+        self._bare("VACUUM")
+        return self.truncate_log()
+
     def close(self) -> None:
         """Close every connection that is not in use."""
         self._engine.dispose()
+
+    def _bare(self, statement: str) -> Any:
+        """The first value that SQLite answers outside of any transaction; None on Postgres."""
+        if not self.path:
+            return None
+        raw = self._engine.raw_connection()
+        try:
+            cursor = raw.cursor()
+            row = cursor.execute(statement).fetchone()
+            cursor.close()
+            return row and row[0]
+        finally:
+            raw.close()
 
     @contextmanager
     def _file_lock(self, name: str) -> Iterator[None]:
@@ -187,6 +215,7 @@ def _set_up(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # `_begin` begins, not the driver
     connection.execute("PRAGMA foreign_keys=ON").close()
     connection.execute("PRAGMA synchronous=FULL").close()  # a commit survives a power cut
+    connection.execute("PRAGMA secure_delete=ON").close()  # what is deleted becomes zeros
 
 
 def _begin(connection: Connection) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Row, case, func, literal_column, select
+from sqlalchemy import Row, case, delete, func, literal_column, select
 
 from oura_pipeline.accounts.part import Part, in_question, ledger_key, require_known
-from oura_pipeline.accounts.schema import fetches
+from oura_pipeline.accounts.schema import fetches, people
+from oura_pipeline.documents import DOCUMENT_TYPES
 from oura_pipeline.ledger import Fetch, FetchStatus
 
 _REPLACED = ("status", "documents", "changed", "error", "run_id", "at")
@@ -61,6 +62,23 @@ class Fetches(Part):
         with self._database.reading() as connection:
             found = connection.execute(select(fetches).where(*conditions).order_by(*order))
             return [_fetch(row) for row in found]
+
+    def forget_not_granted(self, username: str) -> int:
+        """Forget the refusals that a new consent has overtaken, so that they are asked again.
+
+        That is every `not_granted` row of a document type whose scope they have granted now; where
+        nobody knows what they granted, of all. How many rows it were.
+        """
+        theirs = (fetches.c.username == username, fetches.c.status == FetchStatus.NOT_GRANTED.value)
+        scopes = select(people.c.scopes).where(people.c.username == username)
+        with self._database.writing() as connection:
+            granted = connection.scalar(scopes)
+            forgotten = delete(fetches).where(*theirs)
+            if granted is not None:
+                known = set(granted.split())
+                names = [row.name for row in DOCUMENT_TYPES if row.scope in known]
+                forgotten = forgotten.where(fetches.c.document_type.in_(names))
+            return connection.execute(forgotten).rowcount
 
     def never_asked(self) -> list[tuple[str, str, date]]:
         """Username, document type and day of each hole between the days that have a row."""

@@ -50,6 +50,18 @@ class TokenCipher:
         except InvalidToken:
             raise self._none_fits() from None
 
+    def encrypt_if(self, secret: str | None) -> str | None:
+        """With the first key; None stays None."""
+        return None if secret is None else self.encrypt(secret)
+
+    def decrypt_if(self, encrypted: str | None) -> str | None:
+        """With the key that fits; None stays None.
+
+        Raises:
+            KeyRefused: none fits.
+        """
+        return None if encrypted is None else self.decrypt(encrypted)
+
     def rotate(self, encrypted: str) -> str:
         """Encrypted with the first key instead.
 

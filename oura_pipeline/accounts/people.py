@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, case, insert, literal, or_, select, update
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
@@ -25,7 +25,14 @@ class PersonState(StrEnum):
 
     CONNECTED = "connected"
     SIGN_IN_REQUIRED = "sign_in_required"  # Oura refused to renew their tokens
+    DISCONNECTED = "disconnected"  # nothing is fetched, their data stays
     RETIRED = "retired"  # they left; their data is to be deleted
+
+
+LEAVING = (PersonState.DISCONNECTED, PersonState.RETIRED)
+"""Their tokens are handed out to nobody, and kept only until they are revoked."""
+
+SYNC_PAUSE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +50,10 @@ class Person:
         expires_at: when their access token expires, UTC; None: not known.
         token_url: the token endpoint that worked for them; None: none did yet.
         error: why they must sign in again; None: they need not.
+        joined_at: when they signed in for the first time, UTC.
+        state_since: since when they are in this state, UTC.
+        sync_asked_at: when they asked for a sync the last time, UTC; None: never.
+        notified_at: when they were told that they must sign in again, UTC; None: they were not.
     """
 
     username: str
@@ -55,6 +66,10 @@ class Person:
     expires_at: datetime | None
     token_url: str | None
     error: str | None
+    joined_at: datetime
+    state_since: datetime
+    sync_asked_at: datetime | None
+    notified_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +176,7 @@ class People(Part):
 
         Raises:
             UnknownPerson: nobody has this username.
-            PersonRefused: the Oura id is not theirs.
+            PersonRefused: the Oura id is not theirs, or their data is being deleted.
         """
         sign_in = SignIn(
             refresh_token=refresh_token,
@@ -189,26 +204,33 @@ class People(Part):
             _require_own_id(connection, username, oura_id)
             _update(connection, username, {"oura_id": oura_id})
 
-    def retire(self, username: str) -> None:
-        """They left: forget their tokens, keep the rest until `remove`.
+    def ask_sync(self, username: str, now: datetime) -> bool:
+        """They want a sync now; False: they did so less than five minutes ago.
 
         Raises:
             UnknownPerson: nobody has this username.
         """
+        people = schema.people.c
+        earlier = or_(people.sync_asked_at.is_(None), people.sync_asked_at <= now - SYNC_PAUSE)
+        asked = update(schema.people).where(people.username == username, earlier)
         with self._database.writing() as connection:
             require_known(connection, [username])
-            _update(connection, username, {"state": PersonState.RETIRED, "error": None})
-            connection.execute(delete(schema.tokens).where(schema.tokens.c.username == username))
+            return connection.execute(asked.values(sync_asked_at=now)).rowcount == 1
 
-    def remove(self, username: str) -> bool:
-        """Delete a person and every row about them; whether there was one."""
-        of_theirs = schema.people.c.username == username
-        inbox = schema.webhook_inbox
+    def to_notify(self) -> list[Person]:
+        """Who must sign in again and was not told so yet, by username."""
+        refused = self.people([PersonState.SIGN_IN_REQUIRED])
+        return [person for person in refused if person.notified_at is None]
+
+    def notified(self, usernames: Iterable[str]) -> None:
+        """They were told; whoever signed in meanwhile is to be told the next time."""
+        people = schema.people.c
+        told = (
+            people.username.in_(sorted(set(usernames))),
+            people.state == PersonState.SIGN_IN_REQUIRED.value,
+        )
         with self._database.writing() as connection:
-            oura_id = connection.scalar(select(schema.people.c.oura_id).where(of_theirs))
-            if oura_id is not None:
-                connection.execute(delete(inbox).where(inbox.c.oura_id == oura_id))
-            return connection.execute(delete(schema.people).where(of_theirs)).rowcount > 0
+            connection.execute(update(schema.people).where(*told).values(notified_at=now()))
 
     def _insert(self, connection: Connection, username: str, sign_in: SignIn) -> None:
         taken = select(schema.people.c.username).where(schema.people.c.username == username)
@@ -222,25 +244,27 @@ class People(Part):
             "username": username,
             "oura_id": sign_in.oura_id,
             "name": sign_in.name,
-            "scopes": _stored(sign_in.scopes),
+            "scopes": stored_scopes(sign_in.scopes),
             "state": PersonState.CONNECTED.value,
-            "connected_since": now(),
+            "connected_since": (joined := now()),
+            "joined_at": joined,
+            "state_since": joined,
         }
         connection.execute(insert(schema.people).values(person))
         connection.execute(insert(schema.tokens).values(self._tokens(username, sign_in)))
 
     def _replace(self, connection: Connection, username: str, sign_in: SignIn) -> None:
         require_known(connection, [username])
+        require_staying(connection, username)
         _require_own_id(connection, username, sign_in.oura_id)
         changes: dict[str, Any] = {
-            "scopes": _stored(sign_in.scopes),
-            "state": PersonState.CONNECTED.value,
-            "error": None,
+            "scopes": stored_scopes(sign_in.scopes),
             "connected_since": now(),
+            "notified_at": None,
         }
         changes |= {"oura_id": sign_in.oura_id} if sign_in.oura_id else {}
         changes |= {"name": sign_in.name} if sign_in.name else {}
-        _update(connection, username, changes)
+        enter_state(connection, username, PersonState.CONNECTED, **changes)
         tokens = self._tokens(username, sign_in)
         if sign_in.token_url is None:
             del tokens["token_url"]  # the one that worked before is still the best guess
@@ -262,6 +286,40 @@ class People(Part):
         }
 
 
+def enter_state(connection: Connection, username: str, state: PersonState, **changes: Any) -> None:
+    """Write a state and what changes with it; one that they are in already keeps its beginning."""
+    people = schema.people.c
+    stays = (people.state == state.value, people.state_since)
+    since = case(stays, else_=literal(now(), schema.Instant()))
+    values = {"state": state.value, "state_since": since, "error": None} | changes
+    _update(connection, username, values)
+
+
+def require_staying(connection: Connection, username: str) -> None:
+    """Make sure that somebody has not left.
+
+    Raises:
+        PersonRefused: their data is being deleted.
+    """
+    people = schema.people.c
+    state = connection.scalar(select(people.state).where(people.username == username))
+    if state == PersonState.RETIRED:
+        raise PersonRefused(
+            f"{username} has left and their data is being deleted; "
+            "wait until that is done, and sign in as somebody new then"
+        )
+
+
+def stored_scopes(scopes: Iterable[str] | None) -> str | None:
+    """Scopes as they stand in the database; None: not known."""
+    return None if scopes is None else " ".join(sorted(set(scopes)))
+
+
+def scopes_in(stored: str | None) -> frozenset[str] | None:
+    """Scopes out of the database."""
+    return None if stored is None else frozenset(stored.split())
+
+
 def _people() -> Select[Any]:
     tokens = [schema.tokens.c[name] for name in ("renewed_at", "expires_at", "token_url")]
     return select(schema.people, *tokens).join_from(schema.people, schema.tokens, isouter=True)
@@ -269,13 +327,8 @@ def _people() -> Select[Any]:
 
 def _person(row: Row[Any]) -> Person:
     values = dict(row._mapping)
-    scopes = values["scopes"]
-    values["scopes"] = None if scopes is None else frozenset(scopes.split())
+    values["scopes"] = scopes_in(values["scopes"])
     return Person(**values | {"state": PersonState(values["state"])})
-
-
-def _stored(scopes: Iterable[str] | None) -> str | None:
-    return None if scopes is None else " ".join(sorted(set(scopes)))
 
 
 def _update(connection: Connection, username: str, changes: dict[str, Any]) -> None:

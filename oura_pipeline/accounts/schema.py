@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Date,
     DateTime,
@@ -74,6 +75,10 @@ people = Table(
     Column("state", Text, nullable=False),
     Column("error", Text),
     Column("connected_since", Instant, nullable=False),
+    Column("joined_at", Instant, nullable=False),
+    Column("state_since", Instant, nullable=False),
+    Column("sync_asked_at", Instant),
+    Column("notified_at", Instant),
 )
 
 tokens = Table(
@@ -156,7 +161,46 @@ webhook_inbox = Table(
     Column("body", LargeBinary, nullable=False),
     Column("received_at", Instant, nullable=False),
     Column("done_at", Instant, index=True),
+    Column("digest", Text, index=True, unique=True),  # of the body; NULL: a second one of 0001
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant, nullable=False),
     sqlite_autoincrement=True,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("receipt", Text, primary_key=True),
+    Column("data_type", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("last_at", Instant, nullable=False),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("digest", Text, primary_key=True),  # of the state
+    Column("verifier", Text, nullable=False),  # encrypted
+    Column("browser", Text),  # encrypted
+    Column("invite", Text),  # encrypted
+    Column("username", String(32), ForeignKey("people.username", ondelete="CASCADE")),
+    Column("begun_at", Instant, nullable=False),
+)
+
+sign_ups = Table(
+    "sign_ups",
+    metadata,
+    Column("digest", Text, primary_key=True),  # of the key
+    Column("oura_id", Text, unique=True),
+    Column("name", Text),
+    Column("scopes", Text),
+    Column("refresh_token", Text, nullable=False),  # encrypted
+    Column("access_token", Text),  # encrypted
+    Column("expires_at", Instant),
+    Column("renewed_at", Instant),
+    Column("token_url", Text),
+    Column("invite", Text),  # encrypted
+    Column("begun_at", Instant, nullable=False),
 )
 
 invites = Table(

@@ -6,7 +6,8 @@ number of processes may do so at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,20 +15,38 @@ from typing import Self
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from oura_pipeline.accounts.consents import Consents
 from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.departures import Departures
 from oura_pipeline.accounts.errors import DatabaseRefused
 from oura_pipeline.accounts.fetches import Fetches
 from oura_pipeline.accounts.go_replicator import GoReplicator
+from oura_pipeline.accounts.invites import Invites
 from oura_pipeline.accounts.keys import TokenCipher, load_cipher
 from oura_pipeline.accounts.migrate import prepare
 from oura_pipeline.accounts.offsets import Offsets
+from oura_pipeline.accounts.overview import Overviews
+from oura_pipeline.accounts.part import digest
 from oura_pipeline.accounts.pushes import Pushes
 from oura_pipeline.accounts.schema import tokens
+from oura_pipeline.accounts.sign_ups import SignUps
 from oura_pipeline.accounts.tokens import Tokens
 from oura_pipeline.accounts.webhooks import Webhooks
 
 
-class Accounts(GoReplicator, Tokens, Fetches, Pushes, Offsets, Webhooks):
+class Accounts(
+    GoReplicator,
+    SignUps,
+    Consents,
+    Invites,
+    Tokens,
+    Departures,
+    Fetches,
+    Overviews,
+    Pushes,
+    Offsets,
+    Webhooks,
+):
     """People, their tokens, subscriptions, the webhook inbox and the ledgers.
 
     May be shared between threads; a child process opens its own. Also a context manager.
@@ -58,6 +77,17 @@ class Accounts(GoReplicator, Tokens, Fetches, Pushes, Offsets, Webhooks):
             database.close()
             raise
 
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Held by one thread of one process at a time; a dead process lets go of it.
+
+        Raises:
+            AccountsBusy: it was not to be had for five minutes.
+        """
+        # The file of a lock stays, so its name does not tell what or whom it was for.
+        with self._database.lock(f"work-{digest(name)[:16]}"):
+            yield
+
     def close(self) -> None:
         """Close the connections."""
         self._database.close()
@@ -77,6 +107,7 @@ class Accounts(GoReplicator, Tokens, Fetches, Pushes, Offsets, Webhooks):
 
 
 def _cipher(database: Database, keys: Sequence[str], key_path: Path) -> TokenCipher:
+    """Only people's tokens need a key that fits; consents and sign-ups are over within the hour."""
     with database.reading() as connection:
         encrypted = connection.scalars(select(tokens.c.refresh_token)).all()
     cipher = load_cipher(keys, key_path, may_make=not encrypted)

@@ -9,21 +9,32 @@ behind: it is tried once more, and when Oura refuses it the person must sign in 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, update
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.errors import KeyRefused
 from oura_pipeline.accounts.keys import TokenCipher
 from oura_pipeline.accounts.part import Part, now, require_known
 from oura_pipeline.accounts.people import PersonState
 
 MARGIN = timedelta(minutes=10)
 LONGEST_REASON = 300
+_ENCRYPTED = {
+    "tokens": ("refresh_token", "access_token"),
+    "sign_ups": ("refresh_token", "access_token", "invite"),
+    "consents": ("verifier", "browser", "invite"),
+}
+_REFUSALS = {
+    PersonState.DISCONNECTED: "{} has disconnected; nothing is fetched until they sign in again",
+    PersonState.RETIRED: "{} has left; their data is being deleted and nothing is fetched any more",
+}
 
 
 class TokenAnswer(Protocol):
@@ -84,21 +95,25 @@ class Tokens(Part):
         Raises:
             KeyRefused: no key fits somebody's tokens.
         """
-        table = schema.tokens
         with self._database.writing() as connection:
-            rows = connection.execute(
-                select(
-                    table.c.username, table.c.refresh_token, table.c.access_token
-                ).with_for_update()
-            ).all()
-            for row in rows:
-                access_token = row.access_token and self._cipher.rotate(row.access_token)
-                changes = {
-                    "refresh_token": self._cipher.rotate(row.refresh_token),
-                    "access_token": access_token,
-                }
-                theirs = table.c.username == row.username
-                connection.execute(update(table).where(theirs).values(changes))
+            for table in (schema.consents, schema.sign_ups):
+                self._rotate(connection, table, needed=False)
+            return self._rotate(connection, schema.tokens, needed=True)
+
+    def _rotate(self, connection: Connection, table: Table, *, needed: bool) -> int:
+        """Rows that nobody needs and no key opens are deleted."""
+        rows = connection.execute(select(table).with_for_update()).mappings().all()
+        for row in rows:
+            same = [column == row[column.name] for column in table.primary_key]
+            secrets = {name: row[name] for name in _ENCRYPTED[table.name] if row[name] is not None}
+            try:
+                changes = {name: self._cipher.rotate(text) for name, text in secrets.items()}
+            except KeyRefused:
+                if needed:
+                    raise
+                connection.execute(delete(table).where(*same))
+            else:
+                connection.execute(update(table).where(*same).values(changes))
         return len(rows)
 
 
@@ -139,15 +154,21 @@ class PersonTokens:
 
     def _renewed(self, bad: str | None) -> str:
         """Renew, unless somebody else has done so before the lock was ours."""
-        # The file of a lock stays, so its name does not tell who it was for.
-        whose = sha256(self._username.encode()).hexdigest()[:16]
-        with self._database.lock(f"renewal-{whose}"):
+        with self._lock():
             while True:
                 stored = self._stored()
-                if token := stored.working(bad) or self._ask(stored):
+                if token := stored.working(bad):
+                    return token
+                if token := self._ask(stored):
+                    self._stored()  # refuses, where they disconnected meanwhile
                     return token
 
-    def _ask(self, stored: _Stored) -> str | None:
+    def _lock(self) -> AbstractContextManager[None]:
+        # The file of a lock stays, so its name does not tell who it was for.
+        whose = sha256(self._username.encode()).hexdigest()[:16]
+        return self._database.lock(f"renewal-{whose}")
+
+    def _ask(self, stored: StoredTokens) -> str | None:
         """Ask Oura once; None: the person signed in again meanwhile, look at the new tokens."""
         if not self._announced(stored):
             return None
@@ -161,7 +182,7 @@ class PersonTokens:
             return None
         return self._saved(stored, answer)
 
-    def _announced(self, stored: _Stored) -> bool:
+    def _announced(self, stored: StoredTokens) -> bool:
         """Say that a renewal is under way; also proves that the answer can be saved.
 
         False: these are not the tokens in the database any more.
@@ -176,7 +197,7 @@ class PersonTokens:
             done = connection.execute(update(schema.tokens).where(*same).values(begun))
         return done.rowcount == 1
 
-    def _saved(self, stored: _Stored, answer: TokenAnswer) -> str | None:
+    def _saved(self, stored: StoredTokens, answer: TokenAnswer) -> str | None:
         changes: dict[str, Any] = {
             "access_token": self._cipher.encrypt(answer.access_token),
             "refresh_token": self._cipher.encrypt(answer.refresh_token or stored.refresh_token),
@@ -191,15 +212,18 @@ class PersonTokens:
                 self._update_person(connection, {"scopes": " ".join(sorted(answer.scopes))})
         return answer.access_token
 
-    def _saved_refusal(self, stored: _Stored, reason: str) -> bool:
+    def _saved_refusal(self, stored: StoredTokens, reason: str) -> bool:
         with self._database.writing() as connection:
             if not self._finished(connection, stored, {}):
                 return False
-            changes = {"state": PersonState.SIGN_IN_REQUIRED.value, "error": reason}
-            self._update_person(connection, changes)
-        return True
+            state = PersonState.SIGN_IN_REQUIRED.value
+            changes = {"state": state, "state_since": now(), "error": reason}
+            # Whoever disconnects or leaves meanwhile stays so.
+            return self._update_person(connection, changes, _still_connected())
 
-    def _finished(self, connection: Connection, stored: _Stored, changes: dict[str, Any]) -> bool:
+    def _finished(
+        self, connection: Connection, stored: StoredTokens, changes: dict[str, Any]
+    ) -> bool:
         """End the renewal that was announced; False: a new sign-in or a removal has ended it."""
         table = schema.tokens.c
         announced = (
@@ -210,23 +234,35 @@ class PersonTokens:
         done = connection.execute(update(schema.tokens).where(*announced).values(changes))
         return done.rowcount == 1
 
-    def _update_person(self, connection: Connection, changes: dict[str, Any]) -> None:
-        theirs = schema.people.c.username == self._username
-        connection.execute(update(schema.people).where(theirs).values(changes))
+    def _update_person(
+        self, connection: Connection, changes: dict[str, Any], *also: ColumnElement[bool]
+    ) -> bool:
+        theirs = (schema.people.c.username == self._username, *also)
+        done = connection.execute(update(schema.people).where(*theirs).values(changes))
+        return done.rowcount == 1
 
-    def _stored(self) -> _Stored:
-        theirs = schema.people.c.username == self._username
-        query = select(schema.people.c.state, schema.people.c.error, schema.tokens)
-        with self._database.reading() as connection:
-            row = connection.execute(
-                query.join_from(schema.people, schema.tokens, isouter=True).where(theirs)
-            ).one_or_none()
+    def _stored(self) -> StoredTokens:
+        """The tokens of somebody who is connected; for anybody else the `refused` exception."""
+        row = self._row()
+        if row is not None and (said := _REFUSALS.get(row.state)):
+            raise self._refused(said.format(self._username))
         if row is None or row.refresh_token is None:
             raise self._refused(f"{self._username} has left; there are no tokens any more")
         if row.state != PersonState.CONNECTED:
             raise self._sign_in(row.error)
+        return self._decrypted(row)
+
+    def _row(self) -> Row[Any] | None:
+        theirs = schema.people.c.username == self._username
+        query = select(schema.people.c.state, schema.people.c.error, schema.tokens)
+        with self._database.reading() as connection:
+            return connection.execute(
+                query.join_from(schema.people, schema.tokens, isouter=True).where(theirs)
+            ).one_or_none()
+
+    def _decrypted(self, row: Row[Any]) -> StoredTokens:
         access_token = row.access_token and self._cipher.decrypt(row.access_token)
-        return _Stored(
+        return StoredTokens(
             access_token=access_token,
             refresh_token=self._cipher.decrypt(row.refresh_token),
             encrypted=row.refresh_token,
@@ -241,9 +277,13 @@ class PersonTokens:
         return self._refused(f"{self._username} must sign in again: {reason}")
 
 
+def _still_connected() -> ColumnElement[bool]:
+    return schema.people.c.state == PersonState.CONNECTED.value
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
-class _Stored:
-    """What the database holds, decrypted; its repr shows nothing."""
+class StoredTokens:
+    """What the database holds of a person's tokens, decrypted; its repr shows nothing."""
 
     access_token: str | None
     refresh_token: str

@@ -12,6 +12,10 @@ from oura_pipeline.accounts.errors import PersonRefused
 
 SHORTEST, LONGEST = 3, 32
 _RULE = re.compile(r"[a-z][a-z0-9_-]{2,31}")
+_TOLD = (
+    f"a username has {SHORTEST} to {LONGEST} characters, lower-case letters, digits, _ and -, "
+    "beginning with a letter; choose one like that"
+)
 
 
 def check_username(username: str) -> str:
@@ -23,6 +27,11 @@ def check_username(username: str) -> str:
     if _RULE.fullmatch(username):
         return username
     raise PersonRefused(f"{username!r} cannot be a username: it {'; it '.join(_wrong(username))}")
+
+
+def username_problem(username: str) -> str | None:
+    """What to tell somebody whose choice cannot be a username; None: it can be one."""
+    return None if _RULE.fullmatch(username) else _TOLD
 
 
 def suggested_username(name: str) -> str | None:

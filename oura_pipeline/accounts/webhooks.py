@@ -6,14 +6,24 @@ be answered within seconds.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, delete, func, literal_column, select, update
 
 from oura_pipeline.accounts.part import Part, now
-from oura_pipeline.accounts.schema import webhook_inbox, webhook_subscriptions
+from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.accounts.schema import (
+    deliveries,
+    people,
+    webhook_inbox,
+    webhook_subscriptions,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,25 +45,85 @@ class Subscription:
     expires_at: datetime | None
 
 
+class Receipt(StrEnum):
+    """What became of an event that was received."""
+
+    KEPT = "kept"
+    REPEATED = "repeated"  # the same bytes are in the inbox, waiting or finished
+    UNKNOWN_PERSON = "unknown_person"  # nobody who is here; also somebody who has left
+    UNKNOWN_TYPE = "unknown_type"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incoming:
+    """An event that has just been received.
+
+    Attributes:
+        body: the bytes; personal data, not for logs.
+        oura_id: whose it is, as far as Oura said.
+        data_type: Oura's name of the kind of document.
+        known_type: whether that is one of ours.
+    """
+
+    body: bytes = field(repr=False)
+    oura_id: str | None = field(repr=False)
+    data_type: str
+    known_type: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deliveries:
+    """How many events of a kind were received.
+
+    Attributes:
+        receipt: what became of them.
+        data_type: Oura's name of the kind of document.
+        count: how many, ever.
+        last_at: when the last one came, UTC.
+    """
+
+    receipt: Receipt
+    data_type: str
+    count: int
+    last_at: datetime
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """One webhook event as it was received.
 
     Attributes:
         id: ascending in the order of arrival.
-        oura_id: whose it is, as far as Oura said.
+        oura_id: whose it is.
         body: the bytes that were received; personal data, not for logs.
         received_at: when, UTC.
+        attempts: how often it was postponed.
+        next_at: when it is to be dealt with, UTC; at once, until it is postponed.
     """
 
     id: int
     oura_id: str | None
     body: bytes
     received_at: datetime
+    attempts: int
+    next_at: datetime
 
     def __repr__(self) -> str:
         """Without what it says about a person."""
-        return f"Event(id={self.id}, received_at={self.received_at})"
+        return f"Event(id={self.id}, received_at={self.received_at}, attempts={self.attempts})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """What is not finished.
+
+    Attributes:
+        waiting: how many events.
+        oldest: when the oldest of them was received, UTC; None: there is none.
+    """
+
+    waiting: int
+    oldest: datetime | None
 
 
 class Webhooks(Part):
@@ -75,21 +145,57 @@ class Webhooks(Part):
                     webhook_subscriptions.insert(), [asdict(row) for row in subscriptions]
                 )
 
-    def receive_event(self, body: bytes, *, oura_id: str | None) -> int:
-        """Keep an event until it is finished; it survives a power cut from here on."""
-        row = {"body": body, "oura_id": oura_id, "received_at": now()}
-        with self._database.writing() as connection:
-            insert = webhook_inbox.insert().values(row).returning(webhook_inbox.c.id)
-            identifier: int = connection.execute(insert).scalar_one()
-        return identifier
+    def receive_events(self, events: Sequence[Incoming]) -> list[Receipt]:
+        """Keep what is new and ours, until it is finished; what became of each, in their order.
 
-    def waiting_events(self, limit: int = 1000) -> list[Event]:
-        """The oldest events that are not finished."""
-        columns = [webhook_inbox.c[name] for name in ("id", "oura_id", "body", "received_at")]
+        One transaction, a handful of statements whatever the number; from here on what was kept
+        survives a power cut.
+        """
+        if not events:
+            return []
+        at = now()
+        digests = [sha256(event.body).hexdigest() for event in events]
+        with self._database.writing(webhook_inbox) as connection:
+            known = _known(connection, events)
+            refusals = [_refusal(event, known) for event in events]
+            wanted = {
+                name: _row(event, name, at)
+                for event, name, refusal in zip(events, digests, refusals, strict=True)
+                if refusal is None
+            }
+            kept = self._keep(connection, wanted)
+            receipts = [
+                refusal or _receipt(name, kept)
+                for name, refusal in zip(digests, refusals, strict=True)
+            ]
+            self._count(connection, events, receipts, at)
+        return receipts
+
+    def deliveries(self) -> list[Deliveries]:
+        """How many events of each kind were received, by receipt and data type."""
+        query = select(deliveries).order_by(deliveries.c.receipt, deliveries.c.data_type)
+        with self._database.reading() as connection:
+            return [
+                Deliveries(**dict(row._mapping) | {"receipt": Receipt(row.receipt)})
+                for row in connection.execute(query)
+            ]
+
+    def waiting_events(self, limit: int = 1000, *, due: datetime | None = None) -> list[Event]:
+        """The oldest events that are not finished; of those that are due by then, where given."""
+        columns = [webhook_inbox.c[name] for name in Event.__dataclass_fields__]
         waiting = select(*columns).where(webhook_inbox.c.done_at.is_(None))
+        if due is not None:
+            waiting = waiting.where(webhook_inbox.c.next_at <= due)
         with self._database.reading() as connection:
             found = connection.execute(waiting.order_by(webhook_inbox.c.id).limit(limit))
             return [Event(**row._mapping) for row in found]
+
+    def backlog(self) -> Backlog:
+        """How many events wait, and since when."""
+        numbers = select(func.count(), func.min(webhook_inbox.c.received_at))
+        with self._database.reading() as connection:
+            row = connection.execute(numbers.where(webhook_inbox.c.done_at.is_(None))).one()
+            return Backlog(waiting=row[0], oldest=row[1])
 
     def finish_events(self, ids: Iterable[int]) -> None:
         """They were dealt with; one that is finished already keeps its time."""
@@ -99,9 +205,68 @@ class Webhooks(Part):
         with self._database.writing() as connection:
             connection.execute(finished.values(done_at=now()))
 
+    def postpone_events(self, ids: Iterable[int], until: datetime) -> None:
+        """They could not be dealt with and are due again later; one that is finished stays so."""
+        postponed = update(webhook_inbox).where(
+            webhook_inbox.c.id.in_(list(ids)), webhook_inbox.c.done_at.is_(None)
+        )
+        changes = {"next_at": until, "attempts": webhook_inbox.c.attempts + 1}
+        with self._database.writing() as connection:
+            connection.execute(postponed.values(changes))
+
     def forget_events(self, before: datetime) -> int:
         """Delete finished events that are older; how many they were."""
         with self._database.writing() as connection:
             return connection.execute(
                 delete(webhook_inbox).where(webhook_inbox.c.done_at < before)
             ).rowcount
+
+    def _keep(self, connection: Connection, wanted: dict[str, dict[str, Any]]) -> set[str]:
+        """Add the events whose body is new; the digests of those."""
+        if not wanted:
+            return set()
+        insert = self._database.insert_new(webhook_inbox, "digest")
+        added = insert.returning(webhook_inbox.c.digest)
+        return set(connection.scalars(added, list(wanted.values())))
+
+    def _count(
+        self,
+        connection: Connection,
+        events: Sequence[Incoming],
+        receipts: Sequence[Receipt],
+        at: datetime,
+    ) -> None:
+        pairs = zip(receipts, events, strict=True)
+        counts = Counter((receipt.value, event.data_type) for receipt, event in pairs)
+        rows = [
+            {"receipt": receipt, "data_type": data_type, "count": count, "last_at": at}
+            for (receipt, data_type), count in sorted(counts.items())
+        ]
+        total = deliveries.c["count"] + literal_column("excluded.count")
+        connection.execute(self._database.insert(deliveries, ("last_at",), count=total), rows)
+
+
+def _known(connection: Connection, events: Sequence[Incoming]) -> set[str]:
+    """The Oura ids in a batch that belong to somebody who has not left."""
+    ids = sorted({event.oura_id for event in events if event.oura_id is not None})
+    here = (people.c.oura_id.in_(ids), people.c.state != PersonState.RETIRED.value)
+    return set(connection.scalars(select(people.c.oura_id).where(*here)))
+
+
+def _refusal(event: Incoming, known: set[str]) -> Receipt | None:
+    if event.oura_id not in known:
+        return Receipt.UNKNOWN_PERSON
+    return None if event.known_type else Receipt.UNKNOWN_TYPE
+
+
+def _row(event: Incoming, name: str, at: datetime) -> dict[str, Any]:
+    key = {"digest": name, "oura_id": event.oura_id, "body": event.body}
+    return key | {"received_at": at, "next_at": at, "attempts": 0}
+
+
+def _receipt(name: str, kept: set[str]) -> Receipt:
+    """Kept once; a second one in the same batch is a repetition."""
+    if name not in kept:
+        return Receipt.REPEATED
+    kept.remove(name)
+    return Receipt.KEPT

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.accounts.webhooks import Incoming
 from oura_pipeline.ledger import Fetch, FetchStatus
 
 # Processes of their own that share nothing with the tests' process, and start in milliseconds.
@@ -65,6 +66,12 @@ def fetch(username: str = "ada", **changes: Any) -> Fetch:
         "at": AT,
     }
     return Fetch(username=username, **row | changes)
+
+
+def incoming(body: bytes, oura_id: str | None = "id-ada", **changes: Any) -> Incoming:
+    """An event that is being received."""
+    event = {"data_type": "sleep", "known_type": True} | changes
+    return Incoming(body=body, oura_id=oura_id, **event)
 
 
 def _part(barrier: Any, results: Any, work: Any, arguments: Iterable[Any], number: int) -> None:

@@ -52,6 +52,10 @@ def test_everybody_in_the_file_is_connected(accounts: Accounts, tmp_path: Path) 
         expires_at=datetime(2036, 2, 3, 12, 5, 6, 123456, tzinfo=UTC),
         token_url=None,
         error=None,
+        joined_at=ada.connected_since,
+        state_since=ada.connected_since,
+        sync_asked_at=None,
+        notified_at=None,
     )
     assert (bob.username, bob.oura_id) == ("bob", "id-2")
     assert _tokens_of(accounts, "ada") == ("access-1", "refresh-1")

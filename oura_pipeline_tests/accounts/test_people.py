@@ -13,7 +13,7 @@ from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import Push, PushState, Withdrawn
-from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, opened
+from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, incoming, opened
 from oura_pipeline_tests.accounts.token_server import Refused, TokenServer, renewer
 
 EXPIRES = datetime(2030, 1, 1, tzinfo=UTC)
@@ -42,6 +42,10 @@ def test_a_person_is_remembered_as_they_signed_in(home: Path, accounts: Accounts
         expires_at=EXPIRES,
         token_url="https://example.com/token",
         error=None,
+        joined_at=added.connected_since,
+        state_since=added.connected_since,
+        sync_asked_at=None,
+        notified_at=None,
     )
     assert added.renewed_at is not None
     assert before <= added.renewed_at <= added.connected_since <= datetime.now(UTC)
@@ -131,8 +135,13 @@ def test_reconnecting_keeps_the_username_and_the_rows(
         expires_at=None,
         token_url=None,
         error=None,
+        joined_at=refused.joined_at,
+        state_since=again.state_since,
+        sync_asked_at=None,
+        notified_at=None,
     )
     assert again.connected_since > refused.connected_since
+    assert again.state_since > refused.state_since > refused.joined_at
     assert (tokens.access_token(), tokens.renew("a")) == ("a", "access-2")
     assert accounts.fetches() == [fetch("ada")]
 
@@ -174,20 +183,6 @@ def test_people_are_listed_by_state(accounts: Accounts) -> None:
     assert accounts.people([]) == []
 
 
-def test_a_retired_person_has_no_tokens_any_more_and_may_come_back(
-    accounts: Accounts, server: TokenServer
-) -> None:
-    accounts.add("ada", refresh_token="refresh-1", access_token="a")
-    tokens = accounts.tokens("ada", renewer(server.url), refused=Refused)
-    accounts.retire("ada")
-    for ask in (tokens.access_token, lambda: tokens.renew("a")):
-        with pytest.raises(Refused, match=r"^ada has left; there are no tokens any more$"):
-            ask()
-    accounts.reconnect("ada", refresh_token="r2", access_token="b")
-    assert tokens.access_token() == "b"
-    assert server.requests == []
-
-
 def test_nothing_is_left_of_a_person_who_is_removed(home: Path, accounts: Accounts) -> None:
     """No table keeps a row of theirs, and the others keep all of theirs."""
     for name in ("ada", "bob"):
@@ -196,7 +191,7 @@ def test_nothing_is_left_of_a_person_who_is_removed(home: Path, accounts: Accoun
         accounts.record_pushes([_push(name)])
         accounts.record_withdrawn([_withdrawn(name)])
         accounts.learn_offsets(name, [(AT, timedelta(hours=1))])
-        accounts.receive_event(b"{}", oura_id=f"id-{name}")
+        accounts.receive_events([incoming(name.encode(), f"id-{name}")])
     assert _rows_of(home, "bob") == {
         "people": 1,
         "tokens": 1,

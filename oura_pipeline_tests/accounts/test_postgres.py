@@ -25,8 +25,9 @@ from oura_pipeline.accounts.errors import DatabaseRefused, PersonRefused, Unknow
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import metadata
 from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.accounts.webhooks import Receipt
 from oura_pipeline.ledger import FetchStatus, Push, PushState, Withdrawn
-from oura_pipeline_tests.accounts.homes import AT, at_once, fetch
+from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, incoming
 from oura_pipeline_tests.accounts.token_server import Refused, TokenServer, renewer
 
 pytest.importorskip("psycopg", reason="no driver for Postgres is installed")
@@ -171,8 +172,9 @@ def test_the_ledgers_remember(postgres: Accounts) -> None:
     seen = (AT, timedelta(hours=1))
     assert (postgres.learn_offsets("ada", [seen]), postgres.learn_offsets("ada", [seen])) == (1, 0)
     assert postgres.offsets("ada") == [seen]
-    event = postgres.receive_event(b"\xff", oura_id=None)
-    assert [waiting.id for waiting in postgres.waiting_events()] == [event]
+    receipts = postgres.receive_events([incoming(b"\xff", "id-1")] * 2)
+    assert receipts == [Receipt.KEPT, Receipt.REPEATED]
+    assert [waiting.body for waiting in postgres.waiting_events()] == [b"\xff"]
 
 
 def _access_token(url: str, key_path: Path, server_url: str, _: int) -> str:

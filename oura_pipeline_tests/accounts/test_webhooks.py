@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
 
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.accounts.webhooks import Event, Subscription
+from oura_pipeline.accounts.webhooks import Backlog, Deliveries, Event, Receipt, Subscription
+from oura_pipeline_tests.accounts.homes import alone, at_once, incoming, opened
+
+KEPT, REPEATED = Receipt.KEPT, Receipt.REPEATED
+UNKNOWN_PERSON, UNKNOWN_TYPE = Receipt.UNKNOWN_PERSON, Receipt.UNKNOWN_TYPE
+
+
+@pytest.fixture
+def people(accounts: Accounts) -> Accounts:
+    """Ada, Bob who has disconnected and Cyd who has left."""
+    for name in ("ada", "bob", "cyd"):
+        accounts.add(name, refresh_token="r", oura_id=f"id-{name}")
+    accounts.disconnect("bob")
+    accounts.retire("cyd")
+    return accounts
 
 
 def _subscription(identifier: str, data_type: str, event_type: str = "create") -> Subscription:
@@ -18,6 +36,10 @@ def _subscription(identifier: str, data_type: str, event_type: str = "create") -
     )
 
 
+def _bodies(accounts: Accounts) -> list[bytes]:
+    return [event.body for event in accounts.waiting_events()]
+
+
 def test_subscriptions_are_what_oura_has_now(accounts: Accounts) -> None:
     sleep, tag = _subscription("1", "sleep"), _subscription("2", "tag")
     accounts.record_subscriptions([tag, sleep])
@@ -28,35 +50,136 @@ def test_subscriptions_are_what_oura_has_now(accounts: Accounts) -> None:
     assert accounts.subscriptions() == []
 
 
-def test_events_wait_until_they_are_finished(accounts: Accounts) -> None:
-    """Events of somebody who is not here are kept as well."""
+def test_events_wait_as_they_were_received_until_they_are_finished(people: Accounts) -> None:
     before = datetime.now(UTC)
-    first = accounts.receive_event(b'{"a":1}', oura_id="id-1")
-    second = accounts.receive_event(b"\xff", oura_id=None)
-    waiting = accounts.waiting_events()
+    assert people.receive_events([incoming(b'{"a":1}'), incoming(b"\xff", "id-bob")]) == [KEPT] * 2
+    waiting = people.waiting_events()
+    at = waiting[0].received_at
+    common = {"received_at": at, "attempts": 0, "next_at": at}
     assert waiting == [
-        Event(id=first, oura_id="id-1", body=b'{"a":1}', received_at=waiting[0].received_at),
-        Event(id=second, oura_id=None, body=b"\xff", received_at=waiting[1].received_at),
+        Event(id=1, oura_id="id-ada", body=b'{"a":1}', **common),
+        Event(id=2, oura_id="id-bob", body=b"\xff", **common),
     ]
-    assert before <= waiting[0].received_at <= waiting[1].received_at <= datetime.now(UTC)
-    assert accounts.waiting_events(limit=1) == waiting[:1]
-    accounts.finish_events([first])
-    assert accounts.waiting_events() == waiting[1:]
-    assert repr(waiting[0]) == f"Event(id={first}, received_at={waiting[0].received_at})"
+    assert before <= at <= datetime.now(UTC)
+    assert people.waiting_events(limit=1) == waiting[:1]
+    people.finish_events([1])
+    assert people.waiting_events() == waiting[1:]
+    assert repr(waiting[0]) == f"Event(id=1, received_at={at}, attempts=0)"
 
 
-def test_only_old_events_that_are_finished_are_forgotten(accounts: Accounts) -> None:
-    done = [accounts.receive_event(b"{}", oura_id=None) for _ in range(2)]
-    waiting = accounts.receive_event(b"{}", oura_id=None)
-    accounts.finish_events(done)
+def test_a_batch_is_answered_event_by_event(people: Accounts) -> None:
+    """What is kept are the new events of people who are here, in their order."""
+    people.receive_events([incoming(b"old")])
+    strange = {"data_type": "aura", "known_type": False}
+    batch = [
+        (incoming(b"z"), KEPT),
+        (incoming(b"old"), REPEATED),
+        (incoming(b"of nobody", "id-eve"), UNKNOWN_PERSON),
+        (incoming(b"of somebody", None), UNKNOWN_PERSON),
+        (incoming(b"of whoever has left", "id-cyd"), UNKNOWN_PERSON),
+        (incoming(b"strange", **strange), UNKNOWN_TYPE),
+        (incoming(b"strange and of nobody", "id-eve", **strange), UNKNOWN_PERSON),
+        (incoming(b"z"), REPEATED),
+        (incoming(b"a", "id-bob"), KEPT),
+    ]
+    assert people.receive_events([event for event, _ in batch]) == [was for _, was in batch]
+    assert _bodies(people) == [b"old", b"z", b"a"]
+    assert people.receive_events([]) == []
+
+
+def test_a_body_that_was_finished_is_a_repetition_until_it_is_forgotten(people: Accounts) -> None:
+    people.receive_events([incoming(b"e")])
+    people.finish_events([1])
+    assert people.receive_events([incoming(b"e")]) == [REPEATED]
+    people.forget_events(datetime.now(UTC) + timedelta(hours=1))
+    assert people.receive_events([incoming(b"e")]) == [KEPT]
+
+
+def test_every_event_is_counted_by_what_became_of_it(people: Accounts) -> None:
+    """Also over several batches."""
+    before = datetime.now(UTC)
+    tag = {"data_type": "tag"}
+    people.receive_events([incoming(b"1"), incoming(b"1"), incoming(b"2", "id-eve", **tag)])
+    people.receive_events([incoming(b"1"), incoming(b"3"), incoming(b"4", **tag)])
+    counted = people.deliveries()
+    assert counted == [
+        Deliveries(receipt=KEPT, data_type="sleep", count=2, last_at=counted[0].last_at),
+        Deliveries(receipt=KEPT, data_type="tag", count=1, last_at=counted[0].last_at),
+        Deliveries(receipt=REPEATED, data_type="sleep", count=2, last_at=counted[0].last_at),
+        Deliveries(receipt=UNKNOWN_PERSON, data_type="tag", count=1, last_at=counted[3].last_at),
+    ]
+    assert before <= counted[3].last_at < counted[0].last_at <= datetime.now(UTC)
+
+
+def test_a_postponed_event_is_due_later(people: Accounts) -> None:
+    people.receive_events([incoming(b"1"), incoming(b"2"), incoming(b"3")])
     now = datetime.now(UTC)
-    assert accounts.forget_events(now - timedelta(hours=1)) == 0
-    assert accounts.forget_events(now + timedelta(hours=1)) == 2
-    assert [event.id for event in accounts.waiting_events()] == [waiting]
+    later = now + timedelta(hours=1)
+    people.finish_events([3])
+    people.postpone_events([1, 3], later)
+    people.postpone_events([1], later)
+    assert [(event.id, event.attempts) for event in people.waiting_events()] == [(1, 2), (2, 0)]
+    assert [event.id for event in people.waiting_events(due=now)] == [2]
+    assert [event.id for event in people.waiting_events(due=later)] == [1, 2]
+    assert people.waiting_events()[0].next_at == later
 
 
-def test_the_number_of_an_event_is_never_used_again(accounts: Accounts) -> None:
-    first = accounts.receive_event(b"{}", oura_id=None)
-    accounts.finish_events([first])
-    accounts.forget_events(datetime.now(UTC) + timedelta(hours=1))
-    assert accounts.receive_event(b"{}", oura_id=None) == first + 1
+def test_the_backlog_is_what_is_not_finished(people: Accounts) -> None:
+    assert people.backlog() == Backlog(waiting=0, oldest=None)
+    people.receive_events([incoming(b"1")])
+    people.receive_events([incoming(b"2"), incoming(b"3")])
+    people.finish_events([1])
+    oldest = people.waiting_events()[0].received_at
+    assert people.backlog() == Backlog(waiting=2, oldest=oldest)
+
+
+def test_only_old_events_that_are_finished_are_forgotten(people: Accounts) -> None:
+    people.receive_events([incoming(b"1"), incoming(b"2"), incoming(b"3")])
+    people.finish_events([1, 2])
+    now = datetime.now(UTC)
+    assert people.forget_events(now - timedelta(hours=1)) == 0
+    assert people.forget_events(now + timedelta(hours=1)) == 2
+    assert [event.id for event in people.waiting_events()] == [3]
+
+
+def test_the_number_of_an_event_is_never_used_again(people: Accounts) -> None:
+    people.receive_events([incoming(b"1")])
+    people.finish_events([1])
+    people.forget_events(datetime.now(UTC) + timedelta(hours=1))
+    people.receive_events([incoming(b"2")])
+    assert [event.id for event in people.waiting_events()] == [2]
+
+
+def test_no_incoming_event_shows_whose_it_is(people: Accounts) -> None:
+    assert "secret" not in repr(incoming(b"secret", "secret"))
+
+
+def _receive_and_die(home: Path) -> None:
+    opened(home).receive_events([incoming(b"1"), incoming(b"2")])
+    os._exit(0)
+
+
+def test_what_was_kept_outlives_the_receiver(people: Accounts, home: Path) -> None:
+    """The process dies right after the answer, without closing anything."""
+    assert alone(_receive_and_die, home) == 0
+    assert _bodies(people) == [b"1", b"2"]
+
+
+def _receive(home: Path, number: int) -> list[Receipt]:
+    bodies = [b"%d" % turn for turn in range(200)]
+    with opened(home) as accounts:
+        return [
+            receipt
+            for turn in range(0, 200, 20)
+            for receipt in accounts.receive_events(list(map(incoming, bodies[turn : turn + 20])))
+        ]
+
+
+def test_of_several_receivers_of_the_same_events_one_keeps_each(
+    people: Accounts, home: Path
+) -> None:
+    answers = at_once(4, _receive, home)
+    kept = [sum(of_one[turn] == KEPT for of_one in answers) for turn in range(200)]
+    assert kept == [1] * 200
+    assert sorted(_bodies(people)) == sorted(b"%d" % turn for turn in range(200))
+    assert {row.receipt: row.count for row in people.deliveries()} == {KEPT: 200, REPEATED: 600}

@@ -1,0 +1,88 @@
+"""Sign-ins that are under way: somebody was sent to Oura and has not come back yet.
+
+What surprises: a state works once, for ten minutes. Whoever comes back with it a second time, or
+too late, is a stranger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert
+
+from oura_pipeline.accounts.errors import KeyRefused
+from oura_pipeline.accounts.part import Part, digest, now, require_known
+from oura_pipeline.accounts.schema import consents
+
+CONSENT_LASTS = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consent:
+    """What was remembered of somebody who was sent to Oura; its repr shows no secret.
+
+    Attributes:
+        verifier: of PKCE.
+        browser: what only the browser knows that was sent; None: it was not asked for.
+        username: who is to sign in again; None: whoever comes.
+        invite: the code they came with.
+        begun_at: when they were sent, UTC.
+    """
+
+    verifier: str = field(repr=False)
+    browser: str | None = field(repr=False)
+    username: str | None
+    invite: str | None = field(repr=False)
+    begun_at: datetime
+
+
+class Consents(Part):
+    """The part that remembers who was sent to Oura."""
+
+    def begin_consent(
+        self,
+        state: str,
+        *,
+        verifier: str,
+        browser: str | None,
+        username: str | None = None,
+        invite: str | None = None,
+    ) -> None:
+        """Somebody is being sent to Oura with this state; forgets those that never came back.
+
+        Raises:
+            UnknownPerson: nobody has this username.
+        """
+        begun = now()
+        row = {
+            "digest": digest(state),
+            "verifier": self._cipher.encrypt(verifier),
+            "browser": self._cipher.encrypt_if(browser),
+            "invite": self._cipher.encrypt_if(invite),
+            "username": username,
+            "begun_at": begun,
+        }
+        with self._database.writing() as connection:
+            if username is not None:
+                require_known(connection, [username])
+            connection.execute(delete(consents).where(consents.c.begun_at < begun - CONSENT_LASTS))
+            connection.execute(insert(consents).values(row))
+
+    def take_consent(self, state: str) -> Consent | None:
+        """What was remembered with this state, once; None: nothing, or it is too old."""
+        taken = delete(consents).where(consents.c.digest == digest(state)).returning(consents)
+        with self._database.writing() as connection:
+            row = connection.execute(taken).one_or_none()
+        if row is None or row.begun_at < now() - CONSENT_LASTS:
+            return None
+        try:
+            return Consent(
+                verifier=self._cipher.decrypt(row.verifier),
+                browser=self._cipher.decrypt_if(row.browser),
+                username=row.username,
+                invite=self._cipher.decrypt_if(row.invite),
+                begun_at=row.begun_at,
+            )
+        except KeyRefused:  # written before the keys were changed
+            return None

@@ -1,0 +1,77 @@
+"""Invites: codes that let one person in each.
+
+What surprises: a code is shown once, when it is made; the database knows only its digest.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+
+from oura_pipeline.accounts.part import Part, digest, now
+from oura_pipeline.accounts.schema import invites
+
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is read as something else
+_GROUPS, _LETTERS = 3, 5  # 74 bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invite:
+    """One invite; its code is not known any more.
+
+    Attributes:
+        created_at: when it was made, UTC.
+        expires_at: until when it works, UTC.
+        used_at: when somebody came in with it, UTC; None: nobody did.
+        username: who that was; None as well after they were removed.
+    """
+
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+    username: str | None
+
+
+class Invites(Part):
+    """The part that invites."""
+
+    def invite(self, valid_for: timedelta = timedelta(days=7)) -> str:
+        """A new code, in lower case with dashes; it is not to be had a second time."""
+        code = "-".join(
+            "".join(secrets.choice(_ALPHABET) for _ in range(_LETTERS)) for _ in range(_GROUPS)
+        )
+        at = now()
+        row = {"digest": _digest(code), "created_at": at, "expires_at": at + valid_for}
+        with self._database.writing() as connection:
+            connection.execute(insert(invites).values(row))
+        return code
+
+    def invites(self) -> list[Invite]:
+        """All of them, the newest first."""
+        columns = [invites.c[name] for name in Invite.__dataclass_fields__]
+        query = select(*columns).order_by(invites.c.created_at.desc(), invites.c.digest)
+        with self._database.reading() as connection:
+            return [Invite(**row._mapping) for row in connection.execute(query)]
+
+    def invite_works(self, code: str) -> bool:
+        """Whether somebody can come in with it now; however it was typed."""
+        with self._database.reading() as connection:
+            return connection.scalar(select(invites.c.digest).where(_works(code))) is not None
+
+
+def use_invite(connection: Connection, code: str, username: str) -> bool:
+    """Use an invite up for somebody who is there; whether it worked."""
+    used = update(invites).where(_works(code)).values(used_at=now(), username=username)
+    return connection.execute(used).rowcount == 1
+
+
+def _works(code: str) -> ColumnElement[bool]:
+    same = invites.c.digest == _digest(code)
+    return and_(same, invites.c.used_at.is_(None), invites.c.expires_at > now())
+
+
+def _digest(code: str) -> str:
+    return digest("".join(code.lower().replace("-", " ").split()))

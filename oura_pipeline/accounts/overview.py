@@ -1,0 +1,120 @@
+"""What the ledger of fetches says about people as a whole: for their page and the operator's list.
+
+What surprises: what was never asked is absent. It is not a zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, select
+
+from oura_pipeline.accounts.part import Part
+from oura_pipeline.accounts.schema import fetches
+from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.ledger import FetchStatus
+
+_UNANSWERED = (FetchStatus.FAILED.value, FetchStatus.NOT_GRANTED.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TypeOverview:
+    """What is known of one document type of a person.
+
+    Attributes:
+        document_type: its name.
+        last_asked_at: when Oura was asked the last time, UTC.
+        first_day: the first day that was asked for.
+        latest_day: the newest day with documents; None: there are none.
+        documents: how many there are.
+        landed: days with documents or with a removal of theirs.
+        empty: days without any.
+        not_granted: days that the person did not let us see.
+        failed: days that are to be asked again.
+        error: why the newest of those that failed or were not granted did; None: none did.
+    """
+
+    document_type: str
+    last_asked_at: datetime
+    first_day: date
+    latest_day: date | None
+    documents: int
+    landed: int
+    empty: int
+    not_granted: int
+    failed: int
+    error: str | None
+
+
+class Overviews(Part):
+    """The part that sums up the ledger of fetches."""
+
+    def overview(self, username: str) -> list[TypeOverview]:
+        """The document types that were asked, in the order of the table of document types."""
+        with self._database.reading() as connection:
+            errors = {row.document_type: row.error for row in connection.execute(_errors(username))}
+            sums = {row.document_type: row for row in connection.execute(_sums(username))}
+        return [
+            TypeOverview(**sums[row.name]._mapping, error=errors.get(row.name))
+            for row in DOCUMENT_TYPES
+            if row.name in sums
+        ]
+
+    def last_asked(self) -> dict[str, datetime]:
+        """When Oura was asked for somebody the last time, UTC, by username."""
+        query = select(fetches.c.username, func.max(fetches.c.at)).group_by(fetches.c.username)
+        with self._database.reading() as connection:
+            return dict(connection.execute(query).tuples().all())
+
+    def failed_days(self) -> dict[str, int]:
+        """On how many days something failed, by username; nobody stands for 0."""
+        days = func.count(fetches.c.day.distinct())
+        failed = fetches.c.status == FetchStatus.FAILED.value
+        query = select(fetches.c.username, days).where(failed).group_by(fetches.c.username)
+        with self._database.reading() as connection:
+            return dict(connection.execute(query).tuples().all())
+
+    def first_asked(self) -> dict[tuple[str, str], date]:
+        """The first day that was asked for, by username and document type."""
+        key = (fetches.c.username, fetches.c.document_type)
+        query = select(*key, func.min(fetches.c.day)).group_by(*key)
+        with self._database.reading() as connection:
+            return {(username, name): day for username, name, day in connection.execute(query)}
+
+
+def _sums(username: str) -> Select[Any]:
+    columns = fetches.c
+    return (
+        select(
+            columns.document_type,
+            func.max(columns.at).label("last_asked_at"),
+            func.min(columns.day).label("first_day"),
+            func.max(case((columns.documents > 0, columns.day))).label("latest_day"),
+            func.sum(columns.documents).label("documents"),
+            *(_days_with(status).label(status.value) for status in FetchStatus),
+        )
+        .where(_of(username))
+        .group_by(columns.document_type)
+    )
+
+
+def _days_with(status: FetchStatus) -> ColumnElement[int]:
+    return func.sum(case((fetches.c.status == status.value, 1), else_=0))
+
+
+def _errors(username: str) -> Select[Any]:
+    """The error of the newest row that has one, by document type."""
+    newest = (fetches.c.at.desc(), fetches.c.day.desc())
+    place = func.row_number().over(partition_by=fetches.c.document_type, order_by=newest)
+    unanswered = (_of(username), fetches.c.status.in_(_UNANSWERED))
+    columns = (fetches.c.document_type, fetches.c.error, place.label("place"))
+    ranked = select(*columns).where(*unanswered).subquery()
+    return select(ranked.c.document_type, ranked.c.error).where(ranked.c.place == 1)
+
+
+def _of(username: str) -> ColumnElement[bool]:
+    """The types are named because the primary key begins with them: a search, not a scan."""
+    names = [row.name for row in DOCUMENT_TYPES]
+    return (fetches.c.username == username) & fetches.c.document_type.in_(names)

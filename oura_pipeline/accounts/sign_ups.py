@@ -1,0 +1,187 @@
+"""Sign-ups: somebody is back from Oura with tokens, and has not chosen a username yet.
+
+What surprises: whatever is refused leaves the sign-up as it is, so that the next choice can be
+tried. The newest sign-up of an Oura account is the only one.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select
+
+from oura_pipeline.accounts import schema
+from oura_pipeline.accounts.errors import KeyRefused, PersonRefused
+from oura_pipeline.accounts.invites import use_invite
+from oura_pipeline.accounts.part import digest, now
+from oura_pipeline.accounts.people import (
+    People,
+    Person,
+    PersonState,
+    SignIn,
+    scopes_in,
+    stored_scopes,
+)
+from oura_pipeline.accounts.usernames import username_problem
+
+SIGN_UP_LASTS = timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingSignUp:
+    """Somebody who has yet to choose a username.
+
+    Attributes:
+        oura_id: Oura's id of them; None: not known.
+        scopes: what they granted; None: not known.
+        invite: the code they came with.
+        begun_at: when they came back from Oura, UTC.
+    """
+
+    oura_id: str | None
+    scopes: frozenset[str] | None
+    invite: str | None = field(repr=False)
+    begun_at: datetime
+
+
+class SignUps(People):
+    """The part that remembers who is about to join."""
+
+    def begin_sign_up(self, sign_in: SignIn, *, invite: str | None) -> str:
+        """Keep what somebody brought from Oura for an hour; the key with which they go on.
+
+        Replaces an earlier sign-up of the same Oura account, and forgets those that are over.
+        """
+        key, begun = secrets.token_urlsafe(32), now()
+        table = schema.sign_ups
+        over = or_(table.c.begun_at < begun - SIGN_UP_LASTS, table.c.oura_id == sign_in.oura_id)
+        row = {"digest": digest(key), "invite": self._cipher.encrypt_if(invite), "begun_at": begun}
+        with self._database.writing(table) as connection:
+            connection.execute(delete(table).where(over))
+            connection.execute(insert(table).values(row | self._columns(sign_in)))
+        return key
+
+    def waiting_sign_up(self, key: str) -> WaitingSignUp | None:
+        """The sign-up with this key; None: there is none, or it is older than an hour."""
+        with self._database.reading() as connection:
+            row = _waiting(connection, key)
+        try:
+            return row and WaitingSignUp(
+                oura_id=row.oura_id,
+                scopes=scopes_in(row.scopes),
+                invite=self._cipher.decrypt_if(row.invite),
+                begun_at=row.begun_at,
+            )
+        except KeyRefused:  # written before the keys were changed
+            return None
+
+    def finish_sign_up(
+        self, key: str, username: str, *, people_limit: int, invite_required: bool
+    ) -> Person:
+        """Add the person, with the username that they chose.
+
+        Args:
+            key: of the sign-up.
+            username: their choice.
+            people_limit: how many people there may be who have not left; 0: any number.
+            invite_required: whether nobody comes in without an invite that works.
+
+        Raises:
+            PersonRefused: that cannot be; the message is for them, and the sign-up goes on.
+        """
+        if problem := username_problem(username):
+            raise PersonRefused(problem)
+        with self._database.writing(schema.people) as connection:
+            row = _waiting(connection, key)
+            sign_in, invite = self._brought(row)
+            _require_room(connection, people_limit)
+            _require_free(connection, username, sign_in.oura_id)
+            self._insert(connection, username, sign_in)
+            used = invite is not None and use_invite(connection, invite, username)
+            if invite_required and not used:
+                raise PersonRefused(_NO_INVITE if invite is None else _BAD_INVITE)
+            _drop(connection, key)
+        return self.person(username)
+
+    def drop_sign_up(self, key: str) -> None:
+        """Forget a sign-up, if there is one."""
+        with self._database.writing() as connection:
+            _drop(connection, key)
+
+    def _columns(self, sign_in: SignIn) -> dict[str, Any]:
+        return {
+            "oura_id": sign_in.oura_id,
+            "name": sign_in.name,
+            "scopes": stored_scopes(sign_in.scopes),
+            "refresh_token": self._cipher.encrypt(sign_in.refresh_token),
+            "access_token": self._cipher.encrypt_if(sign_in.access_token),
+            "expires_at": sign_in.expires_at,
+            "renewed_at": sign_in.renewed_at or now(),
+            "token_url": sign_in.token_url,
+        }
+
+    def _brought(self, row: Row[Any] | None) -> tuple[SignIn, str | None]:
+        """What they brought from Oura, and the invite that they came with."""
+        if row is None:
+            raise PersonRefused(_OVER)
+        try:
+            sign_in = SignIn(
+                refresh_token=self._cipher.decrypt(row.refresh_token),
+                access_token=self._cipher.decrypt_if(row.access_token),
+                expires_at=row.expires_at,
+                renewed_at=row.renewed_at,
+                token_url=row.token_url,
+                scopes=scopes_in(row.scopes),
+                oura_id=row.oura_id,
+                name=row.name,
+            )
+            return sign_in, self._cipher.decrypt_if(row.invite)
+        except KeyRefused:
+            raise PersonRefused(_OVER) from None
+
+
+_OVER = "this sign-up is over or was done already; sign in with Oura once more"
+_NO_INVITE = "this application is for people with an invite; ask who runs it for one"
+_BAD_INVITE = "this invite was used or has expired; ask who runs this application for a new one"
+
+
+def _waiting(connection: Connection, key: str) -> Row[Any] | None:
+    table = schema.sign_ups
+    fresh = (table.c.digest == digest(key), table.c.begun_at >= now() - SIGN_UP_LASTS)
+    return connection.execute(select(table).where(*fresh)).one_or_none()
+
+
+def _drop(connection: Connection, key: str) -> None:
+    table = schema.sign_ups
+    connection.execute(delete(table).where(table.c.digest == digest(key)))
+
+
+def _require_room(connection: Connection, people_limit: int) -> None:
+    here = schema.people.c.state != PersonState.RETIRED.value
+    count = connection.scalar(select(func.count()).select_from(schema.people).where(here)) or 0
+    if people_limit and count >= people_limit:
+        raise PersonRefused(
+            f"this application has all the people that Oura lets it have ({people_limit}); "
+            "ask who runs it to make room"
+        )
+
+
+def _require_free(connection: Connection, username: str, oura_id: str | None) -> None:
+    """Unlike what an operator is told, this names nobody else."""
+    people = schema.people.c
+    owner = select(people.state).where(people.oura_id == oura_id)
+    state = connection.scalar(owner) if oura_id else None
+    if state == PersonState.RETIRED:
+        raise PersonRefused(
+            "the data of this Oura account is being deleted; sign in with Oura again in an hour"
+        )
+    if state is not None:
+        raise PersonRefused(
+            "this Oura account is connected already; sign in with Oura to come to your page"
+        )
+    taken = select(people.username).where(people.username == username)
+    if connection.scalar(taken) is not None:
+        raise PersonRefused(f"{username} is taken; choose another username")
