@@ -16,10 +16,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Router
 from starlette.types import Scope
 
-from oura_pipeline.web import sessions
+from oura_pipeline.web import api, machines, sessions, webhook
 from oura_pipeline.web.guards import LastResort, RequestLog, SafeHeaders
 from oura_pipeline.web.rendering import Static, message
 from oura_pipeline.web.site import Site
+from oura_pipeline.web.traffic import Counted
 
 
 def create_app(site: Site) -> Starlette:
@@ -27,6 +28,7 @@ def create_app(site: Site) -> Starlette:
     app = Starlette(
         routes=[*_for_machines(site), Mount("/static", Static()), _for_people(site)],
         middleware=[
+            Middleware(Counted, traffic=site.traffic),
             Middleware(RequestLog),
             Middleware(SafeHeaders, settings=site.settings),
             Middleware(LastResort, page=_last_resort),
@@ -41,7 +43,7 @@ def create_app(site: Site) -> Starlette:
 
 def _for_machines(site: Site) -> list[BaseRoute]:
     """Webhook, health, metrics and API: no sessions, no pages."""
-    return []
+    return [*webhook.routes(site), *machines.routes(site), Mount("/api", api.create_api(site))]
 
 
 def _for_people(site: Site) -> Mount:
