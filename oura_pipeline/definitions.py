@@ -12,6 +12,7 @@ from oura_pipeline.defs.partitions import days
 from oura_pipeline.defs.published import publish_sensor, published
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.schedules import schedules
+from oura_pipeline.defs.webhook_events import webhook_events, webhook_sensor
 from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
 
 
@@ -29,9 +30,9 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
             *(document_checks(row) for row in document_types),
             *(arrival_check(row) for row in document_types),
         ],
-        jobs=[sync],
+        jobs=[sync, webhook_events],
         schedules=schedules(sync, partitions),
-        sensors=[gaps_sensor(sync), publish_sensor(sync)],
+        sensors=[gaps_sensor(sync), publish_sensor(sync), webhook_sensor()],
         resources={"pipeline": PipelineResource()},
         # A backfill from the UI uses the code location's executor, not a job's. One process and one
         # connection pool; the work is concurrent inside a step.

@@ -7,6 +7,7 @@ sent, because two readings need a pause between them and one pause is enough.
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import date
 
 import dagster as dg
 
@@ -15,7 +16,7 @@ from oura_pipeline.defs.partitions import asked_days
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.documents import DocumentType
 from oura_pipeline.ledger import Push, PushState
-from oura_pipeline.pushing import confirm_sent, push_type
+from oura_pipeline.pushing import PushedType, confirm_sent, push_type
 
 ARRIVED = "points_arrived"
 AFTER_ALL_ASSETS = "-50"
@@ -47,16 +48,20 @@ def points_asset(document_type: DocumentType, days: dg.PartitionsDefinition) -> 
         for reason, count in sorted(done.reports.items()):
             context.log.warning(f"{document_type.name}, not sent: {reason} ({count} times)")
         for day in done.days:
-            metadata = {
-                "points": done.points[day],
-                "points_sent": done.sent,
-                "points_withdrawn": done.withdrawn,
-                "seconds": round(done.seconds, 3),
-            }
             key = day.isoformat() if document_type.partitioned else None
-            context.add_asset_metadata(metadata, partition_key=key)
+            context.add_asset_metadata(metadata_of_push(done, day), partition_key=key)
 
     return points
+
+
+def metadata_of_push(done: PushedType, day: date) -> dict[str, int | float]:
+    """The points of a day and costs of the push it was part of; never anything of a person."""
+    return {
+        "points": done.points[day],
+        "points_sent": done.sent,
+        "points_withdrawn": done.withdrawn,
+        "seconds": round(done.seconds, 3),
+    }
 
 
 def arrival_check(document_type: DocumentType) -> dg.AssetChecksDefinition:
