@@ -5,8 +5,16 @@ import warnings
 import dagster as dg
 
 from oura_pipeline.defs.checks import document_checks
+from oura_pipeline.defs.connections import (
+    everyone_connected_check,
+    must_reconnect,
+    people,
+    renewal_job,
+    renewal_schedule,
+)
 from oura_pipeline.defs.gaps import gaps_sensor
 from oura_pipeline.defs.graphite_assets import arrival_check, points_asset
+from oura_pipeline.defs.new_people import new_people_sensor, sync_now_sensor
 from oura_pipeline.defs.oura_assets import document_asset
 from oura_pipeline.defs.partitions import days
 from oura_pipeline.defs.published import publish_sensor, published
@@ -19,20 +27,31 @@ from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
 def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg.Definitions:
     """Everything Dagster knows of these document types."""
     partitions = days()
-    sync = dg.define_asset_job("sync", selection=dg.AssetSelection.all())
+    everything = dg.AssetSelection.all() - dg.AssetSelection.groups("accounts")
+    sync = dg.define_asset_job("sync", selection=everything)
+    renewal = renewal_job()
     return dg.Definitions(
         assets=[
             *(document_asset(row, partitions) for row in document_types),
             *(points_asset(row, partitions) for row in document_types),
             published,
+            people,
         ],
         asset_checks=[
             *(document_checks(row) for row in document_types),
             *(arrival_check(row) for row in document_types),
+            everyone_connected_check,
         ],
-        jobs=[sync, webhook_events],
-        schedules=schedules(sync, partitions),
-        sensors=[gaps_sensor(sync), publish_sensor(sync), webhook_sensor()],
+        jobs=[sync, renewal, webhook_events],
+        schedules=[*schedules(sync, partitions), renewal_schedule(renewal)],
+        sensors=[
+            gaps_sensor(sync),
+            must_reconnect,
+            new_people_sensor(sync, partitions),
+            publish_sensor(sync),
+            sync_now_sensor(sync, partitions),
+            webhook_sensor(),
+        ],
         resources={"pipeline": PipelineResource()},
         # A backfill from the UI uses the code location's executor, not a job's. One process and one
         # connection pool; the work is concurrent inside a step.

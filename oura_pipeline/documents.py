@@ -68,6 +68,7 @@ class DocumentType:
         counted: whether the documents of a day are counted.
         newest: of several documents, only the one with the newest instant in this field is sent.
         variants: documents that differ in kind.
+        identifies: whether its `id` is Oura's id of the person.
     """
 
     name: str
@@ -88,6 +89,7 @@ class DocumentType:
     counted: bool = False
     newest: str | None = None
     variants: Variants | None = None
+    identifies: bool = False
 
     def __post_init__(self) -> None:
         """Derive from the name what the row does not say."""
@@ -391,6 +393,7 @@ PERSONAL_INFO = DocumentType(
     single=False,
     webhook=None,
     series="profile",
+    identifies=True,
     fields=(
         _id(),
         Field("age", INTEGER, "Age, years.", low=0, high=130),

@@ -12,12 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from oura_pipeline.accounts.errors import AccountsBusy, UnknownPerson
+import msgspec
+
+from oura_pipeline.accounts.errors import AccountsBusy, PersonRefused, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.documents import DocumentType
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.oura.errors import OuraError, ScopeNotGranted
 from oura_pipeline.oura.offsets import OffsetTimeline
+from oura_pipeline.oura.pages import Document
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.progress import Listener, listener
 from oura_pipeline.warehouse.errors import UnusableDocuments
@@ -25,6 +28,7 @@ from oura_pipeline.warehouse.landing import Landing
 from oura_pipeline.warehouse.spool import Spool
 
 PEOPLE_AT_ONCE = 8
+ASKED = (PersonState.CONNECTED, PersonState.SIGN_IN_REQUIRED)
 
 
 @dataclass(kw_only=True)
@@ -80,17 +84,19 @@ class Fetched:
 
 
 def people_to_ask(pipeline: Pipeline, usernames: Iterable[str] = ()) -> list[Person]:
-    """The people of these names, or everybody who has not left.
+    """The people of these names, or everybody, without who disconnected or left.
+
+    Who must sign in again is asked all the same, so that the ledger and the checks say why there is
+    nothing of them.
 
     Raises:
         LookupError: there is no such person.
     """
-    wanted = list(usernames)
-    if wanted:
-        return [pipeline.accounts.person(username) for username in wanted]
-    return [
-        person for person in pipeline.accounts.people() if person.state is not PersonState.RETIRED
-    ]
+    everybody = {person.username: person for person in pipeline.accounts.people()}
+    wanted = list(usernames) or list(everybody)
+    if strangers := set(wanted) - everybody.keys():
+        raise UnknownPerson(strangers, everybody)
+    return [everybody[name] for name in wanted if everybody[name].state in ASKED]
 
 
 def fetch_and_land(
@@ -199,20 +205,46 @@ def _ask(
     learned: list[tuple[datetime, timedelta]] = []
     try:
         for page in client.documents(document_type, *days, offsets=timeline):
+            if document_type.identifies:
+                _identify(pipeline, person, page.documents)
             spool.add(person.username, page.documents, asked=True)
             spool.add(person.username, page.outside, asked=False)
             learned.extend(page.offsets)
             hear.page(document_type.name, person.username, len(page.documents))
         pipeline.accounts.learn_offsets(person.username, learned)
+    except UnknownPerson:
+        spool.discard(person.username)
+        return None
     except ScopeNotGranted as error:
         answer.status, answer.error = FetchStatus.NOT_GRANTED, error
-    except (OuraError, AccountsBusy, UnusableDocuments) as error:
+    except (OuraError, AccountsBusy, PersonRefused, UnusableDocuments) as error:
         answer.status, answer.error = FetchStatus.FAILED, error
     if answer.error:
         spool.discard(person.username)
     answer.requests, answer.pages = client.requests, client.pages
     hear.person_done(document_type.name, person.username)
     return answer
+
+
+class _Identity(msgspec.Struct):
+    """What a document says about whose it is."""
+
+    id: str
+
+
+_IDENTITY = msgspec.json.Decoder(_Identity)
+
+
+def _identify(pipeline: Pipeline, person: Person, documents: Sequence[Document]) -> None:
+    """Remember Oura's id of a person where it is news.
+
+    Raises:
+        PersonRefused: it is somebody else's, or they had another one.
+    """
+    for document in documents:
+        oura_id = _IDENTITY.decode(document.raw).id
+        if oura_id != person.oura_id:
+            pipeline.accounts.identify(person.username, oura_id)
 
 
 def _entry(

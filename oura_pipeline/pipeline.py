@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import httpx
 
 from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.accounts.tokens import PersonTokens
 from oura_pipeline.graphite.carbon import Carrier, LineFile, Pickle, Plaintext
 from oura_pipeline.graphite.render import Render
 from oura_pipeline.oura.budget import Budget
@@ -57,10 +58,18 @@ class Pipeline:
         return OuraClient(
             self.http,
             api_url=self.settings.oura_api_url,
-            tokens=self.accounts.tokens(username, self.oauth.renew, refused=SignInRequired),
+            tokens=self.tokens(username),
             budget=self.budget,
             share=self.share,
         )
+
+    def tokens(self, username: str) -> PersonTokens:
+        """That person's tokens, renewed where they expire.
+
+        Raises:
+            UnknownPerson: nobody has this username.
+        """
+        return self.accounts.tokens(username, self.oauth.renew, refused=SignInRequired)
 
 
 @contextmanager

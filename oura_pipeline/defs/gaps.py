@@ -1,7 +1,8 @@
 """The sensor that fills gaps: days that failed, and days never asked between days that were.
 
 What surprises: it reads the ledger, not the warehouse. A day without rows is a gap only if the
-ledger does not say that Oura was asked and had nothing.
+ledger does not say that Oura was asked and had nothing. Days before the first that a person was
+asked for are no gaps but history, which `new_people` asks for.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,16 +13,13 @@ from typing import Any
 import dagster as dg
 
 from oura_pipeline.accounts.people import PersonState
-from oura_pipeline.defs.graphite_assets import points_key
-from oura_pipeline.defs.oura_assets import document_key
-from oura_pipeline.defs.partitions import range_tags
+from oura_pipeline.defs.asking import digest, run_for
 from oura_pipeline.documents import DOCUMENT_TYPES
 from oura_pipeline.ledger import Fetch, FetchStatus
-from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.pipeline import open_accounts, open_budget
 from oura_pipeline.settings import load_settings
 
 RUNS_PER_TICK = 3
-ONE_AT_A_TIME = "oura_pipeline/history"  # dagster.yaml lets one such run work at a time
 LONGEST_RUN = 90  # days: a failure in the middle of a decade does not ask for the decade
 FIRST_WAIT = timedelta(minutes=10)
 LONGEST_WAIT = timedelta(hours=24)
@@ -87,22 +85,19 @@ def find_gaps(
     return sorted(_together(gaps))
 
 
-def run_request(gap: Gap, now: datetime) -> dg.RunRequest:
-    """The run that asks again; its key is new whenever there is a reason to ask again."""
+def run_request(gap: Gap, now: datetime, share: float) -> dg.RunRequest:
+    """The run that asks again; its key is new whenever there is a reason to ask again.
+
+    Args:
+        gap: what to ask.
+        now: the present moment.
+        share: the part of Oura's budget that the run may use.
+    """
     again = int((now - gap.asked_at) / ASK_AGAIN)
-    spans = f"{gap.first_day}:{gap.last_day}"
-    keys = [
-        key
-        for row in DOCUMENT_TYPES
-        if row.name in gap.types
-        for key in (document_key(row), points_key(row))
-    ]
-    return dg.RunRequest(
-        run_key=f"gap {spans} {gap.asked_at.isoformat()} {again} {gap.types} {gap.people}",
-        asset_selection=keys,
-        tags={**range_tags(gap.first_day, gap.last_day), ONE_AT_A_TIME: "gap"},
-        run_config={"resources": {"pipeline": {"config": {"people": list(gap.people)}}}},
-    )
+    days = (gap.first_day, gap.last_day)
+    who, what = digest(gap.people), digest(gap.types)
+    key = f"gap {days[0]}:{days[1]} {gap.asked_at.isoformat()} {again} {what} {who}"
+    return run_for(gap.people, gap.types, days, key, share=share, history="gap")
 
 
 def gaps_sensor(job: Any) -> dg.SensorDefinition:
@@ -116,15 +111,13 @@ def gaps_sensor(job: Any) -> dg.SensorDefinition:
         description="Asks again for days that failed or were never asked.",
     )
     def gaps(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        now = datetime.now(UTC)
-        accounts = open_accounts(load_settings())
-        try:
+        settings, now = load_settings(), datetime.now(UTC)
+        share = settings.oura_background_share
+        with open_accounts(settings) as accounts:
             connected = {p.username for p in accounts.people([PersonState.CONNECTED])}
             types = {row.name for row in DOCUMENT_TYPES if row.partitioned}
             failed = accounts.fetches(statuses=[FetchStatus.FAILED])
             never_asked = accounts.never_asked()
-        finally:
-            accounts.close()
         found = find_gaps(
             [row for row in failed if row.username in connected and row.document_type in types],
             [hole for hole in never_asked if hole[0] in connected and hole[1] in types],
@@ -132,9 +125,12 @@ def gaps_sensor(job: Any) -> dg.SensorDefinition:
         )
         if not found:
             return dg.SkipReason("The ledger has no gap that is due.")
+        with open_budget(settings) as budget:
+            if budget.state().beyond(share):
+                return dg.SkipReason("Others need Oura's budget now; the gaps come after them.")
         context.log.info("%s gaps are due; asking for %s", len(found), RUNS_PER_TICK)
         return dg.SensorResult(
-            run_requests=[run_request(gap, now) for gap in found[:RUNS_PER_TICK]]
+            run_requests=[run_request(gap, now, share) for gap in found[:RUNS_PER_TICK]]
         )
 
     return gaps

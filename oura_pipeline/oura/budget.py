@@ -48,8 +48,8 @@ class BudgetState:
     resets_at: datetime | None
 
     def beyond(self, share: float) -> bool:
-        """Whether so much is used that a request of this share would wait."""
-        return self.used >= allowed(self.limit, share)
+        """Whether more is used than this share: those who may use all of it are at work."""
+        return self.used > allowed(self.limit, share)
 
 
 def allowed(requests: int, share: float) -> int:

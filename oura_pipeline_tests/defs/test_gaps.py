@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -16,8 +17,10 @@ from oura_pipeline.defs.gaps import Gap, find_gaps, run_request, wait
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.documents import DAILY_SLEEP, DOCUMENT_TYPES
 from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.pipeline import open_budget
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.settings import load_settings
 from oura_pipeline_tests.world import World, world
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
@@ -159,7 +162,7 @@ def test_no_run_is_longer_than_ninety_days() -> None:
 
 def test_a_run_is_for_the_days_the_people_and_the_types() -> None:
     """Documents and points; tagged so that one such run works at a time."""
-    asked = run_request(gap(0, 3, people=("ada", "bo"), types=("daily_sleep", "sleep")), NOW)
+    asked = run_request(gap(0, 3, people=("ada", "bo"), types=("daily_sleep", "sleep")), NOW, 0.4)
     assert asked.asset_selection == [
         dg.AssetKey(["oura", "daily_sleep"]),
         dg.AssetKey(["graphite", "daily_sleep"]),
@@ -167,7 +170,7 @@ def test_a_run_is_for_the_days_the_people_and_the_types() -> None:
         dg.AssetKey(["graphite", "sleep"]),
     ]
     assert asked.run_config == {
-        "resources": {"pipeline": {"config": {"people": ["ada", "bo"]}}},
+        "resources": {"pipeline": {"config": {"people": ["ada", "bo"], "share": 0.4}}},
     }
     assert asked.tags == {
         "dagster/asset_partition_range_start": "2026-06-01",
@@ -180,10 +183,19 @@ def test_the_same_gap_is_not_asked_twice_within_six_hours() -> None:
     """Dagster ignores a run key that it knows."""
     asked_at = NOW - timedelta(hours=1)
     same = gap(0, 3, asked_at=asked_at)
-    in_time = [run_request(same, asked_at + timedelta(hours=hours)).run_key for hours in (1, 5.9)]
+    in_time = [
+        run_request(same, asked_at + timedelta(hours=hours), 1.0).run_key for hours in (1, 5.9)
+    ]
     assert in_time[0] == in_time[1]
     # The run died before it could write to the ledger.
-    assert run_request(same, asked_at + timedelta(hours=6)).run_key != in_time[0]
+    assert run_request(same, asked_at + timedelta(hours=6), 1.0).run_key != in_time[0]
+
+
+def test_a_run_key_names_nobody() -> None:
+    """Dagster keeps it for ever, also when the person has left."""
+    key = run_request(gap(0, 3, people=("ada", "bo")), NOW, 1.0).run_key or ""
+    assert key.startswith("gap 2026-06-01:2026-06-04 2026-06-09T12:00:00+00:00 4 ")
+    assert not {"ada", "bo"} & set(re.findall(r"\w+", key))
 
 
 @pytest.mark.parametrize(
@@ -199,7 +211,8 @@ def test_the_same_gap_is_not_asked_twice_within_six_hours() -> None:
 )
 def test_whatever_is_a_reason_to_ask_again_makes_a_new_key(change: dict[str, Any]) -> None:
     before = gap(0, 3, asked_at=NOW - timedelta(hours=1))
-    assert run_request(replace(before, **change), NOW).run_key != run_request(before, NOW).run_key
+    again = run_request(replace(before, **change), NOW, 1.0)
+    assert again.run_key != run_request(before, NOW, 1.0).run_key
 
 
 # The sensor, before a sandbox.
@@ -307,6 +320,29 @@ def test_the_sensor_leaves_alone_who_must_sign_in_again(made: World) -> None:
     assert asked(made) == [(str(FIRST), str(LAST), ["koa"], SLEEP_KEYS)]
 
 
+def test_the_sensor_leaves_the_budget_to_those_who_use_more_than_its_share(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But never waits for itself: a share that is used up is no reason to stay away."""
+    monkeypatch.setenv("OURA_RATE_LIMIT", "4/300")
+    monkeypatch.setenv("OURA_BACKGROUND_SHARE", "0.5")
+    remember(made, FetchStatus.FAILED, FIRST, LAST)
+    with open_budget(load_settings()) as budget:
+        budget.acquire(0.5)
+        budget.acquire(0.5)
+        assert isinstance(tick(made), dg.SensorResult)
+        budget.acquire()
+        said = tick(made)
+    assert isinstance(said, dg.SkipReason)
+    assert said.skip_message == "Others need Oura's budget now; the gaps come after them."
+
+
+def test_days_before_the_first_that_was_asked_are_left_to_history(made: World) -> None:
+    """A hole is between days that were asked, not before them."""
+    remember(made, FetchStatus.LANDED, FIRST + timedelta(days=2), LAST)
+    assert isinstance(tick(made), dg.SkipReason)
+
+
 def test_the_sensor_asks_for_no_more_than_three_runs(made: World) -> None:
     """The rest comes with a later tick."""
     first = LAST - timedelta(days=9)
@@ -361,7 +397,7 @@ def statuses(made: World) -> dict[str, set[FetchStatus]]:
 def test_every_type_with_days_can_be_asked_again() -> None:
     """A run request can name each of them; none is forgotten."""
     names = tuple(sorted(row.name for row in DOCUMENT_TYPES if row.partitioned))
-    keys = run_request(gap(0, 0, types=names), NOW).asset_selection or ()
+    keys = run_request(gap(0, 0, types=names), NOW, 1.0).asset_selection or ()
     assert {key.path[-1] for key in keys} == set(names)
     assert len(keys) == 2 * len(names)
     assert DAILY_SLEEP.name in names

@@ -84,13 +84,14 @@ def test_every_tick_has_a_run_of_its_own(code_location: dg.Definitions) -> None:
     assert len(keys) == 4
 
 
-def test_only_the_daily_schedule_runs_unless_switched_on(code_location: dg.Definitions) -> None:
+def test_what_looks_further_back_or_more_often_runs_only_when_switched_on(code_location: dg.Definitions) -> None:
     told = {
         schedule.name: (schedule.cron_schedule, schedule.default_status.value)
         for schedule in code_location.get_repository_def().schedule_defs
     }
     assert told == {
         "daily": ("0 10 * * *", "RUNNING"),
+        "daily_renewal": ("30 3 * * *", "RUNNING"),
         "hourly": ("0 * * * *", "STOPPED"),
         "monthly_reconcile": ("0 4 1 * *", "STOPPED"),
     }

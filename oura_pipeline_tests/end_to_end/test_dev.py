@@ -61,6 +61,7 @@ def test_what_was_switched_on_stays_on(folder: Path) -> None:
         assert first_ticks(ask) == ticks
     groups = ("oura", "graphite")
     assert before["assets"] == {
+        "accounts/people",
         "analytics/published",
         *(f"{group}/{row.name}" for group in groups for row in DOCUMENT_TYPES),
     }
@@ -69,6 +70,7 @@ def test_what_was_switched_on_stays_on(folder: Path) -> None:
     assert set(before["sensors"].values()) == {"RUNNING"}
     assert before["schedules"] == {
         "daily": "RUNNING",
+        "daily_renewal": "RUNNING",
         "hourly": "STOPPED",
         "monthly_reconcile": "STOPPED",
     }
