@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
-
-import httpx
+from urllib.parse import urlsplit
 
 from oura_pipeline.accounts.errors import AccountsBusy
 from oura_pipeline.accounts.people import Person, PersonState
@@ -28,6 +27,7 @@ from oura_pipeline.settings import Settings
 
 RENEW_WITHIN = timedelta(days=14)
 AWAY_IN_A_ROW = 2
+_USUAL_PORTS = {"http": 80, "https": 443}
 
 Pair = tuple[str, str]  # data type, event type
 
@@ -161,7 +161,7 @@ def carry_out(pipeline: Pipeline, choose: Choice) -> Maintained:
         OuraError: there is no list to go by; nothing was done.
     """
     try:
-        with pipeline.accounts.lock("subscriptions"):
+        with pipeline.accounts.lock("subscriptions", seconds=0):
             return _carry_out(pipeline, choose)
     except AccountsBusy:
         return Maintained(skipped="Another process is at the webhook subscriptions.")
@@ -293,11 +293,14 @@ def _lives_here(row: Subscription, callback_url: str, now: datetime) -> bool:
     return points_here(row, callback_url) and not over
 
 
-def _plain(url: str) -> str:
+def _plain(url: str) -> object:
+    """An address such that two ways of writing it are equal."""
     try:
-        return str(httpx.URL(url)).rstrip("/")
-    except httpx.InvalidURL:
+        parts = urlsplit(url)
+        port = parts.port or _USUAL_PORTS.get(parts.scheme)
+    except ValueError:
         return url
+    return parts.scheme, parts.hostname, port, parts.path.rstrip("/"), parts.query
 
 
 def _lifetime(row: Subscription) -> tuple[datetime, str]:

@@ -7,6 +7,7 @@ that reads first and writes later cannot wait for another writer: "database is l
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -59,14 +60,14 @@ class Database:
             yield connection
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def lock(self, name: str, *, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         """Held by one thread of one process at a time; a dead process lets go of it.
 
         Raises:
-            AccountsBusy: it was not to be had for five minutes.
+            AccountsBusy: it was not to be had for so many seconds.
         """
-        locked = self._file_lock(name) if self.path else self._advisory_lock(name)
-        with locked:
+        locked = self._file_lock if self.path else self._advisory_lock
+        with locked(name, seconds):
             yield
 
     def keep_log(self) -> None:
@@ -96,17 +97,21 @@ class Database:
             insert = sqlite.insert(table)
         return insert.on_conflict_do_nothing(index_elements=[table.c[unique]])
 
-    def truncate_log(self) -> bool:
-        """Empty the log of a SQLite file; False: somebody was reading for longer than they should.
-
-        Old pages are in it until then. Connections that are open and idle do not matter.
-        """
-        return not self._bare("PRAGMA wal_checkpoint(TRUNCATE)")
-
     def scrub(self) -> bool:
-        """Write a SQLite file anew and empty its log; False as for `truncate_log`."""
-        self._bare("VACUUM")
-        return self.truncate_log()
+        """Write a SQLite file anew without what was deleted from it, and empty its log.
+
+        Connections that are open and idle do not matter.
+
+        Returns:
+            False: somebody was reading or writing for longer than they should.
+        """
+        try:
+            self._bare("VACUUM")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY":
+                raise
+            return False
+        return not self._bare("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close every connection that is not in use."""
@@ -126,38 +131,39 @@ class Database:
             raw.close()
 
     @contextmanager
-    def _file_lock(self, name: str) -> Iterator[None]:
-        with file_lock(Path(f"{self.path}.{name}.lock")):
+    def _file_lock(self, name: str, seconds: float) -> Iterator[None]:
+        with file_lock(Path(f"{self.path}.{name}.lock"), seconds):
             yield
 
     @contextmanager
-    def _advisory_lock(self, name: str) -> Iterator[None]:
+    def _advisory_lock(self, name: str, seconds: float) -> Iterator[None]:
         number = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
         # A connection of its own: whoever waits must not keep one that the holder needs.
         engine = create_engine(
             self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True
         )
         with engine.connect() as connection:
-            connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
+            # 0 would mean: without an end.
+            connection.execute(text(f"SET lock_timeout = '{max(int(seconds * 1000), 1)}ms'"))
             try:
                 connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
             except DBAPIError as error:
-                raise _busy(name) from error
+                raise _busy(name, seconds) from error
             yield
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
+def file_lock(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     """Hold a lock file, for its owner's eyes only.
 
     Raises:
-        AccountsBusy: it was not to be had for five minutes.
+        AccountsBusy: it was not to be had for so many seconds.
     """
     try:
-        with FileLock(path, timeout=LOCK_SECONDS, mode=0o600):
+        with FileLock(path, timeout=seconds, mode=0o600):
             yield
     except Timeout as error:
-        raise _busy(path.name) from error
+        raise _busy(path.name, seconds) from error
 
 
 def private_folder(path: Path) -> None:
@@ -223,8 +229,8 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def _busy(name: str) -> AccountsBusy:
+def _busy(name: str, seconds: float) -> AccountsBusy:
     return AccountsBusy(
-        f"the lock {name} was not free for {LOCK_SECONDS} s; "
+        f"the lock {name} was not free for {seconds:.0f} s; "
         "look for a process of this project that hangs, and end it"
     )

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from oura_pipeline.accounts.consents import Consents
-from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.database import LOCK_SECONDS, Database
 from oura_pipeline.accounts.departures import Departures
 from oura_pipeline.accounts.errors import DatabaseRefused
 from oura_pipeline.accounts.fetches import Fetches
@@ -78,14 +78,18 @@ class Accounts(
             raise
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def lock(self, name: str, *, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         """Held by one thread of one process at a time; a dead process lets go of it.
 
+        Args:
+            name: of the work.
+            seconds: how long to wait for it; 0: not at all.
+
         Raises:
-            AccountsBusy: it was not to be had for five minutes.
+            AccountsBusy: it was not to be had for so long.
         """
         # The file of a lock stays, so its name does not tell what or whom it was for.
-        with self._database.lock(f"work-{digest(name)[:16]}"):
+        with self._database.lock(f"work-{digest(name)[:16]}", seconds=seconds):
             yield
 
     def close(self) -> None:

@@ -27,7 +27,8 @@ from oura_pipeline.oura.errors import (
 )
 from oura_pipeline.oura.http import http_client
 from oura_pipeline.oura.subscriptions import OuraSubscription, Subscriptions
-from oura_pipeline.sandbox.running import SandboxOptions, running
+from oura_pipeline.sandbox.cloud import SandboxOptions
+from oura_pipeline.sandbox.running import running
 from oura_pipeline_tests.receiver import receiver
 
 SECRET = "the-client-secret"
