@@ -7,15 +7,14 @@ too late, is a stranger.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import delete, insert
 
 from oura_pipeline.accounts.errors import KeyRefused
+from oura_pipeline.accounts.expiry import CONSENT_LASTS, forget_expired
 from oura_pipeline.accounts.part import Part, digest, now, require_known
 from oura_pipeline.accounts.schema import consents
-
-CONSENT_LASTS = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,19 +53,18 @@ class Consents(Part):
         Raises:
             UnknownPerson: nobody has this username.
         """
-        begun = now()
         row = {
             "digest": digest(state),
             "verifier": self._cipher.encrypt(verifier),
             "browser": self._cipher.encrypt_if(browser),
             "invite": self._cipher.encrypt_if(invite),
             "username": username,
-            "begun_at": begun,
+            "begun_at": now(),
         }
         with self._database.writing() as connection:
             if username is not None:
                 require_known(connection, [username])
-            connection.execute(delete(consents).where(consents.c.begun_at < begun - CONSENT_LASTS))
+            forget_expired(connection)
             connection.execute(insert(consents).values(row))
 
     def take_consent(self, state: str) -> Consent | None:

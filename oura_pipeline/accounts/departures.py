@@ -76,11 +76,13 @@ class Departures(Part):
         _LastTokens(self._database, self._cipher, username, renewer, refused).revoke(revoker)
 
     def remove(self, username: str) -> bool:
-        """Delete a person and every row about them; whether there was one.
+        """Delete a person and every row about them, out of the file as well; whether there was one.
 
-        On SQLite the rows become zeros in the file, and the log that has the old pages is emptied.
-        Somebody who reads for longer than 30 s keeps the log as it is: the next `remove` or
-        `scrub`, or the end of the last process that has the file open, empties it then.
+        Zeros in place of the rows are not enough: SQLite leaves copies behind when it moves rows
+        between pages. So this scrubs, whether or not there was anybody: a removal that was cut
+        short is finished by the next one. Others may have the file open; where one of them reads
+        or writes for longer than 30 s, what the rows held stays in the file or its log until the
+        next `remove` or `scrub`.
         """
         people, inbox, sign_ups = schema.people, schema.webhook_inbox, schema.sign_ups
         theirs = people.c.username == username
@@ -90,7 +92,7 @@ class Departures(Part):
                 connection.execute(delete(inbox).where(inbox.c.oura_id == oura_id))
                 connection.execute(delete(sign_ups).where(sign_ups.c.oura_id == oura_id))
             there_was = connection.execute(delete(people).where(theirs)).rowcount > 0
-        self._database.truncate_log()
+        self._database.scrub()
         return there_was
 
     def scrub(self) -> bool:
@@ -99,7 +101,7 @@ class Departures(Part):
         Takes as long as copying the file, and as much room; nobody else can write meanwhile.
 
         Returns:
-            Whether the log could be emptied as well; see `remove`.
+            False where somebody else was reading or writing for too long; see `remove`.
         """
         return self._database.scrub()
 

@@ -76,6 +76,12 @@ class Overviews(Part):
         with self._database.reading() as connection:
             return dict(connection.execute(query).tuples().all())
 
+    def count_days(self) -> dict[FetchStatus, int]:
+        """How many rows there are of each status; one that is absent stands for 0."""
+        query = select(fetches.c.status, func.count()).group_by(fetches.c.status)
+        with self._database.reading() as connection:
+            return {FetchStatus(status): count for status, count in connection.execute(query)}
+
     def first_asked(self) -> dict[tuple[str, str], date]:
         """The first day that was asked for, by username and document type."""
         key = (fetches.c.username, fetches.c.document_type)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select
+from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.errors import KeyRefused, PersonRefused
+from oura_pipeline.accounts.expiry import SIGN_UP_LASTS, forget_expired
 from oura_pipeline.accounts.invites import use_invite
 from oura_pipeline.accounts.part import digest, now
 from oura_pipeline.accounts.people import (
@@ -26,8 +27,6 @@ from oura_pipeline.accounts.people import (
     stored_scopes,
 )
 from oura_pipeline.accounts.usernames import username_problem
-
-SIGN_UP_LASTS = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +54,12 @@ class SignUps(People):
 
         Replaces an earlier sign-up of the same Oura account, and forgets those that are over.
         """
-        key, begun = secrets.token_urlsafe(32), now()
-        table = schema.sign_ups
-        over = or_(table.c.begun_at < begun - SIGN_UP_LASTS, table.c.oura_id == sign_in.oura_id)
-        row = {"digest": digest(key), "invite": self._cipher.encrypt_if(invite), "begun_at": begun}
+        key, table = secrets.token_urlsafe(32), schema.sign_ups
+        row = {"digest": digest(key), "invite": self._cipher.encrypt_if(invite), "begun_at": now()}
         with self._database.writing(table) as connection:
-            connection.execute(delete(table).where(over))
+            forget_expired(connection)
+            if sign_in.oura_id is not None:
+                connection.execute(delete(table).where(table.c.oura_id == sign_in.oura_id))
             connection.execute(insert(table).values(row | self._columns(sign_in)))
         return key
 
