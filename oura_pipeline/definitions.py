@@ -19,6 +19,7 @@ from oura_pipeline.defs.oura_assets import document_asset
 from oura_pipeline.defs.partitions import days
 from oura_pipeline.defs.published import publish_sensor, published
 from oura_pipeline.defs.resources import PipelineResource
+from oura_pipeline.defs.retired_people import retire_people, retired_people_sensor
 from oura_pipeline.defs.schedules import schedules
 from oura_pipeline.defs.webhook_events import webhook_events, webhook_sensor
 from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
@@ -42,13 +43,14 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
             *(arrival_check(row) for row in document_types),
             everyone_connected_check,
         ],
-        jobs=[sync, renewal, webhook_events],
+        jobs=[sync, renewal, retire_people, webhook_events],
         schedules=[*schedules(sync, partitions), renewal_schedule(renewal)],
         sensors=[
             gaps_sensor(sync),
             must_reconnect,
             new_people_sensor(sync, partitions),
             publish_sensor(sync),
+            retired_people_sensor(),
             sync_now_sensor(sync, partitions),
             webhook_sensor(),
         ],

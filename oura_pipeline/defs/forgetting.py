@@ -1,10 +1,10 @@
 """A person's name is taken out of Dagster's records: runs, events, checks, ticks, printed logs.
 
 What surprises: nothing is deleted but the name. A run, an event or a check stays what it was, and
-where it said whom it was about it says "someone who left". That is no username, so a run that is
-launched again does not become one for everybody. A name may be a word like `sleep`: what Dagster
-identifies things by (keys of assets, steps, checks, jobs, partitions, its own tags) is never
-touched. And rows that were rewritten leave their old text in free parts of a SQLite file, so the
+where it said whom it was about it says "someone who left". That is no username, so a run that was
+for them alone does not become one for everybody when it is launched again. A name may be a word
+like `sleep`: what Dagster identifies things by (keys of assets, steps, checks, jobs, partitions,
+its own tags) is never touched. And rows that were rewritten leave their old text in free parts of a SQLite file, so the
 file is written anew where the name is still to be found in its bytes.
 
 There is no public way to rewrite what Dagster recorded; this goes to its SQLite files, a
@@ -31,6 +31,7 @@ from oura_pipeline.defs.storage import Kept, kept_files, project_instance
 
 LOG = logging.getLogger(__name__)
 LEFT = "someone who left"
+PEOPLE = "people"  # in the configuration of `PipelineResource`
 PATIENCE = 60.0  # seconds to wait for whoever reads or writes
 LONGEST_RUN = timedelta(days=1)  # dagster.yaml ends what takes longer
 
@@ -118,11 +119,14 @@ class _Name:
         if isinstance(value, list):
             return [self.out_of_json(entry) for entry in value]
         if isinstance(value, dict):
-            return {
-                key: inner if _identifies(key) else self.out_of_json(inner)
-                for key, inner in value.items()
-            }
+            return {key: self._out_of_entry(key, inner) for key, inner in value.items()}
         return value
+
+    def _out_of_entry(self, key: str, value: Any) -> Any:
+        if key == PEOPLE and isinstance(value, list):
+            # Whom a run is for: without them; but an empty list would be everybody.
+            return [person for person in value if person != self.username] or value and [LEFT]
+        return value if _identifies(key) else self.out_of_json(value)
 
     def out_of_row(self, key: str | None, text: str) -> str:
         """A value in a table of keys and values or, without a key, a document in a column."""
