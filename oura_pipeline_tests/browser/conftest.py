@@ -1,0 +1,68 @@
+"""One Chromium for all of these tests, a site and a sandbox for each, a new browser per visitor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from oura_pipeline_tests.browser.visiting import CHROMIUM, Place, Visit, chromium, place, visiting
+
+OpenPlace = Callable[..., Place]
+Visitor = Callable[..., Visit]
+
+
+# For this folder only: while Playwright runs, no other loop can run in this thread.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Chromium; where there is none the tests are skipped, but not in CI."""
+    if not CHROMIUM.exists():
+        say = pytest.fail if os.environ.get("CI") else pytest.skip
+        say(f"there is no {CHROMIUM}; install it with: apt-get install chromium")
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="package")
+def looked() -> set[str]:
+    """The structures of pages that were looked at already."""
+    return set()
+
+
+@pytest.fixture
+def open_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPlace]:
+    """`open_place(OURA_SIGNUP="invite", …)`: a site with these settings."""
+
+    def set_variables(values: Mapping[str, str]) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    with ExitStack() as stack:
+
+        def open_one(**settings: str) -> Place:
+            here = place(tmp_path / "home", set_variables, **settings)
+            return stack.enter_context(here)
+
+        yield open_one
+
+
+@pytest.fixture
+def site(open_place: OpenPlace) -> Place:
+    """A site that is open to everyone."""
+    return open_place()
+
+
+@pytest.fixture
+def visitor(browser: Browser, looked: set[str]) -> Iterator[Visitor]:
+    """`visitor(place, …)`: somebody with a browser of their own; options are those of a context."""
+    with ExitStack() as stack:
+
+        def come(at: Place, **context: Any) -> Visit:
+            return stack.enter_context(visiting(browser, at, looked, **context))
+
+        yield come

@@ -1,0 +1,125 @@
+"""`python -m oura_pipeline_tests.browser.screenshots`: pictures of every page, of made-up people.
+
+They are taken of the real site, at a sandbox, and written into docs/screens/. What surprises: the
+times that the pages show are those of the moment, so two runs differ by a few pixels.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from oura_pipeline.sandbox.cloud import SandboxOptions
+from oura_pipeline_tests.browser.visiting import (
+    PASSWORD,
+    PHONE,
+    Place,
+    Visit,
+    chromium,
+    place_with,
+    visiting,
+)
+
+SCREENS = Path(__file__).parents[2] / "docs" / "screens"
+LARGEST, LARGEST_ALL = 150_000, 1_500_000  # bytes
+DAYS = 60
+
+
+def main(folder: Path = SCREENS) -> None:
+    """Take every picture. Raises `SystemExit` when they are too large for a repository."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = SandboxOptions(days=DAYS)
+    with (
+        tempfile.TemporaryDirectory() as home,
+        place_with(options, Path(home), os.environ.update, OURA_SIGNUP="invite") as site,
+        chromium() as browser,
+    ):
+        Photographer(site, browser, folder).take_all()
+    sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.png"))}
+    for name, size in sizes.items():
+        print(f"{size:8,} {name}")
+    if max(sizes.values()) > LARGEST or sum(sizes.values()) > LARGEST_ALL:
+        sys.exit(f"too large: {sum(sizes.values()):,} bytes, the largest {max(sizes.values()):,}")
+
+
+class Photographer:
+    """Somebody who signs in, gets into every trouble, and takes pictures of it."""
+
+    def __init__(self, site: Place, browser: Browser, folder: Path) -> None:
+        self._site = site
+        self._browser = browser
+        self._folder = folder
+
+    def take_all(self) -> None:
+        """Every page."""
+        for work in (self._signing_up, self._own_page, self._missing, self._trouble, self._status):
+            work()
+
+    def _signing_up(self) -> None:
+        with self._visit() as visit:
+            self._in_both_schemes(visit.open("/"), "home")
+            visit.page.fill("#invite", self._site.invite())
+            self._take(visit.press("#sign-in"), "consent")
+            self._take(visit.consent("runa"), "welcome")
+            visit.page.evaluate("() => document.querySelector('#username-form').noValidate = true")
+            visit.page.fill("#username", "Runa!")
+            self._take(visit.press("#choose"), "welcome-error")
+            visit.page.fill("#username", "runa")
+            visit.press("#choose")
+        self._site.sync("runa", days=DAYS)
+
+    def _own_page(self) -> None:
+        with self._visit() as visit:
+            visit.sign_in("runa")
+            self._in_both_schemes(visit, "me")
+            self._take(visit.open("/me/delete"), "delete")
+            visit.page.set_viewport_size(PHONE)
+            self._take(visit.open("/me"), "me-phone")
+            self._take(visit.open("/"), "home-phone")
+
+    def _missing(self) -> None:
+        with self._visit() as visit:
+            visit.open("/").page.fill("#invite", self._site.invite())
+            visit.press("#sign-in").consent("koa", without=["workout", "heart_health"])
+            visit.page.fill("#username", "koa")
+            visit.press("#choose")
+            self._site.sync("koa", days=7)
+            self._take(visit.open("/me"), "me-missing-scope")
+
+    def _trouble(self) -> None:
+        with self._visit() as visit:
+            visit.sign_in("koa")
+            self._site.sandbox.change_person("koa", revoke="all")
+            self._site.sync("koa", days=1)
+            self._take(visit.open("/me"), "me-reconnect")
+            self._take(visit.open("/oauth/callback?state=old"), "error")
+
+    def _status(self) -> None:
+        with self._visit() as visit:
+            self._take(visit.open("/operator"), "operator")
+            visit.page.fill("#token", PASSWORD)
+            self._take(visit.press("#enter"), "status")
+
+    @contextmanager
+    def _visit(self) -> Iterator[Visit]:
+        with visiting(self._browser, self._site, set()) as visit:
+            yield visit
+
+    def _in_both_schemes(self, visit: Visit, name: str) -> None:
+        for scheme in ("light", "dark"):
+            visit.page.emulate_media(color_scheme=scheme)
+            self._take(visit, f"{name}-{scheme}")
+        visit.page.emulate_media(color_scheme="light")
+
+    def _take(self, visit: Visit, name: str) -> None:
+        visit.page.screenshot(path=self._folder / f"{name}.png", full_page=True)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:2]))

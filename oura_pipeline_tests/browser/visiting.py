@@ -1,0 +1,285 @@
+"""Somebody in front of a browser: the sandbox, the site and Chromium, and what is looked at.
+
+What surprises: `Visit.look` tries a page in four ways (light and dark, phone and desk) but only
+once per structure. Two people's pages that are built alike are looked at together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    sync_playwright,
+)
+
+from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.fetching import fetch_and_land, people_to_ask
+from oura_pipeline.pipeline import opened
+from oura_pipeline.sandbox.cloud import SandboxOptions
+from oura_pipeline.sandbox.running import Sandbox, running
+from oura_pipeline.settings import load_settings
+from oura_pipeline.web.server import address, listening, running_site
+from oura_pipeline_tests.world import environment
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+PASSWORD = "a long password of the operator"
+END = date(2026, 10, 28)
+_SKELETON = (
+    "() => [...document.querySelectorAll('body *')].map(e => e.tagName + e.className).join()"
+)
+_TOO_WIDE = """() => document.scrollingElement.scrollWidth <= innerWidth ? [] :
+  [...document.querySelectorAll('body *')]
+    .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+    .map(e => e.tagName.toLowerCase() + (e.id && '#' + e.id) + '.' + e.className)"""
+_AXE = Axe()
+# Every rule, the best practices as well.
+_RULES = "() => axe.run(document, {resultTypes: ['violations']})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A site and the sandbox it signs people in at; its settings are those of the environment."""
+
+    url: str
+    sandbox: Sandbox
+    home: Path
+
+    def sync(self, *usernames: str, days: int = 5) -> None:
+        """Fetch and land the last days of these people, as a run does."""
+        last = self.sandbox.options.end or datetime.now(UTC).date()
+        first = last - timedelta(days=days - 1)
+        with opened() as pipeline:
+            people = people_to_ask(pipeline, usernames)
+            for row in DOCUMENT_TYPES:
+                fetch_and_land(pipeline, row, people, first_day=first, last_day=last, run_id="made")
+
+    def invite(self) -> str:
+        """A code for somebody new."""
+        with opened() as pipeline:
+            return pipeline.accounts.invite()
+
+    def people(self) -> dict[str, str]:
+        """Everybody who is here, and their state."""
+        with opened() as pipeline:
+            return {person.username: person.state.value for person in pipeline.accounts.people()}
+
+    def granted(self, person: str) -> list[list[str]]:
+        """The scopes of each living grant that this person of the sandbox gave."""
+        people = {row["username"]: row["granted"] for row in self.sandbox.people()}
+        return list(people[person])
+
+
+@contextmanager
+def place(
+    home: Path, set_variables: Callable[[dict[str, str]], None], /, **settings: str
+) -> Iterator[Place]:
+    """A site on a free port, registered at a sandbox of its own with 30 days that end at `END`.
+
+    `set_variables` puts what it is given into the environment; `settings` are more of them, by the
+    names of their variables.
+    """
+    with place_with(SandboxOptions(end=END, days=30), home, set_variables, **settings) as made:
+        yield made
+
+
+@contextmanager
+def place_with(
+    options: SandboxOptions,
+    home: Path,
+    set_variables: Callable[[dict[str, str]], None],
+    /,
+    **settings: str,
+) -> Iterator[Place]:
+    """The same with another sandbox."""
+    with listening("127.0.0.1", 0) as door:
+        url = address(door)
+        registered = replace(options, redirect_uris=(f"{url}/oauth/callback",))
+        with running(registered) as sandbox:
+            set_variables(variables(home, url, sandbox) | settings)
+            with running_site(load_settings(), door=door):
+                yield Place(url=url, sandbox=sandbox, home=home)
+
+
+def variables(home: Path, url: str, sandbox: Sandbox) -> dict[str, str]:
+    """The environment of a site for everyone, operated by somebody who says so."""
+    return environment(home, sandbox) | {
+        "OURA_AUTHORIZE_URL": f"{sandbox.url}/oauth/authorize",
+        "OURA_PUBLIC_URL": url,
+        "OURA_SIGNUP": "open",
+        "OURA_OPERATED_BY": "Ada Example, ada@example.org",
+        "OURA_OPERATOR_TOKEN": PASSWORD,
+    }
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium without a window."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@dataclass(kw_only=True)
+class Visit:
+    """One browser context of somebody at a site, with one page open.
+
+    Attributes:
+        page: what they see.
+        url: the site.
+        looked: the structures that were looked at already, shared by all visits.
+        troubles: what the browser complained about: errors in the console, among them what the
+            Content-Security-Policy forbids, failed requests, requests to strangers.
+    """
+
+    page: Page
+    url: str
+    looked: set[str]
+    troubles: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> Visit:
+        """Go to a page of the site."""
+        self.page.goto(f"{self.url}{path}")
+        return self
+
+    def press(self, selector: str) -> Visit:
+        """Press a button or follow a link, and wait for what comes."""
+        with self.page.expect_navigation():
+            self.page.click(selector)
+        return self
+
+    def consent(
+        self, person: str, *, without: Sequence[str] = (), decision: str = "approve"
+    ) -> Visit:
+        """Answer the sandbox's page as that person."""
+        self.page.check(f"input[name=person][value={person}]")
+        for scope in without:
+            self.page.uncheck(f"input[name=granted][value={scope}]")
+        return self.press(f"button[value={decision}]")
+
+    def sign_in(self, person: str, **answer: Any) -> Visit:
+        """From the front page to wherever somebody who consents is sent."""
+        return self.open("/").press("#sign-in").consent(person, **answer)
+
+    def join(self, person: str, username: str, **answer: Any) -> Visit:
+        """A whole first sign-in."""
+        self.sign_in(person, **answer)
+        self.page.fill("#username", username)
+        return self.press("#choose")
+
+    @property
+    def path(self) -> str:
+        """Where they are: path and query."""
+        parts = urlsplit(self.page.url)
+        return parts.path + (f"?{parts.query}" if parts.query else "")
+
+    @property
+    def heading(self) -> str:
+        """The heading of the page."""
+        return self.page.locator("h1").inner_text()
+
+    @property
+    def said(self) -> str:
+        """Everything that can be read in the main part of the page, on one line."""
+        return " ".join(self.page.locator("main").inner_text().split())
+
+    def look(self) -> Visit:
+        """Look at this page closely, if none like it was looked at before."""
+        skeleton = f"{urlsplit(self.page.url).path} {self.page.evaluate(_SKELETON)}"
+        if skeleton in self.looked:
+            return self
+        self.looked.add(skeleton)
+        self.page.evaluate(_AXE.axe_script)
+        for scheme in ("light", "dark"):
+            for size in (PHONE, DESK):
+                self.page.emulate_media(color_scheme=scheme)
+                self.page.set_viewport_size(size)
+                assert self.page.evaluate(_TOO_WIDE) == [], f"{self.path} at {size['width']}"
+                assert _violations(self.page) == [], f"{self.path} {scheme} {size['width']}"
+        self.page.emulate_media(color_scheme="light")
+        return self
+
+
+@contextmanager
+def visiting(browser: Browser, at: Place, looked: set[str], **context: Any) -> Iterator[Visit]:
+    """Somebody with a browser of their own; what it complains about fails at the end."""
+    options = {"viewport": DESK, "color_scheme": "light", "reduced_motion": "reduce"} | context
+    with _context(browser, options) as opened_context:
+        page = opened_context.new_page()
+        page.set_default_timeout(15_000)
+        visit = Visit(page=page, url=at.url, looked=looked)
+        _listen(page, visit.troubles, {at.url, at.sandbox.url})
+        yield visit
+        assert visit.troubles == []
+
+
+@contextmanager
+def _context(browser: Browser, options: Mapping[str, Any]) -> Iterator[BrowserContext]:
+    context = browser.new_context(**options)
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+def _listen(page: Page, troubles: list[str], known: set[str]) -> None:
+    """Note what the browser complains about."""
+
+    def console(message: ConsoleMessage) -> None:
+        # That a page came with a status of 400 and more is looked at in `answered`.
+        if message.type in ("error", "warning") and "the server responded with" not in message.text:
+            troubles.append(f"console: {message.text}")
+
+    def asked(request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme != "data" and f"{parts.scheme}://{parts.netloc}" not in known:
+            troubles.append(f"a stranger is asked: {request.url}")
+
+    def answered(response: Response) -> None:
+        refused = response.status >= 400 and not response.request.is_navigation_request()
+        if refused or response.status >= 500:
+            troubles.append(f"{response.status}: {response.url}")
+
+    def failed(request: Request) -> None:
+        # A download ends the navigation that began it.
+        if request.failure != "net::ERR_ABORTED":
+            troubles.append(f"{request.failure}: {request.url}")
+
+    page.on("console", console)
+    page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
+    page.on("request", asked)
+    page.on("response", answered)
+    page.on("requestfailed", failed)
+
+
+def _violations(page: Page) -> list[str]:
+    """What axe finds wrong: the rule, and where."""
+    return [
+        f"{found['id']}: {node['target']} {node['failureSummary']}"
+        for found in page.evaluate(_RULES)["violations"]
+        for node in found["nodes"]
+    ]
