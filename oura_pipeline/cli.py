@@ -6,6 +6,7 @@ What surprises: Dagster takes two seconds to import, so every command imports wh
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,11 @@ def main() -> None:
 @click.version_option(package_name="oura_pipeline")
 def cli() -> None:
     """Every Oura document of every person, through Dagster, into DuckDB and Graphite."""
+
+
+def _tell(lines: Iterable[str]) -> None:
+    for line in lines:
+        out.print(escape(line), highlight=False, soft_wrap=True)
 
 
 def _type(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> list[DocumentType]:
@@ -169,17 +175,41 @@ def people_list() -> None:
         out.print(command.table(accounts))
 
 
-@people.command("remove")
+@people.command("export")
 @click.argument("username")
-@click.confirmation_option(prompt="Their tokens and ledgers go; documents and points stay. Remove?")
-def people_remove(username: str) -> None:
-    """Remove a person: tokens and ledgers; what was landed stays."""
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    help="A new folder; default: oura-USERNAME, here.",
+)
+def people_export(username: str, into: Path | None) -> None:
+    """Write everything there is of a person: Parquet, JSON lines and a README."""
     from oura_pipeline.commands import people as command
 
-    with command.accounts() as accounts:
-        if not accounts.remove(username):
-            raise Failed(f"nobody is called {username}")
-    out.print(f"Removed {username}.")
+    _tell(command.export(username, into or Path(f"oura-{username}")))
+
+
+@people.command("disconnect")
+@click.argument("username")
+def people_disconnect(username: str) -> None:
+    """Fetch nothing of a person any more; what was landed stays."""
+    from oura_pipeline.commands import people as command
+
+    _tell(command.disconnect(username))
+
+
+@people.command("remove")
+@click.argument("username")
+@click.option("--keep-data", is_flag=True, help="Documents and points stay.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def people_remove(username: str, keep_data: bool, yes: bool) -> None:
+    """Remove a person and, unless told otherwise, everything of theirs."""
+    from oura_pipeline.commands import people as command
+
+    if not yes:
+        _tell(command.what_goes(username, keep_data=keep_data))
+        click.confirm("Remove?", abort=True)
+    _tell(command.remove(username, keep_data=keep_data))
 
 
 @people.command("import")

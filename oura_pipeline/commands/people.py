@@ -1,19 +1,22 @@
-"""`oura-pipeline people …`: add, list, remove and import people."""
+"""`oura-pipeline people …`: add, list, import, disconnect, export and remove people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
 from rich.table import Table
 
+from oura_pipeline import leaving
 from oura_pipeline.accounts.errors import AccountsError, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.exporting import README, ExportRefused, export_person
+from oura_pipeline.pipeline import open_accounts, opened
 from oura_pipeline.settings import load_settings
 
 
@@ -64,6 +67,90 @@ def import_file(accounts: Accounts, path: Path) -> str:
         lines.append(f"Here already, left alone: {', '.join(done.existing.values())}.")
     lines += [f"Not imported: {name}: {reason}" for name, reason in done.skipped.items()]
     return "\n".join(lines)
+
+
+def export(username: str, folder: Path) -> list[str]:
+    """Write everything there is of a person into a new folder; says what."""
+    try:
+        with opened() as pipeline:
+            exported = export_person(pipeline, username, folder)
+    except ExportRefused as error:
+        raise click.ClickException(str(error)) from None
+    documents = sum(exported.documents.values())
+    return [
+        f"Wrote {documents} documents of {len(exported.documents)} types to {exported.path}. "
+        f"{README} says what each file is."
+    ]
+
+
+def disconnect(username: str) -> list[str]:
+    """Fetch nothing of a person any more; says whether Oura knows."""
+    with opened() as pipeline:
+        revocation = leaving.disconnect(pipeline, username)
+    return [f"Nothing of {username} is fetched any more; their data stays.", *_told(revocation)]
+
+
+def what_goes(username: str, *, keep_data: bool) -> list[str]:
+    """What removing a person means, before anything is done.
+
+    Raises:
+        UnknownPerson: nobody has this username.
+    """
+    if keep_data:
+        with accounts() as known:
+            known.person(username)
+        return ["Their tokens and ledgers go; documents and points stay."]
+    with opened() as pipeline:
+        pipeline.accounts.person(username)
+        rows = pipeline.warehouse.rows_of(username)
+        graphite = leaving.whisper_paths(pipeline, username)
+    counted = ", ".join(f"{many} {name}" for name, many in rows.items()) or "none"
+    return [
+        f"Everything of {username} goes, for good:",
+        f"documents: {counted};",
+        "the published copy is replaced, but whoever has the old one open keeps reading it;",
+        "their points in the file of points, their name in Dagster's records;",
+        "their consent at Oura, tokens, ledgers and events.",
+        f"`oura-pipeline people export {username}` writes a copy first.",
+        f"What stays: {graphite.lines[0]}",
+    ]
+
+
+def remove(username: str, *, keep_data: bool) -> Iterator[str]:
+    """Remove a person, step by step; says what was done and what Graphite holds still."""
+    if keep_data:
+        with opened() as pipeline:
+            revocation = leaving.leave(pipeline, username)
+            pipeline.accounts.remove(username)
+        yield f"Removed {username}; documents and points are still there."
+        yield from _told(revocation)
+        return
+    # Dagster takes two seconds to import, and the other commands of this module do without.
+    from oura_pipeline.defs.forgetting import forget_in, runs_under_way
+    from oura_pipeline.defs.storage import project_instance
+
+    with opened() as pipeline, project_instance() as instance:
+        yield from _told(leaving.leave(pipeline, username))
+        left = pipeline.accounts.person(username).state_since
+        if busy := runs_under_way(instance, left):
+            raise click.ClickException(
+                f"{busy} runs that began before may still land documents of {username}, of whom "
+                "nothing is fetched any more: type this again when the runs are over, or leave "
+                "the rest to the daemon"
+            )
+        deleted = leaving.delete_everything(pipeline, username, partial(forget_in, instance))
+    yield (
+        f"Deleted everything of {username}: {deleted.rows} documents, {deleted.lines} points of "
+        f"the file, {deleted.elsewhere} places in Dagster's records, tokens and ledgers."
+    )
+    yield from deleted.graphite.lines
+
+
+def _told(revocation: leaving.Revocation) -> list[str]:
+    """Whether Oura knows, in a line."""
+    if revocation.done:
+        return ["Their consent is given back at Oura."]
+    return [f"Their consent is not given back at Oura yet: {revocation.reason}"]
 
 
 def table(accounts: Accounts) -> Table:

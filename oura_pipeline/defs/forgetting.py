@@ -4,8 +4,8 @@ What surprises: nothing is deleted but the name. A run, an event or a check stay
 where it said whom it was about it says "someone who left". That is no username, so a run that was
 for them alone does not become one for everybody when it is launched again. A name may be a word
 like `sleep`: what Dagster identifies things by (keys of assets, steps, checks, jobs, partitions,
-its own tags) is never touched. And rows that were rewritten leave their old text in free parts of a SQLite file, so the
-file is written anew where the name is still to be found in its bytes.
+its own tags) is never touched. And rows that were rewritten leave their old text in free parts of a
+SQLite file, so the file is written anew where the name is still to be found in its bytes.
 
 There is no public way to rewrite what Dagster recorded; this goes to its SQLite files, a
 transaction per column, waiting for whoever writes.
@@ -125,7 +125,7 @@ class _Name:
     def _out_of_entry(self, key: str, value: Any) -> Any:
         if key == PEOPLE and isinstance(value, list):
             # Whom a run is for: without them; but an empty list would be everybody.
-            return [person for person in value if person != self.username] or value and [LEFT]
+            return [person for person in value if person != self.username] or (value and [LEFT])
         return value if _identifies(key) else self.out_of_json(value)
 
     def out_of_row(self, key: str | None, text: str) -> str:

@@ -25,7 +25,6 @@ from oura_pipeline.warehouse.errors import WarehouseError
 
 JOB = "retire_people"
 SENSOR = "retired_people"
-AGAIN = timedelta(minutes=5)  # what could not be done is tried again
 PATIENCE = timedelta(hours=1)  # with Oura; after that their data goes without its knowing
 LOOKED_AT = 10  # runs: whoever starts one by hand has it among them
 EXPECTED = (AccountsError, WarehouseError, DagsterBusy, OSError)
@@ -126,7 +125,15 @@ def to_request(
         return dg.SkipReason("A run is under way.")
     # Dagster keeps the key for ever: of the people only the moments of their leaving are in it.
     since = digest(person.state_since.isoformat() for person in waiting)
-    return dg.RunRequest(run_key=f"{JOB} {since} {now.timestamp() // AGAIN.total_seconds():.0f}")
+    again = pause(now - max(person.state_since for person in waiting))
+    return dg.RunRequest(run_key=f"{JOB} {since} {now.timestamp() // again.total_seconds():.0f}")
+
+
+def pause(waited: timedelta) -> timedelta:
+    """How long until what could not be done is tried again: longer, the longer it could not."""
+    if waited < timedelta(hours=2):
+        return timedelta(minutes=5)
+    return timedelta(hours=1) if waited < timedelta(days=1) else timedelta(hours=6)
 
 
 def _waiting(people: Iterable[Person], to_revoke: Iterable[str]) -> list[Person]:

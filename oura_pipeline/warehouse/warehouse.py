@@ -169,6 +169,13 @@ class Warehouse:
             name: many for name, (many,) in self._for_every_table("SELECT count(*) FROM {table}")
         }
 
+    def rows_of(self, username: str) -> dict[str, int]:
+        """A person's rows per document type; types without any are absent."""
+        counted = self._for_every_table(
+            "SELECT count(*) FROM {table} WHERE username = ?", [username]
+        )
+        return {name: many for name, (many,) in counted if many}
+
     def query(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a question in SQL that changes nothing; none as long as there is no file."""
         with self._reading() as connection:
@@ -269,7 +276,9 @@ class Warehouse:
             ).fetchall()
         return [(username, first, last) for username, first, last in rows]
 
-    def _for_every_table(self, sql: str) -> list[tuple[str, tuple[Any, ...]]]:
+    def _for_every_table(
+        self, sql: str, params: Sequence[Any] = ()
+    ) -> list[tuple[str, tuple[Any, ...]]]:
         """The rows of a question to each table that stands, with the document type's name."""
         with self._reading() as connection:
             if connection is None:
@@ -277,7 +286,9 @@ class Warehouse:
             return [
                 (type_.name, row)
                 for type_ in standing_types(connection)
-                for row in connection.execute(sql.format(table=table_name(type_))).fetchall()
+                for row in connection.execute(
+                    sql.format(table=table_name(type_)), params
+                ).fetchall()
             ]
 
     @contextmanager
