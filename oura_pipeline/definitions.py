@@ -21,6 +21,7 @@ from oura_pipeline.defs.published import publish_sensor, published
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.retired_people import retire_people, retired_people_sensor
 from oura_pipeline.defs.schedules import schedules
+from oura_pipeline.defs.subscriptions import expiry_sensor, maintenance_job, subscriptions
 from oura_pipeline.defs.webhook_events import webhook_events, webhook_sensor
 from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
 
@@ -31,21 +32,24 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
     everything = dg.AssetSelection.all() - dg.AssetSelection.groups("accounts")
     sync = dg.define_asset_job("sync", selection=everything)
     renewal = renewal_job()
+    maintenance = maintenance_job()
     return dg.Definitions(
         assets=[
             *(document_asset(row, partitions) for row in document_types),
             *(points_asset(row, partitions) for row in document_types),
             published,
             people,
+            subscriptions,
         ],
         asset_checks=[
             *(document_checks(row) for row in document_types),
             *(arrival_check(row) for row in document_types),
             everyone_connected_check,
         ],
-        jobs=[sync, renewal, retire_people, webhook_events],
+        jobs=[sync, renewal, maintenance, retire_people, webhook_events],
         schedules=[*schedules(sync, partitions), renewal_schedule(renewal)],
         sensors=[
+            expiry_sensor(maintenance),
             gaps_sensor(sync),
             must_reconnect,
             new_people_sensor(sync, partitions),

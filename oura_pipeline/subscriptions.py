@@ -193,6 +193,15 @@ def in_words(row: Subscription) -> str:
     return f"{row.data_type} {row.event_type}"
 
 
+def in_few_lines(failed: Iterable[str]) -> list[str]:
+    """What did not work, with a reason that was the same for several said once."""
+    reasons: dict[str, list[str]] = {}
+    for line in failed:
+        what, _, why = line.partition(": ")
+        reasons.setdefault(why, []).append(what)
+    return [f"{', '.join(what)}: {why}" for why, what in reasons.items()]
+
+
 def runs_out(row: Subscription, now: datetime, within: timedelta) -> bool:
     """Whether it ends within that time, or nobody knows when."""
     return row.expires_at is None or row.expires_at - now <= within

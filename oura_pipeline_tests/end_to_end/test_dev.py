@@ -62,6 +62,7 @@ def test_what_was_switched_on_stays_on(folder: Path) -> None:
     groups = ("oura", "graphite")
     assert before["assets"] == {
         "accounts/people",
+        "accounts/subscriptions",
         "analytics/published",
         *(f"{group}/{row.name}" for group in groups for row in DOCUMENT_TYPES),
     }
