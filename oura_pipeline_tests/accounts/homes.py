@@ -68,6 +68,13 @@ def fetch(username: str = "ada", **changes: Any) -> Fetch:
     return Fetch(username=username, **row | changes)
 
 
+def content(home: Path) -> bytes:
+    """Every byte in every file of a data folder, and the names of the files."""
+    return b"\n".join(
+        part for path in sorted(home.iterdir()) for part in (path.name.encode(), path.read_bytes())
+    )
+
+
 def incoming(body: bytes, oura_id: str | None = "id-ada", **changes: Any) -> Incoming:
     """An event that is being received."""
     event = {"data_type": "sleep", "known_type": True} | changes
