@@ -22,12 +22,12 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from authlib.common.security import generate_token  # type: ignore[import-untyped]
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri  # type: ignore[import-untyped]
 from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]
 
-from oura_pipeline.accounts.errors import PersonRefused
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
@@ -43,6 +43,7 @@ from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.settings import SignUp
 
 STATE_LENGTH, VERIFIER_LENGTH = 43, 64  # characters of 62: 256 bits, and what PKCE asks for
+INVITE_LASTS = timedelta(hours=2)  # of whom the operator sends: both steps of a sign-up
 PATIENCE = 10.0  # seconds for which a person waits for Oura's limit of requests
 
 
@@ -94,8 +95,8 @@ def begin(
     Args:
         pipeline: the accounts and settings.
         browser: the id of the only browser that may finish it; None: any.
-        username: who is meant, where the operator knows it already.
-        invite: the code that somebody new brings.
+        username: who is meant, where the operator knows it already; somebody new chooses their own.
+        invite: the code that somebody new brings; who was sent by the operator needs none.
 
     Raises:
         Misconfigured: there is no client id.
@@ -103,6 +104,10 @@ def begin(
     settings = pipeline.settings
     if not settings.oura_client_id:
         raise Misconfigured("This site is not registered at Oura yet; tell whoever runs it.")
+    if browser is None and invite is None and settings.signup is SignUp.INVITE:
+        invite = pipeline.accounts.invite(INVITE_LASTS)
+    if username not in {person.username for person in pipeline.accounts.people()}:
+        username = None
     state, verifier = generate_token(STATE_LENGTH), generate_token(VERIFIER_LENGTH)
     pipeline.accounts.begin_consent(
         state, verifier=verifier, browser=browser, username=username, invite=invite
@@ -151,7 +156,8 @@ def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | No
         known = _known(pipeline, sign_in, consent.username)
         if known is not None:
             return _reconnected(pipeline, known, sign_in)
-        return _signing_up(pipeline, sign_in, username=consent.username, invite=consent.invite)
+        _admit(pipeline, consent.invite)
+        return pipeline.accounts.begin_sign_up(sign_in, invite=consent.invite)
     except (BeingDeleted, NotAdmitted):
         _give_back(pipeline, tokens)
         raise
@@ -254,17 +260,6 @@ def _reconnected(pipeline: Pipeline, known: Person, sign_in: SignIn) -> Person:
     )
     pipeline.accounts.forget_not_granted(known.username)
     return person
-
-
-def _signing_up(
-    pipeline: Pipeline, sign_in: SignIn, *, username: str | None, invite: str | None
-) -> Person | str:
-    _admit(pipeline, invite)
-    key = pipeline.accounts.begin_sign_up(sign_in, invite=invite)
-    if username is not None:
-        with suppress(PersonRefused):  # taken meanwhile: they choose another one
-            return choose_username(pipeline, key, username)
-    return key
 
 
 def _admit(pipeline: Pipeline, invite: str | None) -> None:

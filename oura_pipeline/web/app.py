@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Router
 from starlette.types import Scope
 
-from oura_pipeline.web import api, machines, sessions, webhook
+from oura_pipeline.web import api, front, machines, operating, own, sessions, webhook
 from oura_pipeline.web.guards import LastResort, RequestLog, SafeHeaders
 from oura_pipeline.web.rendering import Static, message
 from oura_pipeline.web.site import Site
@@ -48,7 +48,8 @@ def _for_machines(site: Site) -> list[BaseRoute]:
 
 def _for_people(site: Site) -> Mount:
     """Pages, with sessions."""
-    pages = Router([], redirect_slashes=False)
+    addresses = [*front.routes(), *own.routes(), *operating.routes()]
+    pages = Router(addresses, redirect_slashes=False)
     return Mount("", pages, middleware=[sessions.middleware(site.settings, site.session_key)])
 
 

@@ -6,7 +6,7 @@ What surprises: a template that names something which is not there fails; it nev
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ FOR_EVER = "public, max-age=31536000, immutable"
 
 
 def page(request: Request, template: str, /, *, status: int = 200, **shown: Any) -> HTMLResponse:
-    """A template as an answer; every page may use `site`, `session` and `csrf()`."""
+    """A template as an answer; who the browser is stands in its head."""
     site = site_of(request)
     session = request.scope.get("session", {})
     html = (
@@ -34,6 +34,8 @@ def page(request: Request, template: str, /, *, status: int = 200, **shown: Any)
         .render(
             settings=site.settings,
             username=session.get("username"),
+            waiting=session.get("sign_up"),
+            operator=session.get("operator"),
             csrf=lambda: csrf_token(request),
             now=datetime.now(UTC),
             **shown,
@@ -48,8 +50,18 @@ def message(
     *sentences: str,
     status: int = 200,
     sign_in: bool = False,
+    alert: bool = False,
 ) -> HTMLResponse:
-    """A page that says one thing, with a way on."""
+    """A page that says one thing, with a way on.
+
+    Args:
+        request: what it answers.
+        title: of the page.
+        sentences: what it says.
+        status: of HTTP.
+        sign_in: whether the way on is to sign in.
+        alert: whether it is read out at once.
+    """
     return page(
         request,
         "message.html",
@@ -57,6 +69,7 @@ def message(
         title=title,
         sentences=sentences,
         sign_in=sign_in,
+        alert=alert,
     )
 
 
@@ -117,7 +130,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"ago": ago, "instant": _instant, "day": _day, "counted": _counted}
-    environment.globals |= {"style": _versioned("site.css"), "timedelta": timedelta}
+    environment.globals |= {"style": _versioned("site.css"), "mark": _versioned("ring.svg")}
     return environment
 
 

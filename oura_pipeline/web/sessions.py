@@ -21,6 +21,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 
 from oura_pipeline.accounts.database import private_folder
+from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.settings import Settings, SettingsError
@@ -62,6 +63,7 @@ def sign_in(request: Request, person: Person) -> None:
     request.session.clear()
     request.session["username"] = person.username
     request.session["joined_at"] = person.joined_at.isoformat()
+    csrf_token(request)  # here, because an error page shows the form to sign out and saves nothing
 
 
 def signed_in(request: Request, accounts: Accounts) -> Person | None:
@@ -69,11 +71,12 @@ def signed_in(request: Request, accounts: Accounts) -> Person | None:
     username = request.session.get("username")
     if username is None:
         return None
-    for person in accounts.people():
-        same = person.joined_at.isoformat() == request.session.get("joined_at")
-        if person.username == username and same and person.state is not PersonState.RETIRED:
-            return person
-    return None
+    try:
+        person = accounts.person(username)
+    except UnknownPerson:
+        return None
+    same = person.joined_at.isoformat() == request.session.get("joined_at")
+    return person if same and person.state is not PersonState.RETIRED else None
 
 
 def begin_sign_up(request: Request, key: str) -> None:
@@ -93,6 +96,7 @@ def make_operator(request: Request, settings: Settings, key: str) -> None:
     request.session.clear()
     request.session["operator"] = _operator_mark(settings, key)
     request.session["operator_since"] = int(time())
+    csrf_token(request)
 
 
 def is_operator(request: Request, settings: Settings, key: str) -> bool:

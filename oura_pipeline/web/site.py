@@ -14,6 +14,7 @@ import httpx
 
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.settings import Settings
+from oura_pipeline.web.api import Doorkeeper
 from oura_pipeline.web.sessions import session_key
 from oura_pipeline.web.traffic import Traffic
 
@@ -28,12 +29,14 @@ class Site:
         pipeline: accounts, Oura, warehouse.
         session_key: signs the cookies.
         dagster: asks Dagster's UI, with a short patience.
+        doorkeeper: lets the operator pass, for pages and API together.
         traffic: counts what happens to requests.
     """
 
     pipeline: Pipeline
     session_key: str
     dagster: httpx.Client
+    doorkeeper: Doorkeeper
     traffic: Traffic = field(default_factory=Traffic)
 
     @property
@@ -54,4 +57,9 @@ def opened_site(settings: Settings | None = None) -> Iterator[Site]:
         SettingsError: a setting, or the file of the session key, cannot be used.
     """
     with opened(settings) as pipeline, httpx.Client(timeout=DAGSTER_SECONDS) as dagster:
-        yield Site(pipeline=pipeline, session_key=session_key(pipeline.settings), dagster=dagster)
+        yield Site(
+            pipeline=pipeline,
+            session_key=session_key(pipeline.settings),
+            dagster=dagster,
+            doorkeeper=Doorkeeper(pipeline.settings.oura_operator_token.get_secret_value()),
+        )

@@ -1,0 +1,154 @@
+"""Everybody's own page: how their connection is, what was fetched, and how to take it or end it.
+
+What surprises: the profile comes from the published copy. The site never opens the warehouse for
+a page, because DuckDB lets one process in.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.exporting import export_zip
+from oura_pipeline.leaving import disconnect, leave
+from oura_pipeline.web import sessions
+from oura_pipeline.web.forms import Fields, form_route
+from oura_pipeline.web.front import see
+from oura_pipeline.web.own_views import connection, history_view, profile, sync_view, type_rows
+from oura_pipeline.web.rendering import message, page, site_of
+from oura_pipeline.web.words import scope_title, scopes
+
+_CHUNK = 256 * 1024  # bytes
+
+
+def routes() -> list[BaseRoute]:
+    """The addresses of this module."""
+    return [
+        Route("/me", _own(me)),
+        Route("/me/data.zip", _own(download)),
+        Route("/me/delete", _own(ask_delete)),
+        form_route("/me/sync", _own_form(sync)),
+        form_route("/me/disconnect", _own_form(end_connection)),
+        form_route("/me/delete", _own_form(delete)),
+        Route("/farewell", farewell),
+    ]
+
+
+def me(request: Request, person: Person) -> Response:
+    """Somebody's own page."""
+    site, now = site_of(request), datetime.now(UTC)
+    overview = site.pipeline.accounts.overview(person.username)
+    granted = person.scopes
+    wanted = scopes(site.settings.oura_scopes)
+    return page(
+        request,
+        "me.html",
+        person=person,
+        connection=connection(person),
+        granted=None if granted is None else [scope_title(name) for name in sorted(granted)],
+        missing=[] if granted is None else [row for row in wanted if row.name not in granted],
+        history=history_view(overview, site.settings.oura_history_start, now.date()),
+        sync=sync_view(person, overview, now),
+        profile=profile(site.settings.analytics_path, person.username),
+        rows=type_rows(person, overview),
+    )
+
+
+def sync(request: Request, person: Person, fields: Fields) -> Response:
+    """They want a sync now."""
+    if person.state is PersonState.CONNECTED:
+        site_of(request).pipeline.accounts.ask_sync(person.username, datetime.now(UTC))
+    return see("/me")
+
+
+def end_connection(request: Request, person: Person, fields: Fields) -> Response:
+    """They want nothing more to be fetched."""
+    disconnect(site_of(request).pipeline, person.username)
+    return see("/me")
+
+
+def ask_delete(request: Request, person: Person) -> Response:
+    """Once more, with the username."""
+    return page(request, "delete.html", person=person, value="", error=None)
+
+
+def delete(request: Request, person: Person, fields: Fields) -> Response:
+    """They leave, when the username is theirs."""
+    typed = fields.get("username", "").strip()[:100]
+    if typed != person.username:
+        error = f"Type {person.username} to confirm, exactly like this."
+        return page(request, "delete.html", status=422, person=person, value=typed, error=error)
+    leave(site_of(request).pipeline, person.username)
+    sessions.forget(request)
+    return see("/farewell")
+
+
+def farewell(request: Request) -> Response:
+    """What is left to say."""
+    return message(
+        request,
+        "Farewell",
+        "From now on nothing of yours is fetched. Your access is given back to Oura, and your data "
+        "is deleted within minutes.",
+        "Graphite cannot delete by itself: whoever runs this has the list of your graphs’ files.",
+        "You are welcome to come back at any time, as somebody new.",
+    )
+
+
+def download(request: Request, person: Person) -> Response:
+    """All of it as one ZIP; no file of it is left behind, whatever happens to the download."""
+    site = site_of(request)
+    with tempfile.TemporaryDirectory(prefix=".download.", dir=site.settings.home) as folder:
+        path = Path(folder) / "data.zip"
+        export_zip(site.pipeline, person.username, path)
+        size, file = path.stat().st_size, path.open("rb")
+    name = f"oura-{person.username}-{datetime.now(UTC):%Y-%m-%d}.zip"
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Length": str(size),
+        "Cache-Control": "no-store",
+    }
+    return StreamingResponse(_chunks(file), media_type="application/zip", headers=headers)
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _own(answer: Callable[[Request, Person], Response]) -> Callable[[Request], Response]:
+    """A page that only whom it is about may see; everybody else is sent to the front page."""
+
+    def endpoint(request: Request) -> Response:
+        person = sessions.signed_in(request, site_of(request).pipeline.accounts)
+        return _stranger(request) if person is None else answer(request, person)
+
+    return endpoint
+
+
+def _own_form(
+    answer: Callable[[Request, Person, Fields], Response],
+) -> Callable[[Request, Fields], Response]:
+    """The same for forms."""
+
+    def endpoint(request: Request, fields: Fields) -> Response:
+        person = sessions.signed_in(request, site_of(request).pipeline.accounts)
+        return _stranger(request) if person is None else answer(request, person, fields)
+
+    return endpoint
+
+
+def _stranger(request: Request) -> Response:
+    """A cookie that names nobody who is here is of no use any more."""
+    if request.session.get("username"):
+        sessions.forget(request)
+    return see("/")
