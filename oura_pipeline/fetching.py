@@ -1,13 +1,15 @@
 """One document type, for a set of people and a range of days: ask, land, remember.
 
 What surprises: everybody is asked before DuckDB is opened, so the file is held for a moment only;
-and one person's trouble stays that person's: an entry in the ledger, not an exception.
+and one person's trouble stays that person's: an entry in the ledger, not an exception. Between
+asking and landing another run may ask and land the same days: whose answer was overtaken like that
+is asked once more, so that an older answer never replaces a newer one.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -33,9 +35,11 @@ ASKED = (PersonState.CONNECTED, PersonState.SIGN_IN_REQUIRED)
 
 @dataclass(kw_only=True)
 class Answer:
-    """What came of asking for one person."""
+    """What came of asking for one person, from when to when."""
 
     username: str
+    asked_at: datetime
+    heard_at: datetime
     status: FetchStatus = FetchStatus.LANDED
     error: Exception | None = None
     requests: int = 0
@@ -130,17 +134,22 @@ def fetch_and_land(
                 hear=hear,
             )
 
-        with ThreadPoolExecutor(max_workers=PEOPLE_AT_ONCE) as pool:
-            answers = [answer for answer in pool.map(ask, people) if answer]
+        days = [first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1)]
         question = Question(first_day=first_day, last_day=last_day, fetched_at=now, run_id=run_id)
-        landing = _land(pipeline, document_type, answers, spool, question)
-    days = [first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1)]
-    fetches = [
-        _entry(document_type, answer, day, landing, run_id=run_id, at=now)
-        for answer in answers
-        for day in days
-    ]
-    pipeline.accounts.record_fetches(fetches)
+        answers = _answers(ask, people)
+        with pipeline.accounts.lock(f"land {document_type.name}"):
+            late = _overtaken(pipeline, document_type, answers, days)
+            for username in late:
+                spool.forget(username)
+            answers = [answer for answer in answers if answer.username not in late]
+            answers += _answers(ask, [person for person in people if person.username in late])
+            landing = _land(pipeline, document_type, answers, spool, question)
+            fetches = [
+                _entry(document_type, answer, day, landing, run_id=run_id)
+                for answer in answers
+                for day in days
+            ]
+            pipeline.accounts.record_fetches(fetches)
     return Fetched(
         days=days,
         answers=answers,
@@ -158,6 +167,31 @@ class Question:
     last_day: date
     fetched_at: datetime
     run_id: str
+
+
+def _answers(ask: Callable[[Person], Answer | None], people: Sequence[Person]) -> list[Answer]:
+    """Everybody's answer, several at once; without who has left."""
+    with ThreadPoolExecutor(max_workers=PEOPLE_AT_ONCE) as pool:
+        return [answer for answer in pool.map(ask, people) if answer]
+
+
+def _overtaken(
+    pipeline: Pipeline, document_type: DocumentType, answers: Sequence[Answer], days: Sequence[date]
+) -> set[str]:
+    """Whose days somebody else landed with what Oura said after it began to answer us.
+
+    Call it under the lock of the type: nobody lands between this and the landing.
+    """
+    asked = {a.username: a.asked_at for a in answers if a.status is FetchStatus.LANDED}
+    rows = pipeline.accounts.fetches(
+        document_type.name,
+        usernames=asked,
+        first_day=days[0],
+        last_day=days[-1],
+        statuses=[FetchStatus.LANDED, FetchStatus.EMPTY],
+        after=min(asked.values(), default=None),
+    )
+    return {row.username for row in rows if row.at > asked[row.username]}
 
 
 def _land(
@@ -196,7 +230,8 @@ def _ask(
     hear: Listener,
 ) -> Answer | None:
     """Spool one person's documents; whatever goes wrong is the answer. None: they have left."""
-    answer = Answer(username=person.username)
+    asked_at = datetime.now(UTC)
+    answer = Answer(username=person.username, asked_at=asked_at, heard_at=asked_at)
     try:
         client = pipeline.client(person.username)
     except UnknownPerson:
@@ -222,6 +257,7 @@ def _ask(
     if answer.error:
         spool.discard(person.username)
     answer.requests, answer.pages = client.requests, client.pages
+    answer.heard_at = datetime.now(UTC)
     hear.person_done(document_type.name, person.username)
     return answer
 
@@ -254,7 +290,6 @@ def _entry(
     landing: Landing | None,
     *,
     run_id: str,
-    at: datetime,
 ) -> Fetch:
     """The ledger's row for one person and day."""
     status, documents, changed = answer.status, 0, 0
@@ -271,5 +306,5 @@ def _entry(
         changed=changed,
         error=str(answer.error) if answer.error else None,
         run_id=run_id,
-        at=at,
+        at=answer.heard_at,
     )

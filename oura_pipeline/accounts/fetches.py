@@ -6,7 +6,7 @@ What surprises: the ledger counts `attempts` itself; what a row brings along is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, case, delete, func, literal_column, select
@@ -47,6 +47,7 @@ class Fetches(Part):
         first_day: date | None = None,
         last_day: date | None = None,
         statuses: Iterable[FetchStatus] | None = None,
+        after: datetime | None = None,
     ) -> list[Fetch]:
         """The rows that match, by document type, username and day; None matches everything."""
         conditions = in_question(
@@ -58,6 +59,8 @@ class Fetches(Part):
         )
         if statuses is not None:
             conditions.append(fetches.c.status.in_(sorted(set(statuses))))
+        if after is not None:
+            conditions.append(fetches.c.at > after)
         order = (fetches.c.document_type, fetches.c.username, fetches.c.day)
         with self._database.reading() as connection:
             found = connection.execute(select(fetches).where(*conditions).order_by(*order))

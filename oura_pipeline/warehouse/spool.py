@@ -92,6 +92,12 @@ class Spool:
             if path := self._files.pop(username, None):
                 path.unlink(missing_ok=True)
 
+    def forget(self, username: str) -> None:
+        """Forget this person's answer, to be given another one."""
+        with self._lock:
+            if path := self._files.pop(username, None):
+                path.unlink(missing_ok=True)
+
     @property
     def discarded(self) -> frozenset[str]:
         """The people whose answer was discarded."""
