@@ -84,7 +84,9 @@ def test_every_tick_has_a_run_of_its_own(code_location: dg.Definitions) -> None:
     assert len(keys) == 4
 
 
-def test_what_looks_further_back_or_more_often_runs_only_when_switched_on(code_location: dg.Definitions) -> None:
+def test_what_looks_further_back_or_more_often_runs_only_when_switched_on(
+    code_location: dg.Definitions,
+) -> None:
     told = {
         schedule.name: (schedule.cron_schedule, schedule.default_status.value)
         for schedule in code_location.get_repository_def().schedule_defs

@@ -14,11 +14,13 @@ from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+import httpx
 import pytest
 
 from oura_pipeline.oura.budget import Budget, BudgetState
+from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import RateLimited
-from oura_pipeline_tests.oura.speaking import Clock
+from oura_pipeline_tests.oura.speaking import Clock, HeldTokens, SpeakingOura, answer
 
 Open = Callable[..., Budget]
 BEGIN = 1_800_000_000.0
@@ -219,15 +221,28 @@ def test_a_share_is_whole_requests_and_one_at_least(
     assert found == times
 
 
-def test_the_state_tells_whether_more_than_a_share_is_used(
-    open_budget: Open, clock: Clock
-) -> None:
+def test_the_state_tells_whether_more_than_a_share_is_used(open_budget: Open, clock: Clock) -> None:
     """Not by those who keep to it: they would wait for themselves."""
     budget = open_budget(requests=4)
     acquired_at(budget, clock, 2)
     assert [budget.state().beyond(share) for share in (0.25, 0.5, 1.0)] == [True, False, False]
     acquired_at(budget, clock, 2)
     assert [budget.state().beyond(share) for share in (0.25, 0.5, 1.0)] == [True, True, False]
+
+
+def test_a_client_keeps_to_its_share(open_budget: Open, clock: Clock) -> None:
+    """With every request, also with one that repeats another."""
+    oura = SpeakingOura(documents={"personal_info": [{"id": "somebody"}]})
+    oura.next_answers.append(answer(500))
+    budget = open_budget(requests=4)
+    with httpx.Client(transport=httpx.MockTransport(oura)) as http:
+        client = OuraClient(
+            http, api_url="https://api.oura.test", tokens=HeldTokens(), budget=budget, share=0.25
+        )
+        client.personal_info()
+        assert round(clock.now - BEGIN) == 10
+        client.personal_info()
+    assert round(clock.now - BEGIN) == 20
 
 
 class UsedUpError(Exception):

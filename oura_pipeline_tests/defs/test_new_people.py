@@ -1,0 +1,454 @@
+"""What history asks for next, that a run for it brings it on, and a sync for who wants one now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.defs.new_people import (
+    PARTITIONED,
+    PEOPLE_PER_RUN,
+    SNAPSHOTS,
+    Chunk,
+    history_request,
+    next_chunks,
+    to_sync,
+)
+from oura_pipeline.defs.partitions import days
+from oura_pipeline.defs.schedules import days_back
+from oura_pipeline.defs.storage import project_instance
+from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.sandbox.running import Sandbox, running
+from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline_tests.world import World, world
+
+NEWEST = date(2026, 6, 11)
+START = date(2026, 1, 1)
+NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
+EVERYTHING = (*PARTITIONED, *SNAPSHOTS)
+
+
+def chunk(
+    first: date | str,
+    last: date | str,
+    *,
+    people: tuple[str, ...] = ("ada",),
+    types: tuple[str, ...] = PARTITIONED,
+    newcomers: bool = False,
+) -> Chunk:
+    return Chunk(
+        newcomers=newcomers,
+        first_day=date.fromisoformat(str(first)),
+        last_day=date.fromisoformat(str(last)),
+        people=people,
+        types=types,
+    )
+
+
+def asked_since(
+    day: str, username: str = "ada", types: tuple[str, ...] = EVERYTHING
+) -> dict[tuple[str, str], date]:
+    """A ledger whose earliest rows of a person are of this day."""
+    return {(username, name): date.fromisoformat(day) for name in types}
+
+
+def following(
+    first_asked: dict[tuple[str, str], date], *people: str, start: date = START
+) -> list[Chunk]:
+    return next_chunks(people or ["ada"], first_asked, history_start=start, newest=NEWEST)
+
+
+def test_whoever_signs_in_is_asked_for_everything_of_the_newest_ninety_days() -> None:
+    """The current states too, which have no days."""
+    assert following({}) == [chunk("2026-03-14", NEWEST, types=EVERYTHING, newcomers=True)]
+
+
+def test_history_goes_on_before_the_first_day_that_was_asked() -> None:
+    """Whoever asked for it: the daily run may have been there first."""
+    assert following(asked_since("2026-06-05")) == [chunk("2026-03-07", "2026-06-04")]
+
+
+def test_history_ends_with_its_first_day() -> None:
+    """The last run is shorter, and after it there is nothing."""
+    assert following(asked_since("2026-01-11")) == [chunk("2026-01-01", "2026-01-10")]
+    assert following(asked_since("2026-01-02")) == [chunk("2026-01-01", "2026-01-01")]
+    assert following(asked_since("2026-01-01")) == []
+
+
+def test_history_that_begins_earlier_now_is_asked_for() -> None:
+    """Nothing was written down as finished."""
+    found = following(asked_since("2026-01-01"), start=date(2025, 12, 1))
+    assert found == [chunk("2025-12-01", "2025-12-31")]
+
+
+def test_nobody_is_no_history() -> None:
+    assert next_chunks([], {}, history_start=START, newest=NEWEST) == []
+
+
+def test_people_who_are_as_far_share_a_run() -> None:
+    ledger = asked_since("2026-06-05", "bo") | asked_since("2026-06-05", "ada")
+    assert following(ledger, "bo", "ada") == [
+        chunk("2026-03-07", "2026-06-04", people=("ada", "bo"))
+    ]
+
+
+def test_newcomers_come_first_and_then_the_newest_days() -> None:
+    """Whoever signs in sees something soon; what is years ago can wait."""
+    ledger = asked_since("2026-02-01", "ada") | asked_since("2026-05-01", "bo")
+    assert [(found.people, found.last_day) for found in following(ledger, "ada", "bo", "cy")] == [
+        (("cy",), NEWEST),
+        (("bo",), date(2026, 4, 30)),
+        (("ada",), date(2026, 1, 31)),
+    ]
+
+
+def test_newcomers_come_before_everybodys_new_document_type() -> None:
+    """Though both are asked for the newest days."""
+    ledger = asked_since("2026-01-01", types=EVERYTHING[1:])
+    assert [(found.people, found.types) for found in following(ledger, "ada", "bo")] == [
+        (("bo",), EVERYTHING),
+        (("ada",), EVERYTHING[:1]),
+    ]
+
+
+def test_a_type_that_was_never_asked_is_asked_alone() -> None:
+    """It is new in the table, or was granted later: the others are not asked once more."""
+    ledger = asked_since("2026-01-01", types=EVERYTHING[1:])
+    assert following(ledger) == [chunk("2026-03-14", NEWEST, types=EVERYTHING[:1])]
+
+
+def test_a_type_that_is_behind_catches_up_and_then_all_go_on_together() -> None:
+    """A run that died half-way has asked for some types only."""
+    late, rest = PARTITIONED[:2], PARTITIONED[2:]
+    ledger = asked_since("2026-05-01", types=(*rest, *SNAPSHOTS)) | asked_since(
+        "2026-06-01", types=late
+    )
+    assert following(ledger) == [chunk("2026-05-01", "2026-05-31", types=late)]
+    ledger |= asked_since("2026-05-01", types=late)
+    assert following(ledger) == [chunk("2026-01-31", "2026-04-30")]
+
+
+def test_a_state_that_was_never_asked_comes_with_the_next_run() -> None:
+    ledger = asked_since("2026-06-05", types=PARTITIONED)
+    assert following(ledger) == [chunk("2026-03-07", "2026-06-04", types=EVERYTHING)]
+
+
+def test_more_people_than_fit_become_several_runs() -> None:
+    """Somebody who signs in meanwhile does not wait for the last of ten thousand."""
+    people = [f"p{number:05}" for number in range(PEOPLE_PER_RUN * 2 + 1)]
+    found = following({}, *people)
+    assert [len(one.people) for one in found] == [PEOPLE_PER_RUN, PEOPLE_PER_RUN, 1]
+    assert sorted(name for one in found for name in one.people) == people
+
+
+def test_run_after_run_every_day_is_asked_for_once() -> None:
+    """From the newest to the first day of history, whatever happened in between."""
+    ledger = asked_since("2026-06-09", types=PARTITIONED[:3])
+    asked: dict[str, list[date]] = {name: [] for name in PARTITIONED}
+    asked |= {name: [date(2026, 6, 9)] for name in PARTITIONED[:3]}
+    for _ in range(20):
+        found = following(ledger)
+        if not found:
+            break
+        [one] = found
+        span = (one.last_day - one.first_day).days + 1
+        assert span <= 90
+        for name in one.types:
+            ledger["ada", name] = one.first_day
+            if name in asked:
+                asked[name] += [one.last_day - timedelta(days=number) for number in range(span)]
+    whole = [NEWEST - timedelta(days=number) for number in range((NEWEST - START).days + 1)]
+    known = date(2026, 6, 9)
+    assert following(ledger) == []
+    assert asked == {
+        name: [known, *(day for day in whole if day < known)] if name in PARTITIONED[:3] else whole
+        for name in PARTITIONED
+    }
+
+
+SINCE = {"ada": NOW - timedelta(days=1), "bo": NOW - timedelta(days=2)}
+BOTH = chunk("2026-06-01", "2026-06-04", people=("ada", "bo"), types=("sleep", "personal_info"))
+
+
+def test_a_run_of_history_is_for_the_days_the_people_and_the_types() -> None:
+    """Documents and points, at a share of the budget; one such run works at a time."""
+    asked = history_request(BOTH, SINCE, NOW, 0.4)
+    assert [key.to_user_string() for key in asked.asset_selection or ()] == [
+        "oura/personal_info",
+        "graphite/personal_info",
+        "oura/sleep",
+        "graphite/sleep",
+    ]
+    assert asked.run_config == {
+        "resources": {"pipeline": {"config": {"people": ["ada", "bo"], "share": 0.4}}},
+    }
+    assert asked.tags == {
+        "dagster/asset_partition_range_start": "2026-06-01",
+        "dagster/asset_partition_range_end": "2026-06-04",
+        "oura_pipeline/history": "new_people",
+    }
+    assert "ada" not in (asked.run_key or "")
+
+
+def key_of(one: Chunk, since: dict[str, datetime] = SINCE, now: datetime = NOW) -> str | None:
+    return history_request(one, since, now, 0.5).run_key
+
+
+def test_a_run_of_history_is_repeated_only_when_an_hour_has_passed() -> None:
+    """Its ledger was never written, or it would not be asked for again."""
+    assert key_of(BOTH, now=NOW + timedelta(minutes=59)) == key_of(BOTH)
+    assert key_of(BOTH, now=NOW + timedelta(minutes=60)) != key_of(BOTH)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"first_day": date(2026, 5, 31)},
+        {"last_day": date(2026, 6, 5)},
+        {"people": ("ada",)},
+        {"types": ("sleep",)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_other_history_is_another_run(change: dict[str, Any]) -> None:
+    assert key_of(replace(BOTH, **change)) != key_of(BOTH)
+
+
+def test_the_same_name_after_a_new_sign_in_is_another_run() -> None:
+    """Somebody left and somebody came within the hour."""
+    assert key_of(BOTH, SINCE | {"ada": NOW}) != key_of(BOTH)
+
+
+def person(username: str, asked: datetime | None = None) -> Person:
+    return Person(
+        username=username,
+        oura_id=None,
+        name=None,
+        scopes=None,
+        state=PersonState.CONNECTED,
+        connected_since=NOW,
+        renewed_at=None,
+        expires_at=None,
+        token_url=None,
+        error=None,
+        joined_at=NOW,
+        state_since=NOW,
+        sync_asked_at=asked,
+        notified_at=None,
+    )
+
+
+def test_whoever_asks_for_a_sync_gets_one() -> None:
+    """And another one each time they ask."""
+    people = [person("ada", NOW), person("bo"), person("cy", NOW - timedelta(hours=1))]
+    news, remembered = to_sync(people, {}, NOW)
+    assert [one.username for one in news] == ["ada", "cy"]
+    assert to_sync(people, remembered, NOW) == ([], remembered)
+    later = NOW + timedelta(minutes=5)
+    [again], remembered = to_sync([person("ada", later), *people[1:]], remembered, later)
+    assert again.username == "ada"
+    assert not {"ada", "cy"} & set(remembered)
+
+
+def test_whoever_asked_earlier_and_is_seen_later_is_not_forgotten() -> None:
+    """Two pages may store what was asked in another order than it was asked."""
+    _, remembered = to_sync([person("ada", NOW)], {}, NOW)
+    earlier = person("bo", NOW - timedelta(milliseconds=5))
+    assert to_sync([person("ada", NOW), earlier], remembered, NOW)[0] == [earlier]
+
+
+def test_what_was_asked_a_day_ago_is_forgotten() -> None:
+    """The daily run came in between, and the memory does not grow."""
+    people = [person("ada", NOW - timedelta(hours=24))]
+    assert to_sync(people, {"earlier": "time"}, NOW) == ([], {})
+
+
+# The sensors, before a sandbox.
+
+TODAY = days_back(days(START), datetime.now(UTC), 1)[1]
+HISTORY_START = TODAY - timedelta(days=99)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Sandbox]:
+    with running(SandboxOptions(people=2, days=20, end=TODAY)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def made(cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
+    """A world with one person of whom nothing was asked yet, and 100 days of history."""
+    settings = {"OURA_HISTORY_START": HISTORY_START.isoformat()}
+    with world(tmp_path / "data", cloud, settings=settings) as made:
+        made.sign_in("koa")
+        yield made
+
+
+def tick(made: World, name: str = "new_people", cursor: str | None = None) -> Any:
+    """What a sensor says now."""
+    with (
+        project_instance() as instance,
+        dg.build_sensor_context(
+            instance=instance, definitions=made.definitions, cursor=cursor
+        ) as context,
+    ):
+        return made.definitions.resolve_sensor_def(name)(context)
+
+
+def work(made: World, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+    """Run what a sensor asked for, as Dagster would, but for the points."""
+    assert request.asset_selection is not None
+    with project_instance() as instance:
+        return made.definitions.resolve_job_def("sync").execute_in_process(
+            instance=instance,
+            asset_selection=[key for key in request.asset_selection if key.path[0] == "oura"],
+            tags=request.tags,
+            run_config={
+                **request.run_config,
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            raise_on_error=False,
+        )
+
+
+def asked_days(request: dg.RunRequest) -> tuple[str, str]:
+    start, end = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+    return request.tags[start], request.tags[end]
+
+
+def names(request: dg.RunRequest) -> set[str]:
+    assert request.asset_selection is not None
+    return {key.path[-1] for key in request.asset_selection}
+
+
+def test_history_is_asked_for_until_it_is_there(made: World) -> None:
+    """Two runs for a hundred days: the second one goes on where the first one ended."""
+    [first] = tick(made).run_requests
+    assert asked_days(first) == (str(TODAY - timedelta(days=89)), str(TODAY))
+    assert names(first) == {*PARTITIONED, *SNAPSHOTS}
+    assert work(made, first).success
+    [second] = tick(made).run_requests
+    assert asked_days(second) == (str(HISTORY_START), str(TODAY - timedelta(days=90)))
+    assert names(second) == set(PARTITIONED)
+    assert work(made, second).success
+    said = tick(made)
+    assert isinstance(said, dg.SkipReason)
+    assert said.skip_message == "Everybody who is connected has their history."
+    with made.accounts() as accounts:
+        assert accounts.never_asked() == []
+        known = accounts.first_asked()
+        assert accounts.person("koa").oura_id
+    assert {known["koa", name] for name in PARTITIONED} == {HISTORY_START}
+
+
+def test_a_scope_that_is_granted_later_brings_its_history(made: World) -> None:
+    """What was not granted is forgotten then, so nobody asked for it yet."""
+    everything = TODAY - HISTORY_START
+    with made.accounts() as accounts:
+        accounts.record_fetches(
+            [
+                Fetch(
+                    username="koa",
+                    document_type=name,
+                    day=HISTORY_START + timedelta(days=number),
+                    status=FetchStatus.NOT_GRANTED if name == "workout" else FetchStatus.EMPTY,
+                    run_id="run-1",
+                    at=datetime.now(UTC),
+                )
+                for name in (*PARTITIONED, *SNAPSHOTS)
+                for number in range(everything.days + 1)
+            ]
+        )
+    assert isinstance(tick(made), dg.SkipReason)
+    with made.accounts() as accounts:
+        accounts.forget_not_granted("koa")
+    [request] = tick(made).run_requests
+    assert asked_days(request) == (str(TODAY - timedelta(days=89)), str(TODAY))
+    assert names(request) == {"workout"}
+
+
+def test_whoever_cannot_be_asked_has_no_history_coming(made: World) -> None:
+    """Disconnected, or to sign in again: it begins when they are back."""
+    with made.accounts() as accounts:
+        accounts.disconnect("koa")
+    assert isinstance(tick(made), dg.SkipReason)
+
+
+@pytest.mark.parametrize("status", ["NOT_STARTED", "STARTED", "CANCELING"])
+def test_nothing_is_asked_while_a_run_of_history_is_unfinished(made: World, status: str) -> None:
+    """A gap's run is none: it is short."""
+    with project_instance() as instance:
+        job = made.definitions.resolve_job_def("sync")
+        for value in ("gap", "new_people"):
+            assert tick(made).run_requests
+            instance.create_run_for_job(
+                job,
+                tags={"oura_pipeline/history": value},
+                status=dg.DagsterRunStatus[status],
+            )
+    said = tick(made)
+    assert isinstance(said, dg.SkipReason)
+    assert said.skip_message == "History is being asked for; the next part comes after it."
+
+
+def test_a_run_that_ended_is_not_waited_for(made: World) -> None:
+    """However it ended."""
+    with project_instance() as instance:
+        for status in ("SUCCESS", "FAILURE", "CANCELED"):
+            instance.create_run_for_job(
+                made.definitions.resolve_job_def("sync"),
+                tags={"oura_pipeline/history": "new_people"},
+                status=dg.DagsterRunStatus[status],
+            )
+    assert tick(made).run_requests
+
+
+def test_no_more_than_three_runs_are_asked_for(made: World) -> None:
+    """Whoever signs in meanwhile comes before the rest."""
+    with made.accounts() as accounts:
+        for number in range(5):
+            accounts.add(f"somebody{number}", refresh_token="none")
+            accounts.record_fetches(
+                [
+                    Fetch(
+                        username=f"somebody{number}",
+                        document_type="sleep",
+                        day=TODAY - timedelta(days=number),
+                        status=FetchStatus.EMPTY,
+                        run_id="run-1",
+                        at=datetime.now(UTC),
+                    )
+                ]
+            )
+    requests = tick(made).run_requests
+    assert len(requests) == 3
+    assert requests[0].run_config["resources"]["pipeline"]["config"]["people"] == ["koa"]
+
+
+def test_a_sync_is_asked_for_once_each_time_somebody_wants_it(made: World) -> None:
+    """The last seven days of theirs, at once and not at a share."""
+    assert isinstance(tick(made, "sync_now"), dg.SkipReason)
+    made.sign_in("runa")
+    with made.accounts() as accounts:
+        accounts.ask_sync("runa", datetime.now(UTC))
+    result = tick(made, "sync_now")
+    [request] = result.run_requests
+    assert asked_days(request) == (str(TODAY - timedelta(days=6)), str(TODAY))
+    assert names(request) == {*PARTITIONED, *SNAPSHOTS}
+    assert request.run_config == {
+        "resources": {"pipeline": {"config": {"people": ["runa"], "share": 1.0}}},
+    }
+    assert "oura_pipeline/history" not in request.tags
+    assert "runa" not in request.run_key + result.cursor
+    assert len(json.loads(result.cursor)) == 1
+    assert isinstance(tick(made, "sync_now", result.cursor), dg.SkipReason)
+    # A tick that crashed before Dagster stored what it said says the same again.
+    assert tick(made, "sync_now").run_requests[0].run_key == request.run_key

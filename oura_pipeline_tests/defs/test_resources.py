@@ -1,0 +1,53 @@
+"""What a run's configuration does to the pipeline that it works with."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from oura_pipeline.defs.resources import PipelineResource
+from oura_pipeline.pipeline import opened
+from oura_pipeline.sandbox.running import running
+from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline_tests.world import world
+
+
+def test_the_share_of_a_run_is_that_of_its_requests(tmp_path: Path) -> None:
+    """History waits where a person who presses a button does not."""
+    with (
+        running(SandboxOptions(people=1, days=5, end=date(2026, 6, 1))) as sandbox,
+        world(tmp_path / "data", sandbox) as made,
+    ):
+        made.sign_in("runa")
+        for config, share in (({}, 1.0), ({"share": 0.4}, 0.4)):
+            resource = PipelineResource(**config)
+            with (
+                dg.build_init_resource_context() as context,
+                resource.yield_for_execution(context) as pipeline,
+            ):
+                assert pipeline.opened.share == share
+                assert [person.username for person in pipeline.chosen()] == ["runa"]
+
+
+@pytest.mark.parametrize(("share", "used"), [(1.0, 2), (0.25, 1)])
+def test_the_questions_of_a_run_wait_for_its_share(tmp_path: Path, share: float, used: int) -> None:
+    """Of four in two seconds a quarter is one: the second question waits until it is alone."""
+    with (
+        running(SandboxOptions(people=1, days=5, end=date(2026, 6, 1))) as sandbox,
+        world(tmp_path / "data", sandbox, settings={"OURA_RATE_LIMIT": "4/2"}) as made,
+        opened(share=share) as pipeline,
+    ):
+        made.sign_in("runa")
+        client = pipeline.client("runa")
+        client.personal_info()
+        client.personal_info()
+        assert pipeline.budget.state().used == used
+
+
+@pytest.mark.parametrize("share", [0.0, -1.0, 1.1])
+def test_a_share_is_above_nothing_and_not_more_than_all(share: float) -> None:
+    with pytest.raises(ValueError, match="share"):
+        PipelineResource(share=share)
