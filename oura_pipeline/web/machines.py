@@ -116,7 +116,7 @@ class _Cached:
 
 def _metrics(pipeline: Pipeline) -> Iterator[Metric]:
     now = datetime.now(UTC)
-    yield from _people(pipeline, now)
+    yield from _people(pipeline)
     yield from _budget(pipeline)
     yield from _webhooks(pipeline, now)
     yield _gauge(
@@ -131,12 +131,16 @@ def _metrics(pipeline: Pipeline) -> Iterator[Metric]:
     )
 
 
-def _people(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
+def _people(pipeline: Pipeline) -> Iterator[Metric]:
     people = pipeline.accounts.people()
     by_state = GaugeMetricFamily("oura_people", "People by state.", labels=["state"])
     for state in PersonState:
         by_state.add_metric([state.value], sum(person.state is state for person in people))
     yield by_state
+
+
+def _asked(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
+    people = pipeline.accounts.people()
     connected = {p.username for p in people if p.state is PersonState.CONNECTED}
     asked = [at for name, at in pipeline.accounts.last_asked().items() if name in connected]
     yield _gauge(
@@ -184,6 +188,12 @@ def _subscriptions(subscriptions: list[Subscription], now: datetime) -> Iterator
 
 
 def _ledger(pipeline: Pipeline) -> Iterator[Metric]:
+    yield from _asked(pipeline, datetime.now(UTC))
+    yield _gauge(
+        "oura_failed_days",
+        "Days on which something failed for somebody, people added up.",
+        sum(pipeline.accounts.failed_days().values()),
+    )
     days = GaugeMetricFamily(
         "oura_ledger_days",
         "Days of people and document types that Oura was asked for, by what came of it.",

@@ -30,7 +30,7 @@ from oura_pipeline.oura.deliveries import (
     read_event,
     verification_token,
 )
-from oura_pipeline.web.traffic import QuietLog
+from oura_pipeline.web.traffic import QuietLog, Traffic
 
 if TYPE_CHECKING:
     from oura_pipeline.web.site import Site
@@ -57,17 +57,38 @@ REFUSED = {
 
 def routes(site: Site) -> list[BaseRoute]:
     """The address that Oura calls."""
-    return [Route("/webhook", Webhook(site), name="webhook")]
+    log = QuietLog()
+    secret = site.settings.oura_client_secret.get_secret_value()
+    inbox = Inbox(site.pipeline.accounts.receive_events, log)
+    webhook = Webhook(secret, inbox=inbox, traffic=site.traffic, log=log)
+    return [Route("/webhook", webhook, name="webhook")]
 
 
 class Webhook:
-    """The ASGI application of the one address; no session, no template."""
+    """The ASGI application of the one address; no session, no template.
 
-    def __init__(self, site: Site) -> None:
-        self._secret = site.settings.oura_client_secret.get_secret_value()
-        self._traffic = site.traffic
-        self._log = QuietLog()
-        self._inbox = Inbox(site.pipeline.accounts.receive_events, self._log)
+    Args:
+        secret: of our client.
+        inbox: keeps what is good.
+        traffic: counts.
+        log: told what was refused.
+        seconds: until when there is an answer, whatever it is.
+    """
+
+    def __init__(
+        self,
+        secret: str,
+        *,
+        inbox: Inbox,
+        traffic: Traffic,
+        log: QuietLog,
+        seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._secret = secret
+        self._inbox = inbox
+        self._traffic = traffic
+        self._log = log
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -95,7 +116,7 @@ class Webhook:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 return await self._keep(scope, receive)
         except DeliveryRefused as refused:
             self._traffic.refused.labels(refused.refusal.value).inc()

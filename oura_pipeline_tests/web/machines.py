@@ -1,0 +1,107 @@
+"""How the tests of what machines ask open a site, and speak to it like Oura does."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.oura.deliveries import signature
+from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.settings import Settings
+from oura_pipeline.web.server import running_site
+
+SECRET = "a client secret"
+TOKEN = "the operator's token"
+EVENT = {
+    "event_type": "update",
+    "data_type": "daily_sleep",
+    "object_id": "object-7f3a",
+    "event_time": "2026-03-10T11:59:30+00:00",
+    "user_id": "id-ada",
+}
+
+
+def settings_in(home: Path, **values: Any) -> Settings:
+    """The settings of a site in a folder."""
+    given = {"oura_client_id": "client", "oura_client_secret": SECRET} | values
+    return Settings(_env_file=None, oura_pipeline_home=home, **given)  # type: ignore[call-arg]
+
+
+@contextmanager
+def asking(home: Path, **values: Any) -> Iterator[httpx.Client]:
+    """A client of a site that runs in a folder."""
+    with (
+        running_site(settings_in(home, **values)) as url,
+        httpx.Client(base_url=url, timeout=30, trust_env=False) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def accounts_in(home: Path) -> Iterator[Accounts]:
+    """The accounts of that folder, as another process would see them."""
+    with open_accounts(settings_in(home)) as accounts:
+        yield accounts
+
+
+def add(accounts: Accounts, username: str, **values: Any) -> None:
+    """Somebody who signed in; Oura calls them `id-` and their name."""
+    accounts.add(username, **{"refresh_token": "refresh", "oura_id": f"id-{username}", **values})
+
+
+def event(**changes: Any) -> bytes:
+    """The body of an event."""
+    return json.dumps(EVENT | changes).encode()
+
+
+def headers(body: bytes, *, secret: str = SECRET, age: float = 0.0) -> dict[str, str]:
+    """What Oura sends along with a body, some seconds ago."""
+    stamp = str(int((time.time() - age) * 1000))
+    return {"x-oura-timestamp": stamp, "x-oura-signature": signature(secret, stamp, body)}
+
+
+def deliver(client: httpx.Client, body: bytes, **how: Any) -> int:
+    """The status that Oura gets for a signed delivery."""
+    return client.post("/webhook", content=body, headers=headers(body, **how)).status_code
+
+
+def numbered(part: int, number: int) -> bytes:
+    """One of many different events."""
+    return event(object_id=f"{part}-{number}")
+
+
+def deliver_many(url: str, count: int, part: int) -> dict[int, int]:
+    """Deliver so many different events over eight connections; how often which status came."""
+    statuses: Counter[int] = Counter()
+    lock = threading.Lock()
+
+    def some(first: int) -> None:
+        place = urlsplit(url)
+        assert place.hostname is not None
+        connection = http.client.HTTPConnection(place.hostname, place.port, timeout=30)
+        for number in range(first, count, 8):
+            body = numbered(part, number)
+            connection.request("POST", "/webhook", body, headers(body))
+            answer = connection.getresponse()
+            answer.read()
+            with lock:
+                statuses[answer.status] += 1
+        connection.close()
+
+    threads = [threading.Thread(target=some, args=(first,)) for first in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return dict(statuses)
