@@ -66,7 +66,7 @@ class Overviews(Part):
         """When Oura was asked for somebody the last time, UTC, by username."""
         query = select(fetches.c.username, func.max(fetches.c.at)).group_by(fetches.c.username)
         with self._database.reading() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return dict(connection.execute(query).all())
 
     def failed_days(self) -> dict[str, int]:
         """On how many days something failed, by username; nobody stands for 0."""
@@ -74,7 +74,7 @@ class Overviews(Part):
         failed = fetches.c.status == FetchStatus.FAILED.value
         query = select(fetches.c.username, days).where(failed).group_by(fetches.c.username)
         with self._database.reading() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return dict(connection.execute(query).all())
 
     def count_days(self) -> dict[FetchStatus, int]:
         """How many rows there are of each status; one that is absent stands for 0."""
