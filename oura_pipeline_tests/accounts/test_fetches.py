@@ -99,6 +99,36 @@ def test_days_between_others_that_have_no_row_were_never_asked(people: Accounts)
     assert people.never_asked() == holes
 
 
+def test_refusals_that_a_new_consent_has_overtaken_are_forgotten(people: Accounts) -> None:
+    """Of the granted types only, and of one person; everything else stays."""
+    refused = [
+        fetch(name, document_type=kind, day=DAY + timedelta(day), status=NOT_GRANTED)
+        for kind in ("heartrate", "sleep", "workout")
+        for name in ("ada", "bob")
+        for day in range(2)
+    ]
+    failed = fetch("ada", document_type="workout", day=DAY + timedelta(2), status=FAILED)
+    people.record_fetches([*refused, failed])
+    people.reconnect("ada", refresh_token="r", scopes=["workout", "daily"])
+    assert people.forget_not_granted("ada") == 4
+    assert people.fetches(usernames=["bob"]) == [row for row in refused if row.username == "bob"]
+    assert people.fetches(usernames=["ada"]) == [*refused[:2], replace(failed, attempts=1)]
+    people.reconnect("ada", refresh_token="r", scopes=[])
+    assert people.forget_not_granted("ada") == 0
+
+
+def test_all_refusals_are_forgotten_where_nobody_knows_what_was_granted(people: Accounts) -> None:
+    people.record_fetches(
+        [
+            fetch("ada", document_type=kind, status=NOT_GRANTED)
+            for kind in ("sleep", "workout", "a type that is not known any more")
+        ]
+    )
+    assert people.forget_not_granted("ada") == 3
+    assert people.forget_not_granted("eve") == 0
+    assert people.fetches() == []
+
+
 def test_no_rows_are_no_work(accounts: Accounts) -> None:
     accounts.record_fetches([])
     assert accounts.fetches() == []

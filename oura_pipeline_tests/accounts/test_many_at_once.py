@@ -54,3 +54,26 @@ def test_threads_share_one_object(accounts: Accounts) -> None:
 
     with ThreadPoolExecutor(24) as pool:
         assert list(pool.map(work, range(24))) == [5] * 24
+
+
+def _count_up(home: Path, number: int) -> None:
+    """Reads and writes a file in two steps, which only a lock makes safe."""
+    path = home / "count"
+    with opened(home) as accounts:
+        for _ in range(20):
+            with accounts.lock("the count of ada/../lovelace"):
+                count = int(path.read_text(encoding="utf-8"))
+                path.write_text(str(count + 1), encoding="utf-8")
+
+
+def test_a_lock_is_held_by_one_at_a_time(home: Path, accounts: Accounts) -> None:
+    """Whatever it is called; the file that stays behind does not say."""
+    (home / "count").write_text("0", encoding="utf-8")
+    assert at_once(4, _count_up, home) == [None] * 4
+    assert (home / "count").read_text(encoding="utf-8") == "80"
+    assert [path.name for path in home.iterdir() if "lovelace" in path.name] == []
+
+
+def test_locks_of_two_names_do_not_wait_for_each_other(accounts: Accounts) -> None:
+    with accounts.lock("one"), accounts.lock("two"):
+        assert accounts.people() == []

@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -181,6 +182,67 @@ def test_people_are_listed_by_state(accounts: Accounts) -> None:
     assert accounts.people([PersonState.CONNECTED]) == [ada]
     assert accounts.people([PersonState.RETIRED, PersonState.CONNECTED]) == [ada, bob]
     assert accounts.people([]) == []
+
+
+def test_a_sync_can_be_asked_for_every_five_minutes(accounts: Accounts) -> None:
+    """By each person for themselves."""
+    for name in ("ada", "bob"):
+        accounts.add(name, refresh_token="r")
+    assert accounts.ask_sync("ada", AT)
+    early, late = AT + timedelta(minutes=5, microseconds=-1), AT + timedelta(minutes=5)
+    assert not accounts.ask_sync("ada", early)
+    assert accounts.person("ada").sync_asked_at == AT
+    assert accounts.ask_sync("bob", early)
+    assert accounts.ask_sync("ada", late)
+    assert accounts.person("ada").sync_asked_at == late
+    with pytest.raises(UnknownPerson, match="nobody is called 'eve'"):
+        accounts.ask_sync("eve", AT)
+
+
+def _ask_sync(home: Path, number: int) -> bool:
+    with opened(home) as accounts:
+        return accounts.ask_sync("ada", AT)
+
+
+def test_of_several_who_ask_for_a_sync_at_once_one_is_heard(home: Path, accounts: Accounts) -> None:
+    accounts.add("ada", refresh_token="r")
+    assert sorted(at_once(4, _ask_sync, home)) == [False, False, False, True]
+
+
+def _refuse(accounts: Accounts, username: str) -> None:
+    def renew(*_: Any) -> Any:
+        raise Refused("invalid_grant")
+
+    with pytest.raises(Refused):
+        accounts.tokens(username, renew, refused=Refused).access_token()
+
+
+def test_who_must_sign_in_again_is_notified_once_each_time(accounts: Accounts) -> None:
+    for name in ("bob", "ada", "cyd", "dan"):
+        accounts.add(name, refresh_token="r")
+    for name in ("bob", "ada", "dan"):
+        _refuse(accounts, name)
+    accounts.disconnect("dan")
+    assert accounts.to_notify() == [accounts.person("ada"), accounts.person("bob")]
+    before = datetime.now(UTC)
+    accounts.notified(["ada"])
+    told = accounts.person("ada").notified_at
+    assert told is not None
+    assert before <= told <= datetime.now(UTC)
+    assert accounts.to_notify() == [accounts.person("bob")]
+    assert accounts.reconnect("ada", refresh_token="s").notified_at is None
+    _refuse(accounts, "ada")
+    assert accounts.to_notify() == [accounts.person("ada"), accounts.person("bob")]
+
+
+def test_who_signed_in_while_they_were_notified_is_notified_the_next_time(
+    accounts: Accounts,
+) -> None:
+    accounts.add("ada", refresh_token="r")
+    _refuse(accounts, "ada")
+    accounts.reconnect("ada", refresh_token="s")
+    accounts.notified(["ada", "eve"])
+    assert accounts.person("ada").notified_at is None
 
 
 def test_nothing_is_left_of_a_person_who_is_removed(home: Path, accounts: Accounts) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from oura_pipeline.accounts.errors import PersonRefused
-from oura_pipeline.accounts.usernames import check_username, suggested_username
+from oura_pipeline.accounts.usernames import check_username, suggested_username, username_problem
 
 
 @pytest.mark.parametrize("username", ["ada", "a_b-9", "a" * 32])
@@ -51,3 +51,17 @@ def test_all_that_is_wrong_is_said_at_once(username: str, wrong: str) -> None:
 )
 def test_the_nearest_username_is_suggested(name: str, suggestion: str | None) -> None:
     assert suggested_username(name) == suggestion
+
+
+@pytest.mark.parametrize("username", ["", "al", "a" * 33, "_ada", "ada.l", "ada\n", "Ada", "zoë"])
+def test_somebody_who_chooses_is_told_the_rule(username: str) -> None:
+    """One sentence for a web page, which does not repeat what they typed."""
+    assert username_problem(username) == (
+        "a username has 3 to 32 characters, lower-case letters, digits, _ and -, "
+        "beginning with a letter; choose one like that"
+    )
+
+
+@pytest.mark.parametrize("username", ["ada", "a_b-9", "a" * 32])
+def test_a_good_choice_is_no_problem(username: str) -> None:
+    assert username_problem(username) is None

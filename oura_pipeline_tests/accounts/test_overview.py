@@ -1,0 +1,85 @@
+"""What the ledger says about a person as a whole."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from oura_pipeline.accounts.overview import TypeOverview
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.ledger import FetchStatus
+from oura_pipeline_tests.accounts.homes import AT, fetch
+
+LANDED, EMPTY = FetchStatus.LANDED, FetchStatus.EMPTY
+NOT_GRANTED, FAILED = FetchStatus.NOT_GRANTED, FetchStatus.FAILED
+DAY = date(2026, 1, 1)
+HOUR = timedelta(hours=1)
+
+
+def _day(number: int) -> date:
+    return DAY + timedelta(number)
+
+
+@pytest.fixture
+def people(accounts: Accounts) -> Accounts:
+    """Ada, of whom a lot was asked, Bob, of whom a little was, and Cyd."""
+    for name in ("ada", "bob", "cyd"):
+        accounts.add(name, refresh_token="r")
+    accounts.record_fetches(
+        [
+            fetch(document_type="tag", day=_day(3), status=EMPTY, documents=0),
+            fetch(day=_day(0), documents=2, at=AT + 5 * HOUR),
+            fetch(day=_day(1), documents=3),
+            fetch(day=_day(2), status=EMPTY, documents=0),
+            fetch(day=_day(3), status=LANDED, documents=0),  # its document is gone
+            fetch(day=_day(4), status=FAILED, documents=0, error="later", at=AT + HOUR),
+            fetch(day=_day(5), status=FAILED, documents=0, error="sooner"),
+            fetch(document_type="daily_sleep", status=NOT_GRANTED, documents=0, error="no scope"),
+            fetch(document_type="daily_sleep", day=_day(1), status=FAILED, documents=0, error="x"),
+            fetch(document_type="no type of ours", status=FAILED, documents=0, error="y"),
+            fetch("bob", documents=1, at=AT + 9 * HOUR),
+            fetch("bob", day=_day(1), status=FAILED, documents=0, error="z"),
+        ]
+    )
+    return accounts
+
+
+def test_each_type_that_was_asked_is_summed_up_in_the_order_of_the_table(people: Accounts) -> None:
+    common = {"landed": 0, "empty": 0, "not_granted": 0, "failed": 0, "error": None}
+    assert people.overview("ada") == [
+        TypeOverview(
+            **common
+            | {"document_type": "daily_sleep", "last_asked_at": AT, "first_day": DAY}
+            | {"latest_day": None, "documents": 0, "not_granted": 1, "failed": 1, "error": "x"}
+        ),
+        TypeOverview(
+            **common
+            | {"document_type": "sleep", "last_asked_at": AT + 5 * HOUR, "first_day": DAY}
+            | {"latest_day": _day(1), "documents": 5, "landed": 3, "empty": 1, "failed": 2}
+            | {"error": "later"}
+        ),
+        TypeOverview(
+            **common
+            | {"document_type": "tag", "last_asked_at": AT, "first_day": _day(3)}
+            | {"latest_day": None, "documents": 0, "empty": 1}
+        ),
+    ]
+    assert people.overview("cyd") == []
+
+
+def test_everybody_of_whom_anything_was_asked_is_listed(people: Accounts) -> None:
+    assert people.last_asked() == {"ada": AT + 5 * HOUR, "bob": AT + 9 * HOUR}
+    assert people.first_asked() == {
+        ("ada", "daily_sleep"): DAY,
+        ("ada", "sleep"): DAY,
+        ("ada", "tag"): _day(3),
+        ("bob", "sleep"): DAY,
+    }
+
+
+def test_a_day_on_which_several_types_failed_is_one_failed_day(people: Accounts) -> None:
+    assert people.failed_days() == {"ada": 4, "bob": 1}
+    people.record_fetches([fetch(document_type="tag", day=_day(4), status=FAILED)])
+    people.record_fetches([fetch("bob", day=_day(1))])
+    assert people.failed_days() == {"ada": 4}

@@ -1,0 +1,132 @@
+"""What is left in the files of somebody who was removed: nothing."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from oura_pipeline.accounts.people import SignIn
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.ledger import Push, PushState, Withdrawn
+from oura_pipeline_tests.accounts.homes import AT, content, fetch, incoming, opened
+
+DAY = date(2026, 1, 1)
+TRACES = (b"lovelace", b"oura-id-of-hers", b"object-id", b"Countess")
+
+
+@pytest.fixture
+def others(home: Path, accounts: Accounts) -> Iterator[Accounts]:
+    """Another process, as far as SQLite can tell, that has the file open and is idle."""
+    with opened(home) as others:
+        others.people()
+        yield others
+
+
+def _live(accounts: Accounts, username: str, oura_id: str, name: str) -> None:
+    """Leave a row in every table; for Ada one that shows whose it is."""
+    sign_in = SignIn(refresh_token="r", access_token="a", oura_id=oura_id, name=name)
+    key = accounts.begin_sign_up(sign_in, invite=(invite := accounts.invite()))
+    accounts.finish_sign_up(key, username, people_limit=0, invite_required=True)
+    assert not accounts.invite_works(invite)
+    row = {"username": username, "document_type": "sleep", "day": DAY, "at": AT}
+    accounts.record_fetches([fetch(username, error=f"{username} granted nothing")])
+    accounts.record_pushes(
+        [Push(**row, points=1, digest="d", state=PushState.SENT, index=username.encode())]
+    )
+    accounts.record_withdrawn([Withdrawn(**row, metric=f"bio.{username}.x", times=(1,))])
+    accounts.learn_offsets(username, [(AT, timedelta(hours=1))])
+    bodies = [f'{{"user_id":"{oura_id}","object_id":"object-id-{n}"}}' for n in range(20)]
+    accounts.receive_events([incoming(body.encode(), oura_id) for body in bodies])
+    accounts.finish_events(range(1, 10))
+    accounts.begin_consent(f"s-{username}", verifier="v", browser="b", username=username)
+    accounts.begin_sign_up(sign_in, invite=None)
+
+
+def test_the_files_keep_nothing_of_whoever_was_removed(
+    home: Path, accounts: Accounts, others: Accounts
+) -> None:
+    """Although others have them open; and the rest is as it was."""
+    accounts.add("bob", refresh_token="r", oura_id="id-bob")
+    _live(accounts, "ada_lovelace", "oura-id-of-hers", "Countess")
+    assert [trace for trace in TRACES if trace not in content(home)] == []
+    assert accounts.remove("ada_lovelace")
+    assert [trace for trace in TRACES if trace in content(home)] == []
+    assert [person.username for person in others.people()] == ["bob"]
+    assert others.take_consent("s-ada_lovelace") is None
+    assert [invite.username for invite in others.invites()] == [None]
+
+
+def test_the_files_keep_no_copy_that_sqlite_made_when_it_moved_rows(
+    home: Path, accounts: Accounts
+) -> None:
+    """These rows come in an order that leaves copies between the rows of others."""
+    for seed in (19, 24, 36):
+        chance = random.Random(seed)
+        for name in ("ada", "zz_lovelace"):
+            accounts.add(name, refresh_token="r", oura_id=f"id-{name}")
+        rows = [
+            fetch(
+                chance.choice(("ada", "zz_lovelace")),
+                day=DAY + timedelta(chance.randint(0, 20)),
+                error="e" * chance.randint(0, 800),
+            )
+            for _ in range(40)
+        ]
+        for first in range(0, 40, 5):
+            accounts.record_fetches(rows[first : first + 5])
+        accounts.remove("zz_lovelace")
+        assert b"lovelace" not in content(home)
+        accounts.remove("ada")
+
+
+def test_the_files_keep_nothing_once_whoever_reads_has_finished(
+    home: Path, accounts: Accounts
+) -> None:
+    """A removal waits for those who read what was there before it."""
+    accounts.add("ada_lovelace", refresh_token="r")
+    with (
+        closing(sqlite3.connect(home / "accounts.sqlite", isolation_level=None)) as reader,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        reader.execute("BEGIN").close()
+        assert reader.execute("SELECT username FROM people").fetchall() == [("ada_lovelace",)]
+        removal = pool.submit(accounts.remove, "ada_lovelace")
+        while accounts.people():
+            assert not removal.done()
+        assert b"lovelace" in content(home)
+        reader.execute("COMMIT").close()
+        assert removal.result(timeout=30)
+    assert b"lovelace" not in content(home)
+
+
+def test_scrubbing_keeps_everything_that_is_there(home: Path, accounts: Accounts) -> None:
+    _live(accounts, "ada", "id-ada", "Ada")
+    before = _dump(home)
+    assert accounts.scrub()
+    assert _dump(home) == before
+    assert accounts.take_consent("s-ada") is not None
+
+
+def test_what_is_deleted_becomes_zeros_at_once(home: Path, accounts: Accounts) -> None:
+    """Events that are forgotten, long before anybody is removed."""
+    accounts.add("ada", refresh_token="r", oura_id="id-ada")
+    accounts.receive_events([incoming(b"object-id" * 3)])
+    accounts.finish_events([1])
+    accounts.scrub()
+    assert b"object-id" in content(home)
+    accounts.forget_events(AT + timedelta(days=36500))
+    with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+    assert b"object-id" not in content(home)
+
+
+def _dump(home: Path) -> list[str]:
+    with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
+        return list(connection.iterdump())

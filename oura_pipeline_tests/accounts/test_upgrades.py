@@ -1,0 +1,122 @@
+"""Databases of earlier versions: they are brought up to date, and keep everything."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+
+from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.keys import load_cipher
+from oura_pipeline.accounts.migrate import SCRIPTS
+from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.accounts.webhooks import Event, Receipt
+from oura_pipeline_tests.accounts.homes import incoming, opened
+from oura_pipeline_tests.accounts.token_server import Refused
+
+SINCE = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+AT = "2026-01-02 03:04:05.678901"
+ROWS: dict[str, list[tuple[Any, ...]]] = {
+    "people": [
+        ("ada", "id-ada", "Ada", "daily", "connected", None, AT),
+        ("bob", None, None, None, "retired", None, AT),
+    ],
+    "fetches": [("sleep", "ada", "2026-01-01", "landed", 1, 1, None, "run", AT, 0)],
+    "pushes": [("sleep", "ada", "2026-01-01", 1, "d", "sent", b"i", AT)],
+    "withdrawn": [("ada", "sleep", "2026-01-01", "bio.ada.x", "1", AT)],
+    "offsets": [("ada", AT, 3600)],
+    "webhook_subscriptions": [("s", "sleep", "create", "https://example.com", AT)],
+    "webhook_inbox": [
+        (1, "id-ada", b"done", AT, AT),
+        (2, "id-ada", b"twice", AT, None),
+        (4, None, b"twice", AT, None),
+    ],
+    "invites": [("digest", AT, AT, AT, "ada")],
+}
+
+
+@pytest.fixture
+def upgraded(home: Path) -> Iterator[Accounts]:
+    """The accounts of a folder that version 0001 has filled."""
+    database = Database(f"sqlite:///{home / 'accounts.sqlite'}")
+    database.keep_log()
+    with database.writing() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(SCRIPTS))
+        config.set_main_option("path_separator", "os")
+        command.upgrade(config, "0001")
+    database.close()
+    token = load_cipher([], home / "token.key", may_make=True).encrypt("a")
+    with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
+        for table, rows in (ROWS | {"tokens": [("ada", token, token, *[None] * 5)]}).items():
+            for row in rows:
+                places = ", ".join("?" * len(row))
+                connection.execute(f"INSERT INTO {table} VALUES ({places})", row).close()
+        connection.commit()
+    with opened(home) as accounts:
+        yield accounts
+
+
+def test_every_row_of_version_0001_is_kept(home: Path, upgraded: Accounts) -> None:
+    """In all of its columns; those that are new come behind them."""
+    with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
+        kept = {
+            table: [row[: len(rows[0])] for row in connection.execute(f'SELECT * FROM "{table}"')]
+            for table, rows in ROWS.items()
+        }
+    assert kept == ROWS
+    assert upgraded.tokens("ada", _never, refused=Refused).access_token() == "a"
+
+
+def test_people_of_version_0001_joined_when_they_signed_in_the_last_time(
+    upgraded: Accounts,
+) -> None:
+    ada, bob = upgraded.people()
+    assert ada == Person(
+        username="ada",
+        oura_id="id-ada",
+        name="Ada",
+        scopes=frozenset({"daily"}),
+        state=PersonState.CONNECTED,
+        connected_since=SINCE,
+        renewed_at=None,
+        expires_at=None,
+        token_url=None,
+        error=None,
+        joined_at=SINCE,
+        state_since=SINCE,
+        sync_asked_at=None,
+        notified_at=None,
+    )
+    assert (bob.state, bob.joined_at, upgraded.to_revoke()) == (PersonState.RETIRED, SINCE, [])
+
+
+def test_events_of_version_0001_are_due_and_known(home: Path, upgraded: Accounts) -> None:
+    """Also those that were received twice."""
+    common = {"received_at": SINCE, "attempts": 0, "next_at": SINCE}
+    assert upgraded.waiting_events(due=SINCE) == [
+        Event(id=2, oura_id="id-ada", body=b"twice", **common),
+        Event(id=4, oura_id=None, body=b"twice", **common),
+    ]
+    events = [incoming(body) for body in (b"done", b"twice", b"new")]
+    receipts = [Receipt.REPEATED, Receipt.REPEATED, Receipt.KEPT]
+    assert upgraded.receive_events(events) == receipts
+    bodies = [event.body for event in upgraded.waiting_events()]
+    assert bodies == [b"twice", b"twice", b"new"]
+    with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
+        digests = connection.execute("SELECT digest FROM webhook_inbox ORDER BY id").fetchall()
+    known = [sha256(body).hexdigest() for body in (b"done", b"twice", b"new")]
+    assert [digest for (digest,) in digests] == [*known[:2], None, known[2]]
+
+
+def _never(*_: Any) -> Any:
+    raise AssertionError("nothing is to be renewed")
