@@ -22,8 +22,7 @@ def test_the_share_of_a_run_is_that_of_its_requests(tmp_path: Path) -> None:
         world(tmp_path / "data", sandbox) as made,
     ):
         made.sign_in("runa")
-        for config, share in (({}, 1.0), ({"share": 0.4}, 0.4)):
-            resource = PipelineResource(**config)
+        for resource, share in ((PipelineResource(), 1.0), (PipelineResource(share=0.4), 0.4)):
             with (
                 dg.build_init_resource_context() as context,
                 resource.yield_for_execution(context) as pipeline,
