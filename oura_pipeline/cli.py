@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -17,8 +17,12 @@ from rich.markup import escape
 
 from oura_pipeline.accounts.errors import AccountsError
 from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType, document_type
+from oura_pipeline.oura.errors import OuraError
 from oura_pipeline.settings import SettingsError, load_settings
 from oura_pipeline.warehouse.errors import WarehouseError
+
+if TYPE_CHECKING:
+    from oura_pipeline.subscriptions import Maintained
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 out = Console()
@@ -51,7 +55,7 @@ class OneLine(click.Group):
             return super().invoke(ctx)
         except SettingsError as error:
             raise Unusable(str(error)) from None
-        except (AccountsError, WarehouseError) as error:
+        except (AccountsError, OuraError, WarehouseError) as error:
             raise Failed(str(error)) from None
 
 
@@ -220,6 +224,68 @@ def people_import(path: Path) -> None:
 
     with command.accounts() as accounts:
         out.print(escape(command.import_file(accounts, path)), highlight=False, soft_wrap=True)
+
+
+@cli.group()
+def subscriptions() -> None:
+    """Webhook subscriptions of this application at Oura; Dagster keeps them by itself."""
+
+
+@subscriptions.command("list")
+def subscriptions_list() -> None:
+    """What Oura has now, where it points and when it ends."""
+    from oura_pipeline.commands import subscriptions as command
+    from oura_pipeline.pipeline import opened
+
+    with opened() as pipeline:
+        out.print(command.table(pipeline))
+
+
+@subscriptions.command("renew")
+@types_option
+def subscriptions_renew(document_types: list[DocumentType]) -> None:
+    """Let all of them, or those of some document types, live for another 90 days."""
+    from oura_pipeline.commands import subscriptions as command
+    from oura_pipeline.pipeline import opened
+
+    with opened() as pipeline:
+        _tell_maintained(command.renew(pipeline, document_types))
+
+
+@subscriptions.command("create")
+def subscriptions_create() -> None:
+    """Make those that are missing; the site must be up, Oura calls it meanwhile."""
+    from oura_pipeline.commands import subscriptions as command
+    from oura_pipeline.pipeline import opened
+    from oura_pipeline.subscriptions import not_ready
+
+    if reason := not_ready(load_settings()):
+        raise Failed(reason)
+    with opened() as pipeline:
+        _tell_maintained(command.create(pipeline))
+
+
+@subscriptions.command("delete")
+@click.option("--elsewhere", is_flag=True, help="Only those that do not point here.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def subscriptions_delete(elsewhere: bool, yes: bool) -> None:
+    """End them. Dagster's sensor subscription_expiry, if on, makes what is wanted anew."""
+    from oura_pipeline.commands import subscriptions as command
+    from oura_pipeline.pipeline import opened
+
+    if elsewhere and not load_settings().webhook_url:
+        raise Failed("without OURA_PUBLIC_URL every webhook subscription points elsewhere; set it")
+    if not (elsewhere or yes):
+        click.confirm("All webhook subscriptions of this application end. Go on?", abort=True)
+    with opened() as pipeline:
+        _tell_maintained(command.delete(pipeline, elsewhere=elsewhere))
+
+
+def _tell_maintained(done: Maintained) -> None:
+    from oura_pipeline.commands.subscriptions import told
+
+    _tell(told(done))
+    sys.exit(1 if done.failed or done.skipped else 0)
 
 
 @cli.command()
