@@ -77,3 +77,18 @@ def test_a_lock_is_held_by_one_at_a_time(home: Path, accounts: Accounts) -> None
 def test_locks_of_two_names_do_not_wait_for_each_other(accounts: Accounts) -> None:
     with accounts.lock("one"), accounts.lock("two"):
         assert accounts.people() == []
+
+
+def _impatient(home: Path, name: str, number: int) -> str:
+    with opened(home) as accounts, accounts.lock(name, seconds=0):
+        return "held"
+
+
+def test_who_does_not_want_to_wait_for_a_lock_is_told_at_once(
+    home: Path, accounts: Accounts
+) -> None:
+    with accounts.lock("one"):
+        (refused,) = at_once(1, _impatient, home, "one")
+        assert refused.startswith("AccountsBusy('the lock ")
+        assert "was not free for 0 s" in refused
+    assert at_once(1, _impatient, home, "one") == ["held"]

@@ -19,15 +19,18 @@ from uuid import uuid4
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
 
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.errors import DatabaseRefused, PersonRefused, UnknownPerson
-from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.accounts.overview import TypeOverview
+from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.accounts.schema import metadata
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.webhooks import Receipt
 from oura_pipeline.ledger import FetchStatus, Push, PushState, Withdrawn
 from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, incoming
+from oura_pipeline_tests.accounts.times import upgrade
 from oura_pipeline_tests.accounts.token_server import Refused, TokenServer, renewer
 
 pytest.importorskip("psycopg", reason="no driver for Postgres is installed")
@@ -118,9 +121,13 @@ def test_people_come_and_go(postgres: Accounts) -> None:
         postgres.add("ada", refresh_token="r")
     with pytest.raises(PersonRefused):
         postgres.reconnect("bob", refresh_token="r", oura_id="id-1")
+    postgres.disconnect("bob")
+    left = postgres.person("bob")
     postgres.retire("bob")
-    assert postgres.rotate_keys() == 1
+    assert left.joined_at < left.state_since < postgres.person("bob").state_since
+    assert (postgres.rotate_keys(), postgres.to_revoke()) == (2, ["bob"])
     assert (postgres.remove("bob"), postgres.remove("bob")) == (True, False)
+    assert postgres.scrub()
     assert postgres.people() == [ada]
 
 
@@ -175,6 +182,118 @@ def test_the_ledgers_remember(postgres: Accounts) -> None:
     receipts = postgres.receive_events([incoming(b"\xff", "id-1")] * 2)
     assert receipts == [Receipt.KEPT, Receipt.REPEATED]
     assert [waiting.body for waiting in postgres.waiting_events()] == [b"\xff"]
+
+
+def test_a_ledger_is_summed_up(postgres: Accounts) -> None:
+    days = [date(2026, 1, 1) + timedelta(day) for day in range(3)]
+    statuses = (FetchStatus.LANDED, FetchStatus.NOT_GRANTED, FetchStatus.FAILED)
+    for day, status, documents in zip(days, statuses, (2, 0, 0), strict=True):
+        row = fetch(day=day, status=status, documents=documents, error=status.value)
+        postgres.record_fetches([row])
+    common = {"document_type": "sleep", "last_asked_at": AT, "first_day": days[0]}
+    counts = {"documents": 2, "landed": 1, "empty": 0, "not_granted": 1, "failed": 1}
+    expected = TypeOverview(**common | counts | {"latest_day": days[0], "error": "failed"})
+    assert postgres.overview("ada") == [expected]
+    assert postgres.last_asked() == {"ada": AT}
+    assert postgres.failed_days() == {"ada": 1}
+    assert postgres.first_asked() == {("ada", "sleep"): days[0]}
+    assert postgres.forget_not_granted("ada") == 1
+
+
+def _receive(url: str, key_path: Path, number: int) -> list[Receipt]:
+    bodies = [b"%d" % turn for turn in range(100)]
+    random.Random(number).shuffle(bodies)
+    with Accounts.open(url, key_path=key_path) as accounts:
+        return [
+            receipt
+            for first in range(0, 100, 20)
+            for receipt in accounts.receive_events(
+                [incoming(body, "id-1") for body in bodies[first : first + 20]]
+            )
+        ]
+
+
+def test_of_several_receivers_of_the_same_events_one_keeps_each(
+    postgres: Accounts, url: str, tmp_path: Path
+) -> None:
+    """In any order; nobody blocks another one for ever."""
+    answers = at_once(4, _receive, url, tmp_path / "token.key")
+    assert sum(of_one.count(Receipt.KEPT) for of_one in answers) == 100
+    assert postgres.backlog().waiting == 100
+    assert {row.receipt: row.count for row in postgres.deliveries()} == {
+        Receipt.KEPT: 100,
+        Receipt.REPEATED: 300,
+    }
+    (first,) = postgres.waiting_events(1)
+    postgres.postpone_events([first.id], first.next_at + timedelta(days=1))
+    assert len(postgres.waiting_events(due=datetime.now(UTC))) == 99
+
+
+def _join(url: str, key_path: Path, keys: list[str], number: int) -> str:
+    with Accounts.open(url, key_path=key_path) as accounts:
+        options = {"people_limit": 0, "invite_required": True}
+        return accounts.finish_sign_up(keys[number], f"eve{number}", **options).username
+
+
+def test_of_several_who_use_an_invite_at_once_one_comes_in(
+    postgres: Accounts, url: str, tmp_path: Path
+) -> None:
+    code = postgres.invite()
+    keys = [
+        postgres.begin_sign_up(SignIn(refresh_token="r", oura_id=f"e{number}"), invite=code)
+        for number in range(4)
+    ]
+    results = at_once(4, _join, url, tmp_path / "token.key", keys)
+    assert sum(result.startswith("eve") for result in results) == 1
+    assert len(postgres.people()) == 3
+    assert not postgres.invite_works(code)
+
+
+def test_a_consent_is_taken_once(postgres: Accounts) -> None:
+    postgres.begin_consent("s", verifier="v", browser="b", username="ada", invite="i")
+    consent = postgres.take_consent("s")
+    assert consent is not None
+    assert (consent.verifier, consent.username, consent.invite) == ("v", "ada", "i")
+    assert postgres.take_consent("s") is None
+
+
+def test_a_consent_is_given_back(postgres: Accounts, server: TokenServer) -> None:
+    told: list[tuple[str, str]] = []
+    postgres.disconnect("ada")
+    postgres.revoke("ada", renewer(server.url), lambda *both: told.append(both), refused=Refused)
+    assert (told, postgres.to_revoke()) == ([("access-2", "refresh-2")], [])
+
+
+def test_who_must_sign_in_again_is_notified_once(postgres: Accounts, server: TokenServer) -> None:
+    server.current = 7
+    with pytest.raises(Refused):
+        postgres.tokens("ada", renewer(server.url), refused=Refused).access_token()
+    assert [person.username for person in postgres.to_notify()] == ["ada"]
+    postgres.notified(["ada"])
+    assert postgres.to_notify() == []
+    assert (postgres.ask_sync("ada", AT), postgres.ask_sync("ada", AT)) == (True, False)
+
+
+def test_a_database_of_version_0001_keeps_its_rows(url: str, tmp_path: Path) -> None:
+    database = Database(url)
+    with database.writing() as connection:
+        upgrade(connection, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO people (username, state, connected_since) "
+                "VALUES ('ada', 'connected', '2026-01-02T03:04:05.678901Z')"
+            )
+        )
+        for body in (b"1", b"1"):
+            row = "INSERT INTO webhook_inbox (body, received_at) VALUES (:body, now())"
+            connection.execute(text(row), {"body": body})
+    database.close()
+    with Accounts.open(url, key_path=tmp_path / "token.key") as accounts:
+        ada = accounts.person("ada")
+        assert (ada.connected_since, ada.joined_at, ada.state_since) == (AT, AT, AT)
+        assert [event.body for event in accounts.waiting_events()] == [b"1", b"1"]
+        accounts.add("bob", refresh_token="r", oura_id="id-bob")
+        assert accounts.receive_events([incoming(b"1", "id-bob")]) == [Receipt.REPEATED]
 
 
 def _access_token(url: str, key_path: Path, server_url: str, _: int) -> str:

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.keys import load_cipher
-from oura_pipeline.accounts.migrate import SCRIPTS
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.webhooks import Event, Receipt
 from oura_pipeline_tests.accounts.homes import incoming, opened
+from oura_pipeline_tests.accounts.times import upgrade
 from oura_pipeline_tests.accounts.token_server import Refused
 
 SINCE = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -50,10 +48,7 @@ def upgraded(home: Path) -> Iterator[Accounts]:
     database = Database(f"sqlite:///{home / 'accounts.sqlite'}")
     database.keep_log()
     with database.writing() as connection:
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(SCRIPTS))
-        config.set_main_option("path_separator", "os")
-        command.upgrade(config, "0001")
+        upgrade(connection, "0001")
     database.close()
     token = load_cipher([], home / "token.key", may_make=True).encrypt("a")
     with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
