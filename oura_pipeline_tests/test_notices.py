@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import ssl
 import subprocess
@@ -10,9 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -25,52 +22,15 @@ from oura_pipeline.notices import NoticeUndelivered, configured, news_of, send_p
 from oura_pipeline.settings import Settings
 from oura_pipeline_tests.accounts.homes import at_once, opened
 from oura_pipeline_tests.accounts.token_server import Refused
+from oura_pipeline_tests.chat import Chat, chatting
 
 SITE = "https://oura.example.org"
 
 
-@dataclass
-class Chat:
-    """What takes news over HTTP: every body, and the statuses of its next answers."""
-
-    url: str = ""
-    bodies: list[dict[str, str]] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
-
-    @property
-    def names(self) -> list[str]:
-        return [body["username"] for body in self.bodies]
-
-
 @pytest.fixture
 def chat() -> Iterator[Chat]:
-    state = Chat()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status = state.statuses.pop(0) if state.statuses else 204
-            if status < 300:
-                assert self.headers["Content-Type"] == "application/json"
-                state.bodies.append(body)
-            self.send_response(status)
-            self.send_header("Location", "/elsewhere")
-            self.end_headers()
-
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        state.url = f"http://127.0.0.1:{server.server_address[1]}/services/T00/B00/chat-secret"
-        yield state
-        server.shutdown()
-        thread.join()
+    with chatting() as made:
+        yield made
 
 
 @dataclass

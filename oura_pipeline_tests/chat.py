@@ -1,0 +1,65 @@
+"""A server that takes the operator's news over HTTP, as a chat would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+
+@dataclass
+class Chat:
+    """What it took.
+
+    Attributes:
+        url: where it listens.
+        bodies: everything that it took, in order.
+        statuses: what it answers to the next requests instead of taking them, where not 2xx.
+    """
+
+    url: str = ""
+    bodies: list[dict[str, str]] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """Of whom it was told, in order."""
+        return [body["username"] for body in self.bodies]
+
+
+@contextmanager
+def chatting() -> Iterator[Chat]:
+    """A chat on a free port of this machine."""
+    chat = Chat()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status = chat.statuses.pop(0) if chat.statuses else 204
+            if status < 300 and self.headers["Content-Type"] == "application/json":
+                chat.bodies.append(body)
+            self._answer(status)
+
+        def do_GET(self) -> None:
+            self._answer(200)
+
+        def _answer(self, status: int) -> None:
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        chat.url = f"http://127.0.0.1:{server.server_address[1]}/services/T00/B00/chat-secret"
+        try:
+            yield chat
+        finally:
+            server.shutdown()
+            thread.join()
