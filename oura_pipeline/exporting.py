@@ -145,17 +145,17 @@ def _ledgers(pipeline: Pipeline, username: str, fetches: Sequence[Fetch]) -> dic
             "documents": ("BIGINT", [fetch.documents for fetch in fetches]),
             "changed": ("BIGINT", [fetch.changed for fetch in fetches]),
             "error": ("VARCHAR", [fetch.error for fetch in fetches]),
-            "at": ("TIMESTAMPTZ", [fetch.at for fetch in fetches]),
+            "asked_at": ("TIMESTAMPTZ", [fetch.at for fetch in fetches]),
         },
         "pushes": {
             "document_type": ("VARCHAR", [push[0] for push in pushes]),
             "day": ("DATE", [push[1] for push in pushes]),
             "points": ("BIGINT", [push[2] for push in pushes]),
             "state": ("VARCHAR", [push[3] for push in pushes]),
-            "at": ("TIMESTAMPTZ", [push[4] for push in pushes]),
+            "sent_at": ("TIMESTAMPTZ", [push[4] for push in pushes]),
         },
         "offsets": {
-            "at": ("TIMESTAMPTZ", [at for at, _ in offsets]),
+            "since": ("TIMESTAMPTZ", [at for at, _ in offsets]),
             "seconds": ("BIGINT", [int(offset.total_seconds()) for _, offset in offsets]),
         },
     }
@@ -182,6 +182,7 @@ def _summary(
         "name": person.name,
         "scopes": None if person.scopes is None else sorted(person.scopes),
         "state": person.state.value,
+        "joined_at": person.joined_at.isoformat(),
         "connected_since": person.connected_since.isoformat(),
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "graphite": f"{pipeline.settings.graphite_prefix}.{person.username}",

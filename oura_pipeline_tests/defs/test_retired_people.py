@@ -1,0 +1,177 @@
+"""The job deletes who left and revokes who disconnected, and its records name nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.defs.retired_people import JOB, pause, retired_people_sensor, to_request
+from oura_pipeline.defs.storage import ELSEWHERE, kept_files, project_instance
+from oura_pipeline.leaving import disconnect, leave
+from oura_pipeline.pipeline import opened
+from oura_pipeline.sandbox.running import Sandbox, running
+from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline_tests.leavers import AT_OURA, LAST, ODD, OTHER, WORD, sign_in
+from oura_pipeline_tests.world import World, world
+
+NOW = datetime(2026, 4, 10, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Sandbox]:
+    with running(SandboxOptions(people=3, days=4, end=LAST)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def empty_house(cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
+    """Three people, and nothing fetched yet."""
+    with world(tmp_path / "data", cloud) as made:
+        for username in AT_OURA:
+            sign_in(made, username)
+        yield made
+    cloud.clear_faults()
+
+
+@pytest.fixture
+def house(empty_house: World) -> World:
+    """Three people and a day of documents."""
+    empty_house.run(LAST, LAST, types=["daily_sleep"], groups=["oura"])
+    return empty_house
+
+
+def work(made: World, instance: dg.DagsterInstance) -> dict[str, Any]:
+    """Run the job; the numbers that it reports."""
+    result = made.definitions.resolve_job_def(JOB).execute_in_process(
+        instance=instance,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    [output] = [event for event in result.all_events if event.is_successful_output]
+    metadata = output.step_output_data.metadata
+    said = str(result.dagster_run) + str([str(event) for event in result.all_events])
+    assert not any(username in said for username in (ODD, OTHER))
+    return {name.removeprefix("people_"): entry.value for name, entry in metadata.items()}
+
+
+def states(made: World) -> dict[str, str]:
+    with made.accounts() as accounts:
+        return {person.username: person.state.value for person in accounts.people()}
+
+
+def person(state: PersonState, since: datetime, username: str = ODD) -> Person:
+    return Person(
+        username=username,
+        oura_id=None,
+        name=None,
+        scopes=None,
+        state=state,
+        connected_since=since,
+        joined_at=since,
+        state_since=since,
+        sync_asked_at=None,
+        notified_at=None,
+        renewed_at=None,
+        expires_at=None,
+        token_url=None,
+        error=None,
+    )
+
+
+def test_who_left_is_deleted_and_who_disconnected_is_revoked(house: World) -> None:
+    """In one run; the third one is left alone."""
+    house.sandbox.fault("error", route="revoke", count=1000)
+    with opened() as pipeline:
+        assert not disconnect(pipeline, WORD).done
+        leave(pipeline, ODD)
+    with project_instance() as instance:
+        assert work(house, instance) == {"deleted": 0, "revoked": 0, "unrevoked": 0, "waiting": 2}
+        assert states(house) == {ODD: "retired", WORD: "disconnected", OTHER: "connected"}
+        house.sandbox.clear_faults()
+        assert work(house, instance) == {"deleted": 1, "revoked": 1, "unrevoked": 0, "waiting": 0}
+        assert states(house) == {WORD: "disconnected", OTHER: "connected"}
+        assert house.warehouse.usernames() == [OTHER, WORD]
+        assert work(house, instance) == {"deleted": 0, "revoked": 0, "unrevoked": 0, "waiting": 0}
+    in_dagster = (house.home / "dagster").rglob("*")
+    assert not any(ODD.encode() in path.read_bytes() for path in in_dagster if path.is_file())
+
+
+def test_somebody_is_deleted_after_the_runs_that_may_still_land_for_them(house: World) -> None:
+    """A run that began before they left is waited for, one that began later is not."""
+    with project_instance() as instance:
+        job = house.definitions.resolve_job_def("sync")
+        earlier = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        with opened() as pipeline:
+            leave(pipeline, ODD)
+        later = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        assert work(house, instance)["waiting"] == 1
+        assert ODD in house.warehouse.usernames()
+        instance.report_run_canceled(earlier)
+        assert work(house, instance)["deleted"] == 1
+        instance.report_run_canceled(later)
+
+
+def test_the_sensor_asks_while_there_is_somebody(empty_house: World) -> None:
+    """Over the accounts of this project, in a key without names."""
+    with project_instance() as instance:
+        ask = retired_people_sensor()
+        context = dg.build_sensor_context(instance=instance)
+        assert isinstance(ask(context), dg.SkipReason)
+        with opened() as pipeline:
+            leave(pipeline, ODD)
+        request = ask(context)
+        assert isinstance(request, dg.RunRequest)
+        assert ODD not in str(request)
+        assert (request.run_config, request.tags) == ({}, {})
+
+
+def test_there_is_one_run_at_a_time(empty_house: World) -> None:
+    """While one is unfinished nothing is requested."""
+    waiting = [person(PersonState.RETIRED, NOW - MINUTE)]
+    with project_instance() as instance:
+        job = empty_house.definitions.resolve_job_def(JOB)
+        run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        records = instance.get_run_records(dg.RunsFilter(job_name=JOB))
+        assert isinstance(to_request(waiting, records, NOW), dg.SkipReason)
+        instance.report_run_canceled(run)
+        records = instance.get_run_records(dg.RunsFilter(job_name=JOB))
+        assert isinstance(to_request(waiting, records, NOW), dg.RunRequest)
+
+
+def test_a_key_is_new_for_somebody_new_and_after_a_while() -> None:
+    """Without the name: the same moment of leaving gives the same key, whoever it is."""
+
+    def key(at: datetime, *waiting: Person) -> str:
+        request = to_request(waiting, [], at)
+        assert isinstance(request, dg.RunRequest)
+        return str(request.run_key)
+
+    one = person(PersonState.RETIRED, NOW - MINUTE)
+    other = person(PersonState.DISCONNECTED, NOW - 2 * MINUTE, OTHER)
+    assert key(NOW, one) == key(NOW + MINUTE, one) == key(NOW, replace(one, username="ada"))
+    assert len({key(NOW, one), key(NOW, one, other), key(NOW + 6 * MINUTE, one)}) == 3
+    assert isinstance(to_request([], [], NOW), dg.SkipReason)
+
+
+def test_what_cannot_be_done_is_tried_less_and_less_often() -> None:
+    """Five minutes, an hour, six hours."""
+    waited = [timedelta(hours=1), timedelta(hours=3), timedelta(days=3)]
+    assert [pause(time) for time in waited] == [
+        timedelta(minutes=5),
+        timedelta(hours=1),
+        timedelta(hours=6),
+    ]
+
+
+def test_records_that_are_elsewhere_are_said_to_be(tmp_path: Path) -> None:
+    """An instance without SQLite files names what is to be done, and fails nothing."""
+    with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
+        kept = kept_files(instance)
+    assert (kept.databases, kept.elsewhere) == ((), ELSEWHERE)
