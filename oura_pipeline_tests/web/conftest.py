@@ -1,0 +1,92 @@
+"""A site on a port that is known beforehand, with a sandbox in Oura's place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
+from oura_pipeline.settings import Settings
+from oura_pipeline.web.server import address, listening, running_site
+from oura_pipeline_tests.web.browser import Browser
+from oura_pipeline_tests.world import environment
+
+OPERATOR = "an operator's long password"
+
+
+@dataclass
+class Place:
+    """A running site.
+
+    Attributes:
+        url: its address.
+        settings: its settings.
+        sandbox: the Oura that it talks to.
+        pipeline: the same accounts and files, as another process has them.
+    """
+
+    url: str
+    settings: Settings
+    sandbox: Sandbox
+    pipeline: Pipeline
+    _stack: ExitStack = field(repr=False)
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts of the site."""
+        return self.pipeline.accounts
+
+    def browser(self) -> Browser:
+        """A new browser, without any cookie."""
+        return self._stack.enter_context(Browser(self.url))
+
+
+Opens = Callable[..., Place]
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """An Oura with twelve people."""
+    with running(SandboxOptions(people=12, days=3)) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def oura(sandbox: Sandbox) -> Iterator[Sandbox]:
+    """The same, whole again afterwards."""
+    yield sandbox
+    sandbox.clear_faults()
+
+
+@pytest.fixture
+def site(oura: Sandbox, tmp_path: Path) -> Iterator[Opens]:
+    """Opens sites; the arguments are settings."""
+    with ExitStack() as stack:
+        yield lambda **values: stack.enter_context(_place(tmp_path / "data", oura, **values))
+
+
+@contextmanager
+def _place(home: Path, cloud: Sandbox, **values: Any) -> Iterator[Place]:
+    door = listening("127.0.0.1", 0)
+    url = address(door)
+    given = environment(home, cloud) | {
+        "OURA_AUTHORIZE_URL": f"{cloud.url}/oauth/authorize",
+        "OURA_PUBLIC_URL": url,
+        "OURA_SIGNUP": "open",
+        "OURA_OPERATOR_TOKEN": OPERATOR,
+    }
+    named = {name.lower(): text for name, text in given.items() if name != "DAGSTER_HOME"} | values
+    settings = Settings(_env_file=None, **named)  # type: ignore[call-arg]
+    with (
+        running_site(settings, door=door),
+        opened(settings) as pipeline,
+        ExitStack() as stack,
+    ):
+        yield Place(url, settings, cloud, pipeline, stack)
