@@ -50,7 +50,8 @@ class ConnectRequest(BaseModel):
 
     username: str | None = Field(
         None,
-        description="The username they get, or have; none: they choose one.",
+        description="Who is to sign in again. A name that nobody has is not reserved: somebody "
+        "new chooses theirs when they come back.",
         examples=["ada"],
     )
 
