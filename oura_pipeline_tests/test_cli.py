@@ -162,13 +162,68 @@ def test_a_bad_username_is_refused(shell: Shell) -> None:
     assert "secret-of-ada" not in line
 
 
-def test_removing_forgets_the_person_and_keeps_their_documents(shell: Shell) -> None:
+def test_removing_with_keep_data_forgets_the_person_and_keeps_their_documents(
+    shell: Shell,
+) -> None:
     shell.sign_in("koa")
-    assert shell("sync", "--last", "2", "--type", "daily_sleep").exit_code == 0
-    assert shell("people", "remove", "koa", "--yes").output == "Removed koa.\n"
-    assert shell.refused("people", "remove", "koa", "--yes").endswith("nobody is called koa")
+    assert shell("sync", "--last", "4", "--type", "daily_sleep").exit_code == 0
+    assert shell("people", "remove", "koa", "--keep-data", "--yes").output.splitlines() == [
+        "Removed koa; documents and points are still there.",
+        "Their consent is given back at Oura.",
+    ]
+    again = shell.refused("people", "remove", "koa", "--keep-data", "--yes")
+    assert "nobody is called 'koa'" in again
     assert shell.world.warehouse.usernames() == ["koa"]
     assert "nobody has signed in yet" in shell.refused("sync")
+
+
+def test_removing_says_what_goes_and_deletes_it_after_a_yes(shell: Shell) -> None:
+    """A no changes nothing; a yes leaves the other person, and names whisper's folder."""
+    shell.sign_in("koa")
+    shell.sign_in("runa")
+    assert shell("sync", "--last", "4", "--type", "daily_sleep").exit_code == 0
+    rows = len(shell.world.landed("koa", DAILY_SLEEP))
+    asked = CliRunner().invoke(cli, ["people", "remove", "koa"], input="n\n")
+    assert asked.exit_code == 1
+    assert f"documents: {rows} daily_sleep;" in asked.stdout.splitlines()
+    assert shell.world.warehouse.usernames() == ["koa", "runa"]
+    done = CliRunner().invoke(cli, ["people", "remove", "koa"], input="y\n").stdout
+    assert f"Deleted everything of koa: {rows} documents, " in done
+    assert "Their consent is given back at Oura." in done
+    assert "rm -r <whisper>/bio/koa" in done
+    assert shell.world.warehouse.usernames() == ["runa"]
+    with shell.world.accounts() as accounts:
+        assert [person.username for person in accounts.people()] == ["runa"]
+    assert "nobody is called 'koa'" in shell.refused("people", "remove", "koa")
+
+
+def test_disconnecting_keeps_the_data_and_says_whether_oura_knows(shell: Shell) -> None:
+    shell.sign_in("koa")
+    told = ["Nothing of koa is fetched any more; their data stays."]
+    shell.world.sandbox.fault("error", route="revoke", count=1000)
+    away = shell("people", "disconnect", "koa").output.splitlines()
+    assert away[:1] == told
+    assert away[1].startswith("Their consent is not given back at Oura yet: ")
+    shell.world.sandbox.clear_faults()
+    again = shell("people", "disconnect", "koa").output.splitlines()
+    assert again == [*told, "Their consent is given back at Oura."]
+    assert [row[1] for row in listed(shell) if row[:1] == ["koa"]] == ["disconnected"]
+    assert "nobody is called 'ada'" in shell.refused("people", "disconnect", "ada")
+
+
+def test_an_export_is_a_new_folder(shell: Shell, tmp_path: Path) -> None:
+    shell.sign_in("koa")
+    assert shell("sync", "--last", "4", "--type", "daily_sleep").exit_code == 0
+    rows = len(shell.world.landed("koa", DAILY_SLEEP))
+    into = tmp_path / "mine"
+    said = shell("people", "export", "koa", "--into", str(into))
+    assert said.output.splitlines() == [
+        f"Wrote {rows} documents of 1 types to {into}. README.md says what each file is."
+    ]
+    assert {path.name for path in into.iterdir()} == {
+        *("README.md", "person.json", "documents", "ledgers")
+    }
+    assert "not empty" in shell.refused("people", "export", "koa", "--into", str(into))
 
 
 def go_file(tmp_path: Path, **people: dict[str, str]) -> Path:

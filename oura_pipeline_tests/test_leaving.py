@@ -168,7 +168,7 @@ def test_somebody_called_like_an_asset_takes_no_asset_along(household: World) ->
         recorded = records(instance)
         delete(WORD)
         assert records(instance) == recorded
-        runs: list[Any] = instance.get_runs()
+        runs: Any = instance.get_runs()
         configured = [run.run_config["resources"]["pipeline"]["config"]["people"] for run in runs]
         keys = {run.tags["dagster/run_key"] for run in runs if run.tags.get("dagster/run_key")}
     assert sorted(configured) == sorted([[], [], [ODD], [LEFT], [ODD, OTHER]])

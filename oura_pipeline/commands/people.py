@@ -120,7 +120,8 @@ def remove(username: str, *, keep_data: bool) -> Iterator[str]:
     """Remove a person, step by step; says what was done and what Graphite holds still."""
     if keep_data:
         with opened() as pipeline:
-            revocation = leaving.leave(pipeline, username)
+            # Not `leave`: a daemon would delete the data of who left.
+            revocation = leaving.disconnect(pipeline, username)
             pipeline.accounts.remove(username)
         yield f"Removed {username}; documents and points are still there."
         yield from _told(revocation)
