@@ -1,0 +1,51 @@
+"""Processes that are killed while they renew somebody's tokens."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from oura_pipeline.oura.errors import SignInRequired
+from oura_pipeline.oura.oauth import TokenAnswer
+from oura_pipeline.pipeline import opened
+
+
+def before_asking(settings: dict[str, str], username: str) -> None:
+    """Die after it was announced, before Oura is asked: nothing is used up."""
+
+    def renew(refresh_token: str, token_url: str | None) -> TokenAnswer:
+        _die()
+        raise AssertionError("nobody gets here")
+
+    os.environ.update(settings)
+    with opened() as pipeline:
+        tokens = pipeline.accounts.tokens(username, renew, refused=SignInRequired)
+        tokens.renew(tokens.access_token())
+
+
+def after_the_answer(settings: dict[str, str], username: str) -> None:
+    """Die with Oura's answer in hand, before it is saved: the old token is used up."""
+    os.environ.update(settings)
+    with opened() as pipeline:
+
+        def renew(refresh_token: str, token_url: str | None) -> TokenAnswer:
+            answer = pipeline.oauth.renew(refresh_token, token_url)
+            _die()
+            return answer
+
+        tokens = pipeline.accounts.tokens(username, renew, refused=SignInRequired)
+        tokens.renew(tokens.access_token())
+
+
+def after_saving(settings: dict[str, str], username: str) -> None:
+    """Die when the new tokens are saved, before anybody uses them."""
+    os.environ.update(settings)
+    with opened() as pipeline:
+        tokens = pipeline.tokens(username)
+        tokens.renew(tokens.access_token())
+        _die()
+
+
+def _die() -> None:
+    """At once, as by a power cut: nothing is closed, nothing is said."""
+    os.kill(os.getpid(), signal.SIGKILL)

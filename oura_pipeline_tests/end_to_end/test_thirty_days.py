@@ -1,0 +1,207 @@
+"""A month with tokens that live a day: what goes wrong on the way loses nobody without need.
+
+What surprises: there are two clocks. The sandbox's goes on by a day at a time. Ours is real, so it
+is what we know of the tokens that grows a day older; every second night it does not, as if Oura's
+clock went faster: then our tokens are refused although they should still work.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from oura_pipeline.accounts import schema
+from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.defs.connections import due_for_renewal, renew_tokens
+from oura_pipeline.documents import DAILY_SLEEP
+from oura_pipeline.fetching import fetch_and_land, people_to_ask
+from oura_pipeline.ledger import FetchStatus
+from oura_pipeline.notices import send_pending
+from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.sandbox.running import running
+from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline_tests.accounts.homes import alone
+from oura_pipeline_tests.chat import Chat, chatting
+from oura_pipeline_tests.end_to_end import killed
+from oura_pipeline_tests.world import World, environment, world
+
+LAST = date(2026, 6, 1)
+DAY = timedelta(days=1)
+DAYS = 30
+PEOPLE = ("koa", "milo", "runa")
+PATIENCE = 12  # times that a day's question is repeated, as the sensor `gaps` would
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    with chatting() as made:
+        yield made
+
+
+@pytest.fixture
+def month(tmp_path: Path, chat: Chat) -> Iterator[World]:
+    """Three people who have just signed in, and an operator who is told."""
+    settings = {"OURA_NOTIFY_URL": chat.url}
+    with (
+        running(SandboxOptions(people=3, days=5, end=LAST), process=True) as cloud,
+        world(tmp_path / "data", cloud, settings=settings) as made,
+    ):
+        for username in PEOPLE:
+            made.sign_in(username)
+        cloud.reset_requests()
+        yield made
+
+
+def test_thirty_days_with_a_token_that_lives_a_day(month: World, chat: Chat) -> None:
+    """Errors, silence, restarts and processes that are killed: nobody has to sign in again."""
+    for kind in ("error", "gateway_timeout", "hang", "rate_limited"):
+        month.sandbox.fault(kind, route="token", probability=0.05, count=None, seconds=0.01)
+    for number in range(DAYS):
+        a_day_passes(month, ours_too=number % 2 == 0)
+        kill_somebody(month, number)
+        with opened() as pipeline:
+            if number % 3:
+                renew(pipeline)
+            assert until_it_landed(pipeline) <= PATIENCE
+    with opened() as pipeline:
+        assert states(pipeline) == dict.fromkeys(PEOPLE, PersonState.CONNECTED)
+        assert send_pending(pipeline.accounts, pipeline.settings) == []
+    asked = month.sandbox.requests()["token"]
+    assert set(asked) == set(PEOPLE), "a token was shown twice"
+    assert min(asked.values()) >= DAYS
+    assert chat.bodies == []
+
+
+def test_thirty_days_in_which_answers_are_lost(month: World, chat: Chat) -> None:
+    """Whom Oura refuses must sign in again, nobody else; told why, and once."""
+    lost: list[str] = []
+    for number in range(DAYS):
+        a_day_passes(month, ours_too=number % 2 == 0)
+        lose_answers(month, number)
+        with opened() as pipeline:
+            for username in PEOPLE:
+                refused = [username] if refused_by_oura(month, pipeline, username) else []
+                assert must_sign_in(pipeline) == refused
+                assert send_pending(pipeline.accounts, pipeline.settings) == refused
+                assert send_pending(pipeline.accounts, pipeline.settings) == []
+                sign_in_again(month, pipeline)
+                lost += refused
+    assert set(lost) == set(PEOPLE), "the test has lost too little to say anything"
+    assert chat.names == lost
+    reasons = {re.sub(r"[\d:-]+ [\d:]+ UTC", "… UTC", body["reason"]) for body in chat.bodies}
+    assert reasons == {
+        "a renewal of … UTC was interrupted and Oura refused to repeat it: Oura no longer accepts "
+        "the sign-in (400: invalid_grant Token already used or revoked); sign in again"
+    }
+
+
+def a_day_passes(month: World, *, ours_too: bool) -> None:
+    """At Oura, where every access token dies of it; and for what we know of them."""
+    month.sandbox.forward(DAY.total_seconds())
+    if not ours_too:
+        return
+    tokens = schema.tokens
+    database = Database(f"sqlite:///{month.home / 'accounts.sqlite'}")
+    with database.writing() as connection:
+        for row in connection.execute(select(tokens)).all():
+            older = {"expires_at": row.expires_at - DAY, "renewed_at": row.renewed_at - DAY}
+            theirs = tokens.c.username == row.username
+            connection.execute(update(tokens).where(theirs).values(older))
+    database.close()
+
+
+def kill_somebody(month: World, number: int) -> None:
+    """Every fifth day, where it does no harm: a process that renews dies without a word."""
+    if number % 5 or number == 0:
+        return
+    die = killed.before_asking if number % 2 else killed.after_saving
+    code = alone(die, settings_of(month), PEOPLE[number % 3])
+    # What Oura answers to a process that would have asked may go wrong, too.
+    assert code in ((-signal.SIGKILL,) if number % 2 else (-signal.SIGKILL, 1))
+
+
+def settings_of(month: World) -> dict[str, str]:
+    return {name: os.environ[name] for name in environment(month.home, month.sandbox)}
+
+
+def renew(pipeline: Pipeline) -> None:
+    """As every night."""
+    people = pipeline.accounts.people([PersonState.CONNECTED])
+    renew_tokens(pipeline, due_for_renewal(people, datetime.now(UTC)))
+
+
+def until_it_landed(pipeline: Pipeline) -> int:
+    """Ask for everybody until everybody has landed; how often that took."""
+    for times in range(1, PATIENCE + 1):
+        fetched = fetch_and_land(
+            pipeline,
+            DAILY_SLEEP,
+            people_to_ask(pipeline),
+            first_day=LAST - DAY,
+            last_day=LAST - DAY,
+            run_id="a day",
+        )
+        if {row.status for row in fetched.fetches} == {FetchStatus.LANDED}:
+            return times
+    return PATIENCE + 1
+
+
+def states(pipeline: Pipeline) -> dict[str, PersonState]:
+    return {person.username: person.state for person in pipeline.accounts.people()}
+
+
+def must_sign_in(pipeline: Pipeline) -> list[str]:
+    lost = PersonState.SIGN_IN_REQUIRED
+    return [name for name, state in states(pipeline).items() if state is lost]
+
+
+def lose_answers(month: World, number: int) -> None:
+    """Now and then anybody's; one day a certain one's, and one day that of a killed process."""
+    month.sandbox.clear_faults()
+    if number == 10:
+        assert alone(killed.after_the_answer, settings_of(month), "koa") == -signal.SIGKILL
+    if number in (3, 13, 23):
+        month.sandbox.fault("truncated", route="token", person=PEOPLE[number % 3])
+    for kind in ("reset", "truncated", "late"):
+        month.sandbox.fault(kind, route="token", probability=0.02, count=None, seconds=0.01)
+
+
+def refused_by_oura(month: World, pipeline: Pipeline, username: str) -> bool:
+    """Ask for one person until it landed or we give up; whether Oura, not we, has refused them."""
+    for _ in range(PATIENCE):
+        person = pipeline.accounts.person(username)
+        fetched = fetch_and_land(
+            pipeline,
+            DAILY_SLEEP,
+            [person],
+            first_day=LAST - DAY,
+            last_day=LAST - DAY,
+            run_id="a day",
+        )
+        if fetched.fetches[0].status is FetchStatus.LANDED or must_sign_in(pipeline):
+            # The sandbox does not know whose a token was that it has used up: "-".
+            asked = month.sandbox.requests().get("token", {})
+            month.sandbox.reset_requests()
+            return "-" in asked
+    raise AssertionError(f"{username} neither landed nor was refused")
+
+
+def sign_in_again(month: World, pipeline: Pipeline) -> None:
+    """Whoever has to, as on the site."""
+    for username in must_sign_in(pipeline):
+        month.sandbox.clear_faults()
+        answer = month.sandbox.sign_in(username)
+        pipeline.accounts.reconnect(
+            username,
+            refresh_token=answer["refresh_token"],
+            access_token=answer["access_token"],
+            expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+        )
