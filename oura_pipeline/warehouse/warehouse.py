@@ -192,6 +192,7 @@ class Warehouse:
             if not self.path.exists():
                 return 0
             with forgetting.replacing(self.path) as fresh, self._door.connected() as connection:
+                forgetting.remove_spilled(self.path)
                 deleted = forgetting.delete_rows(connection, username)
                 forgetting.copy_into(connection, fresh)
         return deleted
