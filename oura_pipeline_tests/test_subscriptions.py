@@ -320,10 +320,10 @@ def test_two_kinds_that_never_work_do_not_keep_the_others_waiting(
 ) -> None:
     """They are not always the first ones that are tried."""
     firsts = set()
-    for _ in range(30):
+    for _ in range(12):
         sandbox.fault("gateway_timeout", route="webhook", skip=1, count=2)
         firsts.add(maintain(pipeline).failed[0].split(":")[0])
-    assert len(firsts) > 3
+    assert len(firsts) > 2
 
 
 def test_what_was_made_all_the_same_is_not_made_twice(pipeline: Pipeline, sandbox: Sandbox) -> None:
