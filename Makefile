@@ -7,7 +7,7 @@ SRC := oura_pipeline oura_pipeline_tests benchmarks
 .PHONY: help demo test check format dev docs lock clean
 help:
 	@echo "make demo      the whole way with made-up people: sandbox, sync, Graphite (SERVE=1: stays up)"
-	@echo "make dev       Dagster's UI and daemon on 127.0.0.1"
+	@echo "make dev       the site, Dagster's UI and daemon on 127.0.0.1"
 	@echo "make test      the tests"
 	@echo "make check     format, lint, types, generated docs"
 	@echo "make docs      write the generated parts of README.md and docs/"

@@ -216,6 +216,17 @@ def people_remove(username: str, keep_data: bool, yes: bool) -> None:
     _tell(command.remove(username, keep_data=keep_data))
 
 
+@people.command("invite")
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 365), help="Good for.")
+def people_invite(days: int) -> None:
+    """Make an invite: a code that lets one person in, and the link that fills it in."""
+    from oura_pipeline.commands import people as command
+
+    with command.accounts() as accounts:
+        code = accounts.invite(timedelta(days=days))
+    click.echo(f"{code}\n{load_settings().site_url}/?invite={code}")
+
+
 @people.command("import")
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def people_import(path: Path) -> None:
@@ -399,11 +410,25 @@ def demo(serve: bool) -> None:
 
 @cli.command()
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
-def dev(port: int) -> None:
-    """Run Dagster's UI and daemon on 127.0.0.1."""
+@click.option("--site-port", default=8000, show_default=True, help="Port of the site.")
+def dev(port: int, site_port: int) -> None:
+    """Run the site, Dagster's UI and daemon on 127.0.0.1."""
     from oura_pipeline.commands.dev import dev as command
 
-    sys.exit(command(port))
+    sys.exit(command(port, site_port))
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", default=8000, show_default=True, help="Port to listen at.")
+def web(host: str, port: int) -> None:
+    """Serve the site: sign-in, people's pages, the operator's, webhooks and API."""
+    from oura_pipeline.commands.web import web as command
+
+    try:
+        command(host, port)
+    except OSError as error:
+        raise Failed(f"{host}:{port} cannot be listened at: {error.strerror}") from None
 
 
 def today() -> date:

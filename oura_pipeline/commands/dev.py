@@ -1,7 +1,7 @@
-"""`oura-pipeline dev`: Dagster's UI and daemon on this machine, as one program that ends together.
+"""`oura-pipeline dev`: the site, Dagster's UI and daemon on this machine, as one program.
 
 What surprises: Dagster reads `dagster.yaml` from the working directory, so it is started in the
-folder that has it; the data folder stays where it was.
+folder that has it; the data folder stays where it was. And whoever ends first ends the other one.
 """
 
 from __future__ import annotations
@@ -10,22 +10,30 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from oura_pipeline.defs.storage import config_dir
 from oura_pipeline.settings import load_settings
 
+LOOK_SECONDS = 0.2
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
-def dev(port: int) -> int:
-    """Run until Ctrl-C or a request to end; the exit status is Dagster's."""
+
+def dev(port: int, site_port: int) -> int:
+    """Run until Ctrl-C, a request to end, or the end of either; the exit status is theirs."""
     end_like_ctrl_c()
-    with start(port, config_dir()) as dagster:
+    home = load_settings().home
+    with start(port, config_dir()) as dagster, start_site(site_port, home) as site:
         try:
-            return dagster.wait()
+            return _first_end(dagster, site)
         except KeyboardInterrupt:
             return 0
+        finally:
+            for ending in ENDINGS:  # an impatient second Ctrl-C would leave children behind
+                signal.signal(ending, signal.SIG_IGN)
 
 
 def end_like_ctrl_c() -> None:
@@ -42,8 +50,26 @@ def start(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     program = Path(sys.executable).with_name("dagster")
     # `dagster dev` warns of its successor, which is no part of the product's packages.
     environment = {"PYTHONWARNINGS": "ignore", **os.environ, "OURA_PIPELINE_HOME": str(home)}
-    with subprocess.Popen(  # noqa: S603  (our own virtual environment's program)
-        [str(program), "dev", "--host", "127.0.0.1", "--port", str(port)],
+    command = [str(program), "dev", "--host", "127.0.0.1", "--port", str(port)]
+    with _child(command, folder, environment) as child:
+        yield child
+
+
+@contextmanager
+def start_site(port: int, home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`oura-pipeline web` as a child that ends with the block; it prints its address itself."""
+    command = [sys.executable, "-m", "oura_pipeline.cli", "web", "--port", str(port)]
+    environment = {**os.environ, "OURA_PIPELINE_HOME": str(home)}
+    with _child(command, Path.cwd(), environment) as child:
+        yield child
+
+
+@contextmanager
+def _child(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(  # noqa: S603  (our own virtual environment's programs)
+        command,
         cwd=folder,
         env=environment,
         start_new_session=True,  # a group of its own, which can be ended as a whole
@@ -52,6 +78,15 @@ def start(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
             yield child
         finally:
             _end_group(child)
+
+
+def _first_end(*children: subprocess.Popen[bytes]) -> int:
+    """Wait for the first of them to end; its exit status."""
+    while True:
+        for child in children:
+            if (status := child.poll()) is not None:
+                return status
+        time.sleep(LOOK_SECONDS)
 
 
 def _end_group(child: subprocess.Popen[bytes]) -> None:

@@ -166,7 +166,7 @@ def create_api(site: Site) -> FastAPI:
         exception_handlers={RequestValidationError: _malformed},
     )
     api.state.pipeline = site.pipeline
-    api.state.doorkeeper = Doorkeeper(site.settings.oura_operator_token.get_secret_value())
+    api.state.doorkeeper = site.doorkeeper
     api.include_router(ROUTER)
     return api
 

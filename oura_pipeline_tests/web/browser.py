@@ -135,7 +135,7 @@ class Browser:
         return self._see(self.http.post(action, data=values))
 
     def begin(self, invite: str | None = None) -> str:
-        """Press Sign in, or Reconnect where that is offered; the address at Oura that it leads to."""
+        """Press Sign in, or Reconnect where that is offered; the address at Oura."""
         for address in ("/", "/me"):
             self.go(address)
             if any(form.action == "/signin" for form in self.page.forms):

@@ -1,0 +1,105 @@
+"""`oura-pipeline dev` is one program: everything that it started is gone when it is.
+
+What surprises: a child is found by the data folder in its environment, as /proc shows it. Whatever
+was started with this folder belongs to this test, however deep below.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event
+
+import httpx
+import pytest
+
+from oura_pipeline_tests.end_to_end.test_dev import free_port
+
+DAGSTER, SITE, SECONDS = 0, 1, 90
+
+
+def test_a_request_to_end_takes_site_and_dagster_along(tmp_path: Path) -> None:
+    """Both answer; after SIGTERM to the one that was started nothing of it is left."""
+    ports = (free_port(), free_port())
+    with started(tmp_path, ports) as program:
+        until(lambda: answers(ports[SITE], "/health"), program)
+        until(lambda: answers(ports[DAGSTER], "/server_info"), program)
+        assert len(processes(tmp_path)) >= 4
+        program.terminate()
+        assert program.wait(60) == 0
+        until(lambda: processes(tmp_path) == set())
+    said = (tmp_path / "log").read_text(encoding="utf-8")
+    assert f"Dagster's UI: http://127.0.0.1:{ports[DAGSTER]} " in said
+    assert f"Site: http://127.0.0.1:{ports[SITE]}" in said
+
+
+def test_the_end_of_the_site_is_the_end_of_all(tmp_path: Path) -> None:
+    """A port that is taken: the status says so, and Dagster does not stay behind."""
+    with taken_port() as taken, started(tmp_path, (free_port(), taken)) as program:
+        assert program.wait(60) == 1
+        until(lambda: processes(tmp_path) == set())
+    assert "cannot be listened at" in (tmp_path / "log").read_text(encoding="utf-8")
+
+
+@contextmanager
+def taken_port() -> Iterator[int]:
+    """A port that somebody else listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        yield door.getsockname()[1]
+
+
+@contextmanager
+def started(folder: Path, ports: tuple[int, int]) -> Iterator[subprocess.Popen[bytes]]:
+    """`oura-pipeline dev` with its data in the folder; whatever happens, nothing stays."""
+    ours = ("OURA_", "GRAPHITE_", "DAGSTER_")
+    environment = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
+    environment["OURA_PIPELINE_HOME"] = str(folder / "data")
+    command = [sys.executable, "-m", "oura_pipeline.cli", "dev"]
+    options = ["--port", str(ports[DAGSTER]), "--site-port", str(ports[SITE])]
+    with (folder / "log").open("wb") as log:
+        program = subprocess.Popen(
+            [*command, *options], env=environment, stdout=log, stderr=log, cwd=folder
+        )
+        try:
+            yield program
+        finally:
+            for pid in processes(folder):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            program.wait(10)
+
+
+def processes(folder: Path) -> set[int]:
+    """Everybody whose environment names the data folder."""
+    wanted = f"OURA_PIPELINE_HOME={folder / 'data'}".encode()
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if wanted in entry.read_bytes().split(b"\0"):
+                found.add(int(entry.parent.name))
+    return found
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether somebody answers there."""
+    with suppress(httpx.TransportError):
+        return httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False).is_success
+    return False
+
+
+def until(true: Callable[[], bool], program: subprocess.Popen[bytes] | None = None) -> None:
+    """Return when it is true, for which the program must go on."""
+    deadline = time.monotonic() + SECONDS
+    while not true():
+        if program is not None and program.poll() is not None:
+            pytest.fail("the program ended")
+        if time.monotonic() > deadline:
+            pytest.fail("that took too long")
+        Event().wait(0.1)
