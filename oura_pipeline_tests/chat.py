@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 
 @dataclass
@@ -18,11 +18,13 @@ class Chat:
         url: where it listens.
         bodies: everything that it took, in order.
         statuses: what it answers to the next requests instead of taking them, where not 2xx.
+        seconds: how long it thinks before it answers.
     """
 
     url: str = ""
     bodies: list[dict[str, str]] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def names(self) -> list[str]:
@@ -41,6 +43,7 @@ def chatting() -> Iterator[Chat]:
             status = chat.statuses.pop(0) if chat.statuses else 204
             if status < 300 and self.headers["Content-Type"] == "application/json":
                 chat.bodies.append(body)
+            Event().wait(chat.seconds)
             self._answer(status)
 
         def do_GET(self) -> None:
