@@ -1,6 +1,6 @@
 """Webhook subscriptions in Dagster: an asset that keeps them as they must be, a sensor over time.
 
-What surprises: the sensor asks nobody but the accounts database, every ten minutes; only a run asks
+What surprises: the sensor asks nobody but the accounts database, every minute; only a run asks
 Oura. Once a day it starts one without a reason, because Oura ends subscriptions by itself. And what
 does not get better by a run is left alone for longer and longer, up to an hour.
 """
@@ -34,9 +34,9 @@ ALIVE = "subscriptions_alive"
 JOB = "maintain_subscriptions"
 NEEDS = "oura_pipeline/needs"  # the tag by which runs for the same reason are found again
 TOO_SHORT = timedelta(days=3)
-TICK = 600  # seconds
+TICK = 60  # seconds: who has just signed in does not wait for webhooks
 LOOK_EVERY = timedelta(hours=24)
-FIRST_WAIT = timedelta(seconds=TICK - 60)  # the next tick may come a little early
+FIRST_WAIT = timedelta(minutes=9)
 LONGEST_WAIT = timedelta(hours=1)
 
 
@@ -188,7 +188,7 @@ def due(needs: str, tries: Sequence[Try], now: datetime) -> dg.RunRequest | dg.S
             f"{wait(len(same))} after the last one. It is to {needs or 'look at the list'}."
         )
     # Dagster remembers a key for ever; a try that failed must not be the last one.
-    key = f"{digest} {int(now.timestamp()) // TICK}"
+    key = f"{digest} {now.timestamp() // FIRST_WAIT.total_seconds():.0f}"
     return dg.RunRequest(run_key=key, tags={NEEDS: digest})
 
 

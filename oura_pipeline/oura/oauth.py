@@ -31,6 +31,7 @@ from oura_pipeline.oura.http import Answer, send
 USUAL_SECONDS = 86400  # of an access token, where an answer does not say
 USUAL_PAUSE = 60.0  # seconds, where a 429 does not say
 _MAX_BYTES = 1024 * 1024
+_OLD_NAMES = {"spo2Daily": "spo2"}  # of scopes; in Oura's own description until 1.37
 _USED_UP = re.compile(r"already used|\brevoked|\btoken\b.{0,20}\bexpired", re.IGNORECASE)
 
 
@@ -54,11 +55,12 @@ class TokenAnswer:
 
 
 def scopes_of(said: object) -> frozenset[str] | None:
-    """The scopes in an answer or a callback, without Oura's prefix; None: nothing is said."""
+    """The scopes in an answer or a callback, by their plain names; None: nothing is said."""
     names = said.replace(",", " ").split() if isinstance(said, str) else said
     if not isinstance(names, list) or not names:
         return None
-    return frozenset(str(name).removeprefix("extapi:") for name in names)
+    plain = (str(name).removeprefix("extapi:") for name in names)
+    return frozenset(_OLD_NAMES.get(name, name) for name in plain)
 
 
 def _now() -> datetime:

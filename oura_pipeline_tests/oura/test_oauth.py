@@ -270,6 +270,7 @@ def test_a_refresh_token_that_is_not_replaced_is_kept(oauth: OAuth, endpoints: E
         ("extapi:daily  heart_health", {"daily", "heart_health"}),
         ("daily,extapi:spo2", {"daily", "spo2"}),
         (["extapi:daily", "tag"], {"daily", "tag"}),
+        ("extapi:daily spo2Daily", {"daily", "spo2"}),
     ],
 )
 def test_scopes_lose_their_prefix_and_silence_is_not_none(
