@@ -1,0 +1,285 @@
+"""What stands around every page: proof of where a form comes from, headers, errors, the log."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from oura_pipeline.cli import cli
+from oura_pipeline.settings import Settings, SettingsError
+from oura_pipeline.web.sessions import session_key
+from oura_pipeline.web.site import opened_site
+from oura_pipeline_tests.web.conftest import Opens
+
+EXPIRED = "This form has expired · Oura pipeline"
+
+
+def settings_in(home: Path, **values: object) -> Settings:
+    """The settings of a site in a folder."""
+    return Settings(_env_file=None, oura_pipeline_home=home, **values)  # type: ignore[call-arg,arg-type]
+
+
+@pytest.mark.parametrize("action", ["/me/sync", "/me/disconnect", "/me/delete", "/signout"])
+@pytest.mark.parametrize("token", ["", "invented"])
+def test_a_form_without_its_token_changes_nothing(site: Opens, action: str, token: str) -> None:
+    """Whatever page of somebody else's sent it."""
+    place = site()
+    browser = place.browser()
+    browser.join("runa")
+    before = place.accounts.person("runa")
+    fields = {"csrf": token, "username": "runa"}
+    answer = browser.http.post(action, data=fields)
+    assert answer.status_code == 403
+    assert place.accounts.person("runa") == before
+    assert browser.go("/me").title == "runa: Connected · Oura pipeline"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "null"},
+    ],
+)
+def test_a_form_from_elsewhere_is_refused_even_with_the_token(
+    site: Opens, headers: dict[str, str]
+) -> None:
+    """The browser says where it was sent from."""
+    browser = site().browser()
+    browser.join("runa")
+    form = dict(browser.page.form("/me/disconnect").fields)
+    answer = browser.http.post("/me/disconnect", data=form, headers=headers)
+    assert answer.status_code == 403
+    assert browser.go("/me").title == "runa: Connected · Oura pipeline"
+
+
+def test_a_form_from_here_passes_with_what_browsers_send(site: Opens) -> None:
+    """`Origin: null`, because our pages tell nobody where they are."""
+    place = site()
+    browser = place.browser()
+    browser.join("runa")
+    form = dict(browser.page.form("/me/sync").fields)
+    for origin in ("null", place.url):
+        headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
+        answer = browser.http.post("/me/sync", data=form, headers=headers)
+        assert answer.headers["location"] == "/me"
+
+
+def test_the_token_of_another_session_is_none(site: Opens) -> None:
+    """A form of one's own does not work in somebody else's browser."""
+    place = site()
+    runa, koa = place.browser(), place.browser()
+    runa.join("runa")
+    koa.join("koa")
+    form = dict(koa.page.form("/me/disconnect").fields)
+    assert runa.http.post("/me/disconnect", data=form).status_code == 403
+
+
+def test_a_form_that_is_too_long_is_refused(site: Opens) -> None:
+    """Before it fills the memory."""
+    browser = site().browser()
+    answer = browser.http.post("/signin", data={"csrf": "x" * 100_000})
+    assert answer.status_code == 413
+
+
+def test_every_page_has_its_headers(site: Opens) -> None:
+    """Nothing inline, nothing framed, nothing kept, nothing told."""
+    place = site()
+    browser = place.browser()
+    browser.join("runa")
+    for address in ("/", "/me", "/operator", "/nothing-here", "/health"):
+        headers = browser.http.get(address).headers
+        assert headers["content-security-policy"] == (
+            "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' "
+            f"{place.sandbox.url}; frame-ancestors 'none'; base-uri 'none'"
+        )
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        assert "camera=()" in headers["permissions-policy"]
+        assert "strict-transport-security" not in headers
+
+
+def test_no_page_needs_a_script_or_an_inline_style(site: Opens) -> None:
+    """The policy would stop them."""
+    browser = site().browser()
+    browser.join("runa")
+    for address in ("/", "/me", "/me/delete", "/operator", "/nothing-here"):
+        assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=", browser.go(address).html)
+
+
+def test_with_https_the_cookie_and_the_browser_stay_on_it(site: Opens) -> None:
+    """Secure cookies, HSTS, and Oura's own hosts, between which its sign-in hops."""
+    browser = site(
+        oura_public_url="https://ring.example",
+        oura_authorize_url="https://cloud.ouraring.com/oauth/authorize",
+    ).browser()
+    headers = browser.http.get("/").headers
+    assert headers["strict-transport-security"] == "max-age=31536000"
+    cookie = set(re.split(r";\s*", headers["set-cookie"].lower()))
+    assert {"httponly", "samesite=lax", "secure", "max-age=2592000", "path=/"} <= cookie
+    assert (
+        "form-action 'self' https://cloud.ouraring.com https://*.ouraring.com;"
+        in headers["content-security-policy"]
+    )
+
+
+def test_the_host_header_is_never_believed(site: Opens) -> None:
+    """Neither in a page, nor in a redirect, nor in what Oura is told."""
+    browser = site().browser()
+    browser.go("/")
+    form = dict(browser.page.form("/signin").fields)
+    evil = {"Host": "evil.example"}
+    answers = [
+        browser.http.get("/", headers=evil),
+        browser.http.get("/me", headers=evil),
+        browser.http.get("/me/", headers=evil),
+        browser.http.post("/signin", data=form, headers=evil),
+    ]
+    for answer in answers:
+        assert "evil" not in answer.text + str(answer.headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "status", "title"),
+    [
+        ("GET", "/nothing-here", 404, "There is no such page"),
+        ("GET", "/static/nothing.css", 404, "There is no such page"),
+        ("DELETE", "/me", 405, "This page cannot be asked like that"),
+        ("GET", "/me/sync", 405, "This page cannot be asked like that"),
+    ],
+)
+def test_what_is_not_there_has_a_page(
+    site: Opens, method: str, address: str, status: int, title: str
+) -> None:
+    """In the same look, with a way back."""
+    answer = site().browser().http.request(method, address)
+    assert answer.status_code == status
+    assert f"<title>{title} · Oura pipeline</title>" in answer.text
+    assert 'href="/"' in answer.text
+
+
+def test_what_nobody_foresaw_is_told_by_a_number_that_is_in_the_log(
+    site: Opens, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No trace on the page; the trace, and the same number, in the log."""
+    place = site()
+    browser = place.browser()
+    browser.join("runa")
+    with place.accounts._database.writing() as connection:
+        connection.exec_driver_sql("DROP TABLE fetches")
+    page = browser.go("/me")
+    assert (page.status, page.title) == (500, "Something went wrong here · Oura pipeline")
+    assert "no such table" not in page.text
+    found = re.search(r"incident ([0-9a-f]{8})\.", page.text)
+    assert found
+    assert f"incident {found[1]}" in caplog.text
+    assert "no such table: fetches" in caplog.text
+    assert page.response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_log_has_a_line_per_request_without_its_query(
+    site: Opens, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And a path cannot break the line."""
+    caplog.set_level(logging.INFO, "oura_pipeline.web")
+    browser = site().browser()
+    browser.http.get("/nothing%0Ahere?code=secret")
+    browser.http.post("/webhook", content=b"a body")
+    lines = [record.message for record in caplog.records if record.name == "oura_pipeline.web"]
+    assert [re.sub(r"\d+ ms$", "- ms", line) for line in lines] == [
+        "GET /nothing%0Ahere 404 - ms",
+        "POST /webhook 401 - ms",
+    ]
+
+
+def test_the_style_sheet_is_kept_for_ever_under_an_address_of_its_own(site: Opens) -> None:
+    """Its address changes with its content."""
+    browser = site().browser()
+    (address,) = re.findall(r'rel="stylesheet" href="([^"]+)"', browser.go("/").html)
+    answer = browser.http.get(address)
+    assert answer.headers["content-type"] == "text/css; charset=utf-8"
+    assert "immutable" in answer.headers["cache-control"]
+    assert "set-cookie" not in answer.headers
+
+
+def test_a_cookie_that_somebody_changed_is_none(site: Opens) -> None:
+    """Its signature does not fit."""
+    browser = site().browser()
+    browser.join("runa")
+    value = browser.http.cookies["oura_pipeline"]
+    cookies = {"oura_pipeline": value[:-2] + ("aa" if value[-2:] != "aa" else "bb")}
+    answer = httpx.get(f"{browser.site}/me", cookies=cookies, trust_env=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+def test_machines_get_no_cookie(site: Opens) -> None:
+    """Their addresses stand before the sessions."""
+    browser = site().browser()
+    for address in ("/health", "/webhook", "/metrics", "/api/openapi.json"):
+        assert "set-cookie" not in browser.http.get(address).headers
+
+
+def test_the_key_of_the_cookies_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    """The same one at every start; a key that is set wins."""
+    home = tmp_path / "data"
+    key = session_key(settings_in(home))
+    path = home / "session.key"
+    assert len(key) >= 43
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert session_key(settings_in(home)) == key
+    assert list(home.iterdir()) == [path]
+    assert session_key(settings_in(home, oura_session_key="mine")) == "mine"
+
+
+@pytest.mark.parametrize(("text", "mode", "said"), [("", 0o600, "empty"), ("x", 0o644, "chmod")])
+def test_a_key_file_that_cannot_be_used_is_said(
+    tmp_path: Path, text: str, mode: int, said: str
+) -> None:
+    """In one line, before anybody signs in with it."""
+    path = tmp_path / "session.key"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    with pytest.raises(SettingsError, match=said):
+        session_key(settings_in(tmp_path))
+
+
+def test_the_operator_can_invite_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code, and the link that fills it in."""
+    monkeypatch.setenv("OURA_PIPELINE_HOME", str(tmp_path))
+    monkeypatch.setenv("OURA_PUBLIC_URL", "https://ring.example")
+    result = CliRunner().invoke(cli, ["people", "invite", "--days", "3"])
+    code, link = result.output.splitlines()
+    assert link == f"https://ring.example/?invite={code}"
+    with opened_site(settings_in(tmp_path)) as site:
+        (invite,) = site.pipeline.accounts.invites()
+        assert site.pipeline.accounts.invite_works(code)
+    assert (invite.expires_at - invite.created_at).days == 3
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(site: Opens, tmp_path: Path) -> None:
+    """Not with a traceback."""
+    port = site().url.rpartition(":")[2]
+    result = subprocess.run(
+        [sys.executable, "-m", "oura_pipeline.cli", "web", "--port", port],
+        env={**os.environ, "OURA_PIPELINE_HOME": str(tmp_path / "other")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"oura-pipeline: 127.0.0.1:{port} cannot be listened at: Address already in use\n"
+    )

@@ -1,0 +1,220 @@
+"""One's own page: what it says, what its buttons do, and that it is nobody else's."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.documents import DOCUMENT_TYPES, PERSONAL_INFO
+from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.web.own_views import history_view
+from oura_pipeline_tests.web.browser import Browser
+from oura_pipeline_tests.web.conftest import Opens, Place
+
+NOW = datetime.now(UTC)
+TODAY = NOW.date()
+
+
+def fetch(name: str, status: FetchStatus, *, day: date = TODAY, error: str | None = None) -> Fetch:
+    """A row of the ledger, for runa."""
+    return Fetch(
+        username="runa",
+        document_type=name,
+        day=day,
+        status=status,
+        documents=3 if status is FetchStatus.LANDED else 0,
+        error=error,
+        run_id="run",
+        at=NOW - timedelta(hours=2, minutes=1),
+    )
+
+
+@pytest.fixture
+def place(site: Opens) -> Place:
+    """An open site."""
+    return site()
+
+
+@pytest.fixture
+def runa(place: Place) -> Browser:
+    """A browser in which runa is signed in."""
+    browser = place.browser()
+    browser.join("runa")
+    return browser
+
+
+def test_every_document_type_has_a_row_in_words(place: Place, runa: Browser) -> None:
+    """Landed, empty, failed with its reason, and never asked: none is taken for another."""
+    place.accounts.record_fetches(
+        [
+            fetch("daily_sleep", FetchStatus.LANDED),
+            fetch("daily_sleep", FetchStatus.LANDED, day=TODAY - timedelta(days=1)),
+            fetch("tag", FetchStatus.EMPTY),
+            fetch("workout", FetchStatus.FAILED, error="Oura is out of order; ask again later"),
+        ]
+    )
+    page = runa.go("/me")
+    assert [name for row in DOCUMENT_TYPES if (name := f"type-{row.name}") not in page.ids] == []
+    sleep = "Daily sleep Sleep score and what contributed to it. ✓ landed 2 hours ago"
+    assert page.of("type-daily_sleep") == f"{sleep} {TODAY} 6"
+    assert "– empty Oura has nothing of this kind. 2 hours ago – 0" in page.of("type-tag")
+    assert "✕ failed on 1 day Oura is out of order; ask again later." in page.of("type-workout")
+    assert page.of("type-session").endswith("– not fetched yet – – –")
+
+
+def test_the_history_is_said_in_words_and_drawn(place: Place, runa: Browser) -> None:
+    """How far back every kind was asked for."""
+    assert "Has not begun yet; it goes back to 2015-01-01." in runa.go("/me").of("history-words")
+    back = TODAY - timedelta(days=100)
+    days = [row.name for row in DOCUMENT_TYPES if row.partitioned]
+    place.accounts.record_fetches([fetch(name, FetchStatus.EMPTY, day=back) for name in days])
+    page = runa.go("/me")
+    assert page.of("history-words") == f"Fetched back to {back} of 2015-01-01."
+    share = 100 / (TODAY - date(2015, 1, 1)).days
+    assert page.ids["history-bar"]["value"] == str(int(share * 100))
+
+
+def test_the_history_is_complete_only_when_it_is() -> None:
+    """99 % until the first day of everything was asked."""
+    assert history_view([], date(2026, 1, 1), date(2026, 1, 1)).percent < 100
+
+
+def test_the_profile_comes_from_the_published_copy_without_the_address(
+    place: Place, runa: Browser
+) -> None:
+    """Not fetched yet, until somebody has published it; then age, weight, height and sex."""
+    assert "Not fetched yet." in runa.go("/me").text
+    land_profile(place)
+    page = runa.go("/me")
+    (told,) = place.sandbox.truth("runa", "personal_info")
+    info = told["document"]
+    assert page.of("profile-values") == (
+        f"Age {info['age']} years Weight {info['weight']:.1f} kg "
+        f"Height {info['height']:.2f} m Biological sex {info['biological_sex']}"
+    )
+    assert info["email"] not in page.html
+
+
+def land_profile(place: Place) -> None:
+    """Fetch runa's profile and publish it, as a run does."""
+    document = place.pipeline.client("runa").personal_info()
+    with place.pipeline.warehouse.spool(PERSONAL_INFO) as spool:
+        spool.add("runa", [document])
+        place.pipeline.warehouse.land(
+            PERSONAL_INFO,
+            spool,
+            usernames=["runa"],
+            first_day=document.day,
+            last_day=document.day,
+            fetched_at=NOW,
+            run_id="run",
+        )
+    place.pipeline.warehouse.publish(place.settings.analytics_path)
+
+
+def test_a_sync_can_be_asked_for_every_five_minutes(place: Place, runa: Browser) -> None:
+    """The button is gone meanwhile, and the page says when it was pressed."""
+    page = runa.send("/me/sync")
+    assert page.of("sync-state") == "Asked just now; it begins soon."
+    assert "sync-now" not in page.ids
+    asked = place.accounts.person("runa").sync_asked_at
+    assert asked is not None
+    place.accounts.record_fetches([fetch("tag", FetchStatus.EMPTY)])
+    with place.accounts._database.writing() as connection:
+        connection.exec_driver_sql(
+            "UPDATE people SET sync_asked_at = datetime(sync_asked_at, '-6 minutes')"
+        )
+    page = runa.go("/me")
+    assert page.of("sync-state") == "Asked 6 minutes ago; it begins soon."
+    assert "sync-now" in page.ids
+
+
+def test_disconnecting_gives_the_access_back_and_keeps_the_page(
+    place: Place, runa: Browser
+) -> None:
+    """Nothing is fetched any more; one button brings it back."""
+    place.sandbox.reset_requests()
+    page = runa.send("/me/disconnect")
+    assert page.title == "runa: Disconnected · Oura pipeline"
+    assert place.accounts.person("runa").state is PersonState.DISCONNECTED
+    assert place.sandbox.requests()["revoke"] == {"runa": 1}
+    assert "disconnect" not in page.ids
+    assert "sync-now" not in page.ids
+    assert "reconnect" in page.ids
+    runa.send("/signin")
+    assert runa.go(runa.consent("runa")).title == "runa: Connected · Oura pipeline"
+
+
+def test_who_must_sign_in_again_sees_it_first(place: Place, runa: Browser) -> None:
+    """With the button."""
+    with place.accounts._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE people SET state = 'sign_in_required', error = 'x'")
+    page = runa.go("/me")
+    assert page.title == "runa: Must reconnect · Oura pipeline"
+    assert "reconnect" in page.ids
+    runa.send("/signin")
+    assert runa.go(runa.consent("runa")).title == "runa: Connected · Oura pipeline"
+
+
+def test_a_download_is_everything_as_a_zip(place: Place, runa: Browser) -> None:
+    """Named for the person, never kept by a proxy, and no file of it stays here."""
+    land_profile(place)
+    answer = runa.http.get("/me/data.zip")
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-disposition"] == (
+        f'attachment; filename="oura-runa-{datetime.now(UTC):%Y-%m-%d}.zip"'
+    )
+    names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+    assert any(name.endswith("personal_info.parquet") for name in names)
+    assert list(place.settings.home.glob(".download.*")) == []
+
+
+def test_deleting_needs_the_username(place: Place, runa: Browser) -> None:
+    """Something else deletes nothing, and the field says so."""
+    runa.go("/me/delete")
+    page = runa.send("/me/delete", username="rune")
+    assert (page.status, page.ids["username"]["aria-invalid"]) == (422, "true")
+    assert page.of("username-error") == "✕ Type runa to confirm, exactly like this."
+    assert place.accounts.person("runa").state is PersonState.CONNECTED
+
+
+def test_deleting_retires_signs_out_and_says_farewell(place: Place, runa: Browser) -> None:
+    """The access goes back at once; the rest is deleted by the job that sees them retired."""
+    place.sandbox.reset_requests()
+    runa.go("/me/delete")
+    page = runa.send("/me/delete", username="runa")
+    assert (page.title, runa.path) == ("Farewell · Oura pipeline", "/farewell")
+    assert place.accounts.person("runa").state is PersonState.RETIRED
+    assert place.sandbox.requests()["revoke"] == {"runa": 1}
+    runa.go("/me")
+    assert runa.path == "/"
+
+
+def test_oura_being_away_does_not_stop_anybody_from_leaving(place: Place, runa: Browser) -> None:
+    """The access is given back later; the farewell comes now."""
+    place.sandbox.fault("error", route="revoke", status=503, count=None)
+    runa.go("/me/delete")
+    assert runa.send("/me/delete", username="runa").title == "Farewell · Oura pipeline"
+    assert place.accounts.to_revoke() == ["runa"]
+
+
+def test_nobody_else_sees_it(place: Place, runa: Browser) -> None:
+    """Whoever is not signed in lands at the front page, whatever they ask for."""
+    stranger = place.browser()
+    for address in ("/me", "/me/data.zip", "/me/delete"):
+        stranger.go(address)
+        assert stranger.path == "/"
+
+
+def test_an_old_cookie_does_not_open_the_page_of_the_next_one(place: Place, runa: Browser) -> None:
+    """A username that is free again may be somebody else's."""
+    place.accounts.remove("runa")
+    place.browser().join("koa", "runa")
+    runa.go("/me")
+    assert runa.path == "/"
+    assert "nav-me" not in runa.page.ids
