@@ -59,10 +59,11 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="webhooks-") as home:
         set_up(Path(home), chosen.people)
-        with site() as url:
+        with site() as (url, process):
             bodies = [body(number, chosen.people) for number in range(chosen.rate * chosen.seconds)]
             answers = in_a_process(url, bodies, chosen.rate, chosen.connections)
             tell(answers, len(bodies) / chosen.rate)
+            print(f"the site used {cpu_seconds(process) / len(bodies) * 1000:.2f} ms CPU an event")
             refused = in_a_process(url, strangers(bodies), 200, 10)
             print("refused:", dict(Counter(refused.statuses.values())))
             again = in_a_process(url, bodies[:1000], 500, 10)
@@ -80,13 +81,13 @@ def set_up(home: Path, people: int) -> None:
 
 
 @contextmanager
-def site() -> Iterator[str]:
-    """The site in its own process."""
+def site() -> Iterator[tuple[str, int]]:
+    """The site in its own process: its address and the process's number."""
     command = [sys.executable, "-c", SERVER]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         try:
-            yield child.stdout.readline().split()[1]
+            yield child.stdout.readline().split()[1], child.pid
         finally:
             child.send_signal(signal.SIGTERM)
             child.wait(20)
@@ -224,6 +225,12 @@ def tell(answers: Answers, seconds: float) -> None:
         f"answered {len(waits)} in {seconds:.0f} s: {dict(Counter(answers.statuses.values()))}, "
         f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {waits[-1] * 1000:.1f} ms"
     )
+
+
+def cpu_seconds(process: int) -> float:
+    """What a process has used of the processor since it began, its start included."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def compare(home: Path, bodies: Sequence[bytes], answers: Answers) -> None:
