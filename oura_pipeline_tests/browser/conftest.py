@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def looked() -> set[str]:
-    """The structures of pages that were looked at already."""
+    """The parts of pages that were looked at already."""
     return set()
 
 

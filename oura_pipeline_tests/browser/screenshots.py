@@ -16,6 +16,7 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from oura_pipeline.sandbox.cloud import SandboxOptions
+from oura_pipeline_tests.browser.pictures import shrink
 from oura_pipeline_tests.browser.visiting import (
     PASSWORD,
     PHONE,
@@ -118,7 +119,9 @@ class Photographer:
         visit.page.emulate_media(color_scheme="light")
 
     def _take(self, visit: Visit, name: str) -> None:
-        visit.page.screenshot(path=self._folder / f"{name}.png", full_page=True)
+        path = self._folder / f"{name}.png"
+        visit.page.screenshot(path=path, full_page=True)
+        shrink(path)
 
 
 if __name__ == "__main__":

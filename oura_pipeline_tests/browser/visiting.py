@@ -1,7 +1,7 @@
 """Somebody in front of a browser: the sandbox, the site and Chromium, and what is looked at.
 
-What surprises: `Visit.look` tries a page in four ways (light and dark, phone and desk) but only
-once per structure. Two people's pages that are built alike are looked at together.
+What surprises: `Visit.look` tries a page in four ways (light and dark, phone and desk), but only
+when there is something on it the like of which was not on that address before.
 """
 
 from __future__ import annotations
@@ -48,9 +48,12 @@ ARGUMENTS = (
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 PASSWORD = "a long password of the operator"
 END = date(2026, 10, 28)
-_SKELETON = (
-    "() => [...document.querySelectorAll('body *')].map(e => e.tagName + e.className).join()"
-)
+# What a page is made of: every element with its classes and those of what it stands in.
+_PARTS = """() => {
+  const name = e => e.tagName + '.' + (e.getAttribute('class') ?? '')
+  const all = [...document.querySelectorAll('body *')]
+  return [...new Set(all.map(e => name(e.parentElement) + ' ' + name(e)))]
+}"""
 _TOO_WIDE = """() => document.scrollingElement.scrollWidth <= innerWidth ? [] :
   [...document.querySelectorAll('body *')]
     .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
@@ -68,14 +71,15 @@ class Place:
     sandbox: Sandbox
     home: Path
 
-    def sync(self, *usernames: str, days: int = 5) -> None:
-        """Fetch and land the last days of these people, as a run does."""
+    def sync(self, username: str, *types: str, days: int = 3) -> None:
+        """Fetch, land and publish somebody's last days, as a run does; all types, or only these."""
         last = self.sandbox.options.end or datetime.now(UTC).date()
         first = last - timedelta(days=days - 1)
         with opened() as pipeline:
-            people = people_to_ask(pipeline, usernames)
-            for row in DOCUMENT_TYPES:
+            people = people_to_ask(pipeline, [username])
+            for row in (row for row in DOCUMENT_TYPES if row.name in types or not types):
                 fetch_and_land(pipeline, row, people, first_day=first, last_day=last, run_id="made")
+            pipeline.warehouse.publish(pipeline.settings.analytics_path)
 
     def invite(self) -> str:
         """A code for somebody new."""
@@ -151,7 +155,7 @@ class Visit:
     Attributes:
         page: what they see.
         url: the site.
-        looked: the structures that were looked at already, shared by all visits.
+        looked: the parts of pages that were looked at already, shared by all visits.
         troubles: what the browser complained about: errors in the console, among them what the
             Content-Security-Policy forbids, failed requests, requests to strangers.
     """
@@ -203,25 +207,38 @@ class Visit:
         return self.page.locator("h1").inner_text()
 
     @property
+    def error(self) -> str:
+        """What is said to be wrong with the field that is said to be wrong, without its mark."""
+        field = self.page.locator("[aria-invalid=true]")
+        ids = (field.get_attribute("aria-describedby") or "").split()
+        return self.page.locator(f"#{ids[-1]}.error").inner_text().removeprefix("✕").strip()
+
+    @property
     def said(self) -> str:
         """Everything that can be read in the main part of the page, on one line."""
         return " ".join(self.page.locator("main").inner_text().split())
 
     def look(self) -> Visit:
-        """Look at this page closely, if none like it was looked at before."""
-        skeleton = f"{urlsplit(self.page.url).path} {self.page.evaluate(_SKELETON)}"
-        if skeleton in self.looked:
-            return self
-        self.looked.add(skeleton)
-        self.page.evaluate(_AXE.axe_script)
-        for scheme in ("light", "dark"):
-            for size in (PHONE, DESK):
-                self.page.emulate_media(color_scheme=scheme)
-                self.page.set_viewport_size(size)
-                assert self.page.evaluate(_TOO_WIDE) == [], f"{self.path} at {size['width']}"
-                assert _violations(self.page) == [], f"{self.path} {scheme} {size['width']}"
-        self.page.emulate_media(color_scheme="light")
+        """See that nothing is too wide for a phone, and look closely at what was not seen before.
+
+        Closely is: axe, on a phone and on a desk, light and dark.
+        """
+        self.page.set_viewport_size(PHONE)
+        assert self.page.evaluate(_TOO_WIDE) == [], self.path
+        parts = {f"{urlsplit(self.page.url).path} {part}" for part in self.page.evaluate(_PARTS)}
+        if not parts <= self.looked:
+            self._look_closely()
+            self.looked.update(parts)
+        self.page.set_viewport_size(DESK)
         return self
+
+    def _look_closely(self) -> None:
+        self.page.evaluate(_AXE.axe_script)
+        for scheme in ("dark", "light"):
+            self.page.emulate_media(color_scheme=scheme)
+            for size in (PHONE, DESK):
+                self.page.set_viewport_size(size)
+                assert _violations(self.page) == [], f"{self.path} {scheme} {size['width']}"
 
 
 @contextmanager

@@ -1,0 +1,260 @@
+"""Signing in as a person does: first time, again, invited, refused, by keyboard, without script."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page
+
+from oura_pipeline_tests.browser.conftest import OpenPlace, Visitor
+from oura_pipeline_tests.browser.visiting import PHONE, Place, Visit
+
+
+def test_a_first_sign_in_ends_on_ones_own_page(site: Place, visitor: Visitor) -> None:
+    """Front page, Oura, a username, and there is the page that bears it."""
+    visit = visitor(site).open("/").look()
+    assert "Ada Example" in visit.said
+    visit.press("#sign-in").look().consent("runa").look()
+    assert (visit.path, visit.heading) == ("/welcome", "Choose a username")
+    visit.page.fill("#username", "runa")
+    visit.press("#choose").look()
+    assert (visit.path, visit.heading) == ("/me", "runa")
+    assert site.people() == {"runa": "connected"}
+
+
+def test_a_username_that_cannot_be_is_explained_and_a_good_one_is_taken(
+    site: Place, visitor: Visitor
+) -> None:
+    """The browser says it before it is sent; the site says it to whoever sends it all the same."""
+    visitor(site).join("koa", "koa")
+    visit = visitor(site).sign_in("runa")
+    visit.page.fill("#username", "Runa!")
+    visit.page.click("#choose")
+    assert visit.page.evaluate("() => document.querySelector('#username').validity.patternMismatch")
+    for wrong, word in (("Runa!", "lower-case letters"), ("koa", "taken")):
+        visit.page.evaluate("() => { document.querySelector('#username-form').noValidate = true }")
+        visit.page.fill("#username", wrong)
+        visit.press("#choose").look()
+        assert visit.path == "/welcome"
+        assert word in visit.error
+        assert visit.page.input_value("#username") == wrong
+        assert visit.page.title().startswith("Username not accepted")
+    visit.page.fill("#username", "runa")
+    assert visit.press("#choose").heading == "runa"
+
+
+def test_whoever_says_no_has_left_nothing_here(site: Place, visitor: Visitor) -> None:
+    """The page says so, and offers the way back."""
+    visit = visitor(site).sign_in("runa", decision="deny").look()
+    assert "You said no at Oura" in visit.said
+    assert (site.people(), site.granted("runa")) == ({}, [])
+    assert visit.press("#sign-in").consent("runa").path == "/welcome"
+
+
+def test_whoever_must_sign_in_again_does_it_with_one_button(site: Place, visitor: Visitor) -> None:
+    """Tokens end at Oura; the page says so, and afterwards everything is as before."""
+    visit = visitor(site).join("runa", "runa")
+    site.sandbox.change_person("runa", revoke="all")
+    site.sync("runa", "daily_sleep")
+    visit.open("/me").look()
+    assert site.people() == {"runa": "sign_in_required"}
+    assert "Reconnect with Oura" in visit.said
+    visit.press("#reconnect").consent("runa").look()
+    assert (visit.path, visit.heading) == ("/me", "runa")
+    assert visit.page.locator("#reconnect").count() == 0
+    assert site.people() == {"runa": "connected"}
+
+
+def test_another_browser_with_the_same_oura_account_is_the_same_person(
+    site: Place, visitor: Visitor
+) -> None:
+    """Nobody is asked for a second username."""
+    visitor(site).join("runa", "runa")
+    again = visitor(site).sign_in("runa")
+    assert (again.path, again.heading) == ("/me", "runa")
+    assert site.people() == {"runa": "connected"}
+
+
+def test_two_people_see_each_their_own(site: Place, visitor: Visitor) -> None:
+    """Two browsers, two pages."""
+    runa, koa = visitor(site).join("runa", "runa"), visitor(site).join("koa", "koa")
+    assert (runa.open("/me").heading, koa.open("/me").heading) == ("runa", "koa")
+
+
+def test_an_invite_is_needed_works_once_and_never_wrongly(
+    open_place: OpenPlace, visitor: Visitor
+) -> None:
+    """None, a wrong one, a good one, a used one; whoever is here already needs none."""
+    site = open_place(OURA_SIGNUP="invite")
+    code = site.invite()
+    visit = visitor(site).open("/").look().press("#sign-in").consent("runa").look()
+    assert "needs an invite" in visit.said
+    visit.open("/").page.fill("#invite", "no-such-code")
+    visit.press("#sign-in").look()
+    assert "It was used, has expired, or is mistyped." in visit.error
+    _with_invite(visit, code).page.fill("#username", "runa")
+    assert visit.press("#choose").heading == "runa"
+    late = visitor(site).open("/")
+    late.page.fill("#invite", code)
+    assert "It was used" in late.press("#sign-in").error
+    assert visitor(site).sign_in("runa").heading == "runa"
+    assert site.people() == {"runa": "connected"}
+    assert site.granted("koa") == []
+
+
+def _with_invite(visit: Visit, code: str) -> Visit:
+    visit.open("/").page.fill("#invite", code)
+    return visit.press("#sign-in").consent("runa")
+
+
+def test_a_closed_site_lets_nobody_new_in_and_gives_the_tokens_back(
+    open_place: OpenPlace, visitor: Visitor
+) -> None:
+    """It says so before and after Oura."""
+    site = open_place(OURA_SIGNUP="closed")
+    visit = visitor(site).open("/").look()
+    assert "Nobody new can sign in" in visit.said
+    visit.press("#sign-in").consent("runa").look()
+    assert "Nobody new can sign in" in visit.said
+    assert (site.people(), site.granted("runa")) == ({}, [])
+
+
+def test_a_full_house_says_so(open_place: OpenPlace, visitor: Visitor) -> None:
+    """Oura's own limit of people, before and after the way to Oura."""
+    site = open_place(OURA_PEOPLE_LIMIT="1")
+    visitor(site).join("koa", "koa")
+    visit = visitor(site).open("/").look()
+    assert "All 1 places" in visit.said
+    assert "places" in visit.press("#sign-in").consent("runa").look().said
+    assert (site.people(), site.granted("runa")) == ({"koa": "connected"}, [])
+
+
+def test_what_was_not_allowed_is_named(site: Place, visitor: Visitor) -> None:
+    """Everything else works; one button asks Oura once more."""
+    visit = visitor(site).join("runa", "runa", without=["workout", "heartrate"]).look()
+    missing = visit.page.locator("#missing").inner_text()
+    assert ("orkout" in missing, "eart rate" in missing, "leep" in missing) == (True, True, False)
+    site.sync("runa", "daily_sleep", "workout")
+    visit.open("/me").look()
+    assert "not granted" in visit.page.locator("#type-workout").inner_text()
+    visit.press("#grant-more").consent("runa").look()
+    assert visit.page.locator("#missing").count() == 0
+
+
+def test_scopes_that_oura_does_not_tell_are_unknown_not_missing(
+    site: Place, visitor: Visitor
+) -> None:
+    """Neither the callback nor the token answer names them; what is allowed comes all the same."""
+    site.sandbox.change_options(callback_scope=False, token_scope=False)
+    visit = visitor(site).join("runa", "runa").look()
+    assert visit.page.locator("#missing").count() == 0
+    assert "not known" in visit.said
+    site.sync("runa", "sleep")
+    assert visit.open("/me").look().page.locator("#type-sleep .state-good").count() == 1
+
+
+def test_a_sign_in_begun_elsewhere_is_not_finished_here(site: Place, visitor: Visitor) -> None:
+    """Whoever is sent somebody else's link does not become them, nor they whoever sent it."""
+    mine = visitor(site).open("/").press("#sign-in")
+    theirs = visitor(site)
+    theirs.page.goto(mine.page.url)
+    theirs.consent("runa").look()
+    assert "begun in another browser" in theirs.said
+    assert theirs.open("/me").path != "/me"
+    assert site.people() == {}
+
+
+def test_a_callback_works_once(site: Place, visitor: Visitor) -> None:
+    """Back button, bookmark, a log that somebody read."""
+    visit = visitor(site)
+    callbacks = _callbacks(visit.page)
+    visit.join("runa", "runa")
+    [used] = callbacks
+    visit.page.goto(used)
+    visit.look()
+    assert "This link was used already" in visit.said
+    assert visit.open("/me").heading == "runa"
+    other = visitor(site)
+    other.page.goto(used)
+    assert "This link was used already" in other.said
+
+
+def _callbacks(page: Page) -> list[str]:
+    """The addresses under which this page comes back from Oura, from now on."""
+    found: list[str] = []
+    page.on("request", lambda asked: "/oauth/callback" in asked.url and found.append(asked.url))
+    return found
+
+
+def test_a_first_sign_in_needs_no_script(site: Place, visitor: Visitor) -> None:
+    """Every page is plain HTML."""
+    visit = visitor(site, java_script_enabled=False).join("runa", "runa")
+    assert (visit.path, visit.heading) == ("/me", "runa")
+    assert visit.press("#sync-now").path == "/me"
+
+
+def test_a_first_sign_in_needs_no_mouse(site: Place, visitor: Visitor) -> None:
+    """Tab, Enter and arrows; what has the focus can be seen, and the content can be skipped to."""
+    visit = visitor(site).open("/")
+    page = visit.page
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.className") == "skip"
+    _tab_to(page, "#sign-in")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    _tab_to(page, "input[name=person]")
+    page.keyboard.press("ArrowDown")
+    _tab_to(page, "button[value=approve]")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    _tab_to(page, "#username")
+    page.keyboard.type("koa")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert visit.heading == "koa"
+    assert site.granted("koa") != []
+    for wanted in ("#sync-now", "#download", "#disconnect", "#delete", "#sign-out"):
+        page.keyboard.press("Home")
+        page.evaluate("() => document.activeElement.blur()")
+        _tab_to(page, wanted)
+
+
+def _tab_to(page: Page, selector: str) -> None:
+    """Press Tab until that has the focus; everything on the way shows that it has it."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement === document.body"):
+            continue
+        assert page.evaluate(_FOCUS_SHOWN), page.evaluate("() => document.activeElement.outerHTML")
+        if page.evaluate("s => document.activeElement.matches(s)", selector):
+            return
+    raise AssertionError(f"{selector} cannot be reached with Tab")
+
+
+_FOCUS_SHOWN = """() => {
+  const style = getComputedStyle(document.activeElement)
+  return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2
+}"""
+
+
+def test_a_phone_is_enough(site: Place, visitor: Visitor) -> None:
+    """A small touch screen; nothing is wider than it, and what is touched is large enough."""
+    visit = visitor(site, viewport=PHONE, is_mobile=True, has_touch=True)
+    visit.join("runa", "runa")
+    site.sync("runa", "daily_sleep")
+    for path in ("/", "/me", "/me/delete", "/nowhere"):
+        visit.open(path)
+        wide = "() => [document.scrollingElement.scrollWidth <= innerWidth, innerWidth]"
+        assert visit.page.evaluate(wide) == [True, 360], path
+        assert visit.page.evaluate(_TOO_SMALL) == [], path
+
+
+# WCAG 2.2, 2.5.8: 24 pixels; links inside of sentences are exempt.
+_TOO_SMALL = """() => [...document.querySelectorAll('button, input:not([type=hidden]), a.button')]
+  .filter(e => e.getBoundingClientRect().height < 24).map(e => e.outerHTML)"""
+
+
+def test_signing_out_and_in_again(site: Place, visitor: Visitor) -> None:
+    """Afterwards the page is closed, and Oura opens it again."""
+    visit = visitor(site).join("runa", "runa")
+    visit.press("#sign-out").look()
+    assert visit.open("/me").path != "/me"
+    assert visit.sign_in("runa").heading == "runa"
