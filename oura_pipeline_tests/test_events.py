@@ -77,11 +77,17 @@ class Told:
         self.ids |= {person["username"]: person["id"] for person in self.cloud.people()}
         self.pipeline.accounts.identify(username, self.ids[username])
 
+    def land(self, row: DocumentType, first: date, last: date) -> Fetched:
+        """Ask for these days of everybody, as a sync does."""
+        people = people_to_ask(self.pipeline)
+        return fetch_and_land(
+            self.pipeline, row, people, first_day=first, last_day=last, run_id="sync"
+        )
+
     def sync(self, row: DocumentType, first: date = DAY, last: date = DAY) -> None:
         """Land and push these days of everybody."""
-        people = people_to_ask(self.pipeline)
-        fetch_and_land(self.pipeline, row, people, first_day=first, last_day=last, run_id="sync")
-        usernames = [person.username for person in people]
+        self.land(row, first, last)
+        usernames = [person.username for person in self.pipeline.accounts.people()]
         days = [first + ONE * n for n in range((last - first).days + 1)]
         push_type(self.pipeline, row, usernames, days if row.partitioned else None)
         self.cloud.reset_requests()
@@ -477,9 +483,7 @@ def test_a_sync_that_asked_earlier_does_not_land_over_an_event(told: Told) -> No
 
     def sync() -> Fetched:
         listener.set(slow)
-        people = people_to_ask(told.pipeline)
-        days = {"first_day": DAY, "last_day": LAST, "run_id": "sync"}
-        return fetch_and_land(told.pipeline, DAILY_SLEEP, people, **days)
+        return told.land(DAILY_SLEEP, DAY, LAST)
 
     with ThreadPoolExecutor(1) as pool:
         synced = pool.submit(sync)
@@ -533,6 +537,7 @@ class Life:
     told: Told
     chance: random.Random
     held: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    first_days: dict[str, str] = field(default_factory=dict)
     untold: list[tuple[str, str, DocumentType, str]] = field(default_factory=list)
     events: int = 0
 
@@ -573,7 +578,9 @@ class Life:
         moved = self.chance.choice(sorted(held))
         if row.daily or row.day_field is None:
             return "update", moved
-        day = self.day()
+        # A night counts to the day before or after, never to another week.
+        first_day = date.fromisoformat(self.first_days.setdefault(moved, held[moved]))
+        day = (first_day + self.chance.choice([-1, 0, 1]) * ONE).isoformat()
         self.told.cloud.revise(who, row.name, id=moved, fields={row.day_field: day})
         held[moved] = day
         return "update", moved
@@ -626,16 +633,14 @@ def test_five_hundred_random_events_end_in_the_truth(tmp_path: Path) -> None:
         for username in cloud.usernames:
             told.sign_in(username)
         for row in BY_WEBHOOK.values():
-            people = people_to_ask(pipeline)
-            days = {"first_day": LAST - 20 * ONE, "last_day": LAST}
-            fetch_and_land(pipeline, row, people, **days, run_id="first")
+            told.land(row, LAST - 20 * ONE, LAST)
         life = Life(told=told, chance=random.Random(SEED))
         life.look()
         over = threading.Event()
 
         def sync() -> list[bool]:
             succeeded = []
-            while not over.is_set():
+            while not over.wait(1):
                 result = made.run(LAST - 3 * ONE, LAST, types=SYNCED, groups=["oura"])
                 succeeded.append(result.success)
             return succeeded
