@@ -20,25 +20,22 @@ from oura_pipeline.web.sessions import session_key
 from oura_pipeline.web.site import opened_site
 from oura_pipeline_tests.web.conftest import Opens
 
-EXPIRED = "This form has expired · Oura pipeline"
-
 
 def settings_in(home: Path, **values: object) -> Settings:
     """The settings of a site in a folder."""
     return Settings(_env_file=None, oura_pipeline_home=home, **values)  # type: ignore[call-arg,arg-type]
 
 
-@pytest.mark.parametrize("action", ["/me/sync", "/me/disconnect", "/me/delete", "/signout"])
-@pytest.mark.parametrize("token", ["", "invented"])
-def test_a_form_without_its_token_changes_nothing(site: Opens, action: str, token: str) -> None:
+def test_a_form_without_its_token_changes_nothing(site: Opens) -> None:
     """Whatever page of somebody else's sent it."""
     place = site()
     browser = place.browser()
     browser.join("runa")
     before = place.accounts.person("runa")
-    fields = {"csrf": token, "username": "runa"}
-    answer = browser.http.post(action, data=fields)
-    assert answer.status_code == 403
+    for action in ("/me/sync", "/me/disconnect", "/me/delete", "/signout", "/signin", "/operator"):
+        for token in ("", "invented"):
+            answer = browser.http.post(action, data={"csrf": token, "username": "runa"})
+            assert (action, token, answer.status_code) == (action, token, 403)
     assert place.accounts.person("runa") == before
     assert browser.go("/me").title == "runa: Connected · Oura pipeline"
 
@@ -280,6 +277,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(site: Opens, tmp_path: Path) -
         check=False,
     )
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == (
-        f"oura-pipeline: 127.0.0.1:{port} cannot be listened at: Address already in use\n"
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(
+        f"oura-pipeline: 127.0.0.1:{port} cannot be listened at: Address already in use"
     )
