@@ -87,20 +87,33 @@ class Fetched:
         return days
 
 
-def people_to_ask(pipeline: Pipeline, usernames: Iterable[str] = ()) -> list[Person]:
+def people_to_ask(
+    pipeline: Pipeline, usernames: Iterable[str] = (), *, some_may_have_left: bool = False
+) -> list[Person]:
     """The people of these names, or everybody, without who disconnected or left.
 
     Who must sign in again is asked all the same, so that the ledger and the checks say why there is
     nothing of them.
 
+    Args:
+        pipeline: whose people.
+        usernames: of whom; nobody means everybody.
+        some_may_have_left: whether they were named some time ago, so that a name which nobody has
+            any more is no mistake.
+
     Raises:
-        LookupError: there is no such person.
+        LookupError: there is no such person, or none of them any more.
     """
     everybody = {person.username: person for person in pipeline.accounts.people()}
     wanted = list(usernames) or list(everybody)
-    if strangers := set(wanted) - everybody.keys():
+    strangers = set(wanted) - everybody.keys()
+    if strangers and not some_may_have_left:
         raise UnknownPerson(strangers, everybody)
-    return [everybody[name] for name in wanted if everybody[name].state in ASKED]
+    if strangers and strangers == set(wanted):
+        # Without names: whoever has left is to be named nowhere any more.
+        raise LookupError("none of these people is here (any more); look at whom the run is for")
+    here = [everybody[name] for name in wanted if name in everybody]
+    return [person for person in here if person.state in ASKED]
 
 
 def fetch_and_land(

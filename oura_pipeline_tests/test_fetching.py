@@ -112,6 +112,19 @@ def test_a_name_that_nobody_has_is_refused(made: World) -> None:
         people_to_ask(pipeline, ["runa", "x"])
 
 
+def test_whoever_left_since_a_run_was_asked_for_is_left_out(made: World) -> None:
+    """The others are not asked in vain; and nobody at all is not everybody."""
+    made.sign_in("runa")
+    with opened() as pipeline:
+        asked = people_to_ask(pipeline, ["gone", "runa"], some_may_have_left=True)
+        with pytest.raises(LookupError, match="none of these people is here") as caught:
+            people_to_ask(pipeline, ["gone"], some_may_have_left=True)
+        pipeline.accounts.disconnect("runa")
+        assert people_to_ask(pipeline, ["gone", "runa"], some_may_have_left=True) == []
+    assert [person.username for person in asked] == ["runa"]
+    assert "gone" not in str(caught.value)
+
+
 def test_the_day_of_who_they_are_is_today(made: World) -> None:
     made.sign_in("runa")
     with opened() as pipeline:

@@ -38,5 +38,5 @@ class PipelineResource(dg.ConfigurableResource):
         return self._pipeline
 
     def chosen(self) -> list[Person]:
-        """The people that the run is for."""
-        return people_to_ask(self._pipeline, self.people)
+        """The people that the run is for, without who left since it was asked for."""
+        return people_to_ask(self._pipeline, self.people, some_may_have_left=True)

@@ -46,6 +46,19 @@ def test_the_questions_of_a_run_wait_for_its_share(tmp_path: Path, share: float,
         assert pipeline.budget.state().used == used
 
 
+def test_whoever_left_since_a_run_was_asked_for_stops_nobody(tmp_path: Path) -> None:
+    """A run for many waits in the queue, and one of them leaves."""
+    with (
+        running(SandboxOptions(people=1, days=5, end=date(2026, 6, 1))) as sandbox,
+        world(tmp_path / "data", sandbox) as made,
+        dg.build_init_resource_context() as context,
+    ):
+        made.sign_in("runa")
+        resource = PipelineResource(people=["gone", "runa"])
+        with resource.yield_for_execution(context) as pipeline:
+            assert [person.username for person in pipeline.chosen()] == ["runa"]
+
+
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.1])
 def test_a_share_is_above_nothing_and_not_more_than_all(share: float) -> None:
     with pytest.raises(ValueError, match="share"):
