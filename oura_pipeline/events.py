@@ -137,6 +137,12 @@ class Matter:
     failed: bool = False
     stands: bool = False
 
+    def hear(self, event: Event, said: WebhookEvent) -> None:
+        """One more event about it."""
+        self.events.append(event)
+        if said.event_type == "delete":
+            self.deleted_at = max(self.deleted_at or event.received_at, event.received_at)
+
     @property
     def refusal(self) -> Outcome | None:
         """Why it is of no use to ask, where that is so."""
@@ -265,13 +271,9 @@ def _sorted_out(pipeline: Pipeline, events: Sequence[Event]) -> tuple[list[Matte
         if person is None or row is None or person.state is not PersonState.CONNECTED:
             settled.append((event, _of_nobody(person, row)))
             continue
-        matter = matters.setdefault(
-            (said.user_id, said.data_type, said.object_id),
-            Matter(person=person, type=row, id=said.object_id),
-        )
-        matter.events.append(event)
-        if said.event_type == "delete":
-            matter.deleted_at = max(matter.deleted_at or event.received_at, event.received_at)
+        key = said.user_id, said.data_type, said.object_id
+        fresh = Matter(person=person, type=row, id=said.object_id)
+        matters.setdefault(key, fresh).hear(event, said)
     return list(matters.values()), settled
 
 
