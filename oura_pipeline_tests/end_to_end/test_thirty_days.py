@@ -169,7 +169,8 @@ def lose_answers(month: World, number: int) -> None:
     if number == 10:
         assert alone(killed.after_the_answer, settings_of(month), "koa") == -signal.SIGKILL
     if number in (3, 13, 23):
-        month.sandbox.fault("truncated", route="token", person=PEOPLE[number % 3])
+        month.sandbox.fault("truncated", route="token", person=PEOPLE[number // 10])
+        return
     for kind in ("reset", "truncated", "late"):
         month.sandbox.fault(kind, route="token", probability=0.02, count=None, seconds=0.01)
 

@@ -341,7 +341,7 @@ def test_the_background_keeps_to_its_share_and_the_foreground_never_waits_for_it
 
 def test_a_background_alone_gets_its_whole_share(tmp_path: Path) -> None:
     """And not one more, however many ask at once."""
-    got = []
+    got: list[int] = []
 
     def take() -> None:
         with suppress(UsedUpError):
