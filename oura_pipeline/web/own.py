@@ -7,7 +7,7 @@ a page, because DuckDB lets one process in.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -24,7 +24,7 @@ from oura_pipeline.web.forms import Fields, form_route
 from oura_pipeline.web.front import see
 from oura_pipeline.web.own_views import connection, history_view, profile, sync_view, type_rows
 from oura_pipeline.web.rendering import message, page, site_of
-from oura_pipeline.web.words import scope_title, scopes
+from oura_pipeline.web.words import Scope, scope_title, scopes
 
 _CHUNK = 256 * 1024  # bytes
 
@@ -53,13 +53,20 @@ def me(request: Request, person: Person) -> Response:
         "me.html",
         person=person,
         connection=connection(person),
-        granted=None if granted is None else [scope_title(name) for name in sorted(granted)],
+        granted=None if granted is None else _titles(granted, wanted),
         missing=[] if granted is None else [row for row in wanted if row.name not in granted],
         history=history_view(overview, site.settings.oura_history_start, now.date()),
         sync=sync_view(person, overview, now),
         profile=profile(site.settings.analytics_path, person.username),
         rows=type_rows(person, overview),
     )
+
+
+def _titles(granted: Collection[str], wanted: Sequence[Scope]) -> list[str]:
+    """Scopes in words, in the order in which they are asked for."""
+    others = set(granted) - {row.name for row in wanted}
+    asked = [row.title for row in wanted if row.name in granted]
+    return asked + [scope_title(name) for name in sorted(others)]
 
 
 def sync(request: Request, person: Person, fields: Fields) -> Response:

@@ -141,6 +141,8 @@ def type_rows(person: Person, overview: Sequence[TypeOverview]) -> list[TypeRow]
 def _type_row(row: DocumentType, known: TypeOverview | None, person: Person) -> TypeRow:
     granted = person.scopes is None or row.scope in person.scopes
     kind_, state, detail = _state(known, granted=granted)
+    if kind_ == "bad" and person.state is PersonState.SIGN_IN_REQUIRED:
+        detail = "Waits until you reconnect."
     return TypeRow(
         name=row.name,
         title=kind(row),

@@ -23,6 +23,7 @@ _SCOPES = {
     "stress": "Resilience",
     "ring_configuration": "Ring and battery",
 }
+_KINDS = {"heartrate": "Heart rate", "daily_spo2": "Daily SpO2"}
 # What is fetched for a scope without a document type of its own.
 _WITHOUT_TYPE = {"email": "The address of your Oura account, as a part of your profile."}
 
@@ -69,7 +70,7 @@ def scope_title(name: str) -> str:
 
 def kind(row: DocumentType) -> str:
     """A document type in words."""
-    return _spelt(row.name)
+    return _KINDS.get(row.name) or _spelt(row.name)
 
 
 def listed(words: Sequence[str]) -> str:
