@@ -11,11 +11,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from playwright.sync_api import Browser
 
+from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.cloud import SandboxOptions
+from oura_pipeline.subscriptions import maintain
 from oura_pipeline_tests.browser.pictures import shrink
 from oura_pipeline_tests.browser.visiting import (
     PASSWORD,
@@ -29,16 +32,18 @@ from oura_pipeline_tests.browser.visiting import (
 
 SCREENS = Path(__file__).parents[2] / "docs" / "screens"
 LARGEST, LARGEST_ALL = 150_000, 1_500_000  # bytes
-DAYS = 60
+DAYS, HISTORY_DAYS = 60, 90
 
 
 def main(folder: Path = SCREENS) -> None:
     """Take every picture. Raises `SystemExit` when they are too large for a repository."""
     folder.mkdir(parents=True, exist_ok=True)
+    began = datetime.now(UTC).date() - timedelta(days=HISTORY_DAYS)
+    settings = {"OURA_SIGNUP": "invite", "OURA_HISTORY_START": str(began)}
     options = SandboxOptions(days=DAYS)
     with (
         tempfile.TemporaryDirectory() as home,
-        place_with(options, Path(home), os.environ.update, OURA_SIGNUP="invite") as site,
+        place_with(options, Path(home), os.environ.update, **settings) as site,
         chromium() as browser,
     ):
         Photographer(site, browser, folder).take_all()
@@ -104,6 +109,8 @@ class Photographer:
     def _status(self) -> None:
         with self._visit() as visit:
             self._take(visit.open("/operator"), "operator")
+            with opened() as pipeline:
+                maintain(pipeline)
             visit.page.fill("#token", PASSWORD)
             self._take(visit.press("#enter"), "status")
 

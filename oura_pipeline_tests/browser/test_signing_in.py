@@ -49,6 +49,19 @@ def test_whoever_says_no_has_left_nothing_here(site: Place, visitor: Visitor) ->
     assert visit.press("#sign-in").consent("runa").path == "/welcome"
 
 
+def test_when_oura_is_away_nothing_is_kept_and_it_can_be_tried_again(
+    site: Place, visitor: Visitor
+) -> None:
+    """The code is lost, the person is not."""
+    site.sandbox.fault("gateway_timeout", route="token", count=None)
+    visit = visitor(site).sign_in("runa").look()
+    assert visit.heading == "Oura is away"
+    assert [trouble[:3] for trouble in visit.troubles] == ["503"]
+    visit.troubles.clear()
+    site.sandbox.clear_faults()
+    assert visit.press("#sign-in").consent("runa").path == "/welcome"
+
+
 def test_whoever_must_sign_in_again_does_it_with_one_button(site: Place, visitor: Visitor) -> None:
     """Tokens end at Oura; the page says so, and afterwards everything is as before."""
     visit = visitor(site).join("runa", "runa")
@@ -57,6 +70,8 @@ def test_whoever_must_sign_in_again_does_it_with_one_button(site: Place, visitor
     visit.open("/me").look()
     assert site.people() == {"runa": "sign_in_required"}
     assert "Reconnect with Oura" in visit.said
+    row = visit.page.locator("#type-daily_sleep").inner_text()
+    assert ("Waits until you reconnect." in row, "invalid_grant" in row) == (True, False)
     visit.press("#reconnect").consent("runa").look()
     assert (visit.path, visit.heading) == ("/me", "runa")
     assert visit.page.locator("#reconnect").count() == 0
@@ -130,6 +145,7 @@ def test_a_full_house_says_so(open_place: OpenPlace, visitor: Visitor) -> None:
 def test_what_was_not_allowed_is_named(site: Place, visitor: Visitor) -> None:
     """Everything else works; one button asks Oura once more."""
     visit = visitor(site).join("runa", "runa", without=["workout", "heartrate"]).look()
+    assert "E-mail address · Profile · Sleep, activity, readiness · Tags" in visit.said
     missing = visit.page.locator("#missing").inner_text()
     assert ("orkout" in missing, "eart rate" in missing, "leep" in missing) == (True, True, False)
     site.sync("runa", "daily_sleep", "workout")

@@ -224,7 +224,8 @@ class Visit:
         Closely is: axe, on a phone and on a desk, light and dark.
         """
         self.page.set_viewport_size(PHONE)
-        assert self.page.evaluate(_TOO_WIDE) == [], self.path
+        wide = self.page.evaluate(_TOO_WIDE)
+        assert not wide, f"{self.path} is wider than a phone: {wide}"
         parts = {f"{urlsplit(self.page.url).path} {part}" for part in self.page.evaluate(_PARTS)}
         if not parts <= self.looked:
             self._look_closely()
@@ -238,7 +239,8 @@ class Visit:
             self.page.emulate_media(color_scheme=scheme)
             for size in (PHONE, DESK):
                 self.page.set_viewport_size(size)
-                assert _violations(self.page) == [], f"{self.path} {scheme} {size['width']}"
+                found = _violations(self.page)
+                assert not found, f"{self.path} {scheme} {size['width']}: {found}"
 
 
 @contextmanager
@@ -251,7 +253,7 @@ def visiting(browser: Browser, at: Place, looked: set[str], **context: Any) -> I
         visit = Visit(page=page, url=at.url, looked=looked)
         _listen(page, visit.troubles, {at.url, at.sandbox.url})
         yield visit
-        assert visit.troubles == []
+        assert not visit.troubles, visit.troubles
 
 
 @contextmanager

@@ -1,0 +1,71 @@
+"""What looks at the pages does see what is wrong with them."""
+
+from __future__ import annotations
+
+import pytest
+
+from oura_pipeline_tests.browser.conftest import Visitor
+from oura_pipeline_tests.browser.visiting import Place, Visit
+
+
+@pytest.fixture
+def visit(site: Place, visitor: Visitor) -> Visit:
+    """Somebody at the front page, who has looked at it."""
+    return visitor(site).open("/").look()
+
+
+PALE = "p.className = 'pale'; p.textContent = 'pale'; p.style = 'color: #ccc; background: #fff'"
+
+
+@pytest.mark.parametrize(
+    ("flaw", "rule"),
+    [
+        ("p.innerHTML = '<input id=unnamed>'", "label"),
+        ("p.innerHTML = '<h5>too deep</h5>'", "heading-order"),
+        ("p.innerHTML = '<a href=\"/\"></a>'", "link-name"),
+        (PALE, "color-contrast"),
+    ],
+)
+def test_a_page_that_some_cannot_use_is_noticed(visit: Visit, flaw: str, rule: str) -> None:
+    """No name, no contrast, a heading that skips: seen, although the rest of the page is known."""
+    paragraph = "const p = document.querySelector('main').appendChild(document.createElement('p'))"
+    visit.page.evaluate(f"() => {{ {paragraph}; {flaw} }}")
+    with pytest.raises(AssertionError, match=rule):
+        visit.look()
+
+
+def test_a_page_that_is_too_wide_for_a_phone_is_noticed(visit: Visit) -> None:
+    """The element that sticks out is named."""
+    wide = "() => { const p = document.querySelector('h1'); p.style.minWidth = '500px' }"
+    visit.page.evaluate(wide)
+    with pytest.raises(AssertionError, match="h1"):
+        visit.look()
+
+
+@pytest.mark.parametrize(
+    ("added", "complaint"),
+    [
+        ("<p>good</p>", ""),
+        ("<p style='color: red'>inline</p>", "Content Security"),
+        ("<img src='http://127.0.0.1:1/stranger.png' alt=''>", "Content Security"),
+        ("<img src='/nothing.png' alt=''>", "404: "),
+    ],
+)
+def test_what_the_browser_complains_about_is_noticed(
+    visit: Visit, added: str, complaint: str
+) -> None:
+    """What the Content-Security-Policy forbids, and what does not load."""
+    visit.page.evaluate("html => { document.body.innerHTML += html }", added)
+    visit.page.wait_for_load_state("networkidle")
+    assert complaint in " ".join(visit.troubles)
+    assert bool(visit.troubles) == bool(complaint)
+    visit.troubles.clear()
+
+
+def test_what_is_written_to_the_console_is_noticed(visit: Visit) -> None:
+    """Errors and warnings, not what is only said."""
+    for kind in ("error", "warn", "log"):
+        visit.page.evaluate(f"() => console.{kind}('{kind}')")
+    visit.page.wait_for_load_state("networkidle")
+    assert visit.troubles == ["console: error", "console: warn"]
+    visit.troubles.clear()
