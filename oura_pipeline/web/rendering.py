@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from oura_pipeline.web.sessions import csrf_token
+from oura_pipeline.web.sessions import csrf_token, is_operator
 from oura_pipeline.web.site import Site
 
 HERE = Path(__file__).parent
@@ -35,7 +35,9 @@ def page(request: Request, template: str, /, *, status: int = 200, **shown: Any)
             settings=site.settings,
             username=session.get("username"),
             waiting=session.get("sign_up"),
-            operator=session.get("operator"),
+            operator="session" in request.scope
+            and is_operator(request, site.settings, site.session_key),
+            leavable=bool(session.get("username") or session.get("operator")),
             csrf=lambda: csrf_token(request),
             now=datetime.now(UTC),
             **shown,

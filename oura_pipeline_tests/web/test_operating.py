@@ -79,8 +79,9 @@ def test_the_header_of_the_proxy_counts_only_when_it_is_set(site: Opens) -> None
     place = site(oura_operator_header="X-Auth-Request-Email", oura_operators="ada@example.org")
     browser = place.browser()
     browser.go("/status", **{"X-Auth-Request-Email": "ada@example.org"})
-    assert browser.page.status == 200
-    assert browser.path == "/status"
+    assert (browser.page.status, browser.path) == (200, "/status")
+    assert "nav-status" in browser.page.ids
+    assert "sign-out" not in browser.page.ids  # that is up to the proxy
     browser.go("/status", **{"X-Auth-Request-Email": "eve@example.org"})
     assert browser.path == "/operator"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -13,8 +13,9 @@ import pytest
 
 from oura_pipeline import signing_in
 from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.settings import ALL_SCOPES
-from oura_pipeline_tests.web.conftest import Opens, Place
+from oura_pipeline_tests.web.conftest import OPERATOR, Opens, Place
 
 GONE = "This link was used already, is older than ten minutes, or was begun in another browser."
 
@@ -86,13 +87,38 @@ def test_who_was_here_before_keeps_their_username(site: Opens) -> None:
 
 
 def test_who_disconnected_is_back_by_signing_in(site: Opens) -> None:
-    """And keeps their username; a missing scope that is granted now is asked for again."""
+    """And keeps their username."""
     place = site()
     browser = place.browser()
     browser.join("koa")
     place.accounts.disconnect("koa")
     assert browser.sign_in("koa").title == "koa: Connected · Oura pipeline"
     assert place.accounts.person("koa").state is PersonState.CONNECTED
+
+
+def test_what_was_not_granted_is_asked_for_again_once_it_is(site: Opens) -> None:
+    """The ledger forgets that it was not; what is still not granted it remembers."""
+    place = site()
+    browser = place.browser()
+    browser.sign_in("koa", ["daily"])
+    browser.send("/welcome", username="koa")
+    refused = [
+        Fetch(
+            username="koa",
+            document_type=name,
+            day=date(2026, 1, 1),
+            status=FetchStatus.NOT_GRANTED,
+            error="the scope is not granted",
+            run_id="run",
+            at=datetime(2026, 1, 2, tzinfo=UTC),
+        )
+        for name in ("heartrate", "workout")
+    ]
+    place.accounts.record_fetches(refused)
+    browser.send("/signin")
+    browser.go(browser.consent("koa", ["daily", "heartrate"]))
+    left = place.accounts.fetches(usernames=["koa"])
+    assert [fetch.document_type for fetch in left] == ["workout"]
 
 
 def test_somebody_imported_by_username_gets_their_identity(site: Opens) -> None:
@@ -300,7 +326,9 @@ def test_nobody_new_comes_in_where_it_is_closed(site: Opens) -> None:
     place = site(oura_signup="closed")
     place.accounts.add("koa", refresh_token="x", oura_id=identity(place, "koa"))
     place.sandbox.reset_requests()
-    page = place.browser().sign_in("runa")
+    browser = place.browser()
+    assert "Nobody new can sign in at the moment." in browser.go("/").text
+    page = browser.sign_in("runa")
     assert (page.status, page.title) == (403, "You cannot join at the moment · Oura pipeline")
     assert place.sandbox.requests()["revoke"] == {"runa": 1}
     assert place.browser().sign_in("koa").title == "koa: Connected · Oura pipeline"
@@ -414,15 +442,22 @@ def test_welcome_is_nothing_without_a_sign_in(site: Opens) -> None:
     assert browser.go("/signin").response.url.path == "/"
 
 
-def test_a_sign_in_gives_the_browser_a_new_session(site: Opens) -> None:
-    """Whatever the cookie was before does not know what it is afterwards."""
+@pytest.mark.parametrize("username", ["runa", None])
+def test_a_sign_in_gives_the_browser_a_new_session(site: Opens, username: str | None) -> None:
+    """Whatever the browser was before it is no more, for who is known and for who is new."""
     place = site()
+    if username:
+        place.browser().join("runa", username)
     browser = place.browser()
-    browser.go("/")
-    before = dict(browser.page.form("/signin").fields)["csrf"]
-    browser.join("runa")
-    after = dict(browser.page.form("/signout").fields)["csrf"]
-    assert before != after
+    browser.go("/operator")
+    before = dict(browser.page.form("/operator").fields)["csrf"]
+    browser.send("/operator", token=OPERATOR)
+    page = browser.sign_in("runa")
+    forms = {dict(form.fields).get("csrf") for form in page.forms}
+    assert forms
+    assert before not in forms
+    browser.go("/status")
+    assert browser.path == "/operator"
 
 
 def test_signing_out_ends_the_session(site: Opens) -> None:
