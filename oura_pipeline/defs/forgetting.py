@@ -236,6 +236,8 @@ def _empty_log(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _has_bytes(path: Path, wanted: bytes) -> bool:
+    if path.stat().st_size == 0:  # a run that begins at this moment; there is no map of nothing
+        return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
         return whole.find(wanted) >= 0
 
