@@ -541,7 +541,7 @@ def test_waits_double_up_to_an_hour() -> None:
 
 SEED = 20260610
 EVENTS = 500
-SYNCED = ["daily_sleep", "sleep", "workout", "enhanced_tag"]
+SYNCED = ["daily_sleep", "sleep", "workout"]
 
 
 @dataclass(kw_only=True)
