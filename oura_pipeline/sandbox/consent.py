@@ -28,7 +28,7 @@ p { margin: 0 0 1rem; color: var(--soft) }
 b { color: var(--ink) }
 fieldset { border: 1px solid var(--line); border-radius: 12px; margin: 0 0 1rem; padding: 1rem;
   background: var(--card); display: grid; gap: .25rem .75rem; min-width: 0;
-  grid-template-columns: repeat(auto-fill, minmax(min(9.25rem, 100%), 1fr)) }
+  grid-template-columns: repeat(auto-fill, minmax(min(12rem, 45%), 1fr)) }
 legend { font-weight: 600; padding: 0 .4rem }
 label { display: flex; gap: .6rem; align-items: center; min-height: 2.75rem; padding: .25rem .5rem;
   border-radius: 8px; cursor: pointer; overflow-wrap: anywhere }
@@ -114,7 +114,8 @@ def problem_page(problem: str) -> str:
 
 
 def _person(held: Holdings, *, first: bool) -> str:
-    name, zone = escape(held.person.username), escape(held.person.zone_name.replace("_", " "))
+    name = escape(held.person.username)
+    zone = escape(held.person.zone_name.replace("_", " ")).replace("/", "/<wbr>")
     checked = " checked" if first else ""
     radio = f'<input type="radio" name="person" value="{name}"{checked}>'
     return f"<label>{radio} <span>{name} <small>{zone}</small></span></label>"
