@@ -21,6 +21,7 @@ from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.subscriptions import maintain
 from oura_pipeline_tests.browser.pictures import shrink
 from oura_pipeline_tests.browser.visiting import (
+    DESK,
     PASSWORD,
     PHONE,
     Place,
@@ -70,6 +71,7 @@ class Photographer:
     def _signing_up(self) -> None:
         with self._visit() as visit:
             self._in_both_schemes(visit.open("/"), "home")
+            self._on_a_phone(visit, "home")
             visit.page.fill("#invite", self._site.invite())
             self._take(visit.press("#sign-in"), "consent")
             self._take(visit.consent("runa"), "welcome")
@@ -85,9 +87,7 @@ class Photographer:
             visit.sign_in("runa")
             self._in_both_schemes(visit, "me")
             self._take(visit.open("/me/delete"), "delete")
-            visit.page.set_viewport_size(PHONE)
-            self._take(visit.open("/me"), "me-phone")
-            self._take(visit.open("/"), "home-phone")
+            self._on_a_phone(visit.open("/me"), "me")
 
     def _missing(self) -> None:
         with self._visit() as visit:
@@ -124,6 +124,11 @@ class Photographer:
             visit.page.emulate_media(color_scheme=scheme)
             self._take(visit, f"{name}-{scheme}")
         visit.page.emulate_media(color_scheme="light")
+
+    def _on_a_phone(self, visit: Visit, name: str) -> None:
+        visit.page.set_viewport_size(PHONE)
+        self._take(visit, f"{name}-phone")
+        visit.page.set_viewport_size(DESK)
 
     def _take(self, visit: Visit, name: str) -> None:
         path = self._folder / f"{name}.png"
