@@ -330,6 +330,6 @@ def test_nothing_was_ever_fetched_of_them(cloud: Sandbox, tmp_path: Path) -> Non
         assert not (made.home / "warehouse.duckdb").exists()
         said = [path for path in made.home.rglob("*") if ODD.encode() in path.name.encode()]
         assert said == []
-        assert not any(
-            token.encode() in (made.home / "accounts.sqlite").read_bytes() for token in tokens
-        )
+        [oura_id] = [p["id"] for p in cloud.people() if p["username"] == AT_OURA[ODD]]
+        kept = (made.home / "accounts.sqlite").read_bytes()
+        assert [text for text in (ODD, oura_id, *tokens) if text.encode() in kept] == []

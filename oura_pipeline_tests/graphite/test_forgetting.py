@@ -62,6 +62,8 @@ def test_without_a_file_there_is_nothing_to_do(tmp_path: Path) -> None:
 def test_whoever_writes_meanwhile_loses_nothing(log: Path) -> None:
     """Writers wait for the new file; none of their points goes to the one that was replaced."""
     many = 200
+    with log.open("ab") as file:  # so long a file that it takes a while to write it anew
+        file.writelines([b"bio.bob.sleep.score 1 60\n"] * 300_000)
 
     def write() -> None:
         for number in range(many):
