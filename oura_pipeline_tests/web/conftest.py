@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -65,9 +66,19 @@ def oura(sandbox: Sandbox) -> Iterator[Sandbox]:
     sandbox.clear_faults()
 
 
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in which everything was made and nothing happened."""
+    home = tmp_path_factory.mktemp("fresh") / "data"
+    settings = Settings(_env_file=None, oura_pipeline_home=home)  # type: ignore[call-arg]
+    with opened(settings):
+        return home
+
+
 @pytest.fixture
-def site(oura: Sandbox, tmp_path: Path) -> Iterator[Opens]:
+def site(oura: Sandbox, fresh: Path, tmp_path: Path) -> Iterator[Opens]:
     """Opens sites; the arguments are settings."""
+    shutil.copytree(fresh, tmp_path / "data")
     with ExitStack() as stack:
         yield lambda **values: stack.enter_context(_place(tmp_path / "data", oura, **values))
 
