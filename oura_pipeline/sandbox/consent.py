@@ -41,7 +41,7 @@ button { font: inherit; font-weight: 600; padding: .65rem 1.75rem; border-radius
   border: 2px solid var(--deed); background: var(--deed); color: var(--on-deed); cursor: pointer }
 button.no { background: transparent; color: var(--deed) }
 :focus-visible { outline: 3px solid var(--deed); outline-offset: 2px }
-@media (max-width: 30rem) { button { flex: 1 } }
+@media (max-width: 30rem) { button { flex: 1 } fieldset { padding: .5rem } }
 """
 _PAGE = """<!doctype html>
 <html lang="en">
