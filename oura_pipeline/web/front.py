@@ -82,7 +82,9 @@ def sign_in(request: Request, fields: Fields) -> Response:
     site = site_of(request)
     invite = fields.get("invite", "").strip()[:LONGEST_CODE]
     if invite and not site.pipeline.accounts.invite_works(invite):
-        wrong = "It was used, has expired, or is mistyped. Ask whoever runs this for a new one."
+        wrong = (
+            "This invite was used, has expired or is mistyped; ask whoever runs this for another."
+        )
         return _front(request, invite=invite, invite_error=wrong, status=422)
     try:
         browser = sessions.browser_id(request)
