@@ -83,7 +83,8 @@ def sign_in(request: Request, fields: Fields) -> Response:
     invite = fields.get("invite", "").strip()[:LONGEST_CODE]
     if invite and not site.pipeline.accounts.invite_works(invite):
         wrong = (
-            "This invite was used, has expired or is mistyped; ask whoever runs this for another."
+            "This invite does not work. It was used, has expired, or is mistyped. "
+            "Ask whoever runs this for a new one."
         )
         return _front(request, invite=invite, invite_error=wrong, status=422)
     try:
