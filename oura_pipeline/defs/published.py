@@ -5,6 +5,7 @@ something failed too, so in the job `sync` it comes last by priority, not by dep
 any other run, a backfill for instance, a sensor sees that the warehouse is newer than the copy.
 """
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from oura_pipeline.warehouse.publishing import is_current
 KEY = dg.AssetKey(["analytics", "published"])
 LAST = "-100"
 QUIET = 60.0  # seconds without a landing: in the middle of a run a copy would soon be old
+LONGEST_BEHIND = 600.0  # seconds: history can go on for hours without such a pause
 
 
 @dg.asset(
@@ -54,11 +56,16 @@ def publish_sensor(job: Any) -> dg.SensorDefinition:
 
 
 def to_publish(warehouse: Path, copy: Path, now: float) -> dg.RunRequest | dg.SkipReason:
-    """The run that publishes, where there is something new and nothing is being landed."""
+    """The run that publishes, where there is something new and nothing is being landed.
+
+    What is landed all the time is published nevertheless: a first copy at once, then every ten
+    minutes.
+    """
     if not warehouse.exists():
         return dg.SkipReason("Nothing has landed yet.")
     changed = warehouse.stat().st_mtime
-    if now - changed < QUIET:
+    behind = changed - copy.stat().st_mtime if copy.exists() else math.inf
+    if now - changed < QUIET and behind < LONGEST_BEHIND:
         return dg.SkipReason("Something landed just now; waiting for the end of the run.")
     if is_current(warehouse, copy):
         return dg.SkipReason("The published copy is up to date.")

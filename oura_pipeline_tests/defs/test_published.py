@@ -48,6 +48,8 @@ def why(skipped: object) -> str:
 def test_a_new_warehouse_is_published_once_it_is_quiet(warehouse: Warehouse) -> None:
     """Not during a run, and not again when nothing changed."""
     copy = warehouse.path.with_name("analytics.duckdb")
+    warehouse.publish(copy)
+    land(warehouse, 71)
     changed = warehouse.path.stat().st_mtime
     assert "waiting" in why(to_publish(warehouse.path, copy, changed + 5))
     request = to_publish(warehouse.path, copy, changed + 100)
@@ -55,6 +57,19 @@ def test_a_new_warehouse_is_published_once_it_is_quiet(warehouse: Warehouse) -> 
     assert request.asset_selection == [KEY]
     warehouse.publish(copy)
     assert "up to date" in why(to_publish(warehouse.path, copy, changed + 200))
+
+
+def test_whoever_lands_all_the_time_does_not_keep_the_copy_old(warehouse: Warehouse) -> None:
+    """The first copy comes at once, and then one at least every ten minutes."""
+    copy = warehouse.path.with_name("analytics.duckdb")
+    changed = warehouse.path.stat().st_mtime
+    assert isinstance(to_publish(warehouse.path, copy, changed + 5), dg.RunRequest)
+    warehouse.publish(copy)
+    for minutes, due in ((9, False), (10, True)):
+        later = changed + 60 * minutes
+        os.utime(warehouse.path, (later, later))
+        answer = to_publish(warehouse.path, copy, later + 5)
+        assert isinstance(answer, dg.RunRequest) is due
 
 
 def test_every_change_asks_with_a_key_of_its_own(warehouse: Warehouse) -> None:
