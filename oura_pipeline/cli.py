@@ -382,6 +382,20 @@ def graphite_schemas(into: Path) -> None:
         out.print(f"Wrote {escape(str(path))}", soft_wrap=True)
 
 
+@graphite.command("orphans")
+def graphite_orphans() -> None:
+    """Say how to delete what Graphite holds of people who left: it cannot do so by itself."""
+    from oura_pipeline.commands import graphite as command
+
+    commands = command.orphans()
+    for line in commands:
+        click.echo(line)
+    if commands:
+        out.print("On the machine that stores them, with whisper's folder for <whisper>.")
+    else:
+        out.print("Graphite holds nothing of people who are not here.")
+
+
 @graphite.command("withdrawn")
 def graphite_withdrawn() -> None:
     """List points that Oura withdrew and Graphite cannot delete."""

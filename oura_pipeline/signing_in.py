@@ -28,6 +28,7 @@ from authlib.common.security import generate_token  # type: ignore[import-untype
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri  # type: ignore[import-untyped]
 from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]
 
+from oura_pipeline.accounts.errors import PersonRefused
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
@@ -95,7 +96,7 @@ def begin(
     Args:
         pipeline: the accounts and settings.
         browser: the id of the only browser that may finish it; None: any.
-        username: who is meant, where the operator knows it already; somebody new chooses their own.
+        username: who is meant, where the operator says so; somebody new gets it if it is free then.
         invite: the code that somebody new brings; who was sent by the operator needs none.
 
     Raises:
@@ -106,8 +107,6 @@ def begin(
         raise Misconfigured("This site is not registered at Oura yet; tell whoever runs it.")
     if browser is None and invite is None and settings.signup is SignUp.INVITE:
         invite = pipeline.accounts.invite(INVITE_LASTS)
-    if username not in {person.username for person in pipeline.accounts.people()}:
-        username = None
     state, verifier = generate_token(STATE_LENGTH), generate_token(VERIFIER_LENGTH)
     pipeline.accounts.begin_consent(
         state, verifier=verifier, browser=browser, username=username, invite=invite
@@ -156,8 +155,7 @@ def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | No
         known = _known(pipeline, sign_in, consent.username)
         if known is not None:
             return _reconnected(pipeline, known, sign_in)
-        _admit(pipeline, consent.invite)
-        return pipeline.accounts.begin_sign_up(sign_in, invite=consent.invite)
+        return _signing_up(pipeline, sign_in, username=consent.username, invite=consent.invite)
     except (BeingDeleted, NotAdmitted):
         _give_back(pipeline, tokens)
         raise
@@ -260,6 +258,18 @@ def _reconnected(pipeline: Pipeline, known: Person, sign_in: SignIn) -> Person:
     )
     pipeline.accounts.forget_not_granted(known.username)
     return person
+
+
+def _signing_up(
+    pipeline: Pipeline, sign_in: SignIn, *, username: str | None, invite: str | None
+) -> Person | str:
+    """Somebody new: here at once where the operator gave them a username that is still free."""
+    _admit(pipeline, invite)
+    key = pipeline.accounts.begin_sign_up(sign_in, invite=invite)
+    if username is not None:
+        with suppress(PersonRefused):  # they choose one themselves
+            return choose_username(pipeline, key, username)
+    return key
 
 
 def _admit(pipeline: Pipeline, invite: str | None) -> None:

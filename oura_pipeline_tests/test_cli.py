@@ -631,3 +631,17 @@ def test_help_lists_every_command() -> None:
         *("budget", "demo", "dev", "doctor", "graphite", "key", "people", "sandbox"),
         *("subscriptions", "sync", "web"),
     ]
+
+
+def test_whoever_left_is_named_with_what_deletes_them_in_graphite(told: Shell) -> None:
+    """Graphite knows what it holds; nothing here does, once somebody has left."""
+    told("sync", "--last", "4", "--type", "daily_sleep")
+    before = told("graphite", "orphans").stdout.splitlines()
+    assert "rm -r <whisper>/bio/koa" not in before
+    with told.world.accounts() as accounts:
+        accounts.remove("koa")
+    assert "rm -r <whisper>/bio/koa" in told("graphite", "orphans").stdout.splitlines()
+
+
+def test_without_graphite_web_nobody_knows_who_is_left_there(shell: Shell) -> None:
+    assert "set GRAPHITE_RENDER_URL" in shell.refused("graphite", "orphans")

@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert
 
 from oura_pipeline.accounts.errors import KeyRefused
 from oura_pipeline.accounts.expiry import CONSENT_LASTS, forget_expired
-from oura_pipeline.accounts.part import Part, digest, now, require_known
+from oura_pipeline.accounts.part import Part, digest, now
 from oura_pipeline.accounts.schema import consents
 
 
@@ -24,7 +24,7 @@ class Consent:
     Attributes:
         verifier: of PKCE.
         browser: what only the browser knows that was sent; None: it was not asked for.
-        username: who is to sign in again; None: whoever comes.
+        username: who is to sign in, here already or not; None: whoever comes.
         invite: the code they came with.
         begun_at: when they were sent, UTC.
     """
@@ -48,11 +48,7 @@ class Consents(Part):
         username: str | None = None,
         invite: str | None = None,
     ) -> None:
-        """Somebody is being sent to Oura with this state; forgets those that never came back.
-
-        Raises:
-            UnknownPerson: nobody has this username.
-        """
+        """Somebody is being sent to Oura with this state; forgets those that never came back."""
         row = {
             "digest": digest(state),
             "verifier": self._cipher.encrypt(verifier),
@@ -62,8 +58,6 @@ class Consents(Part):
             "begun_at": now(),
         }
         with self._database.writing() as connection:
-            if username is not None:
-                require_known(connection, [username])
             forget_expired(connection)
             connection.execute(insert(consents).values(row))
 

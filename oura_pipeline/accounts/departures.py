@@ -85,12 +85,14 @@ class Departures(Part):
         next `remove` or `scrub`.
         """
         people, inbox, sign_ups = schema.people, schema.webhook_inbox, schema.sign_ups
+        consents = schema.consents
         theirs = people.c.username == username
         with self._database.writing(inbox) as connection:
             oura_id = connection.scalar(select(people.c.oura_id).where(theirs))
             if oura_id is not None:
                 connection.execute(delete(inbox).where(inbox.c.oura_id == oura_id))
                 connection.execute(delete(sign_ups).where(sign_ups.c.oura_id == oura_id))
+            connection.execute(delete(consents).where(consents.c.username == username))
             there_was = connection.execute(delete(people).where(theirs)).rowcount > 0
         self._database.scrub()
         return there_was

@@ -183,7 +183,7 @@ consents = Table(
     Column("verifier", Text, nullable=False),  # encrypted
     Column("browser", Text),  # encrypted
     Column("invite", Text),  # encrypted
-    Column("username", String(32), ForeignKey("people.username", ondelete="CASCADE")),
+    Column("username", String(32)),  # of somebody who may not be here yet
     Column("begun_at", Instant, nullable=False),
 )
 

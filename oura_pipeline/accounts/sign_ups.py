@@ -183,4 +183,4 @@ def _require_free(connection: Connection, username: str, oura_id: str | None) ->
         )
     taken = select(people.username).where(people.username == username)
     if connection.scalar(taken) is not None:
-        raise PersonRefused(f"{username} is taken; choose another username")
+        raise PersonRefused(f"the username {username} is taken; choose another one")

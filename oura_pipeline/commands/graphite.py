@@ -7,17 +7,20 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import click
+import httpx
 from rich.table import Table
 
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.documents import DocumentType
 from oura_pipeline.fetching import people_to_ask
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
+from oura_pipeline.graphite.finding import names_below
+from oura_pipeline.graphite.forgetting import graphite_holds
 from oura_pipeline.graphite.ingest import ingest
 from oura_pipeline.graphite.points import unpack
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 from oura_pipeline.ledger import Withdrawn
-from oura_pipeline.pipeline import carrier, open_accounts, opened
+from oura_pipeline.pipeline import RENDER_SECONDS, carrier, open_accounts, opened
 from oura_pipeline.pushing import confirm_sent, push_type
 from oura_pipeline.settings import Protocol, load_settings
 
@@ -95,6 +98,25 @@ def withdrawn_table() -> Table:
                 f"{row.at:%Y-%m-%d %H:%M} UTC",
             )
     return drawn
+
+
+def orphans() -> list[str]:
+    """The commands that delete what Graphite holds of people who are not here (any more).
+
+    Raises:
+        ClickException: no render URL is set, or nobody answers there.
+    """
+    settings = load_settings()
+    if not settings.graphite_render_url:
+        raise click.ClickException("set GRAPHITE_RENDER_URL: only graphite-web knows what it has")
+    try:
+        with httpx.Client(timeout=RENDER_SECONDS) as http:
+            found = names_below(http, settings.graphite_render_url, settings.graphite_prefix)
+    except GraphiteUnavailable as error:
+        raise click.ClickException(str(error)) from None
+    with open_accounts(settings) as accounts:
+        here = {person.username for person in accounts.people()}
+    return [graphite_holds(settings.graphite_prefix, name).delete for name in sorted(found - here)]
 
 
 def _still_withdrawn(accounts: Accounts, row: Withdrawn) -> list[int]:

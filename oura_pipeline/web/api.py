@@ -50,8 +50,8 @@ class ConnectRequest(BaseModel):
 
     username: str | None = Field(
         None,
-        description="Who is to sign in again. A name that nobody has is not reserved: somebody "
-        "new chooses theirs when they come back.",
+        description="Who is to sign in, or the username that somebody new gets; without it, or "
+        "when it is somebody else's by then, somebody new chooses one when they come back.",
         examples=["ada"],
     )
 
@@ -239,12 +239,13 @@ ROUTER = APIRouter(dependencies=[Depends(operators_only)], responses=_problems(4
 
 
 @ROUTER.post("/connect", summary="Begin a sign-in")
-def connect(pipeline: Opened, wish: ConnectRequest) -> ConnectAnswer:
+def connect(pipeline: Opened, wish: ConnectRequest | None = None) -> ConnectAnswer:
     """The address at Oura that a person opens in their browser to sign in."""
     try:
-        if wish.username is not None:
-            check_username(wish.username)
-        url = signing_in.begin(pipeline, browser=None, username=wish.username)
+        username = wish.username if wish else None
+        if username is not None:
+            check_username(username)
+        url = signing_in.begin(pipeline, browser=None, username=username)
     except PersonRefused as error:
         raise HTTPException(422, str(error)) from None
     except signing_in.Misconfigured:

@@ -105,7 +105,8 @@ def farewell(request: Request) -> Response:
         "Farewell",
         "From now on nothing of yours is fetched. Your access is given back to Oura, and your data "
         "is deleted within minutes.",
-        "Graphite cannot delete by itself: whoever runs this has the list of your graphs’ files.",
+        "Graphite cannot delete by itself: whoever runs this is told there what was yours, and "
+        "how it is deleted.",
         "You are welcome to come back at any time, as somebody new.",
     )
 

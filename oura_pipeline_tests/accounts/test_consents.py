@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from cryptography.fernet import Fernet
 
 from oura_pipeline.accounts.consents import Consent
-from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline_tests.accounts.homes import at_once, content, opened
 from oura_pipeline_tests.accounts.times import age
@@ -65,10 +63,12 @@ def test_who_never_came_back_is_forgotten_when_the_next_one_goes(
     assert accounts.take_consent("new") is not None
 
 
-def test_nobody_signs_in_again_who_is_not_here(accounts: Accounts) -> None:
-    with pytest.raises(UnknownPerson, match="nobody is called 'eve'"):
-        accounts.begin_consent("s", verifier="v", browser=None, username="eve")
-    assert accounts.take_consent("s") is None
+def test_somebody_may_be_sent_who_is_not_here_yet(accounts: Accounts) -> None:
+    """The operator says what they are to be called."""
+    accounts.begin_consent("s", verifier="v", browser=None, username="eve")
+    consent = accounts.take_consent("s")
+    assert consent is not None
+    assert consent.username == "eve"
 
 
 def test_no_secret_of_a_consent_shows(home: Path, accounts: Accounts) -> None:

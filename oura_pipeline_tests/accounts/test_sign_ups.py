@@ -113,7 +113,7 @@ def test_a_username_that_is_taken_can_be_replaced_by_another_one(accounts: Accou
     accounts.retire("bob")
     key = _begun(accounts)
     for name in ("ada", "bob"):
-        assert _refusal(accounts, key, name) == f"{name} is taken; choose another username"
+        assert _refusal(accounts, key, name) == f"the username {name} is taken; choose another one"
     assert _finish(accounts, key, "ada2").username == "ada2"
 
 
@@ -259,7 +259,7 @@ def test_of_several_who_choose_a_username_at_once_one_gets_it(
     keys = [[_begun(accounts, f"id-{n}-{turn}") for turn in range(20)] for n in range(4)]
     answers = at_once(4, _choose_the_same, home, keys)
     for turn, said in enumerate(zip(*answers, strict=True)):
-        taken = f"ada{turn} is taken; choose another username"
+        taken = f"the username ada{turn} is taken; choose another one"
         assert sorted(said) == [f"ada{turn}", taken, taken, taken]
 
 

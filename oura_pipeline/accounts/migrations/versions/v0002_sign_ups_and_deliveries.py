@@ -77,9 +77,6 @@ def _consents() -> None:
         sa.Column("username", sa.String(32)),
         sa.Column("begun_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("digest", name="pk_consents"),
-        sa.ForeignKeyConstraint(
-            ["username"], ["people.username"], "fk_consents_username", ondelete="CASCADE"
-        ),
     )
 
 

@@ -1,0 +1,38 @@
+"""Asks graphite-web which names there are: the only one who knows what a Graphite still holds."""
+
+from __future__ import annotations
+
+import httpx
+import msgspec
+
+from oura_pipeline.graphite.carbon import GraphiteUnavailable
+
+
+class _Node(msgspec.Struct):
+    text: str
+
+
+_NODES = msgspec.json.Decoder(list[_Node])
+
+
+def names_below(http: httpx.Client, url: str, prefix: str) -> set[str]:
+    """The names right below a prefix.
+
+    Args:
+        http: the client.
+        url: address of graphite-web.
+        prefix: names joined by dots.
+
+    Raises:
+        GraphiteUnavailable: graphite-web does not answer, or not like graphite-web.
+    """
+    address = f"{url.rstrip('/')}/metrics/find/"
+    try:
+        answer = http.get(address, params={"query": f"{prefix}.*"}).raise_for_status()
+        return {node.text for node in _NODES.decode(answer.content)}
+    except (httpx.HTTPError, msgspec.MsgspecError) as error:
+        raise GraphiteUnavailable(
+            f"{address} does not answer like graphite-web ({type(error).__name__}): is it "
+            "running, and is GRAPHITE_RENDER_URL its address?",
+            passing=False,
+        ) from error
