@@ -20,7 +20,7 @@ dev: $(READY)
 	@$(BIN)/oura-pipeline dev
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadgroup)
 
 check: $(READY)
 	@echo "==> Format"; $(BIN)/ruff format --check $(SRC)
