@@ -414,7 +414,7 @@ def sandbox(options: tuple[str, ...]) -> None:
 
 
 @cli.command()
-@click.option("--serve", is_flag=True, help="Leave the sandbox and the Dagster UI up afterwards.")
+@click.option("--serve", is_flag=True, help="Leave sandbox, Dagster's UI and site up afterwards.")
 def demo(serve: bool) -> None:
     """Show the whole way with made-up people."""
     from oura_pipeline.commands.demo import demo as command

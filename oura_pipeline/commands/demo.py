@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from oura_pipeline.commands.sync import Synced
 
 PEOPLE, DAYS = 5, 90
+SITE_PORT = 8000
+OPERATOR = "demo"  # the password of a page about nobody
 QUESTIONS = {
     "Who slept longest last night?": """
         select username, day, round(total_sleep_duration / 3600, 1) as hours, average_hrv as hrv_ms
@@ -77,7 +79,7 @@ def demo(out: Console, *, serve: bool) -> int:
             _serve(out, home)
         else:
             out.print(f"Ask more: duckdb -readonly {_short(home)}/analytics.duckdb")
-            out.print("See it in Dagster's UI: make demo SERVE=1")
+            out.print("See it in Dagster's UI and sign in at the site: make demo SERVE=1")
     return 0 if synced.success and arrived else 1
 
 
@@ -175,19 +177,23 @@ def _arrivals(out: Console, synced: Synced, graphite: LocalGraphite | None) -> b
 
 
 def _serve(out: Console, home: Path) -> None:
-    from oura_pipeline.commands.dev import end_like_ctrl_c, start
+    from oura_pipeline.commands.dev import together
     from oura_pipeline.defs.storage import config_dir
 
-    out.print("The sandbox and Dagster's UI stay up until Ctrl-C.")
-    # In a folder without a `.env`, which would point the daemon at the real Oura.
+    site = f"http://127.0.0.1:{SITE_PORT}"
+    os.environ |= {
+        "OURA_PUBLIC_URL": site,  # the sandbox reaches it: webhooks work
+        "OURA_SIGNUP": "open",
+        "OURA_OPERATOR_TOKEN": OPERATOR,
+        "OURA_OPERATED_BY": "nobody: this is a demo",
+    }
+    out.print("The sandbox, Dagster's UI and the site stay up until Ctrl-C.")
+    out.print(f"Sign in as anybody at {site}; the operator's password at {site}/status: {OPERATOR}")
+    # In a folder without a `.env`, which would point the daemon and the site at the real Oura.
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(config_dir() / name, home)
-    end_like_ctrl_c()
-    with start(3000, home) as dagster:
-        try:
-            dagster.wait()
-        except KeyboardInterrupt:
-            out.print("Ending.")
+    together(3000, SITE_PORT, dagster_in=home, site_in=home)
+    out.print("Ending.")
 
 
 def _short(path: Path) -> str:

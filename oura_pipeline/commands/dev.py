@@ -24,9 +24,13 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 def dev(port: int, site_port: int) -> int:
     """Run until Ctrl-C, a request to end, or the end of either; the exit status is theirs."""
+    return together(port, site_port, dagster_in=config_dir(), site_in=Path.cwd())
+
+
+def together(port: int, site_port: int, *, dagster_in: Path, site_in: Path) -> int:
+    """The same, in these folders: one with a `dagster.yaml`, and one whose `.env` counts."""
     end_like_ctrl_c()
-    home = load_settings().home
-    with start(port, config_dir()) as dagster, start_site(site_port, home) as site:
+    with start(port, dagster_in) as dagster, start_site(site_port, site_in) as site:
         try:
             return _first_end(dagster, site)
         except KeyboardInterrupt:
@@ -56,11 +60,11 @@ def start(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def start_site(port: int, home: Path) -> Iterator[subprocess.Popen[bytes]]:
+def start_site(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`oura-pipeline web` as a child that ends with the block; it prints its address itself."""
     command = [sys.executable, "-m", "oura_pipeline.cli", "web", "--port", str(port)]
-    environment = {**os.environ, "OURA_PIPELINE_HOME": str(home)}
-    with _child(command, Path.cwd(), environment) as child:
+    environment = {**os.environ, "OURA_PIPELINE_HOME": str(load_settings().home)}
+    with _child(command, folder, environment) as child:
         yield child
 
 

@@ -1,0 +1,130 @@
+"""A day without the site, a day without Dagster, an hour without Oura: in the end all is here."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import dagster as dg
+import stamina
+
+from oura_pipeline.defs.gaps import find_gaps, run_request
+from oura_pipeline.defs.storage import project_instance
+from oura_pipeline.documents import DAILY_SLEEP, ENHANCED_TAG, SLEEP, WORKOUT
+from oura_pipeline.ledger import FetchStatus
+from oura_pipeline.pipeline import opened
+from oura_pipeline.sandbox.running import Sandbox, running
+from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.subscriptions import maintain
+from oura_pipeline.web.server import address, listening, running_site
+from oura_pipeline_tests.end_to_end.conftest import LAST
+from oura_pipeline_tests.web.browser import Browser
+from oura_pipeline_tests.world import World, world
+
+TYPES = (DAILY_SLEEP, ENHANCED_TAG, SLEEP, WORKOUT)
+NAMES = [row.name for row in TYPES]
+WEEK = LAST - timedelta(days=6)
+TEN = datetime(LAST.year, LAST.month, LAST.day, 10, tzinfo=UTC)
+
+
+def everything(made: World, username: str) -> tuple[Any, Any]:
+    """What stands here, and what Oura has."""
+    here = {row.name: made.landed(username, row) for row in TYPES}
+    there = {row.name: made.truth(username, row, WEEK, LAST) for row in TYPES}
+    return here, there
+
+
+def change(cloud: Sandbox, *, notify: bool) -> None:
+    """What happens to somebody's documents within a day."""
+    cloud.add("runa", ENHANCED_TAG.name, day=LAST, notify=notify)
+    cloud.add("runa", WORKOUT.name, day=LAST - timedelta(days=2), notify=notify)
+    cloud.revise("runa", DAILY_SLEEP.name, day=LAST, fields={"score": 42}, notify=notify)
+    night = cloud.truth("runa", SLEEP.name, LAST - timedelta(days=1), LAST)[0]["document"]
+    cloud.delete("runa", SLEEP.name, id=night["id"], notify=notify)
+
+
+def execute(made: World, job: str, **request: Any) -> dg.ExecuteInProcessResult:
+    """A run as the daemon would start it."""
+    with project_instance() as instance:
+        return made.definitions.resolve_job_def(job).execute_in_process(
+            instance=instance, raise_on_error=False, **request
+        )
+
+
+def test_what_was_missed_without_the_site_is_found_by_the_daily_run(own_world: World) -> None:
+    """Nobody took Oura's events for a day; the schedule looks back for seven."""
+    own_world.sign_in("runa")
+    own_world.run(WEEK, LAST, types=NAMES, groups=["oura"])
+    change(own_world.sandbox, notify=True)
+    here, there = everything(own_world, "runa")
+    assert here != there
+    schedule = own_world.definitions.resolve_schedule_def("daily")
+    with dg.build_schedule_context(scheduled_execution_time=TEN) as context:
+        (request,) = schedule.evaluate_tick(context).run_requests or ()
+    keys = [dg.AssetKey(["oura", name]) for name in NAMES]
+    assert execute(own_world, "sync", tags=request.tags, asset_selection=keys).success
+    here, there = everything(own_world, "runa")
+    assert here == there
+
+
+def test_what_waited_without_dagster_is_landed_when_it_is_back(tmp_path: Path) -> None:
+    """Events are kept by the site alone, over a restart of it, until a run takes them."""
+    door = listening("127.0.0.1", 0)
+    url = address(door)
+    options = SandboxOptions(people=1, days=8, end=LAST)
+    settings = {"OURA_PUBLIC_URL": url, "OURA_SIGNUP": "open"}
+    with (
+        running(options) as cloud,
+        world(tmp_path / "data", cloud, settings=settings) as made,
+    ):
+        with running_site(door=door), Browser(url) as browser:
+            browser.join("runa")
+            made.run(WEEK, LAST, types=NAMES, groups=["oura"])
+            with opened() as pipeline:
+                assert not maintain(pipeline).failed
+            change(cloud, notify=True)
+            delivered(cloud, 4)
+        here, there = everything(made, "runa")
+        assert here != there
+        assert execute(made, "webhook_events").success
+        here, there = everything(made, "runa")
+        with made.accounts() as accounts:
+            waiting = accounts.backlog().waiting
+    assert here == there
+    assert waiting == 0
+
+
+def test_what_oura_did_not_answer_is_asked_again_by_the_gaps_sensor(own_world: World) -> None:
+    """A failed day stands in the ledger, and the run that the sensor asks for closes it."""
+    own_world.sign_in("runa")
+    own_world.sandbox.fault("error", route=DAILY_SLEEP.name, count=None)
+    with stamina.set_testing(True, attempts=1):
+        own_world.run(WEEK, LAST, types=NAMES, groups=["oura"])
+    own_world.sandbox.clear_faults()
+    later = datetime.now(UTC) + timedelta(hours=1)
+    with own_world.accounts() as accounts:
+        failed = accounts.fetches(statuses=[FetchStatus.FAILED])
+        gaps = find_gaps(failed, accounts.never_asked(), later)
+    assert [gap.types for gap in gaps] == [(DAILY_SLEEP.name,)]
+    request = run_request(gaps[0], later, share=0.5)
+    ran = execute(
+        own_world,
+        "sync",
+        tags=request.tags,
+        asset_selection=list(request.asset_selection or ()),
+        run_config=request.run_config,
+    )
+    assert ran.success
+    here, there = everything(own_world, "runa")
+    assert here == there
+
+
+def delivered(cloud: Sandbox, many: int) -> None:
+    """Return when so many deliveries have ended well."""
+    deadline = time.monotonic() + 30
+    while [delivery["state"] for delivery in cloud.deliveries()] != ["delivered"] * many:
+        assert time.monotonic() < deadline, cloud.deliveries()
+        Event().wait(0.05)
