@@ -132,9 +132,12 @@ def open_budget(settings: Settings) -> Budget:
 
 def open_accounts(settings: Settings) -> Accounts:
     """The accounts database of these settings; the caller closes it."""
-    keys = settings.oura_token_key.get_secret_value().split(",")
     return Accounts.open(
-        settings.accounts_url,
-        keys=[key.strip() for key in keys if key.strip()],
-        key_path=settings.token_key_path,
+        settings.accounts_url, keys=token_keys(settings), key_path=settings.token_key_path
     )
+
+
+def token_keys(settings: Settings) -> list[str]:
+    """The keys that encrypt tokens, the newest first; none: they are in a file."""
+    keys = settings.oura_token_key.get_secret_value().split(",")
+    return [key.strip() for key in keys if key.strip()]

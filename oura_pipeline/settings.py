@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     HttpUrl,
     PlainSerializer,
+    PrivateAttr,
     SecretStr,
     TypeAdapter,
     ValidationError,
@@ -126,6 +127,7 @@ class Settings(BaseSettings):
     """The settings; the names of the fields in capitals are the names of the variables."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
+    _local_url: str = PrivateAttr("http://127.0.0.1:8000")
 
     @model_validator(mode="before")
     @classmethod
@@ -302,7 +304,13 @@ class Settings(BaseSettings):
     @property
     def site_url(self) -> str:
         """Address of the site, without a slash at its end: as set, or on this machine."""
-        return self.oura_public_url or "http://127.0.0.1:8000"
+        return self.oura_public_url or self._local_url
+
+    def served_at(self, url: str) -> Settings:
+        """The same settings, for a site that listens there: its address unless one is set."""
+        served = self.model_copy()
+        served._local_url = url
+        return served
 
     @property
     def redirect_uri(self) -> str:

@@ -92,6 +92,16 @@ class Accounts(
         with self._database.lock(f"work-{digest(name)[:16]}", seconds=seconds):
             yield
 
+    def check_key(self, *, keys: Sequence[str] = (), key_path: Path) -> None:
+        """Nothing, when `open` with the same would find a key that fits; makes nothing.
+
+        Raises:
+            KeyRefused: it would not.
+        """
+        with self._database.reading() as connection:
+            encrypted = connection.scalars(select(tokens.c.refresh_token)).all()
+        load_cipher(keys, key_path, may_make=False).require_one_of(encrypted)
+
     def close(self) -> None:
         """Close the connections."""
         self._database.close()

@@ -23,10 +23,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from oura_pipeline.accounts.errors import AccountsError
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.webhooks import Subscription
 from oura_pipeline.ledger import FetchStatus
-from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.pipeline import Pipeline, token_keys
 
 if TYPE_CHECKING:
     from oura_pipeline.web.site import Site
@@ -72,6 +73,7 @@ def readiness(pipeline: Pipeline) -> list[dict[str, Any]]:
     landed = _age(pipeline.settings.warehouse_path)
     return [
         _check("accounts", "does not answer", lambda: pipeline.accounts.backlog()),
+        _check("key", "is missing, or opens no stored token", lambda: _key(pipeline)),
         _check("data folder", "cannot be written", lambda: _write(pipeline.settings.home)),
         {"name": "warehouse", "ok": True, "landed_seconds_ago": landed}
         | {"published_seconds_ago": published},
@@ -217,9 +219,15 @@ def _check(name: str, trouble: str, work: Callable[[], object]) -> dict[str, Any
     """Whether it works; what exactly went wrong may hold a path and is not said."""
     try:
         work()
-    except (OSError, SQLAlchemyError):
+    except (OSError, SQLAlchemyError, AccountsError):
         return {"name": name, "ok": False, "detail": trouble}
     return {"name": name, "ok": True}
+
+
+def _key(pipeline: Pipeline) -> None:
+    """Fails where the next start would: this process has read the key long ago."""
+    settings = pipeline.settings
+    pipeline.accounts.check_key(keys=token_keys(settings), key_path=settings.token_key_path)
 
 
 def _write(home: Path) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from oura_pipeline.settings import Settings
+from oura_pipeline.settings import Settings, load_settings
 from oura_pipeline.web.app import create_app
 from oura_pipeline.web.site import Site, opened_site
 
@@ -25,7 +25,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
         OSError: the address is not to be had.
         SettingsError: a setting cannot be used.
     """
-    with listening(host, port) as door, opened_site() as site:
+    with listening(host, port) as door, opened_site(_settings(None, door)) as site:
         here = address(door)
         people = "" if here == site.settings.site_url else f" (people: {site.settings.site_url})"
         print(f"Site: {here}{people}", flush=True)
@@ -42,7 +42,10 @@ def running_site(
         settings: those of the site; None: those of this process.
         door: a socket that listens already, which is closed at the end; None: on a free port.
     """
-    with door or listening("127.0.0.1", 0) as open_door, opened_site(settings) as site:
+    with (
+        door or listening("127.0.0.1", 0) as open_door,
+        opened_site(_settings(settings, open_door)) as site,
+    ):
         server = _server(site)
         thread = threading.Thread(
             target=server.run, kwargs={"sockets": [open_door]}, name="site", daemon=True
@@ -63,7 +66,13 @@ def listening(host: str, port: int) -> socket.socket:
 def address(door: socket.socket) -> str:
     """Where a socket listens, as a URL."""
     host, port = door.getsockname()[:2]
+    host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104  (read, not listened at)
     return f"http://{host}:{port}"
+
+
+def _settings(settings: Settings | None, door: socket.socket) -> Settings:
+    """Those given, or of this process; without a public address the site is at its own door."""
+    return (settings or load_settings()).served_at(address(door))
 
 
 def _server(site: Site) -> uvicorn.Server:

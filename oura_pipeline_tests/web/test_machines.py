@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cryptography.fernet import Fernet
 from prometheus_client.parser import text_string_to_metric_families
 
 from oura_pipeline.accounts.webhooks import Subscription
@@ -93,6 +94,7 @@ def test_a_fresh_site_is_ready_without_a_warehouse(client: httpx.Client) -> None
             "status": "ready",
             "checks": [
                 {"name": "accounts", "ok": True},
+                {"name": "key", "ok": True},
                 {"name": "data folder", "ok": True},
                 {
                     "name": "warehouse",
@@ -109,7 +111,7 @@ def test_readiness_tells_how_old_the_warehouse_is(client: httpx.Client, home: Pa
     """Of the file and of its copy for analysts."""
     touch(home / "warehouse.duckdb", 100)
     touch(home / "analytics.duckdb", 7200)
-    warehouse = client.get("/ready").json()["checks"][2]
+    warehouse = client.get("/ready").json()["checks"][3]
     assert warehouse["landed_seconds_ago"] == pytest.approx(100, abs=20)
     assert warehouse["published_seconds_ago"] == pytest.approx(7200, abs=20)
 
@@ -121,11 +123,29 @@ def test_a_site_is_not_ready_when_its_database_does_not_answer(
     break_inbox(home)
     answer = client.get("/ready")
     assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
-    assert answer.json()["checks"][:2] == [
+    assert answer.json()["checks"][:3] == [
         {"name": "accounts", "ok": False, "detail": "does not answer"},
+        {"name": "key", "ok": True},
         {"name": "data folder", "ok": True},
     ]
     assert str(home) not in answer.text
+
+
+@pytest.mark.parametrize("other", [None, Fernet.generate_key()], ids=["no key", "another key"])
+def test_a_site_is_not_ready_when_its_key_is_not_there_for_the_next_start(
+    client: httpx.Client, home: Path, other: bytes | None
+) -> None:
+    """A running site has the key in memory; nobody should learn of its loss by a restart."""
+    with accounts_in(home) as accounts:
+        add(accounts, "ada")
+    assert client.get("/ready").status_code == 200
+    (home / "token.key").unlink()
+    if other is not None:
+        (home / "token.key").write_bytes(other)
+        (home / "token.key").chmod(0o600)
+    answer = client.get("/ready")
+    key = {"name": "key", "ok": False, "detail": "is missing, or opens no stored token"}
+    assert (answer.status_code, answer.json()["checks"][1]) == (503, key)
 
 
 def test_a_site_is_not_ready_when_its_folder_is_gone(client: httpx.Client, home: Path) -> None:
@@ -133,7 +153,7 @@ def test_a_site_is_not_ready_when_its_folder_is_gone(client: httpx.Client, home:
     shutil.move(home, home.with_name("elsewhere"))
     answer = client.get("/ready")
     folder = {"name": "data folder", "ok": False, "detail": "cannot be written"}
-    assert (answer.status_code, answer.json()["checks"][1]) == (503, folder)
+    assert (answer.status_code, answer.json()["checks"][2]) == (503, folder)
     assert str(home) not in answer.text
 
 

@@ -142,6 +142,12 @@ def test_a_username_with_another_identity_is_not_given_away(site: Opens) -> None
     assert browser.go(browser.consent("koa")).title == "Choose a username · Oura pipeline"
 
 
+def test_without_a_public_address_people_come_back_to_where_the_site_listens(site: Opens) -> None:
+    """Whatever its port: the first try on one's own machine needs no setting."""
+    browser = site(oura_public_url="").browser()
+    assert browser.join("runa").title == "runa: Connected · Oura pipeline"
+
+
 def test_whom_the_operator_sends_needs_no_code(site: Opens) -> None:
     """A sign-in begun by the API may end in any browser, and brings its own invite and name."""
     place = site(oura_signup="invite")
