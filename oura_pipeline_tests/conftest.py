@@ -13,6 +13,7 @@ import pytest
 LARGE = ("synced", "browser")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Name the group of each test for `--dist loadgroup`."""
     for item in items:

@@ -266,11 +266,11 @@ def test_a_bad_file_of_people_imports_nobody(shell: Shell, tmp_path: Path) -> No
 
 
 def test_sync_fetches_and_shows_what_it_did(shell: Shell) -> None:
-    """One person, two types, two days: rows as at Oura, and the same as a table."""
+    """One person, two types, four days: rows as at Oura, and the same as a table."""
     shell.sign_in("koa")
     shell.sign_in("runa")
     result = shell(
-        *("sync", "--last", "2", "--person", "koa"),
+        *("sync", "--last", "4", "--person", "koa"),
         *("--type", "daily_sleep", "--type", "WORKOUT"),
     )
     assert result.exit_code == 0, result.output
@@ -278,7 +278,7 @@ def test_sync_fetches_and_shows_what_it_did(shell: Shell) -> None:
     rows = {}
     for row in (DAILY_SLEEP, WORKOUT):
         landed = shell.world.landed("koa", row)
-        assert landed == shell.world.truth("koa", row, last - ONE, last)
+        assert landed == shell.world.truth("koa", row, last - 3 * ONE, last)
         rows[row.name] = len(landed)
     assert rows["daily_sleep"] > 0
     assert shell.world.warehouse.usernames() == ["koa"]

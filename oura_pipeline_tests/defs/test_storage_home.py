@@ -22,6 +22,7 @@ from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 from dagster_graphql.schema import create_schema
 
 from oura_pipeline.defs.storage import BatchedSqliteEventLogStorage, project_instance
+from oura_pipeline_tests.children import waited_for
 from oura_pipeline_tests.defs import toy_location, toy_process
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,7 +158,11 @@ def test_a_backfill_of_the_ui_is_one_run_in_batches(folder: Path) -> None:
     target = ModuleTarget(
         toy_location.__name__, attribute=None, working_directory=str(ROOT), location_name="toy"
     )
-    with project_instance() as instance, WorkspaceProcessContext(instance, target) as workspace:
+    with (
+        waited_for(),
+        project_instance() as instance,
+        WorkspaceProcessContext(instance, target) as workspace,
+    ):
         launch(workspace, ["sleep", "sleep_points", "environment"], days)
         logger = logging.getLogger("backfills")
         assert [error for error in execute_backfill_iteration(workspace, logger) if error] == []

@@ -30,6 +30,7 @@ from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.documents import DOCUMENT_TYPES, document_type
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline_tests.children import waited_for
 from oura_pipeline_tests.world import World, world
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,6 +132,7 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
         running(options, process=True) as sandbox,
         world(folder / "data", sandbox, settings=batch_size) as made,
         inside(folder),
+        waited_for(),
         project_instance() as instance,
         WorkspaceProcessContext(instance, target) as workspace,
     ):

@@ -20,7 +20,10 @@ from oura_pipeline.web.dagster_runs import QUERY
 from oura_pipeline_tests.web.browser import Browser
 from oura_pipeline_tests.web.conftest import OPERATOR, Opens, Place
 
-NOW = datetime.now(UTC)
+
+def now() -> datetime:
+    """When a test runs, which may be long after this module was read."""
+    return datetime.now(UTC)
 
 
 def entered(place: Place) -> Browser:
@@ -112,15 +115,15 @@ def test_who_needs_the_operator_stands_first(site: Opens) -> None:
             "UPDATE people SET state = 'sign_in_required', error = 'revoked' "
             "WHERE username = 'dora'"
         )
-    place.accounts.ask_sync("anna", NOW)
+    place.accounts.ask_sync("anna", now())
     failed = Fetch(
         username="cleo",
         document_type="sleep",
-        day=NOW.date(),
+        day=now().date(),
         status=FetchStatus.FAILED,
         error="x",
         run_id="run",
-        at=NOW - timedelta(hours=3),
+        at=now() - timedelta(hours=3),
     )
     place.accounts.record_fetches([failed])
     page = entered(place).go("/status")
@@ -136,7 +139,7 @@ def test_webhooks_are_shown_by_data_type(site: Opens) -> None:
     """What is subscribed, what is missing, when it ends, and what came."""
     place = site()
     place.accounts.add("anna", refresh_token="x", oura_id="anna", scopes=["daily"])
-    ends = NOW + timedelta(days=20, hours=1)
+    ends = now() + timedelta(days=20, hours=1)
     kept = [
         Subscription(
             id=event, data_type="sleep", event_type=event, callback_url="x", expires_at=ends
@@ -217,7 +220,7 @@ def test_the_last_run_of_every_job_is_linked(site: Opens) -> None:
 
 def run(id: str, status: str) -> dict[str, object]:
     """A run as Dagster tells it."""
-    began = (NOW - timedelta(hours=1)).timestamp()
+    began = (now() - timedelta(hours=1)).timestamp()
     return {
         "runId": id,
         "status": status,

@@ -15,8 +15,12 @@ from oura_pipeline.web.own_views import history_view
 from oura_pipeline_tests.web.browser import Browser
 from oura_pipeline_tests.web.conftest import Opens, Place
 
-NOW = datetime.now(UTC)
-TODAY = NOW.date()
+TODAY = datetime.now(UTC).date()
+
+
+def now() -> datetime:
+    """When a test runs, which may be long after this module was read."""
+    return datetime.now(UTC)
 
 
 def fetch(name: str, status: FetchStatus, *, day: date = TODAY, error: str | None = None) -> Fetch:
@@ -29,7 +33,7 @@ def fetch(name: str, status: FetchStatus, *, day: date = TODAY, error: str | Non
         documents=3 if status is FetchStatus.LANDED else 0,
         error=error,
         run_id="run",
-        at=NOW - timedelta(hours=2, minutes=1),
+        at=now() - timedelta(hours=2, minutes=1),
     )
 
 
@@ -110,7 +114,7 @@ def land_profile(place: Place) -> None:
             usernames=["runa"],
             first_day=document.day,
             last_day=document.day,
-            fetched_at=NOW,
+            fetched_at=now(),
             run_id="run",
         )
     place.pipeline.warehouse.publish(place.settings.analytics_path)
