@@ -171,6 +171,11 @@ def _arrivals(out: Console, synced: Synced, graphite: LocalGraphite | None) -> b
     delivered = sum(push.points for push in pushes if push.state is PushState.DELIVERED)
     missing = [check for check in synced.red if check.check_name == "points_arrived"]
     out.print(f"{delivered:,} of {points:,} points read back from Graphite, twice, equal")
+    if points > delivered and not missing:
+        out.print(
+            f"{points - delivered:,} are of a day that has begun only where somebody lives; "
+            "Graphite shows them when it has begun in Greenwich"
+        )
     for check in missing:
         out.print(f"[red]{check.asset_key.to_user_string()}[/red]: {check.description}")
     return not missing
@@ -188,7 +193,8 @@ def _serve(out: Console, home: Path) -> None:
         "OURA_OPERATED_BY": "nobody: this is a demo",
     }
     out.print("The sandbox, Dagster's UI and the site stay up until Ctrl-C.")
-    out.print(f"Sign in as anybody at {site}; the operator's password at {site}/status: {OPERATOR}")
+    out.print(f"Sign in as anybody: {site}")
+    out.print(f"The operator's page: {site}/status (password: {OPERATOR})")
     # In a folder without a `.env`, which would point the daemon and the site at the real Oura.
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(config_dir() / name, home)
