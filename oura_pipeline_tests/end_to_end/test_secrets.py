@@ -18,7 +18,7 @@ import pytest
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.documents import ENHANCED_TAG, PERSONAL_INFO
-from oura_pipeline.notices import send_pending
+from oura_pipeline.notices import NoticeUndelivered, send_pending
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
@@ -146,10 +146,11 @@ def lost(seen: list[str]) -> None:
         assert [p.username for p in pipeline.accounts.people([PersonState.SIGN_IN_REQUIRED])] == [
             "milo"
         ]
-        try:
-            send_pending(pipeline.accounts, load_settings())
-        except Exception as error:
-            seen.append(f"{error!r} {error}")
+        settings = load_settings()
+        for ways in (settings, settings.model_copy(update={"oura_notify_email": ()})):
+            with pytest.raises(NoticeUndelivered) as refused:
+                send_pending(pipeline.accounts, ways)
+            seen.append(f"{refused.value!r} {refused.value}")
 
 
 def operate(left: Traces, browser: Browser) -> None:
