@@ -75,14 +75,17 @@ def traces(
         "OURA_PUBLIC_URL": url,
         "OURA_SIGNUP": "open",
         "OURA_OPERATOR_TOKEN": OPERATOR,
-        "OURA_NOTIFY_URL": f"{url}/{CHAT}",
         "OURA_NOTIFY_EMAIL": MAIL,
         "OURA_SMTP_URL": "smtp+plain://postmaster:a-password-of-mail@127.0.0.1:9",
     }
     options = SandboxOptions(people=5, days=10, end=LAST, redirect_uris=(f"{url}/oauth/callback",))
     with (
         running(options) as cloud,
-        world(tmp_path / "data", cloud, settings=settings) as made,
+        world(
+            tmp_path / "data",
+            cloud,
+            settings=settings | {"OURA_NOTIFY_URL": f"{cloud.url}/{CHAT}"},  # where nobody listens
+        ) as made,
         running_site(door=door),
         Browser(url) as browser,
     ):
