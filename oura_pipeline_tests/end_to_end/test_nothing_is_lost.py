@@ -100,7 +100,8 @@ def test_what_waited_without_dagster_is_landed_when_it_is_back(tmp_path: Path) -
 def test_what_oura_did_not_answer_is_asked_again_by_the_gaps_sensor(own_world: World) -> None:
     """A failed day stands in the ledger, and the run that the sensor asks for closes it."""
     own_world.sign_in("runa")
-    own_world.sandbox.fault("error", route=DAILY_SLEEP.name, count=None)
+    own_world.sign_in("koa")
+    own_world.sandbox.fault("error", route=DAILY_SLEEP.name, person="runa", count=None)
     with stamina.set_testing(True, attempts=1):
         own_world.run(WEEK, LAST, types=NAMES, groups=["oura"])
     own_world.sandbox.clear_faults()
