@@ -16,6 +16,7 @@ from starlette.routing import Route
 from oura_pipeline.web.rendering import message, site_of
 from oura_pipeline.web.sessions import csrf_matches
 
+AS_BROWSERS_SEND = "application/x-www-form-urlencoded"
 LARGEST_FORM = 16 * 1024
 MOST_FIELDS = 20
 
@@ -31,13 +32,21 @@ def _checked(
     answer: Callable[[Request, Fields], Response],
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        async with request.form(max_files=0, max_fields=MOST_FIELDS) as form:
+        if not _is_plain_form(request):
+            return await run_in_threadpool(_refused, request)
+        async with request.form(max_fields=MOST_FIELDS) as form:
             fields = {name: text for name, text in form.items() if isinstance(text, str)}
         if not _sent_from_here(request) or not csrf_matches(request, fields.get("csrf", "")):
             return await run_in_threadpool(_refused, request)
         return await run_in_threadpool(answer, request, fields)
 
     return endpoint
+
+
+def _is_plain_form(request: Request) -> bool:
+    """Whether it is encoded as our forms are; another encoding may name a character set."""
+    kind, _, _ = request.headers.get("content-type", "").partition(";")
+    return kind.strip().lower() == AS_BROWSERS_SEND
 
 
 def _sent_from_here(request: Request) -> bool:

@@ -40,6 +40,16 @@ def test_a_form_without_its_token_changes_nothing(site: Opens) -> None:
     assert browser.go("/me").title == "runa: Connected · Oura pipeline"
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "raw_unicode_escape", "undefined"])
+def test_a_form_in_another_encoding_is_refused(site: Opens, charset: str) -> None:
+    """One that names a character set could bring along what no text may hold."""
+    browser = site().browser()
+    browser.join("runa")
+    field = b'--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n\\ud800\r\n--x--\r\n'
+    kind = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
+    assert browser.http.post("/me/sync", content=field, headers=kind).status_code == 403
+
+
 @pytest.mark.parametrize(
     "headers",
     [
