@@ -214,7 +214,8 @@ class Settings(BaseSettings):
     )
     oura_operator_token: SecretStr = Field(
         SecretStr(""),
-        description="Password of the operator's page and of the API; none: both are closed.",
+        description="Password of the operator's page and of the API, best 32 characters or more: "
+        "nobody's wrong guesses shut those out; none: both are closed.",
     )
     oura_operator_header: str = Field(
         "",

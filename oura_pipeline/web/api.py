@@ -1,8 +1,9 @@
 """The operator's API: begin a sign-in, see how people are, ask for a sync.
 
 What surprises: there are no documentation pages, because FastAPI's load scripts from elsewhere; the
-schema at /api/openapi.json is open, everything else needs the operator's token. Whoever guesses ten
-times within a minute shuts the API for the rest of it: guessing must not pay.
+schema at /api/openapi.json is open, everything else needs the operator's token. Ten wrong guesses
+within a minute shut the API for the rest of it, but a right token that is too long to be guessed
+still passes: a stranger must not be able to keep the operator out.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 MOST_FAILURES = 10
 FAILURE_SECONDS = 60.0
+UNGUESSABLE = 32  # characters of a token
+LARGEST_BODY = 16 * 1024
 VERSION = "1"
 
 
@@ -142,6 +145,7 @@ PROBLEMS = {
     404: "Nobody has this username.",
     409: "Oura cannot be asked for them now.",
     422: "The request is not as described.",
+    413: "The body is larger than any that is described here.",
     429: "Too many wrong tokens; wait a minute.",
     503: "The operator has to set something first.",
 }
@@ -164,6 +168,7 @@ def create_api(site: Site) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         exception_handlers={RequestValidationError: _malformed},
+        max_body_size=LARGEST_BODY,  # the body is read before the token is looked at
     )
     api.state.pipeline = site.pipeline
     api.state.doorkeeper = site.doorkeeper
@@ -173,6 +178,9 @@ def create_api(site: Site) -> FastAPI:
 
 class Doorkeeper:
     """Lets only the operator pass; an empty token lets nobody.
+
+    After ten wrong tokens within a minute nobody passes for the rest of it, save with a right one
+    of at least 32 characters.
 
     Args:
         token: the operator's.
@@ -192,17 +200,20 @@ class Doorkeeper:
         """
         if not self._token:
             raise HTTPException(503, "the API is closed: set OURA_OPERATOR_TOKEN and restart")
+        right = given is not None and hmac.compare_digest(given.encode(), self._token)
+        if right and len(self._token) >= UNGUESSABLE:
+            return
         if wait := self._wait():
             retry = {"Retry-After": str(math.ceil(wait))}
             raise HTTPException(429, "too many wrong tokens; wait a minute", retry)
-        if given is None or not hmac.compare_digest(given.encode(), self._token):
+        if not right:
             if given is not None:
                 self._failures.append(self._clock())
             wanted = {"WWW-Authenticate": "Bearer"}
             raise HTTPException(401, "send the operator's token: Authorization: Bearer …", wanted)
 
     def _wait(self) -> float:
-        """Seconds for which nobody may try."""
+        """Seconds for which nobody may guess."""
         if len(self._failures) < MOST_FAILURES:
             return 0.0
         return max(self._failures[0] + FAILURE_SECONDS - self._clock(), 0.0)
@@ -238,7 +249,7 @@ Known = Annotated[Person, Depends(known)]
 ROUTER = APIRouter(dependencies=[Depends(operators_only)], responses=_problems(401, 422, 429, 503))
 
 
-@ROUTER.post("/connect", summary="Begin a sign-in")
+@ROUTER.post("/connect", summary="Begin a sign-in", responses=_problems(413))
 def connect(pipeline: Opened, wish: ConnectRequest | None = None) -> ConnectAnswer:
     """The address at Oura that a person opens in their browser to sign in."""
     try:

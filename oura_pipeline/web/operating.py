@@ -1,7 +1,7 @@
 """The operator's pages: the door, everybody's state, and invites.
 
 What surprises: the door is shared with the API. Ten wrong passwords within a minute close both for
-the rest of it, whoever guessed.
+the rest of it, whoever guessed; only a right one of 32 characters or more opens it still.
 """
 
 from __future__ import annotations

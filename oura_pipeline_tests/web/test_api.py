@@ -80,17 +80,22 @@ def test_guessing_shuts_the_api_for_a_while(tmp_path: Path) -> None:
     assert 1 <= int(shut.headers["retry-after"]) <= 60
 
 
+def test_a_stranger_cannot_keep_a_long_token_out() -> None:
+    """One of 32 characters passes while guesses are refused; a shorter one waits with them."""
+    entered = {}
+    for token in ("x" * 32, "x" * 31):
+        keeper = Doorkeeper(token, clock=lambda: 0.0)
+        entered[len(token)] = [_status(keeper, given) for given in ["a guess"] * 11 + [token]]
+    assert entered == {32: [401] * 10 + [429, 200], 31: [401] * 10 + [429, 429]}
+
+
 def test_the_doorkeeper_opens_again_after_a_minute() -> None:
     """Counted from the first of the ten; a request without any token is no guess."""
     now = [0.0]
     keeper = Doorkeeper(TOKEN, clock=lambda: now[0])
 
     def status(given: str | None) -> int:
-        try:
-            keeper.check(given)
-        except HTTPException as refused:
-            return refused.status_code
-        return 200
+        return _status(keeper, given)
 
     assert {status(None) for _ in range(50)} == {401}
     for second in range(10):
@@ -100,6 +105,22 @@ def test_the_doorkeeper_opens_again_after_a_minute() -> None:
     assert status(TOKEN) == 429
     now[0] = 60
     assert (status(TOKEN), status("a guess"), status(TOKEN)) == (200, 401, 429)
+
+
+def _status(keeper: Doorkeeper, given: str | None) -> int:
+    try:
+        keeper.check(given)
+    except HTTPException as refused:
+        return refused.status_code
+    return 200
+
+
+def test_a_large_body_is_not_read(stranger: httpx.Client) -> None:
+    """It comes before the token: whoever has none must not fill the memory."""
+    json = {"content-type": "application/json"}
+    announced = stranger.post("/api/connect", content=b'"' * 16_385, headers=json)
+    chunked = stranger.post("/api/connect", content=iter([b'"' * 9000] * 2), headers=json)
+    assert [announced.status_code, chunked.status_code] == [413, 413]
 
 
 def test_without_an_operators_token_the_api_is_closed(tmp_path: Path) -> None:
