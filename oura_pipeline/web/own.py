@@ -15,6 +15,8 @@ from typing import IO
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Send
+from starlette.types import Scope as Asked
 
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.exporting import export_zip
@@ -24,6 +26,7 @@ from oura_pipeline.web.forms import Fields, form_route
 from oura_pipeline.web.front import see
 from oura_pipeline.web.own_views import connection, history_view, profile, sync_view, type_rows
 from oura_pipeline.web.rendering import message, page, site_of
+from oura_pipeline.web.site import Site
 from oura_pipeline.web.words import Scope, scope_title, scopes
 
 _CHUNK = 256 * 1024  # bytes
@@ -113,7 +116,17 @@ def farewell(request: Request) -> Response:
 
 def download(request: Request, person: Person) -> Response:
     """All of it as one ZIP; no file of it is left behind, whatever happens to the download."""
-    site = site_of(request)
+    downloads = site_of(request).downloads
+    if not downloads.begin(person.username):
+        return _busy(request)
+    try:
+        return _zip(site_of(request), person, lambda: downloads.end(person.username))
+    except BaseException:
+        downloads.end(person.username)
+        raise
+
+
+def _zip(site: Site, person: Person, ended: Callable[[], None]) -> Response:
     with tempfile.TemporaryDirectory(prefix=".download.", dir=site.settings.home) as folder:
         path = Path(folder) / "data.zip"
         export_zip(site.pipeline, person.username, path)
@@ -124,13 +137,42 @@ def download(request: Request, person: Person) -> Response:
         "Content-Length": str(size),
         "Cache-Control": "no-store",
     }
-    return StreamingResponse(_chunks(file), media_type="application/zip", headers=headers)
+    return _Sent(file, ended, headers=headers)
+
+
+class _Sent(StreamingResponse):
+    """A file, closed when it was sent or whoever asked went away, before the first byte as well."""
+
+    def __init__(self, file: IO[bytes], ended: Callable[[], None], headers: dict[str, str]) -> None:
+        super().__init__(_chunks(file), media_type="application/zip", headers=headers)
+        self._file = file
+        self._ended = ended
+
+    async def __call__(self, scope: Asked, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+            self._ended()
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
+    while chunk := file.read(_CHUNK):
+        yield chunk
+
+
+def _busy(request: Request) -> Response:
+    answer = message(
+        request,
+        "Your data cannot be packed just now",
+        "Another download of yours is under way, or several other people's are. Try again in a "
+        "minute.",
+        status=503,
+        alert=True,
+    )
+    answer.headers["Retry-After"] = "60"
+    return answer
 
 
 def _own(answer: Callable[[Request, Person], Response]) -> Callable[[Request], Response]:

@@ -15,6 +15,7 @@ import httpx
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.settings import Settings
 from oura_pipeline.web.api import Doorkeeper
+from oura_pipeline.web.downloads import Downloads
 from oura_pipeline.web.sessions import session_key
 from oura_pipeline.web.traffic import Traffic
 
@@ -30,6 +31,7 @@ class Site:
         session_key: signs the cookies.
         dagster: asks Dagster's UI, with a short patience.
         doorkeeper: lets the operator pass, for pages and API together.
+        downloads: lets a few people at once take their data along.
         traffic: counts what happens to requests.
     """
 
@@ -37,6 +39,7 @@ class Site:
     session_key: str
     dagster: httpx.Client
     doorkeeper: Doorkeeper
+    downloads: Downloads = field(default_factory=Downloads)
     traffic: Traffic = field(default_factory=Traffic)
 
     @property

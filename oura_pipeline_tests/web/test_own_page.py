@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from oura_pipeline.accounts.database import file_lock
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.documents import DOCUMENT_TYPES, PERSONAL_INFO
 from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.web.downloads import Downloads
 from oura_pipeline.web.own_views import history_view
 from oura_pipeline_tests.web.browser import Browser
 from oura_pipeline_tests.web.conftest import Opens, Place
@@ -35,6 +40,14 @@ def fetch(name: str, status: FetchStatus, *, day: date = TODAY, error: str | Non
         run_id="run",
         at=now() - timedelta(hours=2, minutes=1),
     )
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for it, ten seconds at most."""
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -176,6 +189,40 @@ def test_a_download_is_everything_as_a_zip(place: Place, runa: Browser) -> None:
     names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
     assert any(name.endswith("personal_info.parquet") for name in names)
     assert list(place.settings.home.glob(".download.*")) == []
+
+
+def test_a_second_download_waits_for_the_first(place: Place, runa: Browser) -> None:
+    """Also when making it waits for the warehouse: nobody takes all the threads of the site."""
+    land_profile(place)
+    packing = threading.Thread(target=runa.http.get, args=["/me/data.zip"])
+    with file_lock(place.pipeline.warehouse.path.with_name("warehouse.duckdb.lock"), 10):
+        packing.start()
+        until(lambda: list(place.settings.home.glob(".download.*")))
+        second = runa.http.get("/me/data.zip")
+    packing.join()
+    assert (second.status_code, second.headers["retry-after"]) == (503, "60")
+    assert runa.http.get("/me/data.zip").status_code == 200
+
+
+def test_a_download_that_is_broken_off_is_over(place: Place, runa: Browser) -> None:
+    """However it ended, the next one may begin."""
+    land_profile(place)
+    with runa.http.stream("GET", "/me/data.zip") as answer:
+        assert answer.status_code == 200
+    until(lambda: runa.http.get("/me/data.zip").status_code == 200)
+
+
+def test_a_few_downloads_at_once_and_one_for_each_person() -> None:
+    """Who ended makes room, for themselves and for others."""
+    downloads = Downloads(most=2)
+    assert [downloads.begin(name) for name in ("ada", "ada", "koa", "milo")] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    downloads.end("ada")
+    assert [downloads.begin(name) for name in ("milo", "ada")] == [True, False]
 
 
 def test_deleting_needs_the_username(place: Place, runa: Browser) -> None:
