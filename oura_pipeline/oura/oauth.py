@@ -60,7 +60,8 @@ def scopes_of(said: object) -> frozenset[str] | None:
     if not isinstance(names, list) or not names:
         return None
     plain = (str(name).removeprefix("extapi:") for name in names)
-    return frozenset(_OLD_NAMES.get(name, name) for name in plain)
+    usable = (name for name in plain if name.isascii() and name.isprintable())
+    return frozenset(_OLD_NAMES.get(name, name) for name in usable)
 
 
 def _now() -> datetime:
@@ -258,7 +259,9 @@ def _token_answer(answer: Answer, url: str, *, asked_at: datetime, kept: str | N
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """A token that can be sent in a header, and kept."""
+    usable = isinstance(value, str) and value.isascii() and value.isprintable()
+    return str(value) if usable and value else None
 
 
 def _lifetime(said: Any) -> timedelta:

@@ -241,7 +241,16 @@ def test_the_lifetime_is_the_one_that_oura_says(
     assert oauth.renew("r0").expires_at == NOW + timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("body", [{"refresh_token": "r1"}, {"access_token": 7}, {"error": "x"}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"refresh_token": "r1"},
+        {"access_token": 7},
+        {"error": "x"},
+        {"access_token": "€", "refresh_token": "r1"},
+        {"access_token": "a1\r\nX: y", "refresh_token": "r1"},
+    ],
+)
 def test_an_answer_without_tokens_is_not_understood(
     oauth: OAuth, endpoints: Endpoints, body: dict[str, Any]
 ) -> None:
@@ -364,3 +373,8 @@ def test_the_shared_client_says_who_it_is_and_follows_no_redirect() -> None:
         assert http.headers["User-Agent"].startswith("oura_pipeline/0")
         assert not http.follow_redirects
         assert http.timeout == httpx.Timeout(2, connect=1, pool=None)
+
+
+def test_a_scope_that_no_database_could_keep_is_none() -> None:
+    """Scopes are short names; whatever else stands among them was not granted."""
+    assert scopes_of("daily \ud800 spo2\0 t\u00e4g") == {"daily"}
