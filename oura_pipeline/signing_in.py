@@ -45,6 +45,7 @@ from oura_pipeline.settings import SignUp
 
 STATE_LENGTH, VERIFIER_LENGTH = 43, 64  # characters of 62: 256 bits, and what PKCE asks for
 INVITE_LASTS = timedelta(hours=2)  # of whom the operator sends: both steps of a sign-up
+LONGEST_ID = 256  # characters; Oura's have 36, and events with longer ones are refused
 PATIENCE = 10.0  # seconds for which a person waits for Oura's limit of requests
 
 
@@ -227,7 +228,7 @@ def _identity(pipeline: Pipeline, tokens: TokenAnswer) -> str:
             said = json.loads(client.personal_info().raw).get("id")
         except OuraError as error:
             raise _trouble(error) from None
-    if not isinstance(said, str) or not said:
+    if not isinstance(said, str) or not said.isprintable() or not 0 < len(said) <= LONGEST_ID:
         raise NobodyKnown("Oura did not say whose sign-in this is. Nothing was kept.")
     return said
 

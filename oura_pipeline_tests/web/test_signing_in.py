@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -287,6 +292,39 @@ def test_an_answer_that_does_not_say_who_is_an_error(site: Opens) -> None:
     page = browser.go(back)
     assert (page.status, page.title) == (502, "Oura did not say who you are · Oura pipeline")
     assert nobody(place)
+
+
+@pytest.mark.parametrize("said", ["", "a\0", "x" * 257])
+def test_an_id_that_no_database_could_keep_is_none(site: Opens, said: str) -> None:
+    """Nor is one that would be refused in every event."""
+    with saying({"id": said}) as url:
+        place = site(oura_api_url=url)
+        browser = place.browser()
+        page = browser.sign_in("runa")
+    assert (page.status, page.title) == (502, "Oura did not say who you are · Oura pipeline")
+    assert nobody(place)
+
+
+@contextmanager
+def saying(body: dict[str, str]) -> Iterator[str]:
+    """An Oura whose every document is this one."""
+    text = json.dumps(body).encode()
+
+    class Said(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Said) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def test_fewer_scopes_than_asked_are_accepted(site: Opens) -> None:
