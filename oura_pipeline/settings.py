@@ -252,6 +252,11 @@ class Settings(BaseSettings):
         le=1,
         description="Largest part of the rate limit that history and gaps may use.",
     )
+    oura_exports: str = Field(
+        "",
+        description="Folder for the files of the asset export/apple_health, which are written "
+        "every day when it is set; none: `exports` in the data folder, when somebody asks.",
+    )
 
     @model_validator(mode="after")
     def _operators_for_a_header(self) -> Settings:
@@ -296,6 +301,13 @@ class Settings(BaseSettings):
     def analytics_path(self) -> Path:
         """The published copy's DuckDB file, beside the warehouse."""
         return self.warehouse_path.with_name("analytics.duckdb")
+
+    @property
+    def exports_path(self) -> Path:
+        """The folder in which files for other programs are written."""
+        if not self.oura_exports:
+            return self.home / "exports"
+        return Path(self.oura_exports).expanduser().absolute()
 
     @property
     def token_key_path(self) -> Path:

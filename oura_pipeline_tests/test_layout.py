@@ -17,6 +17,10 @@ ROOMS = BASE | {"oura", "accounts", "warehouse", "graphite", "pipeline"}
 WORK = {"fetching", "pushing", "events", "leaving", "exporting", "notices"} | {
     "subscriptions",
     "signing_in",
+    "publishing",
+    "apple_health",
+    "daily_files",
+    "analysis",
 }
 ABOVE = ROOMS | WORK
 MAY_IMPORT = {
@@ -29,6 +33,7 @@ MAY_IMPORT = {
     "accounts": BASE,
     "warehouse": BASE,
     "graphite": BASE,
+    "grafana": BASE | {"graphite"},
     "sandbox": set(),
     "pipeline": ROOMS - {"pipeline"},
     "fetching": ROOMS,
@@ -37,14 +42,18 @@ MAY_IMPORT = {
     "signing_in": ROOMS,
     "notices": ROOMS,
     "exporting": ROOMS,
+    "publishing": ROOMS,
+    "analysis": BASE | {"warehouse"},
+    "daily_files": BASE | {"warehouse", "analysis"},
+    "apple_health": BASE | {"warehouse", "analysis"},
     "events": ROOMS | {"fetching", "pushing"},
     "leaving": ROOMS | {"exporting"},
     "defs": ABOVE,
     "definitions": ABOVE | {"defs"},
     "web": ABOVE,
-    "commands": ABOVE | {"defs", "definitions", "sandbox", "web"},
-    "cli": ABOVE | {"defs", "definitions", "sandbox", "web", "commands"},
-    "docs": {"documents", "settings"},
+    "commands": ABOVE | {"defs", "definitions", "grafana", "sandbox", "web"},
+    "cli": ABOVE | {"defs", "definitions", "grafana", "sandbox", "web", "commands"},
+    "docs": BASE | {"grafana", "graphite", "warehouse"},
 }
 
 
