@@ -5,13 +5,14 @@ What surprises: what was never asked is absent. It is not a zero.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, select
 
-from oura_pipeline.accounts.part import Part
+from oura_pipeline.accounts.part import Part, in_question
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.documents import DOCUMENT_TYPES
 from oura_pipeline.ledger import FetchStatus
@@ -48,6 +49,23 @@ class TypeOverview:
     error: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class DayOverview:
+    """How many document types of a person had which answer on a day.
+
+    Attributes:
+        landed: had documents, or a removal of theirs.
+        empty: had none.
+        not_granted: may not be seen.
+        failed: are to be asked again.
+    """
+
+    landed: int
+    empty: int
+    not_granted: int
+    failed: int
+
+
 class Overviews(Part):
     """The part that sums up the ledger of fetches."""
 
@@ -61,6 +79,31 @@ class Overviews(Part):
             for row in DOCUMENT_TYPES
             if row.name in sums
         ]
+
+    def days(
+        self, username: str, document_types: Iterable[str], *, first_day: date, last_day: date
+    ) -> dict[date, DayOverview]:
+        """The answers of each day that was asked for, of these document types together."""
+        conditions = in_question(
+            fetches,
+            document_type=None,
+            usernames=[username],
+            first_day=first_day,
+            last_day=last_day,
+        )
+        counts = (_days_with(status).label(status.value) for status in FetchStatus)
+        query = (
+            select(fetches.c.day, *counts)
+            .where(*conditions, fetches.c.document_type.in_(sorted(document_types)))
+            .group_by(fetches.c.day)
+        )
+        with self._database.reading() as connection:
+            return {
+                row.day: DayOverview(
+                    **{status.value: row._mapping[status.value] for status in FetchStatus}
+                )
+                for row in connection.execute(query)
+            }
 
     def last_asked(self) -> dict[str, datetime]:
         """When Oura was asked for somebody the last time, UTC, by username."""

@@ -1,14 +1,15 @@
 """Everybody's own page: how their connection is, what was fetched, and how to take it or end it.
 
-What surprises: the profile comes from the published copy. The site never opens the warehouse for
-a page, because DuckDB lets one process in.
+What surprises: profile, nights and trends come from the published copy. The site never opens the
+warehouse for a page, because DuckDB lets one process in. The calendar comes from the ledger of
+fetches, so that it shows at once what a sync has done.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO
 
@@ -21,12 +22,23 @@ from starlette.types import Scope as Asked
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.exporting import export_zip
 from oura_pipeline.leaving import disconnect, leave
-from oura_pipeline.web import sessions
+from oura_pipeline.web import calendar_pictures, sessions
+from oura_pipeline.web.calendar_pictures import DayState, Month, calendar, month_picture
 from oura_pipeline.web.forms import Fields, form_route
 from oura_pipeline.web.front import see
-from oura_pipeline.web.own_views import connection, history_view, profile, sync_view, type_rows
+from oura_pipeline.web.night_pictures import night_picture
+from oura_pipeline.web.own_pictures import told
+from oura_pipeline.web.own_views import (
+    allowed_types,
+    connection,
+    history_view,
+    newest_day,
+    sync_view,
+    type_rows,
+)
 from oura_pipeline.web.rendering import message, page, site_of
 from oura_pipeline.web.site import Site
+from oura_pipeline.web.trend_pictures import trend_picture, trend_rows
 from oura_pipeline.web.words import Scope, scope_title, scopes
 
 _CHUNK = 256 * 1024  # bytes
@@ -51,6 +63,7 @@ def me(request: Request, person: Person) -> Response:
     overview = site.pipeline.accounts.overview(person.username)
     granted = person.scopes
     wanted = scopes(site.settings.oura_scopes)
+    copy = told(site.settings.analytics_path, person.username, newest_day(overview, now.date()))
     return page(
         request,
         "me.html",
@@ -60,9 +73,22 @@ def me(request: Request, person: Person) -> Response:
         missing=[] if granted is None else [row for row in wanted if row.name not in granted],
         history=history_view(overview, site.settings.oura_history_start, now.date()),
         sync=sync_view(person, overview, now),
-        profile=profile(site.settings.analytics_path, person.username),
+        copy=copy,
+        nights=[(night, night_picture(f"night-{night.day}", night)) for night in copy.nights],
+        trends=[(trend, trend_picture(trend)) for trend in copy.trends],
+        trend_rows=trend_rows(copy.trends),
+        months=[(month, month_picture(month)) for month in _months(site, person, now.date())],
+        day_states=list(DayState),
         rows=type_rows(person, overview),
     )
+
+
+def _months(site: Site, person: Person, today: date) -> list[Month]:
+    """What came of asking Oura, of the kinds that the person allows."""
+    names, first = allowed_types(person), calendar_pictures.first_day(today)
+    accounts = site.pipeline.accounts
+    days = accounts.days(person.username, names, first_day=first, last_day=today)
+    return calendar(days, len(names), today)
 
 
 def _titles(granted: Collection[str], wanted: Sequence[Scope]) -> list[str]:

@@ -1,6 +1,6 @@
 """What a person's page says, made of what the accounts and the published copy know.
 
-What surprises: these are functions of values, without a request or a database, but for the profile.
+What surprises: these are functions of values, without a request or a database.
 """
 
 from __future__ import annotations
@@ -8,14 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
-
-import duckdb
 
 from oura_pipeline.accounts.overview import TypeOverview
 from oura_pipeline.accounts.people import SYNC_PAUSE, Person, PersonState
-from oura_pipeline.documents import DOCUMENT_TYPES, PERSONAL_INFO, DocumentType
-from oura_pipeline.warehouse.tables import table_name
+from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.web.api import history
 from oura_pipeline.web.rendering import ago
 from oura_pipeline.web.words import kind, sentence
@@ -118,6 +114,17 @@ def history_view(overview: Sequence[TypeOverview], first_day: date, today: date)
     return HistoryView(words=words, percent=min(int(done.share * 100), 99))
 
 
+def newest_day(overview: Sequence[TypeOverview], today: date) -> date:
+    """The newest day that has documents; today while there are none."""
+    return max((row.latest_day for row in overview if row.latest_day), default=today)
+
+
+def allowed_types(person: Person) -> list[str]:
+    """The document types with days that the person lets us see, as far as is known."""
+    granted = [row for row in DOCUMENT_TYPES if person.scopes is None or row.scope in person.scopes]
+    return [row.name for row in granted if row.partitioned]
+
+
 def sync_view(person: Person, overview: Sequence[TypeOverview], now: datetime) -> SyncView:
     """Whether they asked for a sync, what came of it, and whether they may ask again."""
     if person.state is not PersonState.CONNECTED:
@@ -170,25 +177,10 @@ def _state(known: TypeOverview | None, *, granted: bool) -> tuple[str, str, str]
     return "quiet", "empty", "Oura has nothing of this kind."
 
 
-def profile(published: Path, username: str) -> list[tuple[str, str]]:
-    """What Oura says about the person, without the address; nothing until it was published."""
-    if not published.exists():
-        return []
-    query = (
-        f"SELECT age, weight, height, biological_sex FROM {table_name(PERSONAL_INFO)} "  # noqa: S608  a name of ours
-        "WHERE username = ?"
-    )
-    with duckdb.connect(str(published), read_only=True) as database:
-        try:
-            row = database.execute(query, [username]).fetchone()
-        except duckdb.CatalogException:  # published before anybody's profile landed
-            return []
-    return _profile(*row) if row else []
-
-
-def _profile(
+def profile_rows(
     age: int | None, weight: float | None, height: float | None, sex: str | None
 ) -> list[tuple[str, str]]:
+    """What Oura says about the person, in words."""
     told = [
         ("Age", None if age is None else f"{age} years"),
         ("Weight", None if weight is None else f"{weight:.1f} kg"),

@@ -72,6 +72,8 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """Close it and what was left open inside."""
+        if tag in _WITHOUT_END:
+            return
         while self._open and self._open.pop()[0] != tag:
             pass
 
@@ -79,8 +81,8 @@ class Page(HTMLParser):
         """Text belongs to everything that is open."""
         if any(tag in ("style", "script") for tag, _ in self._open):
             return
-        if ("title", None) in self._open:
-            self.title += data
+        if ("title", None) in self._open:  # of the page, or of a mark in a drawing
+            self.title += "" if ("svg", None) in self._open else data
             return
         self.words.append(data)
         for _, id in self._open:
