@@ -1,0 +1,64 @@
+"""Metabolic equivalents, minute by minute.
+
+What surprises: the activity days of a traveller overlap. Where both tell something of a minute the
+later day is believed, as in Graphite.
+"""
+
+# ruff: noqa: S608  every piece of SQL is written here
+
+from __future__ import annotations
+
+from oura_pipeline.warehouse.views.clock import later, later_local, local_time
+from oura_pipeline.warehouse.views.view import Column, View
+
+MET_1MIN = View(
+    name="met_1min",
+    description="Metabolic equivalent, minute by minute.",
+    one_row_per="person and minute with a value",
+    definition=(
+        "The items of Oura's met from its own timestamp on (04:00 local), by its own interval. "
+        "The activity days of somebody who travels east overlap: a minute that a later day has "
+        "too is left out of the earlier one. Local times have the offset of the text in the "
+        "document, all through the activity day."
+    ),
+    columns=(
+        Column("username", "The person."),
+        Column("day", "The activity day it belongs to, as Oura says: from 04:00 to 04:00."),
+        Column("time", "Begin of the minute, an instant."),
+        Column("time_local", "The same, as the person's clock showed it."),
+        Column("met", "Metabolic equivalent, MET (1 is rest)."),
+    ),
+    sql=f"""
+WITH starts AS (
+    SELECT
+        username,
+        day,
+        min(met.timestamp) OVER (
+            PARTITION BY username ORDER BY day ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+        ) AS next_start
+    FROM oura.daily_activity
+),
+items AS (
+    SELECT
+        username,
+        day,
+        met.timestamp AS start,
+        {local_time("met.timestamp")} AS start_local,
+        met.interval AS seconds,
+        unnest(met.items) AS met,
+        generate_subscripts(met.items, 1) - 1 AS place
+    FROM oura.daily_activity
+    WHERE met.interval > 0 AND met.timestamp IS NOT NULL
+)
+SELECT
+    i.username,
+    i.day,
+    {later("i.start", "i.place * i.seconds")} AS time,
+    {later_local("i.start_local", "i.place * i.seconds")} AS time_local,
+    i.met
+FROM items i
+JOIN starts s ON s.username = i.username AND s.day = i.day
+WHERE i.met IS NOT NULL
+AND (s.next_start IS NULL OR {later("i.start", "i.place * i.seconds")} < s.next_start)
+""",
+)

@@ -1,0 +1,56 @@
+"""The views, in an order in which each uses only earlier ones.
+
+What surprises: they stand in the warehouse file too, because the published copy is a copy of it.
+They need the tables of every document type and the ledgers.
+"""
+
+# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
+
+from __future__ import annotations
+
+import duckdb
+
+from oura_pipeline.warehouse.door import transaction
+from oura_pipeline.warehouse.tables import README, SCHEMA
+from oura_pipeline.warehouse.views.activity import MET_1MIN
+from oura_pipeline.warehouse.views.coverage import COVERAGE
+from oura_pipeline.warehouse.views.days import BASELINES, DAILY_SUMMARY
+from oura_pipeline.warehouse.views.events import TAGS, WORKOUTS
+from oura_pipeline.warehouse.views.hearts import HEART_RATE_5MIN, HEART_RATE_HOURLY
+from oura_pipeline.warehouse.views.records import DAILY_RECORDS
+from oura_pipeline.warehouse.views.sleeps import HYPNOGRAM, MOVEMENT, NAPS, NIGHTS, SLEEP_HEART
+from oura_pipeline.warehouse.views.view import View, statements
+
+VIEWS: tuple[View, ...] = (
+    NIGHTS,
+    NAPS,
+    SLEEP_HEART,
+    HYPNOGRAM,
+    MOVEMENT,
+    MET_1MIN,
+    HEART_RATE_5MIN,
+    HEART_RATE_HOURLY,
+    WORKOUTS,
+    TAGS,
+    DAILY_SUMMARY,
+    BASELINES,
+    COVERAGE,
+    DAILY_RECORDS,
+)
+
+
+def ensure_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make every view anew, with what it says of itself, and its line in `oura.readme`.
+
+    Every document type's table and the ledgers have to be there.
+    """
+    with transaction(connection):
+        connection.execute("; ".join(line for view in VIEWS for line in statements(view)))
+        readme = f"{SCHEMA}.{README}"
+        names = [view.name for view in VIEWS]
+        connection.execute(
+            f"DELETE FROM {readme} WHERE table_name IN (SELECT unnest($1::VARCHAR[]))", [names]
+        )
+        connection.executemany(
+            f"INSERT INTO {readme} VALUES (?, ?)", [[view.name, view.line] for view in VIEWS]
+        )

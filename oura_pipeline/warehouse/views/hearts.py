@@ -1,0 +1,117 @@
+"""Heart rate around the clock, by five minutes and by hours of the person's clock.
+
+What surprises: Oura's rows say only UTC and are unevenly spaced, some 1000 a day. Where the person
+was is looked up in `oura.offsets`.
+"""
+
+from __future__ import annotations
+
+from oura_pipeline.warehouse.views.view import Column, View
+
+_BEATS = (
+    Column("bpm_mean", "Mean of the measurements, beats per minute (bpm)."),
+    Column("bpm_min", "Lowest of them, beats per minute (bpm)."),
+    Column("bpm_max", "Highest of them, beats per minute (bpm)."),
+    Column("samples", "Measurements, count."),
+)
+_PERSON_AND_DAY = (
+    Column("username", "The person."),
+    Column("day", "The person's local date of the measurements."),
+)
+_AGGREGATED = """avg(bpm) AS bpm_mean,
+        min(bpm) AS bpm_min,
+        max(bpm) AS bpm_max,
+        count(bpm) AS samples"""
+
+HEART_RATE_5MIN = View(
+    name="heart_rate_5min",
+    description="Heart rate by five minutes.",
+    one_row_per="person, day and five minutes with a measurement",
+    definition=(
+        "All rows of heartrate of any source, by five minutes of UTC; the mean is of the "
+        "measurements, which are unevenly spaced. Local times have the offset in force at the "
+        "begin of the five minutes by `oura.offsets`, 0 where none is known."
+    ),
+    columns=(
+        *_PERSON_AND_DAY,
+        Column("time", "Begin of the five minutes, an instant."),
+        Column("time_local", "The same, as the person's clock showed it."),
+        *_BEATS,
+    ),
+    sql=f"""
+WITH beats AS (
+    SELECT
+        username,
+        day,
+        epoch_us(timestamp) // 300000000 AS slot,
+        {_AGGREGATED}
+    FROM oura.heartrate
+    WHERE bpm IS NOT NULL
+    GROUP BY ALL
+),
+timed AS (
+    SELECT *, make_timestamptz(slot * 300000000) AS time FROM beats
+)
+SELECT
+    t.username,
+    t.day,
+    t.time,
+    make_timestamp(epoch_us(t.time) + coalesce(o.utc_offset_seconds, 0) * 1000000) AS time_local,
+    t.bpm_mean,
+    t.bpm_min,
+    t.bpm_max,
+    t.samples
+FROM timed t
+ASOF LEFT JOIN oura.offsets o ON o.username = t.username AND o.since <= t.time
+""",
+)
+
+HEART_RATE_HOURLY = View(
+    name="heart_rate_hourly",
+    description="Heart rate by hours of the person's clock.",
+    one_row_per="person, day and hour of the person's clock with a measurement",
+    definition=(
+        "All rows of heartrate of any source, by hours of local time; the offset of each row is "
+        "that of `oura.offsets` at its instant, 0 where none is known. An hour that the clock "
+        "shows twice, because it is put back, is two rows with the same hour_local."
+    ),
+    columns=(
+        *_PERSON_AND_DAY,
+        Column("time", "First instant of the hour."),
+        Column("hour_local", "Begin of the hour, as the person's clock showed it."),
+        *_BEATS,
+    ),
+    sql=f"""
+WITH beats AS (
+    SELECT
+        h.username,
+        h.day,
+        h.bpm,
+        coalesce(o.utc_offset_seconds, 0) AS utc_offset,
+        (epoch_us(h.timestamp) // 1000000 + coalesce(o.utc_offset_seconds, 0)) // 3600 AS hour
+    FROM oura.heartrate h
+    ASOF LEFT JOIN oura.offsets o ON o.username = h.username AND o.since <= h.timestamp
+    WHERE h.bpm IS NOT NULL
+),
+hours AS (
+    SELECT
+        username,
+        day,
+        hour,
+        utc_offset,
+        {_AGGREGATED}
+    FROM beats
+    GROUP BY ALL
+)
+SELECT
+    username,
+    day,
+    make_timestamptz((hour * 3600 - utc_offset) * 1000000) AS time,
+    make_timestamp(hour * 3600000000) AS hour_local,
+    bpm_mean,
+    bpm_min,
+    bpm_max,
+    samples
+FROM hours
+""",
+)

@@ -1,0 +1,72 @@
+"""Days as records of other systems: one JSON object per person, day and kind."""
+
+# ruff: noqa: S608  every piece of SQL is written here
+
+from __future__ import annotations
+
+from oura_pipeline.warehouse.views.view import Column, View
+
+_SLEEP = (
+    "total_sleep_minutes time_in_bed_minutes deep_minutes light_minutes rem_minutes awake_minutes "
+    "latency_minutes efficiency_percent nap_count nap_minutes average_heart_rate_bpm "
+    "average_breath_per_minute"
+)
+_ACTIVITY = (
+    "steps active_calories_kcal total_calories_kcal walking_distance_m high_activity_minutes "
+    "medium_activity_minutes low_activity_minutes sedentary_minutes resting_minutes "
+    "non_wear_minutes"
+)
+# Kind of record: key of the metrics -> column of daily_summary.
+RECORDS: dict[str, dict[str, str]] = {
+    "readiness": {
+        "score": "readiness_score",
+        "temperature_deviation_c": "temperature_deviation_c",
+        "temperature_trend_deviation_c": "temperature_trend_deviation_c",
+    },
+    "sleep": {"score": "sleep_score", **{name: name for name in _SLEEP.split()}},
+    "activity": {"score": "activity_score", **{name: name for name in _ACTIVITY.split()}},
+    "hrv": {
+        name: name
+        for name in ("hrv_average_ms", "hrv_min_ms", "hrv_max_ms", "resting_heart_rate_bpm")
+    },
+}
+# 0 naps are told of a day that has a sleep; alone they are no record.
+_NEVER_ALONE = ("nap_count", "nap_minutes")
+
+
+def _branch(kind: str, columns: dict[str, str]) -> str:
+    pairs = ", ".join(f"'{key}', {column}" for key, column in columns.items())
+    known = ", ".join(
+        f"nullif({column}, 0)" if column in _NEVER_ALONE else column for column in columns.values()
+    )
+    return f"""
+SELECT
+    username,
+    day,
+    '{kind}' AS metric_type,
+    'oura' AS source,
+    json_merge_patch('{{}}', json_object({pairs})) AS metrics
+FROM oura.daily_summary
+WHERE coalesce({known}) IS NOT NULL
+"""
+
+
+DAILY_RECORDS = View(
+    name="daily_records",
+    description="Days as records with a JSON object of metrics, for other systems.",
+    one_row_per="person, day and kind of record that has a metric",
+    definition=(
+        "From daily_summary: readiness (score, temperatures), sleep (score and the main sleep), "
+        "activity (score and amounts) and hrv (RMSSD, not SDNN, and the lowest heart rate of the "
+        "main sleep). A key without a value is absent, and so is a record without any; that "
+        "there was no nap does not alone make a record."
+    ),
+    columns=(
+        Column("username", "The person."),
+        Column("day", "The day, as Oura counts days."),
+        Column("metric_type", "readiness, sleep, activity or hrv."),
+        Column("source", "oura."),
+        Column("metrics", "JSON: names with their units as in daily_summary, to numbers."),
+    ),
+    sql="UNION ALL".join(_branch(kind, columns) for kind, columns in RECORDS.items()),
+)

@@ -1,0 +1,348 @@
+"""Which of a day's sleeps is the night and which are naps, and what each of them tells.
+
+What surprises: a second `long_sleep` of a day is a nap, and a day of nothing but naps has no night.
+"""
+
+# ruff: noqa: S608  every piece of SQL is written here
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from oura_pipeline.documents import SLEEP
+from oura_pipeline.warehouse.views.clock import later, later_local, local_time
+from oura_pipeline.warehouse.views.texts import (
+    MOVEMENTS,
+    PHASES,
+    interval,
+    one_of,
+    text_of_digit,
+    variants,
+)
+from oura_pipeline.warehouse.views.view import Column, View
+
+_VARIANTS = variants(SLEEP)
+_OTHERS = ", ".join(f"'{name}'" for name in sorted(_VARIANTS.others))
+
+# Both windows know the person and the day, so that filters on them reach the table.
+SLEEPS = f"""
+    SELECT
+        *,
+        type = '{_VARIANTS.main}' AND row_number() OVER (
+            PARTITION BY username, day
+            ORDER BY
+                type <> '{_VARIANTS.main}',
+                {_VARIANTS.length} DESC NULLS LAST,
+                bedtime_start NULLS LAST,
+                id
+        ) = 1 AS is_main,
+        CASE WHEN is_main THEN 'night' ELSE 'nap' END AS part,
+        count(*) FILTER (type = '{_VARIANTS.main}') OVER (PARTITION BY username, day) AS long_sleeps
+    FROM oura.sleep
+    WHERE type IN ('{_VARIANTS.main}', {_OTHERS})
+"""
+
+_PHASES = "coalesce(nullif(sleep_phase_30_sec, ''), nullif(sleep_phase_5_min, ''))"
+_PHASE_SECONDS = (
+    "CASE WHEN nullif(sleep_phase_30_sec, '') IS NULL "
+    f"THEN {interval('sleep_phase_5_min')} ELSE {interval('sleep_phase_30_sec')} END"
+)
+_START_LOCAL = local_time("bedtime_start")
+
+
+class _Told(NamedTuple):
+    """What a sleep tells: the column's name, its comment, its SQL."""
+
+    name: str
+    comment: str
+    sql: str
+
+
+def _minutes(name: str, comment: str, field: str) -> _Told:
+    return _Told(name, f"{comment}, minutes.", f"{field} / 60")
+
+
+def _counted(code: int, phase: str) -> _Told:
+    many = f"length({_PHASES}) - length(replace({_PHASES}, '{code}', ''))"
+    return _Told(
+        f"hypnogram_{phase}_minutes",
+        f"In phase {phase} by the hypnogram, minutes; null without one.",
+        f"({many}) * {_PHASE_SECONDS} / 60",
+    )
+
+
+_TOLD = (
+    _Told("sleep_id", "Oura's identifier of the sleep.", "id"),
+    _Told("bedtime_start", "When the person went to bed, an instant.", "bedtime_start"),
+    _Told(
+        "bedtime_end",
+        "When the person got up, an instant; null while the night lasts.",
+        "bedtime_end",
+    ),
+    _Told("bedtime_start_local", "Going to bed, as the person's clock showed it.", _START_LOCAL),
+    _Told(
+        "bedtime_end_local",
+        "Getting up, as the person's clock showed it.",
+        local_time("bedtime_end"),
+    ),
+    _Told(
+        "utc_offset_minutes",
+        "Local time minus UTC on going to bed, minutes; east is positive.",
+        f"date_diff('minute', make_timestamp(epoch_us(bedtime_start)), {_START_LOCAL})",
+    ),
+    _Told(
+        "is_finished",
+        "Whether the end is known; false while Oura still computes the night.",
+        "bedtime_end IS NOT NULL",
+    ),
+    _minutes("time_in_bed_minutes", "In bed", "time_in_bed"),
+    _minutes("total_sleep_minutes", "Asleep", "total_sleep_duration"),
+    _minutes("awake_minutes", "Awake in bed", "awake_time"),
+    _minutes("deep_minutes", "Deep sleep, Oura's number", "deep_sleep_duration"),
+    _minutes("light_minutes", "Light sleep, Oura's number", "light_sleep_duration"),
+    _minutes("rem_minutes", "REM sleep, Oura's number", "rem_sleep_duration"),
+    _minutes("latency_minutes", "Until asleep", "latency"),
+    _Told("efficiency_percent", "Asleep of the time in bed, percent (%).", "efficiency"),
+    _Told("restless_periods", "Restless periods, count.", "restless_periods"),
+    _Told(
+        "average_heart_rate_bpm", "Mean heart rate, beats per minute (bpm).", "average_heart_rate"
+    ),
+    _Told(
+        "lowest_heart_rate_bpm", "Lowest heart rate, beats per minute (bpm).", "lowest_heart_rate"
+    ),
+    _Told(
+        "hrv_average_ms", "Mean heart rate variability (RMSSD) as Oura gives it, ms.", "average_hrv"
+    ),
+    _Told(
+        "hrv_min_ms",
+        "Lowest of the 5-minute values of heart rate variability (RMSSD), ms.",
+        "list_min(hrv.items)",
+    ),
+    _Told(
+        "hrv_max_ms",
+        "Highest of the 5-minute values of heart rate variability (RMSSD), ms.",
+        "list_max(hrv.items)",
+    ),
+    _Told("average_breath_per_minute", "Mean breaths per minute.", "average_breath"),
+    _Told(
+        "readiness_score",
+        "Readiness as this sleep alone would have it, a score of 1 to 100.",
+        "readiness.score",
+    ),
+    _Told(
+        "temperature_deviation_c",
+        "Body temperature against the usual, °C, of this sleep alone.",
+        "readiness.temperature_deviation",
+    ),
+    _Told(
+        "temperature_trend_deviation_c",
+        "Its trend over some days, °C, of this sleep alone.",
+        "readiness.temperature_trend_deviation",
+    ),
+    *(_counted(code, phase) for code, phase in PHASES.items()),
+    _Told("sleep_algorithm_version", "Oura's algorithm, v1 or v2.", "sleep_algorithm_version"),
+    _Told("low_battery_alert", "Whether the battery was low.", "low_battery_alert"),
+)
+_SELECTED = ",\n    ".join(f"{told.sql} AS {told.name}" for told in _TOLD)
+
+USERNAME = Column("username", "The person.")
+SLEEP_DAY = Column("day", "The day it belongs to, as Oura says: of waking up.")
+_WHICH = (
+    USERNAME,
+    SLEEP_DAY,
+    Column("sleep_id", "Oura's identifier of the sleep."),
+    Column("part", "night or nap."),
+)
+
+NIGHTS = View(
+    name="nights",
+    description="The main sleep of a day.",
+    one_row_per="person and day that has a long_sleep",
+    definition=(
+        "The main sleep is the longest `long_sleep` of Oura's `day` by time in bed; of equally "
+        "long ones the one that began first, then by id. Sleeps of type rest and deleted, and "
+        "naps, never count. Oura's own minutes stand beside those counted from its hypnogram "
+        "(every 30 seconds where there is one, else every 5 minutes); they may differ a little. "
+        "HRV is RMSSD, not SDNN. Local times are read from the text of the document, each with "
+        "the offset written there. A night that is not finished has no end and may lack the rest."
+    ),
+    columns=(
+        USERNAME,
+        SLEEP_DAY,
+        *(Column(told.name, told.comment) for told in _TOLD),
+        Column("long_sleeps", "How many long_sleep documents the day has, count."),
+    ),
+    sql=f"""
+SELECT
+    username,
+    day,
+    {_SELECTED},
+    long_sleeps
+FROM ({SLEEPS})
+WHERE is_main
+""",
+)
+
+NAPS = View(
+    name="naps",
+    description="Every sleep that is not the main one of its day.",
+    one_row_per="nap",
+    definition=(
+        "Sleeps of type sleep and late_nap, and every long_sleep but the main one (see nights). "
+        "Sleeps of type rest and deleted are none. Numbered within the day by their begin. "
+        "The columns are those of nights."
+    ),
+    columns=(
+        USERNAME,
+        SLEEP_DAY,
+        Column("nap", "Its number within the day by its begin, count from 1."),
+        Column("type", "Oura's type: sleep, late_nap or long_sleep."),
+        *(Column(told.name, told.comment) for told in _TOLD),
+    ),
+    sql=f"""
+SELECT
+    username,
+    day,
+    row_number() OVER (
+        PARTITION BY username, day ORDER BY bedtime_start NULLS LAST, id
+    ) AS nap,
+    type,
+    {_SELECTED}
+FROM ({SLEEPS})
+WHERE NOT is_main
+""",
+)
+
+
+def _items(series: str, *, is_bpm: bool) -> str:
+    return f"""
+    SELECT
+        username, day, id, part,
+        {series}.timestamp AS start,
+        {local_time(f"{series}.timestamp")} AS start_local,
+        {series}.interval AS seconds,
+        unnest({series}.items) AS value,
+        generate_subscripts({series}.items, 1) - 1 AS place,
+        {str(is_bpm).lower()} AS is_bpm
+    FROM sleeps
+    WHERE {series}.interval > 0 AND {series}.timestamp IS NOT NULL"""
+
+
+SLEEP_HEART = View(
+    name="sleep_heart",
+    description="Heart rate and heart rate variability during nights and naps.",
+    one_row_per="item of the series of a night or nap, usually every 5 minutes",
+    definition=(
+        "The items of Oura's heart_rate and hrv at their own times: each series begins at its own "
+        "timestamp and goes on by its own interval. Two items of one instant share a row; a row "
+        "in which both are null is absent. HRV is RMSSD, not SDNN. Local times have the offset "
+        "of the text in the document, all through the sleep, also when the clocks change in it."
+    ),
+    columns=(
+        *_WHICH,
+        Column("time", "Begin of the interval, an instant."),
+        Column("time_local", "The same, as the person's clock showed it."),
+        Column("bpm", "Heart rate, beats per minute (bpm)."),
+        Column("hrv_ms", "Heart rate variability (RMSSD), ms."),
+        Column("interval_seconds", "Until the next item, seconds."),
+    ),
+    sql=f"""
+WITH sleeps AS NOT MATERIALIZED ({SLEEPS}),
+items AS NOT MATERIALIZED ({_items("heart_rate", is_bpm=True)}
+    UNION ALL{_items("hrv", is_bpm=False)}
+)
+SELECT
+    username,
+    day,
+    id AS sleep_id,
+    part,
+    {later("start", "place * seconds")} AS time,
+    min({later_local("start_local", "place * seconds")}) AS time_local,
+    max(value) FILTER (is_bpm) AS bpm,
+    max(value) FILTER (NOT is_bpm) AS hrv_ms,
+    min(seconds) AS interval_seconds
+FROM items
+WHERE value IS NOT NULL
+GROUP BY ALL
+""",
+)
+
+HYPNOGRAM = View(
+    name="hypnogram",
+    description="The phases of nights and naps, one after the other.",
+    one_row_per="interval of a night or nap, every 30 seconds or every 5 minutes",
+    definition=(
+        "sleep_phase_30_sec where a sleep has one, else sleep_phase_5_min, from bedtime_start on. "
+        "Characters that are no phase are left out, not closed up. Local times have the offset of "
+        "bedtime_start, all through the sleep, also when the clocks change in it."
+    ),
+    columns=(
+        *_WHICH,
+        Column("time", "Begin of the interval, an instant."),
+        Column("time_local", "The same, as the person's clock showed it."),
+        Column("interval_seconds", "Length of the interval, 30 or 300 seconds."),
+        Column("phase_code", "1 deep, 2 light, 3 REM, 4 awake: Oura's code."),
+        Column("phase", "deep, light, rem or awake."),
+    ),
+    sql=f"""
+WITH letters AS (
+    SELECT
+        username, day, id, part, bedtime_start,
+        {_START_LOCAL} AS start_local,
+        {_PHASE_SECONDS} AS seconds,
+        unnest(string_split({_PHASES}, '')) AS letter,
+        unnest(range(length({_PHASES}))) AS place
+    FROM ({SLEEPS})
+)
+SELECT
+    username,
+    day,
+    id AS sleep_id,
+    part,
+    {later("bedtime_start", "place * seconds")} AS time,
+    {later_local("start_local", "place * seconds")} AS time_local,
+    seconds AS interval_seconds,
+    CAST(letter AS INTEGER) AS phase_code,
+    {text_of_digit("letter", PHASES)} AS phase
+FROM letters
+WHERE letter IN ({one_of(PHASES)})
+""",
+)
+
+MOVEMENT = View(
+    name="movement",
+    description="Movement during nights and naps.",
+    one_row_per="30 seconds of a night or nap",
+    definition=(
+        "movement_30_sec from bedtime_start on. Characters that are no code are left out, not "
+        "closed up. Local times as in hypnogram."
+    ),
+    columns=(
+        *_WHICH,
+        Column("time", "Begin of the 30 seconds, an instant."),
+        Column("time_local", "The same, as the person's clock showed it."),
+        Column("movement_code", "1 none, 2 restless, 3 tossing, 4 active: Oura's code."),
+        Column("movement", "none, restless, tossing or active."),
+    ),
+    sql=f"""
+WITH letters AS (
+    SELECT
+        username, day, id, part, bedtime_start,
+        {_START_LOCAL} AS start_local,
+        unnest(string_split(movement_30_sec, '')) AS letter,
+        unnest(range(length(movement_30_sec))) AS place
+    FROM ({SLEEPS})
+)
+SELECT
+    username,
+    day,
+    id AS sleep_id,
+    part,
+    {later("bedtime_start", f"place * {interval('movement_30_sec')}")} AS time,
+    {later_local("start_local", f"place * {interval('movement_30_sec')}")} AS time_local,
+    CAST(letter AS INTEGER) AS movement_code,
+    {text_of_digit("letter", MOVEMENTS)} AS movement
+FROM letters
+WHERE letter IN ({one_of(MOVEMENTS)})
+""",
+)
