@@ -1,0 +1,55 @@
+"""A published copy with literal rows in it, for what reads the copy and nothing else.
+
+What surprises: the views are tables here, with the columns that readers rely on. That the real ones
+have them is tested where a whole world is synced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+TABLES = {
+    "sleep_heart": "username VARCHAR, day DATE, sleep_id VARCHAR, part VARCHAR, time TIMESTAMPTZ, "
+    "time_local TIMESTAMP, bpm DOUBLE, hrv_ms DOUBLE, interval_seconds DOUBLE",
+    "coverage": "username VARCHAR, document_type VARCHAR, day DATE, status VARCHAR, "
+    "documents BIGINT, asked_at TIMESTAMPTZ, error VARCHAR",
+    "daily_records": "username VARCHAR, day DATE, metric_type VARCHAR, source VARCHAR, "
+    "metrics JSON",
+    "steps": "username VARCHAR, day DATE, steps BIGINT, parts STRUCT(a INTEGER, b DOUBLE[])",
+    "readme": "table_name VARCHAR, description VARCHAR",
+    "offsets": "username VARCHAR, since TIMESTAMPTZ, utc_offset_seconds INTEGER",
+}
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+@contextmanager
+def rewriting(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The copy at a path, open for writing; made when it is not there."""
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA IF NOT EXISTS oura")
+        for name, columns in TABLES.items():
+            connection.execute(f"CREATE TABLE IF NOT EXISTS oura.{name} ({columns})")
+        yield connection
+
+
+def add(connection: duckdb.DuckDBPyConnection, name: str, rows: Rows) -> None:
+    """Put rows into one of the tables."""
+    for row in rows:
+        connection.execute(
+            f"INSERT INTO oura.{name} VALUES ({', '.join('?' * len(row))})",
+            list(row),
+        )
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The copy at a path, open as readers have it."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
