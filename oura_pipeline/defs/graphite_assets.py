@@ -11,6 +11,7 @@ from datetime import date
 
 import dagster as dg
 
+from oura_pipeline.defs.charts import chart
 from oura_pipeline.defs.oura_assets import document_key, priority
 from oura_pipeline.defs.partitions import asked_days
 from oura_pipeline.defs.resources import PipelineResource
@@ -50,6 +51,9 @@ def points_asset(document_type: DocumentType, days: dg.PartitionsDefinition) -> 
         for day in done.days:
             key = day.isoformat() if document_type.partitioned else None
             context.add_asset_metadata(metadata_of_push(done, day), partition_key=key)
+        # On the last day only, as it grows with the days.
+        points_per_day = chart({day: done.points[day] for day in done.days})
+        context.add_asset_metadata({"points_per_day": points_per_day}, partition_key=key)
 
     return points
 

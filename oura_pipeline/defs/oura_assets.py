@@ -9,6 +9,7 @@ from datetime import date
 
 import dagster as dg
 
+from oura_pipeline.defs.charts import chart, table
 from oura_pipeline.defs.partitions import asked_days
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.documents import DocumentType
@@ -58,6 +59,10 @@ def document_asset(
         for day, fetches in fetched.by_day().items():
             key = day.isoformat() if document_type.partitioned else None
             context.add_asset_metadata(metadata_of(fetched, fetches), partition_key=key)
+        if document_type.partitioned:
+            context.add_asset_metadata(
+                {"rows_per_day": rows_chart(fetched)}, partition_key=fetched.days[-1].isoformat()
+            )
 
     return documents
 
@@ -84,11 +89,16 @@ def fail_if_nobody_landed(document_type: DocumentType, fetched: Fetched) -> None
     )
 
 
-def metadata_of(fetched: Fetched, fetches: Sequence[Fetch]) -> dict[str, int | float]:
+def metadata_of(
+    fetched: Fetched, fetches: Sequence[Fetch]
+) -> dict[str, int | float | dg.MarkdownMetadataValue]:
     """Counts of a day and costs of the question it was part of; never anything of a person."""
     status = [fetch.status for fetch in fetches]
     rows = sum(fetch.documents for fetch in fetches)
     return {
+        "people": table(
+            "people", {s.value.replace("_", " "): status.count(s) for s in FetchStatus}
+        ),
         "dagster/row_count": rows,
         "rows": rows,
         "changed_rows": sum(fetch.changed for fetch in fetches),
@@ -100,3 +110,9 @@ def metadata_of(fetched: Fetched, fetches: Sequence[Fetch]) -> dict[str, int | f
         "pages": fetched.pages,
         "seconds": round(fetched.seconds, 3),
     }
+
+
+def rows_chart(fetched: Fetched) -> dg.MarkdownMetadataValue:
+    """How many rows each day of the run has; for its last day only, as this grows with the days."""
+    days = fetched.by_day()
+    return chart({day: sum(fetch.documents for fetch in days[day]) for day in days})
