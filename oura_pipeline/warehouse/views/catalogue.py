@@ -13,8 +13,9 @@ import duckdb
 from oura_pipeline.warehouse.door import transaction
 from oura_pipeline.warehouse.tables import README, SCHEMA
 from oura_pipeline.warehouse.views.activity import MET_1MIN
+from oura_pipeline.warehouse.views.baselines import BASELINES
 from oura_pipeline.warehouse.views.coverage import COVERAGE
-from oura_pipeline.warehouse.views.days import BASELINES, DAILY_SUMMARY
+from oura_pipeline.warehouse.views.days import DAILY_SUMMARY
 from oura_pipeline.warehouse.views.events import TAGS, WORKOUTS
 from oura_pipeline.warehouse.views.hearts import HEART_RATE_5MIN, HEART_RATE_HOURLY
 from oura_pipeline.warehouse.views.records import DAILY_RECORDS

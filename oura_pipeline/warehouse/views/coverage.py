@@ -1,5 +1,7 @@
 """What Oura was asked for every day, and what it answered."""
 
+# ruff: noqa: S608  every piece of SQL is written here
+
 from __future__ import annotations
 
 from oura_pipeline.documents import DOCUMENT_TYPES

@@ -7,14 +7,30 @@ from __future__ import annotations
 from oura_pipeline.warehouse.views.view import Column, View
 
 _SLEEP = (
-    "total_sleep_minutes time_in_bed_minutes deep_minutes light_minutes rem_minutes awake_minutes "
-    "latency_minutes efficiency_percent nap_count nap_minutes average_heart_rate_bpm "
-    "average_breath_per_minute"
+    "total_sleep_minutes",
+    "time_in_bed_minutes",
+    "deep_minutes",
+    "light_minutes",
+    "rem_minutes",
+    "awake_minutes",
+    "latency_minutes",
+    "efficiency_percent",
+    "nap_count",
+    "nap_minutes",
+    "average_heart_rate_bpm",
+    "average_breath_per_minute",
 )
 _ACTIVITY = (
-    "steps active_calories_kcal total_calories_kcal walking_distance_m high_activity_minutes "
-    "medium_activity_minutes low_activity_minutes sedentary_minutes resting_minutes "
-    "non_wear_minutes"
+    "steps",
+    "active_calories_kcal",
+    "total_calories_kcal",
+    "walking_distance_m",
+    "high_activity_minutes",
+    "medium_activity_minutes",
+    "low_activity_minutes",
+    "sedentary_minutes",
+    "resting_minutes",
+    "non_wear_minutes",
 )
 # Kind of record: key of the metrics -> column of daily_summary.
 RECORDS: dict[str, dict[str, str]] = {
@@ -23,8 +39,8 @@ RECORDS: dict[str, dict[str, str]] = {
         "temperature_deviation_c": "temperature_deviation_c",
         "temperature_trend_deviation_c": "temperature_trend_deviation_c",
     },
-    "sleep": {"score": "sleep_score", **{name: name for name in _SLEEP.split()}},
-    "activity": {"score": "activity_score", **{name: name for name in _ACTIVITY.split()}},
+    "sleep": {"score": "sleep_score", **{name: name for name in _SLEEP}},
+    "activity": {"score": "activity_score", **{name: name for name in _ACTIVITY}},
     "hrv": {
         name: name
         for name in ("hrv_average_ms", "hrv_min_ms", "hrv_max_ms", "resting_heart_rate_bpm")

@@ -1,0 +1,86 @@
+"""Every number of a day against the person's own last week and four weeks.
+
+What surprises: the window is of calendar days, not of rows. After a gap it holds fewer values, and
+`days_7d` says how many.
+"""
+
+# ruff: noqa: S608  every piece of SQL is written here
+
+from __future__ import annotations
+
+from oura_pipeline.warehouse.views.days import METRICS
+from oura_pipeline.warehouse.views.view import Column, View
+
+
+def _columns(days: int) -> tuple[Column, ...]:
+    window = f"over the day and the {days - 1} calendar days before it"
+    return (
+        Column(f"mean_{days}d", f"Mean {window}, in the unit of the metric."),
+        Column(f"sd_{days}d", f"Sample standard deviation {window}, in the unit of the metric."),
+        Column(f"days_{days}d", f"Days with a value {window}, count."),
+        Column(f"deviation_{days}d", f"value minus mean_{days}d, in the unit of the metric."),
+    )
+
+
+def _told(days: int) -> str:
+    return f"""avg(value) OVER days_{days} AS mean_{days}d,
+    stddev_samp(value) OVER days_{days} AS sd_{days}d,
+    count(value) OVER days_{days} AS days_{days}d,
+    value - avg(value) OVER days_{days} AS deviation_{days}d"""
+
+
+def _window(days: int) -> str:
+    return f"""days_{days} AS (
+        PARTITION BY username, metric
+        ORDER BY day
+        RANGE BETWEEN INTERVAL {days - 1} DAYS PRECEDING AND CURRENT ROW
+    )"""
+
+
+_NAMES = ",\n            ".join(f"'{name}'" for name in METRICS)
+_VALUES = ",\n            ".join(f"CAST({name} AS DOUBLE)" for name in METRICS)
+
+BASELINES = View(
+    name="baselines",
+    description="Every number of daily_summary against the person's own last 7 and 28 days.",
+    one_row_per="person, day and metric with a value",
+    definition=(
+        "The window is the day itself and the 6 (27) calendar days before it; only days with a "
+        "value count, how many is in days_7d (days_28d). The standard deviation is that of a "
+        "sample (n - 1), null below two days. Filter by username: a filter by day alone reads "
+        "everybody's whole history, because the days before are needed."
+    ),
+    columns=(
+        Column("username", "The person."),
+        Column("day", "The day, as Oura counts days."),
+        Column("metric", "The column of daily_summary."),
+        Column("value", "Its value on the day, in the unit that the metric's name tells."),
+        *_columns(7),
+        *_columns(28),
+    ),
+    sql=f"""
+SELECT
+    username,
+    day,
+    metric,
+    value,
+    {_told(7)},
+    {_told(28)}
+FROM (
+    SELECT
+        username,
+        day,
+        unnest([
+            {_NAMES}
+        ]) AS metric,
+        unnest([
+            {_VALUES}
+        ]) AS value
+    FROM oura.daily_summary
+)
+WHERE value IS NOT NULL
+WINDOW
+    {_window(7)},
+    {_window(28)}
+""",
+)
