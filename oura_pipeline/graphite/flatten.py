@@ -17,12 +17,11 @@ from typing import Any
 
 from oura_pipeline.documents import DocumentType
 from oura_pipeline.graphite import reading
-from oura_pipeline.graphite.names import DAY, is_event
 from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.graphite.reading import Unreadable
 from oura_pipeline.graphite.samples import MICRO, Point, aligned
-from oura_pipeline.graphite.vocabulary import Vocabulary
 from oura_pipeline.graphite.walk import Place, Walk
+from oura_pipeline.metrics import DAY, Vocabulary, is_event
 
 _USERNAME = re.compile(r"[a-z][a-z0-9_-]{0,99}")
 _SOURCE = re.compile(r"[a-z0-9_-]{1,100}")

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from oura_pipeline.graphite.names import DAY
 from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.graphite.samples import Point
 from oura_pipeline.graphite.schemas import RETENTION_YEARS
+from oura_pipeline.metrics import DAY
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}(\.[A-Za-z0-9_-]{1,100}){1,19}")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from operator import sub
 
-from oura_pipeline.graphite.names import DAY
+from oura_pipeline.metrics import DAY
 
 _GAP = 20_000  # slots
 _PIECE = 50_000  # points

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.graphite.names import DAY, UNKNOWN_INTERVAL, Metric, known_metrics
+from oura_pipeline.metrics import DAY, UNKNOWN_INTERVAL, Metric, known_metrics
 
 RETENTION_YEARS = 25
 

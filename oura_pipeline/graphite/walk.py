@@ -13,17 +13,19 @@ from typing import Any, NamedTuple
 
 from oura_pipeline.fields import Kind, Merge
 from oura_pipeline.graphite import reading
-from oura_pipeline.graphite.names import (
+from oura_pipeline.graphite.reading import Slots, Unreadable
+from oura_pipeline.graphite.samples import MICRO, Samples, Value, aligned, usable
+from oura_pipeline.metrics import (
     COUNT,
     DURATION,
     UNKNOWN_INTERVAL,
+    Leaf,
+    Tree,
+    Vocabulary,
     component,
     path_name,
     sent_at_all,
 )
-from oura_pipeline.graphite.reading import Slots, Unreadable
-from oura_pipeline.graphite.samples import MICRO, Samples, Value, aligned, usable
-from oura_pipeline.graphite.vocabulary import Leaf, Tree, Vocabulary
 
 Path = tuple[str, ...]
 _LISTS = (Kind.TEXTS, Kind.OBJECTS)

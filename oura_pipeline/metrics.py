@@ -2,7 +2,9 @@
 
 What surprises: a metric that the table does not know is stored by the minute (`UNKNOWN_INTERVAL`),
 even of a document type that comes once a day, because nobody knows whether it will be a series; a
-midnight fits into a minute, a series does not fit into a day.
+midnight fits into a minute, a series does not fit into a day. And a name can be taken by another
+type: `daily_sleep` and `sleep` share a series, so an unknown `score` in a night must not overwrite
+the day's score.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ NOT_SENT = frozenset({"id", "timestamp_unix", "interval", "day_tz", "app_sleep_p
 
 _COMPONENT = re.compile(r"[a-z0-9_-]{1,100}")
 _SHORT = {"contributors": "contrib"}
+_NUMBERS = (Kind.INTEGER, Kind.NUMBER)
+_TEXTS = (Kind.TEXT, Kind.DAY, Kind.INSTANT, Kind.LOCAL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,42 @@ class Metric:
     name: str
     interval: int
     split: bool = False
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A field that may be sent.
+
+    Attributes:
+        name: its name in the series.
+        field: its row in the table.
+        is_number: whether it is a plain number.
+        is_text: whether it is a text that is never sent.
+    """
+
+    name: str
+    field: Field
+    is_number: bool
+    is_text: bool
+
+
+Tree = dict[str, "Leaf | Tree | None"]
+
+
+class Vocabulary:
+    """What the table knows of a type, in the shape in which documents ask for it."""
+
+    def __init__(self, type: DocumentType) -> None:
+        self.tree = _tree(type.fields, ())
+        self.names = frozenset(metric.name for metric in known_metrics(type))
+        self._taken = taken_by_others(type)
+        self._split = type.split_by is not None
+
+    def is_taken(self, name: str, series: str) -> bool:
+        """Whether a known metric, of this type or of another in the series, has the name."""
+        if self._split and name.partition(".")[2] in self.names:
+            return True
+        return name in self.names or name in self._taken.get(series, ())
 
 
 def component(key: str) -> str | None:
@@ -98,6 +138,25 @@ def leaves(fields: Iterable[Field], path: tuple[str, ...] = ()) -> Iterator[tupl
             yield from leaves(field.fields, here)
         elif _is_sent(field):
             yield field.metric or path_name(here), field
+
+
+def _tree(fields: Iterable[Field], path: tuple[str, ...]) -> Tree:
+    """The fields by Oura's names; None: known, and nothing to send."""
+    tree: Tree = {}
+    for field in fields:
+        here = (*path, field.name)
+        if field.kind is Kind.OBJECT:
+            tree[field.name] = _tree(field.fields, here)
+        elif field.sent and sent_at_all(field.name):
+            tree[field.name] = Leaf(
+                name=field.metric or path_name(here),
+                field=field,
+                is_number=field.kind in _NUMBERS,
+                is_text=field.kind in _TEXTS and field.codes is None,
+            )
+        else:
+            tree[field.name] = None
+    return tree
 
 
 def _metrics(type: DocumentType, series: str, scalar: int) -> Iterator[Metric]:
