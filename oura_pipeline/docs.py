@@ -1,4 +1,4 @@
-"""`python -m oura_pipeline.docs`: the parts of README.md and .env.example that the code knows best.
+"""`python -m oura_pipeline.docs`: the files, and parts of README.md, that the code knows best.
 
 What surprises: with `--check` nothing is written and the exit status says whether anything would
 change, so a table that drifted from the code fails the build.
@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
+from oura_pipeline.data_dictionary import data_dictionary, views_table
 from oura_pipeline.documents import DOCUMENT_TYPES, Ask, DocumentType
 from oura_pipeline.settings import Settings
 
@@ -30,11 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if it drifted")
     check = parser.parse_args(arguments).check
-    drifted = [path for path, text in wanted().items() if _read(path) != text]
+    files = wanted()
+    drifted = [path for path, text in files.items() if _read(path) != text]
     for path in drifted:
         if not check:
-            path.write_text(wanted()[path], encoding="utf-8")
-        print(f"{path.name} {'drifted: run `make docs`' if check else 'written'}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(files[path], encoding="utf-8")
+        print(f"{path.relative_to(ROOT)} {'drifted: run `make docs`' if check else 'written'}")
     return 1 if check and drifted else 0
 
 
@@ -44,6 +47,7 @@ def wanted() -> dict[Path, str]:
     return {
         readme: MARK.sub(_filled, _read(readme)),
         ROOT / ".env.example": env_example(),
+        ROOT / "docs" / "data.md": data_dictionary(),
     }
 
 
@@ -80,6 +84,7 @@ def env_example() -> str:
 SECTIONS: dict[str, Callable[[], str]] = {
     "document types": document_types,
     "settings": settings,
+    "views": views_table,
 }
 
 

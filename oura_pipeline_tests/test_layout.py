@@ -53,7 +53,8 @@ MAY_IMPORT = {
     "web": ABOVE,
     "commands": ABOVE | {"defs", "definitions", "grafana", "sandbox", "web"},
     "cli": ABOVE | {"defs", "definitions", "grafana", "sandbox", "web", "commands"},
-    "docs": BASE | {"grafana", "graphite", "warehouse"},
+    "data_dictionary": BASE | {"warehouse"},
+    "docs": BASE | {"data_dictionary", "grafana"},
 }
 
 
