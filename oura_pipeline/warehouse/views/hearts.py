@@ -58,7 +58,7 @@ SELECT
     t.username,
     t.day,
     t.time,
-    make_timestamp(epoch_us(t.time) + coalesce(o.utc_offset_seconds, 0) * 1000000) AS time_local,
+    make_timestamp(epoch_us(t.time) + CAST(coalesce(o.utc_offset_seconds, 0) AS BIGINT) * 1000000) AS time_local,
     t.bpm_mean,
     t.bpm_min,
     t.bpm_max,
@@ -89,8 +89,8 @@ WITH beats AS (
         h.username,
         h.day,
         h.bpm,
-        coalesce(o.utc_offset_seconds, 0) AS utc_offset,
-        (epoch_us(h.timestamp) // 1000000 + coalesce(o.utc_offset_seconds, 0)) // 3600 AS hour
+        CAST(coalesce(o.utc_offset_seconds, 0) AS BIGINT) AS utc_offset,
+        (epoch_us(h.timestamp) // 1000000 + CAST(coalesce(o.utc_offset_seconds, 0) AS BIGINT)) // 3600 AS hour
     FROM oura.heartrate h
     ASOF LEFT JOIN oura.offsets o ON o.username = h.username AND o.since <= h.timestamp
     WHERE h.bpm IS NOT NULL
