@@ -7,11 +7,14 @@ Oura being away stops nothing: what could not be revoked is tried again as long 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from oura_pipeline.accounts.errors import AccountsBusy, KeyRefused
 from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.daily_files import inside
 from oura_pipeline.graphite.forgetting import GraphiteHolds, forget_lines, graphite_holds
 from oura_pipeline.oura.errors import OuraError, SignInRequired
 from oura_pipeline.pipeline import Pipeline
@@ -39,6 +42,7 @@ class Deleted:
         rows: documents in the warehouse.
         published: whether the published copy is a new one. Whoever has the old one open keeps
             reading it until they close it.
+        files: files that were written of them in OURA_EXPORTS.
         lines: points in the file of points.
         elsewhere: places in Dagster's records that named them.
         graphite: what a Graphite holds still.
@@ -47,6 +51,7 @@ class Deleted:
     revocation: Revocation
     rows: int
     published: bool
+    files: int
     lines: int
     elsewhere: int
     graphite: GraphiteHolds
@@ -115,6 +120,8 @@ def delete_everything(
     said(f"{rows} documents are gone from the warehouse")
     published = _publish(pipeline)
     said("the published copy is a new one" if published else "nothing was published yet")
+    files = _delete_files(inside(pipeline.settings.exports_path, username))
+    said(f"{files} exported files are gone")
     lines = forget_lines(pipeline.settings.graphite_log_path, holds.metrics)
     said(f"{lines} points are gone from the file of points")
     elsewhere = forget_elsewhere(username)
@@ -128,6 +135,7 @@ def delete_everything(
         revocation=revocation,
         rows=rows,
         published=published,
+        files=files,
         lines=lines,
         elsewhere=elsewhere,
         graphite=holds,
@@ -146,3 +154,11 @@ def _publish(pipeline: Pipeline) -> bool:
         return False
     pipeline.warehouse.publish(copy)
     return True
+
+
+def _delete_files(folder: Path) -> int:
+    """Delete a folder with all that is in it; how many files there were."""
+    files = sum(not path.is_dir() for path in folder.rglob("*"))
+    if folder.exists():
+        shutil.rmtree(folder)
+    return files

@@ -122,6 +122,8 @@ def populate(made: World) -> dict[str, Traces]:
         pipeline.accounts.receive_events([_event(some) for some in found.values()])
     _rotate(made.home / "graphite.log")
     _print_and_tick(made.home / "dagster")
+    for username in AT_OURA:
+        _export(made.home / "exports" / username, username)
     spooled = made.home / "spool" / "sleep.crashed"
     spooled.mkdir()
     for username in AT_OURA:
@@ -153,6 +155,13 @@ def _rotate(log: Path) -> None:
     lines = log.read_bytes()
     log.with_name("graphite.log.1").write_bytes(lines)
     log.with_name("graphite.log.2.gz").write_bytes(gzip.compress(lines))
+
+
+def _export(folder: Path, username: str) -> None:
+    """A day's files, and one that somebody was killed over."""
+    folder.mkdir(parents=True)
+    for name in (f"{LAST}_hrv.csv", f"{LAST}_hrv.json", f".{LAST}_hrv.json.7.new"):
+        (folder / name).write_text(f'{{"username": "{username}"}}', encoding="utf-8")
 
 
 def _print_and_tick(dagster: Path) -> None:

@@ -48,7 +48,7 @@ from oura_pipeline_tests.leavers import (
 )
 from oura_pipeline_tests.world import World, world
 
-STEPS = 6
+STEPS = 7
 
 
 class Stopped(Exception):
@@ -115,7 +115,8 @@ def test_everybody_left_traces_everywhere(household: World, theirs: dict[str, Tr
         files = {line.split(":")[0] for line in theirs[username].found_in(household.home)}
         places = {name.split("/")[0] for name in files}
         assert {"accounts.sqlite", "analytics.duckdb", "dagster", "warehouse.duckdb"} <= places
-        assert {"graphite.log", "graphite.log.1", "graphite.log.2.gz", "spool"} <= places
+        assert {"exports", "graphite.log", "graphite.log.1", "graphite.log.2.gz"} <= places
+        assert "spool" in places
     named = {line.split(":")[0] for line in theirs[ODD].found_in(household.home / "dagster")}
     shards = {name for name in named if name.startswith("history/runs/")}
     assert {"history/runs.db", "schedules/schedules.db"} <= named
@@ -134,6 +135,9 @@ def test_no_byte_stays_of_who_left(household: World, theirs: dict[str, Traces]) 
         assert tables_naming(household.home / name, texts) == []
     assert deleted.published
     assert (deleted.rows > 0, deleted.lines > 0, deleted.elsewhere > 0) == (True, True, True)
+    assert deleted.files == 3
+    kept = sorted(path.name for path in (household.home / "exports").iterdir())
+    assert kept == sorted((WORD, OTHER)), "the folders of the others"
     with opened() as pipeline, pytest.raises(UnknownPerson):
         delete_everything(pipeline, ODD, forget_in_dagster)
 
@@ -304,6 +308,21 @@ def test_who_left_is_asked_for_nothing_and_cannot_stay_half(household: World) ->
         assert pipeline.accounts.person(OTHER).state is PersonState.RETIRED
         with pytest.raises(PersonRefused):
             disconnect(pipeline, OTHER)
+
+
+def test_a_link_in_the_place_of_their_folder_is_not_followed(
+    household: World, tmp_path: Path
+) -> None:
+    """Somebody pointed it elsewhere: that is said, and they are not gone until it is put right."""
+    folder = household.home / "exports" / ODD
+    elsewhere = tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    with pytest.raises(OSError, match="symbolic link"):
+        delete(ODD)
+    assert len(list(elsewhere.iterdir())) == 3
+    folder.unlink()
+    assert delete(ODD).files == 0
 
 
 def test_the_folder_of_whisper_is_named_to_the_letter(

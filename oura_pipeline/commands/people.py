@@ -109,7 +109,8 @@ def what_goes(username: str, *, keep_data: bool) -> list[str]:
         f"Everything of {username} goes, for good:",
         f"documents: {counted};",
         "the published copy is replaced, but whoever has the old one open keeps reading it;",
-        "their points in the file of points, their name in Dagster's records;",
+        "their points in the file of points, their files in OURA_EXPORTS, their name in Dagster's "
+        "records;",
         "their consent at Oura, tokens, ledgers and events.",
         f"`oura-pipeline people export {username}` writes a copy first.",
         f"What stays: {graphite.lines[0]}",
@@ -142,7 +143,8 @@ def remove(username: str, *, keep_data: bool) -> Iterator[str]:
         deleted = leaving.delete_everything(pipeline, username, partial(forget_in, instance))
     yield (
         f"Deleted everything of {username}: {deleted.rows} documents, {deleted.lines} points of "
-        f"the file, {deleted.elsewhere} places in Dagster's records, tokens and ledgers."
+        f"the file, {deleted.files} exported files, {deleted.elsewhere} places in Dagster's "
+        "records, tokens and ledgers."
     )
     yield from deleted.graphite.lines
 
