@@ -5,18 +5,63 @@ What surprises: the ledger counts `attempts` itself; what a row brings along is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, case, delete, func, literal_column, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    case,
+    cast,
+    delete,
+    extract,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
 
 from oura_pipeline.accounts.part import Part, in_question, ledger_key, require_known
+from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.documents import DOCUMENT_TYPES
 from oura_pipeline.ledger import Fetch, FetchStatus
 
 _REPLACED = ("status", "documents", "changed", "error", "run_id", "at")
+_SHOWN = ("username", "document_type", "day", "status", "documents", "error", "at")
+_PAIRS = 400  # of person and type in one question: SQLite takes 999 parameters
+
+Pair = tuple[str, str]  # username and name of the document type
+
+
+class FetchSum(NamedTuple):
+    """What all rows of one person and document type come to; another one: they are other rows.
+
+    Attributes:
+        rows: how many.
+        newest: the newest `at`, UTC.
+        seconds: the sum of `at` in whole seconds since 1970.
+        documents: the sum of the documents.
+    """
+
+    rows: int
+    newest: datetime
+    seconds: int
+    documents: int
+
+
+class FetchShown(NamedTuple):
+    """What is shown of a row to who asks the published copy."""
+
+    username: str
+    document_type: str
+    day: date
+    status: str
+    documents: int
+    error: str | None
+    at: datetime
 
 
 class Fetches(Part):
@@ -66,6 +111,49 @@ class Fetches(Part):
             found = connection.execute(select(fetches).where(*conditions).order_by(*order))
             return [_fetch(row) for row in found]
 
+    def fetch_sums(self) -> dict[Pair, FetchSum]:
+        """What the rows of each person and document type come to, without those of who left."""
+        columns = fetches.c
+        sums = (
+            func.count(),
+            func.max(columns.at),
+            func.sum(self._whole_seconds()),
+            func.sum(columns.documents),
+        )
+        key = (columns.username, columns.document_type)
+        query = select(*key, *sums).where(_staying()).group_by(*key)
+        with self._database.reading() as connection:
+            return {
+                (username, name): FetchSum(rows, newest, int(seconds), int(documents))
+                for username, name, rows, newest, seconds, documents in connection.execute(query)
+            }
+
+    def shown_fetches(
+        self,
+        *,
+        after: datetime | None = None,
+        pairs: Collection[Pair] | None = None,
+        chunk: int = 100_000,
+    ) -> Iterator[list[FetchShown]]:
+        """Rows in parts of at most `chunk`, without those of who left; in no order.
+
+        Args:
+            after: only those that were asked later.
+            pairs: only those of these people and document types.
+            chunk: how many rows are in memory at once.
+        """
+        conditions = [_staying()]
+        if after is not None:
+            conditions.append(fetches.c.at > after)
+        query = select(*(fetches.c[name] for name in _SHOWN))
+        with self._database.reading() as connection:
+            for these in _portions(pairs):
+                found = connection.execution_options(yield_per=chunk).execute(
+                    query.where(*conditions, *these)
+                )
+                for part in found.partitions():
+                    yield [FetchShown._make(row) for row in part]
+
     def forget_not_granted(self, username: str) -> int:
         """Forget the refusals that a new consent has overtaken, so that they are asked again.
 
@@ -100,6 +188,29 @@ class Fetches(Part):
                 days = (first + timedelta(days=number) for number in range(length))
                 holes += [(username, name, day) for day in days if day not in there]
         return holes
+
+    def _whole_seconds(self) -> ColumnElement[int]:
+        """`at` in seconds since 1970; SQLite cuts them itself and may lack `floor`."""
+        seconds = extract("epoch", fetches.c.at)
+        if self._database.path:
+            return seconds
+        return cast(func.floor(seconds), BigInteger)
+
+
+def _staying() -> ColumnElement[bool]:
+    """Whose data is to be deleted is shown to nobody any more."""
+    left = select(people.c.username).where(people.c.state == PersonState.RETIRED.value)
+    return fetches.c.username.not_in(left)
+
+
+def _portions(pairs: Collection[Pair] | None) -> Iterator[list[ColumnElement[bool]]]:
+    """Conditions that ask for some of the pairs at a time; for everything where there are none."""
+    if pairs is None:
+        yield []
+        return
+    wanted, key = sorted(pairs), tuple_(fetches.c.username, fetches.c.document_type)
+    for first in range(0, len(wanted), _PAIRS):
+        yield [key.in_(wanted[first : first + _PAIRS])]
 
 
 def _values(row: Fetch) -> dict[str, Any]:

@@ -8,22 +8,65 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from oura_pipeline.accounts.part import Part, require_known
-from oura_pipeline.accounts.schema import offsets
+from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.accounts.schema import offsets, people
+
+
+class OffsetSum(NamedTuple):
+    """What all observations of a person come to; another one: they are other observations.
+
+    Attributes:
+        observations: how many.
+        newest: the instant of the newest, UTC.
+        seconds: the sum of the offsets.
+    """
+
+    observations: int
+    newest: datetime
+    seconds: int
+
+
+_SUMS = (func.count(), func.max(offsets.c.at), func.sum(offsets.c.seconds))
 
 
 class Offsets(Part):
     """The part that remembers offsets: about ten a day and person."""
 
-    def offsets(self, username: str) -> list[tuple[datetime, timedelta]]:
-        """The observations of a person, ascending, one per instant (UTC); none for nobody."""
+    def offsets(
+        self, username: str, since: datetime | None = None
+    ) -> list[tuple[datetime, timedelta]]:
+        """The observations of a person, ascending, one per instant (UTC); none for nobody.
+
+        Args:
+            username: whose.
+            since: the first instant of interest; None: from the beginning.
+        """
         mine = select(offsets.c.at, offsets.c.seconds).where(offsets.c.username == username)
+        if since is not None:
+            mine = mine.where(offsets.c.at >= since)
         with self._database.reading() as connection:
             found = connection.execute(mine.order_by(offsets.c.at))
             return [(row.at, timedelta(seconds=row.seconds)) for row in found]
+
+    def offset_sums(self) -> dict[str, OffsetSum]:
+        """What the observations of each person come to, without those of who left."""
+        left = select(people.c.username).where(people.c.state == PersonState.RETIRED.value)
+        query = select(offsets.c.username, *_SUMS).where(offsets.c.username.not_in(left))
+        with self._database.reading() as connection:
+            found = connection.execute(query.group_by(offsets.c.username))
+            return {username: OffsetSum(*sums) for username, *sums in found}
+
+    def offset_sum(self, username: str, until: datetime) -> OffsetSum | None:
+        """What somebody has observed up to and at an instant comes to; None: nothing was."""
+        theirs = (offsets.c.username == username, offsets.c.at <= until)
+        with self._database.reading() as connection:
+            count, newest, seconds = connection.execute(select(*_SUMS).where(*theirs)).one()
+        return OffsetSum(count, newest, seconds) if count else None
 
     def learn_offsets(
         self, username: str, observations: Iterable[tuple[datetime, timedelta]]
