@@ -38,17 +38,23 @@ WITH starts AS (
         ) AS next_start
     FROM oura.daily_activity
 ),
-items AS (
+documents AS (
     SELECT
         username,
         day,
         met.timestamp AS start,
         {local_time("met.timestamp")} AS start_local,
         met.interval AS seconds,
-        unnest(met.items) AS met,
-        generate_subscripts(met.items, 1) - 1 AS place
+        met.items AS items
     FROM oura.daily_activity
     WHERE met.interval > 0 AND met.timestamp IS NOT NULL
+),
+items AS (
+    SELECT
+        username, day, start, start_local, seconds,
+        unnest(items) AS met,
+        generate_subscripts(items, 1) - 1 AS place
+    FROM documents
 )
 SELECT
     i.username,

@@ -26,7 +26,7 @@ def _told(days: int) -> str:
     return f"""avg(value) OVER days_{days} AS mean_{days}d,
     stddev_samp(value) OVER days_{days} AS sd_{days}d,
     count(value) OVER days_{days} AS days_{days}d,
-    value - avg(value) OVER days_{days} AS deviation_{days}d"""
+    value - mean_{days}d AS deviation_{days}d"""
 
 
 def _window(days: int) -> str:

@@ -91,12 +91,16 @@ SELECT
     'tag',
     id,
     timestamp,
-    {local_time("timestamp")},
+    time_local,
     CAST(NULL AS TIMESTAMPTZ),
     unnest(CASE WHEN len(names) > 0 THEN names ELSE [NULL] END),
     nullif(text, '')
 FROM (
-    SELECT *, list_filter(tags, lambda name: name <> '') AS names FROM oura.tag
+    SELECT
+        *,
+        {local_time("timestamp")} AS time_local,
+        list_filter(tags, lambda name: name <> '') AS names
+    FROM oura.tag
 )
 """,
 )

@@ -8,6 +8,7 @@ was is looked up in `oura.offsets`.
 
 from __future__ import annotations
 
+from oura_pipeline.warehouse.views.clock import later, later_local
 from oura_pipeline.warehouse.views.view import Column, View
 
 _BEATS = (
@@ -20,6 +21,7 @@ _PERSON_AND_DAY = (
     Column("username", "The person."),
     Column("day", "The person's local date of the measurements."),
 )
+_AHEAD = "coalesce(o.utc_offset_seconds, 0)"
 _AGGREGATED = """avg(bpm) AS bpm_mean,
         min(bpm) AS bpm_min,
         max(bpm) AS bpm_max,
@@ -58,7 +60,7 @@ SELECT
     t.username,
     t.day,
     t.time,
-    make_timestamp(epoch_us(t.time) + CAST(coalesce(o.utc_offset_seconds, 0) AS BIGINT) * 1000000) AS time_local,
+    {later_local("t.time", _AHEAD)} AS time_local,
     t.bpm_mean,
     t.bpm_min,
     t.bpm_max,
@@ -89,8 +91,8 @@ WITH beats AS (
         h.username,
         h.day,
         h.bpm,
-        CAST(coalesce(o.utc_offset_seconds, 0) AS BIGINT) AS utc_offset,
-        (epoch_us(h.timestamp) // 1000000 + CAST(coalesce(o.utc_offset_seconds, 0) AS BIGINT)) // 3600 AS hour
+        {_AHEAD} AS ahead,
+        date_trunc('hour', {later_local("h.timestamp", _AHEAD)}) AS hour_local
     FROM oura.heartrate h
     ASOF LEFT JOIN oura.offsets o ON o.username = h.username AND o.since <= h.timestamp
     WHERE h.bpm IS NOT NULL
@@ -99,8 +101,8 @@ hours AS (
     SELECT
         username,
         day,
-        hour,
-        utc_offset,
+        ahead,
+        hour_local,
         {_AGGREGATED}
     FROM beats
     GROUP BY ALL
@@ -108,8 +110,8 @@ hours AS (
 SELECT
     username,
     day,
-    make_timestamptz((hour * 3600 - utc_offset) * 1000000) AS time,
-    make_timestamp(hour * 3600000000) AS hour_local,
+    {later("hour_local", "-ahead")} AS time,
+    hour_local,
     bpm_mean,
     bpm_min,
     bpm_max,

@@ -217,15 +217,37 @@ WHERE NOT is_main
 def _items(series: str, *, is_bpm: bool) -> str:
     return f"""
     SELECT
-        username, day, id, part,
-        {series}.timestamp AS start,
-        {local_time(f"{series}.timestamp")} AS start_local,
-        {series}.interval AS seconds,
-        unnest({series}.items) AS value,
-        generate_subscripts({series}.items, 1) - 1 AS place,
+        username, day, id, part, start, start_local, seconds,
+        unnest(items) AS value,
+        generate_subscripts(items, 1) - 1 AS place,
         {str(is_bpm).lower()} AS is_bpm
-    FROM sleeps
-    WHERE {series}.interval > 0 AND {series}.timestamp IS NOT NULL"""
+    FROM (
+        SELECT
+            username, day, id, part,
+            {series}.timestamp AS start,
+            {local_time(f"{series}.timestamp")} AS start_local,
+            {series}.interval AS seconds,
+            {series}.items AS items
+        FROM sleeps
+        WHERE {series}.interval > 0 AND {series}.timestamp IS NOT NULL
+    )"""
+
+
+def _letters(digits: str, seconds: str) -> str:
+    # The document is read for its local time once per sleep: below the unnesting, not above it.
+    return f"""
+    SELECT
+        username, day, id, part, bedtime_start, start_local, seconds,
+        unnest(string_split(digits, '')) AS letter,
+        unnest(range(length(digits))) AS place
+    FROM (
+        SELECT
+            username, day, id, part, bedtime_start,
+            {_START_LOCAL} AS start_local,
+            {digits} AS digits,
+            {seconds} AS seconds
+        FROM ({SLEEPS})
+    )"""
 
 
 SLEEP_HEART = View(
@@ -285,14 +307,7 @@ HYPNOGRAM = View(
         Column("phase", "deep, light, rem or awake."),
     ),
     sql=f"""
-WITH letters AS (
-    SELECT
-        username, day, id, part, bedtime_start,
-        {_START_LOCAL} AS start_local,
-        {_PHASE_SECONDS} AS seconds,
-        unnest(string_split({_PHASES}, '')) AS letter,
-        unnest(range(length({_PHASES}))) AS place
-    FROM ({SLEEPS})
+WITH letters AS ({_letters(_PHASES, _PHASE_SECONDS)}
 )
 SELECT
     username,
@@ -325,21 +340,15 @@ MOVEMENT = View(
         Column("movement", "none, restless, tossing or active."),
     ),
     sql=f"""
-WITH letters AS (
-    SELECT
-        username, day, id, part, bedtime_start,
-        {_START_LOCAL} AS start_local,
-        unnest(string_split(movement_30_sec, '')) AS letter,
-        unnest(range(length(movement_30_sec))) AS place
-    FROM ({SLEEPS})
+WITH letters AS ({_letters("movement_30_sec", str(interval("movement_30_sec")))}
 )
 SELECT
     username,
     day,
     id AS sleep_id,
     part,
-    {later("bedtime_start", f"place * {interval('movement_30_sec')}")} AS time,
-    {later_local("start_local", f"place * {interval('movement_30_sec')}")} AS time_local,
+    {later("bedtime_start", "place * seconds")} AS time,
+    {later_local("start_local", "place * seconds")} AS time_local,
     CAST(letter AS INTEGER) AS movement_code,
     {text_of_digit("letter", MOVEMENTS)} AS movement
 FROM letters
