@@ -404,6 +404,70 @@ def graphite_withdrawn() -> None:
     out.print(command.withdrawn_table())
 
 
+@cli.group()
+def export() -> None:
+    """Files for other programs, from the published copy."""
+
+
+@export.command("hrv")
+@people_option
+@click.option("--from", "first", type=DAY, help="First day, YYYY-MM-DD; default: all days.")
+@click.option("--to", "last", type=DAY, help="Last day, included.")
+@click.option("--last", "count", type=click.IntRange(1), help="The last so many days.")
+@click.option("--into", type=click.Path(path_type=Path), help="A folder; default: OURA_EXPORTS.")
+@click.option("--schema", is_flag=True, help="Show the JSON Schema of the files, and stop.")
+def export_hrv(
+    usernames: tuple[str, ...],
+    first: datetime | None,
+    last: datetime | None,
+    *,
+    count: int | None,
+    into: Path | None,
+    schema: bool,
+) -> None:
+    """Overnight heart rate and HRV for Apple Health: a CSV and a JSON file per person and day."""
+    from oura_pipeline.apple_health import json_schema
+    from oura_pipeline.commands import export as command
+
+    if count and (first or last):
+        raise click.UsageError("--last goes without --from and --to")
+    if schema:
+        click.echo(json_schema(), nl=False)
+        return
+    _tell([command.hrv(usernames, command.chosen_days(first, last, count), into)])
+
+
+@export.command("view")
+@click.argument("name")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["parquet", "csv", "json"]),
+    default="parquet",
+    show_default=True,
+    help="How the rows are written.",
+)
+@click.option("--into", required=True, type=click.Path(path_type=Path), help="A folder.")
+@click.option("--person", "username", help="Only this person's rows.")
+@click.option("--from", "first", type=DAY, help="First day, YYYY-MM-DD; default: all days.")
+@click.option("--to", "last", type=DAY, help="Last day, included.")
+def export_view(
+    name: str,
+    format_: str,
+    into: Path,
+    username: str | None,
+    *,
+    first: datetime | None,
+    last: datetime | None,
+) -> None:
+    """Any view or table of the published copy, a file per day."""
+    from oura_pipeline.commands import export as command
+    from oura_pipeline.daily_files import Format
+
+    days = command.chosen_days(first, last)
+    _tell([command.view(name, Format(format_), into, username, days=days)])
+
+
 @cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def sandbox(options: tuple[str, ...]) -> None:

@@ -18,6 +18,8 @@ TABLES = {
     "time_local TIMESTAMP, bpm DOUBLE, hrv_ms DOUBLE, interval_seconds DOUBLE",
     "coverage": "username VARCHAR, document_type VARCHAR, day DATE, status VARCHAR, "
     "documents BIGINT, asked_at TIMESTAMPTZ, error VARCHAR",
+    "fetches": "username VARCHAR, document_type VARCHAR, day DATE, status VARCHAR, "
+    "documents BIGINT, error VARCHAR, asked_at TIMESTAMPTZ",
     "daily_records": "username VARCHAR, day DATE, metric_type VARCHAR, source VARCHAR, "
     "metrics JSON",
     "steps": "username VARCHAR, day DATE, steps BIGINT, parts STRUCT(a INTEGER, b DOUBLE[])",

@@ -203,7 +203,7 @@ def test_a_day_that_became_empty_is_emptied(
         (
             "stairs",
             {},
-            "there is no view or table 'stairs'; there are coverage, daily_records, offsets, "
+            "there is no view or table 'stairs'; there are coverage, daily_records, fetches, offsets, "
             "readme, sleep_heart, steps",
         ),
         ("../steps", {}, "there is no view or table '../steps'"),

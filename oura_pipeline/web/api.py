@@ -1,4 +1,4 @@
-"""The operator's API: begin a sign-in, see how people are, ask for a sync.
+"""The operator's API: begin a sign-in, see how people and their days are, ask for a sync.
 
 What surprises: there are no documentation pages, because FastAPI's load scripts from elsewhere; the
 schema at /api/openapi.json is open, everything else needs the operator's token. Ten wrong guesses
@@ -9,26 +9,30 @@ still passes: a stranger must not be able to keep the operator out.
 from __future__ import annotations
 
 import hmac
+import json
 import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Request
+import duckdb
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
-from oura_pipeline import signing_in
+from oura_pipeline import analysis, signing_in
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.usernames import check_username
 from oura_pipeline.documents import DOCUMENT_TYPES
 from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.warehouse.views.days import DAILY_SUMMARY
+from oura_pipeline.warehouse.views.records import RECORDS
 
 if TYPE_CHECKING:
     from oura_pipeline.web.site import Site
@@ -129,6 +133,44 @@ class StatusAnswer(PersonAnswer):
     scopes: Scopes
     history: History
     document_types: list[TypeAnswer] = Field(description="Types that were asked, in our order.")
+
+
+def _metrics_in_words() -> str:
+    """Every metric of a record, with what the published copy says of it."""
+    comments = {column.name: column.comment for column in DAILY_SUMMARY.columns}
+    lines = [
+        f"- {kind}, `{key}`: {comments[column]}"
+        for kind, columns in RECORDS.items()
+        for key, column in columns.items()
+    ]
+    head = "Numbers by name, with the unit in the name; what is not known is absent, never 0."
+    return "\n".join([head, "", *lines])
+
+
+class DailyRecord(BaseModel):
+    """What is known of one side of a day."""
+
+    metric_type: Literal["activity", "hrv", "readiness", "sleep"] = Field(
+        description="The side of the day; `hrv` is RMSSD of the main sleep, not SDNN."
+    )
+    source: Literal["oura"]
+    metrics: dict[str, int | float] = Field(
+        description=_metrics_in_words(), examples=[{"score": 84, "total_sleep_minutes": 447.5}]
+    )
+
+
+class DailyAnswer(BaseModel):
+    """A person's day, as the published copy has it."""
+
+    username: str = Field(description="Theirs.", examples=["ada"])
+    date: str = Field(
+        description="Oura's day, YYYY-MM-DD; a night belongs to the day of waking up.",
+        examples=["2026-04-10"],
+        json_schema_extra={"format": "date"},
+    )
+    records: list[DailyRecord] = Field(
+        description="At most one of a type, by type; empty when nothing is known of the day."
+    )
 
 
 class SyncAnswer(BaseModel):
@@ -245,7 +287,27 @@ def known(
         raise HTTPException(404, "there is no such person") from None
 
 
+def day_of(
+    text: Annotated[
+        str,
+        Query(
+            alias="date",
+            description="Oura's day, YYYY-MM-DD.",
+            examples=["2026-04-10"],
+            pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+            json_schema_extra={"format": "date"},
+        ),
+    ],
+) -> date:
+    """The day that is asked for."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise HTTPException(422, "query.date: there is no such day") from None
+
+
 Known = Annotated[Person, Depends(known)]
+AskedDay = Annotated[date, Depends(day_of)]
 ROUTER = APIRouter(dependencies=[Depends(operators_only)], responses=_problems(401, 422, 429, 503))
 
 
@@ -285,6 +347,28 @@ def status(pipeline: Opened, person: Known) -> StatusAnswer:
         ),
         document_types=[TypeAnswer.model_validate(row) for row in overview],
     )
+
+
+@ROUTER.get("/people/{username}/daily", summary="One person's day", responses=_problems(404))
+def daily(pipeline: Opened, person: Known, day: AskedDay) -> DailyAnswer:
+    """The records of a person's day, out of the published copy as it is now."""
+    try:
+        with analysis.connect(pipeline.settings.analytics_path) as connection:
+            rows = connection.execute(
+                "SELECT metric_type, source, metrics FROM daily_records "
+                "WHERE username = $1 AND day = $2 ORDER BY metric_type",
+                [person.username, day],
+            ).fetchall()
+    except analysis.AnalysisError as error:
+        raise HTTPException(503, str(error)) from None
+    except duckdb.CatalogException:
+        older = "the published copy is of an older version: `oura-pipeline sync` makes a new one"
+        raise HTTPException(503, older) from None
+    records = [
+        DailyRecord(metric_type=kind, source=source, metrics=json.loads(metrics))
+        for kind, source, metrics in rows
+    ]
+    return DailyAnswer(username=person.username, date=day.isoformat(), records=records)
 
 
 @ROUTER.post(

@@ -26,6 +26,7 @@ OPERATOR = {"authorization": f"Bearer {TOKEN}"}
 WAYS = [
     ("POST", "/api/connect"),
     ("GET", "/api/people"),
+    ("GET", "/api/people/ada/daily"),
     ("GET", "/api/people/ada/status"),
     ("POST", "/api/people/ada/sync"),
 ]
@@ -60,9 +61,9 @@ def stranger(client: httpx.Client) -> Iterator[httpx.Client]:
 def test_without_a_token_there_is_nothing(stranger: httpx.Client, given: dict[str, str]) -> None:
     """Neither a person nor whether there is one."""
     answers = [stranger.request(*way, json={}, headers=given) for way in WAYS]
-    assert [answer.status_code for answer in answers] == [401] * 4
+    assert [answer.status_code for answer in answers] == [401] * 5
     said = {"detail": "send the operator's token: Authorization: Bearer …"}
-    assert [answer.json() for answer in answers] == [said] * 4
+    assert [answer.json() for answer in answers] == [said] * 5
     assert {answer.headers["www-authenticate"] for answer in answers} == {"Bearer"}
 
 
@@ -128,7 +129,7 @@ def test_without_an_operators_token_the_api_is_closed(tmp_path: Path) -> None:
     with asking(tmp_path) as client:
         answers = [client.request(*way, headers=OPERATOR) for way in WAYS]
     said = {"detail": "the API is closed: set OURA_OPERATOR_TOKEN and restart"}
-    assert [(answer.status_code, answer.json()) for answer in answers] == [(503, said)] * 4
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(503, said)] * 5
 
 
 def test_somebody_can_sign_in_with_the_address_from_connect(tmp_path: Path) -> None:
