@@ -72,7 +72,7 @@ class DayState(Enum):
 
 @dataclass(frozen=True)
 class Month:
-    """A month of the calendar: its days up to today, and what came of them."""
+    """A month of the calendar: its first day there, and what came of that one and the next."""
 
     first: date
     states: Sequence[DayState]
@@ -88,24 +88,29 @@ class Month:
         return [sum(state is one for state in self.states) for one in DayState]
 
 
-def calendar(days: Mapping[date, DayOverview], granted: int, today: date) -> list[Month]:
-    """The last twelve months with that of today.
+def calendar(
+    days: Mapping[date, DayOverview], granted: int, first: date, last: date
+) -> list[Month]:
+    """The months from the first day to the last.
 
     Args:
         days: what the ledger says of the kinds that the person allows; a day that is absent was
             not asked for.
         granted: how many kinds they allow.
-        today: the last day.
+        first: the first day.
+        last: the last day.
     """
-    return [
-        Month(first, [_state(days.get(day), granted) for day in _days(first, today)])
-        for first in _firsts(today)
-    ]
+    months: dict[date, list[DayState]] = {}
+    for number in range((last - first).days + 1):
+        day = first + timedelta(days=number)
+        months.setdefault(day.replace(day=1), []).append(_state(days.get(day), granted))
+    return [Month(max(month, first), states) for month, states in months.items()]
 
 
-def first_day(today: date) -> date:
-    """The first day of the calendar."""
-    return next(iter(_firsts(today)))
+def first_day(today: date, history_start: date) -> date:
+    """Where the calendar begins: with eleven months before that of today, or with the history."""
+    at = today.year * 12 + today.month - MONTHS
+    return max(date(at // 12, at % 12 + 1, 1), history_start)
 
 
 def month_picture(month: Month) -> Markup:
@@ -146,18 +151,6 @@ def _state(known: DayOverview | None, granted: int) -> DayState:
     if answered < wanted:
         return DayState.PARTLY
     return DayState.COMPLETE if known.landed else DayState.EMPTY
-
-
-def _days(first: date, today: date) -> list[date]:
-    """The days of a month that have begun."""
-    days = (first + timedelta(days=number) for number in range(31))
-    return [day for day in days if day.month == first.month and day <= today]
-
-
-def _firsts(today: date) -> list[date]:
-    """The first days of the months of the calendar."""
-    last = today.year * 12 + today.month - 1
-    return [date(at // 12, at % 12 + 1, 1) for at in range(last - MONTHS + 1, last + 1)]
 
 
 def _about(month: Month) -> str:

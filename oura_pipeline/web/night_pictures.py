@@ -303,8 +303,13 @@ def _about(night: Night, titles: Sequence[str]) -> str:
 
 
 def _nap(nap: Nap) -> str:
-    asleep = "" if nap.asleep is None else f", {clock(nap.asleep)} h:min asleep"
+    asleep = "" if nap.asleep is None else f", {_spoken(nap.asleep)} asleep"
     return f"a nap at {nap.began:%H:%M}{asleep}"
+
+
+def _spoken(minutes: float) -> str:
+    hours, rest = divmod(math.floor(minutes + 0.5), 60)
+    return f"{hours} h {rest} min" if hours else f"{rest} min"
 
 
 def _mean(values: Iterator[float | None]) -> str:

@@ -22,8 +22,14 @@ from starlette.types import Scope as Asked
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.exporting import export_zip
 from oura_pipeline.leaving import disconnect, leave
-from oura_pipeline.web import calendar_pictures, sessions
-from oura_pipeline.web.calendar_pictures import DayState, Month, calendar, month_picture
+from oura_pipeline.web import sessions
+from oura_pipeline.web.calendar_pictures import (
+    DayState,
+    Month,
+    calendar,
+    first_day,
+    month_picture,
+)
 from oura_pipeline.web.forms import Fields, form_route
 from oura_pipeline.web.front import see
 from oura_pipeline.web.night_pictures import night_picture
@@ -85,10 +91,11 @@ def me(request: Request, person: Person) -> Response:
 
 def _months(site: Site, person: Person, today: date) -> list[Month]:
     """What came of asking Oura, of the kinds that the person allows."""
-    names, first = allowed_types(person), calendar_pictures.first_day(today)
+    names = allowed_types(person)
+    first = first_day(today, site.settings.oura_history_start)
     accounts = site.pipeline.accounts
     days = accounts.days(person.username, names, first_day=first, last_day=today)
-    return calendar(days, len(names), today)
+    return calendar(days, len(names), first, today)
 
 
 def _titles(granted: Collection[str], wanted: Sequence[Scope]) -> list[str]:

@@ -34,13 +34,13 @@ class Metric:
 
     name: str
     title: str
-    unit: str = ""
+    unit: str
 
 
 METRICS = (
-    Metric("sleep_score", "Sleep score"),
-    Metric("readiness_score", "Readiness score"),
-    Metric("activity_score", "Activity score"),
+    Metric("sleep_score", "Sleep score", "of 100"),
+    Metric("readiness_score", "Readiness score", "of 100"),
+    Metric("activity_score", "Activity score", "of 100"),
     Metric("hrv_average_ms", "HRV", "ms RMSSD"),
     Metric("resting_heart_rate_bpm", "Resting heart rate", "bpm"),
 )
@@ -147,9 +147,9 @@ def _months(first: date) -> Iterator[tuple[float, str]]:
 
 def _about(trend: Trend) -> str:
     values = [row.value for row in trend.readings]
-    unit = f" {trend.metric.unit}" if trend.metric.unit else ""
+    unit = trend.metric.unit
     days = f"{len(values)} days with a value" if len(values) > 1 else "1 day with a value"
     return (
-        f"{days}, from {whole(min(values))} to {whole(max(values))}{unit}; "
-        f"{trend.number}{unit} on {trend.last.day}. {trend.against}"
+        f"{days}, from {whole(min(values))} to {whole(max(values))} {unit}; "
+        f"{trend.number} {unit} on {trend.last.day}. {trend.against}"
     )
