@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class FetchStatus(StrEnum):
@@ -49,6 +49,39 @@ class Fetch:
     run_id: str
     at: datetime
     attempts: int = 0
+
+
+Pair = tuple[str, str]  # username and name of a document type
+
+
+class FetchSum(NamedTuple):
+    """What all fetches of one person and document type come to; another one: they are others.
+
+    Attributes:
+        rows: how many.
+        newest: the newest `at`, UTC.
+        seconds: the sum of `at` in whole seconds since 1970.
+        documents: the sum of the documents.
+    """
+
+    rows: int
+    newest: datetime
+    seconds: int
+    documents: int
+
+
+class OffsetSum(NamedTuple):
+    """What all observations of a person's offset come to; another one: they are others.
+
+    Attributes:
+        observations: how many.
+        newest: the instant of the newest, UTC.
+        seconds: the sum of the offsets.
+    """
+
+    observations: int
+    newest: datetime
+    seconds: int
 
 
 class PushState(StrEnum):

@@ -5,7 +5,7 @@ What surprises: the ledger counts `attempts` itself; what a row brings along is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -27,29 +27,10 @@ from oura_pipeline.accounts.part import Part, in_question, ledger_key, require_k
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.documents import DOCUMENT_TYPES
-from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.ledger import Fetch, FetchStatus, FetchSum, Pair
 
 _REPLACED = ("status", "documents", "changed", "error", "run_id", "at")
 _SHOWN = ("username", "document_type", "day", "status", "documents", "error", "at")
-_PAIRS = 400  # of person and type in one question: SQLite takes 999 parameters
-
-Pair = tuple[str, str]  # username and name of the document type
-
-
-class FetchSum(NamedTuple):
-    """What all rows of one person and document type come to; another one: they are other rows.
-
-    Attributes:
-        rows: how many.
-        newest: the newest `at`, UTC.
-        seconds: the sum of `at` in whole seconds since 1970.
-        documents: the sum of the documents.
-    """
-
-    rows: int
-    newest: datetime
-    seconds: int
-    documents: int
 
 
 class FetchShown(NamedTuple):
@@ -129,30 +110,23 @@ class Fetches(Part):
             }
 
     def shown_fetches(
-        self,
-        *,
-        after: datetime | None = None,
-        pairs: Collection[Pair] | None = None,
-        chunk: int = 100_000,
-    ) -> Iterator[list[FetchShown]]:
-        """Rows in parts of at most `chunk`, without those of who left; in no order.
+        self, *, after: datetime | None = None, pairs: Collection[Pair] | None = None
+    ) -> list[FetchShown]:
+        """What is shown of the rows that match, in no order, without those of who left.
 
         Args:
             after: only those that were asked later.
-            pairs: only those of these people and document types.
-            chunk: how many rows are in memory at once.
+            pairs: only those of these people and document types, some hundred at most.
         """
         conditions = [_staying()]
         if after is not None:
             conditions.append(fetches.c.at > after)
-        query = select(*(fetches.c[name] for name in _SHOWN))
+        if pairs is not None:
+            key = tuple_(fetches.c.username, fetches.c.document_type)
+            conditions.append(key.in_(sorted(pairs)))
+        query = select(*(fetches.c[name] for name in _SHOWN)).where(*conditions)
         with self._database.reading() as connection:
-            for these in _portions(pairs):
-                found = connection.execution_options(yield_per=chunk).execute(
-                    query.where(*conditions, *these)
-                )
-                for part in found.partitions():
-                    yield [FetchShown._make(row) for row in part]
+            return [FetchShown._make(row) for row in connection.execute(query)]
 
     def forget_not_granted(self, username: str) -> int:
         """Forget the refusals that a new consent has overtaken, so that they are asked again.
@@ -201,16 +175,6 @@ def _staying() -> ColumnElement[bool]:
     """Whose data is to be deleted is shown to nobody any more."""
     left = select(people.c.username).where(people.c.state == PersonState.RETIRED.value)
     return fetches.c.username.not_in(left)
-
-
-def _portions(pairs: Collection[Pair] | None) -> Iterator[list[ColumnElement[bool]]]:
-    """Conditions that ask for some of the pairs at a time; for everything where there are none."""
-    if pairs is None:
-        yield []
-        return
-    wanted, key = sorted(pairs), tuple_(fetches.c.username, fetches.c.document_type)
-    for first in range(0, len(wanted), _PAIRS):
-        yield [key.in_(wanted[first : first + _PAIRS])]
 
 
 def _values(row: Fetch) -> dict[str, Any]:

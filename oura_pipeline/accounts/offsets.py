@@ -8,28 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from oura_pipeline.accounts.part import Part, require_known
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import offsets, people
-
-
-class OffsetSum(NamedTuple):
-    """What all observations of a person come to; another one: they are other observations.
-
-    Attributes:
-        observations: how many.
-        newest: the instant of the newest, UTC.
-        seconds: the sum of the offsets.
-    """
-
-    observations: int
-    newest: datetime
-    seconds: int
-
+from oura_pipeline.ledger import OffsetSum
 
 _SUMS = (func.count(), func.max(offsets.c.at), func.sum(offsets.c.seconds))
 

@@ -4,14 +4,26 @@ What surprises: `fetches` and `offsets` are copies. They are kept in the account
 brought here when the warehouse is published, so that whoever has the one file can ask them too.
 """
 
+# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
+
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import duckdb
+import pandas as pd  # type: ignore[import-untyped]
 
+from oura_pipeline.ledger import FetchSum, OffsetSum, Pair
 from oura_pipeline.warehouse.door import transaction
-from oura_pipeline.warehouse.tables import SCHEMA, Column, literal, quoted
+from oura_pipeline.warehouse.tables import SCHEMA, Column, comment_on, quoted
+
+BOOKKEEPING = "bookkeeping"
+_ARRIVING = "arriving"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +33,12 @@ class LedgerTable:
     name: str
     description: str
     columns: tuple[Column, ...]
+    schema: str = SCHEMA
 
     @property
     def full_name(self) -> str:
         """The table's name with its schema."""
-        return f"{SCHEMA}.{quoted(self.name)}"
+        return f"{self.schema}.{quoted(self.name)}"
 
 
 FETCHES = LedgerTable(
@@ -75,37 +88,143 @@ UNKNOWN_FIELDS = LedgerTable(
     ),
 )
 
-LEDGERS = (FETCHES, OFFSETS, UNKNOWN_FIELDS)
+OBSERVED = LedgerTable(
+    name="observed_offsets",
+    description="Of which observations the rows of oura.offsets were made, to see what is new.",
+    columns=(
+        Column("username", "VARCHAR", "The person."),
+        Column("observations", "BIGINT", "Observations of their offset, count."),
+        Column("newest", "TIMESTAMPTZ", "The newest of them, an instant (UTC)."),
+        Column("seconds", "BIGINT", "The sum of the observed offsets, seconds."),
+    ),
+    schema=BOOKKEEPING,
+)
+
+LEDGERS = (FETCHES, OFFSETS, UNKNOWN_FIELDS, OBSERVED)
 
 
 def ensure_ledgers(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the ledgers that do not stand yet, with what they say of themselves."""
-    standing = {
-        name
-        for (name,) in connection.execute(
-            "SELECT table_name FROM duckdb_tables() "
-            "WHERE schema_name = ? AND database_name = current_database()",
-            [SCHEMA],
-        ).fetchall()
-    }
-    missing = [ledger for ledger in LEDGERS if ledger.name not in standing]
-    if not missing:
+    """Create the ledgers that do not stand yet, and let all of them say what they are."""
+    standing = _standing(connection)
+    stale = [ledger for ledger in LEDGERS if standing.get(ledger.full_name) != _said(ledger)]
+    if not stale:
         return
     with transaction(connection):
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-        for ledger in missing:
-            _create(connection, ledger)
+        for ledger in stale:
+            if ledger.full_name not in standing:
+                _create(connection, ledger)
+            comment_on(connection, ledger.full_name, ledger.description, ledger.columns)
+
+
+class Ledgers:
+    """The ledgers behind an open connection."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def fetch_sums(self) -> dict[Pair, FetchSum]:
+        """What the fetches of each person and document type come to."""
+        rows = self._connection.execute(
+            "SELECT username, document_type, count(*), epoch_us(max(asked_at)), "
+            "sum(epoch_us(asked_at) // 1000000)::BIGINT, sum(documents)::BIGINT "
+            f"FROM {FETCHES.full_name} GROUP BY username, document_type"
+        ).fetchall()
+        return {(row[0], row[1]): FetchSum(row[2], _instant(row[3]), *row[4:]) for row in rows}
+
+    def merge_fetches(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add or replace fetches, in the order of the table's columns; one row per key."""
+        self._delete_matching(rows, ("username", "document_type", "day"))
+        self._insert(FETCHES, rows)
+
+    def replace_fetches(self, pairs: Collection[Pair], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Put these fetches in the place of all that these people and document types have."""
+        self._delete_matching(sorted(pairs), ("username", "document_type"))
+        self._insert(FETCHES, rows)
+
+    def observed(self) -> dict[str, OffsetSum]:
+        """Of which observations each person's offsets were made."""
+        rows = self._connection.execute(
+            f"SELECT username, observations, epoch_us(newest), seconds FROM {OBSERVED.full_name}"
+        ).fetchall()
+        return {row[0]: OffsetSum(row[1], _instant(row[2]), row[3]) for row in rows}
+
+    def replace_offsets(
+        self,
+        usernames: Collection[str],
+        rows: Sequence[tuple[str, datetime, int]],
+        observed: Mapping[str, OffsetSum],
+    ) -> None:
+        """Forget all offsets of some people, add others, and keep of what they were made.
+
+        Args:
+            usernames: whose offsets go first.
+            rows: username, since and seconds ahead of UTC.
+            observed: of which observations the offsets of these people are now made.
+        """
+        self._delete(OFFSETS, usernames)
+        self._delete(OBSERVED, [*usernames, *observed])
+        self._insert(OFFSETS, rows)
+        self._insert(OBSERVED, [(username, *found) for username, found in observed.items()])
+
+    def _delete(self, ledger: LedgerTable, usernames: Collection[str]) -> None:
+        self._connection.execute(
+            f"DELETE FROM {ledger.full_name} WHERE username IN (SELECT unnest($1::VARCHAR[]))",
+            [list(usernames)],
+        )
+
+    def _delete_matching(self, rows: Sequence[tuple[Any, ...]], key: tuple[str, ...]) -> None:
+        same = " AND ".join(f"old.{name} = {_ARRIVING}.{name}" for name in key)
+        if not rows:
+            return
+        with self._arriving(FETCHES, rows):
+            self._connection.execute(
+                f"DELETE FROM {FETCHES.full_name} AS old USING {_ARRIVING} WHERE {same}"
+            )
+
+    def _insert(self, ledger: LedgerTable, rows: Sequence[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        with self._arriving(ledger, rows):
+            self._connection.execute(f"INSERT INTO {ledger.full_name} SELECT * FROM {_ARRIVING}")
+
+    @contextmanager
+    def _arriving(self, ledger: LedgerTable, rows: Sequence[tuple[Any, ...]]) -> Iterator[None]:
+        """Let SQL read these rows, whose values are of the ledger's first columns."""
+        width = len(rows[0])
+        frame = pd.DataFrame(rows, columns=[column.name for column in ledger.columns[:width]])
+        # Without a type of its own, a column whose first thousand values are null becomes numbers.
+        texts = [c.name for c in ledger.columns[:width] if c.sql_type == "VARCHAR"]
+        frame = frame.astype(dict.fromkeys(texts, "string"))
+        self._connection.register(_ARRIVING, frame)
+        try:
+            yield
+        finally:
+            self._connection.unregister(_ARRIVING)
+
+
+def _standing(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str | None]]:
+    """What the ledgers that stand say of themselves; a column is '' for the table itself."""
+    rows = connection.execute(
+        "SELECT schema_name, table_name, '', comment FROM duckdb_tables() "
+        "WHERE database_name = current_database() UNION ALL "
+        "SELECT schema_name, table_name, column_name, comment FROM duckdb_columns() "
+        "WHERE database_name = current_database()"
+    ).fetchall()
+    said: dict[str, dict[str, str | None]] = {}
+    for schema, table, column, comment in rows:
+        said.setdefault(f"{schema}.{quoted(table)}", {})[column] = comment
+    return said
+
+
+def _said(ledger: LedgerTable) -> dict[str, str | None]:
+    return {"": ledger.description, **{column.name: column.comment for column in ledger.columns}}
 
 
 def _create(connection: duckdb.DuckDBPyConnection, ledger: LedgerTable) -> None:
     body = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in ledger.columns)
-    statements = [
-        f"CREATE TABLE {ledger.full_name} ({body})",
-        f"COMMENT ON TABLE {ledger.full_name} IS {literal(ledger.description)}",
-        *(
-            f"COMMENT ON COLUMN {ledger.full_name}.{quoted(column.name)} "
-            f"IS {literal(column.comment)}"
-            for column in ledger.columns
-        ),
-    ]
-    connection.execute("; ".join(statements))
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ledger.schema}")
+    connection.execute(f"CREATE TABLE {ledger.full_name} ({body})")
+
+
+def _instant(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)

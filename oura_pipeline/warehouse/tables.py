@@ -11,6 +11,7 @@ descriptions, which are for readers, when the warehouse is published.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,6 +138,21 @@ def ensure_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
                 _describe(connection, type_)
 
 
+def comment_on(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    description: str,
+    described: Iterable[Column],
+) -> None:
+    """Let a table and its columns say what they are."""
+    statements = [f"COMMENT ON TABLE {table} IS {literal(description)}"]
+    statements += [
+        f"COMMENT ON COLUMN {table}.{quoted(column.name)} IS {literal(column.comment)}"
+        for column in described
+    ]
+    connection.execute("; ".join(statements))
+
+
 Standing = dict[str, str]  # name of a column: its type in DuckDB's own spelling
 
 _spelled: dict[str, str] = {}  # a type as we write it: in DuckDB's own spelling
@@ -203,13 +219,7 @@ def _evolve(
 def _comment(
     connection: duckdb.DuckDBPyConnection, type_: DocumentType, wanted: list[Column]
 ) -> None:
-    table = table_name(type_)
-    statements = [f"COMMENT ON TABLE {table} IS {literal(type_.description)}"]
-    statements += [
-        f"COMMENT ON COLUMN {table}.{quoted(column.name)} IS {literal(column.comment)}"
-        for column in wanted
-    ]
-    connection.execute("; ".join(statements))
+    comment_on(connection, table_name(type_), type_.description, wanted)
 
 
 def _describe(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:

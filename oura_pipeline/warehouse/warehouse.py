@@ -19,9 +19,10 @@ import duckdb
 
 from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.warehouse import forgetting, publishing
-from oura_pipeline.warehouse.door import Door
+from oura_pipeline.warehouse.door import Door, transaction
 from oura_pipeline.warehouse.exporting import copy_to_parquet
 from oura_pipeline.warehouse.landing import Landing, land
+from oura_pipeline.warehouse.ledgers import Ledgers, ensure_ledgers
 from oura_pipeline.warehouse.matching import Question
 from oura_pipeline.warehouse.publishing import Published
 from oura_pipeline.warehouse.spool import Spool, spooling, sweep
@@ -212,6 +213,14 @@ class Warehouse:
             }
         return {name: rows for name, rows in counts.items() if rows}
 
+    @contextmanager
+    def ledgers(self) -> Iterator[Ledgers]:
+        """The ledgers that stand beside the documents, in one transaction."""
+        with self._door.opened() as connection:
+            ensure_ledgers(connection)
+            with transaction(connection):
+                yield Ledgers(connection)
+
     def publish(self, target: Path) -> Published:
         """Put a copy for readers in the place of `target`; those who have the old one keep it.
 
@@ -226,6 +235,7 @@ class Warehouse:
                     for type_ in DOCUMENT_TYPES:
                         ensure_table(connection, type_)
                     ensure_descriptions(connection)
+                    ensure_ledgers(connection)
                     connection.execute("CHECKPOINT")
                 publishing.swap_in(self.path, target)
         size = target.stat().st_size

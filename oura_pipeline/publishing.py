@@ -1,0 +1,146 @@
+"""The published copy, with what only the accounts database knows: what was asked, and the offsets.
+
+What surprises: nothing is read twice. What stands in the warehouse is compared with the accounts
+by sums per person and document type; only what is newer is read, and whole only where the sums
+still differ then, because rows were forgotten or written late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.ledger import FetchSum, OffsetSum, Pair
+from oura_pipeline.oura.offsets import Observation
+from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.warehouse.publishing import Published
+from oura_pipeline.warehouse.warehouse import Warehouse
+
+OVERLAP = timedelta(hours=1)  # between hearing Oura's answer and remembering it
+AT_ONCE = 100_000  # rows of the ledger in memory
+PAIRS_AT_ONCE = 400  # the parameters of one question to SQLite are limited
+BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
+
+
+def publish(pipeline: Pipeline) -> Published:
+    """Bring the ledgers up to date, and swap in a copy; whoever has the old one keeps reading it.
+
+    Raises:
+        WarehouseError: the warehouse is busy or cannot be read; the old copy stays.
+    """
+    bring_fetches(pipeline.accounts, pipeline.warehouse)
+    bring_offsets(pipeline.accounts, pipeline.warehouse)
+    return pipeline.warehouse.publish(pipeline.settings.analytics_path)
+
+
+def bring_fetches(accounts: Accounts, warehouse: Warehouse) -> None:
+    """Let `oura.fetches` be what the accounts say, without those who left."""
+    with warehouse.ledgers() as ledgers:
+        standing = ledgers.fetch_sums()
+    wanted = accounts.fetch_sums()
+    if standing == wanted:
+        return
+    if standing:
+        newest = max(found.newest for found in standing.values())
+        rows = accounts.shown_fetches(after=newest - OVERLAP)
+        with warehouse.ledgers() as ledgers:
+            ledgers.replace_fetches(standing.keys() - wanted.keys(), [])
+            ledgers.merge_fetches(rows)
+            standing = ledgers.fetch_sums()
+    differing = {pair: found for pair, found in wanted.items() if standing.get(pair) != found}
+    for pairs in _portions(differing):
+        rows = accounts.shown_fetches(pairs=pairs)
+        with warehouse.ledgers() as ledgers:
+            ledgers.replace_fetches(pairs, rows)
+
+
+def bring_offsets(accounts: Accounts, warehouse: Warehouse) -> None:
+    """Let `oura.offsets` follow from what the accounts know, without those who left."""
+    with warehouse.ledgers() as ledgers:
+        standing = ledgers.observed()
+    wanted = accounts.offset_sums()
+    left = standing.keys() - wanted.keys()
+    changed = sorted(name for name, found in wanted.items() if standing.get(name) != found)
+    if not (left or changed):
+        return
+    learned = [_learned(accounts, username, standing.get(username)) for username in changed]
+    with warehouse.ledgers() as ledgers:
+        ledgers.replace_offsets(
+            left | {one.username for one in learned if one.anew},
+            [row for one in learned for row in one.rows],
+            {one.username: one.observed for one in learned if one.observed},
+        )
+
+
+def changes(observations: Sequence[Observation]) -> list[tuple[datetime, int]]:
+    """From when on the nearest observation says something else: instant, seconds ahead of UTC.
+
+    Of two that are equally near the earlier one counts, so the change is just after the middle.
+    """
+    return [
+        (earlier + (later - earlier) // 2 + INSTANT, _seconds(offset))
+        for (earlier, before), (later, offset) in pairwise(observations)
+        if before != offset
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Learned:
+    """What was learned of a person's offsets.
+
+    Attributes:
+        username: whose.
+        anew: whether all that stands goes.
+        rows: what comes: username, since, seconds ahead of UTC.
+        observed: of which observations the offsets are made now; None: of none.
+    """
+
+    username: str
+    anew: bool
+    rows: list[tuple[str, datetime, int]]
+    observed: OffsetSum | None
+
+
+def _learned(accounts: Accounts, username: str, known: OffsetSum | None) -> _Learned:
+    """Only what is newer than what is known, where nothing else has changed."""
+    if known and accounts.offset_sum(username, known.newest) != known:
+        known = None
+    observations = accounts.offsets(username, known and known.newest)
+    rows = [(username, since, seconds) for since, seconds in changes(observations)]
+    if not known:
+        rows = [(username, BEGINNING, _seconds(offset)) for _, offset in observations[:1]] + rows
+    observed = _sum(observations[1:] if known else observations, known)
+    return _Learned(username=username, anew=not known, rows=rows, observed=observed)
+
+
+def _sum(observations: Sequence[Observation], known: OffsetSum | None) -> OffsetSum | None:
+    """What these observations and those that were known before come to."""
+    if not observations:
+        return known
+    return OffsetSum(
+        (known.observations if known else 0) + len(observations),
+        observations[-1][0],
+        (known.seconds if known else 0) + sum(_seconds(offset) for _, offset in observations),
+    )
+
+
+def _seconds(offset: timedelta) -> int:
+    return offset // timedelta(seconds=1)
+
+
+def _portions(differing: Mapping[Pair, FetchSum]) -> Iterator[list[Pair]]:
+    """The pairs, as many at a time as fit into a question and their rows into memory."""
+    portion: list[Pair] = []
+    rows = 0
+    for pair, found in sorted(differing.items()):
+        if portion and (rows + found.rows > AT_ONCE or len(portion) == PAIRS_AT_ONCE):
+            yield portion
+            portion, rows = [], 0
+        portion.append(pair)
+        rows += found.rows
+    if portion:
+        yield portion
