@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
+from oura_pipeline.analysis import AnalysisError, connect
 from oura_pipeline.documents import PERSONAL_INFO
 from oura_pipeline.warehouse.tables import table_name
 from oura_pipeline.web.night_pictures import Beat, Nap, Night, Stretch
@@ -24,6 +25,7 @@ from oura_pipeline.web.trend_pictures import DAYS, METRICS, Reading, Trend
 
 LOG = logging.getLogger("oura_pipeline.web")
 NIGHTS = 3
+_RECENT = 10  # days in which the newest nights usually are
 
 Known = TypeVar("Known")
 Rows = list[tuple[Any, ...]]
@@ -50,7 +52,7 @@ def told(published: Path, username: str, newest: date) -> Told:
     """What the copy tells of a person of the days up to `newest`."""
     try:
         written = datetime.fromtimestamp(published.stat().st_mtime, UTC)
-        with duckdb.connect(str(published), read_only=True) as database:
+        with connect(published) as database:
             copy = _Copy(database, username, newest)
             return Told(
                 published_at=written,
@@ -60,7 +62,7 @@ def told(published: Path, username: str, newest: date) -> Told:
             )
     except FileNotFoundError:
         return Told()
-    except duckdb.Error as error:  # its text may hold values
+    except (AnalysisError, duckdb.Error) as error:  # its text may hold values
         LOG.warning("the published copy cannot be read: %s", type(error).__name__)
         return Told()
 
@@ -88,7 +90,10 @@ class _Copy:
 
     def nights(self) -> list[Night]:
         """The newest nights with their courses."""
-        rows = self._rows(_NIGHTS, self._first, self._last)
+        recent = self._last - timedelta(days=_RECENT - 1)
+        rows = self._rows(_NIGHTS, recent, self._last)
+        if len(rows) < NIGHTS:
+            rows = self._rows(_NIGHTS, self._first, self._last)
         if not rows:
             return []
         days = (rows[-1][0], rows[0][0])
@@ -97,9 +102,8 @@ class _Copy:
 
     def trends(self) -> list[Trend]:
         """The metrics that have a value, in their order."""
-        names = [metric.name for metric in METRICS]
         found: dict[str, list[Reading]] = {}
-        for name, *reading in self._rows(_READINGS, self._first, self._last, names):
+        for name, *reading in self._rows(_READINGS, self._first, self._last):
             found.setdefault(name, []).append(Reading(*reading))
         known = [metric for metric in METRICS if metric.name in found]
         return [Trend(metric, self._last, found[metric.name]) for metric in known]
@@ -112,7 +116,8 @@ _NIGHTS = f"""
 SELECT day, epoch(bedtime_start), epoch(bedtime_end), bedtime_start_local, bedtime_end_local,
     utc_offset_minutes, total_sleep_minutes, time_in_bed_minutes, awake_minutes, rem_minutes,
     light_minutes, deep_minutes, lowest_heart_rate_bpm, average_heart_rate_bpm, hrv_average_ms
-FROM oura.nights WHERE username = $1 AND day BETWEEN $2 AND $3 ORDER BY day DESC LIMIT {NIGHTS}
+FROM oura.nights WHERE username = $1 AND day BETWEEN $2 AND $3 AND bedtime_start_local IS NOT NULL
+ORDER BY day DESC LIMIT {NIGHTS}
 """  # noqa: S608  a number of ours
 _PHASES = """
 SELECT day, epoch(time), interval_seconds, phase FROM oura.hypnogram
@@ -126,11 +131,25 @@ _NAPS = """
 SELECT day, bedtime_start_local, total_sleep_minutes FROM oura.naps
 WHERE username = $1 AND day BETWEEN $2 AND $3 ORDER BY day, nap
 """
-_READINGS = """
-SELECT metric, day, value, mean_7d, mean_28d, days_28d FROM oura.baselines
-WHERE username = $1 AND day BETWEEN $2 AND $3 AND metric IN (SELECT unnest($4::VARCHAR[]))
-ORDER BY day
-"""
+_NAMES = ", ".join(f"'{metric.name}'" for metric in METRICS)
+_VALUES = ", ".join(f"{metric.name}::DOUBLE" for metric in METRICS)
+# As the view `baselines` has it, which needs the whole history: here it is 27 days more.
+_READINGS = f"""
+WITH readings AS (
+    SELECT day, unnest([{_NAMES}]) AS metric, unnest([{_VALUES}]) AS value
+    FROM oura.daily_summary WHERE username = $1 AND day BETWEEN $2::DATE - 27 AND $3
+), means AS (
+    SELECT metric, day, value, avg(value) OVER days_7, avg(value) OVER days_28,
+        count(value) OVER days_28
+    FROM readings WHERE value IS NOT NULL
+    WINDOW
+        days_7 AS (PARTITION BY metric ORDER BY day
+            RANGE BETWEEN INTERVAL 6 DAYS PRECEDING AND CURRENT ROW),
+        days_28 AS (PARTITION BY metric ORDER BY day
+            RANGE BETWEEN INTERVAL 27 DAYS PRECEDING AND CURRENT ROW)
+)
+SELECT * FROM means WHERE day >= $2 ORDER BY day
+"""  # noqa: S608  names of ours
 
 
 def _night(row: tuple[Any, ...], phases: Rows, beats: Rows, naps: Rows) -> Night:
