@@ -12,7 +12,7 @@ from oura_pipeline.documents import DOCUMENT_TYPES
 from oura_pipeline.settings import Settings
 
 PACKAGE = Path(docs.__file__).parent
-BASE = {"fields", "documents", "settings", "ledger", "progress"}
+BASE = {"fields", "documents", "metrics", "settings", "ledger", "progress"}
 ROOMS = BASE | {"oura", "accounts", "warehouse", "graphite", "pipeline"}
 WORK = {"fetching", "pushing", "events", "leaving", "exporting", "notices"} | {
     "subscriptions",
@@ -26,6 +26,7 @@ ABOVE = ROOMS | WORK
 MAY_IMPORT = {
     "fields": set(),
     "documents": {"fields"},
+    "metrics": {"fields", "documents"},
     "settings": set(),
     "ledger": set(),
     "progress": set(),
@@ -45,9 +46,9 @@ MAY_IMPORT = {
     "publishing": ROOMS,
     "analysis": BASE | {"warehouse"},
     "daily_files": BASE | {"warehouse", "analysis"},
-    "apple_health": BASE | {"warehouse", "analysis"},
+    "apple_health": BASE | {"warehouse", "analysis", "daily_files"},
     "events": ROOMS | {"fetching", "pushing"},
-    "leaving": ROOMS | {"exporting"},
+    "leaving": ROOMS | {"daily_files", "exporting"},
     "defs": ABOVE,
     "definitions": ABOVE | {"defs"},
     "web": ABOVE,
