@@ -4,6 +4,7 @@ import warnings
 
 import dagster as dg
 
+from oura_pipeline.defs.apple_health import apple_health_asset, export_job, export_schedule
 from oura_pipeline.defs.checks import document_checks
 from oura_pipeline.defs.connections import (
     everyone_connected_check,
@@ -29,14 +30,16 @@ from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
 def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg.Definitions:
     """Everything Dagster knows of these document types."""
     partitions = days()
-    everything = dg.AssetSelection.all() - dg.AssetSelection.groups("accounts")
+    everything = dg.AssetSelection.all() - dg.AssetSelection.groups("accounts", "export")
     sync = dg.define_asset_job("sync", selection=everything)
     renewal = renewal_job()
     maintenance = maintenance_job()
+    export = export_job()
     return dg.Definitions(
         assets=[
             *(document_asset(row, partitions) for row in document_types),
             *(points_asset(row, partitions) for row in document_types),
+            apple_health_asset(partitions),
             published,
             people,
             subscriptions,
@@ -46,8 +49,12 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
             *(arrival_check(row) for row in document_types),
             everyone_connected_check,
         ],
-        jobs=[sync, renewal, maintenance, retire_people, webhook_events],
-        schedules=[*schedules(sync, partitions), renewal_schedule(renewal)],
+        jobs=[sync, export, renewal, maintenance, retire_people, webhook_events],
+        schedules=[
+            *schedules(sync, partitions),
+            export_schedule(export, partitions),
+            renewal_schedule(renewal),
+        ],
         sensors=[
             expiry_sensor(maintenance),
             gaps_sensor(sync),

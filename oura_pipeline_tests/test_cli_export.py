@@ -126,8 +126,13 @@ def test_what_cannot_be_asked_for(arguments: list[str], status: int, said: str, 
     assert files(home) == ["analytics.duckdb"]
 
 
-def test_without_a_copy_it_says_how_to_get_one(home: Path) -> None:
+def test_without_a_copy_of_this_version_it_says_how_to_get_one(home: Path) -> None:
     (home / "analytics.duckdb").unlink()
     for arguments in (["hrv"], ["view", "steps", "--into", str(home / "x")]):
         result = typed(*arguments)
         assert (result.exit_code, "publishes it" in result.stderr) == (1, True)
+    with rewriting(home / "analytics.duckdb") as connection:
+        connection.execute("DROP TABLE oura.sleep_heart; DROP TABLE oura.coverage")
+    assert typed("hrv").stderr == (
+        "Error: the published copy is of an older version: `oura-pipeline sync` makes a new one\n"
+    )

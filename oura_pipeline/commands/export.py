@@ -89,6 +89,10 @@ def _reading() -> Iterator[duckdb.DuckDBPyConnection]:
             yield connection
     except (AnalysisError, FilesRefused) as error:
         raise click.ClickException(str(error)) from None
+    except duckdb.CatalogException:
+        raise click.ClickException(
+            "the published copy is of an older version: `oura-pipeline sync` makes a new one"
+        ) from None
 
 
 def _not_among_the_nights(folder: Path) -> None:

@@ -64,6 +64,7 @@ def test_what_was_switched_on_stays_on(folder: Path) -> None:
         "accounts/people",
         "accounts/subscriptions",
         "analytics/published",
+        "export/apple_health",
         *(f"{group}/{row.name}" for group in groups for row in DOCUMENT_TYPES),
     }
     assert before["locations"] == {"oura_pipeline": "LOADED"}
@@ -71,6 +72,7 @@ def test_what_was_switched_on_stays_on(folder: Path) -> None:
     assert set(before["sensors"].values()) == {"RUNNING"}
     assert before["schedules"] == {
         "daily": "RUNNING",
+        "daily_export": "STOPPED",
         "daily_renewal": "RUNNING",
         "hourly": "STOPPED",
         "monthly_reconcile": "STOPPED",
