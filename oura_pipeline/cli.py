@@ -299,6 +299,44 @@ def _tell_maintained(done: Maintained) -> None:
     sys.exit(1 if done.failed or done.skipped else 0)
 
 
+def _one_file(files: dict[str, str | None]) -> tuple[str, str] | None:
+    """The format and the path that were given; None: the answer is to be shown."""
+    given = [(form, path) for form, path in files.items() if path]
+    if len(given) > 1:
+        raise click.UsageError("one of --csv, --parquet and --json at a time")
+    return given[0] if given else None
+
+
+@cli.command()
+@click.argument("sql")
+@click.option("--csv", metavar="FILE", help="Write all rows as CSV; - is stdout.")
+@click.option("--parquet", metavar="FILE", help="Write all rows as Parquet.")
+@click.option("--json", metavar="FILE", help="Write all rows as a JSON array; - is stdout.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Rows shown.")
+def query(sql: str, limit: int, **files: str | None) -> None:
+    """Ask the published copy a question in DuckDB's SQL; with - it is read from stdin.
+
+    `oura-pipeline query "FROM readme"` says what there is.
+    """
+    from oura_pipeline.analysis import AnalysisError
+    from oura_pipeline.commands import query as command
+
+    file = _one_file(files)
+    try:
+        with command.asked(sys.stdin.read() if sql == "-" else sql) as answer:
+            if file is None:
+                answer.show(limit, out)
+            elif file == ("parquet", "-"):
+                raise AnalysisError("Parquet goes to a file; CSV and JSON go to stdout too")
+            elif file[1] == "-":
+                answer.write_to(sys.stdout.buffer, file[0])
+            else:
+                answer.write(Path(file[1]), file[0])
+                _tell([f"Wrote {command.counted(answer.rows)} to {file[1]}."])
+    except AnalysisError as error:
+        raise Failed(str(error)) from None
+
+
 @cli.command()
 def budget() -> None:
     """What Oura lets the whole application ask, and what of it is used."""
