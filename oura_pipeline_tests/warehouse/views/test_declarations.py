@@ -1,0 +1,111 @@
+"""What the views say of themselves is what they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from oura_pipeline.warehouse.views.catalogue import VIEWS
+from oura_pipeline.warehouse.views.view import Column, View
+from oura_pipeline_tests.warehouse.views.asking import Desk
+
+EACH = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+# The end of a column's name, and what its comment must say.
+UNITS = {
+    "_minutes": "minutes",
+    "_seconds": "seconds",
+    "_bpm": "beats per minute",
+    "bpm": "beats per minute",
+    "bpm_mean": "beats per minute",
+    "bpm_min": "beats per minute",
+    "bpm_max": "beats per minute",
+    "_ms": "ms",
+    "_percent": "percent",
+    "_c": "°C",
+    "_kcal": "kcal",
+    "_m": "metres",
+    "_years": "years",
+    "_m_s": "m/s",
+    "_score": "score",
+    "_count": "count",
+    "_code": "ode",
+    "_local": "the person's clock showed it",
+    "met": "MET",
+}
+SAID = (
+    "minutes",
+    "seconds",
+    "beats per minute",
+    "ms",
+    "percent",
+    "°C",
+    "kcal",
+    "metres",
+    "years",
+    "m/s",
+    "score",
+    "count",
+    "code",
+    "MET",
+    "ml/kg/min",
+    "breaths per minute",
+    "unit",
+)
+
+
+@EACH
+def test_a_view_has_the_columns_that_it_declares(empty: Desk, view: View) -> None:
+    """The list of columns and the SQL are written apart; here they meet."""
+    described = empty.ask(f"DESCRIBE {view.full_name}")
+    assert [row[0] for row in described] == [column.name for column in view.columns]
+
+
+@EACH
+def test_the_file_says_what_every_view_and_column_is(empty: Desk, view: View) -> None:
+    """Whoever opens the file with any tool sees the comments."""
+    told = empty.ask(
+        "SELECT '', comment FROM duckdb_views() WHERE schema_name = 'oura' "
+        f"AND view_name = '{view.name}' UNION ALL "
+        "(SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = 'oura' "
+        f"AND table_name = '{view.name}' ORDER BY column_index)"
+    )
+    assert told == [("", view.description), *((one.name, one.comment) for one in view.columns)]
+
+
+@EACH
+def test_the_readme_has_a_line_for_every_view_and_one_only(empty: Desk, view: View) -> None:
+    """Also after the views were made twice."""
+    lines = empty.ask(f"SELECT description FROM oura.readme WHERE table_name = '{view.name}'")
+    assert lines == [(view.line,)]
+    assert view.one_row_per in view.line
+    assert view.definition in view.line
+
+
+@EACH
+def test_every_number_tells_its_unit(empty: Desk, view: View) -> None:
+    """A unit, a scale, a count or a code: a number without any says nothing."""
+    kinds = {row[0]: row[1] for row in empty.ask(f"DESCRIBE {view.full_name}")}
+    numeric = {"DOUBLE", "BIGINT", "INTEGER"}
+    silent = [
+        column.name
+        for column in view.columns
+        if kinds[column.name] in numeric and not any(word in column.comment for word in SAID)
+    ]
+    assert silent == []
+
+
+@EACH
+def test_a_unit_in_a_name_is_in_the_comment(view: View) -> None:
+    """The longest end of the name counts: `_m_s` is no `_s`."""
+    contradicted = [column.name for column in view.columns if not _agrees(column)]
+    assert contradicted == []
+
+
+@EACH
+def test_an_empty_warehouse_has_every_view_and_no_row(empty: Desk, view: View) -> None:
+    """Nobody signed in yet, and every question can be asked."""
+    assert empty.ask(f"FROM {view.full_name}") == []
+
+
+def _agrees(column: Column) -> bool:
+    ends = [end for end in UNITS if column.name.endswith(end)]
+    return not ends or UNITS[max(ends, key=len)] in column.comment

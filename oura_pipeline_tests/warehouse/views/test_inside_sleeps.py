@@ -1,0 +1,195 @@
+"""What happened in a night: hearts, phases, movements; rows computed by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oura_pipeline.documents import SLEEP
+from oura_pipeline_tests.warehouse.views.asking import Desk
+
+
+def sleep(**fields: Any) -> dict[str, Any]:
+    """A night in Kathmandu, +05:45."""
+    return {
+        "id": "n1",
+        "day": "2026-01-10",
+        "bedtime_start": "2026-01-09T23:00:10+05:45",
+        "type": "long_sleep",
+        "time_in_bed": 28800,
+        **fields,
+    }
+
+
+def series(items: list[Any] | None, start: str = "23:00:10.000", every: float = 300.0) -> Any:
+    return {"interval": every, "items": items, "timestamp": f"2026-01-09T{start}+05:45"}
+
+
+def test_both_hearts_of_an_instant_share_a_row(desk: Desk) -> None:
+    """Nulls stay null, rows of nothing are absent, and lists of different lengths are normal."""
+    desk.land(
+        SLEEP,
+        [sleep(heart_rate=series([None, 60.5, None, 58]), hrv=series([None, None, 0, 31, 7]))],
+    )
+    assert desk.ask("FROM oura.sleep_heart ORDER BY time") == [
+        (
+            "ada",
+            "2026-01-10",
+            "n1",
+            "night",
+            "2026-01-09T17:20:10Z",
+            "2026-01-09T23:05:10",
+            60.5,
+            None,
+            300.0,
+        ),
+        (
+            "ada",
+            "2026-01-10",
+            "n1",
+            "night",
+            "2026-01-09T17:25:10Z",
+            "2026-01-09T23:10:10",
+            None,
+            0.0,
+            300.0,
+        ),
+        (
+            "ada",
+            "2026-01-10",
+            "n1",
+            "night",
+            "2026-01-09T17:30:10Z",
+            "2026-01-09T23:15:10",
+            58.0,
+            31.0,
+            300.0,
+        ),
+        (
+            "ada",
+            "2026-01-10",
+            "n1",
+            "night",
+            "2026-01-09T17:35:10Z",
+            "2026-01-09T23:20:10",
+            None,
+            7.0,
+            300.0,
+        ),
+    ]
+
+
+def test_a_series_begins_at_its_own_timestamp_and_has_its_own_interval(desk: Desk) -> None:
+    """Not at bedtime, and not every five minutes because that is usual."""
+    desk.land(
+        SLEEP,
+        [sleep(heart_rate=series([60, 61], "23:30:00.500"), hrv=series([40, 41], every=7.5))],
+    )
+    assert desk.ask(
+        "SELECT time, time_local, bpm, hrv_ms, interval_seconds FROM oura.sleep_heart ORDER BY time"
+    ) == [
+        ("2026-01-09T17:15:10Z", "2026-01-09T23:00:10", None, 40.0, 7.5),
+        ("2026-01-09T17:15:17.500000Z", "2026-01-09T23:00:17.500000", None, 41.0, 7.5),
+        ("2026-01-09T17:45:00.500000Z", "2026-01-09T23:30:00.500000", 60.0, None, 300.0),
+        ("2026-01-09T17:50:00.500000Z", "2026-01-09T23:35:00.500000", 61.0, None, 300.0),
+    ]
+
+
+def test_a_sleep_without_usable_series_has_no_hearts(desk: Desk) -> None:
+    """Null, empty, without items, without an interval: absent and no error."""
+    desk.land(
+        SLEEP,
+        [
+            sleep(id="a", heart_rate=None, hrv=None),
+            sleep(id="b", heart_rate=series([]), hrv=series(None)),
+            sleep(id="c", heart_rate=series([60], every=0.0)),
+            sleep(id="d", heart_rate={"interval": 300.0, "items": [60], "timestamp": None}),
+        ],
+    )
+    assert desk.ask("FROM oura.sleep_heart") == []
+
+
+def test_parts_of_a_day_are_told_apart_and_false_detections_have_none(desk: Desk) -> None:
+    """The second long sleep is a nap; rest and deleted are nothing."""
+    hearts = {"heart_rate": series([60]), "sleep_phase_5_min": "1", "movement_30_sec": "2"}
+    desk.land(
+        SLEEP,
+        [
+            sleep(id="night", **hearts),
+            sleep(id="again", **{**hearts, "time_in_bed": 100}),
+            sleep(id="nap", **hearts, type="late_nap"),
+            sleep(id="rest", **hearts, type="rest"),
+            sleep(id="deleted", **hearts, type="deleted"),
+        ],
+    )
+    for view in ("sleep_heart", "hypnogram", "movement"):
+        assert desk.ask(f"SELECT sleep_id, part FROM oura.{view} ORDER BY ALL") == [
+            ("again", "nap"),
+            ("nap", "nap"),
+            ("night", "night"),
+        ]
+
+
+def test_phases_are_every_half_minute_where_there_are_such(desk: Desk) -> None:
+    """A character that is no phase leaves a gap, and those after it keep their time."""
+    desk.land(SLEEP, [sleep(sleep_phase_30_sec="412?03", sleep_phase_5_min="111")])
+    who = ("ada", "2026-01-10", "n1", "night")
+    assert desk.ask("FROM oura.hypnogram ORDER BY time") == [
+        (*who, "2026-01-09T17:15:10Z", "2026-01-09T23:00:10", 30, 4, "awake"),
+        (*who, "2026-01-09T17:15:40Z", "2026-01-09T23:00:40", 30, 1, "deep"),
+        (*who, "2026-01-09T17:16:10Z", "2026-01-09T23:01:10", 30, 2, "light"),
+        (*who, "2026-01-09T17:17:40Z", "2026-01-09T23:02:40", 30, 3, "rem"),
+    ]
+
+
+def test_phases_are_every_five_minutes_where_there_is_nothing_finer(desk: Desk) -> None:
+    """A sleep without any phases has no hypnogram."""
+    desk.land(
+        SLEEP,
+        [sleep(sleep_phase_30_sec=None, sleep_phase_5_min="43"), sleep(id="n2", time_in_bed=1)],
+    )
+    assert desk.ask(
+        "SELECT sleep_id, time, interval_seconds, phase FROM oura.hypnogram ORDER BY time"
+    ) == [
+        ("n1", "2026-01-09T17:15:10Z", 300, "awake"),
+        ("n1", "2026-01-09T17:20:10Z", 300, "rem"),
+    ]
+
+
+def test_movement_is_every_half_minute(desk: Desk) -> None:
+    """All four codes, a gap for what is none of them."""
+    desk.land(SLEEP, [sleep(movement_30_sec="1234 51")])
+    who = ("ada", "2026-01-10", "n1", "night")
+    assert desk.ask("FROM oura.movement ORDER BY time") == [
+        (*who, "2026-01-09T17:15:10Z", "2026-01-09T23:00:10", 1, "none"),
+        (*who, "2026-01-09T17:15:40Z", "2026-01-09T23:00:40", 2, "restless"),
+        (*who, "2026-01-09T17:16:10Z", "2026-01-09T23:01:10", 3, "tossing"),
+        (*who, "2026-01-09T17:16:40Z", "2026-01-09T23:01:40", 4, "active"),
+        (*who, "2026-01-09T17:18:10Z", "2026-01-09T23:03:10", 1, "none"),
+    ]
+
+
+def test_inside_a_night_the_clock_is_not_put_forward_or_back(desk: Desk) -> None:
+    """Berlin's clocks change at 01:00 UTC; local times keep the offset of going to bed."""
+    desk.land(
+        SLEEP,
+        [
+            sleep(
+                day="2026-03-29",
+                bedtime_start="2026-03-29T01:55:00+01:00",
+                bedtime_end="2026-03-29T07:00:00+02:00",
+                sleep_phase_5_min="12",
+            ),
+            sleep(
+                id="n2",
+                day="2026-10-25",
+                bedtime_start="2026-10-25T02:55:00+02:00",
+                sleep_phase_5_min="12",
+            ),
+        ],
+    )
+    assert desk.ask("SELECT time, time_local FROM oura.hypnogram ORDER BY time") == [
+        ("2026-03-29T00:55:00Z", "2026-03-29T01:55:00"),
+        ("2026-03-29T01:00:00Z", "2026-03-29T02:00:00"),
+        ("2026-10-25T00:55:00Z", "2026-10-25T02:55:00"),
+        ("2026-10-25T01:00:00Z", "2026-10-25T03:00:00"),
+    ]

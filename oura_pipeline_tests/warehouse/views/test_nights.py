@@ -1,0 +1,249 @@
+"""Which sleep is the night, and what a night tells; rows computed by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oura_pipeline.documents import SLEEP
+from oura_pipeline_tests.warehouse.views.asking import Desk
+
+FULL: dict[str, Any] = {
+    "id": "n1",
+    "day": "2026-01-10",
+    "bedtime_start": "2026-01-09T22:41:10-03:30",
+    "bedtime_end": "2026-01-10T06:41:10-03:30",
+    "type": "long_sleep",
+    "time_in_bed": 28800,
+    "total_sleep_duration": 27000,
+    "awake_time": 1800,
+    "deep_sleep_duration": 5400,
+    "light_sleep_duration": 15000,
+    "rem_sleep_duration": 6600,
+    "latency": 90,
+    "efficiency": 94,
+    "restless_periods": 120,
+    "average_heart_rate": 55.25,
+    "lowest_heart_rate": 48,
+    "average_hrv": 41,
+    "average_breath": 14.5,
+    "readiness": {
+        "score": 77,
+        "temperature_deviation": -0.25,
+        "temperature_trend_deviation": 0.125,
+        "contributors": {"hrv_balance": 5},
+    },
+    "hrv": {
+        "interval": 300.0,
+        "items": [None, 38, 51.5, None, 20],
+        "timestamp": "2026-01-09T22:41:10.000-03:30",
+    },
+    "sleep_phase_5_min": "44112",
+    "sleep_phase_30_sec": "4411222333x2",
+    "sleep_algorithm_version": "v2",
+    "low_battery_alert": False,
+}
+
+
+def sleep(name: str, start: str, bed: int | None, **fields: Any) -> dict[str, Any]:
+    """A sleep of 2026-01-10 that begins at an hour of the night in Berlin."""
+    return {
+        "id": name,
+        "day": "2026-01-10",
+        "bedtime_start": f"2026-01-{start}:00+01:00",
+        "type": "long_sleep",
+        "time_in_bed": bed,
+        **fields,
+    }
+
+
+def test_a_night_tells_everything_in_the_unit_of_its_columns(desk: Desk) -> None:
+    """Oura's seconds are minutes, its numbers stay; phases are counted from the finer text."""
+    desk.land(SLEEP, [FULL])
+    assert desk.ask("FROM oura.nights") == [
+        (
+            "ada",
+            "2026-01-10",
+            "n1",
+            "2026-01-10T02:11:10Z",
+            "2026-01-10T10:11:10Z",
+            "2026-01-09T22:41:10",
+            "2026-01-10T06:41:10",
+            -210,
+            True,
+            480.0,
+            450.0,
+            30.0,
+            90.0,
+            250.0,
+            110.0,
+            1.5,
+            94,
+            120,
+            55.25,
+            48,
+            41,
+            20.0,
+            51.5,
+            14.5,
+            77,
+            -0.25,
+            0.125,
+            1.0,
+            2.0,
+            1.5,
+            1.0,
+            "v2",
+            False,
+            1,
+        )
+    ]
+
+
+def test_a_night_without_anything_is_null_and_not_zero(desk: Desk) -> None:
+    """An unfinished night has a begin and little else."""
+    desk.land(
+        SLEEP,
+        [
+            {
+                "id": "n1",
+                "day": "2026-01-10",
+                "bedtime_start": "2026-01-09T23:00:00+13:00",
+                "bedtime_end": None,
+                "type": "long_sleep",
+                "time_in_bed": None,
+                "readiness": None,
+                "hrv": None,
+                "sleep_phase_5_min": None,
+                "sleep_phase_30_sec": "",
+            }
+        ],
+    )
+    assert desk.ask("FROM oura.nights") == [
+        ("ada", "2026-01-10", "n1", "2026-01-09T10:00:00Z", None)
+        + ("2026-01-09T23:00:00", None, 780, False)
+        + (None,) * 24
+        + (1,)
+    ]
+
+
+def test_phases_are_counted_from_five_minutes_where_there_is_nothing_finer(desk: Desk) -> None:
+    """An empty text is none; a phase that did not come is 0 where there is a hypnogram."""
+    desk.land(SLEEP, [{**FULL, "sleep_phase_30_sec": "", "sleep_phase_5_min": "4411"}])
+    assert desk.ask(
+        "SELECT hypnogram_deep_minutes, hypnogram_light_minutes, hypnogram_rem_minutes, "
+        "hypnogram_awake_minutes FROM oura.nights"
+    ) == [(10.0, 0.0, 0.0, 10.0)]
+
+
+def test_the_night_is_the_longest_long_sleep_and_all_else_that_counts_is_a_nap(desk: Desk) -> None:
+    """Six sleeps on one day: one night, three naps, and two that are nothing."""
+    desk.land(
+        SLEEP,
+        [
+            sleep("rested", "09T12:00", 40000, type="rest"),
+            sleep("second", "10T08:00", 12000),
+            sleep("first", "09T23:00", 20000),
+            sleep("nap", "09T20:00", 1800, type="sleep", total_sleep_duration=1500),
+            sleep("late", "09T19:00", 90000, type="late_nap"),
+            sleep("gone", "09T13:00", 50000, type="deleted"),
+            sleep("new", "09T13:00", 50000, type="siesta"),
+            sleep("none", "09T13:00", 50000, type=None),
+        ],
+    )
+    assert desk.ask("SELECT sleep_id, time_in_bed_minutes, long_sleeps FROM oura.nights") == [
+        ("first", 20000 / 60, 2)
+    ]
+    assert desk.ask(
+        "SELECT nap, type, sleep_id, total_sleep_minutes FROM oura.naps ORDER BY nap"
+    ) == [
+        (1, "late_nap", "late", None),
+        (2, "sleep", "nap", 25.0),
+        (3, "long_sleep", "second", None),
+    ]
+
+
+def test_of_equally_long_sleeps_the_first_is_the_night_and_then_the_id_decides(desk: Desk) -> None:
+    """Instants are compared, not texts; a sleep whose length nobody knows comes last."""
+    desk.land(
+        SLEEP,
+        [
+            sleep("unknown", "09T18:00", None),
+            {**sleep("west", "", 9000), "bedtime_start": "2026-01-09T18:30:00-05:00"},
+            sleep("b", "09T23:00", 9000),
+            sleep("a", "09T23:00", 9000),
+        ],
+    )
+    assert desk.ask("SELECT sleep_id, long_sleeps FROM oura.nights") == [("a", 4)]
+    assert desk.ask("SELECT nap, sleep_id FROM oura.naps ORDER BY nap") == [
+        (1, "unknown"),
+        (2, "b"),
+        (3, "west"),
+    ]
+
+
+def test_a_day_of_naps_alone_has_no_night(desk: Desk) -> None:
+    """Neither has a day whose only sleep was none after all."""
+    desk.land(
+        SLEEP,
+        [
+            sleep("nap", "10T13:00", 1800, type="sleep"),
+            {**sleep("rest", "11T13:00", 1800, type="rest"), "day": "2026-01-11"},
+        ],
+    )
+    assert desk.ask("FROM oura.nights") == []
+    assert desk.ask("SELECT day, nap, sleep_id FROM oura.naps") == [("2026-01-10", 1, "nap")]
+
+
+def test_people_and_days_do_not_mix(desk: Desk) -> None:
+    """Everybody has a night of their own on each of their days."""
+    desk.land(SLEEP, [FULL, {**FULL, "id": "n2", "day": "2026-01-11", "time_in_bed": 60}])
+    desk.land(SLEEP, [{**FULL, "id": "b1", "time_in_bed": 90000}], "ben")
+    asked = "SELECT username, day, sleep_id, long_sleeps FROM oura.nights"
+    assert desk.ask(f"{asked} ORDER BY ALL") == [
+        ("ada", "2026-01-10", "n1", 1),
+        ("ada", "2026-01-11", "n2", 1),
+        ("ben", "2026-01-10", "b1", 1),
+    ]
+    assert desk.ask(f"{asked} WHERE username = 'cleo'") == []
+
+
+def test_a_night_in_which_the_clocks_change_lasts_as_long_as_it_lasted(desk: Desk) -> None:
+    """Berlin in March and in October: each end is local by the offset that is written there."""
+    spring = {"id": "s", "day": "2026-03-29", "type": "long_sleep", "time_in_bed": 25200}
+    autumn = {"id": "a", "day": "2026-10-25", "type": "long_sleep", "time_in_bed": 32400}
+    desk.land(
+        SLEEP,
+        [
+            {
+                **spring,
+                "bedtime_start": "2026-03-28T23:00:00+01:00",
+                "bedtime_end": "2026-03-29T07:00:00+02:00",
+            },
+            {
+                **autumn,
+                "bedtime_start": "2026-10-24T23:00:00+02:00",
+                "bedtime_end": "2026-10-25T07:00:00+01:00",
+            },
+        ],
+    )
+    assert desk.ask(
+        "SELECT bedtime_start, bedtime_end, bedtime_start_local, bedtime_end_local, "
+        "utc_offset_minutes, time_in_bed_minutes FROM oura.nights ORDER BY day"
+    ) == [
+        (
+            "2026-03-28T22:00:00Z",
+            "2026-03-29T05:00:00Z",
+            "2026-03-28T23:00:00",
+            "2026-03-29T07:00:00",
+            60,
+            420.0,
+        ),
+        (
+            "2026-10-24T21:00:00Z",
+            "2026-10-25T06:00:00Z",
+            "2026-10-24T23:00:00",
+            "2026-10-25T07:00:00",
+            120,
+            540.0,
+        ),
+    ]
