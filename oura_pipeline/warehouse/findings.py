@@ -22,8 +22,10 @@ from oura_pipeline.fields import Kind
 from oura_pipeline.warehouse.shapes import (
     PATTERNS,
     is_doubtful,
+    paths_of_numbers,
     temporal_paths,
     unknown_fields,
+    unknown_paths,
     without_odd_values,
 )
 
@@ -38,10 +40,12 @@ class Findings:
     Attributes:
         unknown: fields that the table of document types does not have.
         odd: how many values at a path are none of their field's kind.
+        paths: of every value that no column can hold, down to the value; odd ones if numbers.
     """
 
     unknown: set[str] = field(default_factory=set)
     odd: Counter[str] = field(default_factory=Counter)
+    paths: set[str] = field(default_factory=set)
 
 
 def find_odd_documents(
@@ -66,9 +70,12 @@ def find_odd_documents(
     ).fetchall():
         shape = json.loads(text)
         findings.unknown |= unknown_fields(shape, type_.fields)
+        findings.paths |= unknown_paths(shape, type_.fields)
         if is_doubtful(shape, type_.fields):
             doubtful.append(text)
     _clean(connection, source, type_, doubtful, findings)
+    for text in doubtful:
+        findings.paths |= paths_of_numbers(json.loads(text)) & findings.odd.keys()
     return findings
 
 

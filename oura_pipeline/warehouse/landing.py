@@ -28,6 +28,7 @@ from oura_pipeline.warehouse.tables import (
     table_name,
     typed_fields,
 )
+from oura_pipeline.warehouse.unknown import remember
 
 UNCHANGED = {"same", "notation"}
 
@@ -94,6 +95,7 @@ def land(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spool
         "JOIN fates f ON f.incoming = i.rowid)",
         question.type_,
     )
+    remember(connection, question.type_, findings.paths, question.fetched_at)
     fates = _count_fates(connection)
     # Most of what is asked again is the same; a type without days still moves to the newest day.
     if fates.keys() - UNCHANGED or not question.type_.partitioned:

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -29,8 +29,9 @@ SERIES_FIELDS = (
     Field("interval", Kind.NUMBER, "Seconds between two items."),
     Field("timestamp", Kind.LOCAL, "The instant of the first item."),
 )
+NUMBERS = {"UBIGINT", "BIGINT", "DOUBLE", "HUGEINT", "UHUGEINT"}  # as json_type() calls them
+_OF_SERIES = {"interval", "items", "timestamp"}
 _INTEGERS = {"UBIGINT", "BIGINT"}
-_NUMBERS = _INTEGERS | {"DOUBLE", "HUGEINT", "UHUGEINT"}
 
 Shape = Any  # a type's name, [shape of the items] or {name: shape}, as json_structure() tells
 
@@ -49,6 +50,16 @@ def unknown_fields(shape: Shape, fields: Iterable[Field], path: str = "") -> set
         elif inside := _fields_inside(known[name]):
             found |= unknown_fields(inner, inside, f"{path}{name}.")
     return found
+
+
+def unknown_paths(shape: Shape, fields: Iterable[Field]) -> set[str]:
+    """The dotted paths of all values in a document's shape for which there is no field."""
+    return {".".join(path) for path, _ in _leaves(shape, ()) if not _is_known(path, fields)}
+
+
+def paths_of_numbers(shape: Shape) -> set[str]:
+    """The dotted paths of all numbers in a document's shape."""
+    return {".".join(path) for path, kind in _leaves(shape, ()) if kind in NUMBERS}
 
 
 def is_doubtful(shape: Shape, fields: Iterable[Field]) -> bool:
@@ -100,6 +111,26 @@ def temporal_paths(fields: Iterable[Field], path: str = "$") -> dict[Kind, list[
     return found
 
 
+def _leaves(shape: Shape, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Shape]]:
+    if isinstance(shape, list) and isinstance(shape[0], dict):
+        shape = shape[0]
+    if not isinstance(shape, dict):
+        yield path, "list" if isinstance(shape, list) else shape
+        return
+    for name, inner in shape.items():
+        yield from _leaves(inner, (*path, name))
+
+
+def _is_known(path: tuple[str, ...], fields: Iterable[Field]) -> bool:
+    known = next((field for field in fields if field.name == path[0]), None)
+    if known is None:
+        return False
+    below = path[1:]
+    if known.kind is Kind.SERIES:
+        return not below or (len(below) == 1 and below[0] in _OF_SERIES)
+    return not below or _is_known(below, known.fields)
+
+
 def _fields_inside(field: Field) -> tuple[Field, ...]:
     if field.kind is Kind.SERIES:
         return (*SERIES_FIELDS, Field("items", Kind.TEXTS, "The values."))
@@ -113,7 +144,7 @@ def _fits(shape: Shape, field: Field) -> bool:
         case Kind.INTEGER:
             return isinstance(shape, str) and shape in _INTEGERS
         case Kind.NUMBER:
-            return isinstance(shape, str) and shape in _NUMBERS
+            return isinstance(shape, str) and shape in NUMBERS
         case Kind.FLAG:
             return bool(shape == "BOOLEAN")
         case Kind.TEXTS:
@@ -142,7 +173,7 @@ def _named(shape: Shape) -> Mapping[str, Shape]:
 def _fits_series(shape: Mapping[str, Shape]) -> bool:
     items = shape.get("items", "NULL")
     plain = items == "NULL" or (
-        isinstance(items, list) and isinstance(items[0], str) and items[0] in {*_NUMBERS, "NULL"}
+        isinstance(items, list) and isinstance(items[0], str) and items[0] in {*NUMBERS, "NULL"}
     )
     return plain and not is_doubtful(shape, SERIES_FIELDS)
 

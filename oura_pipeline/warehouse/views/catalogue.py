@@ -12,12 +12,14 @@ import duckdb
 
 from oura_pipeline.warehouse.door import transaction
 from oura_pipeline.warehouse.tables import README, SCHEMA
+from oura_pipeline.warehouse.unknown import remembered
 from oura_pipeline.warehouse.views.activity import MET_1MIN
 from oura_pipeline.warehouse.views.baselines import BASELINES
 from oura_pipeline.warehouse.views.coverage import COVERAGE
 from oura_pipeline.warehouse.views.days import DAILY_SUMMARY
 from oura_pipeline.warehouse.views.events import TAGS, WORKOUTS
 from oura_pipeline.warehouse.views.hearts import HEART_RATE_5MIN, HEART_RATE_HOURLY
+from oura_pipeline.warehouse.views.long import long_view
 from oura_pipeline.warehouse.views.records import DAILY_RECORDS
 from oura_pipeline.warehouse.views.sleeps import HYPNOGRAM, MOVEMENT, NAPS, NIGHTS, SLEEP_HEART
 from oura_pipeline.warehouse.views.view import View, statements
@@ -37,6 +39,7 @@ VIEWS: tuple[View, ...] = (
     BASELINES,
     COVERAGE,
     DAILY_RECORDS,
+    long_view(),
 )
 
 
@@ -45,8 +48,10 @@ def ensure_views(connection: duckdb.DuckDBPyConnection) -> None:
 
     Every document type's table and the ledgers have to be there.
     """
+    # What Oura has added since is only in the file that has it.
+    views = [*VIEWS[:-1], long_view(remembered(connection))]
     with transaction(connection):
-        connection.execute("; ".join(line for view in VIEWS for line in statements(view)))
+        connection.execute("; ".join(line for view in views for line in statements(view)))
         readme = f"{SCHEMA}.{README}"
         names = [view.name for view in VIEWS]
         connection.execute(

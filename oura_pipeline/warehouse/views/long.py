@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-import duckdb
-
 from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.fields import Kind, Merge
 from oura_pipeline.metrics import (
@@ -27,7 +25,6 @@ from oura_pipeline.metrics import (
     path_name,
     sent_at_all,
 )
-from oura_pipeline.warehouse.ledgers import UNKNOWN_FIELDS
 from oura_pipeline.warehouse.tables import literal, table_name
 from oura_pipeline.warehouse.views.samples import (
     MIDNIGHT,
@@ -78,7 +75,7 @@ def long_view(unknown: Unknown | None = None) -> View:
     """The view `long`.
 
     Args:
-        unknown: what stands in `oura.unknown_fields`, as `unknown_fields` reads it.
+        unknown: what stands in `oura.unknown_fields`, by document type.
     """
     branches = [
         branch
@@ -93,16 +90,6 @@ def long_view(unknown: Unknown | None = None) -> View:
         columns=_COLUMNS,
         sql="\nUNION ALL\n".join(branches),
     )
-
-
-def unknown_fields(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
-    """The paths in `oura.unknown_fields`, by document type."""
-    rows = connection.execute(
-        f"SELECT document_type, path FROM {UNKNOWN_FIELDS.full_name} ORDER BY ALL"
-    ).fetchall()
-    return {
-        name: [path for _, path in group] for name, group in groupby(rows, key=lambda row: row[0])
-    }
 
 
 def _branches(type_: DocumentType, unknown: Iterable[str]) -> Iterator[str]:

@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from oura_pipeline.documents import DocumentType, Variants
 from oura_pipeline.fields import Field, Kind, Merge
 from oura_pipeline.metrics import UNKNOWN_INTERVAL, is_event
+from oura_pipeline.warehouse.shapes import NUMBERS
 from oura_pipeline.warehouse.tables import literal, quoted, table_name
 
 MICRO = 1_000_000  # microseconds in a second
 MIDNIGHT = "epoch_us(CAST(d.day AS TIMESTAMP))"  # 00:00 UTC of the day, μs
 
 _END_OF_TIME = 253_402_300_800  # year 10000, seconds
-_JSON_NUMBERS = "('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT', 'UHUGEINT')"
+_NUMBERS = ", ".join(map(literal, sorted(NUMBERS)))
 _NAME = "[a-z0-9_-]{1,100}"
 _MERGED = {
     Merge.MEAN: "favg(value)",
@@ -126,7 +127,7 @@ def json_number(path: tuple[str, ...]) -> str:
     place = literal("$" + "".join(f'."{key}"' for key in path))
     text = f"TRY_CAST(json_extract_string(d.document, {place}) AS DOUBLE)"
     return (
-        f"CASE WHEN json_type(d.document, {place}) IN {_JSON_NUMBERS} "
+        f"CASE WHEN json_type(d.document, {place}) IN ({_NUMBERS}) "
         f"AND isfinite({text}) THEN {text} END"
     )
 
