@@ -1,0 +1,94 @@
+"""Numbers against the person's own last week and four weeks; computed by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oura_pipeline.documents import DAILY_ACTIVITY, DAILY_READINESS, DAILY_SLEEP
+from oura_pipeline.warehouse.views.catalogue import VIEWS
+from oura_pipeline_tests.warehouse.views.asking import Desk
+
+
+def score(day: str, value: int | None) -> dict[str, Any]:
+    return {"id": day, "day": f"2026-{day}", "score": value}
+
+
+def test_the_window_is_of_calendar_days_and_of_days_with_a_value(desk: Desk) -> None:
+    """A week is the day and six before it; a day without a value counts for nothing."""
+    desk.land(
+        DAILY_SLEEP,
+        [
+            score("01-01", 70),
+            score("01-03", None),
+            score("01-07", 80),
+            score("01-08", 90),
+            score("01-28", 60),
+            score("01-29", 50),
+        ],
+    )
+    two = 7.071067812  # the root of 50
+    assert desk.ask(
+        "SELECT * REPLACE (round(sd_7d, 9) AS sd_7d, round(sd_28d, 9) AS sd_28d) "
+        "FROM oura.baselines WHERE metric = 'sleep_score' ORDER BY day"
+    ) == [
+        ("ada", "2026-01-01", "sleep_score", 70.0, 70.0, None, 1, 0.0, 70.0, None, 1, 0.0),
+        ("ada", "2026-01-07", "sleep_score", 80.0, 75.0, two, 2, 5.0, 75.0, two, 2, 5.0),
+        ("ada", "2026-01-08", "sleep_score", 90.0, 85.0, two, 2, 5.0, 80.0, 10.0, 3, 10.0),
+        (
+            *("ada", "2026-01-28", "sleep_score", 60.0, 60.0, None, 1, 0.0),
+            # 70, 80, 90, 60: mean 75, squares 25 + 25 + 225 + 225 = 500, over 3.
+            *(75.0, 12.909944487, 4, -15.0),
+        ),
+        (
+            *("ada", "2026-01-29", "sleep_score", 50.0, 55.0, two, 2, -5.0),
+            # The first of January has left: 80, 90, 60, 50: mean 70, squares 1000, over 3.
+            *(70.0, 18.257418584, 4, -20.0),
+        ),
+    ]
+
+
+def test_metrics_and_people_have_windows_of_their_own(desk: Desk) -> None:
+    """And a metric without a value on a day has no row on it."""
+    desk.land(DAILY_SLEEP, [score("01-01", 70), score("01-02", None)])
+    desk.land(DAILY_READINESS, [score("01-01", 50), score("01-02", 60)])
+    desk.land(DAILY_SLEEP, [score("01-02", 10)], "ben")
+    assert desk.ask(
+        "SELECT username, day, metric, value, mean_7d FROM oura.baselines "
+        "WHERE metric NOT LIKE '%count' AND metric NOT LIKE '%minutes' ORDER BY ALL"
+    ) == [
+        ("ada", "2026-01-01", "readiness_score", 50.0, 50.0),
+        ("ada", "2026-01-01", "sleep_score", 70.0, 70.0),
+        ("ada", "2026-01-02", "readiness_score", 60.0, 55.0),
+        ("ben", "2026-01-02", "sleep_score", 10.0, 10.0),
+    ]
+
+
+def test_a_question_for_some_days_still_knows_the_days_before(desk: Desk) -> None:
+    """A filter by day takes rows away and nothing out of the windows of others."""
+    desk.land(DAILY_SLEEP, [score("01-01", 70), score("01-02", 80)])
+    assert desk.ask(
+        "SELECT mean_7d, days_7d FROM oura.baselines "
+        "WHERE username = 'ada' AND day = '2026-01-02' AND metric = 'sleep_score'"
+    ) == [(75.0, 2)]
+
+
+def test_every_number_of_the_summary_is_a_metric(desk: Desk) -> None:
+    """And nothing else is one: a day of zeros and nothing but the counts of others."""
+    desk.land(
+        DAILY_ACTIVITY,
+        [{"id": "a", "day": "2026-01-01", "timestamp": "2026-01-01T04:00:00+00:00", "steps": 5}],
+    )
+    summary = next(view for view in VIEWS if view.name == "daily_summary")
+    kinds = dict(row[:2] for row in desk.ask(f"DESCRIBE {summary.full_name}"))
+    numbers = {name for name, kind in kinds.items() if kind in ("DOUBLE", "BIGINT", "INTEGER")}
+    baselines = next(view for view in VIEWS if view.name == "baselines")
+    assert {name for name in kinds if f"'{name}'" in baselines.sql} == numbers
+    assert desk.ask("SELECT metric, value FROM oura.baselines ORDER BY metric") == [
+        ("nap_count", 0.0),
+        ("nap_minutes", 0.0),
+        ("session_count", 0.0),
+        ("steps", 5.0),
+        ("tag_count", 0.0),
+        ("workout_count", 0.0),
+        ("workout_minutes", 0.0),
+    ]

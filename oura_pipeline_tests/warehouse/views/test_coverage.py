@@ -1,0 +1,68 @@
+"""What was asked and what was answered: absence, refusal, failure and silence are told apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline_tests.warehouse.views.asking import Desk
+
+AT = "2026-01-12T08:00:00Z"
+
+
+def fetch(type_: str, day: int, status: str, documents: int = 0, **fields: Any) -> dict[str, Any]:
+    return {
+        "username": "ada",
+        "document_type": type_,
+        "day": f"2026-01-{day:02}",
+        "status": status,
+        "documents": documents,
+        "error": None,
+        "asked_at": "2026-01-12 08:00:00+00",
+        **fields,
+    }
+
+
+def test_every_day_of_every_type_has_a_status(desk: Desk) -> None:
+    """A day between the first and the last one that nobody asked for was never asked."""
+    desk.fill(
+        "fetches",
+        [
+            fetch("vO2_max", 10, "not_granted", error="the scope heart_health is not granted"),
+            fetch("vO2_max", 12, "failed", error="Oura is unavailable"),
+            fetch("sleep", 10, "landed", 3),
+            fetch("sleep", 11, "empty"),
+        ],
+    )
+    asked = "FROM oura.coverage WHERE document_type IN ('sleep', 'vO2_max')"
+    assert desk.ask(f"{asked} ORDER BY document_type, day") == [
+        ("ada", "sleep", "2026-01-10", "landed", 3, AT, None),
+        ("ada", "sleep", "2026-01-11", "empty", 0, AT, None),
+        ("ada", "sleep", "2026-01-12", "never_asked", None, None, None),
+        (
+            "ada",
+            "vO2_max",
+            "2026-01-10",
+            "not_granted",
+            0,
+            AT,
+            "the scope heart_health is not granted",
+        ),
+        ("ada", "vO2_max", "2026-01-11", "never_asked", None, None, None),
+        ("ada", "vO2_max", "2026-01-12", "failed", 0, AT, "Oura is unavailable"),
+    ]
+    types = "SELECT document_type, count(*) FROM oura.coverage GROUP BY 1 ORDER BY 1"
+    assert desk.ask(types) == sorted((row.name, 3) for row in DOCUMENT_TYPES if row.partitioned)
+
+
+def test_people_have_their_own_first_and_last_day(desk: Desk) -> None:
+    """What was asked of one says nothing of another."""
+    desk.fill("fetches", [fetch("sleep", 10, "landed", 1)])
+    desk.fill("fetches", [fetch("sleep", day, "empty", username="ben") for day in (20, 21)])
+    assert desk.ask(
+        "SELECT username, day, status FROM oura.coverage WHERE document_type = 'sleep' ORDER BY ALL"
+    ) == [
+        ("ada", "2026-01-10", "landed"),
+        ("ben", "2026-01-20", "empty"),
+        ("ben", "2026-01-21", "empty"),
+    ]
