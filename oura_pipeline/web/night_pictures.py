@@ -32,7 +32,7 @@ PHASES = {"awake": "Awake", "rem": "REM", "light": "Light", "deep": "Deep"}  # f
 UNIT = 30  # seconds: a phase is not shorter, so that most numbers of a path are whole
 _ROW, _BAR, _BAND, _TITLE, _AXIS = 26, 18, 72, 34, 24  # px
 _HOURS = (1, 2, 3, 4, 6, 12)
-_MOST_MARKS = 6
+_MOST_MARKS = 5
 
 
 @dataclass(frozen=True)

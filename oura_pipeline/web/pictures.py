@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 _STEPS = (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000)
-_EDGE = 4  # per cent: a text nearer to an end of its axis does not reach beyond it
 _MARGIN = -8  # px: where the words to the left of a plot end
 
 Point = tuple[float, float]
@@ -129,8 +128,7 @@ def across_axis(marks: Iterable[tuple[float, str]], top: float, bottom: float) -
     for place, words in marks:
         x = f"{_shown(place)}%"
         yield element("line", class_="rule", x1=x, x2=x, y1=top, y2=bottom)
-        anchor = "start" if place < _EDGE else "end" if place > 100 - _EDGE else "middle"
-        yield word(words, x=x, y=bottom + 17, anchor=anchor)
+        yield word(words, x=x, y=bottom + 17, anchor="middle")
 
 
 def word(text: str, *, x: object, y: float, anchor: str = "start", kind: str = "word") -> Markup:

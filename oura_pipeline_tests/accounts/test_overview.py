@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from oura_pipeline.accounts.overview import TypeOverview
+from oura_pipeline.accounts.overview import DayOverview, TypeOverview
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline_tests.accounts.homes import AT, fetch
@@ -66,6 +66,20 @@ def test_each_type_that_was_asked_is_summed_up_in_the_order_of_the_table(people:
         ),
     ]
     assert people.overview("cyd") == []
+
+
+def test_each_day_that_was_asked_for_is_summed_up(people: Accounts) -> None:
+    """Only of the person, the document types and the days in question; what was not asked lacks."""
+    none = {"landed": 0, "empty": 0, "not_granted": 0, "failed": 0}
+    days = people.days("ada", ["sleep", "daily_sleep"], first_day=DAY, last_day=_day(3))
+    assert days == {
+        _day(0): DayOverview(**none | {"landed": 1, "not_granted": 1}),
+        _day(1): DayOverview(**none | {"landed": 1, "failed": 1}),
+        _day(2): DayOverview(**none | {"empty": 1}),
+        _day(3): DayOverview(**none | {"landed": 1}),
+    }
+    assert people.days("cyd", ["sleep"], first_day=DAY, last_day=_day(9)) == {}
+    assert people.days("ada", [], first_day=DAY, last_day=_day(9)) == {}
 
 
 def test_everybody_of_whom_anything_was_asked_is_listed(people: Accounts) -> None:

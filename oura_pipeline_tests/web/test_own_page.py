@@ -8,13 +8,16 @@ import time
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from oura_pipeline.accounts.database import file_lock
 from oura_pipeline.accounts.people import PersonState
-from oura_pipeline.documents import DOCUMENT_TYPES, PERSONAL_INFO
+from oura_pipeline.documents import DOCUMENT_TYPES, PERSONAL_INFO, SLEEP
+from oura_pipeline.fetching import fetch_and_land, people_to_ask
 from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.publishing import publish
 from oura_pipeline.web.downloads import Downloads
 from oura_pipeline.web.own_views import history_view
 from oura_pipeline_tests.web.browser import Browser
@@ -116,21 +119,110 @@ def test_the_profile_comes_from_the_published_copy_without_the_address(
     assert info["email"] not in page.html
 
 
-def land_profile(place: Place) -> None:
-    """Fetch runa's profile and publish it, as a run does."""
+def land_profile(place: Place, username: str = "runa") -> None:
+    """Fetch runa's profile and publish it, as a run does; under another name where one is given."""
     document = place.pipeline.client("runa").personal_info()
     with place.pipeline.warehouse.spool(PERSONAL_INFO) as spool:
-        spool.add("runa", [document])
+        spool.add(username, [document])
         place.pipeline.warehouse.land(
             PERSONAL_INFO,
             spool,
-            usernames=["runa"],
+            usernames=[username],
             first_day=document.day,
             last_day=document.day,
             fetched_at=now(),
             run_id="run",
         )
     place.pipeline.warehouse.publish(place.settings.analytics_path)
+
+
+def test_who_has_nothing_yet_sees_sentences_and_no_axes(place: Place, runa: Browser) -> None:
+    """Without a copy, with a copy without them, and with a file that is no copy at all."""
+    copy = place.settings.analytics_path
+    for prepare in (
+        lambda: None,
+        lambda: land_profile(place, "someone"),
+        lambda: copy.write_bytes(b"no database"),
+    ):
+        prepare()
+        page = runa.go("/me")
+        assert page.status == 200
+        assert page.of("no-nights").startswith("No night to draw yet.")
+        assert page.of("no-trends").startswith("No trend to draw yet.")
+        assert "picture" not in page.html.partition("<main")[2].partition('id="calendar"')[0]
+        assert "published" not in page.ids
+
+
+def test_the_calendar_counts_what_was_asked(place: Place, runa: Browser) -> None:
+    """As of now, from the ledger; only the kinds that were allowed, and only one's own."""
+    koa = place.browser()
+    koa.join("koa")
+    months = TODAY.replace(day=1)
+    types = [row.name for row in DOCUMENT_TYPES if row.partitioned]
+    place.accounts.record_fetches(
+        [fetch(name, FetchStatus.LANDED, day=months) for name in types]
+        + [fetch(name, FetchStatus.FAILED, day=TODAY, error="later") for name in types[:1]]
+    )
+    page = runa.go("/me")
+    one = months == TODAY
+    rows = page.of("calendar-table").partition("Not asked yet ")[2]
+    asked = f"{f'{0 if one else 1}'} 0 0 1 0 {TODAY.day - (1 if one else 2)}"
+    assert rows.endswith(f"{months:%B %Y} {asked}")
+    assert f"{months:%B %Y} 0 0 0 0 0 {TODAY.day}" in koa.go("/me").of("calendar-table")
+
+
+def test_who_allowed_nothing_has_a_calendar_that_says_so(site: Opens) -> None:
+    """Not that it was not asked for yet."""
+    place = site(oura_history_start=TODAY)
+    browser = place.browser()
+    browser.sign_in("runa", granted=["email"])
+    browser.send("/welcome", username="runa")
+    assert browser.go("/me").of("calendar-table").endswith(f"{TODAY:%B %Y} 0 0 0 0 1 0")
+
+
+def test_nights_and_trends_are_ones_own(place: Place, runa: Browser) -> None:
+    """Each sees the numbers of their own documents, in words, drawings and tables."""
+    koa = place.browser()
+    koa.join("koa")
+    for username in ("runa", "koa"):
+        land_day(place, username)
+    publish(place.pipeline)
+    for browser, username in ((runa, "runa"), (koa, "koa")):
+        page = browser.go("/me")
+        [(day, night)] = newest_nights(place, username)
+        assert page.ids[f"night-{day}-title"] is not None
+        table = page.of(f"night-table-{day}")
+        assert f"Lowest heart rate {night['lowest_heart_rate']} bpm" in table
+        assert f"Average HRV {night['average_hrv']} ms RMSSD" in table
+        assert f"HRV {night['average_hrv']} ms RMSSD" in page.of(f"trend-of-{HRV}")
+        assert page.of("published").startswith("Nights and trends are drawn from what was publ")
+    first, second = (newest_nights(place, name)[0][1]["id"] for name in ("runa", "koa"))
+    assert first != second
+    assert runa.page.of(f"trend-of-{HRV}") != koa.page.of(f"trend-of-{HRV}")
+
+
+HRV = "hrv_average_ms"
+
+
+def land_day(place: Place, username: str) -> None:
+    """Fetch somebody's sleep of the last days, as a run does."""
+    fetch_and_land(
+        place.pipeline,
+        SLEEP,
+        people_to_ask(place.pipeline, [username]),
+        first_day=TODAY - timedelta(days=2),
+        last_day=TODAY,
+        run_id="run",
+    )
+
+
+def newest_nights(place: Place, username: str) -> list[tuple[str, dict[str, Any]]]:
+    """The newest night that the sandbox holds: day and document."""
+    first, last = str(TODAY - timedelta(days=2)), str(TODAY)
+    held = [row["document"] for row in place.sandbox.truth(username, "sleep", first, last)]
+    nights = [night for night in held if night["type"] == "long_sleep"]
+    night = max(nights, key=lambda night: (night["day"], night["time_in_bed"]))
+    return [(night["day"], night)]
 
 
 def test_a_sync_can_be_asked_for_every_five_minutes(place: Place, runa: Browser) -> None:

@@ -84,15 +84,15 @@ def test_a_scale_ends_at_round_values(values: list[float], ticks: tuple[int, ...
     assert (made.at(ticks[-1]), made.at(ticks[0])) == (0, 60)
 
 
-def test_axes_have_words_where_there_is_room() -> None:
-    """Those at the ends of a picture do not reach beyond it."""
+def test_axes_are_rules_with_words() -> None:
+    """Below the middle of a rule across, to the left of one for a value."""
     assert "".join(across_axis([(0, "22:00"), (50, "02:00"), (99, "06:00")], 5, 80)) == (
         '<line class="rule" x1="0%" x2="0%" y1="5" y2="80"/>'
-        '<text class="word" x="0%" y="97" text-anchor="start">22:00</text>'
+        '<text class="word" x="0%" y="97" text-anchor="middle">22:00</text>'
         '<line class="rule" x1="50%" x2="50%" y1="5" y2="80"/>'
         '<text class="word" x="50%" y="97" text-anchor="middle">02:00</text>'
         '<line class="rule" x1="99%" x2="99%" y1="5" y2="80"/>'
-        '<text class="word" x="99%" y="97" text-anchor="end">06:00</text>'
+        '<text class="word" x="99%" y="97" text-anchor="middle">06:00</text>'
     )
     assert "".join(value_axis(Scale((40, 50), 60), 10)) == (
         '<line class="rule" x2="100%" y1="70" y2="70"/>'

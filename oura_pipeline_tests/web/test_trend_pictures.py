@@ -31,7 +31,7 @@ def test_days_are_dots_and_means_are_a_line_with_gaps() -> None:
         '<desc id="trend-hrv_average_ms-about">4 days with a value, from 50 to 80 ms RMSSD; '
         "70 ms RMSSD on 2026-10-28. 4 above your 28-day mean of 66.</desc>"
         '<line class="rule" x1="1.11%" x2="1.11%" y1="0" y2="104"/>'
-        '<text class="word" x="1.11%" y="121" text-anchor="start">Aug</text>'
+        '<text class="word" x="1.11%" y="121" text-anchor="middle">Aug</text>'
         '<line class="rule" x1="35.56%" x2="35.56%" y1="0" y2="104"/>'
         '<text class="word" x="35.56%" y="121" text-anchor="middle">Sep</text>'
         '<line class="rule" x1="68.89%" x2="68.89%" y1="0" y2="104"/>'
