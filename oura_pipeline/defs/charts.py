@@ -48,7 +48,9 @@ def _lines(counts: Mapping[date, int]) -> dict[str, int]:
     """The sums of so many days in a row that there are no more than 60."""
     days = sorted(counts)
     together = -(-len(days) // MOST_LINES) or 1
-    parts = [days[start : start + together] for start in range(0, len(days), together)]
+    # From the newest back: a short part at the end would look as if the newest days had less.
+    ends = reversed(range(len(days), 0, -together))
+    parts = [days[max(0, end - together) : end] for end in ends]
     return {_spelled(part[0], part[-1]): sum(counts[day] for day in part) for part in parts}
 
 

@@ -63,12 +63,12 @@ def test_a_chart_has_a_line_per_day() -> None:
 
 
 def test_a_long_run_has_no_more_lines_than_can_be_seen() -> None:
-    """Days are added up, and none is left out."""
+    """Days are added up, and none is left out; what is left over stands first."""
     days = {FIRST + timedelta(days=number): 1 for number in range(365)}
     lines = chart(days).value.splitlines()[1:-1]
     assert len(lines) <= MOST_LINES
-    assert lines[0] == f"2026-06-08 to 2026-06-14  7  {'█' * 30}"
-    assert lines[-1] == f"2027-06-07                1  {'█' * 4}▎"
+    assert lines[0] == f"2026-06-08                1  {'█' * 4}▎"
+    assert lines[-1] == f"2027-06-01 to 2027-06-07  7  {'█' * 30}"
     assert sum(int(line.split()[-2]) for line in lines) == 365
 
 
