@@ -1,0 +1,247 @@
+"""The sandbox's awkward people: what the views say, and what plain Python reads in the documents.
+
+Nothing here shares a line with the views: texts are read by `datetime`, lists are walked.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oura_pipeline.documents import (
+    DAILY_ACTIVITY,
+    DAILY_SLEEP,
+    ENHANCED_TAG,
+    SLEEP,
+    TAG,
+    WORKOUT,
+)
+from oura_pipeline.sandbox.running import running
+from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline_tests.warehouse.views.asking import Desk, Document
+
+# Berlin puts its clocks back on 2026-10-25, inside these days; milo flies there and back.
+OPTIONS = SandboxOptions(end=date(2026, 10, 28), days=30)
+TYPES = (DAILY_ACTIVITY, DAILY_SLEEP, ENHANCED_TAG, SLEEP, TAG, WORKOUT)
+PEOPLE = ("runa", "milo", "asha", "sione")  # naps, travels, has gaps, does not finish the night
+PHASES = {"1": "deep", "2": "light", "3": "rem", "4": "awake"}
+
+Truth = dict[str, list[Document]]
+
+
+@pytest.fixture(scope="module")
+def told(empty: Desk, tmp_path_factory: pytest.TempPathFactory) -> tuple[Desk, Any]:
+    """A desk with all that the sandbox holds of these people, and the documents themselves."""
+    desk = Desk(Path(shutil.copy(empty.warehouse.path, tmp_path_factory.mktemp("people"))))
+    truths: dict[str, Truth] = {}
+    with running(OPTIONS) as sandbox:
+        for username in PEOPLE:
+            truths[username] = {
+                type_.name: [one["document"] for one in sandbox.truth(username, type_.name)]
+                for type_ in TYPES
+            }
+    for username, truth in truths.items():
+        for type_ in TYPES:
+            desk.land(type_, truth[type_.name], username)
+    return desk, truths
+
+
+def clock(text: str) -> str:
+    """What the clock showed."""
+    return datetime.fromisoformat(text).replace(tzinfo=None).isoformat()
+
+
+def instant(text: str, seconds: float = 0) -> str:
+    moment = datetime.fromisoformat(text).astimezone(UTC) + timedelta(seconds=seconds)
+    return moment.replace(tzinfo=None).isoformat() + "Z"
+
+
+def by_day(truth: Truth) -> dict[str, list[Document]]:
+    """The sleeps that count, by day: the night first, then the naps as they began."""
+    days: dict[str, list[Document]] = defaultdict(list)
+    for one in truth["sleep"]:
+        if one["type"] in ("long_sleep", "sleep", "late_nap"):
+            days[one["day"]].append(one)
+    for sleeps in days.values():
+        sleeps.sort(key=lambda one: (datetime.fromisoformat(one["bedtime_start"]), one["id"]))
+        longs = [one for one in sleeps if one["type"] == "long_sleep"]
+        if longs:
+            night = max(longs, key=lambda one: one["time_in_bed"])
+            sleeps.remove(night)
+            sleeps.insert(0, night)
+    return days
+
+
+def night_of(sleeps: list[Document]) -> Document | None:
+    return sleeps[0] if sleeps[0]["type"] == "long_sleep" else None
+
+
+def naps_of(sleeps: list[Document]) -> list[Document]:
+    return sleeps[1:] if night_of(sleeps) else sleeps
+
+
+@pytest.mark.parametrize("username", PEOPLE)
+def test_nights_are_those_that_the_documents_tell(told: tuple[Desk, Any], username: str) -> None:
+    """The main sleep of every day, when it was on the person's clock, and what it consisted of."""
+    desk, truths = told
+    nights = [night for sleeps in by_day(truths[username]).values() if (night := night_of(sleeps))]
+    assert desk.ask(
+        "SELECT day, sleep_id, bedtime_start_local, bedtime_end_local, is_finished, "
+        "total_sleep_minutes, awake_minutes, hrv_min_ms, hypnogram_rem_minutes "
+        f"FROM oura.nights WHERE username = '{username}' ORDER BY day"
+    ) == [
+        (
+            night["day"],
+            night["id"],
+            clock(night["bedtime_start"]),
+            night["bedtime_end"] and clock(night["bedtime_end"]),
+            night["bedtime_end"] is not None,
+            _minutes(night["total_sleep_duration"]),
+            _minutes(night["awake_time"]),
+            min((ms for ms in _items(night["hrv"]) if ms is not None), default=None),
+            (night["sleep_phase_30_sec"] or "").count("3") / 2
+            if night["sleep_phase_30_sec"]
+            else None,
+        )
+        for night in sorted(nights, key=lambda one: one["day"])
+    ]
+    assert len(nights) >= 10
+
+
+def test_runas_naps_are_counted_and_her_second_long_sleep_is_one(told: tuple[Desk, Any]) -> None:
+    """Every sleep that counts is a night or a nap; the summary counts the naps."""
+    desk, truths = told
+    days = sorted(by_day(truths["runa"]).items())
+    naps = [(day, n, one) for day, own in days for n, one in enumerate(naps_of(own), start=1)]
+    assert desk.ask(
+        "SELECT day, nap, type, sleep_id, bedtime_start_local, total_sleep_minutes "
+        "FROM oura.naps WHERE username = 'runa' ORDER BY day, nap"
+    ) == [
+        (
+            *(day, n, one["type"], one["id"], clock(one["bedtime_start"])),
+            _minutes(one["total_sleep_duration"]),
+        )
+        for day, n, one in naps
+    ]
+    assert {"sleep", "late_nap", "long_sleep"} == {one["type"] for _, _, one in naps}
+    assert desk.ask(
+        "SELECT day, nap_count, round(nap_minutes, 6) FROM oura.daily_summary "
+        "WHERE username = 'runa' AND nap_count > 0 ORDER BY day"
+    ) == [
+        (
+            day,
+            len(naps_of(own)),
+            round(sum(n["total_sleep_duration"] for n in naps_of(own)) / 60, 6),
+        )
+        for day, own in days
+        if naps_of(own)
+    ]
+
+
+def test_siones_unfinished_nights_have_no_end(told: tuple[Desk, Any]) -> None:
+    """There is at least one, and it is not finished."""
+    desk, truths = told
+    unfinished = [one for one in truths["sione"]["sleep"] if one["bedtime_end"] is None]
+    assert unfinished
+    assert desk.ask(
+        "SELECT sleep_id, bedtime_end, bedtime_end_local FROM oura.nights "
+        "WHERE username = 'sione' AND NOT is_finished ORDER BY day"
+    ) == [(one["id"], None, None) for one in unfinished]
+
+
+@pytest.mark.parametrize("username", PEOPLE)
+def test_hearts_and_phases_stand_at_their_time(told: tuple[Desk, Any], username: str) -> None:
+    """Every item and every character of every sleep that counts."""
+    desk, truths = told
+    hearts, phases = [], []
+    for sleeps in by_day(truths[username]).values():
+        for sleep in sleeps:
+            part = "night" if sleep is night_of(sleeps) else "nap"
+            hearts += [(sleep["id"], part, *row) for row in _hearts(sleep)]
+            phases += [(sleep["id"], part, *row) for row in _phases(sleep)]
+    of_person = f"WHERE username = '{username}' ORDER BY sleep_id, time"
+    assert desk.ask(
+        f"SELECT sleep_id, part, time, time_local, bpm, hrv_ms FROM oura.sleep_heart {of_person}"
+    ) == sorted(hearts, key=lambda row: (row[0], row[2]))
+    assert desk.ask(
+        f"SELECT sleep_id, part, time, time_local, phase FROM oura.hypnogram {of_person}"
+    ) == sorted(phases, key=lambda row: (row[0], row[2]))
+
+
+@pytest.mark.parametrize("username", PEOPLE)
+def test_every_minute_is_there_once_and_the_later_day_wins(
+    told: tuple[Desk, Any], username: str
+) -> None:
+    """Milo's activity days overlap when he has flown east."""
+    desk, truths = told
+    minutes: dict[str, tuple[str, str, float]] = {}
+    for document in sorted(truths[username]["daily_activity"], key=lambda one: one["day"]):
+        met = document["met"] or {"items": []}
+        for n, value in enumerate(met["items"]):
+            if value is not None:
+                shown = datetime.fromisoformat(met["timestamp"]) + timedelta(minutes=n)
+                row = (document["day"], shown.replace(tzinfo=None).isoformat(), value)
+                minutes[instant(met["timestamp"], 60 * n)] = row
+    total = sum(len(_items(one["met"])) for one in truths[username]["daily_activity"])
+    assert (total > len(minutes)) is (username == "milo")
+    assert desk.ask(
+        "SELECT time, day, time_local, met FROM oura.met_1min "
+        f"WHERE username = '{username}' ORDER BY time"
+    ) == [(time, *row) for time, row in sorted(minutes.items())]
+
+
+@pytest.mark.parametrize("username", PEOPLE)
+def test_what_a_day_counts_is_what_there_is(told: tuple[Desk, Any], username: str) -> None:
+    """Workouts with their minutes, and tags of both kinds."""
+    desk, truths = told
+    truth = truths[username]
+    workouts: dict[str, list[float]] = defaultdict(list)
+    for one in truth["workout"]:
+        start, end = (datetime.fromisoformat(one[f"{edge}_datetime"]) for edge in ("start", "end"))
+        workouts[one["day"]].append((end - start).total_seconds() / 60)
+    tags: dict[str, int] = defaultdict(int)
+    for one in truth["enhanced_tag"]:
+        tags[one["start_day"]] += 1
+    for one in truth["tag"]:
+        tags[one["day"]] += max(1, len(one["tags"] or []))
+    rows = desk.ask(
+        "SELECT day, workout_count, round(workout_minutes, 6), tag_count FROM oura.daily_summary "
+        f"WHERE username = '{username}' AND (workout_count > 0 OR tag_count > 0) ORDER BY day"
+    )
+    assert rows == [
+        (day, len(workouts[day]), round(sum(workouts[day]), 6), tags[day])
+        for day in sorted({*workouts, *tags})
+    ]
+
+
+def _items(series: Document | None) -> list[Any]:
+    return series["items"] if series else []
+
+
+def _minutes(seconds: int | None) -> float | None:
+    return None if seconds is None else seconds / 60
+
+
+def _hearts(sleep: Document) -> Iterator[tuple[Any, ...]]:
+    rates, variability = _items(sleep["heart_rate"]), _items(sleep["hrv"])
+    if not rates and not variability:
+        return
+    begin = sleep["heart_rate"]["timestamp"]
+    assert sleep["hrv"]["timestamp"] == begin
+    for n, (bpm, ms) in enumerate(zip(rates, variability, strict=True)):
+        if bpm is not None or ms is not None:
+            shown = datetime.fromisoformat(begin) + timedelta(seconds=300 * n)
+            yield instant(begin, 300 * n), shown.replace(tzinfo=None).isoformat(), bpm, ms
+
+
+def _phases(sleep: Document) -> Iterator[tuple[Any, ...]]:
+    begin = sleep["bedtime_start"]
+    for n, letter in enumerate(sleep["sleep_phase_30_sec"] or ""):
+        shown = datetime.fromisoformat(begin) + timedelta(seconds=30 * n)
+        yield instant(begin, 30 * n), shown.replace(tzinfo=None).isoformat(), PHASES[letter]

@@ -1,0 +1,148 @@
+"""Filters reach the tables, and the views survive what happens to the file they stand in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from oura_pipeline.documents import DAILY_ACTIVITY, DAILY_SLEEP, HEARTRATE, SLEEP
+from oura_pipeline.warehouse.views.catalogue import VIEWS, ensure_views
+from oura_pipeline.warehouse.views.view import View
+from oura_pipeline_tests.warehouse.views.asking import Desk
+from oura_pipeline_tests.warehouse.views.test_nights import FULL
+
+NAPPED = {
+    **FULL,
+    "heart_rate": FULL["hrv"],
+    "movement_30_sec": "1",
+}
+MOVED = {
+    "id": "x",
+    "timestamp": "2026-01-10T04:00:00+00:00",
+    "met": {"interval": 60.0, "items": [1.0], "timestamp": "2026-01-10T04:00:00.000+00:00"},
+}
+BEAT = {"bpm": 60, "source": "rest"}
+EACH = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+# Where a row needs other days of the person: of met_1min only the begin of each activity day.
+NEEDS_OTHER_DAYS = {"baselines", "coverage", "met_1min", "long"}
+
+
+def scans(desk: Desk, sql: str) -> list[tuple[str, str]]:
+    """The tables that a question reads, and the filters with which it does."""
+    with desk.opened() as connection:
+        row = connection.execute(f"EXPLAIN (FORMAT json) {sql}").fetchone()
+    assert row
+    return [
+        (info["Table"].split(".")[-1].strip('"'), str(info.get("Filters", "")))
+        for info in _nodes(json.loads(row[1]))
+        if "Table" in info
+    ]
+
+
+def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
+    for node in plan:
+        yield node.get("extra_info", {})
+        yield from _nodes(node.get("children", []))
+
+
+DAYS = ("2026-01-01", "2026-01-10", "2026-02-01")
+
+
+@pytest.fixture(scope="module")
+def kept(empty: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """Two people's rows in every table: what DuckDB knows to be empty it does not read at all."""
+    desk = Desk(Path(shutil.copy(empty.warehouse.path, tmp_path_factory.mktemp("kept"))))
+    for username in ("ada", "ben"):
+        desk.land(SLEEP, [{**NAPPED, "id": day, "day": day} for day in DAYS], username)
+        desk.land(DAILY_ACTIVITY, [{**MOVED, "day": day} for day in DAYS], username)
+        desk.land(HEARTRATE, [{**BEAT, "timestamp": f"{day}T09:00:00Z"} for day in DAYS], username)
+    with desk.opened() as connection:
+        for (table,) in connection.execute(
+            "SELECT table_name FROM duckdb_columns() WHERE schema_name = 'oura' "
+            "AND column_name IN ('username', 'day') AND table_name IN "
+            "(SELECT table_name FROM duckdb_tables() WHERE estimated_size = 0) "
+            "GROUP BY table_name HAVING count(*) = 2"
+        ).fetchall():
+            connection.execute(
+                f"INSERT INTO oura.{table} (username, day) "
+                "SELECT unnest(['ada', 'ben']), unnest($1::DATE[])",
+                [DAYS[:2]],
+            )
+    return desk
+
+
+@EACH
+def test_a_filter_by_person_reaches_every_table(kept: Desk, view: View) -> None:
+    """Nobody's rows are read but theirs."""
+    read = scans(kept, f"SELECT * FROM {view.full_name} WHERE username = 'ada'")
+    assert read
+    assert [table for table, filters in read if "username='ada'" not in filters] == []
+
+
+@EACH
+def test_a_filter_by_day_reaches_every_table(kept: Desk, view: View) -> None:
+    """Where no other day of the person is needed."""
+    if view.name in NEEDS_OTHER_DAYS:
+        pytest.skip("other days are needed")
+    asked = f"SELECT * FROM {view.full_name} WHERE username = 'ada' AND day >= DATE '2026-01-10'"
+    read = [one for one in scans(kept, asked) if one[0] != "offsets"]
+    assert read
+    assert [table for table, filters in read if "day>='2026-01-10'" not in filters] == []
+
+
+def test_whoever_asks_for_scores_reads_no_series(kept: Desk) -> None:
+    """Of the tables with documents and series, only the columns that are asked for."""
+    with kept.opened() as connection:
+        row = connection.execute(
+            "EXPLAIN (FORMAT json) SELECT day, sleep_score, steps FROM oura.daily_summary"
+        ).fetchone()
+    assert row
+    read = {name for info in _nodes(json.loads(row[1])) for name in info.get("Projections", [])}
+    assert not read & {"document", "met", "hrv", "heart_rate", "class_5_min", "movement_30_sec"}
+    assert {"score", "steps"} <= read
+
+
+def test_landing_goes_on_under_the_views(desk: Desk) -> None:
+    """A table that gets a column back keeps its views, and what lands shows up in them."""
+    with desk.opened() as connection:
+        connection.execute("ALTER TABLE oura.daily_sleep DROP COLUMN score")
+        connection.execute("ALTER TABLE oura.sleep DROP COLUMN latency")
+    desk.land(DAILY_SLEEP, [{"id": "x", "day": "2026-01-10", "score": 81}])
+    desk.land(SLEEP, [FULL])
+    assert desk.ask("SELECT sleep_score, latency_minutes FROM oura.daily_summary") == [(81, 1.5)]
+
+
+def test_the_views_outlive_the_forgetting_of_a_person(desk: Desk) -> None:
+    """The file is written anew then; views and comments go with it, the person does not."""
+    desk.land(SLEEP, [FULL])
+    desk.land(SLEEP, [FULL], "ben")
+    desk.warehouse.forget("ada")
+    assert desk.ask("SELECT username, sleep_id FROM oura.nights") == [("ben", "n1")]
+    assert desk.ask(
+        "SELECT comment FROM duckdb_columns() WHERE schema_name = 'oura' "
+        "AND table_name = 'nights' AND column_name = 'latency_minutes'"
+    ) == [("Until asleep, minutes.",)]
+
+
+def test_a_copy_can_be_attached_under_any_name(desk: Desk) -> None:
+    """Views name their tables by schema only, so they work in whatever database they are."""
+    desk.land(SLEEP, [FULL])
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{desk.warehouse.path}' AS theirs (READ_ONLY)")
+        rows = connection.execute("SELECT username, sleep_id FROM theirs.oura.nights").fetchall()
+    assert rows == [("ada", "n1")]
+
+
+def test_making_the_views_again_brings_an_old_one_up_to_date(desk: Desk) -> None:
+    """A view of an earlier version is replaced, whatever its columns were."""
+    with desk.opened() as connection:
+        connection.execute("CREATE OR REPLACE VIEW oura.nights AS SELECT 1 AS one")
+        ensure_views(connection)
+    assert desk.ask("FROM oura.nights") == []
+    assert desk.ask("FROM oura.daily_summary") == []
