@@ -31,6 +31,7 @@ from oura_pipeline.web.words import listed
 PHASES = {"awake": "Awake", "rem": "REM", "light": "Light", "deep": "Deep"}  # from the top
 UNIT = 30  # seconds: a phase is not shorter, so that most numbers of a path are whole
 _ROW, _BAR, _BAND, _TITLE, _AXIS = 26, 18, 72, 34, 24  # px
+LONGEST = 36 * 3600  # seconds: what is dated later than this after going to bed is not believed
 _HOURS = (1, 2, 3, 4, 6, 12)
 _MOST_MARKS = 5
 
@@ -151,7 +152,7 @@ def night_picture(name: str, night: Night) -> Markup | None:
     """The course of a night; None: there is nothing of it that can be drawn."""
     span = _span(night)
     bands = [band for band in _bands(night) if band.drawable]
-    if not bands or not span:
+    if not bands or span <= 0:
         return None
     tops, bottom = _tops(bands)
     return picture(
@@ -261,7 +262,7 @@ def _span(night: Night) -> float:
     ends = [stretch.end for stretch in night.stretches]
     ends += [beat.second + beat.seconds for beat in night.beats]
     ends += [] if night.seconds is None else [night.seconds]
-    return max(ends, default=0)
+    return min(max(ends, default=0), LONGEST)
 
 
 def _bars(stretches: Sequence[Stretch], phase: str) -> str:

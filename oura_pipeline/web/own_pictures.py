@@ -8,7 +8,7 @@ because thousands of them as Python's would take longer than everything else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ import duckdb
 from oura_pipeline.analysis import AnalysisError, connect
 from oura_pipeline.documents import PERSONAL_INFO
 from oura_pipeline.warehouse.tables import table_name
-from oura_pipeline.web.night_pictures import Beat, Nap, Night, Stretch
+from oura_pipeline.web.night_pictures import LONGEST, PHASES, Beat, Nap, Night, Stretch
 from oura_pipeline.web.own_views import profile_rows
 from oura_pipeline.web.trend_pictures import DAYS, METRICS, Reading, Trend
 
@@ -119,10 +119,12 @@ SELECT day, epoch(bedtime_start), epoch(bedtime_end), bedtime_start_local, bedti
 FROM oura.nights WHERE username = $1 AND day BETWEEN $2 AND $3 AND bedtime_start_local IS NOT NULL
 ORDER BY day DESC LIMIT {NIGHTS}
 """  # noqa: S608  a number of ours
-_PHASES = """
+_PHASES = f"""
 SELECT day, epoch(time), interval_seconds, phase FROM oura.hypnogram
-WHERE username = $1 AND day BETWEEN $2 AND $3 AND part = 'night' ORDER BY time
-"""
+WHERE username = $1 AND day BETWEEN $2 AND $3 AND part = 'night'
+    AND phase IN ({", ".join(f"'{phase}'" for phase in PHASES)})
+ORDER BY time
+"""  # noqa: S608  names of ours
 _BEATS = """
 SELECT day, epoch(time), interval_seconds, bpm, hrv_ms FROM oura.sleep_heart
 WHERE username = $1 AND day BETWEEN $2 AND $3 AND part = 'night' ORDER BY time
@@ -167,20 +169,26 @@ def _night(row: tuple[Any, ...], phases: Rows, beats: Rows, naps: Rows) -> Night
         lowest=lowest,
         average=average,
         hrv=hrv,
-        stretches=_stretches([found[1:] for found in phases if found[0] == day], start),
-        beats=[Beat(at - start, *values) for of, at, *values in beats if of == day],
+        stretches=_stretches(_within(phases, day, start)),
+        beats=[Beat(*found) for found in _within(beats, day, start)],
         naps=[Nap(*found[1:]) for found in naps if found[0] == day],
     )
 
 
-def _stretches(intervals: Sequence[tuple[Any, ...]], start: float) -> list[Stretch]:
+def _within(rows: Rows, day: date, start: float) -> Iterator[tuple[Any, ...]]:
+    """What is of a day's night: seconds after going to bed, and the rest."""
+    for of, at, *rest in rows:
+        if of == day and 0 <= at - start < LONGEST:
+            yield at - start, *rest
+
+
+def _stretches(intervals: Iterable[tuple[Any, ...]]) -> list[Stretch]:
     """Intervals of one phase that follow each other at once become one stretch."""
     stretches: list[Stretch] = []
-    for at, seconds, phase in intervals:
-        begin, end = at - start, at - start + seconds
+    for begin, seconds, phase in intervals:
         last = stretches[-1] if stretches else None
         if last and (last.phase, last.end) == (phase, begin):
-            stretches[-1] = Stretch(last.start, end, phase)
+            stretches[-1] = Stretch(last.start, begin + seconds, phase)
         else:
-            stretches.append(Stretch(begin, end, phase))
+            stretches.append(Stretch(begin, begin + seconds, phase))
     return stretches

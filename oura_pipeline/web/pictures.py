@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 
 from markupsafe import Markup, escape
 
-_STEPS = (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000)
+_STEPS = (10, 20, 25, 50)  # and ten, a hundred, … times as much
 _MARGIN = -8  # px: where the words to the left of a plot end
 
 Point = tuple[float, float]
@@ -107,7 +108,7 @@ class Scale:
 
 def scale(values: Sequence[float], height: float, *, parts: int = 3) -> Scale:
     """A scale for values, at least one, with at most as many parts between its ticks."""
-    for step in _STEPS:
+    for step in chain((1, 2, 5), (10**power * step for power in count() for step in _STEPS)):
         low, high = math.floor(min(values) / step), math.ceil(max(values) / step)
         high += low == high
         if high - low <= parts:

@@ -109,6 +109,16 @@ def test_what_is_missing_has_no_axes() -> None:
     ]
 
 
+def test_what_cannot_be_is_not_drawn() -> None:
+    """A night that ended before it began; one of a year is drawn for a day and a half."""
+    beats = [Beat(0, 300, 50, 50)]
+    short = replace(NIGHT, seconds=-60, stretches=[], beats=[])
+    assert night_picture("n", short) is None
+    long = night_picture("n", replace(NIGHT, seconds=365 * 86400, stretches=[], beats=beats))
+    assert long is not None
+    assert 'viewBox="0 0 4320 72"' in long
+
+
 def test_a_night_is_said_in_words() -> None:
     """From when to when on whose clock, and what else was slept."""
     assert NIGHT.when == "In bed from 23:00 to 01:00 (UTC+01:00)."

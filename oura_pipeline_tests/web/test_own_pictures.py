@@ -54,7 +54,7 @@ NIGHT = sleep(
     average_heart_rate=52.5,
     average_hrv=48,
     heart_rate=series(BEGAN, 60, None),
-    hrv=series(BEGAN, None, None),
+    hrv=series("2026-03-29T22:50:00+02:00", 33, None, None),  # begins before the night does
     sleep_phase_30_sec="44442222222222111111",
 )
 NAP = "2026-03-30T13:05:00+02:00"
