@@ -306,7 +306,7 @@ DAILY_SPO2 = DocumentType(
         Field(
             "spo2_percentage",
             OBJECT,
-            "Oxygen saturation.",
+            "Oxygen saturation, %.",
             fields=(
                 Field(
                     "average",
@@ -536,11 +536,14 @@ SLEEP = DocumentType(
         _amount("latency", "Until asleep, s."),
         _amount("restless_periods", "Restless periods, count."),
         _score("efficiency", "Asleep of the time in bed, %."),
-        Field("period", INTEGER, "Which sleep of the day it is, from 0.", merge=LAST),
+        Field("period", INTEGER, "Which sleep of the day it is, counted from 0.", merge=LAST),
         Field("readiness_score_delta", INTEGER, "By how much it changed the readiness score."),
         Field("sleep_score_delta", INTEGER, "By how much it changed the sleep score."),
         Field(
-            "readiness", OBJECT, "Readiness as this sleep alone would have it.", fields=_READINESS
+            "readiness",
+            OBJECT,
+            "Readiness as this sleep alone would have it, scores of 1 to 100 and °C.",
+            fields=_READINESS,
         ),
         Field("heart_rate", SERIES, "Heart rate, beats per minute.", interval=300),
         Field("hrv", SERIES, "Heart rate variability, ms RMSSD.", interval=300),
@@ -583,7 +586,7 @@ SLEEP_TIME = DocumentType(
         Field(
             "optimal_bedtime",
             OBJECT,
-            "The best time to go to bed.",
+            "The best time to go to bed, s after midnight.",
             fields=(
                 Field("start_offset", INTEGER, "From, s after midnight; negative before it."),
                 Field("end_offset", INTEGER, "Until, s after midnight; negative before it."),

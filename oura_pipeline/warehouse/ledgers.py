@@ -100,7 +100,14 @@ OBSERVED = LedgerTable(
     schema=BOOKKEEPING,
 )
 
-LEDGERS = (FETCHES, OFFSETS, UNKNOWN_FIELDS, OBSERVED)
+MADE = LedgerTable(
+    name="made",
+    description="For what the views of schema oura were made, to see whether they are still right.",
+    columns=(Column("digest", "VARCHAR", "Of the views, of all columns and of DuckDB's version."),),
+    schema=BOOKKEEPING,
+)
+
+LEDGERS = (FETCHES, OFFSETS, UNKNOWN_FIELDS, OBSERVED, MADE)
 
 
 def ensure_ledgers(connection: duckdb.DuckDBPyConnection) -> None:

@@ -40,9 +40,10 @@ def is_current(source: Path, target: Path) -> bool:
 
     Compared are length, time of change (the copy gets that of its source) and DuckDB's headers,
     which hold a counter of checkpoints and where the root of everything lies. What is still in
-    the write-ahead log is in none of them, so there must be no such log.
+    the write-ahead log is in none of them, so there must be no such log; nor beside the copy,
+    where only somebody who writes into an older one can have left it.
     """
-    if not source.exists() or not target.exists() or wal(source).exists():
+    if not source.exists() or not target.exists() or wal(source).exists() or wal(target).exists():
         return False
     ours, theirs = source.stat(), target.stat()
     return (ours.st_size, ours.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns) and (
@@ -51,12 +52,18 @@ def is_current(source: Path, target: Path) -> bool:
 
 
 def swap_in(source: Path, target: Path) -> None:
-    """Put a copy of a closed DuckDB file in the place of `target`, durably and at once."""
+    """Put a copy of a closed DuckDB file in the place of `target`, durably and at once.
+
+    Nobody may write into the copy. Whoever opened it for writing would keep readers out, and after
+    the next swap leave a log that DuckDB reads into the new copy.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_name(f".{target.name}.new")  # one name: a crash leaves one file, not many
+    new.unlink(missing_ok=True)  # not written into: somebody may be copying what a crash left
     try:
-        with source.open("rb") as read, new.open("wb") as written:
+        with source.open("rb") as read, new.open("xb") as written:
             _copy(read, written)
+            os.fchmod(written.fileno(), os.fstat(written.fileno()).st_mode & 0o444)
             os.fsync(written.fileno())
         changed = source.stat().st_mtime_ns
         os.utime(new, ns=(changed, changed))

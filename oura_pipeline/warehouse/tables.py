@@ -11,7 +11,7 @@ descriptions, which are for readers, when the warehouse is published.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,6 @@ from oura_pipeline.warehouse.findings import find_odd_documents
 
 SCHEMA = "oura"
 README = "readme"
-
-_README_LINES = {
-    README: "What each table is. Read it first.",
-}
 
 
 @dataclass(frozen=True)
@@ -227,13 +223,23 @@ def _describe(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> Non
     connection.execute(
         f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{README} (table_name VARCHAR, description VARCHAR)"
     )
-    lines = {type_.table: _what_it_is(type_), **_README_LINES}
-    for name, line in lines.items():
-        connection.execute(f"DELETE FROM {SCHEMA}.{README} WHERE table_name = ?", [name])
-        connection.execute(f"INSERT INTO {SCHEMA}.{README} VALUES (?, ?)", [name, line])
+    write_lines(connection, {type_.table: what_it_is(type_)})
 
 
-def _what_it_is(type_: DocumentType) -> str:
+def write_lines(connection: duckdb.DuckDBPyConnection, lines: Mapping[str, str]) -> None:
+    """Put lines in the place of those of the same names; they come last in the readme."""
+    connection.execute(
+        f"DELETE FROM {SCHEMA}.{README} WHERE table_name IN (SELECT unnest($1::VARCHAR[]))",
+        [list(lines)],
+    )
+    connection.execute(
+        f"INSERT INTO {SCHEMA}.{README} SELECT unnest($1::VARCHAR[]), unnest($2::VARCHAR[])",
+        [list(lines), list(lines.values())],
+    )
+
+
+def what_it_is(type_: DocumentType) -> str:
+    """What a document type's table holds, and what one row is."""
     one = " and ".join(", ".join(("person", *type_.key)).rsplit(", ", 1))
     return f"{type_.description} One row per {one}."
 

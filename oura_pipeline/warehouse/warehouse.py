@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.documents import DocumentType
 from oura_pipeline.warehouse import forgetting, publishing
+from oura_pipeline.warehouse.describing import describe
 from oura_pipeline.warehouse.door import Door, transaction
 from oura_pipeline.warehouse.exporting import copy_to_parquet
 from oura_pipeline.warehouse.landing import Landing, land
@@ -27,8 +28,6 @@ from oura_pipeline.warehouse.matching import Question
 from oura_pipeline.warehouse.publishing import Published
 from oura_pipeline.warehouse.spool import Spool, spooling, sweep
 from oura_pipeline.warehouse.tables import (
-    ensure_descriptions,
-    ensure_table,
     has_table,
     quoted,
     standing_types,
@@ -232,11 +231,7 @@ class Warehouse:
             fresh = not publishing.is_current(self.path, target)
             if fresh:
                 with self._door.connected() as connection:
-                    for type_ in DOCUMENT_TYPES:
-                        ensure_table(connection, type_)
-                    ensure_descriptions(connection)
-                    ensure_ledgers(connection)
-                    connection.execute("CHECKPOINT")
+                    describe(connection, datetime.now(UTC))
                 publishing.swap_in(self.path, target)
         size = target.stat().st_size
         return Published(target, size, publishing.now() - began, fresh)

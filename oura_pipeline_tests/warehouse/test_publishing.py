@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from oura_pipeline.documents import DAILY_SLEEP, DOCUMENT_TYPES
+from oura_pipeline.warehouse.views.catalogue import VIEWS
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.children import finished, start, waiting
 from oura_pipeline_tests.warehouse.making import january, landed, score
@@ -24,9 +27,26 @@ while sys.stdin.readline():
 """
 DIE_WITH_A_LOG = """
 import duckdb, os, sys
+os.chmod(sys.argv[1], 0o644)
 connection = duckdb.connect(sys.argv[1])
 connection.execute("INSERT INTO oura.readme VALUES ('mine', 'not there')")
 os._exit(0)
+"""
+
+WRITE_WHEN_ASKED = """
+import duckdb, os, sys
+os.chmod(sys.argv[1], 0o644)
+connection = duckdb.connect(sys.argv[1])
+print("ready", flush=True)
+while sys.stdin.readline():
+    connection.execute("INSERT INTO oura.readme VALUES ('mine', 'not there')")
+    print("written", flush=True)
+"""
+PUBLISH = """
+import sys
+from pathlib import Path
+from oura_pipeline.warehouse.warehouse import Warehouse
+Warehouse(Path(sys.argv[1])).publish(Path(sys.argv[2]))
 """
 
 
@@ -51,9 +71,14 @@ def test_the_copy_is_complete_and_alone(warehouse: Warehouse, target: Path) -> N
 
 def test_there_is_a_table_for_what_nobody_has_yet(warehouse: Warehouse, target: Path) -> None:
     warehouse.publish(target)
-    assert read(target, "SELECT table_name FROM duckdb_tables() ORDER BY table_name") == [
-        (name,) for name in sorted([*(type_.table for type_ in DOCUMENT_TYPES), "readme"])
+    tables = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'oura' ORDER BY ALL"
+    others = ["fetches", "offsets", "readme", "unknown_fields"]
+    assert read(target, tables) == [
+        (name,) for name in sorted([*(type_.table for type_ in DOCUMENT_TYPES), *others])
     ]
+    views = "SELECT view_name FROM duckdb_views() WHERE schema_name = 'oura' ORDER BY ALL"
+    assert read(target, views) == [(name,) for name in sorted(view.name for view in VIEWS)]
+    assert warehouse.row_counts() == {type_.name: 0 for type_ in DOCUMENT_TYPES}
 
 
 def test_nothing_changed_nothing_copied(warehouse: Warehouse, target: Path) -> None:
@@ -112,6 +137,80 @@ def test_a_log_somebody_left_beside_the_old_copy_is_not_read_into_the_new(
     warehouse.publish(target)
     assert not target.with_name("analytics.duckdb.wal").exists()
     assert read(target, "SELECT count(*) FROM oura.readme WHERE table_name = 'mine'") == [(0,)]
+
+
+def test_a_log_that_appears_beside_the_copy_is_gone_with_the_next(
+    warehouse: Warehouse, target: Path
+) -> None:
+    """Somebody wrote into the copy before; DuckDB would read their log into the new one."""
+    warehouse.publish(target)
+    with waiting(WRITE_WHEN_ASKED, target) as writer:
+        landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+        warehouse.publish(target)
+        assert asked(writer) == "written\n"
+    assert target.with_name("analytics.duckdb.wal").exists()
+    assert warehouse.publish(target).fresh
+    assert not target.with_name("analytics.duckdb.wal").exists()
+    assert read(target, "SELECT count(*) FROM oura.readme WHERE table_name = 'mine'") == [(0,)]
+
+
+def test_nobody_may_write_into_the_copy(warehouse: Warehouse, target: Path) -> None:
+    """Who opens it for writing by mistake would keep everybody else out."""
+    warehouse.publish(target)
+    assert target.stat().st_mode & 0o222 == 0
+    assert target.stat().st_mode & 0o400
+
+
+def test_readers_leave_nothing_beside_the_copy(warehouse: Warehouse, target: Path) -> None:
+    warehouse.publish(target)
+    with waiting(READ, target) as reader, waiting(READ, target):
+        assert asked(reader) == "[]\n"
+        beside = {path.name for path in target.parent.iterdir()}
+    assert beside == {"analytics.duckdb", "warehouse.duckdb", "warehouse.duckdb.lock"}
+
+
+def test_a_killed_copy_leaves_the_old_one_and_one_file_at_most(
+    warehouse: Warehouse, target: Path
+) -> None:
+    """Killed again and again in the middle of copying, and then published as if nothing was."""
+    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    warehouse.publish(target)
+    with duckdb.connect(warehouse.path) as connection:  # 30 MB, so that copying takes a while
+        connection.execute(
+            "CREATE TABLE large AS SELECT hash(range * 7) AS number FROM range(4000000)"
+        )
+    new = target.with_name(".analytics.duckdb.new")
+    for _ in range(3):
+        inode = target.stat().st_ino
+        child = start(PUBLISH, warehouse.path, target)
+        until(lambda: new.exists() and new.stat().st_size > 0, child)
+        child.kill()
+        child.communicate(timeout=60)
+        assert new.exists()
+        assert target.stat().st_ino == inode
+        assert read(target, "SELECT score FROM oura.daily_sleep") == [(80,)]
+        names = sorted(path.name for path in target.parent.glob("*analytics*"))
+        assert names == [".analytics.duckdb.new", "analytics.duckdb"]
+    assert warehouse.publish(target).fresh
+    assert read(target, "SELECT count(*) FROM large") == [(4_000_000,)]
+    assert not new.exists()
+
+
+def until(condition: Callable[[], bool], child: subprocess.Popen[str]) -> None:
+    """Look until it is so; the child must not end before."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert child.poll() is None, child.communicate()
+        assert time.monotonic() < deadline
+
+
+def test_what_a_crash_left_is_not_written_into(warehouse: Warehouse, target: Path) -> None:
+    """A backup may be reading it."""
+    left = target.with_name(".analytics.duckdb.new")
+    left.write_bytes(b"half a copy")
+    with left.open("rb") as backup:
+        warehouse.publish(target)
+        assert backup.read() == b"half a copy"
 
 
 def test_a_copy_of_another_state_is_replaced_though_length_and_time_agree(

@@ -1,0 +1,117 @@
+"""`oura.readme`: what somebody who has nothing but the file needs to know.
+
+What surprises: it is written when the warehouse is published, because it says when that was. Lines
+that begin with "about" are topics; all others are of the table or view they name.
+"""
+
+# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import duckdb
+
+from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.warehouse.door import transaction
+from oura_pipeline.warehouse.ledgers import FETCHES, LEDGERS
+from oura_pipeline.warehouse.tables import (
+    README,
+    SCHEMA,
+    Column,
+    comment_on,
+    what_it_is,
+    write_lines,
+)
+
+DESCRIPTION = "What the file is, what its words mean, and a line for every table and view."
+COLUMNS = (
+    Column("table_name", "VARCHAR", "A table or view of this schema, or a topic: about …."),
+    Column("description", "VARCHAR", "What there is to know about it."),
+)
+TOPICS = {
+    "about this file": "A copy of the warehouse of documents that people's Oura rings gave, made "
+    "for reading: open it read-only (`duckdb -readonly`). It is never changed but replaced as a "
+    "whole; whoever has it open keeps the old one, and opens it again to see the new one.",
+    "about where to begin": "Views answer most questions: `daily_summary` has one row per person "
+    "and day, `nights` one per main sleep, `heart_rate_5min` and `heart_rate_hourly` the pulse, "
+    "`long` every number as one row. The tables are the documents as Oura sends them. What every "
+    "column means: SELECT table_name, column_name, comment FROM duckdb_columns() WHERE "
+    "schema_name = 'oura'.",
+    "about people": "`username` is the person, everywhere. A question without it mixes people.",
+    "about days": "`day` is Oura's own. A night belongs to the day on which it ends, an activity "
+    "day lasts from 04:00 to 04:00 local time. Heart-rate and battery rows say only UTC; their "
+    "day is the local date by `offsets`. Never make a day out of a timestamp.",
+    "about times": "TIMESTAMPTZ is an instant: the same for everybody, shown in the TimeZone of "
+    "the session (SET TimeZone = 'UTC'). Columns that end in `_local` are TIMESTAMP: what the "
+    "person's clock showed. `timestamp` of the daily documents is a midnight near the day and "
+    "says nothing more.",
+    "about offsets": "How far a person's clock was ahead of UTC is learned from documents that "
+    "carry it (nights, workouts, activity days, tags) and kept in `offsets`: between two that "
+    "differ the nearer one counts. Nobody knows more; on the day of a flight hours may be off.",
+    "about missing values": "Null is not zero: Oura said nothing. Zero is a number that Oura "
+    "gave, except the oxygen saturation in `daily_spo2`, where 0 means none. Series have a null "
+    "for every item that was not measured. A day without a row: nothing was there, it was not "
+    "granted, it failed, or nobody asked; `coverage` and `fetches` know which.",
+    "about scores and contributors": "Scores are 0 to 100 without a unit. So are contributors, "
+    "whatever their names suggest: `contributors.deep_sleep` is no duration, "
+    "`contributors.resting_heart_rate` no pulse.",
+    "about HRV": "Heart rate variability is RMSSD in milliseconds, per 5 minutes asleep. Apple "
+    "Health shows SDNN, another measure: the two cannot be compared or converted.",
+    "about units": "The comment of every column names its unit, and the names of the views' "
+    "columns end in it. In the tables durations are in seconds, in the views in minutes.",
+    "about series": "A series is STRUCT(interval, items, timestamp): one item every `interval` "
+    "seconds, the first at `timestamp`. Texts of digits (`sleep_phase_5_min`, `class_5_min`, …) "
+    "have one digit per interval, from the begin of the document. `sleep_heart`, `hypnogram`, "
+    "`movement` and `met_1min` have them as rows.",
+    "about main nights and naps": "The main night of a day is its longest sleep of type "
+    "`long_sleep`; further ones, `sleep` and `late_nap` are naps; `rest` and `deleted` are none.",
+    "about changes": "Oura recomputes: a day can change for about a week. `fetched_at` is when a "
+    "document was first seen as it is now, `run_id` the run in which it was. `document` has it "
+    "exactly as received, with fields that have no column yet (see `unknown_fields`).",
+    "about privacy": "These are health data of named people. Who leaves is deleted here and from "
+    "every later copy; copies that you made are yours to delete.",
+}
+FRESHNESS = "about freshness"
+
+
+def write_readme(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> None:
+    """Write every line anew: topics, views, tables. The views and the ledgers have to stand."""
+    table = f"{SCHEMA}.{README}"
+    standing = dict(connection.execute(f"SELECT table_name, description FROM {table}").fetchall())
+    views = {name: standing[name] for name in _views(connection) if name in standing}
+    lines = {FRESHNESS: _freshness(connection, published_at), **TOPICS, README: DESCRIPTION}
+    lines |= views
+    lines |= {type_.table: what_it_is(type_) for type_ in DOCUMENT_TYPES}
+    lines |= {ledger.name: ledger.description for ledger in LEDGERS if ledger.schema == SCHEMA}
+    with transaction(connection):
+        comment_on(connection, table, DESCRIPTION, COLUMNS)
+        write_lines(connection, lines)
+
+
+def _views(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = connection.execute(
+        "SELECT view_name FROM duckdb_views() WHERE schema_name = ? "
+        "AND database_name = current_database() ORDER BY view_oid",
+        [SCHEMA],
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def _freshness(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> str:
+    row = connection.execute(
+        "SELECT strftime(max(asked_at), '%Y-%m-%d %H:%M'), "
+        f"max(day) FILTER (status = 'landed')::VARCHAR FROM {FETCHES.full_name}"
+    ).fetchone()
+    asked, newest = row or (None, None)
+    known = (
+        f"Oura was asked the last time at {asked} UTC; the newest day with documents is {newest}."
+        if asked
+        else "Oura was never asked, as far as is known here."
+    )
+    return (
+        f"Published at {published_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC. {known} Oura itself "
+        "knows of a night only after the ring has been synced with the phone. By person and type: "
+        "SELECT username, document_type, max(asked_at), max(day) FILTER (status = 'landed') FROM "
+        "oura.fetches GROUP BY ALL."
+    )
