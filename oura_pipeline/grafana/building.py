@@ -6,23 +6,29 @@ built is classic JSON (v1), which every Grafana since 10 imports.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import warnings
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
-
-from grafana_foundation_sdk.builders import common as options
-from grafana_foundation_sdk.builders import dashboard as build
-from grafana_foundation_sdk.builders import gauge, prometheus, stat, statetimeline, timeseries
-from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.cog.variants import Dataquery
-from grafana_foundation_sdk.models import common
-from grafana_foundation_sdk.models import dashboard as model
 
 from oura_pipeline.grafana import saying
 from oura_pipeline.grafana.known import known
 from oura_pipeline.grafana.parts import Dashboard, Line, Look, Panel, Row
-from oura_pipeline.grafana.targets import label, target
+from oura_pipeline.grafana.targets import MEANS, label, target
 from oura_pipeline.grafana.units import Unit
+
+with warnings.catch_warnings():
+    # It would rather have us use its v2, which Grafana before 12 does not import.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from grafana_foundation_sdk.builders import common as options
+    from grafana_foundation_sdk.builders import dashboard as build
+    from grafana_foundation_sdk.builders import gauge, prometheus, stat, statetimeline, timeseries
+    from grafana_foundation_sdk.cog import plugins, runtime
+    from grafana_foundation_sdk.cog.builder import Builder
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder
+    from grafana_foundation_sdk.cog.variants import Dataquery
+    from grafana_foundation_sdk.models import common
+    from grafana_foundation_sdk.models import dashboard as model
 
 TAG = "oura"
 GRAPHITE = model.DataSourceRef(type_val="graphite", uid="graphite")
@@ -78,11 +84,22 @@ class _Graphite(Builder[GraphiteQuery]):
 
 def json_of(dashboard: Dashboard) -> str:
     """The JSON of a dashboard, the same every time."""
-    return encoded(_dashboard(dashboard).build())
+    return _encoded(_dashboard(dashboard).build())
 
 
-def encoded(dashboard: model.Dashboard) -> str:
-    """A dashboard of the SDK as text."""
+def through_the_sdk(text: str) -> str:
+    """The JSON of a dashboard as the SDK's models read and write it: the same, if they know all."""
+    plugins.register_default_plugins()
+    runtime.register_dataquery_variant(
+        runtime.DataqueryConfig(identifier="graphite", from_json_hook=GraphiteQuery.from_json)
+    )
+    dashboard = model.Dashboard.from_json(json.loads(text))
+    for link in dashboard.links or ():
+        _show_at_once(link)
+    return _encoded(dashboard)
+
+
+def _encoded(dashboard: model.Dashboard) -> str:
     return JSONEncoder(sort_keys=True, indent=2, ensure_ascii=False).encode(dashboard) + "\n"
 
 
@@ -123,9 +140,13 @@ class _ToTheOthers(Builder[model.DashboardLink]):
             tags=[TAG],
             include_vars=True,
         )
-        # The SDK's own value would hide the links in a menu.
-        link.placement = None  # type: ignore[assignment]
+        _show_at_once(link)
         return link
+
+
+def _show_at_once(link: model.DashboardLink) -> None:
+    # The SDK's own value, which it cannot read as absent, hides the links in a menu.
+    link.placement = None  # type: ignore[assignment]
 
 
 def _prefix() -> build.ConstantVariable:
@@ -170,9 +191,9 @@ def _panel(panel: Panel, number: int) -> _AnyPanel:
 def _ask(built: _AnyPanel, panel: Panel) -> None:
     built.datasource(PROMETHEUS if panel.questions else GRAPHITE)
     for letter, line in zip("ABCDEFGHIJ", panel.lines, strict=False):
-        built.with_target(_Graphite(target(line, panel.look), letter))
-        if line.colour:
-            built.override_by_name(label(line), [_fixed(line)])
+        built.with_target(_Graphite(target(line, panel), letter))
+        if properties := list(_own(line, panel.look)):
+            built.override_by_name(label(line), properties)
     for letter, question in zip("ABCDEFGHIJ", panel.questions, strict=False):
         built.with_target(
             prometheus.Dataquery()
@@ -184,8 +205,13 @@ def _ask(built: _AnyPanel, panel: Panel) -> None:
         )
 
 
-def _fixed(line: Line) -> model.DynamicConfigValue:
-    return model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": line.colour})
+def _own(line: Line, look: Look) -> Iterator[model.DynamicConfigValue]:
+    """What a line has of its own: its colour, and that a mean is a line among bars."""
+    if line.colour:
+        yield model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": line.colour})
+    if look is Look.BARS and line.how in MEANS:
+        yield model.DynamicConfigValue("custom.drawStyle", common.GraphDrawStyle.LINE)
+        yield model.DynamicConfigValue("custom.fillOpacity", 0)
 
 
 def _limit(built: _AnyPanel, panel: Panel, unit: Unit) -> None:

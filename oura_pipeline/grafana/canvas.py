@@ -62,12 +62,13 @@ class Canvas:
         """The heading of some panels."""
         self._write(title, box.left + 6, box.top + 22, 14, _TEXT, bold=True)
 
-    def card(self, box: Box, title: str) -> Box:
-        """The ground of a panel and its title; what is left for its values."""
+    def card(self, box: Box, title: str, unit: str) -> Box:
+        """The ground of a panel, its title and unit; what is left for its values."""
         self._colour(_CARD)
         self._cairo.rectangle(box.left, box.top, box.width, box.height)
         self._cairo.fill()
         self._write(title, box.left + 10, box.top + 19, 11.5, _TEXT, bold=True)
+        self._write(unit, box.left + box.width - 10, box.top + 19, 10.5, _FAINT, side=1)
         return Box(box.left + 2, box.top + 26, box.width - 4, box.height - 28)
 
     def picture(self, box: Box, png: io.BytesIO) -> None:
@@ -77,8 +78,8 @@ class Canvas:
         )
         self._cairo.paint()
 
-    def value(self, box: Box, values: Sequence[float], text: str, colour: str) -> None:
-        """One value in large figures, and its course if it has one."""
+    def value(self, box: Box, text: str, colour: str) -> None:
+        """One value in large figures."""
         middle = box.left + box.width / 2
         self._write(text, middle, box.top + box.height / 2 + 6, 24, colour, side=0.5, bold=True)
 
@@ -93,7 +94,8 @@ class Canvas:
             self._cairo.new_sub_path()
             self._cairo.arc(x, y, radius, begin, begin + whole * reach)
             self._cairo.stroke()
-        self._write(text, x, y + radius * 0.16, radius * 0.44, colour, side=0.5, bold=True)
+        size = radius * (0.44 if len(text) < 5 else 0.3)
+        self._write(text, x, y + size * 0.36, size, colour, side=0.5, bold=True)
 
     def bands(
         self,

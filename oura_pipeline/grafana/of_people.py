@@ -6,6 +6,7 @@ of the table of document types.
 
 from __future__ import annotations
 
+from oura_pipeline.grafana.known import known
 from oura_pipeline.grafana.parts import Dashboard, How, Line, Look, Panel, Row
 
 BARS, GAUGE, STACK, STAT, STATES = Look.BARS, Look.GAUGE, Look.STACK, Look.STAT, Look.STATES
@@ -25,8 +26,9 @@ def _trend(metric: str, colour: str = BLUE, *, month: bool = False, **options: o
 
 
 def _contributors(series: str, *names: str, title: str) -> Panel:
-    lines = tuple(Line(f"{series}.contrib.{name}") for name in names)
-    return Panel(title=title, lines=lines, width=24, height=9)
+    paths = [f"{series}.contrib.{name}" for name in names]
+    lines = tuple(Line(path, WEEK, known(path).title) for path in paths)
+    return Panel(title=f"{title}, mean of 7 days", lines=lines, width=24, height=9)
 
 
 def _one(metric: str, look: Look = STAT, width: int = 4, height: int = 4, title: str = "") -> Panel:
@@ -195,7 +197,7 @@ SLEEP = Dashboard(
                     ),
                 ),
                 _trend("sleep.efficiency", GREEN, title="Efficiency", low=50),
-                _trend("sleep.latency", PURPLE, title="Latency"),
+                _trend("sleep.latency", PURPLE, title="Latency", minutes=True),
                 Panel(lines=(Line("sleep.restless_periods", colour=YELLOW),), look=BARS),
                 Panel(
                     title="Naps",
@@ -285,14 +287,12 @@ HEART = Dashboard(
                     lines=(Line("cardiovascular_age.pulse_wave_velocity", colour=PURPLE),), width=8
                 ),
                 Panel(title="VO2 max", lines=(Line("vo2_max.vo2_max", colour=GREEN),), width=8),
-                Panel(
+                _contributors(
+                    "readiness",
+                    "resting_heart_rate",
+                    "hrv_balance",
+                    "recovery_index",
                     title="Contributors to readiness that are of the heart",
-                    lines=(
-                        Line("readiness.contrib.resting_heart_rate", colour=RED),
-                        Line("readiness.contrib.hrv_balance", colour=BLUE),
-                        Line("readiness.contrib.recovery_index", colour=GREEN),
-                    ),
-                    width=24,
                 ),
             ),
         ),
@@ -331,6 +331,7 @@ ACTIVITY = Dashboard(
                         Line("activity.equivalent_walking_distance", label="Walked", colour=GREEN),
                         Line("activity.target_meters", label="Target", colour=GREY),
                     ),
+                    low=0,
                 ),
                 Panel(
                     title="How the day was spent",
@@ -376,6 +377,7 @@ ACTIVITY = Dashboard(
                 Panel(
                     title=title,
                     lines=(Line(f"workout.{name}", PER_DAY, colour=colour),),
+                    minutes=True,
                     look=BARS,
                     width=8,
                     note="Added up for the UTC day in which the workouts begin.",
@@ -420,7 +422,7 @@ STRESS = Dashboard(
                         Line("stress.stress_high", label="Stress", colour=RED),
                         Line("stress.recovery_high", label="Recovery", colour=GREEN),
                     ),
-                    look=BARS,
+                    look=STACK,
                 ),
                 Panel(
                     title="The same, mean of 7 days",
@@ -448,14 +450,12 @@ STRESS = Dashboard(
                     width=24,
                     height=5,
                 ),
-                Panel(
+                _contributors(
+                    "resilience",
+                    "sleep_recovery",
+                    "daytime_recovery",
+                    "stress",
                     title="Contributors to resilience",
-                    lines=(
-                        Line("resilience.contrib.sleep_recovery", colour=BLUE),
-                        Line("resilience.contrib.daytime_recovery", colour=GREEN),
-                        Line("resilience.contrib.stress", colour=RED),
-                    ),
-                    width=24,
                 ),
             ),
         ),

@@ -76,6 +76,7 @@ class Panel:
         low: the lowest value of the axis; None: that of the unit.
         high: the highest.
         steps: values from which another colour holds, with the colours; none: those of the unit.
+        minutes: whether a graph shows seconds as minutes rather than hours.
         over: a time up to now that holds for this panel alone, like `14d`.
     """
 
@@ -90,6 +91,7 @@ class Panel:
     low: float | None = None
     high: float | None = None
     steps: Steps = ()
+    minutes: bool = False
     over: str = ""
 
 

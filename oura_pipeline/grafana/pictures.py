@@ -30,6 +30,10 @@ _PALETTE = (
     *("73BF69", "F2CC0C", "8AB8FF", "FF780A", "F2495C", "5794F2"),
     *("B877D9", "C8F2C2", "FADE2A", "CA95E5"),
 )
+_UNITS = {
+    **{"none": "", "short": "", "celsius": "°C", "percent": "%", "m": "min"},
+    **{"lengthm": "m", "velocityms": "m/s", "masskg": "kg"},
+}
 _LOOK = {
     "bgcolor": "181B1F",
     "fgcolor": "AEB4BF",
@@ -78,31 +82,31 @@ def draw(
     prefix = next(one["query"] for one in board["templating"]["list"] if one["name"] == "prefix")
     with httpx.Client(timeout=120) as http:
         everybody = sorted(names_below(http, render_url, prefix))
-        tiles = list(_tiles(board["panels"], person, everybody))
+        of_everybody = _is_of_everybody(board)
+        shown = everybody if of_everybody else [person]
+        tiles = list(_tiles(board["panels"], shown))
         artist = _Artist(http, render_url, prefix, _midnight(first), _midnight(last) + 86400)
         canvas = Canvas(WIDTH, int(max(tile.box.bottom for tile in tiles)) + _GAP)
         days = f"{first:%-d %B} to {last:%-d %B %Y}"
-        whose = "everybody" if _is_of_everybody(board) else person
+        whose = "everybody" if of_everybody else person
         canvas.heading(board["title"], f"{whose} · {days} · drawn by graphite-web, not Grafana")
         for tile in tiles:
             artist.draw(canvas, tile)
     canvas.write(path)
 
 
-def _tiles(panels: Sequence[_Json], person: str, everybody: Sequence[str]) -> Iterator[_Tile]:
+def _tiles(panels: Sequence[_Json], people: Sequence[str]) -> Iterator[_Tile]:
     """Where everything stands; a row of each person stands there for each of them."""
-    all_of_them = "{" + ",".join(everybody) + "}"
+    all_of_them = "{" + ",".join(people) + "}" if people[1:] else "".join(people)
     top = 56.0
     for row, members in _rows(panels):
-        repeated = "repeat" in row
-        for name in everybody if repeated else [person]:
+        for name in people if "repeat" in row else [all_of_them]:
             yield _Tile(row | {"title": row["title"].replace("$person", name)}, _line(top), name)
             top += _TITLE + 4
             height = max(one["gridPos"]["y"] + one["gridPos"]["h"] for one in members)
             base = min(one["gridPos"]["y"] for one in members)
             for one in members:
-                whose = name if repeated or "aliasByNode($prefix.$person" not in _asked(one) else ""
-                yield _Tile(one, _box(one["gridPos"], base, top), whose or all_of_them)
+                yield _Tile(one, _box(one["gridPos"], base, top), name)
             top += (height - base) * _UNIT
 
 
@@ -129,9 +133,7 @@ def _box(grid: dict[str, int], base: int, top: float) -> Box:
 class _Artist:
     """Draws panels of one dashboard, with values of one time range."""
 
-    def __init__(
-        self, http: httpx.Client, url: str, prefix: str, start: int, end: int
-    ) -> None:
+    def __init__(self, http: httpx.Client, url: str, prefix: str, start: int, end: int) -> None:
         self._http = http
         self._url = f"{url.rstrip('/')}/render"
         self._prefix = prefix
@@ -143,8 +145,10 @@ class _Artist:
         if tile.panel["type"] == "row":
             canvas.row(tile.box, tile.panel["title"])
             return
-        inside = canvas.card(tile.box, tile.panel["title"])
-        if tile.panel["type"] == "timeseries":
+        graph = tile.panel["type"] == "timeseries"
+        unit = _unit(tile.panel) if graph else ""
+        inside = canvas.card(tile.box, tile.panel["title"], unit)
+        if graph:
             canvas.picture(inside, self._graph(tile, inside))
         elif tile.panel["type"] == "state-timeline":
             self._states(canvas, tile, inside)
@@ -184,7 +188,7 @@ class _Artist:
             share = (values[-1] - low) / (high - low) if values else 0.0
             canvas.dial(inside, share, text, colour)
         else:
-            canvas.value(inside, values, text, colour)
+            canvas.value(inside, text, colour)
 
     def _ask(self, tile: _Tile, asked: dict[str, str]) -> httpx.Response:
         names = {"$prefix": self._prefix, "$person": tile.person}
@@ -199,7 +203,12 @@ class _Artist:
         if over := panel.get("timeFrom"):
             start = max(self._end - int(over[:-1]) * _SECONDS[over[-1]], self._start)
         # Graphite leaves out a point that stands exactly at the begin.
-        return {"from": str(start - 1), "until": str(self._end - 1)}
+        hours = self._end - start <= 3 * 86400
+        return {
+            "from": str(start - 1),
+            "until": str(self._end - 1),
+            "xFormat": "%a %H:%M" if hours else "%d %b",
+        }
 
     def _colours(self, panel: _Json) -> list[str]:
         fixed = {
@@ -237,14 +246,13 @@ def _shown(value: float, panel: _Json) -> tuple[str, str]:
     colour = [one["color"] for one in steps if one["value"] is None or value >= one["value"]][-1]
     if defaults["unit"] == "dthms":
         return f"{int(value) // 3600}:{int(value) % 3600 // 60:02} h", colour
-    unit = {"none": "", "short": "", "celsius": "°C", "percent": "%", "ms": "ms"}.get(
-        defaults["unit"], defaults["unit"].removeprefix("suffix: ")
-    )
-    return f"{value:,.{defaults['decimals']}f} {unit}".strip(), colour
+    return f"{value:,.{defaults['decimals']}f} {_unit(panel)}".strip(), colour
 
 
-def _asked(panel: _Json) -> str:
-    return " ".join(one["target"] for one in panel["targets"])
+def _unit(panel: _Json) -> str:
+    """The unit as people write it."""
+    unit = str(panel["fieldConfig"]["defaults"]["unit"])
+    return _UNITS.get(unit, unit.removeprefix("suffix: "))
 
 
 def _is_of_everybody(board: _Json) -> bool:
@@ -253,6 +261,3 @@ def _is_of_everybody(board: _Json) -> bool:
 
 def _midnight(day: date) -> int:
     return int(datetime.combine(day, datetime.min.time(), UTC).timestamp())
-
-
-

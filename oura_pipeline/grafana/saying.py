@@ -30,7 +30,7 @@ def unit(panel: Panel) -> Unit:
     """
     if panel.questions:
         return Unit(id=panel.unit, text=panel.unit, low=panel.low)
-    units = {shown_unit(known(line.metric), panel.look) for line in panel.lines}
+    units = {shown_unit(known(line.metric), panel) for line in panel.lines}
     if len(units) != 1:
         raise ValueError(f"{title(panel)}: its lines have different units")
     return units.pop()
@@ -46,6 +46,8 @@ def description(panel: Panel) -> str:
     said += sorted({_when(metric) for metric in metrics})
     if any(_averaged(metric, panel.look) for metric in metrics):
         said.append("Where days are closer than pixels, a point is the mean of some days.")
+    if panel.over:
+        said.append(f"It shows the last {panel.over}, whatever range is chosen.")
     if unit(panel) is SCORE and panel.look is Look.GAUGE:
         said.append(_COLOURS_OF_SCORES)
     return "\n".join(text for text in said if text)

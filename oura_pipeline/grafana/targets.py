@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from oura_pipeline.fields import Merge
 from oura_pipeline.grafana.known import Known, known
-from oura_pipeline.grafana.parts import How, Line, Look
-from oura_pipeline.grafana.units import HOURS, SECONDS, Unit
+from oura_pipeline.grafana.parts import How, Line, Look, Panel
+from oura_pipeline.grafana.units import MINUTES, SECONDS, Unit
 
 _PERSON = "$prefix.$person"
 _ONE_VALUE = (Look.STAT, Look.GAUGE)
-_MEANS = {How.WEEK: "mean of 7 days", How.MONTH: "mean of 28 days"}
+MEANS = {How.WEEK: "mean of 7 days", How.MONTH: "mean of 28 days"}
 
 
-def target(line: Line, look: Look) -> str:
+def target(line: Line, panel: Panel) -> str:
     """The expression that Graphite evaluates."""
     metric = known(line.metric)
-    expression = _made(metric, line.how, look)
-    if shown_unit(metric, look) is HOURS:
-        expression = f"scale({expression}, 0.000277777778)"
+    expression = _made(metric, line.how, panel.look)
+    if scale := shown_unit(metric, panel).scale:
+        expression = f"scale({expression}, {scale})"
     if line.everybody:
         # Counted from the end: a prefix may have dots.
         return f"aliasByNode({expression}, {-len(metric.path.split('.')) - 1})"
@@ -33,17 +33,20 @@ def target(line: Line, look: Look) -> str:
 
 def label(line: Line) -> str:
     """What the legend calls a line."""
-    return line.label or _MEANS.get(line.how) or known(line.metric).title
+    return line.label or MEANS.get(line.how) or known(line.metric).title
 
 
-def shown_unit(metric: Known, look: Look) -> Unit:
+def shown_unit(metric: Known, panel: Panel) -> Unit:
     """The unit in which a panel shows a metric."""
-    return HOURS if metric.unit is SECONDS and look not in _ONE_VALUE else metric.unit
+    unit = metric.unit
+    if panel.look in _ONE_VALUE:
+        return unit
+    return MINUTES if panel.minutes and unit is SECONDS else unit.graph or unit
 
 
 def _made(metric: Known, how: How, look: Look) -> str:
     name = f"{_PERSON}.{metric.path}"
-    if how in _MEANS:
+    if how in MEANS:
         return f"movingAverage({name}, '{how.value}')"
     if how is How.PER_DAY:
         return f"summarize({name}, '1d', 'sum', false)"

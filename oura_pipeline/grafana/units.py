@@ -7,7 +7,7 @@ a single value shows them as hours, minutes and seconds.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oura_pipeline.fields import Field
 
@@ -30,6 +30,8 @@ class Unit:
         high: the highest.
         decimals: how many a single value shows.
         steps: from which value on which colour holds.
+        graph: what graphs show instead; None: the same.
+        scale: by how much values of a graph are multiplied for that.
     """
 
     id: str
@@ -38,6 +40,8 @@ class Unit:
     high: float | None = None
     decimals: int = 0
     steps: Steps = ()
+    graph: Unit | None = None
+    scale: str = ""
 
 
 SCORE = Unit(
@@ -48,8 +52,10 @@ SCORE = Unit(
     steps=((None, "red"), (60, "yellow"), (70, "light-green"), (85, "green")),
 )
 CODE = Unit(id="none", text="code")
-SECONDS = Unit(id="dthms", text="h:min:s", low=0)
-HOURS = Unit(id="h", text="h", low=0, decimals=1)
+HOURS = Unit(id="h", text="h", low=0, decimals=1, scale="0.000277777778")
+MINUTES = Unit(id="m", text="min", low=0, scale="0.0166666667")
+SECONDS = Unit(id="dthms", text="h:min:s", low=0, graph=HOURS)
+_OF_THE_CLOCK = Unit(id="dthms", text="h:min:s", graph=replace(HOURS, low=None))
 COUNT = Unit(id="short", text="count", low=0)
 
 # The first pattern that the description matches counts.
@@ -66,10 +72,11 @@ _UNITS: tuple[tuple[str, Unit], ...] = (
     (r", years\b", Unit(id="suffix: years", text="years")),
     (r", kg\b", Unit(id="masskg", text="kg", decimals=1)),
     (r", %", Unit(id="percent", text="%", high=100)),
+    (r", s after midnight", _OF_THE_CLOCK),
     (r", s\b", SECONDS),
     (r", m\b", Unit(id="lengthm", text="m")),
     (r", count\b", COUNT),
-    (r"\bscore\b|\b[01] to 100\b", SCORE),
+    (r"\b[01] to 100\b", SCORE),
 )
 
 

@@ -43,9 +43,7 @@ class Shown:
         midnight = datetime.combine(LAST, datetime.min.time(), UTC)
         return int(midnight.timestamp()) + _DAY - 60
 
-    def render(
-        self, target: str, start: int, end: int, points: int = 1000
-    ) -> list[dict[str, Any]]:
+    def render(self, target: str, start: int, end: int, points: int = 1000) -> list[dict[str, Any]]:
         """What graphite-web answers to what Grafana's data source would send."""
         answer = httpx.post(
             f"{self.graphite.render_url}/render",
