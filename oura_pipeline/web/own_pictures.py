@@ -8,6 +8,7 @@ because thousands of them as Python's would take longer than everything else.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -26,6 +27,8 @@ from oura_pipeline.web.trend_pictures import DAYS, METRICS, Reading, Trend
 LOG = logging.getLogger("oura_pipeline.web")
 NIGHTS = 3
 _RECENT = 10  # days in which the newest nights usually are
+
+_NO_NUMBERS = (math.inf, -math.inf)
 
 Known = TypeVar("Known")
 Rows = list[tuple[Any, ...]]
@@ -109,7 +112,9 @@ class _Copy:
         return [Trend(metric, self._last, found[metric.name]) for metric in known]
 
     def _rows(self, query: str, *values: object) -> Rows:
-        return self._database.execute(query, [self._username, *values]).fetchall()
+        """What a query finds; a number that is none, as JSON can smuggle in, is not known."""
+        rows = self._database.execute(query, [self._username, *values]).fetchall()
+        return [tuple(None if value in _NO_NUMBERS else value for value in row) for row in rows]
 
 
 _NIGHTS = f"""
@@ -143,7 +148,7 @@ WITH readings AS (
 ), means AS (
     SELECT metric, day, value, avg(value) OVER days_7, avg(value) OVER days_28,
         count(value) OVER days_28
-    FROM readings WHERE value IS NOT NULL
+    FROM readings WHERE isfinite(value)
     WINDOW
         days_7 AS (PARTITION BY metric ORDER BY day
             RANGE BETWEEN INTERVAL 6 DAYS PRECEDING AND CURRENT ROW),

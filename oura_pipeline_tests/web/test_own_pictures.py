@@ -18,8 +18,6 @@ from oura_pipeline.documents import (
     SLEEP,
     DocumentType,
 )
-from oura_pipeline.warehouse.ledgers import ensure_ledgers
-from oura_pipeline.warehouse.views.catalogue import ensure_views
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline.web.night_pictures import Beat, Nap, Night, Stretch, night_picture
 from oura_pipeline.web.own_pictures import Told, told
@@ -121,9 +119,6 @@ def copy(warehouse: Warehouse) -> Path:
 
 def published(warehouse: Warehouse, target: Path) -> Path:
     warehouse.publish(target)
-    with duckdb.connect(str(target)) as connection:
-        ensure_ledgers(connection)
-        ensure_views(connection)
     return target
 
 
@@ -195,6 +190,23 @@ def test_who_has_nothing_is_told_nothing(copy: Path) -> None:
     for username in ("milo", "nobody", "' OR '1'='1"):
         known = told(copy, username, DAY)
         assert (known.profile, known.nights, known.trends) == ([], [], [])
+
+
+def test_numbers_that_are_none_are_not_drawn(warehouse: Warehouse, tmp_path: Path) -> None:
+    """JSON can hold 1e999, which is infinite."""
+    day = DAY - timedelta(days=10)
+    endless = sleep(day, BEGAN, None, average_heart_rate=1, heart_rate=series(BEGAN, 1, 50))
+    raw = endless.raw.replace(b"[1, 50]", b"[1e999, 50]").replace(b'te": 1,', b'te": 1e999,')
+    land(warehouse, SLEEP, {"sol": [Made(day, raw)]})
+    land(
+        warehouse, DAILY_SLEEP, {"sol": [Made(day, score(day, 1).raw.replace(b" 1}", b" 1e999}"))]}
+    )
+    known = told(published(warehouse, tmp_path / "endless.duckdb"), "sol", DAY)
+    assert [night.average for night in known.nights] == [None]
+    assert [night.beats for night in known.nights] == [
+        [Beat(0, 300, None, None), Beat(300, 300, 50, None)]
+    ]
+    assert known.trends == []
 
 
 def test_without_a_copy_there_is_nothing(tmp_path: Path) -> None:
