@@ -16,10 +16,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from oura_pipeline.analysis import connect
 from oura_pipeline.documents import DOCUMENT_TYPES
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
@@ -34,21 +34,20 @@ if TYPE_CHECKING:
 PEOPLE, DAYS = 5, 90
 SITE_PORT = 8000
 OPERATOR = "demo"  # the password of a page about nobody
+DRAWN = "oura-sleep"  # the dashboard that is drawn
 QUESTIONS = {
     "Who slept longest last night?": """
-        select username, day, round(total_sleep_duration / 3600, 1) as hours, average_hrv as hrv_ms
-        from oura.sleep where type = 'long_sleep'
-        qualify row_number() over (partition by username order by day desc) = 1
+        select username, day, round(total_sleep_minutes / 60, 1) as hours, hrv_average_ms
+        from nights qualify row_number() over (partition by username order by day desc) = 1
         order by hours desc""",
     "How do nights and readiness go together?": """
         select username, count(*) as days,
-               round(corr(night.total_sleep_duration, ready.score), 2) as correlation
-        from oura.daily_readiness as ready join oura.sleep as night using (username, day)
-        where night.type = 'long_sleep' group by username order by username""",
-    "When is the heart slowest?": """
-        select username, arg_min(hour, bpm) as hour_utc, round(min(bpm)) as bpm_mean
-        from (select username, hour(timestamp) as hour, avg(bpm) as bpm
-              from oura.heartrate group by username, hour)
+               round(corr(total_sleep_minutes, readiness_score), 2) as correlation
+        from daily_summary where total_sleep_minutes is not null group by all order by username""",
+    "When, on their own clock, is the heart slowest?": """
+        select username, arg_min(hour, bpm) as hour, round(min(bpm)) as bpm_mean
+        from (select username, hour(hour_local) as hour, avg(bpm_mean) as bpm
+              from heart_rate_hourly group by all)
         group by username order by username""",
 }
 
@@ -72,13 +71,16 @@ def demo(out: Console, *, serve: bool) -> int:
         _sign_in(out, sandbox)
         out.rule(f"Sync of {PEOPLE} people, {DAYS} days, {len(DOCUMENT_TYPES)} document types")
         synced = _sync(out)
-        _answers(out, home)
+        _answers(out)
         arrived = _arrivals(out, synced, graphite)
+        picture = _picture(home, sandbox, graphite)
         out.print(f"Took {time.monotonic() - began:.0f} s.")
+        if picture:
+            out.print(f"A dashboard, drawn by graphite-web: {_short(picture)}")
+        out.print(f"Ask more: duckdb -readonly {_short(load_settings().analytics_path)}")
         if serve:
             _serve(out, home)
         else:
-            out.print(f"Ask more: duckdb -readonly {_short(home)}/analytics.duckdb")
             out.print("See it in Dagster's UI and sign in at the site: make demo SERVE=1")
     return 0 if synced.success and arrived else 1
 
@@ -146,9 +148,9 @@ def _sync(out: Console) -> Synced:
     return synced
 
 
-def _answers(out: Console, home: Path) -> None:
+def _answers(out: Console) -> None:
     out.rule("Three answers from the published copy")
-    with duckdb.connect(str(home / "analytics.duckdb"), read_only=True) as connection:
+    with connect(load_settings().analytics_path) as connection:
         for question, query in QUESTIONS.items():
             result = connection.execute(query)
             drawn = Table(title=question, title_justify="left", header_style="bold")
@@ -179,6 +181,24 @@ def _arrivals(out: Console, synced: Synced, graphite: LocalGraphite | None) -> b
     for check in missing:
         out.print(f"[red]{check.asset_key.to_user_string()}[/red]: {check.description}")
     return not missing
+
+
+def _picture(home: Path, sandbox: Sandbox, graphite: LocalGraphite | None) -> Path | None:
+    """A dashboard of the first person's last month; none without a Graphite."""
+    if graphite is None:
+        return None
+    from oura_pipeline.grafana.pictures import draw
+
+    path, last = home / f"{DRAWN}.png", datetime.now(UTC).date()
+    draw(
+        graphite.render_url,
+        DRAWN,
+        path,
+        person=sandbox.people()[0]["username"],
+        first=last - timedelta(days=30),
+        last=last,
+    )
+    return path
 
 
 def _serve(out: Console, home: Path) -> None:
