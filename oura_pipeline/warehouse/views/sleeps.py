@@ -214,25 +214,6 @@ WHERE NOT is_main
 )
 
 
-def _items(series: str, *, is_bpm: bool) -> str:
-    return f"""
-    SELECT
-        username, day, id, part, start, start_local, seconds,
-        unnest(items) AS value,
-        generate_subscripts(items, 1) - 1 AS place,
-        {str(is_bpm).lower()} AS is_bpm
-    FROM (
-        SELECT
-            username, day, id, part,
-            {series}.timestamp AS start,
-            {local_time(f"{series}.timestamp")} AS start_local,
-            {series}.interval AS seconds,
-            {series}.items AS items
-        FROM sleeps
-        WHERE {series}.interval > 0 AND {series}.timestamp IS NOT NULL
-    )"""
-
-
 def _letters(digits: str, seconds: str) -> str:
     # The document is read for its local time once per sleep: below the unnesting, not above it.
     return f"""
@@ -269,9 +250,30 @@ SLEEP_HEART = View(
         Column("interval_seconds", "Until the next item, seconds."),
     ),
     sql=f"""
-WITH sleeps AS NOT MATERIALIZED ({SLEEPS}),
-items AS NOT MATERIALIZED ({_items("heart_rate", is_bpm=True)}
-    UNION ALL{_items("hrv", is_bpm=False)}
+WITH hearts AS (
+    -- One after the other from one scan: with two scans filters would not reach the table.
+    SELECT
+        username, day, id, part,
+        unnest([true, false]) AS is_bpm,
+        unnest([heart_rate, hrv]) AS series,
+        unnest([heart_rate_local, hrv_local]) AS start_local
+    FROM (
+        SELECT
+            *,
+            {local_time("heart_rate.timestamp")} AS heart_rate_local,
+            {local_time("hrv.timestamp")} AS hrv_local
+        FROM ({SLEEPS})
+    )
+),
+items AS (
+    SELECT
+        username, day, id, part, is_bpm, start_local,
+        series.timestamp AS start,
+        series.interval AS seconds,
+        unnest(series.items) AS value,
+        generate_subscripts(series.items, 1) - 1 AS place
+    FROM hearts
+    WHERE series.interval > 0 AND series.timestamp IS NOT NULL
 )
 SELECT
     username,
