@@ -24,6 +24,10 @@ from oura_pipeline.daily_files import inside, write_if_changed
 from oura_pipeline.documents import SLEEP
 
 SCHEMA_FILE = Path(__file__).with_name("apple_health.schema.json")
+WARNING = (
+    "The values of hrv are RMSSD as Oura measures it. They are no SDNN, which is what Apple Watch "
+    "writes as heart rate variability; neither can be converted into the other."
+)
 COLUMNS = ("start", "end", "value", "unit", "type", "method", "part")
 _ANSWERED = ("landed", "empty")
 
@@ -119,10 +123,19 @@ def as_csv(night: Night) -> str:
 
 
 def as_json(username: str, day: date, night: Night) -> str:
-    """A dictionary with a list of flat dictionaries per measure, to be repeated over."""
-    warning = json.loads(json_schema())["properties"]["warning"]["const"]
-    said = {"username": username, "day": day.isoformat(), "warning": warning, **night}
-    return json.dumps(said, indent=2) + "\n"
+    """A dictionary with a list of flat dictionaries per measure, to be repeated over.
+
+    Each sample is a line, so that a change of one is a change of one line.
+    """
+    said = {"username": username, "day": day.isoformat(), "warning": WARNING}
+    entries = [f'"{name}": {json.dumps(value)}' for name, value in said.items()]
+    entries += [f'"{name}": {_lines(samples)}' for name, samples in night.items()]
+    return "{\n  " + ",\n  ".join(entries) + "\n}\n"
+
+
+def _lines(samples: Sequence[Sample]) -> str:
+    listed = ",\n    ".join(json.dumps(sample) for sample in samples)
+    return f"[\n    {listed}\n  ]" if samples else "[]"
 
 
 def _answered_days(

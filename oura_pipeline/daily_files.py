@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +21,9 @@ from pathlib import Path
 import duckdb
 
 from oura_pipeline.warehouse.tables import SCHEMA, literal, quoted
+
+AT_ONCE = 31  # days
+_SOME = "rows_of_some_days"
 
 
 class Format(StrEnum):
@@ -87,17 +90,14 @@ def export_view(
     _check(name, columns, username=username, narrowed=narrowed)
     theirs = "true" if username is None else f"username = {literal(username)}"
     rows = f"{SCHEMA}.{quoted(name)} WHERE {theirs}"
-    if "day" not in columns:
-        place = folder if username is None else inside(folder / name, username)
-        files = {place / f"{name}.{format_}": rows}
-    else:
+    if "day" in columns:
         place = folder / name if username is None else inside(folder / name, username)
         rows += f" AND day BETWEEN {_of(first_day)} AND {_of(last_day)}"
-        found = connection.execute(f"SELECT DISTINCT day FROM {rows}").fetchall()
-        emptied = _days_in(place, format_, first_day, last_day)
-        days = sorted({day for (day,) in found}.union(emptied))
-        files = {place / f"{day}.{format_}": f"{rows} AND day = {_of(day)}" for day in days}
-    done = [_write(connection, path, sql, format_) for path, sql in files.items()]
+        emptied = set(_days_in(place, format_, first_day, last_day))
+        done = list(_write_days(connection, place, rows, format_, emptied=emptied))
+    else:
+        place = folder if username is None else inside(folder / name, username)
+        done = [_write(connection, place / f"{name}.{format_}", rows, format_)]
     return Written(
         folder=place,
         files=len(done),
@@ -167,6 +167,30 @@ def _days_in(folder: Path, format_: Format, first_day: date, last_day: date) -> 
 
 def _of(day: date) -> str:
     return literal(day.isoformat())
+
+
+def _write_days(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    rows: str,
+    format_: Format,
+    *,
+    emptied: Set[date],
+) -> Iterator[tuple[bool, int]]:
+    """Write a file per day; those that had rows and have none any more are among the days."""
+    found = connection.execute(f"SELECT DISTINCT day FROM {rows}").fetchall()
+    days = sorted(emptied | {day for (day,) in found})
+    for first in range(0, len(days), AT_ONCE):
+        some = days[first : first + AT_ONCE]
+        # A view is worked out once for some days, not once for each.
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {_SOME} AS "
+            f"SELECT * FROM {rows} AND day BETWEEN {_of(some[0])} AND {_of(some[-1])}"
+        )
+        for day in some:
+            one = f"temp.{_SOME} WHERE day = {_of(day)}"
+            yield _write(connection, folder / f"{day}.{format_}", one, format_)
+    connection.execute(f"DROP TABLE IF EXISTS temp.{_SOME}")
 
 
 def _write(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from oura_pipeline.apple_health import ExportedDay, export_hrv, json_schema
+from oura_pipeline.apple_health import WARNING, ExportedDay, export_hrv, json_schema
 from oura_pipeline.daily_files import FilesRefused
 from oura_pipeline_tests.copies import add, reading, rewriting
 
@@ -118,8 +118,15 @@ def test_only_days_that_were_answered_have_files(published: Path, folder: Path) 
         for kind in ("csv", "json")
     ]
     assert (folder / "ada/2026-04-08_hrv.csv").read_text(encoding="utf-8") == HEADER
-    empty = said(folder, "ada/2026-04-08_hrv.json")
-    assert (empty["heart_rate"], empty["hrv"]) == ([], [])
+    assert (folder / "ada/2026-04-08_hrv.json").read_text(encoding="utf-8").splitlines() == [
+        "{",
+        '  "username": "ada",',
+        '  "day": "2026-04-08",',
+        f'  "warning": "{WARNING}",',
+        '  "heart_rate": [],',
+        '  "hrv": []',
+        "}",
+    ]
     assert done == [
         ExportedDay(username=username, day=day, samples={"heart_rate": a, "hrv": b}, changed=2)
         for username, day, a, b in (
@@ -171,12 +178,15 @@ def test_a_day_that_changed_is_written_again_and_no_other(published: Path, folde
     with rewriting(published) as connection:
         connection.execute("DELETE FROM oura.sleep_heart WHERE username = 'milo'")
         connection.execute("UPDATE oura.coverage SET status = 'empty' WHERE username = 'milo'")
+    reader = (folder / "milo/2026-04-10_hrv.csv").open(encoding="utf-8")
     assert [(day.username, day.changed) for day in export(published, folder)] == [
         ("ada", 0),
         ("ada", 0),
         ("milo", 2),
         ("milo", 2),
     ]
+    with reader:
+        assert len(reader.readlines()) == 3, "whoever has the old file open keeps reading it whole"
     assert (folder / "milo/2026-04-10_hrv.csv").read_text(encoding="utf-8") == HEADER
     assert said(folder, "milo/2026-04-10_hrv.json")["hrv"] == []
     assert (folder / "ada/2026-04-10_hrv.json").stat().st_mtime_ns == untouched

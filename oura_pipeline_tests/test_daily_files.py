@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,38 @@ def test_the_days_add_up_to_the_view(format_: Format, published: Path, folder: P
     assert [len(frame) for frame in frames] == [1, 1, 2]
     assert list(frames[2].columns) == ["username", "day", "steps", "parts"]
     assert frames[2]["steps"].isna().tolist() == [True, False]
+
+
+def test_months_add_up_like_a_week(published: Path, folder: Path) -> None:
+    """However many days there are, each of them is in one file, in its own."""
+    with rewriting(published) as connection:
+        connection.execute(
+            "INSERT INTO oura.steps SELECT 'eda', DATE '2025-01-01' + day::INTEGER, day, NULL "
+            "FROM range(0, 70) AS days(day) WHERE day % 9 <> 0"
+        )
+    written = export(published, "steps", folder, username="eda")
+    assert (written.files, written.rows) == (62, 62)
+    held = rows(
+        "SELECT parse_filename(filename, true), day, steps "
+        f"FROM read_parquet('{folder}/steps/eda/*.parquet', filename = true) ORDER BY day"
+    )
+    assert held == [
+        (str(day), day, steps)
+        for steps in range(70)
+        if steps % 9
+        for day in [date(2025, 1, 1) + timedelta(days=steps)]
+    ]
+
+
+def test_who_has_a_file_open_keeps_reading_it_whole(published: Path, folder: Path) -> None:
+    """A changed file takes the place of the old one, which is not written into."""
+    export(published, "steps", folder, format_=Format.CSV)
+    with (folder / "steps/2026-04-09.csv").open(encoding="utf-8") as old:
+        with rewriting(published) as connection:
+            connection.execute("UPDATE oura.steps SET steps = 101 WHERE steps = 100")
+        assert export(published, "steps", folder, format_=Format.CSV).changed == 1
+        assert ",100," in old.read()
+    assert ",101," in (folder / "steps/2026-04-09.csv").read_text(encoding="utf-8")
 
 
 def test_parquet_keeps_the_types_of_the_view(published: Path, folder: Path) -> None:
@@ -203,8 +235,8 @@ def test_a_day_that_became_empty_is_emptied(
         (
             "stairs",
             {},
-            "there is no view or table 'stairs'; there are coverage, daily_records, fetches, offsets, "
-            "readme, sleep_heart, steps",
+            "there is no view or table 'stairs'; there are coverage, daily_records, fetches, "
+            "offsets, readme, sleep_heart, steps",
         ),
         ("../steps", {}, "there is no view or table '../steps'"),
         ("readme", {"username": "ada"}, "readme is not about people: leave --person out"),
