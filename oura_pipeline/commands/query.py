@@ -146,7 +146,8 @@ def _table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str | Non
 
 def _block(place: int, names: Sequence[str], row: Sequence[str | None]) -> Table:
     """One row, a line per column."""
-    grid = Table(box=None, title=f"row {place}", title_justify="left", show_header=False)
+    grid = Table(box=None, pad_edge=False, show_header=False)
+    grid.title, grid.title_justify = f"row {place}", "left"
     grid.add_column(no_wrap=True, style="bold")
     grid.add_column(overflow="fold")
     for name, value in zip(names, row, strict=True):
