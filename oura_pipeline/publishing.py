@@ -7,8 +7,9 @@ still differ then, because rows were forgotten or written late.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -32,9 +33,11 @@ def publish(pipeline: Pipeline) -> Published:
     Raises:
         WarehouseError: the warehouse is busy or cannot be read; the old copy stays.
     """
+    began = time.perf_counter()
     bring_fetches(pipeline.accounts, pipeline.warehouse)
     bring_offsets(pipeline.accounts, pipeline.warehouse)
-    return pipeline.warehouse.publish(pipeline.settings.analytics_path)
+    copy = pipeline.warehouse.publish(pipeline.settings.analytics_path)
+    return replace(copy, seconds=time.perf_counter() - began)
 
 
 def bring_fetches(accounts: Accounts, warehouse: Warehouse) -> None:

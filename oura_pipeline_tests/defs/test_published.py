@@ -9,7 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from oura_pipeline.defs.published import KEY, to_publish
+from oura_pipeline.defs.published import KEY, LastCopy, last_copy, published, to_publish
+from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.documents import DAILY_SLEEP
 from oura_pipeline.oura.pages import Document
 from oura_pipeline.warehouse.warehouse import Warehouse
@@ -70,6 +71,55 @@ def test_whoever_lands_all_the_time_does_not_keep_the_copy_old(warehouse: Wareho
         os.utime(warehouse.path, (later, later))
         answer = to_publish(warehouse.path, copy, later + 5)
         assert isinstance(answer, dg.RunRequest) is due
+
+
+def test_copying_never_takes_more_than_a_tenth_of_the_time(warehouse: Warehouse) -> None:
+    """Whatever the cost of a copy: over any stretch it rests nine times as long."""
+    copy = warehouse.path.with_name("analytics.duckdb")
+    warehouse.publish(copy)
+    land(warehouse, 71)
+    changed = warehouse.path.stat().st_mtime
+    for seconds, pause in ((0.5, 60), (30.0, 270), (3600.0, 32_400)):
+        last = LastCopy(changed, seconds)
+        early = to_publish(warehouse.path, copy, changed + pause - 1, last)
+        assert isinstance(early, dg.SkipReason)
+        due = to_publish(warehouse.path, copy, changed + pause + 1, last)
+        assert isinstance(due, dg.RunRequest)
+    copy.unlink()
+    without = to_publish(warehouse.path, copy, changed + 1, LastCopy(changed, 3600.0))
+    assert isinstance(without, dg.RunRequest)
+
+
+def test_a_log_beside_the_copy_asks_for_another_one(warehouse: Warehouse) -> None:
+    """Somebody wrote into an older copy; readers of the new one would see that."""
+    copy = warehouse.path.with_name("analytics.duckdb")
+    warehouse.publish(copy)
+    later = warehouse.path.stat().st_mtime + 100
+    assert "up to date" in why(to_publish(warehouse.path, copy, later))
+    copy.with_name("analytics.duckdb.wal").write_bytes(b"theirs")
+    assert isinstance(to_publish(warehouse.path, copy, later), dg.RunRequest)
+
+
+def test_the_asset_tells_how_much_and_remembers_how_long(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counts only, and what the sensor reads of the last copy."""
+    monkeypatch.setenv("OURA_PIPELINE_HOME", str(warehouse.path.parent))
+    monkeypatch.setenv("OURA_CLIENT_ID", "id")
+    monkeypatch.setenv("OURA_CLIENT_SECRET", "secret")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert last_copy(instance) is None
+        result = dg.materialize(
+            [published], resources={"pipeline": PipelineResource()}, instance=instance
+        )
+        [event] = result.get_asset_materialization_events()
+        told = event.materialization.metadata
+        last = last_copy(instance)
+    assert set(told) == {"bytes", "seconds", "path", "rows"}
+    assert "| daily_sleep | 1 |\n" in str(told["rows"].value)
+    assert "ada" not in str(told["rows"].value)
+    assert last is not None
+    assert last.seconds == told["seconds"].value
 
 
 def test_every_change_asks_with_a_key_of_its_own(warehouse: Warehouse) -> None:
