@@ -145,3 +145,36 @@ def test_a_year_of_everything_is_one_call(people: Accounts) -> None:
     people.record_fetches(rows)
     people.record_fetches(rows)
     assert people.fetches() == rows
+
+
+def test_sums_tell_whether_other_rows_stand(people: Accounts) -> None:
+    """How many, how new, and what all their instants and documents come to."""
+    people.record_fetches(
+        [
+            fetch("ada", at=AT, documents=2),
+            fetch("ada", day=DAY + timedelta(1), at=AT + timedelta(seconds=10), documents=3),
+            fetch("bob", document_type="workout", status=EMPTY, documents=0),
+        ]
+    )
+    seconds = int(AT.timestamp())  # cut, though 0.68 s would be rounded up
+    assert people.fetch_sums() == {
+        ("ada", "sleep"): (2, AT + timedelta(seconds=10), 2 * seconds + 10, 5),
+        ("bob", "workout"): (1, AT, seconds, 0),
+    }
+    people.record_fetches([fetch("ada", at=AT + timedelta(seconds=1), documents=2)])
+    assert people.fetch_sums()["ada", "sleep"].seconds == 2 * seconds + 11
+
+
+def test_what_is_shown_is_of_who_stays(people: Accounts) -> None:
+    """All of it, what was asked later, or what is of some people and types."""
+    late = AT + timedelta(hours=1)
+    people.record_fetches([fetch("ada"), fetch("ada", document_type="tag", at=late), fetch("bob")])
+    ada = ("ada", "sleep", DAY, "landed", 2, None, AT)
+    tag = ("ada", "tag", DAY, "landed", 2, None, late)
+    bob = ("bob", "sleep", DAY, "landed", 2, None, AT)
+    assert sorted(people.shown_fetches()) == [ada, tag, bob]
+    assert people.shown_fetches(after=AT) == [tag]
+    assert people.shown_fetches(pairs=[("ada", "sleep"), ("bob", "tag")]) == [ada]
+    people.retire("ada")
+    assert people.shown_fetches() == [bob]
+    assert list(people.fetch_sums()) == [("bob", "sleep")]

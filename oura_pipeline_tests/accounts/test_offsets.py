@@ -98,3 +98,22 @@ def test_what_is_no_observation_is_refused(ada: Accounts) -> None:
     with pytest.raises(ValueError, match="in whole seconds"):
         ada.learn_offsets("ada", [(START, timedelta(milliseconds=1))])
     assert ada.offsets("ada") == []
+
+
+def test_sums_tell_whether_something_else_was_observed(ada: Accounts) -> None:
+    """Of everybody who stays, or of one person up to an instant."""
+    ada.add("bob", refresh_token="s")
+    ada.learn_offsets("ada", [(START, HOUR), (START + HOUR, 2 * HOUR)])
+    ada.learn_offsets("bob", [(START, -HOUR)])
+    sums = {"ada": (2, START + HOUR, 10800), "bob": (1, START, -3600)}
+    assert ada.offset_sums() == sums
+    assert ada.offset_sum("ada", START) == (1, START, 3600)
+    assert ada.offset_sum("ada", START - HOUR) is None
+    ada.retire("ada")
+    assert ada.offset_sums() == {"bob": sums["bob"]}
+
+
+def test_only_the_newer_observations_can_be_asked_for(ada: Accounts) -> None:
+    learned = [(START, HOUR), (START + HOUR, 2 * HOUR), (START + 2 * HOUR, HOUR)]
+    ada.learn_offsets("ada", learned)
+    assert ada.offsets("ada", START + HOUR) == learned[1:]

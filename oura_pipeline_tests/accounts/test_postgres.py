@@ -213,6 +213,24 @@ def _receive(url: str, key_path: Path, number: int) -> list[Receipt]:
         ]
 
 
+def test_the_ledgers_are_read_in_bulk(postgres: Accounts) -> None:
+    """Instants are cut to whole seconds as on SQLite, not rounded."""
+    postgres.record_fetches([fetch("ada"), fetch("bob", at=AT + timedelta(hours=1))])
+    postgres.learn_offsets("ada", [(AT, timedelta(hours=1))])
+    seconds = int(AT.timestamp())
+    assert postgres.fetch_sums() == {
+        ("ada", "sleep"): (1, AT, seconds, 2),
+        ("bob", "sleep"): (1, AT + timedelta(hours=1), seconds + 3600, 2),
+    }
+    row = ("sleep", date(2026, 1, 1), "landed", 2, None)
+    assert postgres.shown_fetches(pairs=[("ada", "sleep")]) == [("ada", *row, AT)]
+    later = [("bob", *row, AT + timedelta(hours=1))]
+    assert postgres.shown_fetches(after=AT) == later
+    assert postgres.offset_sums() == {"ada": (1, AT, 3600)}
+    postgres.retire("ada")
+    assert postgres.shown_fetches() == later
+
+
 def test_of_several_receivers_of_the_same_events_one_keeps_each(
     postgres: Accounts, url: str, tmp_path: Path
 ) -> None:
