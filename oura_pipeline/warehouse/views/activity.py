@@ -55,16 +55,20 @@ items AS (
         unnest(items) AS met,
         generate_subscripts(items, 1) - 1 AS place
     FROM documents
+),
+minutes AS (
+    SELECT
+        username,
+        day,
+        {later("start", "place * seconds")} AS time,
+        {later_local("start_local", "place * seconds")} AS time_local,
+        met
+    FROM items
+    WHERE met IS NOT NULL
 )
-SELECT
-    i.username,
-    i.day,
-    {later("i.start", "i.place * i.seconds")} AS time,
-    {later_local("i.start_local", "i.place * i.seconds")} AS time_local,
-    i.met
-FROM items i
-JOIN starts s ON s.username = i.username AND s.day = i.day
-WHERE i.met IS NOT NULL
-AND (s.next_start IS NULL OR {later("i.start", "i.place * i.seconds")} < s.next_start)
+SELECT m.*
+FROM minutes m
+JOIN starts s ON s.username = m.username AND s.day = m.day
+WHERE s.next_start IS NULL OR m.time < s.next_start
 """,
 )

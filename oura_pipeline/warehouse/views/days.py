@@ -35,7 +35,7 @@ class _Number(NamedTuple):
 
     @property
     def in_its_part(self) -> str:
-        return f"{self.sql or self.name} AS {self.name}"
+        return f"{self.sql} AS {self.name}" if self.sql else self.name
 
     @property
     def of_the_day(self) -> str:

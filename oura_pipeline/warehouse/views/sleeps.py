@@ -25,7 +25,7 @@ _VARIANTS = variants(SLEEP)
 _OTHERS = ", ".join(f"'{name}'" for name in sorted(_VARIANTS.others))
 
 # Both windows know the person and the day, so that filters on them reach the table.
-SLEEPS = f"""
+_SLEEPS = f"""
     SELECT
         *,
         type = '{_VARIANTS.main}' AND row_number() OVER (
@@ -42,12 +42,20 @@ SLEEPS = f"""
     WHERE type IN ('{_VARIANTS.main}', {_OTHERS})
 """
 
-_PHASES = "coalesce(nullif(sleep_phase_30_sec, ''), nullif(sleep_phase_5_min, ''))"
-_PHASE_SECONDS = (
-    "CASE WHEN nullif(sleep_phase_30_sec, '') IS NULL "
-    f"THEN {interval('sleep_phase_5_min')} ELSE {interval('sleep_phase_30_sec')} END"
-)
-_START_LOCAL = local_time("bedtime_start")
+# The document is read for its local times once per sleep: below every unnesting, not above it.
+_READ = f"""
+    SELECT
+        *,
+        {local_time("bedtime_start")} AS start_local,
+        {local_time("bedtime_end")} AS end_local,
+        coalesce(nullif(sleep_phase_30_sec, ''), nullif(sleep_phase_5_min, '')) AS phases,
+        CASE
+            WHEN nullif(sleep_phase_30_sec, '') IS NULL THEN {interval("sleep_phase_5_min")}
+            ELSE {interval("sleep_phase_30_sec")}
+        END AS phase_seconds,
+        {interval("movement_30_sec")} AS movement_seconds
+    FROM ({_SLEEPS})
+"""
 
 
 class _Told(NamedTuple):
@@ -63,11 +71,11 @@ def _minutes(name: str, comment: str, field: str) -> _Told:
 
 
 def _counted(code: int, phase: str) -> _Told:
-    many = f"length({_PHASES}) - length(replace({_PHASES}, '{code}', ''))"
+    many = f"length(phases) - length(replace(phases, '{code}', ''))"
     return _Told(
         f"hypnogram_{phase}_minutes",
         f"In phase {phase} by the hypnogram, minutes; null without one.",
-        f"({many}) * {_PHASE_SECONDS} / 60",
+        f"({many}) * phase_seconds / 60",
     )
 
 
@@ -79,16 +87,16 @@ _TOLD = (
         "When the person got up, an instant; null while the night lasts.",
         "bedtime_end",
     ),
-    _Told("bedtime_start_local", "Going to bed, as the person's clock showed it.", _START_LOCAL),
+    _Told("bedtime_start_local", "Going to bed, as the person's clock showed it.", "start_local"),
     _Told(
         "bedtime_end_local",
         "Getting up, as the person's clock showed it.",
-        local_time("bedtime_end"),
+        "end_local",
     ),
     _Told(
         "utc_offset_minutes",
         "Local time minus UTC on going to bed, minutes; east is positive.",
-        f"date_diff('minute', make_timestamp(epoch_us(bedtime_start)), {_START_LOCAL})",
+        "date_diff('minute', make_timestamp(epoch_us(bedtime_start)), start_local)",
     ),
     _Told(
         "is_finished",
@@ -143,7 +151,9 @@ _TOLD = (
     _Told("sleep_algorithm_version", "Oura's algorithm, v1 or v2.", "sleep_algorithm_version"),
     _Told("low_battery_alert", "Whether the battery was low.", "low_battery_alert"),
 )
-_SELECTED = ",\n    ".join(f"{told.sql} AS {told.name}" for told in _TOLD)
+_SELECTED = ",\n    ".join(
+    told.name if told.sql == told.name else f"{told.sql} AS {told.name}" for told in _TOLD
+)
 
 USERNAME = Column("username", "The person.")
 SLEEP_DAY = Column("day", "The day it belongs to, as Oura says: of waking up.")
@@ -178,7 +188,7 @@ SELECT
     day,
     {_SELECTED},
     long_sleeps
-FROM ({SLEEPS})
+FROM ({_READ})
 WHERE is_main
 """,
 )
@@ -208,27 +218,20 @@ SELECT
     ) AS nap,
     type,
     {_SELECTED}
-FROM ({SLEEPS})
+FROM ({_READ})
 WHERE NOT is_main
 """,
 )
 
 
 def _letters(digits: str, seconds: str) -> str:
-    # The document is read for its local time once per sleep: below the unnesting, not above it.
     return f"""
     SELECT
-        username, day, id, part, bedtime_start, start_local, seconds,
-        unnest(string_split(digits, '')) AS letter,
-        unnest(range(length(digits))) AS place
-    FROM (
-        SELECT
-            username, day, id, part, bedtime_start,
-            {_START_LOCAL} AS start_local,
-            {digits} AS digits,
-            {seconds} AS seconds
-        FROM ({SLEEPS})
-    )"""
+        username, day, id, part, bedtime_start, start_local,
+        {seconds} AS seconds,
+        unnest(string_split({digits}, '')) AS letter,
+        unnest(range(length({digits}))) AS place
+    FROM ({_READ})"""
 
 
 SLEEP_HEART = View(
@@ -262,7 +265,7 @@ WITH hearts AS (
             *,
             {local_time("heart_rate.timestamp")} AS heart_rate_local,
             {local_time("hrv.timestamp")} AS hrv_local
-        FROM ({SLEEPS})
+        FROM ({_SLEEPS})
     )
 ),
 items AS (
@@ -309,7 +312,7 @@ HYPNOGRAM = View(
         Column("phase", "deep, light, rem or awake."),
     ),
     sql=f"""
-WITH letters AS ({_letters(_PHASES, _PHASE_SECONDS)}
+WITH letters AS ({_letters("phases", "phase_seconds")}
 )
 SELECT
     username,
@@ -342,7 +345,7 @@ MOVEMENT = View(
         Column("movement", "none, restless, tossing or active."),
     ),
     sql=f"""
-WITH letters AS ({_letters("movement_30_sec", str(interval("movement_30_sec")))}
+WITH letters AS ({_letters("movement_30_sec", "movement_seconds")}
 )
 SELECT
     username,
