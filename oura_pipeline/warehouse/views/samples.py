@@ -10,7 +10,7 @@ before it ends: hardly any, and DuckDB reads no other days for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from oura_pipeline.documents import DocumentType, Variants
@@ -39,7 +39,8 @@ class Place:
     Attributes:
         type_: the row of the document type.
         series: the series in Graphite.
-        chosen: which documents, as the end of a query; empty: all.
+        where: a condition on a document `d`.
+        chosen: another, for which the documents of a day are ranked; `$day` is the day's column.
         instant: where their plain numbers happen, μs; None: once a day.
         alone: whether a day of a person has at most one of them.
         split: the text that names a sub-series that gets the values as well; None: nothing.
@@ -47,28 +48,38 @@ class Place:
 
     type_: DocumentType
     series: str
+    where: str = "true"
     chosen: str = ""
     instant: str | None = None
     alone: bool = False
     split: str | None = None
 
-    @property
-    def documents(self) -> str:
-        """The documents, a relation called `d`."""
-        return f"(SELECT * FROM {table_name(self.type_)} {self.chosen}) d"
+    def query(self, columns: Iterable[str], condition: str) -> str:
+        """Columns of the documents `d` for which a condition holds."""
+        table = f"{table_name(self.type_)} d"
+        return self._query("d.day", columns, table, condition)
 
-    def following(self, end: str) -> str:
-        """The documents of the day after, under the day before, with `end_before`: where that ends.
+    def query_of_following(self, columns: Iterable[str], condition: str, end: str) -> str:
+        """The same of the documents of the day after, under the day before.
 
         Args:
+            columns: as SQL.
+            condition: may ask for `end_before`: where the day before ends, μs.
             end: where a document `d` ends, μs.
         """
-        table = table_name(self.type_)
-        ends = f"SELECT username, day, max({end}) AS end_before FROM {table} d GROUP BY ALL"
-        return (
-            f"(SELECT * FROM (SELECT n.* REPLACE (e.day AS day), e.end_before FROM {table} n "
-            f"JOIN ({ends}) e ON n.username = e.username AND n.day = e.day + 1) {self.chosen}) d"
+        table = f"{table_name(self.type_)} d"
+        joined = (
+            f"{table} JOIN (SELECT d.username, d.day, max({end}) AS end_before FROM {table} "
+            "GROUP BY ALL) e ON d.username = e.username AND d.day = e.day + 1"
         )
+        return self._query("e.day", columns, joined, condition)
+
+    def _query(self, day: str, columns: Iterable[str], tables: str, condition: str) -> str:
+        listed = ", ".join(["d.username", f"{day} AS day", *columns])
+        chosen = f" QUALIFY {self.chosen.replace('$day', day)}" if self.chosen else ""
+        # After the ranking, in which documents without a value take part.
+        rest = f"{chosen} AND {condition}"
+        return f"SELECT {listed} FROM {tables} WHERE {self.where}{rest}"
 
 
 @dataclass(frozen=True)
@@ -93,12 +104,11 @@ def places(type_: DocumentType) -> tuple[Place, ...]:
     if not is_event(type_):
         alone = type_.daily or not type_.key or type_.newest is not None
         return (Place(type_=type_, series=type_.series, chosen=_newest(type_), alone=alone),)
-    there = f"WHERE {quoted(_start(type_))} IS NOT NULL" if _needs_start(type_) else ""
     return (
         Place(
             type_=type_,
             series=type_.series,
-            chosen=there,
+            where=_there(type_),
             instant=_instant(type_),
             split=_split(type_.split_by) if type_.split_by else None,
         ),
@@ -140,17 +150,20 @@ def code(path: tuple[str, ...], codes: Mapping[str, int]) -> str:
 
 def plain(place: Place, value: str) -> Samples:
     """One value per document."""
-    columns = ", ".join(_columns(place))
     step = place.type_.interval * MICRO
     slot = aligned(place.instant, str(step)) if place.instant else MIDNIGHT
-    turn = _turn(place, place.instant or MIDNIGHT)
-    selected = f"SELECT {columns}, {slot} AS slot, {turn} AS turn, CAST({value} AS DOUBLE) AS value"
-    own = f"{selected} FROM {place.documents} WHERE {value} IS NOT NULL"
+    columns = [
+        *_split_columns(place),
+        f"{slot} AS slot",
+        f"{_turn(place, place.instant or MIDNIGHT)} AS turn",
+        f"CAST({value} AS DOUBLE) AS value",
+    ]
+    there = f"{value} IS NOT NULL"
+    own = place.query(columns, there)
     if place.instant is None:
         return Samples(own, single=place.alone)
-    after = place.following(f"{place.instant} + {step}")
-    near = f"{place.instant} < end_before AND {value} IS NOT NULL"
-    return Samples(own, f"{selected} FROM {after} WHERE {near}")
+    near, end = f"{place.instant} < end_before AND {there}", f"{place.instant} + {step}"
+    return Samples(own, place.query_of_following(columns, near, end))
 
 
 def duration(place: Place) -> Samples:
@@ -229,38 +242,41 @@ class _Spread:
 
 def _spread(place: Place, spread: _Spread, field: Field) -> Samples:
     stored = _stored(field)
-    after = place.following(f"{spread.end} + {stored}")
+    columns = [
+        *_split_columns(place),
+        f"{spread.start} AS start",
+        f"{spread.step} AS step",
+        f"{spread.values} AS items",
+        *_keys(place),
+    ]
+    there = f"{spread.start} IS NOT NULL"
+    near, end = f"{spread.start} < end_before", f"{spread.end} + {stored}"
     return Samples(
-        _spread_of(place, spread, stored, place.documents, "step > 0"),
-        _spread_of(place, spread, stored, after, "step > 0 AND start < end_before"),
+        _spread_items(place, place.query(columns, there), stored),
+        _spread_items(place, place.query_of_following(columns, near, end), stored),
     )
 
 
-def _spread_of(place: Place, spread: _Spread, stored: int, documents: str, near: str) -> str:
+def _spread_items(place: Place, lists: str, stored: int) -> str:
     """Values, aligned to their own distance where Graphite's fits into it, to Graphite's if not."""
     bucket = f"(CASE WHEN step % {stored} = 0 THEN step ELSE {stored} END)"
-    end_before = ", end_before" if "end_before" in near else ""
     return (
         f"SELECT *, {aligned('instant', bucket)} AS slot, {_turn_of_item(place)} AS turn FROM ("
         "SELECT *, start + nth * step AS instant FROM ("
-        "SELECT *, unnest(items) AS value, generate_subscripts(items, 1) - 1 AS nth FROM ("
-        f"SELECT {', '.join(_columns(place))}, {spread.start} AS start, {spread.step} AS step, "
-        f"{spread.values} AS items{_keys(place)}{end_before} FROM {documents}) "
-        f"WHERE {near})) WHERE value IS NOT NULL AND isfinite(value)"
+        "SELECT *, unnest(items) AS value, generate_subscripts(items, 1) - 1 AS nth "
+        f"FROM ({lists}) WHERE step > 0)) WHERE value IS NOT NULL AND isfinite(value)"
     )
 
 
-def _columns(place: Place) -> list[str]:
-    split = [f"{place.split} AS sub_series"] if place.split else []
-    return ["d.username", "d.day", *split]
+def _split_columns(place: Place) -> list[str]:
+    return [f"{place.split} AS sub_series"] if place.split else []
 
 
-def _keys(place: Place) -> str:
+def _keys(place: Place) -> list[str]:
     """What tells the documents of a day apart, in the order in which they are read."""
     if place.alone:
-        return ""
-    names = place.type_.key
-    return "".join(f", {column((name,))} AS key_{i}" for i, name in enumerate(names))
+        return []
+    return [f"{column((name,))} AS key_{i}" for i, name in enumerate(place.type_.key)]
 
 
 def _turn(place: Place, instant: str) -> str:
@@ -280,31 +296,37 @@ def _newest(type_: DocumentType) -> str:
     """Of documents that describe a state the newest of the day; of equals the last by their key."""
     if not type_.newest:
         return ""
-    keys = "".join(f", {quoted(name)} DESC" for name in type_.key)
-    age = f"coalesce(epoch_us({quoted(type_.newest)}), 0)"
-    return f"QUALIFY row_number() OVER (PARTITION BY username, day ORDER BY {age} DESC{keys}) = 1"
+    keys = "".join(f", {column((name,))} DESC" for name in type_.key)
+    return _is_first(f"coalesce({_instant_in(type_.newest)}, 0) DESC{keys}")
+
+
+def _is_first(order: str) -> str:
+    return f"row_number() OVER (PARTITION BY d.username, $day ORDER BY {order}) = 1"
 
 
 def _places_of_variants(type_: DocumentType, variants: Variants) -> tuple[Place, ...]:
     """The longest main document of a day (of equals the earliest, then by id), and others."""
-    kind, main = quoted(variants.field), literal(variants.main)
-    length, start = quoted(variants.length), quoted(_start(type_))
-    others = ", ".join(map(literal, sorted({variants.main, *variants.others})))
-    is_main = (
-        f"row_number() OVER (PARTITION BY username, day ORDER BY {kind} <> {main}, "
-        f"coalesce(-{length}, 1), {start} NULLS LAST, id) = 1 AND {kind} = {main}"
-    )
-    there = f" AND {start} IS NOT NULL" if _needs_start(type_) else ""
-    known = f"WHERE {kind} IN ({others}) QUALIFY"
+    kind, main = column((variants.field,)), literal(variants.main)
+    length, start = column((variants.length,)), column((_start(type_),))
+    known = ", ".join(map(literal, sorted({variants.main, *variants.others})))
+    order = f"{kind} <> {main}, coalesce(-{length}, 1), {start} NULLS LAST, d.id"
+    is_main = f"{_is_first(order)} AND {kind} = {main}"
+    where = f"{kind} IN ({known})"
     return (
-        Place(type_=type_, series=type_.series, chosen=f"{known} {is_main}", alone=True),
+        Place(type_=type_, series=type_.series, where=where, chosen=is_main, alone=True),
         Place(
             type_=type_,
             series=variants.other_series,
-            chosen=f"{known} NOT ({is_main}){there}",
+            where=where,
+            chosen=f"NOT ({is_main}) AND {_there(type_)}",
             instant=_instant(type_),
         ),
     )
+
+
+def _there(type_: DocumentType) -> str:
+    """Whether a document says when it happened, where it has to."""
+    return f"{column((_start(type_),))} IS NOT NULL" if _needs_start(type_) else "true"
 
 
 def _start(type_: DocumentType) -> str:
