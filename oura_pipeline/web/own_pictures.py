@@ -56,6 +56,7 @@ def told(published: Path, username: str, newest: date) -> Told:
     try:
         written = datetime.fromtimestamp(published.stat().st_mtime, UTC)
         with connect(published) as database:
+            database.execute("SET threads = 1")  # more of them cost more than they help here
             copy = _Copy(database, username, newest)
             return Told(
                 published_at=written,

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, FloatRect
 
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.cloud import SandboxOptions
@@ -32,8 +32,8 @@ from oura_pipeline_tests.browser.visiting import (
 )
 
 SCREENS = Path(__file__).parents[2] / "docs" / "screens"
-LARGEST, LARGEST_ALL = 150_000, 1_500_000  # bytes
-DAYS, HISTORY_DAYS = 60, 90
+LARGEST, LARGEST_ALL = 300_000, 1_500_000  # bytes
+DAYS, HISTORY_DAYS = 240, 365
 
 
 def main(folder: Path = SCREENS) -> None:
@@ -85,9 +85,9 @@ class Photographer:
     def _own_page(self) -> None:
         with self._visit() as visit:
             visit.sign_in("runa")
-            self._in_both_schemes(visit, "me")
+            self._in_both_schemes(visit, "me", until="#fetched")
             self._take(visit.open("/me/delete"), "delete")
-            self._on_a_phone(visit.open("/me"), "me")
+            self._on_a_phone(visit.open("/me"), "me", until="#trends")
 
     def _missing(self) -> None:
         with self._visit() as visit:
@@ -96,14 +96,14 @@ class Photographer:
             visit.page.fill("#username", "koa")
             visit.press("#choose")
             self._site.sync("koa", days=7)
-            self._take(visit.open("/me"), "me-missing-scope")
+            self._take(visit.open("/me"), "me-missing-scope", until="#nights")
 
     def _trouble(self) -> None:
         with self._visit() as visit:
             visit.sign_in("koa")
             self._site.sandbox.change_person("koa", revoke="all")
             self._site.sync("koa", days=1)
-            self._take(visit.open("/me"), "me-reconnect")
+            self._take(visit.open("/me"), "me-reconnect", until="#nights")
             self._take(visit.open("/oauth/callback?state=old"), "error")
 
     def _status(self) -> None:
@@ -119,21 +119,31 @@ class Photographer:
         with visiting(self._browser, self._site, set()) as visit:
             yield visit
 
-    def _in_both_schemes(self, visit: Visit, name: str) -> None:
+    def _in_both_schemes(self, visit: Visit, name: str, until: str = "") -> None:
         for scheme in ("light", "dark"):
             visit.page.emulate_media(color_scheme=scheme)
-            self._take(visit, f"{name}-{scheme}")
+            self._take(visit, f"{name}-{scheme}", until)
         visit.page.emulate_media(color_scheme="light")
 
-    def _on_a_phone(self, visit: Visit, name: str) -> None:
+    def _on_a_phone(self, visit: Visit, name: str, until: str = "") -> None:
         visit.page.set_viewport_size(PHONE)
-        self._take(visit, f"{name}-phone")
+        self._take(visit, f"{name}-phone", until)
         visit.page.set_viewport_size(DESK)
 
-    def _take(self, visit: Visit, name: str) -> None:
+    def _take(self, visit: Visit, name: str, until: str = "") -> None:
+        """The whole page, or what stands above an element, which a long page is known by."""
         path = self._folder / f"{name}.png"
-        visit.page.screenshot(path=path, full_page=True)
+        page, clip = visit.page, None
+        if until:
+            top = page.evaluate(_TOP, until)
+            width = page.evaluate("() => document.documentElement.clientWidth")
+            clip = FloatRect(x=0, y=0, width=width, height=top)
+        page.screenshot(path=path, full_page=True, clip=clip)
         shrink(path)
+
+
+# In pixels from the top of the page, with some air.
+_TOP = "s => document.querySelector(s).getBoundingClientRect().top + scrollY - 24"
 
 
 if __name__ == "__main__":
