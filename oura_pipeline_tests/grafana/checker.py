@@ -58,22 +58,43 @@ def span(range_: str) -> int:
 
 
 def answers(
-    board: Json, shown: Shown, values: Mapping[str, str]
-) -> Iterator[tuple[str, str, list[float]]]:
-    """Title, target and values of everything that a dashboard asks of Graphite."""
+    board: Json, shown: Shown, values: Mapping[str, str], start: int | None = None
+) -> Iterator[tuple[Json, dict[str, list[float]]]]:
+    """Each panel that asks Graphite, and the values of each of its targets.
+
+    From `start`, or over the time that Grafana shows at first.
+    """
     for panel in panels(board):
-        start = shown.now - span(panel.get("timeFrom") or board["time"]["from"])
-        for asked in panel["targets"]:
-            target = filled(asked["target"], values)
-            found = shown.render(target, start, shown.now)
-            points = [value for one in found for value, _ in one["datapoints"]]
-            yield panel["title"], target, [value for value in points if value is not None]
+        begin = shown.now - span(panel.get("timeFrom") or board["time"]["from"])
+        targets = [filled(asked["target"], values) for asked in panel["targets"]]
+        yield panel, _values(shown, targets, begin if start is None else start)
+
+
+def _values(shown: Shown, targets: list[str], start: int) -> dict[str, list[float]]:
+    """All targets in one question, as Grafana asks; one by one where not all have an answer."""
+    found = [_numbers(one) for one in shown.render(targets, start, shown.now)]
+    if len(found) == len(targets):
+        # They come in the order in which they were asked for.
+        return dict(zip(targets, found, strict=True))
+    return {
+        target: [value for one in shown.render(target, start, shown.now) for value in _numbers(one)]
+        for target in targets
+    }
+
+
+def _numbers(answer: Json) -> list[float]:
+    return [value for value, _ in answer["datapoints"] if value is not None]
 
 
 def unanswered(board: Json, shown: Shown, values: Mapping[str, str]) -> list[str]:
     """The targets to which graphite-web has no answer, or only an empty one."""
     try:
-        return [target for _, target, found in answers(board, shown, values) if not found]
+        return [
+            target
+            for _, by_target in answers(board, shown, values)
+            for target, found in by_target.items()
+            if not found
+        ]
     except httpx.HTTPStatusError as error:
         return [f"HTTP {error.response.status_code}"]
 

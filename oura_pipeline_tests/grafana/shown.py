@@ -25,7 +25,8 @@ from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
 from oura_pipeline.settings import Settings
 from oura_pipeline_tests.world import environment
 
-LAST = date(2026, 4, 10)
+# The two days before noon of this one have something of everything: runa naps, asha wears her ring.
+LAST = date(2026, 4, 8)
 _DAY = 86400
 
 
@@ -34,6 +35,7 @@ class Shown:
     """A Graphite that holds what everybody's rings said until noon of `LAST`."""
 
     graphite: LocalGraphite
+    http: httpx.Client
     usernames: list[str]
     first: date
 
@@ -43,9 +45,11 @@ class Shown:
         midnight = datetime.combine(LAST, datetime.min.time(), UTC)
         return int(midnight.timestamp()) + _DAY - 60
 
-    def render(self, target: str, start: int, end: int, points: int = 1000) -> list[dict[str, Any]]:
+    def render(
+        self, target: str | list[str], start: int, end: int, points: int = 1000
+    ) -> list[dict[str, Any]]:
         """What graphite-web answers to what Grafana's data source would send."""
-        answer = httpx.post(
+        answer = self.http.post(
             f"{self.graphite.render_url}/render",
             data={
                 "target": target,
@@ -54,16 +58,14 @@ class Shown:
                 "format": "json",
                 "maxDataPoints": str(points),
             },
-            timeout=60,
         )
         answer.raise_for_status()
         return list(answer.json())
 
     def find(self, query: str) -> list[str]:
         """The names that a variable gets for its query."""
-        answer = httpx.get(
-            f"{self.graphite.render_url}/metrics/find", params={"query": query}, timeout=60
-        )
+        address = f"{self.graphite.render_url}/metrics/find"
+        answer = self.http.get(address, params={"query": query})
         return [node["text"] for node in answer.raise_for_status().json()]
 
 
@@ -78,7 +80,9 @@ def shown(home: Path, *, days: int) -> Iterator[Shown]:
         first = LAST - timedelta(days=days - 1)
         with opened(settings) as pipeline:
             _sync(pipeline, sandbox, first)
-        yield Shown(graphite=graphite, usernames=sandbox.usernames, first=first)
+        usernames = sandbox.usernames
+        with httpx.Client(timeout=60) as http:
+            yield Shown(graphite=graphite, http=http, usernames=usernames, first=first)
 
 
 def _sync(pipeline: Pipeline, sandbox: Sandbox, first: date) -> None:

@@ -86,7 +86,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
                 watched = Watched(url=url)
                 _wait_for(watched, 'count_over_time(oura_people{state="connected"}[5m]) > 1')
                 _deliver(sandbox, site)
-                _wait_for(watched, "increase(oura_webhook_seconds_count[1h]) > 0")
+                _wait_for(watched, "increase(oura_webhook_deliveries_total[1h])")
                 yield watched
 
 
