@@ -242,7 +242,10 @@ def test_a_level_without_a_code_is_absent(desk: Desk) -> None:
 
 def test_only_the_newest_ring_is_there(desk: Desk) -> None:
     """1970 and null are of unknown age, and of equally old ones the last listed counts."""
-    rings = [("a", None, 7), ("b", "1970-01-01T00:00:00+00:00", 8)]
+    rings: list[tuple[str, str | None, int]] = [
+        ("a", None, 7),
+        ("b", "1970-01-01T00:00:00+00:00", 8),
+    ]
     assert points(desk, RING_CONFIGURATION, *(ring(*one) for one in rings)) == {
         "2026-04-20 ring.size 04-20 00:00:00": 8
     }
@@ -266,7 +269,7 @@ def test_tags_are_counted_by_day(desk: Desk) -> None:
 
 def test_an_event_that_need_not_say_when_stands_at_its_day(desk: Desk) -> None:
     """Rest mode: a number nobody described, at its time or at midnight."""
-    documents = [
+    documents: list[Document] = [
         {"id": "a", "start_day": "2026-05-01", "start_time": None, "novel": 1},
         {"id": "b", "start_day": "2026-05-02", "start_time": "2026-05-02T10:00:59Z", "novel": 2}
         | {"end_time": "2026-05-03T10:00:59.5Z"},
