@@ -1,7 +1,7 @@
 """Metabolic equivalents, minute by minute.
 
-What surprises: the activity days of a traveller overlap. Where both tell something of a minute the
-later day is believed, as in Graphite.
+What surprises: the activity days of a traveller overlap, and the later day is believed. Where a day
+ends early is looked up among the begins alone, so that no series is read but those asked for.
 """
 
 # ruff: noqa: S608  every piece of SQL is written here
@@ -17,9 +17,9 @@ MET_1MIN = View(
     one_row_per="person and minute with a value",
     definition=(
         "The items of Oura's met from its own timestamp on (04:00 local), by its own interval. "
-        "The activity days of somebody who travels east overlap: a minute that a later day has "
-        "too is left out of the earlier one. Local times have the offset of the text in the "
-        "document, all through the activity day."
+        "The activity days of somebody who travels east overlap: from the instant at which a "
+        "later day's series begins, only the later one is read. Local times have the offset of "
+        "the text in the document, all through the activity day."
     ),
     columns=(
         Column("username", "The person."),

@@ -30,19 +30,19 @@ def test_minutes_begin_at_the_timestamp_of_the_series(desk: Desk) -> None:
 
 
 def test_where_activity_days_overlap_the_later_one_is_believed(desk: Desk) -> None:
-    """From Bogota to Lagos: the second day begins while the first one still lasts."""
+    """From Bogota to Lagos: the second day begins while the first lasts; its gaps are gaps."""
     desk.land(
         DAILY_ACTIVITY,
         [
             day("2026-01-10", "2026-01-11T03:58:00.000-05:00", [1.0, 1.1, 1.2, 1.3]),
-            day("2026-01-11", "2026-01-11T10:00:00.000+01:00", [2.0, 2.1]),
+            day("2026-01-11", "2026-01-11T10:00:00.000+01:00", [2.0, None, 2.2]),
         ],
     )
     rows = [
         ("2026-01-10", "2026-01-11T08:58:00Z", "2026-01-11T03:58:00", 1.0),
         ("2026-01-10", "2026-01-11T08:59:00Z", "2026-01-11T03:59:00", 1.1),
         ("2026-01-11", "2026-01-11T09:00:00Z", "2026-01-11T10:00:00", 2.0),
-        ("2026-01-11", "2026-01-11T09:01:00Z", "2026-01-11T10:01:00", 2.1),
+        ("2026-01-11", "2026-01-11T09:02:00Z", "2026-01-11T10:02:00", 2.2),
     ]
     asked = "SELECT day, time, time_local, met FROM oura.met_1min"
     assert desk.ask(f"{asked} ORDER BY time") == rows

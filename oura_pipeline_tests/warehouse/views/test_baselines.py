@@ -79,7 +79,7 @@ def test_every_number_of_the_summary_is_a_metric(desk: Desk) -> None:
         [{"id": "a", "day": "2026-01-01", "timestamp": "2026-01-01T04:00:00+00:00", "steps": 5}],
     )
     summary = next(view for view in VIEWS if view.name == "daily_summary")
-    kinds = dict(row[:2] for row in desk.ask(f"DESCRIBE {summary.full_name}"))
+    kinds: dict[str, str] = dict(row[:2] for row in desk.ask(f"DESCRIBE {summary.full_name}"))
     numbers = {name for name, kind in kinds.items() if kind in ("DOUBLE", "BIGINT", "INTEGER")}
     baselines = next(view for view in VIEWS if view.name == "baselines")
     assert {name for name in kinds if f"'{name}'" in baselines.sql} == numbers

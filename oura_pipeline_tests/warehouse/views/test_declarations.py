@@ -101,6 +101,13 @@ def test_a_unit_in_a_name_is_in_the_comment(view: View) -> None:
 
 
 @EACH
+def test_whatever_is_called_hrv_says_by_which_method(view: View) -> None:
+    """Oura's is RMSSD; who takes it for SDNN compares apples with pears."""
+    silent = [one.name for one in view.columns if "hrv" in one.name and "RMSSD" not in one.comment]
+    assert silent == []
+
+
+@EACH
 def test_an_empty_warehouse_has_every_view_and_no_row(empty: Desk, view: View) -> None:
     """Nobody signed in yet, and every question can be asked."""
     assert empty.ask(f"FROM {view.full_name}") == []

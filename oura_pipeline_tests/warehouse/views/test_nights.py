@@ -168,16 +168,16 @@ def test_of_equally_long_sleeps_the_first_is_the_night_and_then_the_id_decides(d
         SLEEP,
         [
             sleep("unknown", "09T18:00", None),
-            {**sleep("west", "", 9000), "bedtime_start": "2026-01-09T18:30:00-05:00"},
+            {**sleep("a", "", 9000), "bedtime_start": "2026-01-09T18:30:00-05:00"},
+            sleep("c", "09T23:00", 9000),
             sleep("b", "09T23:00", 9000),
-            sleep("a", "09T23:00", 9000),
         ],
     )
-    assert desk.ask("SELECT sleep_id, long_sleeps FROM oura.nights") == [("a", 4)]
+    assert desk.ask("SELECT sleep_id, long_sleeps FROM oura.nights") == [("b", 4)]
     assert desk.ask("SELECT nap, sleep_id FROM oura.naps ORDER BY nap") == [
         (1, "unknown"),
-        (2, "b"),
-        (3, "west"),
+        (2, "c"),
+        (3, "a"),
     ]
 
 
