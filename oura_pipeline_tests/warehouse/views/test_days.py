@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from oura_pipeline.documents import (
     DAILY_ACTIVITY,
@@ -99,11 +103,18 @@ FULL = {
 }
 
 
-def test_a_day_has_everything_in_the_unit_of_its_columns(desk: Desk) -> None:
-    """The temperatures are those of the day, not of the sleep; three tags in two documents."""
+@pytest.fixture(scope="module")
+def full(empty: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """A desk with one document of every kind, which is only asked."""
+    desk = Desk(Path(shutil.copy(empty.warehouse.path, tmp_path_factory.mktemp("full"))))
     for name, documents in FULL.items():
         desk.land(document_type(name), documents)
-    assert desk.ask("FROM oura.daily_summary") == [
+    return desk
+
+
+def test_a_day_has_everything_in_the_unit_of_its_columns(full: Desk) -> None:
+    """The temperatures are those of the day, not of the sleep; three tags in two documents."""
+    assert full.ask("FROM oura.daily_summary") == [
         (
             *("ada", DAY, 81, 77, 92),
             *(450.0, 480.0, 90.0, 250.0, 110.0, 30.0, 1.5, 94, 2, 40.0),
@@ -186,17 +197,14 @@ def test_what_makes_no_day(desk: Desk) -> None:
     assert desk.ask("FROM oura.baselines") == []
 
 
-def test_somebody_without_any_document_is_in_no_view(desk: Desk) -> None:
+def test_somebody_without_any_document_is_in_no_view(full: Desk) -> None:
     """Others being there changes nothing for them."""
-    for name, documents in FULL.items():
-        desk.land(document_type(name), documents)
-        desk.land(document_type(name), [], "cleo")
-    views = desk.ask("SELECT view_name FROM duckdb_views() WHERE schema_name = 'oura'")
+    views = full.ask("SELECT view_name FROM duckdb_views() WHERE schema_name = 'oura'")
     assert len(views) >= 14
     theirs = " UNION ALL ".join(
         f"SELECT '{name}' FROM oura.{name} WHERE username = 'cleo'" for (name,) in views
     )
-    assert desk.ask(theirs) == []
+    assert full.ask(theirs) == []
 
 
 def records(desk: Desk) -> list[tuple[Any, ...]]:
