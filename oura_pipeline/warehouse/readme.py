@@ -23,6 +23,7 @@ from oura_pipeline.warehouse.tables import (
     what_it_is,
     write_lines,
 )
+from oura_pipeline.warehouse.views.catalogue import VIEWS
 
 DESCRIPTION = "What the file is, what its words mean, and a line for every table and view."
 COLUMNS = (
@@ -76,26 +77,15 @@ FRESHNESS = "about freshness"
 
 
 def write_readme(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> None:
-    """Write every line anew: topics, views, tables. The views and the ledgers have to stand."""
+    """Write every line anew: topics, views, tables. The ledgers have to stand."""
     table = f"{SCHEMA}.{README}"
-    standing = dict(connection.execute(f"SELECT table_name, description FROM {table}").fetchall())
-    views = {name: standing[name] for name in _views(connection) if name in standing}
     lines = {FRESHNESS: _freshness(connection, published_at), **TOPICS, README: DESCRIPTION}
-    lines |= views
+    lines |= {view.name: view.line for view in VIEWS}
     lines |= {type_.table: what_it_is(type_) for type_ in DOCUMENT_TYPES}
     lines |= {ledger.name: ledger.description for ledger in LEDGERS if ledger.schema == SCHEMA}
     with transaction(connection):
         comment_on(connection, table, DESCRIPTION, COLUMNS)
         write_lines(connection, lines)
-
-
-def _views(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    rows = connection.execute(
-        "SELECT view_name FROM duckdb_views() WHERE schema_name = ? "
-        "AND database_name = current_database() ORDER BY view_oid",
-        [SCHEMA],
-    ).fetchall()
-    return [name for (name,) in rows]
 
 
 def _freshness(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> str:
