@@ -126,6 +126,14 @@ def test_what_cannot_be_asked_for(arguments: list[str], status: int, said: str, 
     assert files(home) == ["analytics.duckdb"]
 
 
+def test_a_place_that_cannot_be_written_is_named(home: Path) -> None:
+    """In one line, whatever the system has against it."""
+    into = home / "analytics.duckdb"
+    said = f"Error: {into}/{{}} cannot be written: Not a directory\n"
+    assert typed("hrv", "--into", str(into)).stderr == said.format("ada")
+    assert typed("view", "steps", "--into", str(into)).stderr == said.format("steps")
+
+
 def test_without_a_copy_of_this_version_it_says_how_to_get_one(home: Path) -> None:
     (home / "analytics.duckdb").unlink()
     for arguments in (["hrv"], ["view", "steps", "--into", str(home / "x")]):

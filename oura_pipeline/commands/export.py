@@ -89,6 +89,9 @@ def _reading() -> Iterator[duckdb.DuckDBPyConnection]:
             yield connection
     except (AnalysisError, FilesRefused) as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        reason = f"{error.filename} cannot be written: {error.strerror}"
+        raise click.ClickException(reason) from None
     except duckdb.CatalogException:
         raise click.ClickException(
             "the published copy is of an older version: `oura-pipeline sync` makes a new one"

@@ -1,0 +1,101 @@
+"""Whatever the published copy of a whole world has can be taken out, as files and by the API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from oura_pipeline.analysis import connect
+from oura_pipeline.daily_files import Format, export_view, names
+from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.pipeline import opened
+from oura_pipeline.publishing import publish
+from oura_pipeline.sandbox.running import running
+from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.warehouse.views.catalogue import VIEWS
+from oura_pipeline_tests.web.machines import TOKEN, asking
+from oura_pipeline_tests.world import World, world
+
+LAST = date(2026, 4, 10)
+FIRST = LAST - timedelta(days=1)
+READERS = {Format.PARQUET: "read_parquet", Format.CSV: "read_csv", Format.JSON: "read_json"}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Two days of one person, every document type, published."""
+    with (
+        running(SandboxOptions(people=1, days=4, end=LAST)) as cloud,
+        world(tmp_path_factory.mktemp("exports") / "data", cloud) as made,
+    ):
+        for username in cloud.usernames:
+            made.sign_in(username)
+        made.run(FIRST, LAST, groups=["oura"])
+        with opened() as pipeline:
+            publish(pipeline)
+        yield made
+
+
+@pytest.fixture
+def copy(published: World) -> Iterator[duckdb.DuckDBPyConnection]:
+    with connect() as connection:
+        yield connection
+
+
+def test_every_view_and_table_can_be_written(
+    copy: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """The rows of all files of a name are those of the view; formats take turns."""
+    held, written, read = {}, {}, {}
+    for name, format_ in zip(names(copy), cycle(Format), strict=False):
+        held[name] = _count(copy, f"oura.{name}")
+        written[name] = export_view(copy, name, tmp_path, format_=format_).rows
+        files = [*tmp_path.glob(f"{name}/*.{format_}"), *tmp_path.glob(f"{name}.{format_}")]
+        read[name] = sum(_rows(path, format_) for path in files)
+    assert {view.name for view in VIEWS} | {row.table for row in DOCUMENT_TYPES} < held.keys()
+    assert (written, read) == (held, held)
+    assert sum(many > 0 for many in held.values()) > 25
+
+
+def _count(copy: duckdb.DuckDBPyConnection, rows: str) -> int:
+    [(many,)] = copy.execute(f"SELECT count(*) FROM {rows}").fetchall()
+    return int(many)
+
+
+def _rows(path: Path, format_: Format) -> int:
+    if format_ is Format.JSON:
+        return len(json.loads(path.read_text(encoding="utf-8")))
+    with duckdb.connect() as reader:
+        return _count(reader, f"{READERS[format_]}('{path}')")
+
+
+def test_every_day_is_told_as_the_view_has_it(
+    published: World, copy: duckdb.DuckDBPyConnection
+) -> None:
+    """All four kinds of record, and each metric a number."""
+    expected: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for username, day, kind, source, metrics in copy.execute(
+        "SELECT username, day, metric_type, source, metrics FROM daily_records ORDER BY ALL"
+    ).fetchall():
+        record = {"metric_type": kind, "source": source, "metrics": json.loads(metrics)}
+        expected.setdefault((username, str(day)), []).append(record)
+    with asking(published.home, oura_operator_token=TOKEN) as client:
+        told = {
+            (username, day): client.get(
+                f"/api/people/{username}/daily",
+                params={"date": day},
+                headers={"authorization": f"Bearer {TOKEN}"},
+            ).json()["records"]
+            for username, day in expected
+        }
+    assert told == expected
+    assert {record["metric_type"] for records in told.values() for record in records} == {
+        *("activity", "hrv", "readiness", "sleep")
+    }
