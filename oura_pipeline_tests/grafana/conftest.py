@@ -1,4 +1,4 @@
-"""Two weeks of five people in a real Graphite, once for all tests of this room."""
+"""Ten days of five people in a real Graphite, once for all tests of this room."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def people_shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     """What the dashboards are tried on; no test writes to it."""
     if reason := LocalGraphite.available():
         pytest.skip(reason)
-    with shown(tmp_path_factory.mktemp("shown") / "data", days=14) as world:
+    with shown(tmp_path_factory.mktemp("shown") / "data", days=10) as world:
         yield world
