@@ -142,8 +142,8 @@ def load(
                 values,
             )
         )
-        if frame.empty:
-            _must_know(connection, asked or [])
+        if asked and (frame.empty or len(asked) > 1):
+            _must_know(connection, asked)
     return frame
 
 
@@ -304,7 +304,7 @@ def _series(array: np.ndarray[Any, Any], sql_type: str) -> Any:
         return pd.arrays.IntegerArray(values.astype("int64"), missing)
     if values.dtype.kind == "f":
         return np.where(missing, np.nan, values).astype("float64")
-    objects = pd.Series(values, dtype=object).mask(missing, None)
+    objects = pd.Series(values, dtype=object)
     return objects.astype(_text()) if sql_type in ("VARCHAR", "JSON") else objects
 
 

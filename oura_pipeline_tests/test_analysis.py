@@ -63,13 +63,19 @@ ADAS = [
 ]
 
 
+NAP = night("15", "14T13:00", heart_rate=[90, 91], hrv=[20, 21], sleep_phase_5_min="44") | {
+    "day": "2026-01-14",
+    "type": "late_nap",
+}
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data folder whose published copy has three nights of ada, and one of bob."""
     folder = tmp_path_factory.mktemp("analysis")
     make_empty(folder / "warehouse.duckdb")
     desk = Desk(folder / "warehouse.duckdb")
-    desk.land(SLEEP, ADAS)
+    desk.land(SLEEP, [*ADAS, NAP])
     desk.land(SLEEP, [night("11", "10T23:45")], username="bob")
     desk.land(DAILY_ACTIVITY, [], username="eve")
     desk.fill("fetches", [{"username": "eve", "document_type": "sleep", "day": "2026-01-10"}])
@@ -231,7 +237,7 @@ def test_columns_are_those_that_were_asked_for_in_their_order(home: Path) -> Non
 def test_tables_are_loaded_as_well_as_views(home: Path) -> None:
     """Structures and lists are objects, the document is a text."""
     frame = load("sleep", username="ada", start="2026-01-14", columns=["hrv", "document"])
-    [(series, document)] = rows(frame)
+    (series, document), _ = rows(frame)
     assert series["items"] == [None, 61.5, None, 70.0, 55.0]
     assert document.startswith('{"id": "n-14"')
     assert [str(dtype) for dtype in frame.dtypes] == ["object", "str"]
@@ -246,6 +252,7 @@ def test_a_wrong_name_is_told_what_there_is(home: Path) -> None:
     assert refused(username="adda") == (
         "the published copy knows no 'adda'; it knows ada, bob, eve"
     )
+    assert refused(username=["ada", "adda"]) == refused(username="adda")
 
 
 def test_what_cannot_be_asked_is_refused(home: Path) -> None:
