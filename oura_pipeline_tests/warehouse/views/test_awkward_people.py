@@ -196,6 +196,20 @@ def test_every_minute_is_there_once_and_the_later_day_wins(
     ) == [(time, *row) for time, row in sorted(minutes.items())]
 
 
+@pytest.mark.parametrize("username", ["runa", "milo"])
+def test_the_views_agree_with_what_graphite_is_told(told: tuple[Desk, Any], username: str) -> None:
+    """`long` is made in another way: the same nights, and the same minutes where days overlap."""
+    desk, _ = told
+    points = f"FROM oura.long WHERE username = '{username}' AND series"
+    assert desk.ask(
+        f"SELECT time, met FROM oura.met_1min WHERE username = '{username}' ORDER BY 1"
+    ) == (desk.ask(f"SELECT time, value {points} = 'activity' AND metric = 'met' ORDER BY 1"))
+    assert desk.ask(
+        "SELECT day, hrv_average_ms::DOUBLE FROM oura.nights "
+        f"WHERE username = '{username}' AND hrv_average_ms IS NOT NULL ORDER BY 1"
+    ) == desk.ask(f"SELECT day, value {points} = 'sleep' AND metric = 'average_hrv' ORDER BY 1")
+
+
 @pytest.mark.parametrize("username", PEOPLE)
 def test_what_a_day_counts_is_what_there_is(told: tuple[Desk, Any], username: str) -> None:
     """Workouts with their minutes, and tags of both kinds."""
