@@ -24,8 +24,8 @@ from oura_pipeline.settings import load_settings
 TABLES = ("daily_sleep", "daily_readiness")
 DAYS = 30
 BULK = 64 * 64  # characters that cannot be compressed, in each document
-SECONDS = 50  # until a reader gives up being told to stop
-PAUSE = 0.2  # seconds between two looks: ten who never rest leave the writers no processor
+SECONDS = 110  # until a reader gives up being told to stop
+PAUSE = 0.5  # seconds between two looks: ten who never rest leave the writers no processor
 NUMBERS = " UNION ALL ".join(
     f"SELECT username, {place} AS place, min(score) AS low, max(score) AS high, count(*) AS days "
     f"FROM oura.{table} GROUP BY username"
