@@ -1,8 +1,8 @@
 """Files for Apple Health: the asset that writes them, its job and its schedule.
 
 What surprises: it is not part of the job `sync`, and runs by itself only when OURA_EXPORTS says
-where the files go. It reads the published copy, which it brings up to date first; and it writes
-nothing of people who left, so that whoever deletes them is not overtaken.
+where the files go. It reads the published copy, which it brings up to date first: then it knows
+nothing of who left, and whoever deletes them is not overtaken.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,6 @@ from typing import Any
 
 import dagster as dg
 
-from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.analysis import connect
 from oura_pipeline.apple_health import MEASURES, ExportedDay, export_hrv
 from oura_pipeline.defs.oura_assets import document_key
@@ -43,14 +42,11 @@ def apple_health_asset(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     )
     def apple_health(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
         rooms, asked = pipeline.opened, asked_days(context)
-        # Before the copy is looked at: who leaves from now on waits for the end of this run.
-        people = rooms.accounts.people()
-        publish(rooms)
+        publish(rooms)  # without who has left by now; who leaves later waits for this run's end
         with closing(connect(rooms.settings.analytics_path)) as connection:
             exported = export_hrv(
                 connection,
                 rooms.settings.exports_path,
-                usernames=[one.username for one in people if one.state is not PersonState.RETIRED],
                 first_day=asked[0],
                 last_day=asked[-1],
             )

@@ -139,9 +139,10 @@ def test_the_files_add_up_to_the_view(made: World, tmp_path: Path) -> None:
 
 
 def test_only_the_days_of_the_run_are_written(made: World, tmp_path: Path) -> None:
-    export(made, FIRST, FIRST)
+    day = FIRST + timedelta(days=1)
+    export(made, day, day)
     assert files(tmp_path / "synced") == [
-        f"{username}/{FIRST}_hrv.{kind}" for username in PEOPLE for kind in ("csv", "json")
+        f"{username}/{day}_hrv.{kind}" for username in PEOPLE for kind in ("csv", "json")
     ]
 
 
