@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 
 from oura_pipeline.warehouse.door import transaction
+from oura_pipeline.warehouse.ledgers import LEDGERS
 from oura_pipeline.warehouse.publishing import sync_folder, wal
 from oura_pipeline.warehouse.tables import literal, quoted
 
@@ -25,14 +26,19 @@ _FRESH = "the file written anew"
 
 
 def delete_rows(connection: duckdb.DuckDBPyConnection, username: str) -> int:
-    """Delete a person from every table, also of types that the code no longer describes."""
+    """Delete a person from every table, also of types that the code no longer describes.
+
+    Returns:
+        How many documents they were; rows of ledgers are not counted.
+    """
     deleted = 0
+    ledgers = {ledger.full_name for ledger in LEDGERS}
     with transaction(connection):
         for table in _tables_of_people(connection):
             row = connection.execute(
                 f"DELETE FROM {table} WHERE username = ?", [username]
             ).fetchone()
-            deleted += row[0] if row else 0
+            deleted += row[0] if row and table not in ledgers else 0
     return deleted
 
 

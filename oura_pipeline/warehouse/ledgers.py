@@ -38,7 +38,7 @@ class LedgerTable:
     @property
     def full_name(self) -> str:
         """The table's name with its schema."""
-        return f"{self.schema}.{quoted(self.name)}"
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
 
 
 FETCHES = LedgerTable(
@@ -219,7 +219,7 @@ def _standing(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str 
     ).fetchall()
     said: dict[str, dict[str, str | None]] = {}
     for schema, table, column, comment in rows:
-        said.setdefault(f"{schema}.{quoted(table)}", {})[column] = comment
+        said.setdefault(f"{quoted(schema)}.{quoted(table)}", {})[column] = comment
     return said
 
 

@@ -182,7 +182,7 @@ class Warehouse:
             return [] if connection is None else connection.execute(sql, params).fetchall()
 
     def forget(self, username: str) -> int:
-        """Delete everything of a person; returns the number of rows.
+        """Delete everything of a person; returns the number of documents.
 
         No byte of theirs stays in the file, nor in what crashed runs have spooled. The published
         copy keeps them until it is published again.
