@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from oura_pipeline.data_dictionary import data_dictionary, views_table
 from oura_pipeline.documents import DOCUMENT_TYPES, Ask, DocumentType
+from oura_pipeline.grafana import files as grafana
 from oura_pipeline.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +49,7 @@ def wanted() -> dict[Path, str]:
         readme: MARK.sub(_filled, _read(readme)),
         ROOT / ".env.example": env_example(),
         ROOT / "docs" / "data.md": data_dictionary(),
+        **{ROOT / path: text for path, text in grafana.wanted().items()},
     }
 
 
@@ -73,6 +75,15 @@ def settings() -> str:
     return _table(("variable", "default", "meaning"), rows)
 
 
+def dashboards() -> str:
+    """A table of the dashboards, a row each."""
+    rows = [
+        (f"[{one.title}]({grafana.dashboard_path(one.uid)})", one.description)
+        for one in grafana.DASHBOARDS
+    ]
+    return _table(("dashboard", "what it shows"), rows)
+
+
 def env_example() -> str:
     """`.env.example`: every setting, commented out, with its default."""
     lines = ["# Copy to .env and fill in. Every line is optional; what stands here is the default."]
@@ -84,6 +95,7 @@ def env_example() -> str:
 SECTIONS: dict[str, Callable[[], str]] = {
     "document types": document_types,
     "settings": settings,
+    "dashboards": dashboards,
     "views": views_table,
 }
 
