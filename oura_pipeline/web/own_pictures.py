@@ -149,7 +149,7 @@ WITH readings AS (
 ), means AS (
     SELECT metric, day, value, avg(value) OVER days_7, avg(value) OVER days_28,
         count(value) OVER days_28
-    FROM readings WHERE isfinite(value)
+    FROM readings WHERE value IS NOT NULL
     WINDOW
         days_7 AS (PARTITION BY metric ORDER BY day
             RANGE BETWEEN INTERVAL 6 DAYS PRECEDING AND CURRENT ROW),

@@ -174,7 +174,9 @@ def test_the_means_of_the_first_days_know_the_days_before(copy: Path) -> None:
 def test_nobody_sees_anybody_else(copy: Path) -> None:
     """Koa has one night that has not ended; nothing of theirs is in ada's and the other way."""
     koa = told(copy, "koa", DAY)
-    assert [(night.hrv, night.stretches, night.naps) for night in koa.nights] == [(99, [], [])]
+    assert [(one.hrv, one.stretches, one.beats, one.naps) for one in koa.nights] == [
+        (99, [], [], [])
+    ]
     assert [(trend.metric.name, trend.last.value) for trend in koa.trends] == [
         ("sleep_score", 99),
         ("hrv_average_ms", 99),
