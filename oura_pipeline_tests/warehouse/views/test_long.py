@@ -197,7 +197,8 @@ def test_series_finer_or_coarser_than_graphite_keeps_them(desk: Desk) -> None:
             "start_datetime": "2026-05-01T10:00:00Z",
             "end_datetime": "2026-05-01T10:00:00Z",
             "heart_rate": series(2.5, [60, 61, 62]),
-            "heart_rate_variability": series(10, [40, None, 42]),
+            "heart_rate_variability": series(10, [40, None, 42])
+            | {"timestamp": "2026-05-01T10:00:07Z"},
             "motion_count": series(1e300, [1]),
         },
     ) == {
@@ -293,6 +294,8 @@ def test_numbers_that_nobody_described_are_there(desk: Desk) -> None:
         "contributors": {"deep_sleep": 5, "new": 6},
         "contrib": {"new": 7, "newer": 8},
         "not possible": 9,
+        "Twice": 3,
+        "twice": 4,
     }
     assert points(desk, DAILY_SLEEP, document) == {
         "2026-05-01 sleep.contrib.deep_sleep 05-01 00:00:00": 5,
@@ -301,6 +304,7 @@ def test_numbers_that_nobody_described_are_there(desk: Desk) -> None:
         "2026-05-01 sleep.novel.deeper.most 05-01 00:00:00": 0,
         "2026-05-01 sleep.novel.inner 05-01 00:00:00": 2.5,
         "2026-05-01 sleep.score 05-01 00:00:00": 80,
+        "2026-05-01 sleep.twice 05-01 00:00:00": 4,
     }
 
 
