@@ -2,6 +2,8 @@
 
 # ruff: noqa: S608  every piece of SQL is written here
 
+# ruff: noqa: S608  every piece of SQL is written here
+
 from __future__ import annotations
 
 from oura_pipeline.documents import DOCUMENT_TYPES
@@ -16,7 +18,7 @@ COVERAGE = View(
     one_row_per="person, document type and day from their first to their last asked one",
     definition=(
         "Every document type that has days, on every day from the first to the last one that was "
-        "asked for the person, of whatever type. never_asked is a day in between that nobody asked "
+        "asked for the person, of whichever of these types. never_asked is a day in between that nobody asked "
         "for: neither empty nor failed. From `oura.fetches`, the newest question."
     ),
     columns=(
@@ -32,6 +34,7 @@ COVERAGE = View(
 WITH spans AS (
     SELECT username, min(day) AS first_day, max(day) AS last_day
     FROM oura.fetches
+    WHERE document_type IN ({_NAMES})
     GROUP BY username
 ),
 days AS (

@@ -66,3 +66,11 @@ def test_people_have_their_own_first_and_last_day(desk: Desk) -> None:
         ("ben", "2026-01-20", "empty"),
         ("ben", "2026-01-21", "empty"),
     ]
+
+
+def test_a_snapshot_has_no_days_to_miss(desk: Desk) -> None:
+    """Asking for the profile today does not say that days since the last sleep were forgotten."""
+    desk.fill("fetches", [fetch("sleep", 10, "landed", 1), fetch("personal_info", 25, "landed", 1)])
+    assert desk.ask(
+        "SELECT max(day), count(*) FROM oura.coverage WHERE document_type = 'sleep'"
+    ) == [("2026-01-10", 1)]
