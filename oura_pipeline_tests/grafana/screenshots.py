@@ -25,7 +25,7 @@ DAYS = {"now-2d": 2, "now-90d": 90}
 def main(folder: Path = FOLDER) -> None:
     """Draw every dashboard of people. Raises `SystemExit` when one is too large."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as home, shown(Path(home), days=120) as world:
+    with tempfile.TemporaryDirectory() as home, shown(Path(home), days=100) as world:
         draw_all(world, folder)
     too_large = [path.name for path in folder.glob("*.png") if path.stat().st_size > LARGEST]
     if too_large:

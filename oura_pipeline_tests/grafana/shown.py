@@ -62,6 +62,12 @@ class Shown:
         answer.raise_for_status()
         return list(answer.json())
 
+    def expand(self, query: str) -> list[str]:
+        """The whole names that a variable of Grafana's kind `Metric Name` gets for its query."""
+        address = f"{self.graphite.render_url}/metrics/expand"
+        answer = self.http.get(address, params={"query": query, "leavesOnly": "1"})
+        return list(answer.raise_for_status().json()["results"])
+
     def find(self, query: str) -> list[str]:
         """The names that a variable gets for its query."""
         address = f"{self.graphite.render_url}/metrics/find"

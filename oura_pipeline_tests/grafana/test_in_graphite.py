@@ -101,8 +101,8 @@ def test_a_variable_offers_everybody(dashboard: Dashboard, people_shown: Shown) 
 def test_the_go_replicators_dashboard_goes_on_working(series: str, people_shown: Shown) -> None:
     """Its variable finds everybody, and each of its targets has values of the last two days."""
     start, end = people_shown.now - 2 * _DAY, people_shown.now
-    answer = people_shown.render("bio.*.readiness.score", start, end)
-    names = [one["target"].split(".")[1] for one in answer]
+    paths = people_shown.expand("bio.*.readiness.score")
+    names = [re.match(r"bio\.(?P<name>[a-z0-9]+)\..*", path)["name"] for path in paths]  # type: ignore[index]
     assert sorted(names) == sorted(people_shown.usernames)
     for name in names:
         target = f"bio.{name}.{series}"
