@@ -18,8 +18,8 @@ COVERAGE = View(
     one_row_per="person, document type and day from their first to their last asked one",
     definition=(
         "Every document type that has days, on every day from the first to the last one that was "
-        "asked for the person, of whichever of these types. never_asked is a day in between that nobody asked "
-        "for: neither empty nor failed. From `oura.fetches`, the newest question."
+        "asked for the person, of whichever of these types. never_asked is a day in between that "
+        "nobody asked for: neither empty nor failed. From `oura.fetches`, the newest question."
     ),
     columns=(
         Column("username", "The person."),
