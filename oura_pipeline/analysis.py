@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 Day = date | str
 
+# DuckDB waits for ever for itself when a union of many parts fills the buffer between it and us
+# (duckdb/duckdb#22215): a month of `long` did. Results are fetched whole anyway.
+_NO_LIMIT = "SET streaming_buffer_size = '1TB'"
+
 # Okabe and Ito's colours, which people with any colour vision tell apart; a phase has its height.
 _ORANGE, _SKY, _BLUE, _VERMILION = "#e69f00", "#56b4e9", "#0072b2", "#d55e00"
 _INK, _GREY, _PALE = "#222222", "#6b6b6b", "#dddddd"
@@ -72,6 +76,7 @@ def connect(path: Path | None = None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config=SETTINGS)
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(_NO_LIMIT)
         connection.execute(f"ATTACH {literal(str(path))} AS analytics (READ_ONLY)")
         connection.execute(f"USE analytics.{SCHEMA}")
     except duckdb.Error as error:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
-LARGE = ("synced", "browser")
+LARGE = ("synced", "browser", "people_shown")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
