@@ -628,7 +628,8 @@ def test_the_sandbox_serves(shell: Shell) -> None:
 def test_help_lists_every_command() -> None:
     listed = CliRunner().invoke(cli, ["--help"]).output.partition("Commands:\n")[2]
     assert [line.split()[0] for line in listed.splitlines()] == [
-        *("budget", "demo", "dev", "doctor", "graphite", "key", "people", "sandbox"),
+        *("budget", "demo", "dev", "doctor", "export", "graphite", "key", "people", "query"),
+        "sandbox",
         *("subscriptions", "sync", "web"),
     ]
 
