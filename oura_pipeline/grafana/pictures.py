@@ -24,7 +24,7 @@ from oura_pipeline.graphite.finding import names_below
 
 WIDTH = 1440  # pixels
 _COLUMN, _UNIT, _GAP, _TITLE = WIDTH / 24, 34, 8, 30
-_ROOT = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parents[1]
 _SECONDS = {"d": 86400, "h": 3600}
 _PALETTE = (
     *("73BF69", "F2CC0C", "8AB8FF", "FF780A", "F2495C", "5794F2"),
@@ -78,7 +78,7 @@ def draw(
         httpx.HTTPError: graphite-web does not answer.
         GraphiteUnavailable: it does not answer like graphite-web.
     """
-    board = json.loads((_ROOT / dashboard_path(dashboard)).read_text(encoding="utf-8"))
+    board = json.loads(_file(dashboard).read_text(encoding="utf-8"))
     prefix = next(one["query"] for one in board["templating"]["list"] if one["name"] == "prefix")
     with httpx.Client(timeout=120) as http:
         everybody = sorted(names_below(http, render_url, prefix))
@@ -93,6 +93,12 @@ def draw(
         for tile in tiles:
             artist.draw(canvas, tile)
     canvas.write(path)
+
+
+def _file(dashboard: str) -> Path:
+    """The committed JSON: in the checkout, or in the installed package."""
+    inside = _PACKAGE / dashboard_path(dashboard)
+    return inside if inside.exists() else _PACKAGE.parent / dashboard_path(dashboard)
 
 
 def _tiles(panels: Sequence[_Json], people: Sequence[str]) -> Iterator[_Tile]:
