@@ -148,3 +148,19 @@ def test_making_the_views_again_brings_an_old_one_up_to_date(desk: Desk) -> None
         ensure_views(connection)
     assert desk.ask("FROM oura.nights") == []
     assert desk.ask("FROM oura.daily_summary") == []
+
+
+def test_long_is_whole_before_it_is_read(kept: Desk) -> None:
+    """Its parts end in an order: read as they come, DuckDB waits for ever on large answers."""
+    with kept.opened() as connection:
+        row = connection.execute("EXPLAIN (FORMAT json) SELECT * FROM oura.long").fetchone()
+    assert row
+    operators = [name for name in _names(json.loads(row[1])) if name in ("ORDER_BY", "UNION")]
+    assert operators[:2] == ["ORDER_BY", "UNION"]
+
+
+def _names(nodes: list[dict[str, Any]]) -> Iterator[str]:
+    """The operators, from the one that is read to those that read."""
+    for node in nodes:
+        yield node["name"].strip()
+        yield from _names(node.get("children", []))
