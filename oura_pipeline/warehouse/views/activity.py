@@ -8,7 +8,7 @@ ends early is looked up among the begins alone, so that no series is read but th
 
 from __future__ import annotations
 
-from oura_pipeline.warehouse.views.clock import later, later_local, local_time
+from oura_pipeline.warehouse.views.clock import later, later_local, local_time, within_time
 from oura_pipeline.warehouse.views.view import Column, View
 
 MET_1MIN = View(
@@ -47,7 +47,7 @@ documents AS (
         met.interval AS seconds,
         met.items AS items
     FROM oura.daily_activity
-    WHERE met.interval > 0 AND met.timestamp IS NOT NULL
+    WHERE {within_time("met.timestamp", "met.items", "met.interval")}
 ),
 items AS (
     SELECT

@@ -11,6 +11,8 @@ from __future__ import annotations
 from oura_pipeline.warehouse.views.days import METRICS
 from oura_pipeline.warehouse.views.view import Column, View
 
+_ABSURD = "1e150"  # from here on squares overflow, and the view would answer nobody
+
 
 def _columns(days: int) -> tuple[Column, ...]:
     window = f"over the day and the {days - 1} calendar days before it"
@@ -78,7 +80,7 @@ FROM (
         ]) AS value
     FROM oura.daily_summary
 )
-WHERE value IS NOT NULL
+WHERE abs(value) < {_ABSURD}
 WINDOW
     {_window(7)},
     {_window(28)}

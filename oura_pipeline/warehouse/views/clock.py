@@ -7,6 +7,7 @@ series) has the offset of the document's text, also when the clocks changed in b
 
 from __future__ import annotations
 
+END_OF_TIME = 253_402_300_800  # year 10000, seconds
 _LOCAL_AND_OFFSET = "^(.+T[0-9:.]+)(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
 
@@ -31,6 +32,14 @@ def later(instant: str, seconds: str) -> str:
 def later_local(local: str, seconds: str) -> str:
     """The local time (TIMESTAMP) some seconds after another one."""
     return f"make_timestamp(epoch_us({local}) + {_micros(seconds)})"
+
+
+def within_time(start: str, items: str, seconds: str) -> str:
+    """Whether a series of items goes on, and ends before the year 10000.
+
+    An absurd interval would overflow, and one document would spoil the view for everybody.
+    """
+    return f"{seconds} > 0 AND epoch({start}) + len({items}) * {seconds} < {END_OF_TIME}"
 
 
 def minutes_between(start: str, end: str) -> str:

@@ -2,8 +2,6 @@
 
 # ruff: noqa: S608  every piece of SQL is written here
 
-# ruff: noqa: S608  every piece of SQL is written here
-
 from __future__ import annotations
 
 from oura_pipeline.documents import DOCUMENT_TYPES

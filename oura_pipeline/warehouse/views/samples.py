@@ -18,11 +18,11 @@ from oura_pipeline.fields import Field, Kind, Merge
 from oura_pipeline.metrics import UNKNOWN_INTERVAL, is_event
 from oura_pipeline.warehouse.shapes import NUMBERS
 from oura_pipeline.warehouse.tables import literal, quoted, table_name
+from oura_pipeline.warehouse.views.clock import END_OF_TIME
 
 MICRO = 1_000_000  # microseconds in a second
 MIDNIGHT = "epoch_us(CAST(d.day AS TIMESTAMP))"  # 00:00 UTC of the day, μs
 
-_END_OF_TIME = 253_402_300_800  # year 10000, seconds
 _NUMBERS = ", ".join(map(literal, sorted(NUMBERS)))
 _NAME = "[a-z0-9_-]{1,100}"
 _MERGED = {
@@ -180,7 +180,7 @@ def series(place: Place, path: tuple[str, ...], field: Field) -> Samples:
     end = f"epoch({start}) + len({items}) * {whole}.interval"
     # Inside of CASE, because an absurd interval would overflow.
     step = (
-        f"CASE WHEN {whole}.interval > 0 AND {end} < {_END_OF_TIME} "
+        f"CASE WHEN {whole}.interval > 0 AND {end} < {END_OF_TIME} "
         f"THEN CAST(round({whole}.interval * {MICRO}) AS BIGINT) END"
     )
     return _spread(place, _Spread(f"epoch_us({start})", step, f"({end}) * {MICRO}", items), field)

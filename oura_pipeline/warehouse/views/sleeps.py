@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from oura_pipeline.documents import SLEEP
-from oura_pipeline.warehouse.views.clock import later, later_local, local_time
+from oura_pipeline.warehouse.views.clock import later, later_local, local_time, within_time
 from oura_pipeline.warehouse.views.texts import (
     MOVEMENTS,
     PHASES,
@@ -276,7 +276,7 @@ items AS (
         unnest(series.items) AS value,
         generate_subscripts(series.items, 1) - 1 AS place
     FROM hearts
-    WHERE series.interval > 0 AND series.timestamp IS NOT NULL
+    WHERE {within_time("series.timestamp", "series.items", "series.interval")}
 )
 SELECT
     username,

@@ -77,3 +77,16 @@ def test_a_series_without_an_interval_has_no_minutes(desk: Desk) -> None:
         ],
     )
     assert desk.ask("FROM oura.met_1min") == []
+
+
+def test_an_absurd_interval_has_no_minutes_and_spoils_nothing(desk: Desk) -> None:
+    """One that overflows the time there is; the next day is there."""
+    for every in (1e12, 1e300):
+        desk.land(
+            DAILY_ACTIVITY,
+            [
+                day("2026-01-10", "2026-01-10T04:00:00.000+00:00", [1.0, 1.1], every),
+                day("2026-01-11", "2026-01-11T04:00:00.000+00:00", [2.0]),
+            ],
+        )
+        assert desk.ask("SELECT day, met FROM oura.met_1min") == [("2026-01-11", 2.0)]

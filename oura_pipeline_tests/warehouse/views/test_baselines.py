@@ -92,3 +92,18 @@ def test_every_number_of_the_summary_is_a_metric(desk: Desk) -> None:
         ("workout_count", 0.0),
         ("workout_minutes", 0.0),
     ]
+
+
+def test_an_absurd_value_is_none_and_spoils_nothing(desk: Desk) -> None:
+    """Its square would overflow, and nobody would get an answer."""
+    days = [{**score("01-01", 70), "temperature_deviation": 1e200}, score("01-02", 80)]
+    desk.land(DAILY_READINESS, [*days, {**score("01-03", 90), "temperature_deviation": 0.5}])
+    assert desk.ask(
+        "SELECT day, metric, value, days_7d FROM oura.baselines "
+        "WHERE metric IN ('readiness_score', 'temperature_deviation_c') ORDER BY metric, day"
+    ) == [
+        ("2026-01-01", "readiness_score", 70.0, 1),
+        ("2026-01-02", "readiness_score", 80.0, 2),
+        ("2026-01-03", "readiness_score", 90.0, 3),
+        ("2026-01-03", "temperature_deviation_c", 0.5, 1),
+    ]

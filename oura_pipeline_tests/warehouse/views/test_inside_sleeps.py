@@ -108,6 +108,15 @@ def test_a_sleep_without_usable_series_has_no_hearts(desk: Desk) -> None:
     assert desk.ask("FROM oura.sleep_heart") == []
 
 
+def test_an_absurd_interval_is_none_and_spoils_nothing(desk: Desk) -> None:
+    """One that overflows the time there is; the other series stays."""
+    for every in (1e12, 1e300):
+        desk.land(SLEEP, [sleep(heart_rate=series([50, 51], every=every), hrv=series([40]))])
+        assert desk.ask("SELECT time, bpm, hrv_ms FROM oura.sleep_heart") == [
+            ("2026-01-09T17:15:10Z", None, 40.0)
+        ]
+
+
 def test_parts_of_a_day_are_told_apart_and_false_detections_have_none(desk: Desk) -> None:
     """The second long sleep is a nap; rest and deleted are nothing."""
     hearts = {"heart_rate": series([60]), "sleep_phase_5_min": "1", "movement_30_sec": "2"}
