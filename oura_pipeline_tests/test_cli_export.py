@@ -116,6 +116,7 @@ def test_views_do_not_go_where_nights_are(inside: str, home: Path) -> None:
         (["view", "steps"], 2, "Missing option '--into'"),
         (["view", "steps", "--into", "x", "--format", "xml"], 2, "'xml' is not one of"),
         (["view", "stairs", "--into", "x"], 1, "there is no view or table 'stairs'"),
+        (["view", "nights", "--into", "x", "--person", "eve"], 1, "knows nobody called eve"),
     ],
 )
 def test_what_cannot_be_asked_for(arguments: list[str], status: int, said: str, home: Path) -> None:

@@ -49,9 +49,7 @@ def hrv(usernames: Sequence[str], days: Days, into: Path | None) -> str:
     """Write nights for Apple Health; says what."""
     folder = into or load_settings().exports_path
     with _reading() as connection:
-        known = {name for (name,) in connection.execute("SELECT username FROM fetches").fetchall()}
-        if strangers := sorted(set(usernames) - known):
-            raise FilesRefused(f"the published copy knows nobody called {', '.join(strangers)}")
+        _must_know(connection, usernames)
         exported = export_hrv(
             connection,
             folder,
@@ -66,6 +64,7 @@ def view(name: str, format_: Format, into: Path, username: str | None, *, days: 
     """Write a view or table, a file per day; says what."""
     with _reading() as connection:
         _not_among_the_nights(into)
+        _must_know(connection, [username] if username else [])
         written = export_view(
             connection,
             name,
@@ -96,6 +95,13 @@ def _reading() -> Iterator[duckdb.DuckDBPyConnection]:
         raise click.ClickException(
             "the published copy is of an older version: `oura-pipeline sync` makes a new one"
         ) from None
+
+
+def _must_know(connection: duckdb.DuckDBPyConnection, usernames: Sequence[str]) -> None:
+    """Refuse whom nobody ever asked Oura about: it is a typing error, not an absence."""
+    known = {name for (name,) in connection.execute("SELECT username FROM fetches").fetchall()}
+    if strangers := sorted(set(usernames) - known):
+        raise FilesRefused(f"the published copy knows nobody called {', '.join(strangers)}")
 
 
 def _not_among_the_nights(folder: Path) -> None:
