@@ -11,6 +11,8 @@ from __future__ import annotations
 from oura_pipeline.warehouse.views.clock import later, later_local, local_time, within_time
 from oura_pipeline.warehouse.views.view import Column, View
 
+_NEAR = 172_800  # seconds; a day begins within these of the midnight of its date in Greenwich
+
 MET_1MIN = View(
     name="met_1min",
     description="Metabolic equivalent, minute by minute.",
@@ -18,7 +20,8 @@ MET_1MIN = View(
     definition=(
         "The items of Oura's met from its own timestamp on (04:00 local), by its own interval. "
         "The activity days of somebody who travels east overlap: from the instant at which a "
-        "later day's series begins, only the later one is read. Local times have the offset of "
+        "later day's series begins, only the later one is read; a begin two days or more away "
+        "from its own day (a clock gone wrong) ends no other day. Local times have the offset of "
         "the text in the document, all through the activity day."
     ),
     columns=(
@@ -33,7 +36,10 @@ WITH starts AS (
     SELECT
         username,
         day,
-        min(met.timestamp) OVER (
+        -- A ring whose clock is years behind must not end every day before.
+        min(met.timestamp) FILTER (
+            abs(epoch(met.timestamp) - epoch(CAST(day AS TIMESTAMP))) < {_NEAR}
+        ) OVER (
             PARTITION BY username ORDER BY day ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
         ) AS next_start
     FROM oura.daily_activity

@@ -9,6 +9,7 @@ was is looked up in `oura.offsets`.
 from __future__ import annotations
 
 from oura_pipeline.warehouse.views.clock import later, later_local
+from oura_pipeline.warehouse.views.samples import aligned
 from oura_pipeline.warehouse.views.view import Column, View
 
 _BEATS = (
@@ -47,14 +48,14 @@ WITH beats AS (
     SELECT
         username,
         day,
-        epoch_us(timestamp) // 300000000 AS slot,
+        {aligned("epoch_us(timestamp)", "300000000")} AS slot,
         {_AGGREGATED}
     FROM oura.heartrate
     WHERE bpm IS NOT NULL
     GROUP BY ALL
 ),
 timed AS (
-    SELECT *, make_timestamptz(slot * 300000000) AS time FROM beats
+    SELECT *, make_timestamptz(slot) AS time FROM beats
 )
 SELECT
     t.username,

@@ -90,3 +90,20 @@ def test_an_absurd_interval_has_no_minutes_and_spoils_nothing(desk: Desk) -> Non
             ],
         )
         assert desk.ask("SELECT day, met FROM oura.met_1min") == [("2026-01-11", 2.0)]
+
+
+def test_a_later_day_with_a_clock_gone_wrong_ends_no_other(desk: Desk) -> None:
+    """It has its minutes where it says, and the days before keep theirs."""
+    desk.land(
+        DAILY_ACTIVITY,
+        [
+            day("2026-01-10", "2026-01-10T04:00:00.000+00:00", [1.0]),
+            day("2026-01-11", "2026-01-11T04:00:00.000+00:00", [2.0]),
+            day("2026-01-12", "1970-01-01T00:00:00.000+00:00", [3.0]),
+        ],
+    )
+    assert desk.ask("SELECT day, time, met FROM oura.met_1min ORDER BY day") == [
+        ("2026-01-10", "2026-01-10T04:00:00Z", 1.0),
+        ("2026-01-11", "2026-01-11T04:00:00Z", 2.0),
+        ("2026-01-12", "1970-01-01T00:00:00Z", 3.0),
+    ]

@@ -42,6 +42,15 @@ def test_five_minutes_are_those_of_utc(desk: Desk) -> None:
     ]
 
 
+def test_five_minutes_before_1970_are_rounded_down_too(desk: Desk) -> None:
+    """An odd clock puts nothing into the five minutes that follow."""
+    desk.land(HEARTRATE, [beat("1969-12-31T23:59:58", 60), beat("1970-01-01T00:00:00", 70)])
+    assert desk.ask("SELECT time, bpm_mean FROM oura.heart_rate_5min ORDER BY time") == [
+        ("1969-12-31T23:55:00Z", 60.0),
+        ("1970-01-01T00:00:00Z", 70.0),
+    ]
+
+
 def test_hours_are_those_of_the_persons_clock(desk: Desk) -> None:
     """In Kathmandu (+05:45) an hour begins at a quarter past."""
     desk.land(
