@@ -139,6 +139,8 @@ def load(
         types = {column: sql_type for column, sql_type, _ in _columns(connection, name)}
         wanted = list(types) if columns is None else list(columns)
         _must_have(name, types, wanted)
+        if not wanted:
+            raise AnalysisError("no column is asked for: name some, or leave `columns` out for all")
         where, values = _filters(name, types, asked, first, last)
         frame = _frame(
             connection.execute(

@@ -256,7 +256,7 @@ def test_a_wrong_name_is_told_what_there_is(home: Path) -> None:
 
 
 def test_what_cannot_be_asked_is_refused(home: Path) -> None:
-    """Days that are none, that are the wrong way round, or of what has no days."""
+    """Days that are none, that are the wrong way round, or of what has no days; no columns."""
     assert refused(start="10.1.2026") == "the start is a date or YYYY-MM-DD, not '10.1.2026'"
     assert refused(end=20260110) == "the end is a date or YYYY-MM-DD, not 20260110"
     assert refused(start="2026-01-11", end="2026-01-10") == (
@@ -264,6 +264,9 @@ def test_what_cannot_be_asked_is_refused(home: Path) -> None:
     )
     assert refused("readme", start="2026-01-11") == (
         "readme has no column 'day'; it has table_name, description"
+    )
+    assert refused(columns=[]) == (
+        "no column is asked for: name some, or leave `columns` out for all"
     )
 
 
