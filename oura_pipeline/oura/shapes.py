@@ -22,6 +22,9 @@ from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
+# Of other centuries nobody's offset is asked, and at the ends of time there is no UTC.
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
 
 class Series(msgspec.Struct):
     """Numbers at equal intervals (seconds) from an instant on."""
@@ -177,5 +180,5 @@ def _offsets(
             yield from _offsets(value, tuple(filter(_tells, field.fields)))
         else:
             instant = value.timestamp if field.kind is Kind.SERIES else value
-            if instant is not None:
+            if instant is not None and _EARLIEST <= instant < _LATEST:
                 yield instant.astimezone(UTC), instant.utcoffset()

@@ -291,6 +291,20 @@ def test_offsets_are_learned_from_all_documents_of_a_page(
     ]
 
 
+def test_an_instant_at_which_nobody_wore_a_ring_tells_no_offset(
+    client: OuraClient, oura: SpeakingOura
+) -> None:
+    """Some of them are no instant of UTC at all; the document is taken like any other."""
+    oura.documents["sleep"] = [
+        night("2026-03-09", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"),
+        night("2026-03-10", "1899-12-31T23:59:59+00:00", "2200-01-01T00:00:00+00:00"),
+        night("2026-03-11", "1900-01-01T00:00:00+00:00", None),
+    ]
+    (page,) = client.documents(SLEEP, FIRST, LAST)
+    assert page.offsets == [(datetime(1900, 1, 1, tzinfo=UTC), timedelta())]
+    assert len(page.documents) + len(page.outside) == 3
+
+
 def test_a_snapshot_belongs_to_the_day_of_the_fetch(client: OuraClient, oura: SpeakingOura) -> None:
     """Rings have no day, and no range to ask for."""
     rings: list[dict[str, Any]] = [
