@@ -111,6 +111,7 @@ def delete_everything(
     Raises:
         UnknownPerson: nobody has this username, perhaps because all is done.
         AccountsError, WarehouseError: a database was busy or unusable; do it again.
+        OSError: files cannot be deleted; do it again.
     """
     leaving = pipeline.accounts.person(username).state is PersonState.RETIRED
     revocation = revoke(pipeline, username) if leaving else leave(pipeline, username)
@@ -158,6 +159,11 @@ def _publish(pipeline: Pipeline) -> bool:
 
 def _delete_files(folder: Path) -> int:
     """Delete a folder with all that is in it; how many files there were."""
+    if folder.is_symlink():
+        raise OSError(
+            f"{folder} is a symbolic link: delete what is theirs behind it, and the link; then "
+            "the rest can go"
+        )
     files = sum(not path.is_dir() for path in folder.rglob("*"))
     if folder.exists():
         shutil.rmtree(folder)

@@ -197,6 +197,22 @@ def test_removing_says_what_goes_and_deletes_it_after_a_yes(shell: Shell) -> Non
     assert "nobody is called 'koa'" in shell.refused("people", "remove", "koa")
 
 
+def test_removing_says_what_to_do_where_files_cannot_be_deleted(shell: Shell) -> None:
+    """A link in the place of their folder is nothing that we follow; without it the rest goes."""
+    shell.sign_in("koa")
+    link = shell.world.home / "exports" / "koa"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(shell.world.home.parent)
+    stuck = shell("people", "remove", "koa", "--yes")
+    assert (stuck.exit_code, stuck.stderr) == (
+        1,
+        f"Error: {link} is a symbolic link: delete what is theirs behind it, and the link; then "
+        "the rest can go. Type this again when that is put right.\n",
+    )
+    link.unlink()
+    assert "Deleted everything of koa" in shell("people", "remove", "koa", "--yes").output
+
+
 def test_disconnecting_keeps_the_data_and_says_whether_oura_knows(shell: Shell) -> None:
     shell.sign_in("koa")
     told = ["Nothing of koa is fetched any more; their data stays."]

@@ -140,7 +140,12 @@ def remove(username: str, *, keep_data: bool) -> Iterator[str]:
                 "nothing is fetched any more: type this again when the runs are over, or leave "
                 "the rest to the daemon"
             )
-        deleted = leaving.delete_everything(pipeline, username, partial(forget_in, instance))
+        try:
+            deleted = leaving.delete_everything(pipeline, username, partial(forget_in, instance))
+        except OSError as error:
+            raise click.ClickException(
+                f"{error}. Type this again when that is put right."
+            ) from None
     yield (
         f"Deleted everything of {username}: {deleted.rows} documents, {deleted.lines} points of "
         f"the file, {deleted.files} exported files, {deleted.elsewhere} places in Dagster's "
