@@ -13,19 +13,21 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from time import monotonic
 
+import dagster as dg
 import httpx
 import pytest
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 
 from oura_pipeline.cli import cli
-from oura_pipeline.commands.sync import last_partition
+from oura_pipeline.commands.sync import last_partition, reason
 from oura_pipeline.documents import DAILY_SLEEP, WORKOUT
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline_tests.world import World, world
 
 ONE = timedelta(days=1)
@@ -327,6 +329,32 @@ def test_a_sync_in_which_nobody_landed_is_a_failure(shell: Shell) -> None:
     [line] = [line for line in result.stdout.splitlines() if line.startswith("oura__daily_sleep")]
     assert line.startswith("oura__daily_sleep: daily_sleep failed for everybody: koa: ")
     assert "membership" in line
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (WarehouseBusy("the warehouse is open elsewhere"), "the warehouse is open elsewhere"),
+        (ValueError("a heart rate of 61"), "ValueError; Dagster's UI has the whole story"),
+        (dg.Failure("nobody landed"), "nobody landed"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_sync_says_why_a_step_failed(error: Exception, said: str) -> None:
+    """In one line; what was not foreseen may hold data of somebody."""
+
+    @dg.op(retry_policy=dg.RetryPolicy(max_retries=0))
+    def failing() -> None:
+        raise error from RuntimeError("below")
+
+    @dg.job(logger_defs={})
+    def failed() -> None:
+        failing()
+
+    result = failed.execute_in_process(raise_on_error=False)
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert reason(failure.step_failure_data) == said
 
 
 def test_who_could_not_be_had_is_named_while_the_others_land(shell: Shell) -> None:

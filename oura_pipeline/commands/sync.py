@@ -24,6 +24,7 @@ from oura_pipeline.defs.partitions import days, range_tags
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.progress import listener
+from oura_pipeline.warehouse.errors import WarehouseError
 
 
 @dataclass(kw_only=True)
@@ -42,6 +43,13 @@ class Synced:
     failures: dict[str, str] = field(default_factory=dict)
     red: list[AssetCheckEvaluation] = field(default_factory=list)
 
+
+# What says in one line what to do, or what the system would not do, and holds no document.
+SPEAKING = {
+    "OSError",
+    "PermissionError",
+    *(one.__name__ for one in WarehouseError.__subclasses__()),
+}
 
 # What a run spent as a whole is written on each of its partitions.
 OF_THE_WHOLE_QUESTION = ("requests", "pages", "seconds", "points_sent", "points_withdrawn")
@@ -105,16 +113,26 @@ def _summary(result: ExecuteInProcessResult) -> Synced:
                 counts[name] = value if whole else counts.get(name, 0) + value
     for event in result.all_events:
         if event.is_step_failure and event.step_key:
-            synced.failures[event.step_key] = _reason(event.step_failure_data)
+            synced.failures[event.step_key] = reason(event.step_failure_data)
     synced.red = [check for check in result.get_asset_check_evaluations() if not check.passed]
     return synced
 
 
-def _reason(data: object) -> str:
+def reason(data: object) -> str:
+    """Why a step failed; of what nobody foresaw only the kind, because a text may hold data."""
     failure = getattr(data, "user_failure_data", None)
-    error = getattr(data, "error", None)
-    text = getattr(failure, "description", None) or getattr(error, "message", "") or "unknown"
-    return str(text).strip()
+    if text := getattr(failure, "description", None):
+        return str(text).strip()
+    kinds, error = [], getattr(data, "error", None)
+    while error:
+        kind = error.cls_name or "unknown"
+        message = str(error.message).partition(f"{kind}: ")[2] or str(error.message)
+        if kind in SPEAKING:
+            return message.strip().partition("\n")[0]
+        kinds.append(kind)
+        error = error.cause
+    # The first is Dagster's own.
+    return f"{[*kinds[1:], *kinds, 'unknown'][0]}; Dagster's UI has the whole story"
 
 
 class Bar:

@@ -80,7 +80,7 @@ OFFSETS = LedgerTable(
 UNKNOWN_FIELDS = LedgerTable(
     name="unknown_fields",
     description="Fields that Oura sends and the tables have no column for; their values are in "
-    "the column document of the type's table.",
+    "the column document of the type's table. At most 100 of a type are noted.",
     columns=(
         Column("document_type", "VARCHAR", "The document type."),
         Column("path", "VARCHAR", "The names from the document down to the field, with dots."),

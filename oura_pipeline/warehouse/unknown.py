@@ -1,7 +1,9 @@
 """What Oura sends and the table of document types does not know, kept in `oura.unknown_fields`.
 
 What surprises: a path there goes down to the value, and a field that is known stands there too when
-it held a number that its column cannot hold: in place of a text, or a fraction for an integer.
+it held a number that its column cannot hold: in place of a text, or a fraction for an integer. Of
+a type at most `AT_MOST` are kept: an object whose keys are dates would bring new ones every day,
+and each is a part of the view `long`.
 """
 
 # ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
@@ -17,6 +19,8 @@ import duckdb
 from oura_pipeline.documents import DocumentType
 from oura_pipeline.warehouse.ledgers import UNKNOWN_FIELDS, ensure_ledgers
 
+AT_MOST = 100  # paths of a document type
+
 
 def remember(
     connection: duckdb.DuckDBPyConnection,
@@ -24,15 +28,16 @@ def remember(
     paths: Collection[str],
     seen_at: datetime,
 ) -> None:
-    """Keep the paths that are new; nothing is written when none is."""
+    """Keep the paths that are new, as long as there is room; nothing is written when none is."""
     if not paths:
         return
     ensure_ledgers(connection)
-    new = set(paths) - {*remembered(connection).get(type_.name, ())}
+    known = remembered(connection).get(type_.name, ())
+    new = sorted(set(paths) - {*known})[: max(0, AT_MOST - len(known))]
     if new:
         connection.execute(
             f"INSERT INTO {UNKNOWN_FIELDS.full_name} SELECT $1, unnest($2::VARCHAR[]), $3",
-            [type_.name, sorted(new), seen_at],
+            [type_.name, new, seen_at],
         )
 
 

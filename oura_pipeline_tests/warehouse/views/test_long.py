@@ -362,6 +362,16 @@ def test_paths_that_nobody_described_are_kept_once(desk: Desk) -> None:
     ]
 
 
+def test_keys_that_are_new_every_day_do_not_make_the_view_grow_for_ever(desk: Desk) -> None:
+    """The hundred first paths of a type are kept, in whatever landing they come."""
+    for first in (0, 60, 120):
+        keys = {f"day-{number:03}": 1 for number in range(first, first + 60)}
+        document = {"id": "a", "day": "2026-04-01", "novel": keys}
+        land(desk, DAILY_SLEEP, {"ada": [made("2026-04-01", document)]})
+    kept = desk.ask("SELECT count(*), min(path), max(path) FROM oura.unknown_fields")
+    assert kept == [(100, "novel.day-000", "novel.day-099")]
+
+
 def test_a_question_for_one_metric_reads_one_table(five: Desk) -> None:
     """Series and metric are constants of each part, so that DuckDB leaves the other parts out."""
     plan = five.ask(
