@@ -433,11 +433,15 @@ def _tidy(axes: Axes) -> None:
 
 
 def _mark_hours(axes: Axes, night: pd.Series[Any]) -> None:
+    import pandas as pd
     from matplotlib.dates import DateFormatter, HourLocator
 
     axes.xaxis.set_major_locator(HourLocator())  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))  # type: ignore[no-untyped-call]
-    axes.set_xlim(night["bedtime_start_local"], night.dropna().get("bedtime_end_local"))
+    # The clock of going to bed all through, like what is drawn, also when the clocks change.
+    length = night["bedtime_end"] - night["bedtime_start"]
+    start = night["bedtime_start_local"]
+    axes.set_xlim(start, None if pd.isna(length) else start + length)
     clock = f"{night['username']}'s clock, {_offset_in_words(night['utc_offset_minutes'])}"
     axes.set_xlabel(clock, color=_INK, fontsize=9)
 

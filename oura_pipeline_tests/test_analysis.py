@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.dates import num2date
 
 from oura_pipeline.analysis import (
     AnalysisError,
@@ -311,6 +312,24 @@ def test_a_night_is_drawn_on_the_persons_own_clock(home: Path) -> None:
         ("22:20", 55.0),
     ]
     assert line(heart)[2:4] == [("22:15", None), ("22:15", 44.0)]
+
+
+def test_a_night_in_which_the_clocks_change_is_drawn_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From going to bed to getting up, on one clock: put back, it would end an hour early."""
+    make_empty(tmp_path / "warehouse.duckdb")
+    desk = Desk(tmp_path / "warehouse.duckdb")
+    times = {
+        "bedtime_start": "2026-10-25T01:00:00+02:00",
+        "bedtime_end": "2026-10-25T04:00:00+01:00",
+    }
+    desk.land(SLEEP, [night("25", "25T01:00") | {"day": "2026-10-25", **times}])
+    desk.warehouse.publish(tmp_path / "analytics.duckdb")
+    monkeypatch.setenv("OURA_PIPELINE_HOME", str(tmp_path))
+    phases, *_ = plot_night("ada").axes
+    assert [f"{num2date(end):%H:%M}" for end in phases.get_xlim()] == ["01:00", "05:00"]
+    assert [text.get_text() for text in phases.texts] == ["in bed from 01:00 to 04:00"]
 
 
 def line(axes: Any) -> list[tuple[str, float | None]]:
