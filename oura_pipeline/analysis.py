@@ -433,17 +433,29 @@ def _tidy(axes: Axes) -> None:
 
 
 def _mark_hours(axes: Axes, night: pd.Series[Any]) -> None:
-    import pandas as pd
     from matplotlib.dates import DateFormatter, HourLocator
 
     axes.xaxis.set_major_locator(HourLocator())  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))  # type: ignore[no-untyped-call]
     # The clock of going to bed all through, like what is drawn, also when the clocks change.
-    length = night["bedtime_end"] - night["bedtime_start"]
-    start = night["bedtime_start_local"]
-    axes.set_xlim(start, None if pd.isna(length) else start + length)
+    start = night.dropna().get("bedtime_start_local", night["day"])
+    axes.set_xlim(start, start + _length(night))
     clock = f"{night['username']}'s clock, {_offset_in_words(night['utc_offset_minutes'])}"
     axes.set_xlabel(clock, color=_INK, fontsize=9)
+
+
+def _length(night: pd.Series[Any]) -> Any:
+    """How long a night is that may not have ended: what is known of it, else an hour."""
+    import pandas as pd
+
+    known = night.dropna()
+    lengths = [
+        pd.Timedelta(minutes=known.get("time_in_bed_minutes", 0)),
+        pd.Timedelta(hours=1),
+    ]
+    if "bedtime_end" in known and "bedtime_start" in known:
+        lengths.insert(0, known["bedtime_end"] - known["bedtime_start"])
+    return next(one for one in lengths if pd.Timedelta(0) < one <= pd.Timedelta(days=2))
 
 
 def _mark_days(axes: Axes, daily: pd.DataFrame) -> None:
@@ -492,8 +504,10 @@ def _days_in_words(daily: pd.DataFrame) -> str:
 def _night_in_words(night: pd.Series[Any]) -> str:
     """What is known of a night, in one line; what is not known is not in it."""
     known = night.dropna()
-    told = [f"in bed from {known['bedtime_start_local']:%H:%M}"]
-    if "bedtime_end_local" in known:
+    told = ["in bed, nobody knows from when on that clock"]
+    if "bedtime_start_local" in known:
+        told = [f"in bed from {known['bedtime_start_local']:%H:%M}"]
+    if "bedtime_start_local" in known and "bedtime_end_local" in known:
         told[0] += f" to {known['bedtime_end_local']:%H:%M}"
     if "total_sleep_minutes" in known:
         hours, minutes = divmod(round(known["total_sleep_minutes"]), 60)
@@ -505,7 +519,11 @@ def _night_in_words(night: pd.Series[Any]) -> str:
     return ", ".join(told)
 
 
-def _offset_in_words(minutes: int) -> str:
+def _offset_in_words(minutes: Any) -> str:
+    import pandas as pd
+
+    if pd.isna(minutes):
+        return "offset unknown"
     hours, rest = divmod(abs(minutes), 60)
     return f"UTC{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
 

@@ -332,6 +332,20 @@ def test_a_night_in_which_the_clocks_change_is_drawn_whole(
     assert [text.get_text() for text in phases.texts] == ["in bed from 01:00 to 04:00"]
 
 
+def test_a_night_without_an_offset_is_drawn_without_a_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the person's clock showed is unknown then; that there was a night is not."""
+    make_empty(tmp_path / "warehouse.duckdb")
+    desk = Desk(tmp_path / "warehouse.duckdb")
+    desk.land(SLEEP, [night("25", "24T22:00") | {"bedtime_start": "2026-01-24T22:00:00"}])
+    desk.warehouse.publish(tmp_path / "analytics.duckdb")
+    monkeypatch.setenv("OURA_PIPELINE_HOME", str(tmp_path))
+    figure = plot_night("ada")
+    figure.canvas.draw()
+    assert figure.axes[2].get_xlabel() == "ada's clock, offset unknown"
+
+
 def line(axes: Any) -> list[tuple[str, float | None]]:
     """The points of a line, at the times of the clock."""
     times, values = axes.lines[0].get_data(orig=True)
@@ -374,6 +388,8 @@ def test_a_night_without_anything_inside_is_drawn_empty_and_a_night_that_is_none
         "in bed from 23:30, lowest heart rate 51 bpm"
     ]
     figure.canvas.draw()
+    begin, end = figure.axes[2].get_xlim()
+    assert round((end - begin) * 24, 6) == 1  # hours: it has not ended
     with pytest.raises(AnalysisError) as caught:
         plot_night("ada", "2026-01-13")
     assert str(caught.value) == "ada has no night to 2026-01-13; `nights` has those there are"

@@ -38,7 +38,8 @@ DRAWN = "oura-sleep"  # the dashboard that is drawn
 QUESTIONS = {
     "Who slept longest last night?": """
         select username, day, round(total_sleep_minutes / 60, 1) as hours, hrv_average_ms
-        from nights qualify row_number() over (partition by username order by day desc) = 1
+        from nights where is_finished
+        qualify row_number() over (partition by username order by day desc) = 1
         order by hours desc""",
     "How do nights and readiness go together?": """
         select username, count(*) as days,
