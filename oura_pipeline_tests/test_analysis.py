@@ -141,6 +141,13 @@ def test_nothing_can_be_written_to_it(sql: str, home: Path) -> None:
         connection.execute(sql)
 
 
+def test_a_large_answer_fits_between_duckdb_and_whoever_asks(home: Path) -> None:
+    """With the usual megabyte a union of many parts can wait for itself for ever."""
+    with closing(connect()) as connection:
+        row = connection.execute("SELECT current_setting('streaming_buffer_size')").fetchone()
+    assert row == ("931.3 GiB",)
+
+
 def test_without_a_copy_the_first_thing_to_do_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,11 @@ def known(path: str) -> Known:
         raise UnknownMetric(f"{path!r} is no metric of the table in documents.py") from None
 
 
+def below(path: str) -> list[str]:
+    """The metrics of the table below a path, like `sleep.contrib`, in the table's order."""
+    return [name for name in _all() if name.startswith(f"{path}.")]
+
+
 @cache
 def _all() -> dict[str, Known]:
     found = {}

@@ -6,7 +6,7 @@ of the table of document types.
 
 from __future__ import annotations
 
-from oura_pipeline.grafana.known import known
+from oura_pipeline.grafana.known import below, known
 from oura_pipeline.grafana.parts import Dashboard, How, Line, Look, Panel, Row
 
 BARS, GAUGE, STACK, STAT, STATES = Look.BARS, Look.GAUGE, Look.STACK, Look.STAT, Look.STATES
@@ -26,7 +26,8 @@ def _trend(metric: str, colour: str = BLUE, *, month: bool = False, **options: o
 
 
 def _contributors(series: str, *names: str, title: str) -> Panel:
-    paths = [f"{series}.contrib.{name}" for name in names]
+    """The contributors of these names, or all that the table has."""
+    paths = [f"{series}.contrib.{name}" for name in names] or below(f"{series}.contrib")
     lines = tuple(Line(path, WEEK, known(path).title) for path in paths)
     return Panel(title=f"{title}, mean of 7 days", lines=lines, width=24, height=9)
 
@@ -220,13 +221,6 @@ SLEEP = Dashboard(
             (
                 _contributors(
                     "sleep",
-                    "total_sleep",
-                    "efficiency",
-                    "restfulness",
-                    "rem_sleep",
-                    "deep_sleep",
-                    "latency",
-                    "timing",
                     title="Contributors to the sleep score",
                 ),
             ),
@@ -394,12 +388,6 @@ ACTIVITY = Dashboard(
             (
                 _contributors(
                     "activity",
-                    "meet_daily_targets",
-                    "move_every_hour",
-                    "recovery_time",
-                    "stay_active",
-                    "training_frequency",
-                    "training_volume",
                     title="Contributors to the activity score",
                 ),
             ),
@@ -452,9 +440,6 @@ STRESS = Dashboard(
                 ),
                 _contributors(
                     "resilience",
-                    "sleep_recovery",
-                    "daytime_recovery",
-                    "stress",
                     title="Contributors to resilience",
                 ),
             ),
@@ -472,15 +457,6 @@ STRESS = Dashboard(
                 ),
                 _contributors(
                     "readiness",
-                    "activity_balance",
-                    "body_temperature",
-                    "hrv_balance",
-                    "previous_day_activity",
-                    "previous_night",
-                    "recovery_index",
-                    "resting_heart_rate",
-                    "sleep_balance",
-                    "sleep_regularity",
                     title="Contributors to the readiness score",
                 ),
             ),

@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -199,10 +200,9 @@ class _prometheus:
 def _wait_for(watched: Watched, expression: str) -> None:
     deadline = time.monotonic() + _WAIT
     while time.monotonic() < deadline:
-        try:
+        # It has just been started.
+        with suppress(httpx.HTTPError, AssertionError, ValueError):
             if watched.numbers(expression):
                 return
-        except (httpx.HTTPError, AssertionError, ValueError):
-            pass  # it has just been started
         time.sleep(0.2)
     raise AssertionError(f"Prometheus has no answer to: {expression}")
