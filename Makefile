@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
-SRC := oura_pipeline oura_pipeline_tests benchmarks
+SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
 .PHONY: help demo test check format dev docs lock clean
 help:
@@ -26,14 +26,14 @@ check: $(READY)
 	@echo "==> Format"; $(BIN)/ruff format --check $(SRC)
 	@echo "==> Lint"; $(BIN)/ruff check $(SRC)
 	@echo "==> Types"; $(BIN)/mypy
-	@echo "==> Generated docs"; $(BIN)/python -m oura_pipeline.docs --check
+	@echo "==> Generated docs"; $(BIN)/python -m tools.generate_docs --check
 
 format: $(READY)
 	@$(BIN)/ruff check --fix --quiet $(SRC) || true
 	@$(BIN)/ruff format $(SRC)
 
 docs: $(READY)
-	@$(BIN)/python -m oura_pipeline.docs
+	@$(BIN)/python -m tools.generate_docs
 
 lock: $(READY)
 	@$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --upgrade --generate-hashes \

@@ -20,16 +20,16 @@ from typing import TypeVar
 import dagster as dg
 import httpx
 
+from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.commands.dev import start
 from oura_pipeline.defs.storage import config_dir, project_instance
 from oura_pipeline.defs.webhook_events import JOB
-from oura_pipeline.documents import DAILY_SLEEP
 from oura_pipeline.graphite.local import LocalGraphite
-from oura_pipeline.oura.deliveries import verification_token
+from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.web.server import running_site
-from oura_pipeline_tests.world import World, world
+from oura_pipeline_tests.testing.world import World, world
 
 LAST = datetime.now(UTC).date()
 DAY = LAST - timedelta(days=2)

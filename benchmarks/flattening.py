@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 
-from oura_pipeline.documents import (
+from oura_pipeline.catalog.document_types import (
     DAILY_ACTIVITY,
     DAILY_READINESS,
     HEARTRATE,

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 import duckdb
 import pandas as pd
 
-from oura_pipeline.documents import DAILY_ACTIVITY, HEARTRATE, SLEEP, DocumentType
-from oura_pipeline.warehouse.door import SETTINGS
-from oura_pipeline.warehouse.matching import spooled_lines
+from oura_pipeline.catalog.document_types import DAILY_ACTIVITY, HEARTRATE, SLEEP, DocumentType
+from oura_pipeline.warehouse.connection import SETTINGS
 from oura_pipeline.warehouse.spool import Spool, spooling
+from oura_pipeline.warehouse.staging import spooled_lines
 from oura_pipeline.warehouse.tables import json_schema, quoted, typed_fields
 from oura_pipeline.warehouse.warehouse import Warehouse
 

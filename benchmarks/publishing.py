@@ -21,7 +21,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from oura_pipeline.documents import HEARTRATE
+from oura_pipeline.catalog.document_types import HEARTRATE
 from oura_pipeline.warehouse.warehouse import Warehouse
 
 PEOPLE = [f"person{number:02}" for number in range(25)]

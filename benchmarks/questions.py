@@ -24,7 +24,7 @@ from pathlib import Path
 
 from years import build
 
-from oura_pipeline.analysis import connect, load
+from oura_pipeline.analysis.frames import connect, load
 from oura_pipeline.warehouse.warehouse import Warehouse
 
 LIMIT = 200.0  # ms, of the median
@@ -37,7 +37,7 @@ LAST_YEAR = f"username = '{PERSON}' AND day BETWEEN '{YEAR['start']}' AND '{YEAR
 IN_A_NEW_PROCESS = """
 import sys, time
 from contextlib import closing
-from oura_pipeline.analysis import connect
+from oura_pipeline.analysis.frames import connect
 began = time.perf_counter()
 with closing(connect()) as connection:
     connection.execute(sys.argv[1]).fetchall()

@@ -28,7 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from oura_pipeline.oura.deliveries import signature
+from oura_pipeline.oura.webhooks import signature
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import duckdb
 
-from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.warehouse.door import SETTINGS
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.warehouse.connection import SETTINGS
 from oura_pipeline.warehouse.ledgers import ensure_ledgers
 from oura_pipeline.warehouse.tables import (
     ensure_table,

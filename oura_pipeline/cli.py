@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from oura_pipeline.accounts.errors import AccountsError
-from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType, document_type
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType, document_type
 from oura_pipeline.oura.errors import OuraError
 from oura_pipeline.settings import SettingsError, load_settings
 from oura_pipeline.warehouse.errors import WarehouseError
 
 if TYPE_CHECKING:
-    from oura_pipeline.subscriptions import Maintained
+    from oura_pipeline.sync.subscriptions import Maintained
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 out = Console()
@@ -107,8 +107,8 @@ def sync(
     if count and (first or last):
         raise click.UsageError("--last goes without --from and --to")
     from oura_pipeline.commands import sync as command
-    from oura_pipeline.fetching import people_to_ask
     from oura_pipeline.pipeline import opened
+    from oura_pipeline.sync.fetch import people_to_ask
 
     settings = load_settings()
     last_day = last.date() if last else command.last_partition()
@@ -268,7 +268,7 @@ def subscriptions_create() -> None:
     """Make those that are missing; the site must be up, Oura calls it meanwhile."""
     from oura_pipeline.commands import subscriptions as command
     from oura_pipeline.pipeline import opened
-    from oura_pipeline.subscriptions import not_ready
+    from oura_pipeline.sync.subscriptions import not_ready
 
     if reason := not_ready(load_settings()):
         raise Failed(reason)
@@ -318,7 +318,7 @@ def query(sql: str, limit: int, **files: str | None) -> None:
 
     `oura-pipeline query "FROM readme"` says what there is.
     """
-    from oura_pipeline.analysis import AnalysisError
+    from oura_pipeline.analysis.frames import AnalysisError
     from oura_pipeline.commands import query as command
 
     file = _one_file(files)
@@ -464,8 +464,8 @@ def export_hrv(
     schema: bool,
 ) -> None:
     """Overnight heart rate and HRV for Apple Health: a CSV and a JSON file per person and day."""
-    from oura_pipeline.apple_health import json_schema
     from oura_pipeline.commands import export as command
+    from oura_pipeline.exports.apple_health import json_schema
 
     if count and (first or last):
         raise click.UsageError("--last goes without --from and --to")
@@ -500,7 +500,7 @@ def export_view(
 ) -> None:
     """Any view or table of the published copy, a file per day."""
     from oura_pipeline.commands import export as command
-    from oura_pipeline.daily_files import Format
+    from oura_pipeline.exports.views import Format
 
     days = command.chosen_days(first, last)
     _tell([command.view(name, Format(format_), into, username, days=days)])

@@ -4,15 +4,9 @@ import warnings
 
 import dagster as dg
 
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.defs.apple_health import apple_health_asset, export_job, export_schedule
 from oura_pipeline.defs.checks import document_checks
-from oura_pipeline.defs.connections import (
-    everyone_connected_check,
-    must_reconnect,
-    people,
-    renewal_job,
-    renewal_schedule,
-)
 from oura_pipeline.defs.gaps import gaps_sensor
 from oura_pipeline.defs.graphite_assets import arrival_check, points_asset
 from oura_pipeline.defs.new_people import new_people_sensor, sync_now_sensor
@@ -23,8 +17,14 @@ from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.retired_people import retire_people, retired_people_sensor
 from oura_pipeline.defs.schedules import schedules
 from oura_pipeline.defs.subscriptions import expiry_sensor, maintenance_job, subscriptions
+from oura_pipeline.defs.token_renewal import (
+    everyone_connected_check,
+    must_reconnect,
+    people,
+    renewal_job,
+    renewal_schedule,
+)
 from oura_pipeline.defs.webhook_events import webhook_events, webhook_sensor
-from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
 
 
 def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg.Definitions:

@@ -15,7 +15,7 @@ import httpx
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.tokens import PersonTokens
 from oura_pipeline.graphite.carbon import Carrier, LineFile, Pickle, Plaintext
-from oura_pipeline.graphite.render import Render
+from oura_pipeline.graphite.readback.render import Render
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import SignInRequired

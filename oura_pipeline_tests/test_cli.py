@@ -19,16 +19,16 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, WORKOUT
 from oura_pipeline.cli import cli
 from oura_pipeline.commands.sync import last_partition, reason
-from oura_pipeline.documents import DAILY_SLEEP, WORKOUT
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.warehouse.errors import WarehouseBusy
-from oura_pipeline_tests.world import World, world
+from oura_pipeline_tests.testing.world import World, world
 
 ONE = timedelta(days=1)
 

@@ -1,4 +1,4 @@
-"""The rooms stay rooms: imports go one way, and the README says what there is."""
+"""Imports go one way, and the README says what there is."""
 
 from __future__ import annotations
 
@@ -7,60 +7,34 @@ from pathlib import Path
 
 import pytest
 
-from oura_pipeline import docs
-from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.settings import Settings
+from oura_pipeline_tests.testing.paths import ROOT
+from tools import generate_docs
 
-PACKAGE = Path(docs.__file__).parent
-BASE = {"fields", "documents", "metrics", "settings", "ledger", "progress"}
-ROOMS = BASE | {"oura", "accounts", "warehouse", "graphite", "pipeline"}
-WORK = {"fetching", "pushing", "events", "leaving", "exporting", "notices"} | {
-    "subscriptions",
-    "signing_in",
-    "publishing",
-    "apple_health",
-    "daily_files",
-    "analysis",
-}
-ABOVE = ROOMS | WORK
+PACKAGE = ROOT / "oura_pipeline"
+GROUND = {"catalog", "settings", "ledger", "files", "days"}
+STORES = GROUND | {"oura", "accounts", "warehouse", "graphite"}
+WORK = STORES | {"pipeline", "sync", "people", "exports", "analysis"}
 MAY_IMPORT = {
-    "fields": set(),
-    "documents": {"fields"},
-    "metrics": {"fields", "documents"},
-    "settings": set(),
-    "ledger": set(),
-    "progress": set(),
-    "oura": BASE,
-    "accounts": BASE,
-    "warehouse": BASE,
-    "graphite": BASE,
-    "grafana": BASE | {"graphite"},
-    "sandbox": set(),
-    "pipeline": ROOMS - {"pipeline"},
-    "fetching": ROOMS,
-    "pushing": ROOMS,
-    "subscriptions": ROOMS,
-    "signing_in": ROOMS,
-    "notices": ROOMS,
-    "exporting": ROOMS,
-    "publishing": ROOMS,
-    "analysis": BASE | {"warehouse"},
-    "daily_files": BASE | {"warehouse", "analysis"},
-    "apple_health": BASE | {"warehouse", "analysis", "daily_files"},
-    "events": ROOMS | {"fetching", "pushing"},
-    "leaving": ROOMS | {"daily_files", "exporting"},
-    "defs": ABOVE,
-    "definitions": ABOVE | {"defs"},
-    "web": ABOVE,
-    "commands": ABOVE | {"defs", "definitions", "grafana", "sandbox", "web"},
-    "cli": ABOVE | {"defs", "definitions", "grafana", "sandbox", "web", "commands"},
-    "data_dictionary": BASE | {"warehouse"},
-    "docs": BASE | {"data_dictionary", "grafana"},
+    **{name: set[str]() for name in ("settings", "ledger", "files", "days", "sandbox")},
+    "catalog": {"days"},
+    **dict.fromkeys(("oura", "accounts", "warehouse", "graphite"), GROUND),
+    "pipeline": STORES,
+    "analysis": GROUND | {"warehouse"},
+    "sync": STORES | {"pipeline"},
+    "exports": STORES | {"pipeline", "analysis"},
+    "people": STORES | {"pipeline", "exports"},
+    **dict.fromkeys(("defs", "web"), WORK),
+    "definitions": WORK | {"defs"},
+    **dict.fromkeys(
+        ("commands", "cli"), WORK | {"defs", "definitions", "sandbox", "web", "commands"}
+    ),
 }
 
 
-def rooms_imported(path: Path) -> set[str]:
-    """The rooms of the project that a module imports, wherever in it."""
+def packages_imported(path: Path) -> set[str]:
+    """The packages of the project that a module imports, wherever in it."""
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -71,7 +45,7 @@ def rooms_imported(path: Path) -> set[str]:
     return {part[1] for part in parts if part[0] == "oura_pipeline" and len(part) > 1}
 
 
-def room(path: Path) -> str:
+def package(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -81,8 +55,8 @@ def modules() -> list[Path]:
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_one_way(path: Path) -> None:
-    """A room imports only what stands below it; the sandbox imports nothing of ours."""
-    assert rooms_imported(path) - {room(path)} <= MAY_IMPORT[room(path)]
+    """A package imports only what stands below it; the sandbox imports nothing of ours."""
+    assert packages_imported(path) - {package(path)} <= MAY_IMPORT[package(path)]
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -114,7 +88,7 @@ def test_generated_docs_are_up_to_date() -> None:
     """What `make docs` would write is what stands there."""
     drifted = [
         path.name
-        for path, text in docs.wanted().items()
+        for path, text in generate_docs.wanted().items()
         if path.read_text(encoding="utf-8") != text
     ]
     assert drifted == []

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, delete
 
-from oura_pipeline.accounts.part import now
+from oura_pipeline.accounts.base import now
 from oura_pipeline.accounts.schema import consents, sign_ups
 
 CONSENT_LASTS = timedelta(minutes=10)

@@ -23,10 +23,10 @@ from sqlalchemy import (
     tuple_,
 )
 
-from oura_pipeline.accounts.part import Part, in_question, ledger_key, require_known
+from oura_pipeline.accounts.base import Part, in_question, ledger_key, require_known
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import fetches, people
-from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.ledger import Fetch, FetchStatus, FetchSum, Pair
 
 _REPLACED = ("status", "documents", "changed", "error", "run_id", "at")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
-from oura_pipeline.accounts.part import Part, digest, now
+from oura_pipeline.accounts.base import Part, digest, now
 from oura_pipeline.accounts.schema import invites
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is read as something else

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from oura_pipeline.accounts.part import Part, require_known
+from oura_pipeline.accounts.base import Part, require_known
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import offsets, people
 from oura_pipeline.ledger import OffsetSum

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, select
 
-from oura_pipeline.accounts.part import Part, in_question
+from oura_pipeline.accounts.base import Part, in_question
 from oura_pipeline.accounts.schema import fetches, people
-from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.ledger import FetchStatus
 
 _UNANSWERED = (FetchStatus.FAILED.value, FetchStatus.NOT_GRANTED.value)

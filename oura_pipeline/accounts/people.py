@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, case, insert, literal, or_, select, update
 
 from oura_pipeline.accounts import schema
+from oura_pipeline.accounts.base import Part, known_usernames, now, require_known
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
-from oura_pipeline.accounts.part import Part, known_usernames, now, require_known
 from oura_pipeline.accounts.usernames import check_username
 
 

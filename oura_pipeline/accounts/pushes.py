@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.part import Part, in_question, ledger_key, require_known
+from oura_pipeline.accounts.base import Part, in_question, ledger_key, require_known
 from oura_pipeline.ledger import Push, PushState, Withdrawn
 
 

@@ -14,10 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from oura_pipeline.accounts import schema
+from oura_pipeline.accounts.base import digest, now
 from oura_pipeline.accounts.errors import KeyRefused, PersonRefused
 from oura_pipeline.accounts.expiry import SIGN_UP_LASTS, forget_expired
 from oura_pipeline.accounts.invites import use_invite
-from oura_pipeline.accounts.part import digest, now
 from oura_pipeline.accounts.people import (
     People,
     Person,

@@ -15,19 +15,19 @@ from typing import Self
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from oura_pipeline.accounts.base import digest
 from oura_pipeline.accounts.consents import Consents
 from oura_pipeline.accounts.database import LOCK_SECONDS, Database
-from oura_pipeline.accounts.departures import Departures
+from oura_pipeline.accounts.encryption import TokenCipher, load_cipher
 from oura_pipeline.accounts.errors import DatabaseRefused
 from oura_pipeline.accounts.fetches import Fetches
 from oura_pipeline.accounts.go_replicator import GoReplicator
 from oura_pipeline.accounts.invites import Invites
-from oura_pipeline.accounts.keys import TokenCipher, load_cipher
 from oura_pipeline.accounts.migrate import prepare
 from oura_pipeline.accounts.offsets import Offsets
 from oura_pipeline.accounts.overview import Overviews
-from oura_pipeline.accounts.part import digest
 from oura_pipeline.accounts.pushes import Pushes
+from oura_pipeline.accounts.removal import Departures
 from oura_pipeline.accounts.schema import tokens
 from oura_pipeline.accounts.sign_ups import SignUps
 from oura_pipeline.accounts.tokens import Tokens

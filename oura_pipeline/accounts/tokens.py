@@ -18,10 +18,10 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, update
 
 from oura_pipeline.accounts import schema
+from oura_pipeline.accounts.base import Part, now, require_known
 from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import KeyRefused
-from oura_pipeline.accounts.keys import TokenCipher
-from oura_pipeline.accounts.part import Part, now, require_known
 from oura_pipeline.accounts.people import PersonState
 
 MARGIN = timedelta(minutes=10)

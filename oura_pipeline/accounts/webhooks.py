@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, literal_column, select, update
 
-from oura_pipeline.accounts.part import Part, now
+from oura_pipeline.accounts.base import Part, now
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import (
     deliveries,

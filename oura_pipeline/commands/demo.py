@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from oura_pipeline.analysis import connect
-from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.analysis.frames import connect
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
 from oura_pipeline.pipeline import open_accounts
@@ -188,7 +188,7 @@ def _picture(home: Path, sandbox: Sandbox, graphite: LocalGraphite | None) -> Pa
     """A dashboard of the first person's last month; none without a Graphite."""
     if graphite is None:
         return None
-    from oura_pipeline.grafana.pictures import draw
+    from oura_pipeline.graphite.dashboard_image import draw
 
     path, last = home / f"{DRAWN}.png", datetime.now(UTC).date()
     draw(

@@ -15,9 +15,9 @@ from pathlib import Path
 import click
 import duckdb
 
-from oura_pipeline.analysis import AnalysisError, connect
-from oura_pipeline.apple_health import ExportedDay, export_hrv
-from oura_pipeline.daily_files import FilesRefused, Format, export_view
+from oura_pipeline.analysis.frames import AnalysisError, connect
+from oura_pipeline.exports.apple_health import ExportedDay, export_hrv
+from oura_pipeline.exports.views import FilesRefused, Format, export_view
 from oura_pipeline.settings import load_settings
 
 AHEAD = timedelta(hours=14)  # where days begin first

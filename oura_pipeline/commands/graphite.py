@@ -11,8 +11,7 @@ import httpx
 from rich.table import Table
 
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.documents import DocumentType
-from oura_pipeline.fetching import people_to_ask
+from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.graphite.finding import names_below
 from oura_pipeline.graphite.forgetting import graphite_holds
@@ -21,8 +20,9 @@ from oura_pipeline.graphite.points import unpack
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 from oura_pipeline.ledger import Withdrawn
 from oura_pipeline.pipeline import RENDER_SECONDS, carrier, open_accounts, opened
-from oura_pipeline.pushing import confirm_sent, push_type
 from oura_pipeline.settings import Protocol, load_settings
+from oura_pipeline.sync.fetch import people_to_ask
+from oura_pipeline.sync.push import confirm_sent, push_type
 
 NEAR = timedelta(days=3)  # no document reaches further into other days
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from oura_pipeline import leaving
 from oura_pipeline.accounts.errors import AccountsError, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.exporting import README, ExportRefused, export_person
+from oura_pipeline.exports.person import README, ExportRefused, export_person
+from oura_pipeline.people import leave
 from oura_pipeline.pipeline import open_accounts, opened
 from oura_pipeline.settings import load_settings
 
@@ -86,7 +86,7 @@ def export(username: str, folder: Path) -> list[str]:
 def disconnect(username: str) -> list[str]:
     """Fetch nothing of a person any more; says whether Oura knows."""
     with opened() as pipeline:
-        revocation = leaving.disconnect(pipeline, username)
+        revocation = leave.disconnect(pipeline, username)
     return [f"Nothing of {username} is fetched any more; their data stays.", *_told(revocation)]
 
 
@@ -103,7 +103,7 @@ def what_goes(username: str, *, keep_data: bool) -> list[str]:
     with opened() as pipeline:
         pipeline.accounts.person(username)
         rows = pipeline.warehouse.rows_of(username)
-        graphite = leaving.whisper_paths(pipeline, username)
+        graphite = leave.whisper_paths(pipeline, username)
     counted = ", ".join(f"{many} {name}" for name, many in rows.items()) or "none"
     return [
         f"Everything of {username} goes, for good:",
@@ -122,17 +122,17 @@ def remove(username: str, *, keep_data: bool) -> Iterator[str]:
     if keep_data:
         with opened() as pipeline:
             # Not `leave`: a daemon would delete the data of who left.
-            revocation = leaving.disconnect(pipeline, username)
+            revocation = leave.disconnect(pipeline, username)
             pipeline.accounts.remove(username)
         yield f"Removed {username}; documents and points are still there."
         yield from _told(revocation)
         return
     # Dagster takes two seconds to import, and the other commands of this module do without.
-    from oura_pipeline.defs.forgetting import forget_in, runs_under_way
+    from oura_pipeline.defs.scrub_names import forget_in, runs_under_way
     from oura_pipeline.defs.storage import project_instance
 
     with opened() as pipeline, project_instance() as instance:
-        yield from _told(leaving.leave(pipeline, username))
+        yield from _told(leave.leave(pipeline, username))
         left = pipeline.accounts.person(username).state_since
         if busy := runs_under_way(instance, left):
             raise click.ClickException(
@@ -141,7 +141,7 @@ def remove(username: str, *, keep_data: bool) -> Iterator[str]:
                 "the rest to the daemon"
             )
         try:
-            deleted = leaving.delete_everything(pipeline, username, partial(forget_in, instance))
+            deleted = leave.delete_everything(pipeline, username, partial(forget_in, instance))
         except OSError as error:
             raise click.ClickException(
                 f"{error}. Type this again when that is put right."
@@ -154,7 +154,7 @@ def remove(username: str, *, keep_data: bool) -> Iterator[str]:
     yield from deleted.graphite.lines
 
 
-def _told(revocation: leaving.Revocation) -> list[str]:
+def _told(revocation: leave.Revocation) -> list[str]:
     """Whether Oura knows, in a line."""
     if revocation.done:
         return ["Their consent is given back at Oura."]

@@ -24,7 +24,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from oura_pipeline.analysis import AnalysisError, connect, one_line
+from oura_pipeline.analysis.frames import AnalysisError, connect, one_line
 from oura_pipeline.warehouse.tables import literal
 
 FORMATS = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet", "json": "FORMAT json, ARRAY"}

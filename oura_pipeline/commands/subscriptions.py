@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from oura_pipeline.accounts.webhooks import Subscription
-from oura_pipeline.documents import DocumentType
+from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.pipeline import Pipeline
-from oura_pipeline.subscriptions import (
+from oura_pipeline.sync.subscriptions import (
     Maintained,
     Pair,
     Plan,

@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.definitions import defs
 from oura_pipeline.defs.partitions import days, range_tags
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.progress import listener
+from oura_pipeline.sync.progress import listener
 from oura_pipeline.warehouse.errors import WarehouseError
 
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import dagster as dg
 
-from oura_pipeline.analysis import connect
-from oura_pipeline.apple_health import MEASURES, ExportedDay, export_hrv
+from oura_pipeline.analysis.frames import connect
+from oura_pipeline.catalog.document_types import SLEEP
 from oura_pipeline.defs.oura_assets import document_key
 from oura_pipeline.defs.partitions import asked_days, range_tags
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.schedules import days_back
-from oura_pipeline.documents import SLEEP
-from oura_pipeline.publishing import publish
+from oura_pipeline.exports.apple_health import MEASURES, ExportedDay, export_hrv
 from oura_pipeline.settings import load_settings, operator_zone
+from oura_pipeline.sync.publish import publish
 
 GROUP = "export"
 KEY = dg.AssetKey([GROUP, "apple_health"])

@@ -9,12 +9,12 @@ from datetime import date
 
 import dagster as dg
 
+from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.oura_assets import document_key
 from oura_pipeline.defs.partitions import asked_days
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.documents import DocumentType
 from oura_pipeline.ledger import Fetch, FetchStatus
-from oura_pipeline.warehouse.quality import out_of_range, unknown_fields
+from oura_pipeline.warehouse.drift.checks import out_of_range, unknown_fields
 
 EVERY_PERSON = "every_person_landed"
 FIELDS_KNOWN = "fields_known"

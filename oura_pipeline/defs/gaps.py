@@ -13,8 +13,8 @@ from typing import Any
 import dagster as dg
 
 from oura_pipeline.accounts.people import PersonState
-from oura_pipeline.defs.asking import digest, run_for
-from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.defs.run_requests import digest, run_for
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.pipeline import open_accounts, open_budget
 from oura_pipeline.settings import load_settings

@@ -11,13 +11,13 @@ from datetime import date
 
 import dagster as dg
 
-from oura_pipeline.defs.charts import chart
+from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.defs.markdown import chart
 from oura_pipeline.defs.oura_assets import document_key, priority
 from oura_pipeline.defs.partitions import asked_days
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.documents import DocumentType
 from oura_pipeline.ledger import Push, PushState
-from oura_pipeline.pushing import PushedType, confirm_sent, push_type
+from oura_pipeline.sync.push import PushedType, confirm_sent, push_type
 
 ARRIVED = "points_arrived"
 AFTER_ALL_ASSETS = "-50"

@@ -14,9 +14,9 @@ from typing import Any
 import dagster as dg
 
 from oura_pipeline.accounts.people import Person, PersonState
-from oura_pipeline.defs.asking import ONE_AT_A_TIME, digest, run_for
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.defs.run_requests import ONE_AT_A_TIME, digest, run_for
 from oura_pipeline.defs.schedules import days_back
-from oura_pipeline.documents import DOCUMENT_TYPES
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
 

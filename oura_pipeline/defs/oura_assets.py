@@ -9,13 +9,13 @@ from datetime import date
 
 import dagster as dg
 
-from oura_pipeline.defs.charts import chart, table
+from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.defs.markdown import chart, table
 from oura_pipeline.defs.partitions import asked_days
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.documents import DocumentType
-from oura_pipeline.fetching import Fetched, fetch_and_land
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.oura.errors import OuraUnavailable, RateLimited
+from oura_pipeline.sync.fetch import Fetched, fetch_and_land
 
 # Oura being away passes: what else fails for everybody stays failed until somebody acts.
 TRANSIENT = (OuraUnavailable, RateLimited)

@@ -17,8 +17,8 @@ from typing import Any
 import dagster as dg
 
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.publishing import publish as publish_copy
 from oura_pipeline.settings import load_settings
+from oura_pipeline.sync.publish import publish as publish_copy
 from oura_pipeline.warehouse.publishing import is_current, wal
 
 KEY = dg.AssetKey(["analytics", "published"])

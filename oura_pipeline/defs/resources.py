@@ -7,8 +7,8 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from oura_pipeline.accounts.people import Person
-from oura_pipeline.fetching import people_to_ask
 from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.sync.fetch import people_to_ask
 
 
 class PipelineResource(dg.ConfigurableResource):

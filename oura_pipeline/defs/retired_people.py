@@ -15,10 +15,10 @@ import dagster as dg
 
 from oura_pipeline.accounts.errors import AccountsError, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
-from oura_pipeline.defs.asking import digest
-from oura_pipeline.defs.forgetting import LEFT, DagsterBusy, forget_in, runs_under_way
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.leaving import delete_everything, revoke
+from oura_pipeline.defs.run_requests import digest
+from oura_pipeline.defs.scrub_names import LEFT, DagsterBusy, forget_in, runs_under_way
+from oura_pipeline.people.leave import delete_everything, revoke
 from oura_pipeline.pipeline import Pipeline, open_accounts
 from oura_pipeline.settings import load_settings
 from oura_pipeline.warehouse.errors import WarehouseError

@@ -19,7 +19,7 @@ from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.oura.errors import OuraError
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
-from oura_pipeline.subscriptions import (
+from oura_pipeline.sync.subscriptions import (
     Maintained,
     in_few_lines,
     in_words,

@@ -12,17 +12,17 @@ from itertools import chain
 import dagster as dg
 
 from oura_pipeline.accounts.webhooks import Event
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.defs.graphite_assets import metadata_of_push, points_key
 from oura_pipeline.defs.oura_assets import document_key, metadata_of
 from oura_pipeline.defs.partitions import days
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.events import Drained, land_due, push_left_over
-from oura_pipeline.fetching import Fetched
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.pipeline import Pipeline, open_accounts
-from oura_pipeline.pushing import PushedType, confirm_sent
 from oura_pipeline.settings import load_settings
+from oura_pipeline.sync.fetch import Fetched
+from oura_pipeline.sync.push import PushedType, confirm_sent
+from oura_pipeline.sync.webhook_events import Drained, land_due, push_left_over
 
 JOB = "webhook_events"
 TICK = 15  # seconds

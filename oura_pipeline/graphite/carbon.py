@@ -20,7 +20,7 @@ from typing import Protocol
 
 from filelock import FileLock
 
-from oura_pipeline.graphite.samples import Point
+from oura_pipeline.graphite.aggregate import Point
 
 Metrics = Iterable[tuple[str, Sequence[Point]]]
 

@@ -15,13 +15,13 @@ from datetime import date
 from itertools import accumulate
 from typing import Any
 
-from oura_pipeline.documents import DocumentType
-from oura_pipeline.graphite import reading
+from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.catalog.metrics import DAY, Vocabulary, is_event
+from oura_pipeline.graphite import parse
+from oura_pipeline.graphite.aggregate import MICRO, Point, aligned
+from oura_pipeline.graphite.extract import Place, Walk
+from oura_pipeline.graphite.parse import Unreadable
 from oura_pipeline.graphite.points import DayPoints
-from oura_pipeline.graphite.reading import Unreadable
-from oura_pipeline.graphite.samples import MICRO, Point, aligned
-from oura_pipeline.graphite.walk import Place, Walk
-from oura_pipeline.metrics import DAY, Vocabulary, is_event
 
 _USERNAME = re.compile(r"[a-z][a-z0-9_-]{0,99}")
 _SOURCE = re.compile(r"[a-z0-9_-]{1,100}")
@@ -114,13 +114,13 @@ def _of_the_day(walk: Walk, type: DocumentType, raw: Iterable[bytes]) -> list[_D
     documents = []
     for text in raw:
         try:
-            documents.append(reading.decoded(text))
+            documents.append(parse.decoded(text))
         except Unreadable as error:
             walk.report(str(error), ("document",))
     if not type.newest or len(documents) < 2:
         return documents
     # A tie goes to the last one: Oura lists the oldest first.
-    ages = [reading.instant(document.get(type.newest)) or 0 for document in documents]
+    ages = [parse.instant(document.get(type.newest)) or 0 for document in documents]
     return [documents[max(range(len(ages)), key=lambda i: (ages[i], i))]]
 
 
@@ -132,7 +132,7 @@ def _main(type: DocumentType, documents: Iterable[_Document]) -> _Document | Non
 
     def rank(document: _Document) -> tuple[float, float, str]:
         length = document.get(variants.length)
-        start = reading.instant(document.get(type.starts_at or ""))
+        start = parse.instant(document.get(type.starts_at or ""))
         return (
             -length if isinstance(length, (int, float)) else 1,
             float("inf") if start is None else start,
@@ -147,7 +147,7 @@ def _place(
     walk: Walk, type: DocumentType, document: _Document, *, midnight: int, main: bool
 ) -> Place | None:
     """Where a document's numbers go; None: nowhere."""
-    start = reading.instant(document.get(type.starts_at)) if type.starts_at else None
+    start = parse.instant(document.get(type.starts_at)) if type.starts_at else None
     series = _series(walk, type, document, main=main)
     if series is None:
         return None
@@ -194,7 +194,7 @@ def _split(walk: Walk, type: DocumentType, document: _Document) -> str | None:
 
 
 def _read_duration(walk: Walk, ends_at: str, document: _Document, place: Place) -> None:
-    end = reading.instant(document.get(ends_at))
+    end = parse.instant(document.get(ends_at))
     if end is None or place.start is None:
         return
     if end < place.start:

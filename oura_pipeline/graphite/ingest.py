@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from oura_pipeline.graphite.aggregate import Value
 from oura_pipeline.graphite.carbon import Carrier
-from oura_pipeline.graphite.poison import Window, is_name
 from oura_pipeline.graphite.push import send
-from oura_pipeline.graphite.samples import Value
+from oura_pipeline.graphite.validate import Window, is_name
 
 _LINES_AT_ONCE = 100_000
 _BAD_LISTED = 20

@@ -16,7 +16,7 @@ from functools import cached_property
 from itertools import accumulate, islice
 from operator import sub
 
-from oura_pipeline.graphite.samples import Point
+from oura_pipeline.graphite.aggregate import Point
 
 Index = dict[str, tuple[int, ...]]  # metric: times
 

@@ -14,10 +14,10 @@ from datetime import date, datetime, timedelta
 
 import stamina
 
+from oura_pipeline.graphite.aggregate import Point
 from oura_pipeline.graphite.carbon import Carrier, GraphiteUnavailable, Metrics
 from oura_pipeline.graphite.points import DayPoints, Index, difference, pack, union, unpack
-from oura_pipeline.graphite.poison import Window, without_poison
-from oura_pipeline.graphite.samples import Point
+from oura_pipeline.graphite.validate import Window, without_poison
 from oura_pipeline.ledger import Push, PushLedger, PushState, Withdrawn
 
 _POINTS_AT_ONCE = 100_000

@@ -11,8 +11,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 
-from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.metrics import DAY, UNKNOWN_INTERVAL, Metric, known_metrics
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.metrics import DAY, UNKNOWN_INTERVAL, Metric, known_metrics
 
 RETENTION_YEARS = 25
 

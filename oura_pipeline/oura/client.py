@@ -17,8 +17,7 @@ from urllib.parse import quote
 import httpx
 import stamina
 
-from oura_pipeline.documents import PERSONAL_INFO, Ask, DocumentType
-from oura_pipeline.oura.answers import TokenRefused, TooManyRequests, check
+from oura_pipeline.catalog.document_types import PERSONAL_INFO, Ask, DocumentType
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.errors import (
     DocumentNotFound,
@@ -30,6 +29,7 @@ from oura_pipeline.oura.errors import (
 from oura_pipeline.oura.http import MAX_BYTES, send
 from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.oura.pages import Document, Page, Reader
+from oura_pipeline.oura.responses import TokenRefused, TooManyRequests, check
 from oura_pipeline.oura.windows import Question, questions
 
 Read = TypeVar("Read")

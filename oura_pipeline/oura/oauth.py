@@ -17,7 +17,6 @@ from typing import Any
 
 import httpx
 
-from oura_pipeline.oura.answers import detail, fields, retry_after
 from oura_pipeline.oura.errors import (
     ClientRefused,
     OuraError,
@@ -27,6 +26,7 @@ from oura_pipeline.oura.errors import (
     UnexpectedAnswer,
 )
 from oura_pipeline.oura.http import Answer, send
+from oura_pipeline.oura.responses import detail, fields, retry_after
 
 USUAL_SECONDS = 86400  # of an access token, where an answer does not say
 USUAL_PAUSE = 60.0  # seconds, where a 429 does not say

@@ -12,10 +12,10 @@ from datetime import date
 
 import msgspec
 
-from oura_pipeline.documents import DocumentType
+from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer
 from oura_pipeline.oura.offsets import Observation, OffsetTimeline
-from oura_pipeline.oura.shapes import Facts, Shape, check_strictly, garbled, misfit
+from oura_pipeline.oura.validation import Facts, Shape, check_strictly, garbled, misfit
 from oura_pipeline.oura.windows import Question
 
 

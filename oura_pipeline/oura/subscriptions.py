@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 import httpx
 
-from oura_pipeline.oura.answers import detail, retry_after
 from oura_pipeline.oura.errors import (
     AlreadySubscribed,
     ClientRefused,
@@ -30,6 +29,7 @@ from oura_pipeline.oura.errors import (
 )
 from oura_pipeline.oura.http import Answer, send
 from oura_pipeline.oura.oauth import USUAL_PAUSE
+from oura_pipeline.oura.responses import detail, retry_after
 
 PATH = "/v2/webhook/subscription"
 HANDSHAKE_SECONDS = 75.0  # Oura's gateway gives up after 60

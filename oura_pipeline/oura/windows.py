@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
-from oura_pipeline.documents import Ask, DocumentType
+from oura_pipeline.catalog.document_types import Ask, DocumentType
 
 WIDER = timedelta(days=2)
 EARLIEST = timedelta(hours=15)  # a day begins 14 h before its UTC midnight at UTC+14

@@ -13,7 +13,7 @@ from hashlib import sha256
 
 import duckdb
 
-from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.warehouse.ledgers import MADE, ensure_ledgers
 from oura_pipeline.warehouse.readme import write_readme
 from oura_pipeline.warehouse.tables import SCHEMA, ensure_descriptions, ensure_table

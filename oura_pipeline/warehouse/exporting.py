@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from oura_pipeline.documents import DocumentType
+from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.warehouse.tables import literal, quoted, table_name
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from oura_pipeline.warehouse.door import transaction
+from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.ledgers import LEDGERS
 from oura_pipeline.warehouse.publishing import sync_folder, wal
 from oura_pipeline.warehouse.tables import literal, quoted

@@ -17,10 +17,11 @@ from datetime import date
 
 import duckdb
 
-from oura_pipeline.warehouse.door import transaction
-from oura_pipeline.warehouse.findings import Findings, find_odd_documents
-from oura_pipeline.warehouse.matching import Question, stage
+from oura_pipeline.warehouse.connection import transaction
+from oura_pipeline.warehouse.drift.scan import Findings, find_odd_documents
+from oura_pipeline.warehouse.drift.unknown_fields import remember
 from oura_pipeline.warehouse.spool import Spool
+from oura_pipeline.warehouse.staging import Question, stage
 from oura_pipeline.warehouse.tables import (
     ensure_table,
     json_schema,
@@ -28,7 +29,6 @@ from oura_pipeline.warehouse.tables import (
     table_name,
     typed_fields,
 )
-from oura_pipeline.warehouse.unknown import remember
 
 UNCHANGED = {"same", "notation"}
 

@@ -18,7 +18,7 @@ import duckdb
 import pandas as pd  # type: ignore[import-untyped]
 
 from oura_pipeline.ledger import FetchSum, OffsetSum, Pair
-from oura_pipeline.warehouse.door import transaction
+from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.tables import SCHEMA, Column, comment_on, quoted
 
 BOOKKEEPING = "bookkeeping"

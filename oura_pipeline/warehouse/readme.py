@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 import duckdb
 
-from oura_pipeline.documents import DOCUMENT_TYPES
-from oura_pipeline.warehouse.door import transaction
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.ledgers import FETCHES, LEDGERS
 from oura_pipeline.warehouse.tables import (
     README,

@@ -17,10 +17,10 @@ from typing import Any
 
 import duckdb
 
-from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.fields import Field, Kind
-from oura_pipeline.warehouse.door import transaction
-from oura_pipeline.warehouse.findings import find_odd_documents
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.fields import Field, Kind
+from oura_pipeline.warehouse.connection import transaction
+from oura_pipeline.warehouse.drift.scan import find_odd_documents
 
 SCHEMA = "oura"
 README = "readme"

@@ -17,16 +17,16 @@ from typing import Any
 
 import duckdb
 
-from oura_pipeline.documents import DocumentType
+from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.warehouse import forgetting, publishing
+from oura_pipeline.warehouse.connection import Door, transaction
 from oura_pipeline.warehouse.describing import describe
-from oura_pipeline.warehouse.door import Door, transaction
 from oura_pipeline.warehouse.exporting import copy_to_parquet
 from oura_pipeline.warehouse.landing import Landing, land
 from oura_pipeline.warehouse.ledgers import Ledgers, ensure_ledgers
-from oura_pipeline.warehouse.matching import Question
 from oura_pipeline.warehouse.publishing import Published
 from oura_pipeline.warehouse.spool import Spool, spooling, sweep
+from oura_pipeline.warehouse.staging import Question
 from oura_pipeline.warehouse.tables import (
     has_table,
     quoted,

@@ -16,11 +16,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Router
 from starlette.types import Scope
 
-from oura_pipeline.web import api, front, machines, operating, own, sessions, webhook
-from oura_pipeline.web.guards import LastResort, RequestLog, SafeHeaders
-from oura_pipeline.web.rendering import Static, message
+from oura_pipeline.web import monitoring, sessions, webhook
+from oura_pipeline.web.api.routes import create_api
+from oura_pipeline.web.metrics import Counted
+from oura_pipeline.web.middleware import LastResort, RequestLog, SafeHeaders
+from oura_pipeline.web.pages import me, sign_in, status
+from oura_pipeline.web.pages.templates import Static, message
 from oura_pipeline.web.site import Site
-from oura_pipeline.web.traffic import Counted
 
 
 def create_app(site: Site) -> Starlette:
@@ -43,12 +45,12 @@ def create_app(site: Site) -> Starlette:
 
 def _for_machines(site: Site) -> list[BaseRoute]:
     """Webhook, health, metrics and API: no sessions, no pages."""
-    return [*webhook.routes(site), *machines.routes(site), Mount("/api", api.create_api(site))]
+    return [*webhook.routes(site), *monitoring.routes(site), Mount("/api", create_api(site))]
 
 
 def _for_people(site: Site) -> Mount:
     """Pages, with sessions."""
-    addresses = [*front.routes(), *own.routes(), *operating.routes()]
+    addresses = [*sign_in.routes(), *me.routes(), *status.routes()]
     pages = Router(addresses, redirect_slashes=False)
     return Mount("", pages, middleware=[sessions.middleware(site.settings, site.session_key)])
 

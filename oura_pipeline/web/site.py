@@ -14,10 +14,10 @@ import httpx
 
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.settings import Settings
-from oura_pipeline.web.api import Doorkeeper
+from oura_pipeline.web.api.routes import Doorkeeper
 from oura_pipeline.web.downloads import Downloads
+from oura_pipeline.web.metrics import Traffic
 from oura_pipeline.web.sessions import session_key
-from oura_pipeline.web.traffic import Traffic
 
 DAGSTER_SECONDS = 3.0
 

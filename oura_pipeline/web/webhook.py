@@ -22,15 +22,15 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from oura_pipeline.accounts.webhooks import Incoming
-from oura_pipeline.documents import DOCUMENT_TYPES
-from oura_pipeline.oura.deliveries import (
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.oura.webhooks import (
     DeliveryRefused,
     Refusal,
     check_delivery,
     read_event,
     verification_token,
 )
-from oura_pipeline.web.traffic import QuietLog, Traffic
+from oura_pipeline.web.metrics import QuietLog, Traffic
 
 if TYPE_CHECKING:
     from oura_pipeline.web.site import Site

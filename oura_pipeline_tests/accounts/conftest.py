@@ -9,7 +9,7 @@ import pytest
 
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline_tests.accounts.homes import opened
-from oura_pipeline_tests.accounts.token_server import TokenServer, token_server
+from oura_pipeline_tests.testing.token_server import TokenServer, token_server
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from oura_pipeline.accounts.errors import ImportRefused
 from oura_pipeline.accounts.go_replicator import Import
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline_tests.accounts.token_server import Answer, Refused
+from oura_pipeline_tests.testing.token_server import Answer, Refused
 
 
 def _entry(number: int = 1, **token: Any) -> dict[str, Any]:

@@ -20,13 +20,13 @@ from cryptography.fernet import Fernet
 from sqlalchemy.exc import SQLAlchemyError
 
 from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.encryption import load_cipher
 from oura_pipeline.accounts.errors import DatabaseRefused, KeyRefused
-from oura_pipeline.accounts.keys import load_cipher
 from oura_pipeline.accounts.migrate import REVISION, SCRIPTS
 from oura_pipeline.accounts.schema import metadata
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline_tests.accounts.homes import at_once, opened
-from oura_pipeline_tests.accounts.token_server import Refused
+from oura_pipeline_tests.testing.token_server import Refused
 
 
 def _mode(path: Path) -> int:

@@ -15,7 +15,7 @@ from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import Push, PushState, Withdrawn
 from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, incoming, opened
-from oura_pipeline_tests.accounts.token_server import Refused, TokenServer, renewer
+from oura_pipeline_tests.testing.token_server import Refused, TokenServer, renewer
 
 EXPIRES = datetime(2030, 1, 1, tzinfo=UTC)
 

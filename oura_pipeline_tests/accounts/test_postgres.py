@@ -31,7 +31,7 @@ from oura_pipeline.accounts.webhooks import Receipt
 from oura_pipeline.ledger import FetchStatus, Push, PushState, Withdrawn
 from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, incoming
 from oura_pipeline_tests.accounts.times import upgrade
-from oura_pipeline_tests.accounts.token_server import Refused, TokenServer, renewer
+from oura_pipeline_tests.testing.token_server import Refused, TokenServer, renewer
 
 pytest.importorskip("psycopg", reason="no driver for Postgres is installed")
 

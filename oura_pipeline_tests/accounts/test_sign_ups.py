@@ -15,7 +15,7 @@ from oura_pipeline.accounts.sign_ups import WaitingSignUp
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline_tests.accounts.homes import at_once, content, opened
 from oura_pipeline_tests.accounts.times import age
-from oura_pipeline_tests.accounts.token_server import Refused
+from oura_pipeline_tests.testing.token_server import Refused
 
 EXPIRES = datetime(2036, 1, 1, tzinfo=UTC)
 RULE = (

@@ -16,7 +16,7 @@ import pytest
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline_tests.accounts.homes import FRESH, alone, opened
-from oura_pipeline_tests.accounts.token_server import Answer, Refused, TokenServer, renewer
+from oura_pipeline_tests.testing.token_server import Answer, Refused, TokenServer, renewer
 
 DIED = 42
 

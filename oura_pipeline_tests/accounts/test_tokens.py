@@ -15,7 +15,7 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.tokens import PersonTokens
 from oura_pipeline_tests.accounts.homes import at_once, opened
-from oura_pipeline_tests.accounts.token_server import (
+from oura_pipeline_tests.testing.token_server import (
     Answer,
     Refused,
     TokenServer,

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from oura_pipeline.accounts.database import Database
-from oura_pipeline.accounts.keys import load_cipher
+from oura_pipeline.accounts.encryption import load_cipher
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.webhooks import Event, Receipt
 from oura_pipeline_tests.accounts.homes import incoming, opened
 from oura_pipeline_tests.accounts.times import upgrade
-from oura_pipeline_tests.accounts.token_server import Refused
+from oura_pipeline_tests.testing.token_server import Refused
 
 SINCE = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 AT = "2026-01-02 03:04:05.678901"

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, FloatRect
 
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.cloud import SandboxOptions
-from oura_pipeline.subscriptions import maintain
+from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline_tests.browser.pictures import shrink
 from oura_pipeline_tests.browser.visiting import (
     DESK,
@@ -30,8 +30,9 @@ from oura_pipeline_tests.browser.visiting import (
     place_with,
     visiting,
 )
+from oura_pipeline_tests.testing.paths import ROOT
 
-SCREENS = Path(__file__).parents[2] / "docs" / "screens"
+SCREENS = ROOT / "docs" / "screens"
 LARGEST, LARGEST_ALL = 300_000, 1_500_000  # bytes
 DAYS, HISTORY_DAYS = 240, 365
 

@@ -25,14 +25,14 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from oura_pipeline.documents import DOCUMENT_TYPES
-from oura_pipeline.fetching import fetch_and_land, people_to_ask
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.settings import load_settings
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
 from oura_pipeline.web.server import address, listening, running_site
-from oura_pipeline_tests.world import environment
+from oura_pipeline_tests.testing.world import environment
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (

@@ -14,19 +14,19 @@ import dagster as dg
 import pytest
 from jsonschema import Draft202012Validator
 
-from oura_pipeline.analysis import connect
-from oura_pipeline.apple_health import json_schema
+from oura_pipeline.analysis.frames import connect
+from oura_pipeline.catalog.document_types import SLEEP
 from oura_pipeline.definitions import definitions
 from oura_pipeline.defs.apple_health import KEY
-from oura_pipeline.defs.forgetting import forget_in_dagster
 from oura_pipeline.defs.partitions import range_tags
+from oura_pipeline.defs.scrub_names import forget_in_dagster
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.documents import SLEEP
-from oura_pipeline.leaving import delete_everything, leave
+from oura_pipeline.exports.apple_health import json_schema
+from oura_pipeline.people.leave import delete_everything, leave
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.world import World, metadata, world
+from oura_pipeline_tests.testing.world import World, metadata, world
 
 LAST = date(2026, 4, 10)
 FIRST = LAST - timedelta(days=3)

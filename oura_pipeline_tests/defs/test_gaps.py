@@ -13,15 +13,15 @@ import dagster as dg
 import pytest
 
 from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES
 from oura_pipeline.defs.gaps import Gap, find_gaps, run_request, wait
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.documents import DAILY_SLEEP, DOCUMENT_TYPES
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.pipeline import open_budget
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import load_settings
-from oura_pipeline_tests.world import World, world
+from oura_pipeline_tests.testing.world import World, world
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)

@@ -9,9 +9,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.defs.published import KEY, LastCopy, last_copy, published, to_publish
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.documents import DAILY_SLEEP
 from oura_pipeline.oura.pages import Document
 from oura_pipeline.warehouse.warehouse import Warehouse
 

@@ -12,7 +12,7 @@ from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.world import world
+from oura_pipeline_tests.testing.world import world
 
 
 def test_the_share_of_a_run_is_that_of_its_requests(tmp_path: Path) -> None:

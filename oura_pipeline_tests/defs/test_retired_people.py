@@ -14,12 +14,12 @@ import pytest
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.defs.retired_people import JOB, pause, retired_people_sensor, to_request
 from oura_pipeline.defs.storage import ELSEWHERE, kept_files, project_instance
-from oura_pipeline.leaving import disconnect, leave
+from oura_pipeline.people.leave import disconnect, leave
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.leavers import AT_OURA, LAST, ODD, OTHER, WORD, sign_in
-from oura_pipeline_tests.world import World, world
+from oura_pipeline_tests.testing.leavers import AT_OURA, LAST, ODD, OTHER, WORD, sign_in
+from oura_pipeline_tests.testing.world import World, world
 
 NOW = datetime(2026, 4, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

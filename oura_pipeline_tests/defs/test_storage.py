@@ -18,8 +18,8 @@ from oura_pipeline.defs.storage import BatchedSqliteEventLogStorage
 from oura_pipeline_tests.defs import toy_killed
 from oura_pipeline_tests.defs.toy_definitions import FAIL, days_of, toy_job
 from oura_pipeline_tests.defs.toy_readings import what_dagster_reads
+from oura_pipeline_tests.testing.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIG = (ROOT / "dagster.yaml").read_text(encoding="utf-8")
 BATCHED, STOCK = "event_batch_size: 1000", "event_batch_size: 0"
 DAYS = [f"2026-01-{day:02}" for day in range(1, 11)]

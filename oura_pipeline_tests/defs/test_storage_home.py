@@ -22,10 +22,10 @@ from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 from dagster_graphql.schema import create_schema
 
 from oura_pipeline.defs.storage import BatchedSqliteEventLogStorage, project_instance
-from oura_pipeline_tests.children import waited_for
 from oura_pipeline_tests.defs import toy_location, toy_process
+from oura_pipeline_tests.testing.child_processes import waited_for
+from oura_pipeline_tests.testing.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = """mutation Launch($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) {
     __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""

@@ -26,12 +26,12 @@ from oura_pipeline.defs.subscriptions import (
     subscriptions_alive,
     wait,
 )
-from oura_pipeline.oura.deliveries import EVENT_TYPES, verification_token
+from oura_pipeline.oura.webhooks import EVENT_TYPES, verification_token
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.subscriptions import Maintained
-from oura_pipeline_tests.receiver import Receiver, receiver
-from oura_pipeline_tests.world import World, red_checks, world
+from oura_pipeline.sync.subscriptions import Maintained
+from oura_pipeline_tests.testing.http_sink import Receiver, receiver
+from oura_pipeline_tests.testing.world import World, red_checks, world
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 HERE = "https://pipeline.example/webhook"

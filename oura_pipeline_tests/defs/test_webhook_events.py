@@ -18,7 +18,7 @@ from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.defs.webhook_events import JOB, to_drain, webhook_events
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.world import World, world
+from oura_pipeline_tests.testing.world import World, world
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 LAST = date(2026, 6, 10)

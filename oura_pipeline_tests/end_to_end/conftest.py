@@ -13,7 +13,7 @@ import pytest
 
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.world import World, world
+from oura_pipeline_tests.testing.world import World, world
 
 # Europe's clocks change within the range.
 LAST = date(2026, 4, 10)

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from oura_pipeline.documents import DocumentType, document_type
+from oura_pipeline.catalog.document_types import DocumentType, document_type
 from oura_pipeline.pipeline import Pipeline, opened
-from oura_pipeline.publishing import publish
+from oura_pipeline.sync.publish import publish
 from oura_pipeline_tests.end_to_end.onlookers import BULK, DAYS, TABLES
 
 FIRST_DAY = date(2026, 1, 1)

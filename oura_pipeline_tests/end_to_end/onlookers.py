@@ -18,7 +18,7 @@ from pathlib import Path
 
 import duckdb
 
-from oura_pipeline.analysis import connect
+from oura_pipeline.analysis.frames import connect
 from oura_pipeline.settings import load_settings
 
 TABLES = ("daily_sleep", "daily_readiness")

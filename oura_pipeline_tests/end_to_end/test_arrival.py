@@ -9,14 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
 from oura_pipeline.pipeline import opened
-from oura_pipeline.pushing import push_type
 from oura_pipeline.sandbox.running import Sandbox
+from oura_pipeline.sync.push import push_type
 from oura_pipeline_tests.end_to_end.conftest import LAST
-from oura_pipeline_tests.world import World, metadata, red_checks, world
+from oura_pipeline_tests.testing.world import World, metadata, red_checks, world
 
 FIRST = LAST - timedelta(days=3)
 # What the dashboards of the Go replicator ask for.

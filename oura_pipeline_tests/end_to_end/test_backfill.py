@@ -26,14 +26,14 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 from dagster_graphql.schema import create_schema
 
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, document_type
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.documents import DOCUMENT_TYPES, document_type
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.children import waited_for
-from oura_pipeline_tests.world import World, world
+from oura_pipeline_tests.testing.child_processes import waited_for
+from oura_pipeline_tests.testing.paths import ROOT
+from oura_pipeline_tests.testing.world import World, world
 
-ROOT = Path(__file__).resolve().parents[2]
 END = date(2026, 1, 25)
 FIRST, LAST = END - timedelta(days=12), END - timedelta(days=3)
 DAYS = [(FIRST + timedelta(days=count)).isoformat() for count in range(10)]

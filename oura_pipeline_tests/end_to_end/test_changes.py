@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 from datetime import date, timedelta
 
-from oura_pipeline.documents import DAILY_SLEEP, DOCUMENT_TYPES, HEARTRATE, SLEEP, WORKOUT
+from oura_pipeline.catalog.document_types import (
+    DAILY_SLEEP,
+    DOCUMENT_TYPES,
+    HEARTRATE,
+    SLEEP,
+    WORKOUT,
+)
 from oura_pipeline_tests.end_to_end.conftest import LAST
-from oura_pipeline_tests.world import World, metadata
+from oura_pipeline_tests.testing.world import World, metadata
 
 FIRST = LAST - timedelta(days=6)
 TYPES = [row.name for row in DOCUMENT_TYPES]

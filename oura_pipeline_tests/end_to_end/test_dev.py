@@ -22,9 +22,9 @@ from typing import Any
 import httpx
 import pytest
 
-from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline_tests.testing.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 LOADED = """{ assetNodes { assetKey { path } }
   workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } }
   repositoriesOrError { ... on RepositoryConnection { nodes {

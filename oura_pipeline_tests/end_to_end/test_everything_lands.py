@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from oura_pipeline.documents import DOCUMENT_TYPES, HEARTRATE, Ask, DocumentType
-from oura_pipeline.fields import Field, Kind
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, HEARTRATE, Ask, DocumentType
+from oura_pipeline.catalog.fields import Field, Kind
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.end_to_end.conftest import FIRST, LAST, Synced
-from oura_pipeline_tests.world import comparable, metadata, red_checks, world
+from oura_pipeline_tests.testing.world import comparable, metadata, red_checks, world
 
 USERNAMES = ["runa", "koa", "milo", "asha", "sione"]
 PARTITIONED = [row for row in DOCUMENT_TYPES if row.partitioned]

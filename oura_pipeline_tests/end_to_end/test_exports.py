@@ -12,16 +12,16 @@ from typing import Any
 import duckdb
 import pytest
 
-from oura_pipeline.analysis import connect
-from oura_pipeline.daily_files import Format, export_view, names
-from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.analysis.frames import connect
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.exports.views import Format, export_view, names
 from oura_pipeline.pipeline import opened
-from oura_pipeline.publishing import publish
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.sync.publish import publish
 from oura_pipeline.warehouse.views.catalogue import VIEWS
+from oura_pipeline_tests.testing.world import World, world
 from oura_pipeline_tests.web.machines import TOKEN, asking
-from oura_pipeline_tests.world import World, world
 
 LAST = date(2026, 4, 10)
 FIRST = LAST - timedelta(days=1)

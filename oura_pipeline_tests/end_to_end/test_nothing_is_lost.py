@@ -11,18 +11,18 @@ from typing import Any
 import dagster as dg
 import stamina
 
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, ENHANCED_TAG, SLEEP, WORKOUT
 from oura_pipeline.defs.gaps import find_gaps, run_request
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.documents import DAILY_SLEEP, ENHANCED_TAG, SLEEP, WORKOUT
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline.subscriptions import maintain
+from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline.web.server import address, listening, running_site
 from oura_pipeline_tests.end_to_end.conftest import LAST
+from oura_pipeline_tests.testing.world import World, world
 from oura_pipeline_tests.web.browser import Browser
-from oura_pipeline_tests.world import World, world
 
 TYPES = (DAILY_SLEEP, ENHANCED_TAG, SLEEP, WORKOUT)
 NAMES = [row.name for row in TYPES]

@@ -7,25 +7,23 @@ that are null, averages of 0, series with holes, rows of heart rate seconds apar
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from oura_pipeline.documents import DOCUMENT_TYPES, Ask, DocumentType
-from oura_pipeline.fields import Field, Kind
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
+from oura_pipeline.catalog.fields import Field, Kind
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.world import World, comparable, red_checks, world
+from oura_pipeline_tests.testing.paths import EXAMPLES
+from oura_pipeline_tests.testing.world import World, comparable, red_checks, world
 
-EXAMPLES = Path(os.environ.get("OURA_EXAMPLES", Path(__file__).parents[3] / "shared/oura/examples"))
 ONE = timedelta(days=1)
 FAR = timedelta(days=45)  # days that lie further apart are asked for in runs of their own
 

@@ -16,18 +16,18 @@ import dagster as dg
 import pytest
 
 from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.catalog.document_types import ENHANCED_TAG, PERSONAL_INFO
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.documents import ENHANCED_TAG, PERSONAL_INFO
-from oura_pipeline.notices import NoticeUndelivered, send_pending
+from oura_pipeline.people.notify import NoticeUndelivered, send_pending
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import load_settings
-from oura_pipeline.subscriptions import maintain
+from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline.web.server import address, listening, running_site
 from oura_pipeline_tests.end_to_end.conftest import FIRST, LAST
+from oura_pipeline_tests.testing.world import World, world
 from oura_pipeline_tests.web.browser import Browser
-from oura_pipeline_tests.world import World, world
 
 OPERATOR = "an operator's long password"
 CHAT = "a-secret-address-of-a-chat"

@@ -20,18 +20,18 @@ from sqlalchemy import select, update
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.people import PersonState
-from oura_pipeline.defs.connections import due_for_renewal, renew_tokens
-from oura_pipeline.documents import DAILY_SLEEP
-from oura_pipeline.fetching import fetch_and_land, people_to_ask
+from oura_pipeline.catalog.document_types import DAILY_SLEEP
+from oura_pipeline.defs.token_renewal import due_for_renewal, renew_tokens
 from oura_pipeline.ledger import FetchStatus
-from oura_pipeline.notices import send_pending
+from oura_pipeline.people.notify import send_pending
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
 from oura_pipeline_tests.accounts.homes import alone
-from oura_pipeline_tests.chat import Chat, chatting
 from oura_pipeline_tests.end_to_end import killed
-from oura_pipeline_tests.world import World, environment, world
+from oura_pipeline_tests.testing.terminal import Chat, chatting
+from oura_pipeline_tests.testing.world import World, environment, world
 
 LAST = date(2026, 6, 1)
 DAY = timedelta(days=1)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.end_to_end.conftest import LAST
-from oura_pipeline_tests.world import World
+from oura_pipeline_tests.testing.world import World
 
 FIRST = LAST - timedelta(days=2)
 RENEW = """

@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 
 from oura_pipeline.accounts.people import PersonState
-from oura_pipeline.documents import DAILY_RESILIENCE, DAILY_SLEEP, DOCUMENT_TYPES
-from oura_pipeline.fetching import fetch_and_land, people_to_ask
+from oura_pipeline.catalog.document_types import DAILY_RESILIENCE, DAILY_SLEEP, DOCUMENT_TYPES
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import opened
 from oura_pipeline.settings import ALL_SCOPES
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
 from oura_pipeline_tests.end_to_end.conftest import LAST
-from oura_pipeline_tests.world import World, metadata, red_checks
+from oura_pipeline_tests.testing.world import World, metadata, red_checks
 
 FIRST = LAST - timedelta(days=2)
 

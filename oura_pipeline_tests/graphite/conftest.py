@@ -10,7 +10,7 @@ import pytest
 
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.graphite.local import LocalGraphite
-from oura_pipeline.graphite.render import Render
+from oura_pipeline.graphite.readback.render import Render
 
 
 @pytest.fixture(scope="session")

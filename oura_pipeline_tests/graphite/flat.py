@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from oura_pipeline.documents import DocumentType
+from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.graphite.flatten import Flattened, flatten
 
 Document = dict[str, Any]

@@ -22,7 +22,7 @@ from oura_pipeline.graphite.carbon import (
     Plaintext,
 )
 from oura_pipeline.graphite.local import LocalGraphite
-from oura_pipeline.graphite.render import Render
+from oura_pipeline.graphite.readback.render import Render
 from oura_pipeline_tests.graphite.listener import close_at_once, listening, reset_at_once
 
 FRESH = multiprocessing.get_context("forkserver")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oura_pipeline.documents import (
+from oura_pipeline.catalog.document_types import (
     DAILY_ACTIVITY,
     SESSION,
     SLEEP,

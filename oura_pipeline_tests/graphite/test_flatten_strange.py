@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from pathlib import Path
 
 import pytest
 
-from oura_pipeline.documents import (
+from oura_pipeline.catalog.document_types import (
     DAILY_ACTIVITY,
     DAILY_READINESS,
     DAILY_RESILIENCE,
@@ -23,8 +22,7 @@ from oura_pipeline.documents import (
 )
 from oura_pipeline.graphite.flatten import flatten
 from oura_pipeline_tests.graphite.flat import Document, flattened, readable, sent, series, sleep
-
-EXAMPLES = Path(__file__).parents[3] / "shared" / "oura" / "examples"
+from oura_pipeline_tests.testing.paths import EXAMPLES
 
 
 def test_unknown_numbers_are_sent() -> None:

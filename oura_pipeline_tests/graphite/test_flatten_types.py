@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oura_pipeline.documents import (
+from oura_pipeline.catalog.document_types import (
     DAILY_ACTIVITY,
     DAILY_CARDIOVASCULAR_AGE,
     DAILY_READINESS,

@@ -8,11 +8,11 @@ from configparser import RawConfigParser
 
 import pytest
 
-from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.catalog.metrics import known_metrics
 from oura_pipeline.graphite.carbon import Plaintext
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
-from oura_pipeline.metrics import known_metrics
 from oura_pipeline_tests.graphite.days import at
 
 DAY, YEARS = 86400, 25 * 365 * 86400

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from oura_pipeline.documents import (
+from oura_pipeline.catalog.document_types import (
     DAILY_RESILIENCE,
     DAILY_SLEEP,
     DOCUMENT_TYPES,

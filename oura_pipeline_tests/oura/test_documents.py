@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from oura_pipeline.documents import (
+from oura_pipeline.catalog.document_types import (
     DAILY_SLEEP,
     DAILY_SPO2,
     ENHANCED_TAG,

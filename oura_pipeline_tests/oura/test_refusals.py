@@ -8,8 +8,7 @@ from email.utils import formatdate
 import httpx
 import pytest
 
-from oura_pipeline.documents import DAILY_RESILIENCE, DAILY_SLEEP, DAILY_STRESS
-from oura_pipeline.oura.answers import retry_after
+from oura_pipeline.catalog.document_types import DAILY_RESILIENCE, DAILY_SLEEP, DAILY_STRESS
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import (
     DocumentNotFound,
@@ -22,6 +21,7 @@ from oura_pipeline.oura.errors import (
     SignInRequired,
     UnexpectedAnswer,
 )
+from oura_pipeline.oura.responses import retry_after
 from oura_pipeline_tests.oura.conftest import Wired
 from oura_pipeline_tests.oura.speaking import SpeakingOura, answer
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from oura_pipeline.oura.deliveries import verification_token
 from oura_pipeline.oura.errors import (
     AlreadySubscribed,
     ClientRefused,
@@ -27,9 +26,10 @@ from oura_pipeline.oura.errors import (
 )
 from oura_pipeline.oura.http import http_client
 from oura_pipeline.oura.subscriptions import OuraSubscription, Subscriptions
+from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import running
-from oura_pipeline_tests.receiver import receiver
+from oura_pipeline_tests.testing.http_sink import receiver
 
 SECRET = "the-client-secret"
 TOKEN = "the-verification-token"

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from oura_pipeline.documents import DAILY_SLEEP, HEARTRATE, RING_CONFIGURATION
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, HEARTRATE, RING_CONFIGURATION
 from oura_pipeline.oura.windows import Question, questions
 
 DAY = timedelta(days=1)

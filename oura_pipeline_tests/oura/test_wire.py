@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from oura_pipeline.documents import DAILY_SLEEP
+from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import GarbledAnswer, OuraUnavailable, UnexpectedAnswer

@@ -14,8 +14,8 @@ import pytest
 from oura_pipeline.sandbox.catalogue import BY_NAME
 from oura_pipeline.sandbox.running import running
 from oura_pipeline_tests.sandbox.conftest import OPTIONS, asking, data, days
+from oura_pipeline_tests.testing.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[3] / "shared" / "oura" / "examples"
 IGNORED = {"errors", "oauth", "webhook", "sandbox", "interbeat_interval"}
 
 

@@ -1,4 +1,4 @@
-"""Every answer against Oura's own description of its API, version 1.37.
+"""Every answer against Oura's own description of its API, version 1.41.
 
 Where real answers are known to differ from that description, the difference is allowed by name.
 """
@@ -6,7 +6,6 @@ Where real answers are known to differ from that description, the difference is 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,14 +14,15 @@ from jsonschema import Draft202012Validator
 from oura_pipeline.sandbox.catalogue import COLLECTIONS, Collection
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.sandbox.conftest import Ask, data
+from oura_pipeline_tests.testing.paths import SHARED
 
 # The description lies beside the checkout, not in it.
-SHARED = Path(__file__).parents[3] / "shared" / "oura" / "openapi-1.37.json"
+DESCRIPTION = SHARED / "oura" / "openapi-1.41.json"
 
 _TIME: dict[str, Any] = {"type": "string"}
 _NULL: dict[str, Any] = {"type": "null"}
 
-# What is served on purpose although 1.37 does not have it: {schema: {property: also allowed}}.
+# What is served on purpose although 1.41 does not have it: {schema: {property: also allowed}}.
 ALLOWED: dict[str, dict[str, dict[str, Any]]] = {
     # A night in progress.
     "PublicModifiedSleepModel": {"bedtime_end": _NULL},
@@ -38,9 +38,9 @@ ALLOWED: dict[str, dict[str, dict[str, Any]]] = {
 @pytest.fixture(scope="session")
 def description() -> dict[str, Any]:
     """Oura's OpenAPI document with the differences allowed."""
-    if not SHARED.exists():
-        pytest.skip("Oura's OpenAPI document 1.37 is not here to compare with")
-    document: dict[str, Any] = json.loads(SHARED.read_text(encoding="utf-8"))
+    if not DESCRIPTION.exists():
+        pytest.skip("Oura's OpenAPI document 1.41 is not here to compare with")
+    document: dict[str, Any] = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
     schemas = document["components"]["schemas"]
     for schema, properties in ALLOWED.items():
         for name, also in properties.items():

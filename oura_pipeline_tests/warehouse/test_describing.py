@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from oura_pipeline.documents import DAILY_SLEEP
+from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.making import january, landed, score
 

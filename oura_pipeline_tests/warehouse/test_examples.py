@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.warehouse.tables import typed_fields
 from oura_pipeline.warehouse.warehouse import Warehouse
+from oura_pipeline_tests.testing.paths import EXAMPLES
 from oura_pipeline_tests.warehouse.making import NOON, Made
 
-EXAMPLES = Path(os.environ.get("OURA_EXAMPLES", Path(__file__).parents[3] / "shared/oura/examples"))
 ODD_NAMES = {"spo2.edge_cases": "daily_spo2"}
 TYPES = {type_.name: type_ for type_ in DOCUMENT_TYPES}
 

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from oura_pipeline.documents import DAILY_SLEEP, DOCUMENT_TYPES, HEARTRATE, SLEEP
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES, HEARTRATE, SLEEP
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.making import beat, january, landed, night, score, standing
 

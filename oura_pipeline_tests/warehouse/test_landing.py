@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from oura_pipeline.documents import (
+from oura_pipeline.catalog.document_types import (
     DAILY_CARDIOVASCULAR_AGE,
     DAILY_SLEEP,
     ENHANCED_TAG,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from oura_pipeline.documents import DAILY_SLEEP, HEARTRATE
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, HEARTRATE
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.children import finished, start, waiting
 from oura_pipeline_tests.warehouse.making import beat, january, landed, score, standing
@@ -13,7 +13,7 @@ from oura_pipeline_tests.warehouse.making import beat, january, landed, score, s
 LAND = """
 import sys
 from pathlib import Path
-from oura_pipeline.documents import DAILY_SLEEP, HEARTRATE
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, HEARTRATE
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.making import beat, january, landed, score
 
@@ -31,7 +31,7 @@ for turn in range(3):
 STOP_IN_THE_MIDDLE = """
 import sys
 from pathlib import Path
-from oura_pipeline.documents import HEARTRATE
+from oura_pipeline.catalog.document_types import HEARTRATE
 from oura_pipeline.warehouse import landing
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.making import beat, january, landed

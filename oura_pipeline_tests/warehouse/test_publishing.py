@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from oura_pipeline.documents import DAILY_SLEEP, DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES
 from oura_pipeline.warehouse.views.catalogue import VIEWS
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.children import finished, start, waiting

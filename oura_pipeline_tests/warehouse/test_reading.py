@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oura_pipeline.documents import DAILY_SLEEP, HEARTRATE, SLEEP
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, HEARTRATE, SLEEP
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.making import beat, january, landed, night, score
 

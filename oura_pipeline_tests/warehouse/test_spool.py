@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec import Raw
 
-from oura_pipeline.documents import SLEEP
+from oura_pipeline.catalog.document_types import SLEEP
 from oura_pipeline.warehouse.spool import spooling
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.making import Made, january, landed

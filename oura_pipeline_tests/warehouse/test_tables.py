@@ -6,7 +6,7 @@ import dataclasses
 
 import duckdb
 
-from oura_pipeline.documents import (
+from oura_pipeline.catalog.document_types import (
     DAILY_SLEEP,
     DOCUMENT_TYPES,
     HEARTRATE,
@@ -14,7 +14,7 @@ from oura_pipeline.documents import (
     WORKOUT,
     DocumentType,
 )
-from oura_pipeline.fields import Field, Kind
+from oura_pipeline.catalog.fields import Field, Kind
 from oura_pipeline.warehouse.tables import columns, ensure_table
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.making import beat, january, landed, made, score

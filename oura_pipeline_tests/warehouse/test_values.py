@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from oura_pipeline.documents import (
+from oura_pipeline.catalog.document_types import (
     DAILY_READINESS,
     DAILY_SLEEP,
     HEARTRATE,

@@ -16,8 +16,8 @@ from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
 from oura_pipeline.settings import Settings
 from oura_pipeline.web.server import address, listening, running_site
+from oura_pipeline_tests.testing.world import environment
 from oura_pipeline_tests.web.browser import Browser
-from oura_pipeline_tests.world import environment
 
 OPERATOR = "an operator's long password"
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.oura.deliveries import signature
+from oura_pipeline.oura.webhooks import signature
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import Settings
 from oura_pipeline.web.server import running_site

@@ -14,8 +14,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from oura_pipeline.warehouse.views.records import RECORDS
-from oura_pipeline_tests.copies import add as put
-from oura_pipeline_tests.copies import rewriting
+from oura_pipeline_tests.testing.published_copies import add as put
+from oura_pipeline_tests.testing.published_copies import rewriting
 from oura_pipeline_tests.web.machines import TOKEN, accounts_in, add, asking
 
 DAY = date(2026, 4, 10)

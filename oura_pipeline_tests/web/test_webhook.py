@@ -20,10 +20,10 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from oura_pipeline.accounts.webhooks import Deliveries, Incoming, Receipt
-from oura_pipeline.oura.deliveries import verification_token
+from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.sandbox.running import SandboxOptions, running
+from oura_pipeline.web.metrics import QuietLog, Traffic
 from oura_pipeline.web.server import address, listening
-from oura_pipeline.web.traffic import QuietLog, Traffic
 from oura_pipeline.web.webhook import MOST_WAITING, Inbox, Webhook
 from oura_pipeline_tests.accounts.homes import at_once, incoming
 from oura_pipeline_tests.web.machines import (

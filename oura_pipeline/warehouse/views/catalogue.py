@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import duckdb
 
-from oura_pipeline.warehouse.door import transaction
+from oura_pipeline.warehouse.connection import transaction
+from oura_pipeline.warehouse.drift.unknown_fields import remembered
 from oura_pipeline.warehouse.tables import README, SCHEMA
-from oura_pipeline.warehouse.unknown import remembered
 from oura_pipeline.warehouse.views.activity import MET_1MIN
 from oura_pipeline.warehouse.views.baselines import BASELINES
 from oura_pipeline.warehouse.views.coverage import COVERAGE

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.warehouse.tables import literal
 from oura_pipeline.warehouse.views.view import Column, View
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from oura_pipeline.documents import DAILY_RESILIENCE
+from oura_pipeline.catalog.document_types import DAILY_RESILIENCE
 from oura_pipeline.warehouse.views.texts import code_of_text
 from oura_pipeline.warehouse.views.view import Column, View
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.fields import Kind, Merge
-from oura_pipeline.metrics import (
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.fields import Kind, Merge
+from oura_pipeline.catalog.metrics import (
     COUNT,
     DURATION,
     Leaf,

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from oura_pipeline.documents import DocumentType, Variants
-from oura_pipeline.fields import Field, Kind, Merge
-from oura_pipeline.metrics import UNKNOWN_INTERVAL, is_event
-from oura_pipeline.warehouse.shapes import NUMBERS
+from oura_pipeline.catalog.document_types import DocumentType, Variants
+from oura_pipeline.catalog.fields import Field, Kind, Merge
+from oura_pipeline.catalog.metrics import UNKNOWN_INTERVAL, is_event
+from oura_pipeline.warehouse.drift.shapes import NUMBERS
 from oura_pipeline.warehouse.tables import literal, quoted, table_name
 from oura_pipeline.warehouse.views.clock import END_OF_TIME
 

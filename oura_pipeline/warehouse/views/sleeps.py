@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from oura_pipeline.documents import SLEEP
+from oura_pipeline.catalog.document_types import SLEEP
 from oura_pipeline.warehouse.views.clock import later, later_local, local_time, within_time
 from oura_pipeline.warehouse.views.texts import (
     MOVEMENTS,

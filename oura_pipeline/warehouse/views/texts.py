@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from oura_pipeline.documents import SLEEP, DocumentType, Variants
-from oura_pipeline.fields import Field
+from oura_pipeline.catalog.document_types import SLEEP, DocumentType, Variants
+from oura_pipeline.catalog.fields import Field
 from oura_pipeline.warehouse.tables import literal
 
 PHASES = {1: "deep", 2: "light", 3: "rem", 4: "awake"}

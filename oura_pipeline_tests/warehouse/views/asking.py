@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from oura_pipeline.documents import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.warehouse.ledgers import ensure_ledgers
 from oura_pipeline.warehouse.tables import ensure_table
 from oura_pipeline.warehouse.views.catalogue import ensure_views

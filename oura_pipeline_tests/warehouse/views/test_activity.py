@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oura_pipeline.documents import DAILY_ACTIVITY
+from oura_pipeline.catalog.document_types import DAILY_ACTIVITY
 from oura_pipeline_tests.warehouse.views.asking import Desk
 
 

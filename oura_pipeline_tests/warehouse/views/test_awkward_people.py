@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from oura_pipeline.documents import (
+from oura_pipeline.catalog.document_types import (
     DAILY_ACTIVITY,
     DAILY_SLEEP,
     ENHANCED_TAG,

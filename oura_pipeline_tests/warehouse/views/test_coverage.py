@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oura_pipeline.documents import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline_tests.warehouse.views.asking import Desk
 
 AT = "2026-01-12T08:00:00Z"

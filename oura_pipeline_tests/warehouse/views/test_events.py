@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oura_pipeline.documents import ENHANCED_TAG, TAG, WORKOUT
+from oura_pipeline.catalog.document_types import ENHANCED_TAG, TAG, WORKOUT
 from oura_pipeline_tests.warehouse.views.asking import Desk
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oura_pipeline.documents import HEARTRATE
+from oura_pipeline.catalog.document_types import HEARTRATE
 from oura_pipeline_tests.warehouse.views.asking import Desk
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oura_pipeline.documents import SLEEP
+from oura_pipeline.catalog.document_types import SLEEP
 from oura_pipeline_tests.warehouse.views.asking import Desk
 
 FULL: dict[str, Any] = {

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from oura_pipeline.documents import DAILY_ACTIVITY, DAILY_SLEEP, HEARTRATE, SLEEP
+from oura_pipeline.catalog.document_types import DAILY_ACTIVITY, DAILY_SLEEP, HEARTRATE, SLEEP
 from oura_pipeline.warehouse.views.catalogue import VIEWS, ensure_views
 from oura_pipeline.warehouse.views.view import View
 from oura_pipeline_tests.warehouse.views.asking import Desk

@@ -1,0 +1,78 @@
+"""What every part of the accounts stands on: the database, the cipher and the people in it.
+
+What surprises: `Accounts` is one object made of parts that share nothing but this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from hashlib import sha256
+
+from sqlalchemy import ColumnElement, Connection, Table, select
+
+from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.encryption import TokenCipher
+from oura_pipeline.accounts.errors import UnknownPerson
+from oura_pipeline.accounts.schema import people
+from oura_pipeline.ledger import Fetch, Push, Withdrawn
+
+
+class Part:
+    """One part of the accounts."""
+
+    def __init__(self, database: Database, cipher: TokenCipher) -> None:
+        self._database = database
+        self._cipher = cipher
+
+
+def now() -> datetime:
+    """This instant, UTC."""
+    return datetime.now(UTC)
+
+
+def digest(secret: str) -> str:
+    """What is kept of a secret that is only ever compared."""
+    return sha256(secret.encode()).hexdigest()
+
+
+def require_known(connection: Connection, usernames: Iterable[str]) -> None:
+    """Make sure that rows are written for people who are there.
+
+    Raises:
+        UnknownPerson: somebody is not.
+    """
+    known = known_usernames(connection)
+    if strangers := set(usernames) - known:
+        raise UnknownPerson(strangers, known)
+
+
+def known_usernames(connection: Connection) -> set[str]:
+    """Everybody who is there."""
+    return set(connection.scalars(select(people.c.username)))
+
+
+def ledger_key(row: Fetch | Push | Withdrawn) -> tuple[str, str, date]:
+    """The order in which everybody writes rows: in two orders, two writers may block each other."""
+    return row.document_type, row.username, row.day
+
+
+def in_question(
+    table: Table,
+    *,
+    document_type: str | None,
+    usernames: Iterable[str] | None,
+    first_day: date | None,
+    last_day: date | None,
+) -> list[ColumnElement[bool]]:
+    """What a row of a ledger must satisfy; None asks for nothing, an empty iterable for no row."""
+    conditions: list[ColumnElement[bool]] = []
+    if document_type is not None:
+        conditions.append(table.c.document_type == document_type)
+    if usernames is not None:
+        conditions.append(table.c.username.in_(sorted(set(usernames))))
+    if first_day is not None:
+        conditions.append(table.c.day >= first_day)
+    if last_day is not None:
+        conditions.append(table.c.day <= last_day)
+    return conditions

@@ -1,0 +1,141 @@
+"""People who disconnect or leave: their tokens are given back to Oura, and their rows deleted.
+
+What surprises: leaving is several steps, and each may be the last one before a crash. The state
+comes first, so that nothing is fetched any more; the tokens stay until Oura has taken them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import ColumnElement, delete, select
+
+from oura_pipeline.accounts import schema
+from oura_pipeline.accounts.base import Part, require_known
+from oura_pipeline.accounts.people import LEAVING, PersonState, enter_state, require_staying
+from oura_pipeline.accounts.tokens import PersonTokens, Renewer, StoredTokens
+
+Revoker = Callable[[str, str], None]
+"""Gives a consent back to Oura, given the access token and the refresh token."""
+
+
+class Departures(Part):
+    """The part that lets people go."""
+
+    def disconnect(self, username: str) -> None:
+        """Nothing is fetched for them any more and their data stays; `revoke` comes next.
+
+        Raises:
+            UnknownPerson: nobody has this username.
+            PersonRefused: they have left, which is more.
+        """
+        with self._database.writing(schema.people) as connection:
+            require_known(connection, [username])
+            require_staying(connection, username)
+            enter_state(connection, username, PersonState.DISCONNECTED)
+
+    def retire(self, username: str) -> None:
+        """They left and everything of theirs is to be deleted; `revoke` and `remove` come next.
+
+        Raises:
+            UnknownPerson: nobody has this username.
+        """
+        with self._database.writing(schema.people) as connection:
+            require_known(connection, [username])
+            enter_state(connection, username, PersonState.RETIRED)
+
+    def to_revoke(self) -> list[str]:
+        """Who has disconnected or left and still has tokens, by username."""
+        people = schema.people.c
+        left = people.state.in_([state.value for state in LEAVING])
+        query = select(people.username).join_from(schema.people, schema.tokens).where(left)
+        with self._database.reading() as connection:
+            return list(connection.scalars(query.order_by(people.username)))
+
+    def revoke(
+        self, username: str, renewer: Renewer, revoker: Revoker, *, refused: type[Exception]
+    ) -> None:
+        """Give the consent of somebody who has disconnected or left back, and forget their tokens.
+
+        Nothing happens where somebody is connected, or has no tokens any more. Whatever else the
+        renewer or the revoker raises passes through, and the tokens stay for the next time.
+
+        Args:
+            username: whose.
+            renewer: asks Oura for new tokens, where the access token has expired.
+            revoker: tells Oura; may be told the same again after a crash.
+            refused: what the renewer raises when Oura refuses the refresh token, and nothing but
+                that: there is no consent any more.
+
+        Raises:
+            UnknownPerson: nobody has this username.
+            AccountsBusy: another process never came back from renewing.
+        """
+        with self._database.reading() as connection:
+            require_known(connection, [username])
+        _LastTokens(self._database, self._cipher, username, renewer, refused).revoke(revoker)
+
+    def remove(self, username: str) -> bool:
+        """Delete a person and every row about them, out of the file as well; whether there was one.
+
+        Zeros in place of the rows are not enough: SQLite leaves copies behind when it moves rows
+        between pages. So this scrubs, whether or not there was anybody: a removal that was cut
+        short is finished by the next one. Others may have the file open; where one of them reads
+        or writes for longer than 30 s, what the rows held stays in the file or its log until the
+        next `remove` or `scrub`.
+        """
+        people, inbox, sign_ups = schema.people, schema.webhook_inbox, schema.sign_ups
+        consents = schema.consents
+        theirs = people.c.username == username
+        with self._database.writing(inbox) as connection:
+            oura_id = connection.scalar(select(people.c.oura_id).where(theirs))
+            if oura_id is not None:
+                connection.execute(delete(inbox).where(inbox.c.oura_id == oura_id))
+                connection.execute(delete(sign_ups).where(sign_ups.c.oura_id == oura_id))
+            connection.execute(delete(consents).where(consents.c.username == username))
+            there_was = connection.execute(delete(people).where(theirs)).rowcount > 0
+        self._database.scrub()
+        return there_was
+
+    def scrub(self) -> bool:
+        """Write the SQLite file anew without what was deleted; nothing on Postgres.
+
+        Takes as long as copying the file, and as much room; nobody else can write meanwhile.
+
+        Returns:
+            False where somebody else was reading or writing for too long; see `remove`.
+        """
+        return self._database.scrub()
+
+
+class _LastTokens(PersonTokens):
+    """The tokens of somebody who has disconnected or left: for nothing but giving them back."""
+
+    def revoke(self, revoker: Revoker) -> None:
+        """Give them back, unless that was done already."""
+        with self._lock():
+            while stored := self._last():
+                token = stored.working(None) or self._ask(stored)
+                if token is None:
+                    continue  # they were refused and are gone, or are others now
+                if saved := self._last():  # what is to be forgotten is what a renewal has saved
+                    revoker(token, saved.refresh_token)
+                    self._forget(schema.tokens.c.refresh_token == saved.encrypted)
+                return
+
+    def _last(self) -> StoredTokens | None:
+        row = self._row()
+        if row is None or row.refresh_token is None or row.state not in LEAVING:
+            return None
+        return self._decrypted(row)
+
+    def _saved_refusal(self, stored: StoredTokens, reason: str) -> bool:
+        """There is nothing left to give back."""
+        self._forget(schema.tokens.c.renewal_fingerprint == stored.fingerprint)
+        return False
+
+    def _forget(self, which: ColumnElement[bool]) -> None:
+        """Whoever signs in again meanwhile has other tokens, and keeps them."""
+        theirs = (schema.tokens.c.username == self._username, which)
+        with self._database.writing() as connection:
+            connection.execute(delete(schema.tokens).where(*theirs))

@@ -1,0 +1,170 @@
+"""What the metrics of a document type are called, and how finely Graphite stores each of them.
+
+What surprises: a metric that the table does not know is stored by the minute (`UNKNOWN_INTERVAL`),
+even of a document type that comes once a day, because nobody knows whether it will be a series; a
+midnight fits into a minute, a series does not fit into a day. And a name can be taken by another
+type: `daily_sleep` and `sleep` share a series, so an unknown `score` in a night must not overwrite
+the day's score.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.fields import Field, Kind
+
+DAY = 86400  # seconds
+UNKNOWN_INTERVAL = 60  # seconds
+COUNT = "count"
+DURATION = "duration"
+
+# Said by name because a nested or unknown object can hold them too.
+NOT_SENT = frozenset({"id", "timestamp_unix", "interval", "day_tz", "app_sleep_phase_5_min"})
+
+_COMPONENT = re.compile(r"[a-z0-9_-]{1,100}")
+_SHORT = {"contributors": "contrib"}
+_NUMBERS = (Kind.INTEGER, Kind.NUMBER)
+_TEXTS = (Kind.TEXT, Kind.DAY, Kind.INSTANT, Kind.LOCAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric that the table of document types knows.
+
+    Attributes:
+        series: the name after the username.
+        name: the names after the series, joined by dots.
+        interval: seconds between the points that Graphite keeps.
+        split: whether sub-series have it as well, between the series and the name.
+    """
+
+    series: str
+    name: str
+    interval: int
+    split: bool = False
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A field that may be sent.
+
+    Attributes:
+        name: its name in the series.
+        field: its row in the table.
+        is_number: whether it is a plain number.
+        is_text: whether it is a text that is never sent.
+    """
+
+    name: str
+    field: Field
+    is_number: bool
+    is_text: bool
+
+
+Tree = dict[str, "Leaf | Tree | None"]
+
+
+class Vocabulary:
+    """What the table knows of a type, in the shape in which documents ask for it."""
+
+    def __init__(self, type: DocumentType) -> None:
+        self.tree = _tree(type.fields, ())
+        self.names = frozenset(metric.name for metric in known_metrics(type))
+        self._taken = taken_by_others(type)
+        self._split = type.split_by is not None
+
+    def is_taken(self, name: str, series: str) -> bool:
+        """Whether a known metric, of this type or of another in the series, has the name."""
+        if self._split and name.partition(".")[2] in self.names:
+            return True
+        return name in self.names or name in self._taken.get(series, ())
+
+
+def component(key: str) -> str | None:
+    """What a key of a document is called in Graphite; None: nothing that Graphite could store."""
+    name = _SHORT.get(key) or key.lower()
+    return name if _COMPONENT.fullmatch(name) else None
+
+
+def sent_at_all(key: str) -> bool:
+    """Whether numbers under this key say anything on their own."""
+    lower = key.lower()
+    return lower not in NOT_SENT and not lower.endswith("_id")
+
+
+def path_name(path: Iterable[str]) -> str:
+    """The name of a path that consists of usable keys only."""
+    return ".".join(_SHORT.get(key) or key.lower() for key in path)
+
+
+def is_event(type: DocumentType) -> bool:
+    """Whether its numbers happen at a time rather than once a day."""
+    return type.partitioned and not type.daily and type.variants is None
+
+
+def known_metrics(type: DocumentType) -> tuple[Metric, ...]:
+    """Every metric that documents of a type are known to have."""
+    scalar = type.interval if is_event(type) else DAY
+    metrics = list(_metrics(type, type.series, scalar))
+    if type.variants:
+        metrics += _metrics(type, type.variants.other_series, type.interval)
+    if type.counted:
+        metrics.append(Metric(series=type.series, name=COUNT, interval=DAY))
+    if type.ends_at:
+        metrics.append(Metric(series=type.series, name=DURATION, interval=type.interval))
+    return tuple(metrics)
+
+
+def taken_by_others(type: DocumentType) -> dict[str, frozenset[str]]:
+    """For each series of a type: the names that other types have in the same series."""
+    mine = {metric.series for metric in known_metrics(type)} | {type.series}
+    others = [
+        metric for row in DOCUMENT_TYPES if row.name != type.name for metric in known_metrics(row)
+    ]
+    return {
+        series: frozenset(metric.name for metric in others if metric.series == series)
+        for series in mine
+    }
+
+
+def leaves(fields: Iterable[Field], path: tuple[str, ...] = ()) -> Iterator[tuple[str, Field]]:
+    """The name in its series and the field of every known number, series and digits."""
+    for field in fields:
+        here = (*path, field.name)
+        if field.kind is Kind.OBJECT:
+            yield from leaves(field.fields, here)
+        elif _is_sent(field):
+            yield field.metric or path_name(here), field
+
+
+def _tree(fields: Iterable[Field], path: tuple[str, ...]) -> Tree:
+    """The fields by Oura's names; None: known, and nothing to send."""
+    tree: Tree = {}
+    for field in fields:
+        here = (*path, field.name)
+        if field.kind is Kind.OBJECT:
+            tree[field.name] = _tree(field.fields, here)
+        elif field.sent and sent_at_all(field.name):
+            tree[field.name] = Leaf(
+                name=field.metric or path_name(here),
+                field=field,
+                is_number=field.kind in _NUMBERS,
+                is_text=field.kind in _TEXTS and field.codes is None,
+            )
+        else:
+            tree[field.name] = None
+    return tree
+
+
+def _metrics(type: DocumentType, series: str, scalar: int) -> Iterator[Metric]:
+    for name, field in leaves(type.fields):
+        interval = field.interval or scalar
+        yield Metric(series=series, name=name, interval=interval, split=bool(type.split_by))
+
+
+def _is_sent(field: Field) -> bool:
+    number = field.kind in (Kind.INTEGER, Kind.NUMBER, Kind.SERIES, Kind.DIGITS)
+    return (number or field.codes is not None) and field.sent and sent_at_all(field.name)

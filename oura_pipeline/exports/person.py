@@ -1,0 +1,278 @@
+"""A person's data, for them to take along: every document as Parquet and as received, and a README.
+
+What surprises: the warehouse is opened once, for all document types, so the export is of one
+moment; the JSON lines are written from the Parquet files afterwards, when others may land again.
+A token is never in it, and the e-mail address only where Oura's own `personal_info` says it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from oura_pipeline.accounts.people import Person
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.fields import Field
+from oura_pipeline.ledger import Fetch
+from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.warehouse.tables import columns
+
+DOCUMENTS, LEDGERS = "documents", "ledgers"
+PERSON, README = "person.json", "README.md"
+_AT_ONCE = 10_000  # documents
+_ONE_LINE = str.maketrans("\n\r", "  ")  # no JSON text holds a raw one; between tokens they may be
+
+
+class ExportRefused(Exception):
+    """There is something already where the export is to go; the message says where."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: the folder, or the zip.
+        documents: document type → how many documents; those without any are absent.
+        files: every file in it, relative to the folder, in order.
+    """
+
+    path: Path
+    documents: Mapping[str, int]
+    files: tuple[str, ...]
+
+
+def export_person(pipeline: Pipeline, username: str, folder: Path) -> Exported:
+    """Write everything there is of a person into a new folder; all of it, or nothing.
+
+    Raises:
+        UnknownPerson: nobody has this username.
+        ExportRefused: the folder is there and not empty, or a file.
+        WarehouseError: the warehouse cannot be read.
+    """
+    person = pipeline.accounts.person(username)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ExportRefused(f"{folder} is not empty: name a new folder, nothing is overwritten")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _scratch(folder.parent) as scratch:
+        made = scratch / folder.name
+        counts = _write(pipeline, person, made)
+        files = tuple(sorted(_relative(path, made) for path in made.rglob("*") if path.is_file()))
+        made.rename(folder)
+    return Exported(path=folder, documents=counts, files=files)
+
+
+def export_zip(pipeline: Pipeline, username: str, path: Path) -> Exported:
+    """Write the same as one zip; a file that is there is replaced when the new one is whole.
+
+    Raises:
+        UnknownPerson: nobody has this username.
+        WarehouseError: the warehouse cannot be read.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _scratch(path.parent) as scratch:
+        exported = export_person(pipeline, username, scratch / f"oura-{username}")
+        packed = scratch / path.name
+        _pack(exported, packed)
+        packed.replace(path)
+    return Exported(path=path, documents=exported.documents, files=exported.files)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder beside the target, for its owner's eyes only, gone with the block."""
+    scratch = Path(tempfile.mkdtemp(prefix=".export.", dir=folder))
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write(pipeline: Pipeline, person: Person, folder: Path) -> dict[str, int]:
+    for part in (DOCUMENTS, LEDGERS):
+        (folder / part).mkdir(parents=True)
+    counts = pipeline.warehouse.export(person.username, folder / DOCUMENTS)
+    fetches = pipeline.accounts.fetches(usernames=[person.username])
+    with duckdb.connect() as connection:
+        for row in DOCUMENT_TYPES:
+            if row.name in counts:
+                _write_lines(connection, folder / DOCUMENTS / f"{row.table}.parquet")
+        for name, columns_ in _ledgers(pipeline, person.username, fetches).items():
+            _write_columns(connection, columns_, folder / LEDGERS / f"{name}.parquet")
+    summary = _summary(pipeline, person, counts, fetches)
+    text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+    (folder / PERSON).write_text(text, encoding="utf-8")
+    (folder / README).write_text(_readme(person.username, counts), encoding="utf-8")
+    return counts
+
+
+def _write_lines(connection: duckdb.DuckDBPyConnection, parquet: Path) -> None:
+    """Every document exactly as Oura sent it, a line each, in the order of the Parquet file."""
+    connection.execute("SELECT document::VARCHAR FROM read_parquet($1)", [str(parquet)])
+    with parquet.with_suffix(".jsonl").open("w", encoding="utf-8") as file:
+        while rows := connection.fetchmany(_AT_ONCE):
+            file.writelines(text.translate(_ONE_LINE) + "\n" for (text,) in rows)
+
+
+Columns = Mapping[str, tuple[str, Sequence[Any]]]  # name: DuckDB type, values
+
+
+def _ledgers(pipeline: Pipeline, username: str, fetches: Sequence[Fetch]) -> dict[str, Columns]:
+    """What we noted down: what was asked, what was sent to Graphite, which clock they lived by."""
+    pushes = [
+        (push.document_type, push.day, push.points, push.state.value, push.at)
+        for row in DOCUMENT_TYPES
+        for push in pipeline.accounts.pushes(row.name, usernames=[username])
+    ]
+    offsets = pipeline.accounts.offsets(username)
+    return {
+        "fetches": {
+            "document_type": ("VARCHAR", [fetch.document_type for fetch in fetches]),
+            "day": ("DATE", [fetch.day for fetch in fetches]),
+            "status": ("VARCHAR", [fetch.status.value for fetch in fetches]),
+            "documents": ("BIGINT", [fetch.documents for fetch in fetches]),
+            "changed": ("BIGINT", [fetch.changed for fetch in fetches]),
+            "error": ("VARCHAR", [fetch.error for fetch in fetches]),
+            "asked_at": ("TIMESTAMPTZ", [fetch.at for fetch in fetches]),
+        },
+        "pushes": {
+            "document_type": ("VARCHAR", [push[0] for push in pushes]),
+            "day": ("DATE", [push[1] for push in pushes]),
+            "points": ("BIGINT", [push[2] for push in pushes]),
+            "state": ("VARCHAR", [push[3] for push in pushes]),
+            "sent_at": ("TIMESTAMPTZ", [push[4] for push in pushes]),
+        },
+        "offsets": {
+            "since": ("TIMESTAMPTZ", [at for at, _ in offsets]),
+            "seconds": ("BIGINT", [int(offset.total_seconds()) for _, offset in offsets]),
+        },
+    }
+
+
+def _write_columns(connection: duckdb.DuckDBPyConnection, columns_: Columns, parquet: Path) -> None:
+    listed = ", ".join(
+        f"unnest(${name}::{sql_type}[]) AS {name}" for name, (sql_type, _) in columns_.items()
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE ledger AS SELECT {listed}",
+        {name: list(values) for name, (_, values) in columns_.items()},
+    )
+    connection.table("ledger").write_parquet(str(parquet), compression="zstd")
+
+
+def _summary(
+    pipeline: Pipeline, person: Person, counts: Mapping[str, int], fetches: Sequence[Fetch]
+) -> dict[str, Any]:
+    """`person.json`: who, what they granted, since when, what there is."""
+    return {
+        "username": person.username,
+        "oura_id": person.oura_id,
+        "name": person.name,
+        "scopes": None if person.scopes is None else sorted(person.scopes),
+        "state": person.state.value,
+        "joined_at": person.joined_at.isoformat(),
+        "connected_since": person.connected_since.isoformat(),
+        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "graphite": f"{pipeline.settings.graphite_prefix}.{person.username}",
+        "document_types": {
+            row.name: {"documents": counts.get(row.name, 0), **_asked(row, fetches)}
+            for row in DOCUMENT_TYPES
+        },
+    }
+
+
+def _asked(row: DocumentType, fetches: Sequence[Fetch]) -> dict[str, Any]:
+    """Which days Oura was asked for, and how many of them ended how."""
+    theirs = [fetch for fetch in fetches if fetch.document_type == row.name]
+    if not theirs:
+        return {"asked": None}
+    days = [fetch.day for fetch in theirs]
+    status = Counter(fetch.status.value for fetch in theirs)
+    return {
+        "asked": {"first_day": min(days).isoformat(), "last_day": max(days).isoformat()},
+        "days": dict(sorted(status.items())),
+    }
+
+
+def _readme(username: str, counts: Mapping[str, int]) -> str:
+    """`README.md`: what each file is, with every field and its unit."""
+    lines = [_OPENING.format(username=username, documents=DOCUMENTS, ledgers=LEDGERS)]
+    for row in DOCUMENT_TYPES:
+        lines += [f"## {row.name}", "", row.description, ""]
+        if row.name not in counts:
+            lines += ["none", ""]
+            continue
+        files = f"`{DOCUMENTS}/{row.table}.parquet`, `{DOCUMENTS}/{row.table}.jsonl`"
+        lines += [f"{counts[row.name]} documents: {files}", "", *_field_table(row), ""]
+    return "\n".join(lines)
+
+
+def _field_table(row: DocumentType) -> list[str]:
+    nested = {field.name: field for field in row.fields if field.fields}
+    lines = ["| column | type | what it is |", "| --- | --- | --- |"]
+    for column in columns(row):
+        if column.name in nested:
+            lines.append(f"| `{column.name}` | STRUCT | {column.comment} |")
+            lines += _nested(nested[column.name], column.name)
+        else:
+            lines.append(f"| `{column.name}` | {column.sql_type} | {column.comment} |")
+    return lines
+
+
+def _nested(field: Field, path: str) -> Iterator[str]:
+    for inner in field.fields:
+        here = f"{path}.{inner.name}"
+        yield f"| `{here}` | {'STRUCT' if inner.fields else inner.sql_type} | {inner.description} |"
+        yield from _nested(inner, here)
+
+
+def _pack(exported: Exported, path: Path) -> None:
+    with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as packed:
+        for name in exported.files:
+            smaller = zipfile.ZIP_STORED if name.endswith(".parquet") else zipfile.ZIP_DEFLATED
+            packed.write(exported.path / name, f"{exported.path.name}/{name}", smaller)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+_OPENING = """\
+# The Oura data of {username}
+
+| file | what it is |
+| --- | --- |
+| `person.json` | who this is, what was granted, which documents there are, which days were asked |
+| `{documents}/*.parquet` | a table per document type: a row per document, a column per field |
+| `{documents}/*.jsonl` | the same documents exactly as Oura sent them, a JSON object per line |
+| `{ledgers}/fetches.parquet` | per day and document type: when Oura was asked and what came of it |
+| `{ledgers}/pushes.parquet` | per day and document type: how many points were sent to Graphite |
+| `{ledgers}/offsets.parquet` | since when the person's clock was how many seconds ahead of UTC |
+
+All times are UTC. What is empty is not known, which is not the same as 0. Times of `{documents}`
+as the clock showed them, with their offset, stand in the column `document`.
+
+With DuckDB:
+
+    duckdb -c "SELECT * FROM '{documents}/daily_sleep.parquet' ORDER BY day"
+
+With pandas (which needs `pyarrow` for Parquet; JSON lines need nothing):
+
+    import pandas as pd
+    pd.read_parquet("{documents}/daily_sleep.parquet")
+    pd.read_json("{documents}/daily_sleep.jsonl", lines=True)
+"""

@@ -1,0 +1,112 @@
+"""The values of one metric on one day, and how several in one interval become one.
+
+What surprises: a value that is alone in its interval stays what it was, also an integer; a mean is
+always a float. Carbon stores doubles, so both are read back equal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from operator import lt
+
+from oura_pipeline.catalog.fields import Merge
+
+Value = int | float
+Point = tuple[int, Value]  # UTC seconds since 1970, aligned; value
+
+MICRO = 1_000_000  # microseconds in a second
+_EXACT = 2**53
+
+
+class Samples:
+    """Values with the times to which they are aligned (seconds) and their instants (μs)."""
+
+    __slots__ = ("_instants", "_merge", "_times", "_values")
+
+    def __init__(self, merge: Merge) -> None:
+        self._merge = merge
+        self._times: list[int] = []
+        self._values: list[Value] = []
+        self._instants: list[int] = []
+
+    def add(self, time: int, value: Value, instant: int) -> None:
+        """Add one value."""
+        self._times.append(time)
+        self._values.append(value)
+        if self._merge is Merge.LAST:
+            self._instants.append(instant)
+
+    def extend(
+        self, times: Iterable[int], values: Iterable[Value], instants: Iterable[int]
+    ) -> None:
+        """Add values."""
+        self._times.extend(times)
+        self._values.extend(values)
+        if self._merge is Merge.LAST:
+            self._instants.extend(instants)
+
+    def points(self) -> list[Point]:
+        """One value per time, by time."""
+        if all(map(lt, self._times, islice(self._times, 1, None))):
+            return list(zip(self._times, self._values, strict=True))
+        groups: dict[int, list[Value]] = {}
+        for time, value in self._in_order():
+            groups.setdefault(time, []).append(value)
+        return [(time, self._one(groups[time])) for time in sorted(groups)]
+
+    def _in_order(self) -> Iterable[Point]:
+        if self._merge is not Merge.LAST:
+            return zip(self._times, self._values, strict=True)
+        order = sorted(range(len(self._times)), key=self._instants.__getitem__)
+        return ((self._times[i], self._values[i]) for i in order)
+
+    def _one(self, values: Sequence[Value]) -> Value:
+        if len(values) == 1 or self._merge is Merge.LAST:
+            return values[-1]
+        return _sum(values) if self._merge is Merge.SUM else _mean(values)
+
+
+def usable(value: object) -> Value | None:
+    """The number as carbon can store it; None: it is no finite number."""
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    if type(value) is not int:
+        return None
+    if -_EXACT <= value <= _EXACT:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def all_usable(values: Sequence[Value]) -> bool:
+    """Whether carbon can store every one of these integers and floats as it is."""
+    try:
+        finite = all(map(math.isfinite, values))
+    except OverflowError:
+        return False
+    return finite and (not values or max(map(abs, values)) <= _EXACT)
+
+
+def aligned(instant: int, interval: int) -> int:
+    """The begin, in seconds, of the interval (seconds) that holds an instant (μs)."""
+    return instant // (interval * MICRO) * interval
+
+
+def _mean(values: Sequence[Value]) -> float:
+    try:
+        return math.fsum(values) / len(values)
+    except OverflowError:
+        return math.fsum(value / len(values) for value in values)
+
+
+def _sum(values: Sequence[Value]) -> Value:
+    if all(type(value) is int for value in values):
+        return sum(values)
+    try:
+        return math.fsum(values)
+    except OverflowError:
+        return math.inf  # dropped and reported before the push

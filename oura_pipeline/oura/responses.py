@@ -1,0 +1,183 @@
+"""What an answer's status means: the one place where it becomes an error of ours.
+
+What surprises: bodies differ by the layer of Oura that answers, and are sometimes empty or HTML. So
+the status decides and the text only adds to it, but for one thing: a 401 whose text names a scope
+is a missing consent for one kind of data, not a dead token.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.oura.errors import (
+    DocumentNotFound,
+    MembershipLapsed,
+    OuraError,
+    OuraUnavailable,
+    ScopeNotGranted,
+    UnexpectedAnswer,
+)
+from oura_pipeline.oura.http import Answer
+
+SCOPES = (
+    "email|personal|daily|heartrate|workout|tag|session|spo2Daily|spo2|heart_health|stress|"
+    "ring_configuration|reproductive_cycle|metabolic|pregnancy|research"
+)
+_NAMED = (
+    re.compile(r"\baccess (?:the )?['\"`]?(?:extapi:)?([\w-]+)['\"`]? scope", re.IGNORECASE),
+    re.compile(rf"(?:\bextapi:|\b)({SCOPES})\b['\"`]?\s+scopes?\b"),
+    re.compile(
+        rf"\bscopes?\b(?:\s+is|\s+are|\s+named|\s+required)?[\s:='\"`]+(?:extapi:)?({SCOPES})\b"
+    ),
+)
+_LONGEST = 200
+
+
+class TokenRefused(OuraError):
+    """A 401 that names no scope: worth one renewal. Never leaves this room."""
+
+    def __init__(self) -> None:
+        super().__init__("the access token was refused")
+
+
+class TooManyRequests(OuraError):
+    """A 429, with the seconds it asks for, if it says. Never leaves this room."""
+
+    def __init__(self, retry_after: float | None) -> None:
+        super().__init__("too many requests")
+        self.retry_after = retry_after
+
+
+def check(
+    answer: Answer, *, type: DocumentType, single: bool = False, secrets: tuple[str, ...] = ()
+) -> bytes:
+    """The body of a good answer.
+
+    Args:
+        answer: what came back.
+        type: what was asked for.
+        single: whether it was one document by its id.
+        secrets: what must not appear in a message.
+
+    Raises:
+        OuraError: the answer is not a good one.
+    """
+    if answer.status == 200:
+        return answer.body
+    said = detail(answer, secrets)
+    if answer.status in (401, 403) and (scope := _missing_scope(answer, said, type)):
+        raise ScopeNotGranted(scope)
+    if answer.status == 404 and single:
+        raise DocumentNotFound(f"Oura has no such {type.name}: it was deleted, or never there")
+    raise _error(answer, type.name, f": {said}" if said else "")
+
+
+def _error(answer: Answer, name: str, said: str) -> OuraError:
+    match answer.status:
+        case 401:
+            return TokenRefused()
+        case 403:
+            return MembershipLapsed(
+                f"Oura refuses {name} (403{said}), as it does without a membership; the person can "
+                "look at theirs in the Oura app"
+            )
+        case 429:
+            return TooManyRequests(retry_after(answer.headers))
+        case status if status >= 500:
+            return OuraUnavailable(f"Oura cannot answer {name} now ({status}); ask again later")
+        case status if 300 <= status < 400:
+            return UnexpectedAnswer(
+                f"Oura sends us elsewhere for {name} ({status}), which we do not follow; "
+                "OURA_API_URL must be the address of the API itself"
+            )
+        case status:
+            return UnexpectedAnswer(
+                f"Oura does not accept the question for {name} ({status}{said}); if Oura changed, "
+                "documents.py has to follow, else look at OURA_API_URL"
+            )
+
+
+def detail(answer: Answer, secrets: tuple[str, ...] = ()) -> str:
+    """What an error's body says, in one short line without the secrets; empty: nothing readable."""
+    said = " ".join(_texts(fields(answer)))
+    for secret in filter(None, secrets):
+        said = said.replace(secret, "…")
+    said = "".join(letter if letter.isprintable() else " " for letter in said)
+    said = " ".join(said.split())
+    return said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
+
+
+def fields(answer: Answer) -> dict[str, Any]:
+    """The JSON object of a body; empty where it is none."""
+    try:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
+    """Seconds to wait that a 429 asks for; None: it does not say.
+
+    Args:
+        headers: of the answer.
+        now: seconds since 1970; None: what the clock says.
+    """
+    now = time.time() if now is None else now
+    said = headers.get("Retry-After", "").strip()
+    seconds = _number(said)
+    if seconds is None and said:
+        seconds = _until(said, headers.get("Date", ""), now)
+    if seconds is None:
+        reset = _number(headers.get("X-RateLimit-Reset", ""))
+        # Epoch seconds by its description; a small number can only be a span.
+        seconds = reset if reset is None or reset < 1e9 else reset - now
+    return None if seconds is None else max(seconds, 0.0)
+
+
+def _number(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"\s*-?\d{1,12}(\.\d{1,9})?\s*", text) else None
+
+
+def _until(said: str, date: str, now: float) -> float | None:
+    """Seconds from the answer's own date to another one: clocks differ."""
+    try:
+        at = parsedate_to_datetime(said).timestamp()
+    except ValueError:
+        return None
+    try:
+        return at - parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return at - now
+
+
+def _missing_scope(answer: Answer, said: str, type: DocumentType) -> str | None:
+    for pattern in _NAMED:
+        if found := pattern.search(said):
+            return found[1]
+    challenge = answer.headers.get("WWW-Authenticate", "")
+    return type.scope if "insufficient_scope" in challenge + said else None
+
+
+def _texts(body: dict[str, Any]) -> list[str]:
+    """The explaining texts of any of Oura's layers; of a validation error where and what."""
+    texts = []
+    for name in ("error", "title", "detail", "error_description", "message"):
+        value = body.get(name)
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, list):
+            texts.extend(_place(part) for part in value if isinstance(part, dict))
+    return texts
+
+
+def _place(part: dict[str, Any]) -> str:
+    where = part.get("loc")
+    place = ".".join(map(str, where)) if isinstance(where, list) else "somewhere"
+    return f"{place}: {part.get('msg')}."

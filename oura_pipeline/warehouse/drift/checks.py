@@ -1,0 +1,87 @@
+"""What the checks ask about landed documents: fields nobody knows, numbers that cannot be true.
+
+What surprises: nothing of a document leaves here but names of fields and counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.catalog.fields import Field, Kind
+from oura_pipeline.warehouse.drift import shapes
+from oura_pipeline.warehouse.tables import quoted, table_name
+from oura_pipeline.warehouse.warehouse import Warehouse
+
+
+def unknown_fields(
+    warehouse: Warehouse,
+    document_type: DocumentType,
+    usernames: Collection[str],
+    days: Sequence[date] | None,
+) -> list[str]:
+    """Paths in documents of these days that the table of document types does not have."""
+    rows = _ask(
+        warehouse, document_type, usernames, days, "SELECT DISTINCT json_structure(document)"
+    )
+    found: set[str] = set()
+    for (text,) in rows:
+        found |= shapes.unknown_fields(json.loads(text), document_type.fields)
+    return sorted(found)
+
+
+def out_of_range(
+    warehouse: Warehouse,
+    document_type: DocumentType,
+    usernames: Collection[str],
+    days: Sequence[date] | None,
+) -> dict[str, int]:
+    """How many documents of these days have a number outside its field's `low` and `high`."""
+    conditions = dict(_conditions(document_type.fields))
+    if not conditions:
+        return {}
+    counts = ", ".join(f"count(*) FILTER (WHERE {text})" for text in conditions.values())
+    rows = _ask(warehouse, document_type, usernames, days, f"SELECT {counts}")
+    return {
+        name: count for row in rows for name, count in zip(conditions, row, strict=True) if count
+    }
+
+
+def _conditions(fields: Iterable[Field], names: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    for field in fields:
+        path = (*names, field.name)
+        if field.kind is Kind.OBJECT:
+            yield from _conditions(field.fields, path)
+        column = ".".join(map(quoted, path))
+        ends = [
+            f"{column} {sign} {end}"
+            for sign, end in (("<", field.low), (">", field.high))
+            if end is not None
+        ]
+        if ends:
+            yield ".".join(path), " OR ".join(ends)
+
+
+def _ask(
+    warehouse: Warehouse,
+    document_type: DocumentType,
+    usernames: Collection[str],
+    days: Sequence[date] | None,
+    select: str,
+) -> list[tuple[Any, ...]]:
+    where = "list_contains($usernames::VARCHAR[], username)"
+    parameters: dict[str, object] = {"usernames": list(usernames)}
+    if days is not None:
+        where += " AND day BETWEEN $first AND $last"
+        parameters |= {"first": days[0], "last": days[-1]}
+    try:
+        return warehouse.query(
+            f"{select} FROM {table_name(document_type)} WHERE {where}", parameters
+        )
+    except duckdb.CatalogException:
+        return []  # nothing of this type has landed yet

@@ -1,0 +1,131 @@
+"""What is odd about a set of documents, found with DuckDB, judged by `shapes`.
+
+What surprises: nothing is read in Python unless something is odd. One pass collects the shapes
+that occur, another the texts that are no day or instant; only documents caught by either are
+fetched, and their cleaned text takes the place of the original where the typed columns are filled.
+The one oddity that passes both is an integer from 2**63 to 2**64: null in its column, not counted.
+"""
+
+# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import duckdb
+
+from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.catalog.fields import Kind
+from oura_pipeline.warehouse.drift.shapes import (
+    PATTERNS,
+    is_doubtful,
+    paths_of_numbers,
+    temporal_paths,
+    unknown_fields,
+    unknown_paths,
+    without_odd_values,
+)
+
+_SQL_TYPES = {Kind.DAY: "DATE", Kind.INSTANT: "TIMESTAMPTZ", Kind.LOCAL: "TIMESTAMPTZ"}
+_CHUNK = 1000  # documents
+
+
+@dataclass
+class Findings:
+    """Paths, never values.
+
+    Attributes:
+        unknown: fields that the table of document types does not have.
+        odd: how many values at a path are none of their field's kind.
+        paths: of every value that no column can hold, down to the value; odd ones if numbers.
+    """
+
+    unknown: set[str] = field(default_factory=set)
+    odd: Counter[str] = field(default_factory=Counter)
+    paths: set[str] = field(default_factory=set)
+
+
+def find_odd_documents(
+    connection: duckdb.DuckDBPyConnection, source: str, type_: DocumentType
+) -> Findings:
+    """Look at every document of `source` and make the temporary table `odd_documents`.
+
+    Args:
+        connection: where `source` lives.
+        source: a relation with `place` (a number that tells rows apart) and `document` (JSON).
+        type_: what the documents should hold.
+
+    Returns:
+        What was found. `odd_documents(place, cleaned)` holds the JSON that the typed columns of
+        the odd ones are to be read from.
+    """
+    findings = Findings()
+    connection.execute("CREATE OR REPLACE TEMP TABLE odd_documents (place BIGINT, cleaned VARCHAR)")
+    doubtful = []
+    for (text,) in connection.execute(
+        f"SELECT DISTINCT json_structure(document) FROM {source}"
+    ).fetchall():
+        shape = json.loads(text)
+        findings.unknown |= unknown_fields(shape, type_.fields)
+        findings.paths |= unknown_paths(shape, type_.fields)
+        if is_doubtful(shape, type_.fields):
+            doubtful.append(text)
+    _clean(connection, source, type_, doubtful, findings)
+    for text in doubtful:
+        findings.paths |= paths_of_numbers(json.loads(text)) & findings.odd.keys()
+    return findings
+
+
+def _clean(
+    connection: duckdb.DuckDBPyConnection,
+    source: str,
+    type_: DocumentType,
+    doubtful: list[str],
+    findings: Findings,
+) -> None:
+    conditions = [*_odd_texts(type_)]
+    if doubtful:
+        conditions.append("list_contains($shapes, json_structure(document)::VARCHAR)")
+    if not conditions:
+        return
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE caught AS "
+        f"SELECT place, document FROM {source} "
+        f"WHERE {' OR '.join(conditions)}",
+        {"shapes": doubtful} if doubtful else {},
+    )
+    (many,) = connection.execute("SELECT count(*) FROM caught").fetchone() or (0,)
+    for start in range(0, many, _CHUNK):
+        rows = connection.execute(
+            "SELECT place, document FROM caught WHERE rowid >= ? AND rowid < ?",
+            [start, start + _CHUNK],
+        ).fetchall()
+        cleaned = []
+        for _, document in rows:
+            text, odd = without_odd_values(document, type_.fields, keep=type_.key)
+            findings.odd += odd
+            cleaned.append(text)
+        connection.execute(
+            "INSERT INTO odd_documents SELECT unnest($places), unnest($cleaned)",
+            {"places": [place for place, _ in rows], "cleaned": cleaned},
+        )
+
+
+def _odd_texts(type_: DocumentType) -> Iterable[str]:
+    """Conditions that hold for a document with a text that is no day or instant."""
+    for kind, paths in temporal_paths(type_.fields).items():
+        pattern, sql_type = PATTERNS[kind], _SQL_TYPES[kind]
+        odd = (
+            "lambda t: t IS NOT NULL AND NOT "
+            f"(regexp_full_match(t, '{pattern}') AND try_cast(t AS {sql_type}) IS NOT NULL)"
+        )
+        single = [path for path in paths if "[*]" not in path]
+        if single:
+            listed = ", ".join(f"'{path}'" for path in single)
+            yield f"len(list_filter(json_extract_string(document, [{listed}]), {odd})) > 0"
+        for path in paths:
+            if path not in single:
+                yield f"len(list_filter(json_extract_string(document, '{path}'), {odd})) > 0"

@@ -1,0 +1,248 @@
+"""Spooled documents are staged and matched with what stands, by key.
+
+What surprises: documents are compared by what they say. Another order of keys, other spaces or 1.0
+for 1 are no change; and a document counts as moved when its key arrives under another day.
+"""
+
+# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.warehouse.drift.shapes import same_meaning
+from oura_pipeline.warehouse.errors import UnusableDocuments
+from oura_pipeline.warehouse.spool import LINE_BREAKS, SEPARATOR, STAND_INS, Spool
+from oura_pipeline.warehouse.tables import json_schema, literal, quoted, table_name
+
+_LONGEST_LINE = 2_000_000  # bytes; DuckDB's own limit unless told otherwise
+_CHUNK = 1000  # documents
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What was asked, by which run, answered when."""
+
+    type_: DocumentType
+    usernames: tuple[str, ...]
+    first_day: date
+    last_day: date
+    fetched_at: datetime
+    run_id: str
+
+    @property
+    def days(self) -> list[date]:
+        """The asked days, in order."""
+        length = (self.last_day - self.first_day).days + 1
+        return [self.first_day + timedelta(days=number) for number in range(length)]
+
+
+def stage(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spool) -> None:
+    """Make the temporary tables `people`, `incoming` and `fates`, as `_read` and `_match` say.
+
+    Raises:
+        UnusableDocuments: some people's documents lack their key or are no JSON objects.
+    """
+    _read(connection, question, spool)
+    _refuse_unusable(connection, question.type_)
+    _keep_the_last_of_each(connection, question.type_)
+    _find_standing(connection, question)
+    _match(connection, question.type_)
+    _compare_reworded(connection)
+
+
+def _read(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spool) -> None:
+    """Make `incoming(username, day, asked, document, typed)`, in order of arrival."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE people AS SELECT unnest($1::VARCHAR[]) AS username",
+        [list(question.usernames)],
+    )
+    document = "document"
+    if spool.broken:
+        document = f"translate(document, '{STAND_INS}', '{LINE_BREAKS}')"
+    asked = "asked AND day BETWEEN $first AND $last" if question.type_.partitioned else "asked"
+    files = spool.files(question.usernames)
+    try:
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE incoming AS "
+            f"SELECT username, day, {asked} AS asked, document, "
+            f"from_json(document, '{json_schema(question.type_)}') AS typed FROM ("
+            f"SELECT username, day, asked, {document}::JSON AS document "
+            f"FROM {spooled_lines(files, spool.longest)})",
+            {"first": question.first_day, "last": question.last_day}
+            if question.type_.partitioned
+            else None,
+        )
+    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        raise _no_json(files, spool.longest, question.type_) from error
+
+
+def spooled_lines(files: Iterable[Path], longest: int) -> str:
+    """The relation (username, day, asked, document) of all spooled lines."""
+    listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
+    if not listed:
+        return (
+            "(SELECT NULL::VARCHAR, NULL::DATE, NULL::BOOLEAN, NULL::VARCHAR LIMIT 0) AS none"
+            "(username, day, asked, document)"
+        )
+    return (
+        f"read_csv([{listed}], header = false, auto_detect = false, delim = '{SEPARATOR}', "
+        "quote = '', escape = '', new_line = '\\n', "
+        f"max_line_size = {max(_LONGEST_LINE, 2 * longest + 1000)}, columns = "
+        "{'username': 'VARCHAR', 'day': 'DATE', 'asked': 'BOOLEAN', 'document': 'VARCHAR'})"
+    )
+
+
+def _no_json(files: Iterable[Path], longest: int, type_: DocumentType) -> UnusableDocuments:
+    """Whose documents they are; on a connection of its own, because the transaction is lost."""
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            f"SELECT DISTINCT username FROM {spooled_lines(files, longest)} "
+            f"WHERE NOT json_valid(translate(document, '{STAND_INS}', '  ')) ORDER BY username"
+        ).fetchall()
+    return _unusable(type_, [username for (username,) in rows], "is not valid JSON")
+
+
+def _refuse_unusable(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+    missing = " OR ".join(
+        ["typed IS NULL", "json_type(document) <> 'OBJECT'"]
+        + [
+            f"{part} IS NULL"
+            for name, part in zip(type_.key, _key(type_, "incoming"), strict=True)
+            if name in _required(type_)
+        ]
+    )
+    rows = connection.execute(
+        f"SELECT DISTINCT username FROM incoming WHERE {missing} ORDER BY username"
+    ).fetchall()
+    if rows:
+        needed = [name for name in type_.key if name in _required(type_) - {"day"}]
+        what = "is no object" + (f" or has no usable {' and '.join(needed)}" if needed else "")
+        raise _unusable(type_, [username for (username,) in rows], what)
+
+
+def _unusable(type_: DocumentType, usernames: list[str], what: str) -> UnusableDocuments:
+    return UnusableDocuments(
+        f"{type_.name}: a document of {', '.join(usernames)} {what}; nothing was landed", usernames
+    )
+
+
+def _keep_the_last_of_each(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+    key = ", ".join(("username", *_key(type_, "incoming")))
+    repeated = connection.execute(
+        f"SELECT 1 FROM incoming GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
+    ).fetchall()
+    if repeated:
+        connection.execute(
+            "DELETE FROM incoming WHERE rowid NOT IN "
+            f"(SELECT max(rowid) FROM incoming GROUP BY {key})"
+        )
+
+
+def _find_standing(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
+    """Make `standing(place, username, day, the key, document)`: the rows it is about.
+
+    Those of the asked people and days, and those of other days that share the key of an asked
+    document that arrived.
+    """
+    type_ = question.type_
+    listed = ", ".join(dict.fromkeys(["username", "day", *map(quoted, type_.key), "document"]))
+    rows = f"SELECT rowid AS place, {listed} FROM {table_name(type_)} s"
+    theirs = "username IN (FROM people)"
+    parameters = {"first": question.first_day, "last": question.last_day}
+    if not type_.partitioned:
+        found, parameters = f"{rows} WHERE {theirs}", {}
+    else:
+        found = f"{rows} WHERE {theirs} AND day BETWEEN $first AND $last"
+        if not type_.daily:
+            low, high = _bounds(connection, type_)
+            found += (
+                f" UNION ALL {rows} WHERE day NOT BETWEEN $first AND $last "
+                f"AND {quoted(type_.key[0])} BETWEEN {low} AND {high} AND EXISTS "
+                f"(SELECT 1 FROM incoming i WHERE i.asked AND {_same_key(type_)})"
+            )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE standing AS {found}", parameters)
+
+
+def _bounds(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> tuple[str, str]:
+    """SQL literals of the lowest and highest first part of the asked keys.
+
+    With them DuckDB passes over the row groups that hold other times.
+    """
+    part = _key(type_, "incoming")[0]
+    low, high, sql_type = connection.execute(
+        f"SELECT min({part})::VARCHAR, max({part})::VARCHAR, any_value(typeof({part})) "
+        "FROM incoming WHERE asked"
+    ).fetchall()[0]
+    if low is None:
+        return "NULL", "NULL"
+    return f"{literal(low)}::{sql_type}", f"{literal(high)}::{sql_type}"
+
+
+def _match(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+    """Make `fates`: what becomes of each incoming document and of each that stands.
+
+    Columns: `username`; `incoming` and `standing`, rows there or null; `new_day`, `old_day`; and
+    `fate`: same, notation (another text; whether it says the same is to be seen), different,
+    new, moved (to a day that was not asked) or gone.
+    """
+    same_day = "s.day = i.day" if type_.partitioned else "true"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE fates AS "
+        "SELECT coalesce(i.username, s.username) AS username, i.place AS incoming, "
+        "s.place AS standing, i.day AS new_day, s.day AS old_day, CASE "
+        "WHEN i.place IS NULL THEN 'gone' WHEN s.place IS NULL THEN 'new' "
+        f"WHEN NOT i.asked THEN 'moved' WHEN NOT ({same_day}) THEN 'different' "
+        "WHEN i.document::VARCHAR = s.document::VARCHAR THEN 'same' ELSE 'notation' END AS fate "
+        "FROM (SELECT rowid AS place, * FROM incoming) i "
+        f"FULL JOIN standing s ON {_same_key(type_)} WHERE i.asked OR s.place IS NOT NULL"
+    )
+
+
+def _compare_reworded(connection: duckdb.DuckDBPyConnection) -> None:
+    """Where the text differs: does it say something else, or the same in other words?"""
+    connection.execute(
+        "SELECT f.rowid, i.document, s.document FROM fates f "
+        "JOIN incoming i ON i.rowid = f.incoming JOIN standing s ON s.place = f.standing "
+        "WHERE f.fate = 'notation'"
+    )
+    compared, reworded = 0, []
+    while rows := connection.fetchmany(_CHUNK):
+        compared += len(rows)
+        reworded += [place for place, said, stands in rows if same_meaning(said, stands)]
+    if len(reworded) < compared:  # the list is of the fewer: what is rewritten mostly differs
+        connection.execute(
+            "UPDATE fates SET fate = 'different' "
+            "WHERE fate = 'notation' AND rowid NOT IN (SELECT unnest($1::BIGINT[]))",
+            [reworded],
+        )
+
+
+def _same_key(type_: DocumentType) -> str:
+    """The condition that `s`, which stands, and `i`, incoming, are the same document."""
+    parts = zip(type_.key, _key(type_, "i"), strict=True)
+    return " AND ".join(
+        ["s.username = i.username"]
+        + [
+            f"s.{quoted(name)} {'=' if name in _required(type_) else 'IS NOT DISTINCT FROM'} {part}"
+            for name, part in parts
+        ]
+    )
+
+
+def _key(type_: DocumentType, alias: str) -> list[str]:
+    """The parts of the key among incoming documents."""
+    return [
+        f"{alias}.day" if name == "day" else f"{alias}.typed.{quoted(name)}" for name in type_.key
+    ]
+
+
+def _required(type_: DocumentType) -> set[str]:
+    """Parts of the key that a document must have; null in another part is a value of its own."""
+    return {"day", *(field.name for field in type_.fields if field.required)}

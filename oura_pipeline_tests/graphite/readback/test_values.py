@@ -1,0 +1,299 @@
+"""Every value is read back from a real Graphite; what is missing is sent again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.graphite.carbon import Carrier, Metrics, Pickle, Plaintext
+from oura_pipeline.graphite.local import LocalGraphite
+from oura_pipeline.graphite.points import DayPoints
+from oura_pipeline.graphite.push import push
+from oura_pipeline.graphite.readback.render import Render, Values
+from oura_pipeline.graphite.readback.report import Arrival, Missing
+from oura_pipeline.graphite.readback.values import confirm
+from oura_pipeline.ledger import PushState
+from oura_pipeline_tests.graphite.days import ago, at, of
+
+PAUSE = 0.3
+
+
+def now() -> datetime:
+    """The present of Graphite."""
+    return datetime.now(UTC)
+
+
+def line(graphite: LocalGraphite) -> Plaintext:
+    """A carrier to that Graphite."""
+    return Plaintext("127.0.0.1", graphite.line_port)
+
+
+def states(ledger: Accounts) -> list[PushState]:
+    """The state of each day of daily_sleep."""
+    return [row.state for row in ledger.pushes("daily_sleep")]
+
+
+def days_of(root: str, *, days: int = 3) -> list[DayPoints]:
+    """Days with once-a-day numbers, minutes and a sparse session."""
+    return [
+        of(
+            n,
+            {
+                f"{root}.sleep.score": [(at(n), 70 + n)],
+                f"{root}.activity.met": [(at(n, 60 * m), m / 7) for m in range(1440)],
+                f"{root}.session.heart_rate": [(at(n, 36_000 + 5 * m), 50 + m) for m in range(9)],
+            },
+        )
+        for n in range(days, 0, -1)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["line", "pickle"])
+def test_what_arrived_is_delivered(
+    kind: str, graphite: LocalGraphite, render: Render, ledger: Accounts
+) -> None:
+    """Every value of every day, by either protocol."""
+    carrier: Carrier = (
+        line(graphite) if kind == "line" else Pickle("127.0.0.1", graphite.pickle_port)
+    )
+    days = days_of(f"bio.delivered-{kind}")
+    push(days, carrier=carrier, ledger=ledger, now=now())
+    arrival = confirm(days, render=render, carrier=carrier, ledger=ledger, pause=PAUSE, now=now())
+    assert arrival == Arrival(delivered=3, points=3 * 1450)
+    assert arrival.message == ""
+    assert states(ledger) == [PushState.DELIVERED] * 3
+    again = confirm(days, render=render, carrier=carrier, ledger=ledger, pause=60, now=now())
+    assert again == Arrival()
+
+
+class Leaky:
+    """A carrier that loses some points of its first pushes, without a word."""
+
+    delivers = False
+
+    def __init__(self, carrier: Carrier, pushes: int) -> None:
+        self._carrier, self._left = carrier, pushes
+
+    def send(self, metrics: Metrics) -> None:
+        """Send all points, or all but some."""
+        kept = [(name, list(points)) for name, points in metrics]
+        if self._left:
+            self._left -= 1
+            kept = [(name, points[1:]) for name, points in kept]
+        self._carrier.send(kept)
+
+
+def test_what_is_missing_is_sent_again(
+    graphite: LocalGraphite, render: Render, ledger: Accounts
+) -> None:
+    """Only that, until it is there."""
+    days = days_of("bio.leaky", days=2)
+    carrier = Leaky(line(graphite), pushes=2)
+    push(days, carrier=carrier, ledger=ledger, now=now())
+    arrival = confirm(days, render=render, carrier=carrier, ledger=ledger, pause=PAUSE, now=now())
+    assert (arrival.delivered, arrival.missing) == (2, [])
+    # Three metrics lost their first point, then of three points each lost its own once more.
+    assert arrival.sent_again == 6
+    assert states(ledger) == [PushState.DELIVERED] * 2
+
+
+def test_a_wrong_value_is_not_taken_for_the_right_one(
+    graphite: LocalGraphite, render: Render, ledger: Accounts
+) -> None:
+    """It is overwritten with ours."""
+    metric = "bio.wrong.sleep.score"
+    day = of(1, {metric: [(at(1), 70)]})
+    push([day], carrier=line(graphite), ledger=ledger, now=now())
+    line(graphite).send([(metric, [(at(1), 69.999)])])
+    arrival = confirm(
+        [day], render=render, carrier=line(graphite), ledger=ledger, pause=PAUSE, now=now()
+    )
+    assert (arrival.delivered, arrival.sent_again) == (1, 1)
+    assert render.values([metric], at(1), at(1)) == {metric: {at(1): 70.0}}
+
+
+class Fickle(Render):
+    """A Graphite whose value is another one after the first reading."""
+
+    def __init__(self, http: httpx.Client, graphite: LocalGraphite) -> None:
+        super().__init__(http, graphite.render_url)
+        self._carbon = line(graphite)
+        self._fickle = True
+
+    def values(self, metrics: Sequence[str], first: int, last: int) -> dict[str, Values]:
+        """What is there, and then something else."""
+        answer = super().values(metrics, first, last)
+        if answer and self._fickle:
+            self._fickle = False
+            self._carbon.send([(metrics[0], [(first, 0.5)])])
+        return answer
+
+
+def test_what_was_there_once_is_not_delivered(graphite: LocalGraphite, ledger: Accounts) -> None:
+    """A crash can take back what carbon showed from its memory; so it is read twice."""
+    day = of(1, {"bio.fickle.sleep.score": [(at(1), 70)]})
+    push([day], carrier=line(graphite), ledger=ledger, now=now())
+    with httpx.Client() as http:
+        arrival = confirm(
+            [day],
+            render=Fickle(http, graphite),
+            carrier=line(graphite),
+            ledger=ledger,
+            pause=PAUSE,
+            now=now(),
+        )
+    assert arrival == Arrival(delivered=1, points=1, sent_again=1)
+
+
+def test_days_of_the_future_wait(graphite: LocalGraphite, render: Render, ledger: Accounts) -> None:
+    """Graphite does not show them yet; the other days do not wait with them."""
+    root = "bio.future.sleep.score"
+    days = [of(1, {root: [(at(1), 1)]}), of(-1, {root: [(at(-1), 2)]})]
+    push(days, carrier=line(graphite), ledger=ledger, now=now())
+    arrival = confirm(
+        days, render=render, carrier=line(graphite), ledger=ledger, pause=PAUSE, now=now()
+    )
+    assert arrival == Arrival(delivered=1, points=1, waiting=1)
+    assert states(ledger) == [PushState.DELIVERED, PushState.SENT]
+
+
+def test_only_what_was_sent_as_it_is_is_read_back(
+    graphite: LocalGraphite, render: Render, ledger: Accounts
+) -> None:
+    """Neither days that never left nor days that changed since."""
+    days = [of(n, {"bio.since.sleep.score": [(at(n), n)]}) for n in (3, 2, 1)]
+    push(days[:2], carrier=line(graphite), ledger=ledger, now=now())
+    row = ledger.pushes("daily_sleep")[1]
+    ledger.record_pushes([replace(row, digest="another")])
+    arrival = confirm(
+        days, render=render, carrier=line(graphite), ledger=ledger, pause=PAUSE, now=now()
+    )
+    assert arrival == Arrival(delivered=1, points=1)
+    assert states(ledger) == [PushState.DELIVERED, PushState.SENT]
+
+
+def test_a_day_that_is_pushed_anew_meanwhile_is_not_marked(
+    graphite: LocalGraphite, render: Render, ledger: Accounts
+) -> None:
+    """What was read back is not what stands in the ledger now."""
+    day = of(1, {"bio.meanwhile.sleep.score": [(at(1), 1)]})
+    push([day], carrier=line(graphite), ledger=ledger, now=now())
+
+    def days() -> Iterator[DayPoints]:
+        yield day
+        (row,) = ledger.pushes("daily_sleep")
+        ledger.record_pushes([replace(row, digest="another")])
+
+    arrival = confirm(
+        days(), render=render, carrier=line(graphite), ledger=ledger, pause=PAUSE, now=now()
+    )
+    assert arrival == Arrival()
+    assert states(ledger) == [PushState.SENT]
+
+
+def test_a_carbon_without_our_schemas_is_found_out(tmp_path: Path, ledger: Accounts) -> None:
+    """It drops a history without a word; the message says why."""
+    reason = LocalGraphite.available()
+    if reason:
+        pytest.skip(reason)
+    shipped = "[default]\npattern = .*\nretentions = 60s:1d,5m:30d,1h:3y\n"
+    days = [of(n, {"bio.ada.sleep.score": [(at(n), n)]}) for n in (2000, 1)]
+    with LocalGraphite(schemas=shipped) as graphite, httpx.Client() as http:
+        push(days, carrier=line(graphite), ledger=ledger, now=now())
+        arrival = confirm(
+            days,
+            render=Render(http, graphite.render_url),
+            carrier=line(graphite),
+            ledger=ledger,
+            pause=PAUSE,
+            rounds=1,
+            now=now(),
+        )
+    assert (arrival.delivered, arrival.sent_again) == (1, 1)
+    assert arrival.missing == [
+        Missing(
+            username="ada",
+            document_type="daily_sleep",
+            day=ago(2000),
+            points=1,
+            of=1,
+            metrics=("bio.ada.sleep.score",),
+        )
+    ]
+    assert arrival.message.startswith(
+        "1 points of 1 days did not arrive in Graphite, among them bio.ada.sleep.score. Most "
+        "likely carbon's storage-schemas.conf has no `bio` section"
+    )
+    assert "run `oura-pipeline graphite schemas`" in arrival.message
+    assert states(ledger) == [PushState.MISSING, PushState.DELIVERED]
+
+
+def test_a_damaged_file_hides_no_other_metric(
+    graphite: LocalGraphite, render: Render, ledger: Accounts
+) -> None:
+    """Its name is found out; all the others arrive."""
+    metrics = [f"bio.damaged.sleep.m{n}" for n in range(9)]
+    broken = graphite.whisper_file(metrics[4])
+    broken.parent.mkdir(parents=True, exist_ok=True)
+    broken.write_bytes(b"")
+    days = [of(1, {metric: [(at(1), 1)] for metric in metrics if metric != metrics[4]})]
+    days.append(of(2, {metrics[4]: [(at(2), 1)]}))
+    push(days, carrier=line(graphite), ledger=ledger, now=now())
+    arrival = confirm(
+        days, render=render, carrier=line(graphite), ledger=ledger, pause=PAUSE, rounds=0, now=now()
+    )
+    assert (arrival.delivered, arrival.unreadable) == (1, {metrics[4]})
+    assert [day.metrics for day in arrival.missing] == [(metrics[4],)]
+    assert f"cannot read {metrics[4]}: delete the damaged .wsp file" in arrival.message
+
+
+def test_a_push_into_a_carbon_that_is_killed_arrives_in_the_end(
+    tmp_path: Path, ledger: Accounts
+) -> None:
+    """Killed while it takes points, and again before it wrote them."""
+    reason = LocalGraphite.available()
+    if reason:
+        pytest.skip(reason)
+    days = [
+        of(
+            n,
+            {
+                f"bio.ada.activity.m{m}": [(at(n, 60 * s), s + m) for s in range(1440)]
+                for m in range(10)
+            },
+        )
+        for n in range(10, 0, -1)
+    ]
+    with LocalGraphite() as graphite, httpx.Client(timeout=60) as http:
+        killer = threading.Timer(0.3, _restart, [graphite])
+        killer.start()
+        push(days, carrier=line(graphite), ledger=ledger, now=now())
+        killer.join()
+        _restart(graphite)
+        arrival = confirm(
+            days,
+            render=Render(http, graphite.render_url),
+            carrier=line(graphite),
+            ledger=ledger,
+            pause=1.5,
+            now=now(),
+        )
+        assert (arrival.delivered, arrival.points, arrival.missing) == (10, 144_000, [])
+        # What was delivered is on the disk.
+        _restart(graphite)
+        render = Render(http, graphite.render_url)
+        name = "bio.ada.activity.m3"
+        expected = {time: value for day in days for time, value in day.points[name]}
+        assert render.values([name], min(expected), max(expected)) == {name: expected}
+
+
+def _restart(graphite: LocalGraphite) -> None:
+    graphite.kill_carbon()
+    graphite.start_carbon()

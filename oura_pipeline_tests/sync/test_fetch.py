@@ -1,0 +1,133 @@
+"""Who is asked, and what is learned of them by asking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from oura_pipeline.accounts.errors import UnknownPerson
+from oura_pipeline.catalog.document_types import PERSONAL_INFO
+from oura_pipeline.ledger import FetchStatus
+from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.sandbox.running import Sandbox, running
+from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
+from oura_pipeline_tests.testing.world import World, world
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Sandbox]:
+    with running(SandboxOptions(people=3, days=5, end=date(2026, 6, 1))) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def made(cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
+    """A world with nobody in it yet."""
+    with world(tmp_path / "data", cloud) as made:
+        yield made
+
+
+def ask_who_they_are(pipeline: Pipeline) -> dict[str, tuple[FetchStatus, str | None]]:
+    """Ask everybody for the type that identifies; status and error by username."""
+    fetched = fetch_and_land(
+        pipeline,
+        PERSONAL_INFO,
+        people_to_ask(pipeline),
+        first_day=date.min,
+        last_day=date.min,
+        run_id="a run",
+    )
+    return {row.username: (row.status, row.error) for row in fetched.fetches}
+
+
+def test_whoever_is_asked_who_they_are_is_identified(made: World) -> None:
+    """By the id that webhook events name them with."""
+    for username in ("runa", "koa"):
+        made.sign_in(username)
+    with opened() as pipeline:
+        assert {person.oura_id for person in pipeline.accounts.people()} == {None}
+        ask_who_they_are(pipeline)
+        ids = {person.username: person.oura_id for person in pipeline.accounts.people()}
+    truth = {person["username"]: person["id"] for person in made.sandbox.people()}
+    assert ids == {"runa": truth["runa"], "koa": truth["koa"]}
+
+
+def test_two_people_with_one_oura_account_are_told_apart_by_a_failure(made: World) -> None:
+    """The second one's; nothing of it lands, and the first one keeps theirs."""
+    made.sign_in("runa")
+    answer = made.sandbox.sign_in("runa")
+    with opened() as pipeline:
+        ask_who_they_are(pipeline)
+        pipeline.accounts.add("runa-again", refresh_token=answer["refresh_token"])
+        asked = ask_who_they_are(pipeline)
+        assert pipeline.accounts.person("runa-again").oura_id is None
+    assert asked == {
+        "runa": (FetchStatus.LANDED, None),
+        "runa-again": (
+            FetchStatus.FAILED,
+            "this Oura account is runa's already; reconnect runa instead",
+        ),
+    }
+    assert made.warehouse.usernames() == ["runa"]
+
+
+def test_whoever_signs_in_with_another_account_than_before_is_refused(made: World) -> None:
+    """Two people's documents must never land under one name."""
+    made.sign_in("runa")
+    answer = made.sandbox.sign_in("koa")
+    with opened() as pipeline:
+        ask_who_they_are(pipeline)
+        pipeline.accounts.reconnect("runa", refresh_token=answer["refresh_token"])
+        [(status, error)] = ask_who_they_are(pipeline).values()
+    assert status is FetchStatus.FAILED
+    assert error is not None
+    assert error.startswith("runa signed in with another Oura account than before")
+
+
+def test_who_disconnected_or_left_is_not_asked(made: World) -> None:
+    """Not even by name; who must sign in again is, so that the ledger says why."""
+    for username in ("runa", "koa", "milo"):
+        made.sign_in(username)
+    made.sandbox.change_person("milo", revoke="all")
+    with opened() as pipeline:
+        ask_who_they_are(pipeline)
+        pipeline.accounts.add("left", refresh_token="none")
+        pipeline.accounts.retire("left")
+        pipeline.accounts.disconnect("koa")
+        asked = [person.username for person in people_to_ask(pipeline)]
+        by_name = [person.username for person in people_to_ask(pipeline, ["milo", "koa", "left"])]
+    assert (asked, by_name) == (["milo", "runa"], ["milo"])
+
+
+def test_a_name_that_nobody_has_is_refused(made: World) -> None:
+    made.sign_in("runa")
+    with (
+        opened() as pipeline,
+        pytest.raises(UnknownPerson, match="nobody is called 'x'; there are: runa"),
+    ):
+        people_to_ask(pipeline, ["runa", "x"])
+
+
+def test_whoever_left_since_a_run_was_asked_for_is_left_out(made: World) -> None:
+    """The others are not asked in vain; and nobody at all is not everybody."""
+    made.sign_in("runa")
+    with opened() as pipeline:
+        asked = people_to_ask(pipeline, ["gone", "runa"], some_may_have_left=True)
+        with pytest.raises(LookupError, match="none of these people is here") as caught:
+            people_to_ask(pipeline, ["gone"], some_may_have_left=True)
+        pipeline.accounts.disconnect("runa")
+        assert people_to_ask(pipeline, ["gone", "runa"], some_may_have_left=True) == []
+    assert [person.username for person in asked] == ["runa"]
+    assert "gone" not in str(caught.value)
+
+
+def test_the_day_of_who_they_are_is_today(made: World) -> None:
+    made.sign_in("runa")
+    with opened() as pipeline:
+        ask_who_they_are(pipeline)
+        [row] = pipeline.accounts.fetches(PERSONAL_INFO.name)
+    assert row.day == datetime.now(UTC).date()

@@ -1,0 +1,248 @@
+"""The published copy has what was asked of Oura and where people were, exactly as it is known."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.oura.offsets import OffsetTimeline
+from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.settings import Settings
+from oura_pipeline.sync.publish import (
+    BEGINNING,
+    bring_fetches,
+    bring_offsets,
+    changes,
+    publish,
+)
+
+DAY = date(2026, 1, 1)
+AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
+    """A pipeline in a folder of its own, with ada and bob."""
+    settings = Settings(
+        oura_pipeline_home=tmp_path, oura_client_id="id", oura_client_secret="secret"
+    )
+    with opened(settings) as made:
+        for username in ("ada", "bob"):
+            made.accounts.add(username, refresh_token=username)
+        yield made
+
+
+def fetch(username: str = "ada", day: int = 0, **changes: Any) -> Fetch:
+    row = {
+        "document_type": "sleep",
+        "day": DAY + timedelta(days=day),
+        "status": FetchStatus.LANDED,
+        "documents": 2,
+        "run_id": "run",
+        "at": AT,
+    }
+    return Fetch(username=username, **row | changes)
+
+
+def read(pipeline: Pipeline, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(pipeline.settings.analytics_path, read_only=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection.execute(sql).fetchall()
+
+
+def brought_fetches(pipeline: Pipeline) -> list[tuple[Any, ...]]:
+    bring_fetches(pipeline.accounts, pipeline.warehouse)
+    return pipeline.warehouse.query("FROM oura.fetches ORDER BY ALL")
+
+
+def known_fetches(pipeline: Pipeline) -> list[tuple[Any, ...]]:
+    columns = ("username", "document_type", "day", "status", "documents", "error", "at")
+    return sorted(
+        tuple(getattr(row, name) for name in columns) for row in pipeline.accounts.fetches()
+    )
+
+
+def brought_offsets(pipeline: Pipeline) -> list[tuple[Any, ...]]:
+    bring_offsets(pipeline.accounts, pipeline.warehouse)
+    return pipeline.warehouse.query("FROM oura.offsets ORDER BY ALL")
+
+
+def test_the_copy_says_what_was_asked(pipeline: Pipeline) -> None:
+    """Whole rows, with the instant in UTC; null where there was no error."""
+    refused = fetch(
+        "bob", 1, status=FetchStatus.FAILED, documents=0, error="Oura is away", at=AT + HOUR
+    )
+    pipeline.accounts.record_fetches([fetch(), refused])
+    publish(pipeline)
+    assert read(pipeline, "FROM oura.fetches ORDER BY ALL") == [
+        ("ada", "sleep", DAY, "landed", 2, None, AT),
+        ("bob", "sleep", date(2026, 1, 2), "failed", 0, "Oura is away", AT + HOUR),
+    ]
+
+
+def test_an_error_after_thousands_without_one_is_kept(pipeline: Pipeline) -> None:
+    """Types are not guessed from the first rows."""
+    rows = [fetch(day=number) for number in range(3000)]
+    rows[2500] = fetch(day=2500, status=FetchStatus.FAILED, error="Oura is away")
+    pipeline.accounts.record_fetches(rows)
+    failed = [(day, error) for _, _, day, _, _, error, _ in brought_fetches(pipeline) if error]
+    assert failed == [(DAY + timedelta(days=2500), "Oura is away")]
+
+
+def test_newer_answers_replace_older_ones(pipeline: Pipeline) -> None:
+    pipeline.accounts.record_fetches([fetch(day=day) for day in range(5)])
+    brought_fetches(pipeline)
+    newer = [
+        fetch(day=4, status=FetchStatus.EMPTY, documents=0, at=AT + 5 * HOUR),
+        fetch(day=5, at=AT + 5 * HOUR),
+        fetch("bob", document_type="workout", at=AT + 5 * HOUR),
+    ]
+    pipeline.accounts.record_fetches(newer)
+    assert brought_fetches(pipeline) == known_fetches(pipeline)
+
+
+def test_what_is_remembered_late_arrives_all_the_same(pipeline: Pipeline) -> None:
+    """A long question is heard before and remembered after others that were published."""
+    pipeline.accounts.record_fetches([fetch(), fetch("bob", at=AT + 30 * HOUR)])
+    brought_fetches(pipeline)
+    late = [fetch(documents=9, at=AT + HOUR), fetch(day=1, at=AT + HOUR)]
+    pipeline.accounts.record_fetches(late)
+    assert brought_fetches(pipeline) == known_fetches(pipeline)
+
+
+def test_refusals_that_were_forgotten_are_gone(pipeline: Pipeline) -> None:
+    """Some of a type, and all of another."""
+    pipeline.accounts.record_fetches(
+        [
+            fetch(),
+            fetch(day=1, status=FetchStatus.NOT_GRANTED, documents=0, error="no"),
+            fetch(document_type="tag", status=FetchStatus.NOT_GRANTED, documents=0, error="no"),
+        ]
+    )
+    brought_fetches(pipeline)
+    pipeline.accounts.forget_not_granted("ada")
+    assert brought_fetches(pipeline) == [("ada", "sleep", DAY, "landed", 2, None, AT)]
+
+
+def test_nobody_stays_who_left(pipeline: Pipeline) -> None:
+    """Neither who was removed nor whose data is about to be deleted."""
+    people = ("ada", "bob", "cleo")
+    pipeline.accounts.add("cleo", refresh_token="cleo")
+    for username in people:
+        pipeline.accounts.record_fetches([fetch(username)])
+        pipeline.accounts.learn_offsets(username, [(AT, HOUR)])
+    publish(pipeline)
+    pipeline.accounts.remove("ada")
+    pipeline.accounts.retire("bob")
+    publish(pipeline)
+    for table in ("oura.fetches", "oura.offsets", "bookkeeping.observed_offsets"):
+        assert read(pipeline, f"SELECT username FROM {table}") == [("cleo",)]
+
+
+def test_nothing_new_is_no_new_copy(pipeline: Pipeline) -> None:
+    pipeline.accounts.record_fetches([fetch()])
+    pipeline.accounts.learn_offsets("ada", [(AT, HOUR)])
+    assert publish(pipeline).fresh
+    assert not publish(pipeline).fresh
+    pipeline.accounts.record_fetches([fetch(at=AT + HOUR)])
+    assert publish(pipeline).fresh
+    assert not publish(pipeline).fresh
+
+
+def test_many_rows_arrive_in_portions(pipeline: Pipeline) -> None:
+    """More pairs than one question takes, and more rows than are read at once."""
+    rows = [fetch(document_type=f"type{number}") for number in range(900)]
+    rows += [
+        fetch(name, document_type=kind, day=day)
+        for name in ("ada", "bob")
+        for kind in ("a", "b")
+        for day in range(2000)
+    ]
+    pipeline.accounts.record_fetches(rows)
+    assert brought_fetches(pipeline) == known_fetches(pipeline)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_ledgers_agree_whatever_happens_between_two_copies(pipeline: Pipeline, seed: int) -> None:
+    """Answers in any order, forgotten ones, somebody who comes and goes."""
+    dice = random.Random(seed)
+    for _ in range(5):
+        rows = [
+            fetch(
+                dice.choice(["ada", "bob"]),
+                dice.randrange(20),
+                document_type=dice.choice(["sleep", "tag"]),
+                status=dice.choice(list(FetchStatus)),
+                documents=dice.randrange(4),
+                at=AT + dice.randrange(2000) * timedelta(minutes=1),
+            )
+            for _ in range(dice.randrange(40))
+        ]
+        pipeline.accounts.record_fetches(rows)
+        if dice.random() < 0.5:
+            pipeline.accounts.forget_not_granted("ada")
+        if dice.random() < 0.2:
+            pipeline.accounts.remove("bob")
+            pipeline.accounts.add("bob", refresh_token="bob")
+        assert brought_fetches(pipeline) == known_fetches(pipeline)
+
+
+def test_offsets_change_midway_between_two_that_differ(pipeline: Pipeline) -> None:
+    """Equal neighbours are one; the first holds for all that is earlier."""
+    pipeline.accounts.learn_offsets(
+        "ada", [(AT, HOUR), (AT + 2 * HOUR, HOUR), (AT + 6 * HOUR, -5 * HOUR)]
+    )
+    assert brought_offsets(pipeline) == [
+        ("ada", BEGINNING, 3600),
+        ("ada", AT + 4 * HOUR + timedelta(microseconds=1), -18000),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_offsets_are_those_of_the_nearest_observation(pipeline: Pipeline, seed: int) -> None:
+    """Learned piece by piece, in order or not, and published after every piece."""
+    dice = random.Random(seed)
+    observed: dict[datetime, timedelta] = {}
+    for piece in range(5):
+        first = piece * 50 if seed % 2 else 0
+        news = {
+            AT + (first + dice.randrange(50)) * HOUR: dice.choice([-5, 0, 1, 1]) * HOUR
+            for _ in range(dice.randrange(8))
+        }
+        pipeline.accounts.learn_offsets("ada", news.items())
+        observed |= news
+        published = brought_offsets(pipeline)
+        timeline = OffsetTimeline(observed.items())
+        for minutes in range(-300, 16000, 30) if observed else ():
+            instant = AT + timedelta(minutes=minutes)
+            seconds = [ahead for _, since, ahead in published if since <= instant][-1]
+            assert timedelta(seconds=seconds) == timeline.nearest(instant)
+
+
+def test_only_what_is_newer_is_read_of_a_person(pipeline: Pipeline) -> None:
+    """What stands is believed as long as the sums agree."""
+    pipeline.accounts.learn_offsets("ada", [(AT, HOUR), (AT + HOUR, HOUR)])
+    brought_offsets(pipeline)
+    with pipeline.warehouse.ledgers() as ledgers:
+        before = ledgers.observed()["ada"]
+    assert (before.observations, before.newest, before.seconds) == (2, AT + HOUR, 7200)
+    pipeline.accounts.learn_offsets("ada", [(AT + 3 * HOUR, 2 * HOUR)])
+    assert brought_offsets(pipeline) == [
+        ("ada", BEGINNING, 3600),
+        ("ada", AT + 2 * HOUR + timedelta(microseconds=1), 7200),
+    ]
+    with pipeline.warehouse.ledgers() as ledgers:
+        assert ledgers.observed()["ada"] == (3, AT + 3 * HOUR, 14400)
+
+
+def test_no_observations_make_no_changes() -> None:
+    assert changes([]) == []
+    assert changes([(AT, HOUR)]) == []

@@ -1,0 +1,685 @@
+"""What becomes of webhook events: each rule on its own, and five hundred of them at random."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import stamina
+from filelock import FileLock
+
+from oura_pipeline.accounts.webhooks import Event, Incoming, Receipt
+from oura_pipeline.catalog.document_types import (
+    DAILY_SLEEP,
+    DOCUMENT_TYPES,
+    RING_CONFIGURATION,
+    SLEEP,
+    WORKOUT,
+    DocumentType,
+    document_type,
+)
+from oura_pipeline.ledger import FetchStatus, PushState
+from oura_pipeline.pipeline import Pipeline, carrier, opened
+from oura_pipeline.sandbox.running import Sandbox, running
+from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.settings import ALL_SCOPES
+from oura_pipeline.sync.fetch import Fetched, fetch_and_land, people_to_ask
+from oura_pipeline.sync.progress import Silence, listener
+from oura_pipeline.sync.push import push_type
+from oura_pipeline.sync.webhook_events import (
+    BY_WEBHOOK,
+    Drained,
+    Matter,
+    Outcome,
+    due_events,
+    land_due,
+    land_events,
+    push_left_over,
+    spans,
+    wait,
+)
+from oura_pipeline.warehouse.errors import WarehouseBusy
+from oura_pipeline.warehouse.warehouse import Warehouse
+from oura_pipeline_tests.testing.world import World, comparable, world
+
+LAST = date(2026, 6, 10)
+DAY = LAST - timedelta(days=4)
+ONE = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+SENT = count()
+
+
+@dataclass(kw_only=True)
+class Told:
+    """A world whose inbox gets what Oura would post."""
+
+    world: World
+    pipeline: Pipeline
+    ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def cloud(self) -> Sandbox:
+        return self.world.sandbox
+
+    def sign_in(self, username: str, scopes: list[str] | None = None) -> None:
+        """Let somebody sign in, known by their id."""
+        self.world.sign_in(username, scopes)
+        self.ids |= {person["username"]: person["id"] for person in self.cloud.people()}
+        self.pipeline.accounts.identify(username, self.ids[username])
+
+    def land(self, row: DocumentType, first: date, last: date) -> Fetched:
+        """Ask for these days of everybody, as a sync does."""
+        people = people_to_ask(self.pipeline)
+        return fetch_and_land(
+            self.pipeline, row, people, first_day=first, last_day=last, run_id="sync"
+        )
+
+    def sync(self, row: DocumentType, first: date = DAY, last: date = DAY) -> None:
+        """Land and push these days of everybody."""
+        self.land(row, first, last)
+        usernames = [person.username for person in self.pipeline.accounts.people()]
+        days = [first + ONE * n for n in range((last - first).days + 1)]
+        push_type(self.pipeline, row, usernames, days if row.partitioned else None)
+        self.cloud.reset_requests()
+
+    def tell(self, kind: str, username: str, row: DocumentType, object_id: str) -> None:
+        """Oura posts what happened to a document."""
+        self.receive(self.body(kind, username, row, object_id))
+
+    def body(self, kind: str, username: str, row: DocumentType, object_id: str) -> bytes:
+        """What Oura posts of a document, as the sandbox writes it."""
+        event_time = datetime(2026, 6, 10, tzinfo=UTC) + timedelta(seconds=next(SENT))
+        body = {
+            "event_time": event_time.isoformat(),
+            "event_type": kind,
+            "data_type": row.webhook,
+            "object_id": object_id,
+            "user_id": self.ids[username],
+        }
+        return json.dumps(body).encode()
+
+    def receive(self, *bodies: bytes) -> None:
+        """Put bodies into the inbox, as the site does."""
+        somebody = self.ids["runa"]
+        incoming = [
+            Incoming(body=body, oura_id=somebody, data_type="any", known_type=True)
+            for body in bodies
+        ]
+        assert set(self.pipeline.accounts.receive_events(incoming)) == {Receipt.KEPT}
+
+    def drain(self, later: timedelta = timedelta(0), pipeline: Pipeline | None = None) -> Drained:
+        """Land what is due now, or later."""
+        pipeline, now = pipeline or self.pipeline, datetime.now(UTC) + later
+        return land_events(pipeline, due_events(pipeline, now), run_id="events", now=now)
+
+    def waiting(self) -> list[Event]:
+        return self.pipeline.accounts.waiting_events()
+
+    def asked(self) -> dict[str, int]:
+        """Requests for documents, of one or of days, since the last sync."""
+        known = {row.name for row in DOCUMENT_TYPES}
+        counts = self.cloud.requests()
+        return {
+            route.replace("{document_id}", "one"): sum(counts[route].values())
+            for route in counts
+            if route.partition("/")[0] in known
+        }
+
+    def agree(self, *rows: DocumentType, first: date = DAY, last: date = DAY) -> bool:
+        """Whether everybody's days stand as Oura has them."""
+        return all(
+            self.world.landed(person.username, row)
+            == self.world.truth(person.username, row, first, last)
+            for row in rows
+            for person in self.pipeline.accounts.people()
+        )
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Sandbox]:
+    """A sandbox that the tests change; none minds what the others changed."""
+    with running(SandboxOptions(people=4, days=14, end=LAST)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def told(cloud: Sandbox, tmp_path: Path) -> Iterator[Told]:
+    """A world with one person in it, whose sleep scores of a day are landed and pushed."""
+    with world(tmp_path / "data", cloud) as made, opened() as pipeline:
+        told = Told(world=made, pipeline=pipeline)
+        told.sign_in("runa")
+        told.sync(DAILY_SLEEP)
+        yield told
+    cloud.clear_faults()
+    cloud.change_person("runa", membership=True)
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Nothing is tried twice."""
+    stamina.set_testing(True, attempts=1)
+    yield
+    stamina.set_testing(False)
+
+
+def score_of(told: Told, username: str = "runa", day: date = DAY) -> dict[str, Any]:
+    """The sleep score that Oura has of a day."""
+    [(_, document)] = told.world.truth(username, DAILY_SLEEP, day, day)
+    return dict(document)
+
+
+def test_an_update_lands_and_is_pushed(told: Told) -> None:
+    """One question for the document, one for its day; the ledger, the row and the point follow."""
+    revised = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 41})
+    told.tell("update", "runa", DAILY_SLEEP, revised["id"])
+    drained = told.drain()
+    assert drained.outcomes == {Outcome.LANDED: 1}
+    assert told.asked() == {"daily_sleep": 1, "daily_sleep/one": 1}
+    assert told.agree(DAILY_SLEEP)
+    assert told.waiting() == []
+    [entry] = told.pipeline.accounts.fetches("daily_sleep", usernames=["runa"])
+    assert (entry.status, entry.changed, entry.run_id) == (FetchStatus.LANDED, 1, "events")
+    lines = (told.world.home / "graphite.log").read_text(encoding="utf-8").splitlines()
+    assert lines[-1].startswith("bio.runa.sleep.score 41 ")
+
+
+def test_only_the_days_concerned_are_asked(told: Told) -> None:
+    """A new document on another day brings that day, and no day between."""
+    told.sync(WORKOUT, DAY, DAY)
+    made = told.cloud.add("runa", "workout", day=LAST)
+    told.tell("create", "runa", WORKOUT, made["id"])
+    drained = told.drain()
+    [(row, fetched)] = drained.fetched
+    assert (row, fetched.days) == (WORKOUT, [LAST])
+    landed = told.world.landed("runa", WORKOUT)
+    assert [entry for entry in landed if entry[0] == LAST.isoformat()] == told.world.truth(
+        "runa", WORKOUT, LAST, LAST
+    )
+    assert [entry.day for entry in told.pipeline.accounts.fetches("workout")] == [DAY, LAST]
+
+
+def test_a_document_that_moved_leaves_its_old_day(told: Told) -> None:
+    """Both days are asked: the one where it is, and the one where it stood."""
+    told.sync(SLEEP, DAY, LAST)
+    [(_, night), *_] = told.world.truth("runa", SLEEP, DAY, DAY)
+    moved = (DAY + ONE).isoformat()
+    told.cloud.revise("runa", "sleep", id=night["id"], fields={"day": moved})
+    told.tell("update", "runa", SLEEP, night["id"])
+    drained = told.drain()
+    assert [fetched.days for _, fetched in drained.fetched] == [[DAY, DAY + ONE]]
+    assert told.agree(SLEEP, first=DAY, last=LAST)
+    told.cloud.revise("runa", "sleep", id=night["id"], fields={"day": DAY.isoformat()})
+
+
+def test_a_deleted_document_disappears(told: Told) -> None:
+    """The event carries only the id; the day is the one under which it stands."""
+    day = DAY - ONE
+    told.sync(DAILY_SLEEP, day, day)
+    gone = told.cloud.delete("runa", "daily_sleep", day=day)
+    told.tell("delete", "runa", DAILY_SLEEP, gone["id"])
+    drained = told.drain()
+    assert drained.outcomes == {Outcome.GONE: 1}
+    assert [fetched.days for _, fetched in drained.fetched] == [[day]]
+    assert [entry for entry, _ in told.world.landed("runa", DAILY_SLEEP)] == [DAY.isoformat()]
+    assert told.waiting() == []
+    [push] = told.pipeline.accounts.pushes("daily_sleep", first_day=day, last_day=day)
+    assert push.points == 0
+    assert told.pipeline.accounts.withdrawn("daily_sleep") != []
+
+
+def test_a_delete_of_what_stands_nowhere_is_looked_at_once_more(told: Told) -> None:
+    """A sync that asked before the delete may be about to land what was there."""
+    day = DAY - 2 * ONE
+    stale = score_of(told, day=day)
+    told.sync(DAILY_SLEEP, day, day)
+    told.world.warehouse.forget("runa")
+    told.cloud.delete("runa", "daily_sleep", day=day)
+    told.tell("delete", "runa", DAILY_SLEEP, stale["id"])
+    assert told.drain().outcomes == {Outcome.POSTPONED: 1}
+    [event] = told.waiting()
+    assert event.next_at - event.received_at == timedelta(minutes=10)
+    assert told.drain(9 * MINUTE).outcomes == {}
+    assert told.drain(11 * MINUTE).outcomes == {Outcome.GONE: 1}
+
+
+def test_a_delete_of_what_is_still_there_is_asked_about_once_more(told: Told) -> None:
+    """What Oura has is landed; the second time it is believed to stay."""
+    told.tell("delete", "runa", DAILY_SLEEP, score_of(told)["id"])
+    assert told.drain().outcomes == {Outcome.POSTPONED: 1}
+    assert told.drain(11 * MINUTE).outcomes == {Outcome.LANDED: 1}
+    assert told.agree(DAILY_SLEEP)
+
+
+def test_a_document_that_is_not_there_yet_is_waited_for(told: Told) -> None:
+    """Oura announces what it cannot give yet: after 1, 2, 4 … 60 minutes it is asked again."""
+    told.tell("create", "runa", DAILY_SLEEP, "not-there-yet")
+    later, waits = timedelta(0), []
+    while told.waiting():
+        outcomes = told.drain(later).outcomes
+        if told.waiting():
+            assert outcomes == {Outcome.POSTPONED: 1}
+            [event] = told.waiting()
+            wanted = event.next_at - datetime.now(UTC) - later
+            waits.append(round(wanted / MINUTE))
+            later += wanted + timedelta(seconds=1)
+    assert waits[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert outcomes == {Outcome.GIVEN_UP: 1}
+    assert timedelta(hours=24) <= later < timedelta(hours=26)
+
+
+def test_after_a_day_of_contradiction_the_stored_days_are_asked(told: Told) -> None:
+    """Its delete event may never have come: what stands is compared with Oura once more."""
+    day = DAY - 3 * ONE
+    told.sync(DAILY_SLEEP, day, day)
+    gone = told.cloud.delete("runa", "daily_sleep", day=day)
+    told.tell("update", "runa", DAILY_SLEEP, gone["id"])
+    first = told.drain()
+    assert (first.outcomes, first.fetched) == ({Outcome.POSTPONED: 1}, [])
+    assert len(told.world.landed("runa", DAILY_SLEEP)) == 2
+    assert told.drain(timedelta(hours=25)).outcomes == {Outcome.GIVEN_UP: 1}
+    assert [entry for entry, _ in told.world.landed("runa", DAILY_SLEEP)] == [DAY.isoformat()]
+
+
+def test_a_delete_finishes_what_waits_for_the_same_document(told: Told) -> None:
+    """The create event of a document that never came is not waited for any longer."""
+    told.tell("create", "runa", DAILY_SLEEP, "short-lived")
+    for minutes in (0, 2, 5, 10, 20):
+        assert told.drain(minutes * MINUTE).outcomes == {Outcome.POSTPONED: 1}
+    told.tell("delete", "runa", DAILY_SLEEP, "short-lived")
+    told.drain()
+    assert told.drain(11 * MINUTE).outcomes == {Outcome.GONE: 2}
+    assert told.waiting() == []
+
+
+def test_many_events_about_a_document_are_one_question(told: Told) -> None:
+    """In whatever order they come, and however often."""
+    revised = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 42})
+    for kind in ("update", "create", "update", "update", "create"):
+        told.tell(kind, "runa", DAILY_SLEEP, revised["id"])
+    assert told.drain().outcomes == {Outcome.LANDED: 5}
+    assert told.asked() == {"daily_sleep": 1, "daily_sleep/one": 1}
+    assert told.agree(DAILY_SLEEP)
+
+
+def test_the_days_of_a_person_are_as_few_questions_as_can_be() -> None:
+    """Days in a row are one question, people with the same days are asked together."""
+    days = {
+        "ada": [DAY, DAY + ONE, DAY + 3 * ONE],
+        "bob": [DAY + ONE, DAY],
+        "cleo": [DAY + 3 * ONE],
+        "dan": list[date](),
+    }
+    assert spans(days) == {
+        (DAY, DAY + ONE): ["ada", "bob"],
+        (DAY + 3 * ONE, DAY + 3 * ONE): ["ada", "cleo"],
+    }
+
+
+def test_events_of_nobody_and_nothing_are_finished(told: Told) -> None:
+    """A stranger's, one about a type without single documents, and what is no event."""
+    told.ids["stranger"] = "somebody-else"
+    body = {"event_time": "2026-06-10", "event_type": "update", "object_id": "a"}
+    stranger = {**body, "data_type": "sleep", "user_id": "somebody-else"}
+    meal = {**body, "data_type": "meal", "user_id": told.ids["runa"]}
+    for sent in (json.dumps(stranger), json.dumps(meal), "not JSON", '{"event_type": "update"}'):
+        told.receive(sent.encode())
+    assert told.drain().outcomes == {
+        Outcome.UNKNOWN_PERSON: 1,
+        Outcome.UNKNOWN_TYPE: 1,
+        Outcome.UNREADABLE: 2,
+    }
+    assert (told.waiting(), told.asked()) == ([], {})
+
+
+@pytest.mark.parametrize("how", ["disconnect", "retire"])
+def test_nobody_is_asked_about_who_does_not_want_it(told: Told, how: str) -> None:
+    """Who disconnected or left: their events are finished without a question."""
+    told.tell("update", "runa", DAILY_SLEEP, score_of(told)["id"])
+    getattr(told.pipeline.accounts, how)("runa")
+    assert told.drain().outcomes == {Outcome.NOT_CONNECTED: 1}
+    assert (told.waiting(), told.asked()) == ([], {})
+
+
+def test_what_is_not_granted_is_nothing_to_fetch(told: Told) -> None:
+    """Finished, and the ledger does not hear of it."""
+    told.sign_in("koa", [scope for scope in ALL_SCOPES.split() if scope != "daily"])
+    told.tell("update", "koa", DAILY_SLEEP, score_of(told, "koa")["id"])
+    assert told.drain().outcomes == {Outcome.NOT_GRANTED: 1}
+    assert told.waiting() == []
+    assert told.pipeline.accounts.fetches("daily_sleep", usernames=["koa"]) == []
+
+
+def test_who_must_sign_in_again_is_synced_after_they_did(told: Told) -> None:
+    """Gaps and the look-back ask for it then; so for a membership that lapsed."""
+    object_id = score_of(told)["id"]
+    told.cloud.change_person("runa", membership=False)
+    told.tell("update", "runa", DAILY_SLEEP, object_id)
+    assert told.drain().outcomes == {Outcome.NOT_CONNECTED: 1}
+    told.cloud.change_person("runa", membership=True, revoke="all")
+    told.tell("update", "runa", DAILY_SLEEP, object_id)
+    assert told.drain().outcomes == {Outcome.NOT_CONNECTED: 1}
+    assert told.waiting() == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_when_oura_is_away_events_wait_for_three_days(told: Told) -> None:
+    """Then they are given up, and counted; the days that stand are tried a last time."""
+    told.cloud.fault("error", count=None)
+    revised = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 43})
+    told.tell("update", "runa", DAILY_SLEEP, revised["id"])
+    assert told.drain().outcomes == {Outcome.POSTPONED: 1}
+    assert told.drain(timedelta(hours=71)).outcomes == {Outcome.POSTPONED: 1}
+    told.cloud.clear_faults()
+    told.cloud.fault("error")
+    assert told.drain(timedelta(hours=73)).outcomes == {Outcome.GIVEN_UP: 1}
+    assert told.waiting() == []
+    assert told.agree(DAILY_SLEEP)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_day_that_cannot_be_asked_is_asked_later(told: Told) -> None:
+    """The document answered, its day did not: the event waits."""
+    told.cloud.fault("error", skip=1)
+    revised = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 44})
+    told.tell("update", "runa", DAILY_SLEEP, revised["id"])
+    assert told.drain().outcomes == {Outcome.POSTPONED: 1}
+    assert told.drain(2 * MINUTE).outcomes == {Outcome.LANDED: 1}
+    assert told.agree(DAILY_SLEEP)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_one_persons_silence_is_not_listened_to_for_ever(told: Told) -> None:
+    """After three questions without an answer the rest waits; others are asked all the same."""
+    told.sign_in("koa")
+    told.sync(DAILY_SLEEP)
+    told.cloud.fault("error", person="runa", count=None)
+    for number in range(10):
+        told.tell("create", "runa", DAILY_SLEEP, f"id-{number}")
+    told.tell("update", "koa", DAILY_SLEEP, score_of(told, "koa")["id"])
+    assert told.drain().outcomes == {Outcome.POSTPONED: 10, Outcome.LANDED: 1}
+    assert told.asked() == {"daily_sleep": 1, "daily_sleep/one": 3 + 1}
+
+
+def test_the_state_of_the_rings_is_asked_whole(told: Told) -> None:
+    """A type without days has one snapshot; the points say today."""
+    told.sync(RING_CONFIGURATION)
+    with duckdb.connect(str(told.world.warehouse.path)) as warehouse:
+        warehouse.execute("UPDATE oura.ring_configuration SET day = '2026-01-01'")
+    ring = told.world.truth("runa", RING_CONFIGURATION)[0][1]
+    told.cloud.revise("runa", "ring_configuration", id=ring["id"], fields={"size": 12})
+    told.tell("update", "runa", RING_CONFIGURATION, ring["id"])
+    drained = told.drain()
+    assert drained.outcomes == {Outcome.LANDED: 1}
+    assert told.asked() == {"ring_configuration": 1, "ring_configuration/one": 1}
+    landed = [json.loads(raw) for raw in documents(told, "runa", RING_CONFIGURATION)]
+    assert {ring["id"]: ring["size"] for ring in landed}[ring["id"]] == 12
+    assert [row.name for row, _ in drained.pushed] == ["ring_configuration"]
+
+
+def documents(told: Told, username: str, row: DocumentType) -> list[bytes]:
+    found = told.world.warehouse.documents(row, username, date.min, date.max)
+    return [raw for _, raw in found]
+
+
+def test_a_graphite_that_is_away_makes_no_event_wait(told: Told) -> None:
+    """What could not leave is in the ledger, all of it, and leaves later."""
+    told.sync(SLEEP)
+    nobody = told.pipeline.settings.model_copy(
+        update={"graphite_host": "127.0.0.1", "graphite_port": 1}
+    )
+    away = replace(told.pipeline, carrier=carrier(nobody))
+    score = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 45})
+    night = told.world.truth("runa", SLEEP, DAY, DAY)[0][1]
+    told.cloud.revise("runa", "sleep", id=night["id"], fields={"efficiency": 77})
+    told.tell("update", "runa", DAILY_SLEEP, score["id"])
+    told.tell("update", "runa", SLEEP, night["id"])
+    drained = told.drain(pipeline=away)
+    assert drained.outcomes == {Outcome.LANDED: 2}
+    assert drained.unsent is not None
+    assert told.waiting() == []
+    assert told.agree(DAILY_SLEEP, SLEEP)
+    assert unsent(told) == ["daily_sleep", "sleep"]
+    push_left_over(told.pipeline, datetime.now(UTC))
+    assert unsent(told) == ["daily_sleep", "sleep"], "somebody may be sending them just now"
+    push_left_over(told.pipeline, datetime.now(UTC) + timedelta(hours=1))
+    assert unsent(told) == []
+    lines = (told.world.home / "graphite.log").read_text(encoding="utf-8")
+    assert "bio.runa.sleep.score 45 " in lines
+    assert "bio.runa.sleep.efficiency 77 " in lines
+
+
+def unsent(told: Told) -> list[str]:
+    pending = told.pipeline.accounts.pushes(states=[PushState.PENDING])
+    return [row.document_type for row in pending]
+
+
+def test_a_run_that_dies_leaves_its_events_as_they_are(told: Told) -> None:
+    """Nothing is finished before it is landed; the next run takes them all."""
+    revised = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 46})
+    told.tell("update", "runa", DAILY_SLEEP, revised["id"])
+    before = told.waiting()
+    path = told.pipeline.warehouse.path
+    busy = replace(told.pipeline, warehouse=Warehouse(path, patience=0.1))
+    with FileLock(f"{path}.lock"), pytest.raises(WarehouseBusy):
+        told.drain(pipeline=busy)
+    assert told.waiting() == before != []
+    assert told.drain().outcomes == {Outcome.LANDED: 1}
+    assert told.agree(DAILY_SLEEP)
+
+
+class Slow(Silence):
+    """Keeps whoever was asked from landing until it may."""
+
+    def __init__(self) -> None:
+        self.asked, self.may_land = threading.Event(), threading.Event()
+
+    def person_done(self, document_type: str, username: str) -> None:
+        self.asked.set()
+        assert self.may_land.wait(60)
+
+
+def test_a_sync_that_asked_earlier_does_not_land_over_an_event(told: Told) -> None:
+    """Its answer was overtaken: it asks again, and what stands is what Oura says now."""
+    slow = Slow()
+
+    def sync() -> Fetched:
+        listener.set(slow)
+        return told.land(DAILY_SLEEP, DAY, LAST)
+
+    with ThreadPoolExecutor(1) as pool:
+        synced = pool.submit(sync)
+        assert slow.asked.wait(60)
+        revised = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 47})
+        told.tell("update", "runa", DAILY_SLEEP, revised["id"])
+        assert told.drain().outcomes == {Outcome.LANDED: 1}
+        slow.may_land.set()
+        answers = synced.result().answers
+    assert [answer.username for answer in answers] == ["runa"]
+    assert told.agree(DAILY_SLEEP, last=LAST)
+    entries = told.pipeline.accounts.fetches("daily_sleep", usernames=["runa"])
+    assert {entry.run_id for entry in entries} == {"sync"}
+
+
+def test_all_that_is_due_is_landed_in_batches(told: Told) -> None:
+    """A thousand events at a time until nothing is due; what was postponed is not due again."""
+    score = score_of(told)["id"]
+    bodies = [told.body("update", "runa", DAILY_SLEEP, score) for _ in range(1000)]
+    bodies += [told.body("create", "runa", DAILY_SLEEP, "not-there") for _ in range(5)]
+    told.receive(*bodies)
+    parts = list(land_due(told.pipeline, run_id="events", now=datetime.now(UTC)))
+    assert [part.outcomes for part in parts] == [{Outcome.LANDED: 1000}, {Outcome.POSTPONED: 5}]
+    assert len(told.waiting()) == 5
+
+
+def test_nothing_shows_whose_event_it_was(told: Told, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither a log nor a repr holds an id."""
+    caplog.set_level(logging.DEBUG)
+    object_id = score_of(told)["id"]
+    told.tell("update", "runa", DAILY_SLEEP, object_id)
+    person = told.pipeline.accounts.person("runa")
+    matter = Matter(person=person, type=DAILY_SLEEP, id=object_id, events=told.waiting())
+    shown = f"{matter!r} {told.drain()!r}"
+    assert object_id not in shown
+    logged = [r.getMessage() for r in caplog.records if r.name.startswith("oura_pipeline")]
+    assert object_id not in " ".join(logged)
+
+
+def test_waits_double_up_to_an_hour() -> None:
+    assert [wait(attempts) / MINUTE for attempts in (0, 1, 2, 5, 6, 100)] == [1, 2, 4, 32, 60, 60]
+
+
+SEED = 20260610
+EVENTS = 500
+SYNCED = ["daily_sleep", "sleep", "workout"]
+
+
+@dataclass(kw_only=True)
+class Life:
+    """What Oura holds of many people, changed at random; every change is told of, some day."""
+
+    told: Told
+    chance: random.Random
+    held: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    first_days: dict[str, str] = field(default_factory=dict)
+    untold: list[tuple[str, str, DocumentType, str]] = field(default_factory=list)
+    events: int = 0
+
+    def look(self) -> None:
+        """Read what there is: who, type → id → day."""
+        for username in self.told.ids:
+            for row in BY_WEBHOOK.values():
+                truth = self.told.world.truth(username, row)
+                self.held[username, row.name] = {said["id"]: day for day, said in truth}
+
+    def happen(self) -> None:
+        """Change something, and have it told of, once or more often."""
+        username, name = self.chance.choice(sorted(self.held))
+        row, held = document_type(name), self.held[username, name]
+        kinds = [self.revise, self.revise, self.move, self.delete, self.add, self.nothing]
+        if not held:
+            kinds = [self.nothing]
+        kind, object_id = self.chance.choice(kinds)(username, row, held)
+        for _ in range(self.chance.choice([1, 1, 1, 2, 3])):
+            self.untold.append((kind, username, row, object_id))
+            self.events += 1
+
+    def tell(self, fraction: float) -> None:
+        """Deliver some of what is untold, in any order."""
+        self.chance.shuffle(self.untold)
+        for _ in range(int(len(self.untold) * fraction)):
+            self.told.tell(*self.untold.pop())
+
+    def revise(self, who: str, row: DocumentType, held: dict[str, str]) -> tuple[str, str]:
+        old = self.chance.choice(sorted(held))
+        # A recalculated daily document may come back under another id.
+        new_id = row.daily and self.chance.random() < 0.3
+        made = self.told.cloud.revise(who, row.name, id=old, new_id=new_id)
+        held[made["id"]] = held.pop(old)
+        return self.chance.choice(["update", "update", "create"]), made["id"]
+
+    def move(self, who: str, row: DocumentType, held: dict[str, str]) -> tuple[str, str]:
+        moved = self.chance.choice(sorted(held))
+        if row.daily or row.day_field is None:
+            return "update", moved
+        # A night counts to the day before or after, never to another week.
+        first_day = date.fromisoformat(self.first_days.setdefault(moved, held[moved]))
+        day = (first_day + self.chance.choice([-1, 0, 1]) * ONE).isoformat()
+        self.told.cloud.revise(who, row.name, id=moved, fields={row.day_field: day})
+        held[moved] = day
+        return "update", moved
+
+    def delete(self, who: str, row: DocumentType, held: dict[str, str]) -> tuple[str, str]:
+        gone = self.chance.choice(sorted(held))
+        self.told.cloud.delete(who, row.name, id=gone)
+        del held[gone]
+        # What was said of it before may come later.
+        if self.chance.random() < 0.3:
+            self.untold.append(("update", who, row, gone))
+            self.events += 1
+        return "delete", gone
+
+    def add(self, who: str, row: DocumentType, held: dict[str, str]) -> tuple[str, str]:
+        day = self.day()
+        if row.daily and day in held.values():
+            return self.revise(who, row, held)
+        made = self.told.cloud.add(who, row.name, day=day)
+        held[made["id"]] = day
+        return "create", made["id"]
+
+    def nothing(self, who: str, row: DocumentType, held: dict[str, str]) -> tuple[str, str]:
+        return self.chance.choice(["create", "update", "delete"]), f"none-{self.events}"
+
+    def day(self) -> str:
+        return (LAST - self.chance.randrange(10) * ONE).isoformat()
+
+
+def stands(made: World, username: str, row: DocumentType) -> list[tuple[str, Any]]:
+    """What stands; a state's day is that of its newest fetch, and not Oura's."""
+    landed = made.landed(username, row)
+    return landed if row.partitioned else comparable(("", document) for _, document in landed)
+
+
+def truth(made: World, username: str, row: DocumentType) -> list[tuple[str, Any]]:
+    held = made.truth(username, row)
+    return held if row.partitioned else comparable(("", document) for _, document in held)
+
+
+def test_five_hundred_random_events_end_in_the_truth(tmp_path: Path) -> None:
+    """Late, repeated, in any order, while a sync goes on: DuckDB has what Oura has."""
+    options = SandboxOptions(people=20, days=14, end=LAST)
+    with (
+        running(options, process=True) as cloud,
+        world(tmp_path / "data", cloud) as made,
+        opened() as pipeline,
+    ):
+        told = Told(world=made, pipeline=pipeline)
+        for username in cloud.usernames:
+            told.sign_in(username)
+        for row in BY_WEBHOOK.values():
+            told.land(row, LAST - 20 * ONE, LAST)
+        life = Life(told=told, chance=random.Random(SEED))
+        life.look()
+        over = threading.Event()
+
+        def sync() -> list[bool]:
+            succeeded = []
+            while not over.wait(2):
+                result = made.run(LAST - 3 * ONE, LAST, types=SYNCED, groups=["oura"])
+                succeeded.append(result.success)
+            return succeeded
+
+        with ThreadPoolExecutor(1) as pool:
+            syncs = pool.submit(sync)
+            try:
+                while life.events < EVENTS:
+                    for _ in range(80):
+                        life.happen()
+                    life.tell(0.6)
+                    told.drain()
+                life.tell(1)
+                told.drain()
+            finally:
+                over.set()
+            assert syncs.result() != []
+            assert all(syncs.result())
+        for later in (timedelta(minutes=11), timedelta(hours=25), timedelta(hours=26)):
+            told.drain(later)
+        assert told.waiting() == []
+        differing = [
+            (username, row.name)
+            for username in told.ids
+            for row in BY_WEBHOOK.values()
+            if stands(made, username, row) != truth(made, username, row)
+        ]
+        assert differing == []

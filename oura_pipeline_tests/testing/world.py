@@ -1,0 +1,165 @@
+"""A world of one's own: a data folder, people who signed in at a sandbox, and runs in it.
+
+What surprises: the settings come from the environment, as they do in production; a world sets and
+restores it, and no other test sees it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.definitions import definitions
+from oura_pipeline.defs.partitions import range_tags
+from oura_pipeline.defs.storage import project_instance
+from oura_pipeline.graphite.local import LocalGraphite
+from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.sandbox.running import Sandbox
+from oura_pipeline.settings import load_settings
+from oura_pipeline.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Everything that a run needs, in one folder."""
+
+    home: Path
+    sandbox: Sandbox
+    definitions: dg.Definitions
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The warehouse of this world."""
+        return Warehouse(self.home / "warehouse.duckdb")
+
+    @contextmanager
+    def accounts(self) -> Iterator[Accounts]:
+        """The accounts of this world."""
+        with open_accounts(load_settings()) as accounts:
+            yield accounts
+
+    def sign_in(self, username: str, scopes: Sequence[str] | None = None) -> None:
+        """Let somebody consent at the sandbox, and add them."""
+        answer = self.sandbox.sign_in(username, scopes)
+        with self.accounts() as accounts:
+            accounts.add(
+                username,
+                refresh_token=answer["refresh_token"],
+                access_token=answer["access_token"],
+                expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+            )
+
+    def run(
+        self,
+        first: date,
+        last: date,
+        *,
+        types: Sequence[str] = (),
+        people: Sequence[str] = (),
+        groups: Sequence[str] = ("oura", "graphite"),
+    ) -> dg.ExecuteInProcessResult:
+        """The job `sync` for a range of days, as the command line runs it."""
+        names = list(types) or [row.name for row in DOCUMENT_TYPES]
+        with project_instance() as instance:
+            return self.definitions.resolve_job_def("sync").execute_in_process(
+                instance=instance,
+                asset_selection=[dg.AssetKey([group, name]) for group in groups for name in names],
+                tags=range_tags(first, last),
+                run_config={
+                    "resources": {"pipeline": {"config": {"people": list(people)}}},
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                },
+                raise_on_error=False,
+            )
+
+    def landed(self, username: str, row: DocumentType) -> list[tuple[str, Any]]:
+        """A person's rows as (day, document), in a comparable order."""
+        rows = self.warehouse.documents(row, username, date.min, date.max)
+        return comparable((day.isoformat(), json.loads(raw)) for day, raw in rows)
+
+    def truth(
+        self, username: str, row: DocumentType, first: date | None = None, last: date | None = None
+    ) -> list[tuple[str, Any]]:
+        """What the sandbox holds of a person, in the same form."""
+        held = self.sandbox.truth(username, row.name, first, last)
+        return comparable((entry["day"], entry["document"]) for entry in held)
+
+
+def comparable(entries: Any) -> list[tuple[str, Any]]:
+    """Entries in an order that does not depend on where they came from."""
+    return sorted(entries, key=lambda entry: (str(entry[0]), json.dumps(entry[1], sort_keys=True)))
+
+
+def metadata(result: dg.ExecuteInProcessResult, key: Sequence[str], name: str) -> dict[Any, Any]:
+    """One number of every partition of an asset, by its key."""
+    return {
+        event.partition: event.step_materialization_data.materialization.metadata[name].value
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey(key)
+    }
+
+
+def red_checks(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], str]:
+    """The failed checks: (asset, check) and what they say."""
+    return {
+        (check.asset_key.to_user_string(), check.check_name): check.description or ""
+        for check in result.get_asset_check_evaluations()
+        if not check.passed
+    }
+
+
+@contextmanager
+def world(
+    home: Path,
+    sandbox: Sandbox,
+    *,
+    graphite: LocalGraphite | None = None,
+    document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[World]:
+    """A world in a folder, for the length of the block."""
+    home.mkdir(parents=True, exist_ok=True)
+    values = environment(home, sandbox, graphite) | dict(settings or {})
+    earlier = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            made = definitions(document_types)
+        yield World(home=home, sandbox=sandbox, definitions=made)
+    finally:
+        for name, value in earlier.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def environment(
+    home: Path, sandbox: Sandbox, graphite: LocalGraphite | None = None
+) -> dict[str, str]:
+    """The variables that point the project at a sandbox and a Graphite."""
+    return {
+        "OURA_PIPELINE_HOME": str(home),
+        "OURA_CLIENT_ID": sandbox.options.client_id,
+        "OURA_CLIENT_SECRET": sandbox.options.client_secret,
+        "OURA_API_URL": sandbox.url,
+        "OURA_AUTHORIZE_URL": f"{sandbox.url}/oauth/authorize",
+        "OURA_TOKEN_URL": f"{sandbox.url}/oauth/token,{sandbox.url}/oauth/v2/ext/oauth-token",
+        "OURA_REVOKE_URL": f"{sandbox.url}/oauth/revoke",
+        "GRAPHITE_HOST": "127.0.0.1" if graphite else "",
+        "GRAPHITE_PORT": str(graphite.line_port) if graphite else "",
+        "GRAPHITE_RENDER_URL": graphite.render_url if graphite else "",
+        "DAGSTER_HOME": "",
+    }

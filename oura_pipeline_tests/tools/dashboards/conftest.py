@@ -1,0 +1,19 @@
+"""Ten days of five people in a real Graphite, once for all tests of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from oura_pipeline.graphite.local import LocalGraphite
+from oura_pipeline_tests.tools.dashboards.shown import Shown, shown
+
+
+@pytest.fixture(scope="package")
+def people_shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """What the dashboards are tried on; no test writes to it."""
+    if reason := LocalGraphite.available():
+        pytest.skip(reason)
+    with shown(tmp_path_factory.mktemp("shown") / "data", days=10) as world:
+        yield world

@@ -1,0 +1,207 @@
+"""Every question of pipeline health has an answer in a real Prometheus that asks a real site."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from oura_pipeline.catalog.document_types import document_type
+from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
+from oura_pipeline.settings import Settings
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
+from oura_pipeline.sync.subscriptions import maintain
+from oura_pipeline.web.server import address, listening, running_site
+from oura_pipeline_tests.testing.paths import ROOT
+from oura_pipeline_tests.testing.world import environment
+from oura_pipeline_tests.tools.dashboards.checker import panels
+from oura_pipeline_tests.tools.dashboards.shown import LAST
+from tools.dashboards.files import dashboard_path
+from tools.dashboards.of_the_pipeline import PIPELINE
+
+PROMETHEUS = Path("/usr/bin/prometheus")
+BOARD = json.loads((ROOT / dashboard_path(PIPELINE.uid)).read_text(encoding="utf-8"))
+_WAIT = 40  # seconds
+_CONFIG = """\
+global:
+  scrape_interval: 1s
+scrape_configs:
+  - job_name: oura
+    static_configs:
+      - targets: ["{target}"]
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A site at which something happened, and the Prometheus that watches it."""
+
+    url: str
+
+    def ask(self, expression: str) -> list[dict[str, Any]]:
+        """The series of the last minutes, as Grafana asks for them."""
+        now = time.time()
+        answer = httpx.post(
+            f"{self.url}/api/v1/query_range",
+            data={"query": expression, "start": now - 300, "end": now, "step": 1},
+        )
+        body = answer.json()
+        assert answer.status_code == 200, body
+        return list(body["data"]["result"])
+
+    def numbers(self, expression: str) -> list[float]:
+        """All values that are numbers: a quantile of nothing is none."""
+        found = [float(value) for one in self.ask(expression) for _, value in one["values"]]
+        return [value for value in found if value == value]
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """People signed in, days were fetched, webhooks came, good ones and bad ones."""
+    if not PROMETHEUS.exists():
+        say = pytest.fail if os.environ.get("CI") else pytest.skip
+        say(f"there is no {PROMETHEUS}; install it with: apt-get install prometheus")
+    home = tmp_path_factory.mktemp("watched")
+    with listening("127.0.0.1", 0) as door, running(SandboxOptions(days=5, end=LAST)) as sandbox:
+        named = environment(home / "data", sandbox) | {
+            "OURA_PUBLIC_URL": address(door),
+            "OURA_SIGNUP": "open",
+        }
+        named.pop("DAGSTER_HOME")
+        settings = Settings(_env_file=None, **{k.lower(): v for k, v in named.items()})  # type: ignore[call-arg]
+        with running_site(settings, door=door) as site, opened(settings) as pipeline:
+            _let_things_happen(pipeline, sandbox)
+            with _prometheus(home, site) as url:
+                watched = Watched(url=url)
+                _wait_for(watched, 'count_over_time(oura_people{state="connected"}[5m]) > 1')
+                _deliver(sandbox, site)
+                _wait_for(watched, "increase(oura_webhook_deliveries_total[1h])")
+                yield watched
+
+
+def test_every_question_has_an_answer(watched: Watched) -> None:
+    """Prometheus knows every metric and function, and gives numbers, none of them below zero."""
+    empty, wrong = [], []
+    for panel in panels(BOARD):
+        for asked in panel["targets"]:
+            found = watched.numbers(asked["expr"])
+            if not found:
+                empty.append(asked["expr"])
+            elif min(found) < 0:
+                wrong.append(asked["expr"])
+    assert (empty, wrong) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ('max by (state) (oura_people{state="connected"})', 2),
+        ('max by (status) (oura_ledger_days{status="landed"})', 6),
+        ("max(oura_failed_days)", 0),
+    ],
+)
+def test_numbers_are_those_of_the_site(expression: str, value: float, watched: Watched) -> None:
+    """Two people signed in and three days of each were fetched."""
+    assert watched.numbers(expression)[-1] == value
+
+
+def test_nothing_names_anybody(watched: Watched) -> None:
+    """No label of what the dashboard shows is a person's name."""
+    labels = {
+        text
+        for panel in panels(BOARD)
+        for asked in panel["targets"]
+        for one in watched.ask(asked["expr"])
+        for text in one["metric"].values()
+    }
+    assert labels.isdisjoint({"runa", "koa"})
+    assert "connected" in labels
+
+
+@pytest.mark.parametrize("expression", ["oura_failed_weeks", "max(oura_landed_seconds)"])
+def test_a_metric_that_is_not_there_has_no_answer(expression: str, watched: Watched) -> None:
+    """The question above would notice it."""
+    assert watched.numbers(expression) == []
+
+
+def test_a_misspelt_function_is_an_error(watched: Watched) -> None:
+    """The question above would notice it."""
+    with pytest.raises(AssertionError, match="unknown function"):
+        watched.ask("maximum(oura_failed_days)")
+
+
+def _let_things_happen(pipeline: Pipeline, sandbox: Sandbox) -> None:
+    for username in ("runa", "koa"):
+        answer = sandbox.sign_in(username)
+        pipeline.accounts.add(
+            username,
+            refresh_token=answer["refresh_token"],
+            access_token=answer["access_token"],
+            expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+        )
+    row, people = document_type("daily_sleep"), people_to_ask(pipeline, [])
+    first = LAST - timedelta(days=2)
+    fetch_and_land(pipeline, row, people, first_day=first, last_day=LAST, run_id="watched")
+    pipeline.warehouse.publish(pipeline.settings.analytics_path)
+    assert maintain(pipeline)
+
+
+def _deliver(sandbox: Sandbox, site: str) -> None:
+    """One delivery that Oura signed, and one that nobody did."""
+    sandbox.revise("runa", "daily_sleep", day=LAST.isoformat(), fields={"score": 71}, notify=True)
+    httpx.post(f"{site}/webhook", json={"event_type": "update"})
+
+
+class _prometheus:
+    """A Prometheus on a free port of loopback, that asks a site every second."""
+
+    def __init__(self, home: Path, site: str) -> None:
+        self._home = home
+        self._site = site
+
+    def __enter__(self) -> str:
+        config = self._home / "prometheus.yml"
+        config.write_text(
+            _CONFIG.format(target=self._site.removeprefix("http://")), encoding="utf-8"
+        )
+        with listening("127.0.0.1", 0) as free:
+            port = free.getsockname()[1]
+        self._log = (self._home / "prometheus.log").open("wb")
+        self._child = subprocess.Popen(
+            [
+                str(PROMETHEUS),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={self._home / 'tsdb'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        return f"http://127.0.0.1:{port}"
+
+    def __exit__(self, *error: object) -> None:
+        self._child.terminate()
+        self._child.wait(20)
+        self._log.close()
+
+
+def _wait_for(watched: Watched, expression: str) -> None:
+    deadline = time.monotonic() + _WAIT
+    while time.monotonic() < deadline:
+        # It has just been started.
+        with suppress(httpx.HTTPError, AssertionError, ValueError):
+            if watched.numbers(expression):
+                return
+        time.sleep(0.2)
+    raise AssertionError(f"Prometheus has no answer to: {expression}")

@@ -1,0 +1,391 @@
+"""The operator's API over real HTTP: closed to everybody else, typed, and silent about others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from fastapi import HTTPException
+from jsonschema import Draft202012Validator
+
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.ledger import FetchStatus
+from oura_pipeline.oura.errors import SignInRequired
+from oura_pipeline.pipeline import opened
+from oura_pipeline.sandbox.running import SandboxOptions, running
+from oura_pipeline.web.api.routes import Doorkeeper, History, history
+from oura_pipeline_tests.accounts.homes import fetch
+from oura_pipeline_tests.web.machines import TOKEN, accounts_in, add, asking, settings_in
+
+OPERATOR = {"authorization": f"Bearer {TOKEN}"}
+WAYS = [
+    ("POST", "/api/connect"),
+    ("GET", "/api/people"),
+    ("GET", "/api/people/ada/daily"),
+    ("GET", "/api/people/ada/status"),
+    ("POST", "/api/people/ada/sync"),
+]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with Ada; a test that changes somebody brings its own person."""
+    home = tmp_path_factory.mktemp("home")
+    with accounts_in(home) as accounts:
+        add(accounts, "ada", scopes=["daily", "heartrate"])
+    return home
+
+
+@pytest.fixture(scope="module")
+def client(home: Path) -> Iterator[httpx.Client]:
+    """The operator's client of a site in that folder."""
+    values = {"oura_operator_token": TOKEN, "oura_scopes": "daily heartrate spo2"}
+    with asking(home, **values) as client:
+        client.headers.update(OPERATOR)
+        yield client
+
+
+@pytest.fixture
+def stranger(client: httpx.Client) -> Iterator[httpx.Client]:
+    """Anybody else's client of the same site."""
+    with httpx.Client(base_url=client.base_url, timeout=30, trust_env=False) as stranger:
+        yield stranger
+
+
+@pytest.mark.parametrize("given", [{}, {"authorization": "Basic YTpi"}])
+def test_without_a_token_there_is_nothing(stranger: httpx.Client, given: dict[str, str]) -> None:
+    """Neither a person nor whether there is one."""
+    answers = [stranger.request(*way, json={}, headers=given) for way in WAYS]
+    assert [answer.status_code for answer in answers] == [401] * 5
+    said = {"detail": "send the operator's token: Authorization: Bearer …"}
+    assert [answer.json() for answer in answers] == [said] * 5
+    assert {answer.headers["www-authenticate"] for answer in answers} == {"Bearer"}
+
+
+def test_guessing_shuts_the_api_for_a_while(tmp_path: Path) -> None:
+    """Also for the right token: the next guess could be that one."""
+    wrong = {"authorization": "Bearer é?".encode("latin-1")}
+    with asking(tmp_path, oura_operator_token=TOKEN) as client:
+        statuses = [client.get("/api/people", headers=wrong).status_code for _ in range(10)]
+        shut = client.get("/api/people", headers=OPERATOR)
+    assert statuses == [401] * 10
+    assert (shut.status_code, shut.json()) == (
+        429,
+        {"detail": "too many wrong tokens; wait a minute"},
+    )
+    assert 1 <= int(shut.headers["retry-after"]) <= 60
+
+
+def test_a_stranger_cannot_keep_a_long_token_out() -> None:
+    """One of 32 characters passes while guesses are refused; a shorter one waits with them."""
+    entered = {}
+    for token in ("x" * 32, "x" * 31):
+        keeper = Doorkeeper(token, clock=lambda: 0.0)
+        entered[len(token)] = [_status(keeper, given) for given in ["a guess"] * 11 + [token]]
+    assert entered == {32: [401] * 10 + [429, 200], 31: [401] * 10 + [429, 429]}
+
+
+def test_the_doorkeeper_opens_again_after_a_minute() -> None:
+    """Counted from the first of the ten; a request without any token is no guess."""
+    now = [0.0]
+    keeper = Doorkeeper(TOKEN, clock=lambda: now[0])
+
+    def status(given: str | None) -> int:
+        return _status(keeper, given)
+
+    assert {status(None) for _ in range(50)} == {401}
+    for second in range(10):
+        now[0] = second
+        assert status("a guess") == 401
+    now[0] = 59.9
+    assert status(TOKEN) == 429
+    now[0] = 60
+    assert (status(TOKEN), status("a guess"), status(TOKEN)) == (200, 401, 429)
+
+
+def _status(keeper: Doorkeeper, given: str | None) -> int:
+    try:
+        keeper.check(given)
+    except HTTPException as refused:
+        return refused.status_code
+    return 200
+
+
+def test_a_large_body_is_not_read(stranger: httpx.Client) -> None:
+    """It comes before the token: whoever has none must not fill the memory."""
+    json = {"content-type": "application/json"}
+    announced = stranger.post("/api/connect", content=b'"' * 16_385, headers=json)
+    chunked = stranger.post("/api/connect", content=iter([b'"' * 9000] * 2), headers=json)
+    assert [announced.status_code, chunked.status_code] == [413, 413]
+
+
+def test_without_an_operators_token_the_api_is_closed(tmp_path: Path) -> None:
+    """And says what to do."""
+    with asking(tmp_path) as client:
+        answers = [client.request(*way, headers=OPERATOR) for way in WAYS]
+    said = {"detail": "the API is closed: set OURA_OPERATOR_TOKEN and restart"}
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(503, said)] * 5
+
+
+def test_somebody_can_sign_in_with_the_address_from_connect(tmp_path: Path) -> None:
+    """At the sandbox, in any browser, as the person whom the operator named."""
+    with accounts_in(tmp_path) as accounts:
+        add(accounts, "runa")
+    with running(SandboxOptions(days=3)) as sandbox:
+        values = {
+            "oura_operator_token": TOKEN,
+            "oura_client_id": sandbox.options.client_id,
+            "oura_authorize_url": f"{sandbox.url}/oauth/authorize",
+        }
+        with asking(tmp_path, **values) as client:
+            answer = client.post("/api/connect", json={"username": "runa"}, headers=OPERATOR)
+        address = answer.json()["auth_url"]
+        page = httpx.get(address, trust_env=False)
+    assert (answer.status_code, answer.json().keys(), page.status_code) == (200, {"auth_url"}, 200)
+    query = parse_qs(urlsplit(address).query)
+    with accounts_in(tmp_path) as accounts:
+        consent = accounts.take_consent(query["state"][0])
+    assert consent is not None
+    assert (consent.username, consent.browser) == ("runa", None)
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        (b"{", "JSON"),
+        (b'{"username": 7}', "body.username: Input should be a valid string"),
+        (b'{"name": "ada"}', "body.name: Extra inputs are not permitted"),
+        (b'{"username": "A.b"}', "'A.b' cannot be a username: it begins with 'A'"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_says_why(client: httpx.Client, wish: bytes, said: str) -> None:
+    """In one line."""
+    how = {"content": wish, "headers": {"content-type": "application/json"}}
+    answer = client.post("/api/connect", **how)  # type: ignore[arg-type]
+    assert (answer.status_code, answer.json().keys()) == (422, {"detail"})
+    assert said in answer.json()["detail"]
+    assert "\n" not in answer.json()["detail"]
+
+
+def test_connect_without_a_client_id_tells_the_operator(tmp_path: Path) -> None:
+    """Nobody could consent."""
+    with asking(tmp_path, oura_client_id="", oura_operator_token=TOKEN) as client:
+        answer = client.post("/api/connect", json={}, headers=OPERATOR)
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"detail": "set OURA_CLIENT_ID and restart"},
+    )
+
+
+def test_everybody_is_listed(client: httpx.Client, home: Path) -> None:
+    """By username, without ids and tokens."""
+    with accounts_in(home) as accounts:
+        add(accounts, "abe")
+        accounts.disconnect("abe")
+        abe, ada = accounts.people()[:2]
+    answer = client.get("/api/people")
+    common = {"must_reconnect": False, "reason": None}
+    assert (answer.status_code, answer.json()[:2]) == (
+        200,
+        [
+            {"username": "abe", "state": "disconnected", **common, **_times(abe)},
+            {"username": "ada", "state": "connected", **common, **_times(ada)},
+        ],
+    )
+
+
+def test_a_status_without_any_fetch(client: httpx.Client, home: Path) -> None:
+    """Nothing was asked, which is not the same as nothing there."""
+    with accounts_in(home) as accounts:
+        ada = accounts.person("ada")
+    answer = client.get("/api/people/ada/status")
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {
+            "username": "ada",
+            "state": "connected",
+            **_times(ada),
+            "must_reconnect": False,
+            "reason": None,
+            "scopes": {"granted": ["daily", "heartrate"], "missing": ["spo2"]},
+            "history": {"first_day": "2015-01-01", "reached": None, "share": 0.0},
+            "document_types": [],
+        },
+    )
+
+
+def test_a_status_says_what_was_fetched(client: httpx.Client, home: Path) -> None:
+    """Per document type, in the order of the table; counts are days."""
+    at = datetime.now(UTC)
+    with accounts_in(home) as accounts:
+        add(accounts, "bob")
+        add(accounts, "cyd")
+        day, later = date(2026, 1, 1), date(2026, 1, 2)
+        failed = {"status": FetchStatus.FAILED, "error": "Oura is away"}
+        accounts.record_fetches(
+            [
+                fetch("bob", day=day, at=at, documents=2),
+                fetch("bob", day=later, at=at, documents=0, **failed),
+                fetch("cyd", document_type="workout", at=at),
+            ]
+        )
+    [row] = client.get("/api/people/bob/status").json()["document_types"]
+    assert row == {
+        "document_type": "sleep",
+        "last_asked_at": _text(at),
+        "first_day": "2026-01-01",
+        "latest_day": "2026-01-01",
+        "documents": 2,
+        "landed": 1,
+        "empty": 0,
+        "not_granted": 0,
+        "failed": 1,
+        "error": "Oura is away",
+    }
+
+
+def test_unknown_scopes_are_not_missing_ones(client: httpx.Client, home: Path) -> None:
+    """Some callbacks of Oura do not say."""
+    with accounts_in(home) as accounts:
+        add(accounts, "dora")
+    scopes = client.get("/api/people/dora/status").json()["scopes"]
+    assert scopes == {"granted": None, "missing": []}
+
+
+def test_history_is_done_as_far_as_every_document_type() -> None:
+    """The slowest one says how far it reaches, all together how much is done."""
+    first, today = date(2026, 1, 1), date(2026, 4, 11)
+    end = today - timedelta(days=50)
+
+    def done(*asked: date) -> History:
+        names = dict(zip("ab", asked, strict=False))
+        return history(names, ["a", "b"], first_day=first, today=today)
+
+    assert done() == History(first_day=first, reached=None, share=0)
+    assert done(end) == History(first_day=first, reached=None, share=0.25)
+    assert done(end, first) == History(first_day=first, reached=end, share=0.75)
+    assert done(first, first) == History(first_day=first, reached=first, share=1)
+    before = first - timedelta(days=10)
+    assert done(before, before) == History(first_day=first, reached=first, share=1)
+
+
+def test_a_person_who_must_sign_in_again_shows_why(tmp_path: Path) -> None:
+    """Oura refused to renew their tokens, at the sandbox."""
+    with running(SandboxOptions(days=3)) as sandbox:
+        with accounts_in(tmp_path) as accounts:
+            add(accounts, "runa", refresh_token="never given")
+        values = {
+            "oura_operator_token": TOKEN,
+            "oura_client_id": sandbox.options.client_id,
+            "oura_client_secret": sandbox.options.client_secret,
+            "oura_token_url": f"{sandbox.url}{sandbox.token_path}",
+        }
+        with opened(settings_in(tmp_path, **values)) as pipeline, pytest.raises(SignInRequired):
+            pipeline.client("runa").personal_info()
+        with asking(tmp_path, **values) as client:
+            client.headers.update(OPERATOR)
+            status = client.get("/api/people/runa/status").json()
+            sync = client.post("/api/people/runa/sync")
+    assert (status["state"], status["must_reconnect"]) == ("sign_in_required", True)
+    assert status["reason"]
+    assert (sync.status_code, sync.json()) == (
+        409,
+        {"detail": "they have to sign in again first: POST /api/connect"},
+    )
+
+
+def test_a_sync_is_asked_for_once_in_five_minutes(client: httpx.Client, home: Path) -> None:
+    """The second time nothing new is remembered."""
+    with accounts_in(home) as accounts:
+        add(accounts, "eda")
+    first, second = (client.post("/api/people/eda/sync") for _ in range(2))
+    assert (first.status_code, first.json()) == (
+        202,
+        {"asked": True, "detail": "a sync begins soon"},
+    )
+    assert (second.status_code, second.json()) == (
+        202,
+        {"asked": False, "detail": "a sync was asked for in the last five minutes"},
+    )
+    with accounts_in(home) as accounts:
+        assert accounts.person("eda").sync_asked_at is not None
+
+
+@pytest.mark.parametrize("way", [("GET", "status"), ("POST", "sync")])
+@pytest.mark.parametrize("username", ["eve", "Ada", "a" * 500, "%00", "é"])
+def test_an_unknown_name_says_nothing_about_others(
+    client: httpx.Client, username: str, way: tuple[str, str]
+) -> None:
+    """Not even how they are called."""
+    answer = client.request(way[0], f"/api/people/{username}/{way[1]}")
+    assert (answer.status_code, answer.json()) == (404, {"detail": "there is no such person"})
+
+
+def test_other_addresses_are_not_found_as_json(client: httpx.Client) -> None:
+    """There is no documentation page: it would load scripts from elsewhere."""
+    for path in ("docs", "redoc", "nothing"):
+        answer = client.get(f"/api/{path}")
+        assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
+
+
+def test_the_schema_is_open_and_complete(stranger: httpx.Client) -> None:
+    """Every way has a summary, a description, the token and its problems, typed."""
+    schema = stranger.get("/api/openapi.json").json()
+    assert schema["openapi"].startswith("3.1")
+    assert schema["servers"] == [{"url": "/api"}]
+    assert schema["components"]["securitySchemes"] == {
+        "operator": {"type": "http", "scheme": "bearer", "description": "OURA_OPERATOR_TOKEN."}
+    }
+    ways = {
+        (method.upper(), f"/api{path}".replace("{username}", "ada")): way
+        for path, methods in schema["paths"].items()
+        for method, way in methods.items()
+    }
+    assert sorted(ways) == sorted(WAYS)
+    problem = {"$ref": "#/components/schemas/Problem"}
+    for way in ways.values():
+        assert way["security"] == [{"operator": []}]
+        assert way["summary"]
+        assert way["description"]
+        assert {"401", "422", "429", "503"} < way["responses"].keys()
+        for status, answer in way["responses"].items():
+            content = answer["content"]["application/json"]["schema"]
+            assert answer["description"]
+            assert (content == problem) == (int(status) >= 400)
+
+
+def test_answers_fit_the_schema(client: httpx.Client, home: Path) -> None:
+    """As a client made from the schema reads them."""
+    with accounts_in(home) as accounts:
+        add(accounts, "fay")
+        names = [row.name for row in DOCUMENT_TYPES]
+        accounts.record_fetches([fetch("fay", document_type=name) for name in names])
+    schema = client.get("/api/openapi.json").json()
+    for method, path, name in (
+        ("GET", "/api/people/fay/status", "StatusAnswer"),
+        ("POST", "/api/people/fay/sync", "SyncAnswer"),
+        ("POST", "/api/connect", "ConnectAnswer"),
+        ("GET", "/api/people/eve/status", "Problem"),
+    ):
+        answer = client.request(method, path, json={}).json()
+        wanted = {"$ref": f"#/components/schemas/{name}", "components": schema["components"]}
+        Draft202012Validator(wanted).validate(answer)
+    for model in schema["components"]["schemas"].values():
+        Draft202012Validator.check_schema(model)
+        assert model.get("description")
+
+
+def _times(person: Any) -> dict[str, str]:
+    return {
+        "connected_since": _text(person.connected_since),
+        "renewed_at": _text(person.renewed_at),
+    }
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,196 @@
+"""A night's drawing, sentences and tables, from literal values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from oura_pipeline.web.charts.night import (
+    Beat,
+    Nap,
+    Night,
+    Stretch,
+    clock,
+    night_picture,
+    utc,
+    whole,
+)
+
+BEGAN = datetime(2026, 10, 27, 23, 0)
+BARE = Night(
+    day=date(2026, 10, 28),
+    began=BEGAN,
+    offset=60,
+    ended=None,
+    seconds=None,
+    asleep=None,
+    in_bed=None,
+    minutes={},
+    lowest=None,
+    average=None,
+    hrv=None,
+)
+NIGHT = replace(
+    BARE,
+    ended=BEGAN + timedelta(hours=2),
+    seconds=7200,
+    asleep=95.5,
+    in_bed=120,
+    minutes={"awake": 24.5, "rem": 0, "light": 65.5, "deep": None},
+    lowest=47,
+    average=52.5,
+    hrv=48,
+    stretches=[Stretch(0, 600, "awake"), Stretch(600, 4500, "light"), Stretch(4800, 7200, "deep")],
+    beats=[
+        Beat(0, 300, 60, None),
+        Beat(300, 300, 57, 40),
+        Beat(600, 300, None, 44),
+        Beat(3600, 300, 50, 48),
+        Beat(3900, 300, 51.2, 51),
+    ],
+)
+
+
+def test_three_stretches_are_three_bars_and_what_touches_is_joined() -> None:
+    """A unit is 30 seconds; the gap before the deep sleep stays one."""
+    drawn = night_picture("n", replace(NIGHT, beats=[]))
+    assert drawn == (
+        '<svg class="picture night" role="img" aria-labelledby="n-title n-about" width="100%" '
+        'height="140"><title id="n-title">The night of 2026-10-28</title>'
+        '<desc id="n-about">In bed from 23:00 to 01:00 (UTC+01:00). Drawn are phases of sleep. '
+        "Asleep 1:36 h:min; Lowest heart rate 47 bpm; HRV 48 ms RMSSD. "
+        "The table below has the numbers.</desc>"
+        '<line class="rule" x1="0%" x2="0%" y1="0" y2="116"/>'
+        '<text class="word" x="0%" y="133" text-anchor="middle">23:00</text>'
+        '<line class="rule" x1="50%" x2="50%" y1="0" y2="116"/>'
+        '<text class="word" x="50%" y="133" text-anchor="middle">00:00</text>'
+        '<line class="rule" x1="100%" x2="100%" y1="0" y2="116"/>'
+        '<text class="word" x="100%" y="133" text-anchor="middle">01:00</text>'
+        '<text class="word" x="-8" y="23" text-anchor="end">Awake</text>'
+        '<text class="word" x="-8" y="49" text-anchor="end">REM</text>'
+        '<text class="word" x="-8" y="75" text-anchor="end">Light</text>'
+        '<text class="word" x="-8" y="101" text-anchor="end">Deep</text>'
+        '<svg class="plot" y="6" width="100%" height="104" viewBox="0 0 240 104" '
+        'preserveAspectRatio="none">'
+        '<path class="risers" d="M20 13V65"/>'
+        '<path class="bars awake" d="M0 4h20v18H0z"/>'
+        '<path class="bars rem" d=""/>'
+        '<path class="bars light" d="M20 56h130v18H20z"/>'
+        '<path class="bars deep" d="M160 82h80v18H160z"/>'
+        "</svg></svg>"
+    )
+
+
+def test_heart_rate_and_hrv_are_lines_with_gaps() -> None:
+    """A null and a missing hour are gaps; points stand in the middle of their five minutes."""
+    drawn = night_picture("n", replace(NIGHT, stretches=[]))
+    assert drawn is not None
+    assert '<path class="line heart" d="M5 0L15 21.6M125 72L135 63.36"/>' in drawn
+    assert '<path class="line hrv" d="M15 72L25 52.8M125 33.6L135 19.2"/>' in drawn
+    assert "Heart rate, bpm</text>" in drawn
+    assert "HRV, ms RMSSD</text>" in drawn
+    assert "Awake" not in drawn
+
+
+def test_what_is_missing_has_no_axes() -> None:
+    """A short night without HRV has a heart rate only; one without any course no drawing."""
+    beats = [replace(beat, hrv=None) for beat in NIGHT.beats]
+    drawn = night_picture("n", replace(NIGHT, beats=beats))
+    assert drawn is not None
+    assert ("Heart rate" in drawn, "ms RMSSD</text>" in drawn) == (True, False)
+    nulls = [Beat(0, 300, None, None)]
+    assert [
+        night_picture("n", one) for one in (BARE, replace(NIGHT, stretches=[], beats=nulls))
+    ] == [
+        None,
+        None,
+    ]
+
+
+def test_what_cannot_be_is_not_drawn() -> None:
+    """A night that ended before it began; one of a year is drawn for a day and a half."""
+    beats = [Beat(0, 300, 50, 50)]
+    short = replace(NIGHT, seconds=-60, stretches=[], beats=[])
+    assert night_picture("n", short) is None
+    long = night_picture("n", replace(NIGHT, seconds=365 * 86400, stretches=[], beats=beats))
+    assert long is not None
+    assert 'viewBox="0 0 4320 72"' in long
+
+
+def test_a_night_is_said_in_words() -> None:
+    """From when to when on whose clock, and what else was slept."""
+    assert NIGHT.when == "In bed from 23:00 to 01:00 (UTC+01:00)."
+    assert BARE.when == "In bed since 23:00 (UTC+01:00). This night has not ended yet."
+    traveller = replace(NIGHT, offset=-570, ended=BEGAN + timedelta(hours=8))
+    assert traveller.when == "In bed from 23:00 to 07:00 (UTC−09:30)."
+    naps = [Nap(datetime(2026, 10, 28, 13, 5), 43.4), Nap(datetime(2026, 10, 28, 17, 0), None)]
+    assert replace(NIGHT, naps=naps).naps_in_words == (
+        "Also: a nap at 13:05, 43 min asleep and a nap at 17:00."
+    )
+    long = [Nap(datetime(2026, 10, 28, 13, 5), 65)]
+    assert replace(NIGHT, naps=long).naps_in_words == "Also: a nap at 13:05, 1 h 5 min asleep."
+    assert NIGHT.naps_in_words == ""
+
+
+def test_a_night_is_told_in_tables() -> None:
+    """What is not known is a dash, and a zero is a zero."""
+    assert NIGHT.table == [
+        ("Awake", "0:25", "h:min"),
+        ("REM", "0:00", "h:min"),
+        ("Light", "1:06", "h:min"),
+        ("Deep", "–", "h:min"),
+        ("Asleep", "1:36", "h:min"),
+        ("In bed", "2:00", "h:min"),
+        ("Lowest heart rate", "47", "bpm"),
+        ("Average heart rate", "53", "bpm"),
+        ("Average HRV", "48", "ms RMSSD"),
+    ]
+    assert {value for _, value, _ in BARE.table} == {"–"}
+    assert NIGHT.hours == [("23:00", "59", "42"), ("00:00", "51", "50")]
+    assert BARE.hours == []
+
+
+def test_a_night_when_the_clocks_change_goes_on_by_the_clock_at_bedtime() -> None:
+    """Seven hours by both clocks of the person are eight hours of sleep, and drawn as such."""
+    night = replace(BARE, ended=BEGAN + timedelta(hours=7), seconds=8 * 3600)
+    beats = [Beat(hour * 3600, 300, 50, 50) for hour in range(8)]
+    night = replace(night, beats=beats)
+    drawn = night_picture("n", night)
+    assert drawn is not None
+    assert night.when.startswith("In bed from 23:00 to 06:00")
+    assert 'viewBox="0 0 960 72"' in drawn
+    assert [hour for hour, _, _ in night.hours] == [f"{(23 + at) % 24:02d}:00" for at in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("hours", "marks"),
+    [
+        (0.3, ["23:00"]),
+        (5, ["23:00", "00:00", "01:00", "02:00", "03:00", "04:00"]),
+        (9, ["00:00", "02:00", "04:00", "06:00", "08:00"]),
+        (30, ["00:00", "06:00", "12:00", "18:00", "00:00"]),
+        (11, ["00:00", "03:00", "06:00", "09:00"]),
+    ],
+)
+def test_a_clock_has_as_many_hours_as_a_phone_has_room_for(hours: float, marks: list[str]) -> None:
+    """Rarer ones in longer nights."""
+    drawn = night_picture("n", replace(BARE, beats=[Beat(0, hours * 3600, 50, None)]))
+    assert drawn is not None
+    words = [part.split("</text>")[0] for part in drawn.split('">')]
+    assert [text for text in words if len(text) == 5 and text[2] == ":"] == marks
+
+
+def test_numbers_are_rounded_as_people_do() -> None:
+    """Halves go up; minutes carry over to hours."""
+    assert [whole(value) for value in (None, 0, -0.4, 2.5, 3.5, -2.5)] == [
+        "–",
+        "0",
+        "0",
+        "3",
+        "4",
+        "-3",
+    ]
+    assert [clock(value) for value in (None, 0, 59.5, 491.4)] == ["–", "0:00", "1:00", "8:11"]
+    assert [utc(value) for value in (0, 345, -210)] == ["UTC+00:00", "UTC+05:45", "UTC−03:30"]

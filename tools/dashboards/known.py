@@ -1,0 +1,90 @@
+"""The metrics that a panel can name: those of the table of document types, and no others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.fields import Field, Kind, Merge
+from oura_pipeline.catalog.metrics import COUNT, DAY, DURATION, known_metrics, leaves
+from tools.dashboards.units import Unit, codes_of, unit_of
+
+_SPOKEN = {"hrv": "HRV", "rem": "REM", "met": "MET", "vo2": "VO2", "spo2": "SpO2"}
+# What flattening derives from documents, rather than finds in them.
+_DERIVED = {
+    COUNT: Field(COUNT, Kind.INTEGER, "How many there are that day, count.", merge=Merge.SUM),
+    DURATION: Field(DURATION, Kind.NUMBER, "From its begin to its end, s.", merge=Merge.SUM),
+}
+
+
+class UnknownMetric(LookupError):
+    """A panel names a metric that the table of document types does not have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """A metric and what the table says of it.
+
+    Attributes:
+        path: series and name, joined by dots.
+        interval: seconds between its points.
+        field: the field that it shows.
+        type: the document type.
+    """
+
+    path: str
+    interval: int
+    field: Field
+    type: DocumentType
+
+    @property
+    def daily(self) -> bool:
+        """Whether it has one value per day, at 00:00 UTC."""
+        return self.interval == DAY
+
+    @property
+    def unit(self) -> Unit:
+        """Its unit."""
+        return unit_of(self.field)
+
+    @property
+    def codes(self) -> dict[int, str]:
+        """What its numbers stand for, where they are codes."""
+        return codes_of(self.field)
+
+    @property
+    def title(self) -> str:
+        """Its name in words."""
+        words = self.path.rpartition(".")[2].split("_")
+        text = " ".join(_SPOKEN.get(word, word) for word in words)
+        return text[:1].upper() + text[1:]
+
+
+def known(path: str) -> Known:
+    """A metric of the table, like `sleep.contrib.deep_sleep`.
+
+    Raises:
+        UnknownMetric: the table has none of that name.
+    """
+    try:
+        return _all()[path]
+    except KeyError:
+        raise UnknownMetric(f"{path!r} is no metric of the table in documents.py") from None
+
+
+def below(path: str) -> list[str]:
+    """The metrics of the table below a path, like `sleep.contrib`, in the table's order."""
+    return [name for name in _all() if name.startswith(f"{path}.")]
+
+
+@cache
+def _all() -> dict[str, Known]:
+    found = {}
+    for row in DOCUMENT_TYPES:
+        fields = dict(leaves(row.fields))
+        for metric in known_metrics(row):
+            path = f"{metric.series}.{metric.name}"
+            field = fields.get(metric.name) or _DERIVED[metric.name]
+            found[path] = Known(path=path, interval=metric.interval, field=field, type=row)
+    return found

@@ -1,0 +1,139 @@
+"""`docs/data.md`: every view and table of the published copy, with every column and its unit.
+
+What surprises: it is read from a database, not from the code: an empty warehouse is made in memory
+and asked what it holds, so the page says what an analyst's own file says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import duckdb
+
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.catalog.fields import Field
+from oura_pipeline.warehouse.ledgers import ensure_ledgers
+from oura_pipeline.warehouse.tables import SCHEMA, ensure_descriptions, ensure_table
+from oura_pipeline.warehouse.views.catalogue import VIEWS, ensure_views
+from oura_pipeline.warehouse.views.view import View
+
+_OPENING = """\
+# The data dictionary
+
+What stands in the published copy, `analytics.duckdb`, in its schema `oura`: views that answer
+questions, and below them the tables as Oura's documents fill them. The file says the same about
+itself: `FROM oura.readme`, and
+
+```sql
+SELECT table_name, column_name, data_type, comment
+FROM duckdb_columns() WHERE schema_name = 'oura';
+```
+
+This page is generated; `make docs` writes it.
+
+* **Day** is Oura's own day. A night belongs to the day on which it ends.
+* **Times** are instants (`TIMESTAMPTZ`); columns that end in `_local` are what the person's clock
+  showed (`TIMESTAMP`).
+* **Null is not zero.** Null: Oura said nothing. A day without a row: there was nothing, or nobody
+  asked; `coverage` knows which.
+* **Contributors are scores** of 1 to 100, whatever their names suggest. Durations are in the
+  columns named `…_minutes`, and in seconds in the tables.
+* **HRV is RMSSD** in milliseconds, measured asleep. Apple's is SDNN; the one cannot be converted
+  into the other.
+
+"""
+
+
+def data_dictionary() -> str:
+    """The text of the page."""
+    with duckdb.connect() as connection:
+        for row in DOCUMENT_TYPES:
+            ensure_table(connection, row)
+        ensure_ledgers(connection)
+        ensure_descriptions(connection)
+        ensure_views(connection)
+        columns = _columns(connection)
+        tables = _tables(connection)
+    parts = [_OPENING, "## Views\n\n", views_table(), "\n"]
+    for view in VIEWS:
+        parts += [*_view(view, columns[view.name]), "\n"]
+    parts.append("## Tables\n\n")
+    for name, comment in tables:
+        listed = [*_with_nested(name, columns[name])]
+        parts += [f"### `{name}`\n\n{comment}\n\n", *_column_table(listed), "\n"]
+    return "".join(parts).rstrip("\n") + "\n"
+
+
+def views_table() -> str:
+    """The views in one table, a row each."""
+    return "".join(
+        _lines(
+            ("view", "one row per", "what it is"),
+            [(f"`{view.name}`", view.one_row_per, view.description) for view in VIEWS],
+        )
+    )
+
+
+Columns = list[tuple[str, str, str]]  # name, type, comment
+
+
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, Columns]:
+    rows = connection.execute(
+        "SELECT table_name, column_name, data_type, coalesce(comment, '') FROM duckdb_columns() "
+        "WHERE schema_name = ? ORDER BY table_name, column_index",
+        [SCHEMA],
+    ).fetchall()
+    found: dict[str, Columns] = {}
+    for table, name, type_, comment in rows:
+        found.setdefault(table, []).append((name, type_, comment))
+    return found
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    return connection.execute(
+        "SELECT table_name, coalesce(comment, '') FROM duckdb_tables() "
+        "WHERE schema_name = ? ORDER BY table_name",
+        [SCHEMA],
+    ).fetchall()
+
+
+def _view(view: View, columns: Columns) -> Iterator[str]:
+    yield f"### `{view.name}`\n\n{view.description} One row per {view.one_row_per}.\n\n"
+    yield f"{view.definition.strip()}\n\n"
+    yield from _column_table(columns)
+
+
+def _with_nested(table: str, columns: Columns) -> Iterator[tuple[str, str, str]]:
+    """The columns of a table, each followed by the fields inside it."""
+    fields = {
+        field.name: field for row in DOCUMENT_TYPES if row.table == table for field in row.fields
+    }
+    for column in columns:
+        yield column
+        if column[0] in fields:
+            yield from _inside(fields[column[0]], column[0])
+
+
+def _inside(field: Field, path: str) -> Iterator[tuple[str, str, str]]:
+    for inner in field.fields:
+        here = f"{path}.{inner.name}"
+        yield here, "STRUCT" if inner.fields else inner.sql_type, inner.description
+        yield from _inside(inner, here)
+
+
+def _column_table(columns: Columns) -> Iterator[str]:
+    rows = [(f"`{name}`", _short(type_), comment) for name, type_, comment in columns]
+    return _lines(("column", "type", "what it is"), rows)
+
+
+def _short(type_: str) -> str:
+    """A type that fits into a cell: what is inside a STRUCT has lines of its own."""
+    names = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}
+    if "STRUCT" in type_:
+        return "STRUCT[]" if type_.endswith("[]") else "STRUCT"
+    return names.get(type_, type_)
+
+
+def _lines(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    for cells in (heads, ["---"] * len(heads), *rows):
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
