@@ -6,12 +6,13 @@ and asked what it holds, so the page says what an analyst's own file says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
 import duckdb
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.catalog.fields import Field
+from oura_pipeline.markdown import markdown_table
 from oura_pipeline.warehouse.ledgers import ensure_ledgers
 from oura_pipeline.warehouse.tables import SCHEMA, ensure_descriptions, ensure_table
 from oura_pipeline.warehouse.views.catalogue import VIEWS, ensure_views
@@ -60,18 +61,14 @@ def data_dictionary() -> str:
     parts.append("## Tables\n\n")
     for name, comment in tables:
         listed = [*_with_nested(name, columns[name])]
-        parts += [f"### `{name}`\n\n{comment}\n\n", *_column_table(listed), "\n"]
+        parts += [f"### `{name}`\n\n{comment}\n\n", _column_table(listed), "\n"]
     return "".join(parts).rstrip("\n") + "\n"
 
 
 def views_table() -> str:
     """The views in one table, a row each."""
-    return "".join(
-        _lines(
-            ("view", "one row per", "what it is"),
-            [(f"`{view.name}`", view.one_row_per, view.description) for view in VIEWS],
-        )
-    )
+    rows = [(f"`{view.name}`", view.one_row_per, view.description) for view in VIEWS]
+    return markdown_table(("view", "one row per", "what it is"), rows)
 
 
 Columns = list[tuple[str, str, str]]  # name, type, comment
@@ -100,7 +97,7 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 def _view(view: View, columns: Columns) -> Iterator[str]:
     yield f"### `{view.name}`\n\n{view.description} One row per {view.one_row_per}.\n\n"
     yield f"{view.definition.strip()}\n\n"
-    yield from _column_table(columns)
+    yield _column_table(columns)
 
 
 def _with_nested(table: str, columns: Columns) -> Iterator[tuple[str, str, str]]:
@@ -121,9 +118,9 @@ def _inside(field: Field, path: str) -> Iterator[tuple[str, str, str]]:
         yield from _inside(inner, here)
 
 
-def _column_table(columns: Columns) -> Iterator[str]:
+def _column_table(columns: Columns) -> str:
     rows = [(f"`{name}`", _short(type_), comment) for name, type_, comment in columns]
-    return _lines(("column", "type", "what it is"), rows)
+    return markdown_table(("column", "type", "what it is"), rows)
 
 
 def _short(type_: str) -> str:
@@ -132,8 +129,3 @@ def _short(type_: str) -> str:
     if "STRUCT" in type_:
         return "STRUCT[]" if type_.endswith("[]") else "STRUCT"
     return names.get(type_, type_)
-
-
-def _lines(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    for cells in (heads, ["---"] * len(heads), *rows):
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"

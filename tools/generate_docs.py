@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
 from oura_pipeline.graphite.dashboard_image import dashboard_path
+from oura_pipeline.markdown import markdown_table
 from oura_pipeline.settings import Settings
 from tools.dashboards import files as grafana
 from tools.data_dictionary import data_dictionary, views_table
@@ -60,7 +61,7 @@ def document_types(types: Iterable[DocumentType] = DOCUMENT_TYPES) -> str:
         (f"`{row.name}`", f"`{row.scope}`", _partition(row), f"`{row.series}`", row.description)
         for row in types
     ]
-    return _table(("document type", "scope", "partition", "series", "what it is"), rows)
+    return markdown_table(("document type", "scope", "partition", "series", "what it is"), rows)
 
 
 def settings() -> str:
@@ -73,7 +74,7 @@ def settings() -> str:
         )
         for name, field in Settings.model_fields.items()
     ]
-    return _table(("variable", "default", "meaning"), rows)
+    return markdown_table(("variable", "default", "meaning"), rows)
 
 
 def dashboards() -> str:
@@ -81,7 +82,7 @@ def dashboards() -> str:
     rows = [
         (f"[{one.title}]({dashboard_path(one.uid)})", one.description) for one in grafana.DASHBOARDS
     ]
-    return _table(("dashboard", "what it shows"), rows)
+    return markdown_table(("dashboard", "what it shows"), rows)
 
 
 def env_example() -> str:
@@ -121,11 +122,6 @@ def _default(value: object) -> str:
         separator = "/" if all(isinstance(part, int) for part in value) else ","
         return separator.join(str(part) for part in value)
     return "" if value == 0 else str(value)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def _read(path: Path) -> str:

@@ -12,7 +12,7 @@ from datetime import date
 import dagster as dg
 
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.defs.markdown import chart
+from oura_pipeline.defs.bar_charts import chart
 from oura_pipeline.defs.oura_assets import document_key, priority
 from oura_pipeline.defs.partitions import asked_days
 from oura_pipeline.defs.resources import PipelineResource

@@ -10,7 +10,7 @@ from datetime import date
 import dagster as dg
 
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.defs.markdown import chart, table
+from oura_pipeline.defs.bar_charts import chart, table
 from oura_pipeline.defs.partitions import asked_days
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.ledger import Fetch, FetchStatus

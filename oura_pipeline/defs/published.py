@@ -17,6 +17,7 @@ from typing import Any
 import dagster as dg
 
 from oura_pipeline.defs.resources import PipelineResource
+from oura_pipeline.markdown import markdown_table
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.publish import publish as publish_copy
 from oura_pipeline.warehouse.publishing import is_current, wal
@@ -52,15 +53,15 @@ def published(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> 
             "bytes": copy.bytes,
             "seconds": round(copy.seconds, 3),
             "path": str(copy.path),
-            "rows": dg.MetadataValue.md(as_markdown(rooms.warehouse.row_counts())),
+            "rows": dg.MetadataValue.md(row_table(rooms.warehouse.row_counts())),
         }
     )
 
 
-def as_markdown(rows: Mapping[str, int]) -> str:
-    """Rows per table as a table."""
-    lines = [f"| {name} | {many:,} |" for name, many in rows.items()]
-    return "\n".join(["| table | rows |", "| --- | ---: |", *lines])
+def row_table(row_counts: Mapping[str, int]) -> str:
+    """Return rows per table, as Markdown."""
+    rows = [(table, f"{count:,}") for table, count in row_counts.items()]
+    return markdown_table(("table", "rows"), rows, right=["rows"])
 
 
 def publish_sensor(job: Any) -> dg.SensorDefinition:

@@ -26,6 +26,7 @@ from oura_pipeline.accounts.people import Person
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.catalog.fields import Field
 from oura_pipeline.ledger import Fetch
+from oura_pipeline.markdown import markdown_table
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.warehouse.tables import columns
 
@@ -215,26 +216,26 @@ def _readme(username: str, counts: Mapping[str, int]) -> str:
             lines += ["none", ""]
             continue
         files = f"`{DOCUMENTS}/{row.table}.parquet`, `{DOCUMENTS}/{row.table}.jsonl`"
-        lines += [f"{counts[row.name]} documents: {files}", "", *_field_table(row), ""]
+        lines += [f"{counts[row.name]} documents: {files}", "", _field_table(row)]
     return "\n".join(lines)
 
 
-def _field_table(row: DocumentType) -> list[str]:
+def _field_table(row: DocumentType) -> str:
     nested = {field.name: field for field in row.fields if field.fields}
-    lines = ["| column | type | what it is |", "| --- | --- | --- |"]
+    lines: list[tuple[str, str, str]] = []
     for column in columns(row):
         if column.name in nested:
-            lines.append(f"| `{column.name}` | STRUCT | {column.comment} |")
+            lines.append((f"`{column.name}`", "STRUCT", column.comment))
             lines += _nested(nested[column.name], column.name)
         else:
-            lines.append(f"| `{column.name}` | {column.sql_type} | {column.comment} |")
-    return lines
+            lines.append((f"`{column.name}`", column.sql_type, column.comment))
+    return markdown_table(("column", "type", "what it is"), lines)
 
 
-def _nested(field: Field, path: str) -> Iterator[str]:
+def _nested(field: Field, path: str) -> Iterator[tuple[str, str, str]]:
     for inner in field.fields:
         here = f"{path}.{inner.name}"
-        yield f"| `{here}` | {'STRUCT' if inner.fields else inner.sql_type} | {inner.description} |"
+        yield f"`{here}`", "STRUCT" if inner.fields else inner.sql_type, inner.description
         yield from _nested(inner, here)
 
 

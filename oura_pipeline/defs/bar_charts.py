@@ -10,6 +10,8 @@ from datetime import date
 
 import dagster as dg
 
+from oura_pipeline.markdown import markdown_table
+
 MOST_LINES = 60
 WIDTH = 30  # blocks of the longest bar
 EIGHTHS = "▏▎▍▌▋▊▉█"
@@ -18,10 +20,8 @@ EIGHTHS = "▏▎▍▌▋▊▉█"
 def table(heading: str, counts: Mapping[str, int]) -> dg.MarkdownMetadataValue:
     """A table with a row and a bar per count; the bar is the count's part of all."""
     whole = sum(counts.values())
-    rows = [f"| {name} | {count:,} | {bar(count, whole)} |" for name, count in counts.items()]
-    return dg.MetadataValue.md(
-        "\n".join([f"| {heading} | count | |", "| --- | --: | :-- |", *rows])
-    )
+    rows = [(name, f"{count:,}", bar(count, whole)) for name, count in counts.items()]
+    return dg.MetadataValue.md(markdown_table((heading, "count", ""), rows, right=["count"]))
 
 
 def chart(counts: Mapping[date, int]) -> dg.MarkdownMetadataValue:

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from oura_pipeline.defs.markdown import MOST_LINES, WIDTH, bar, chart, table
+from oura_pipeline.defs.bar_charts import MOST_LINES, WIDTH, bar, chart, table
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.world import World, world
@@ -50,8 +50,8 @@ def test_a_bar_is_as_long_as_its_count() -> None:
 def test_a_table_has_a_bar_per_count() -> None:
     """A bar is the part of all."""
     assert table("people", {"landed": 3, "failed": 1, "empty": 0}).value == (
-        "| people | count | |\n| --- | --: | :-- |\n"
-        f"| landed | 3 | {'█' * 22}▌ |\n| failed | 1 | {'█' * 7}▌ |\n| empty | 0 |  |"
+        "| people | count |  |\n| --- | ---: | --- |\n"
+        f"| landed | 3 | {'█' * 22}▌ |\n| failed | 1 | {'█' * 7}▌ |\n| empty | 0 |  |\n"
     )
 
 
@@ -89,8 +89,9 @@ def test_each_day_tells_how_many_answered_and_the_last_one_tells_of_all(made: Wo
         ("graphite/personal_info", None): ["points_per_day"],
     }
     assert found["oura/daily_sleep", days[0]]["people"] == (
-        "| people | count | |\n| --- | --: | :-- |\n"
-        f"| landed | 2 | {'█' * 30} |\n| empty | 0 |  |\n| not granted | 0 |  |\n| failed | 0 |  |"
+        "| people | count |  |\n| --- | ---: | --- |\n"
+        f"| landed | 2 | {'█' * 30} |\n| empty | 0 |  |\n"
+        "| not granted | 0 |  |\n| failed | 0 |  |\n"
     )
     lines = found["oura/daily_sleep", days[2]]["rows_per_day"].splitlines()
     assert lines == ["```", *(f"{day}  2  {'█' * 30}" for day in days), "```"]
