@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -33,16 +34,22 @@ MAY_IMPORT = {
 }
 
 
-def packages_imported(path: Path) -> set[str]:
-    """The packages of the project that a module imports, wherever in it."""
-    names = []
+def modules_imported(path: Path) -> set[str]:
+    """The modules of the project that a module imports, wherever in it: `web.site`."""
+    names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names.append(node.module or "")
-    parts = [name.split(".") for name in names]
-    return {part[1] for part in parts if part[0] == "oura_pipeline" and len(part) > 1}
+            # `from package import name`: the name may be a module or stand in the package.
+            names |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    prefix = f"{PACKAGE.name}."
+    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+
+
+def packages_imported(path: Path) -> set[str]:
+    """The packages of the project that a module imports."""
+    return {name.partition(".")[0] for name in modules_imported(path)}
 
 
 def package(path: Path) -> str:
@@ -57,6 +64,24 @@ def modules() -> list[Path]:
 def test_imports_go_one_way(path: Path) -> None:
     """A package imports only what stands below it; the sandbox imports nothing of ours."""
     assert packages_imported(path) - {package(path)} <= MAY_IMPORT[package(path)]
+
+
+def test_no_import_cycle() -> None:
+    """Every module can be imported before those that use it."""
+    names = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in modules()}
+    imports = {name: modules_imported(path) & names.keys() for name, path in names.items()}
+    TopologicalSorter(imports).prepare()  # raises and names the cycle
+
+
+def test_the_site_needs_no_type_checking_imports() -> None:
+    """They hide cycles."""
+    sources = (PACKAGE / "web").rglob("*.py")
+    assert [p.name for p in sources if "TYPE_CHECKING" in p.read_text(encoding="utf-8")] == []
+
+
+def test_few_modules_stand_at_the_top() -> None:
+    """A new one belongs into a package."""
+    assert len([path for path in PACKAGE.glob("*.py") if path.name != "__init__.py"]) <= 8
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -28,9 +28,7 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.webhooks import Subscription
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import Pipeline, token_keys
-
-if TYPE_CHECKING:
-    from oura_pipeline.web.site import Site
+from oura_pipeline.web.site import Site
 
 CACHED_SECONDS = 5.0
 LEDGER_SECONDS = 60.0  # counting the days of a ledger reads all of it

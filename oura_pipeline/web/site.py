@@ -14,9 +14,9 @@ import httpx
 
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.settings import Settings
-from oura_pipeline.web.api.routes import Doorkeeper
 from oura_pipeline.web.downloads import Downloads
 from oura_pipeline.web.metrics import Traffic
+from oura_pipeline.web.operator import OperatorAuth
 from oura_pipeline.web.sessions import session_key
 
 DAGSTER_SECONDS = 3.0
@@ -30,7 +30,7 @@ class Site:
         pipeline: accounts, Oura, warehouse.
         session_key: signs the cookies.
         dagster: asks Dagster's UI, with a short patience.
-        doorkeeper: lets the operator pass, for pages and API together.
+        operator_auth: checks the operator's token, for pages and API together.
         downloads: lets a few people at once take their data along.
         traffic: counts what happens to requests.
     """
@@ -38,7 +38,7 @@ class Site:
     pipeline: Pipeline
     session_key: str
     dagster: httpx.Client
-    doorkeeper: Doorkeeper
+    operator_auth: OperatorAuth
     downloads: Downloads = field(default_factory=Downloads)
     traffic: Traffic = field(default_factory=Traffic)
 
@@ -64,5 +64,5 @@ def opened_site(settings: Settings | None = None) -> Iterator[Site]:
             pipeline=pipeline,
             session_key=session_key(pipeline.settings),
             dagster=dagster,
-            doorkeeper=Doorkeeper(pipeline.settings.oura_operator_token.get_secret_value()),
+            operator_auth=OperatorAuth(pipeline.settings.oura_operator_token.get_secret_value()),
         )

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, Response
@@ -31,9 +30,7 @@ from oura_pipeline.oura.webhooks import (
     verification_token,
 )
 from oura_pipeline.web.metrics import QuietLog, Traffic
-
-if TYPE_CHECKING:
-    from oura_pipeline.web.site import Site
+from oura_pipeline.web.site import Site
 
 ANSWER_SECONDS = 8.0  # Oura gives up after 10
 LARGEST_BODY = 64 * 1024

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from oura_pipeline.accounts.overview import TypeOverview
 from oura_pipeline.accounts.people import SYNC_PAUSE, Person, PersonState
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.web.api.routes import history
+from oura_pipeline.web.history import history
 from oura_pipeline.web.labels import kind, sentence
 from oura_pipeline.web.pages.templates import ago
 
@@ -100,9 +100,7 @@ _CONNECTIONS: Mapping[PersonState, Connection] = {
 
 def history_view(overview: Sequence[TypeOverview], first_day: date, today: date) -> HistoryView:
     """How far back Oura was asked, of how far it is to be."""
-    first_asked = {row.document_type: row.first_day for row in overview}
-    names = [row.name for row in DOCUMENT_TYPES if row.partitioned]
-    done = history(first_asked, names, first_day=first_day, today=today)
+    done = history(overview, first_day=first_day, today=today)
     if done.reached == first_day:
         return HistoryView(words=f"Complete: fetched back to {first_day}.", percent=100)
     if done.reached is not None:

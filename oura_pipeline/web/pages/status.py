@@ -48,7 +48,7 @@ def enter(request: Request, fields: Fields) -> Response:
     """The answer to it."""
     site = site_of(request)
     try:
-        site.doorkeeper.check(fields.get("token", ""))
+        site.operator_auth.check(fields.get("token", ""))
     except HTTPException as refused:
         wrong = _WRONG.get(refused.status_code)
         answer = page(request, "operator.html", status=refused.status_code, error=wrong)

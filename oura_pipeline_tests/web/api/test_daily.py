@@ -89,7 +89,7 @@ def test_who_is_not_here_has_no_day(client: httpx.Client, username: str) -> None
     ("given", "said"),
     [
         ({}, "query.date: Field required"),
-        ({"date": "2026-02-30"}, "query.date: there is no such day"),
+        ({"date": "2026-02-30"}, "query.date: no such day"),
         ({"date": "20260410"}, "query.date: String should match pattern"),
         ({"date": "2026-4-1"}, "query.date: String should match pattern"),
         ({"date": "1775779200"}, "query.date: String should match pattern"),
@@ -112,7 +112,7 @@ def test_the_schema_describes_it_with_units(client: httpx.Client) -> None:
         ("username", "path", True),
         ("date", "query", True),
     ]
-    described = {"$ref": "#/components/schemas/DailyAnswer", **schema}
+    described = {"$ref": "#/components/schemas/DailyResponse", **schema}
     Draft202012Validator(described).validate(day_of(client, "ada").json())
     told = schema["components"]["schemas"]["DailyRecord"]["properties"]["metrics"]["description"]
     lines = [line for line in told.splitlines() if line.startswith("- ")]
@@ -137,7 +137,7 @@ def test_without_a_copy_it_says_what_to_do(tmp_path: Path) -> None:
         with duckdb.connect(str(copy)) as connection:
             connection.execute("DROP TABLE oura.daily_records")
         said.append(_said(day_of(client, "ada")))
-    older = "the published copy is of an older version: `oura-pipeline sync` makes a new one"
+    older = "the published copy is outdated: run `oura-pipeline sync`"
     assert said == [
         (503, f"there is no {copy} yet: `oura-pipeline sync` publishes it"),
         (200, [{"metric_type": "sleep", "source": "oura", "metrics": {"score": 70}}]),
