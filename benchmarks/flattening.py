@@ -83,13 +83,13 @@ def readiness(day: date) -> Iterator[dict[str, object]]:
 
 
 def measure(
-    type: DocumentType, make: Callable[[date], Iterator[dict[str, object]]], days: int
+    document_type: DocumentType, make: Callable[[date], Iterator[dict[str, object]]], days: int
 ) -> tuple[int, float]:
     """Flatten so many days, print a line, and return points and seconds."""
     span = [FIRST_DAY + timedelta(days=i) for i in range(days)]
     documents = [(day, json.dumps(one).encode()) for day in span for one in make(day)]
     began = time.perf_counter()
-    flattened = flatten(type, "ada", documents, first_day=span[0], last_day=span[-1])
+    flattened = flatten(document_type, "ada", documents, first_day=span[0], last_day=span[-1])
     seconds = time.perf_counter() - began
     points = sum(day.count for day in flattened.days)
     index = max(len(day.index) for day in flattened.days)
@@ -98,7 +98,7 @@ def measure(
         _ = day.digest
     digested = time.perf_counter() - began
     print(
-        f"{type.name:16} {days:5} days {len(documents):8} documents {points:9} points "
+        f"{document_type.name:16} {days:5} days {len(documents):8} documents {points:9} points "
         f"{seconds:6.2f} s {points / seconds / 1e6:5.2f} M/s  digest {digested:.2f} s  "
         f"index at most {index} bytes"
     )

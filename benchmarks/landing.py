@@ -64,7 +64,7 @@ def main() -> None:
 
 def compare_ways(answers: list[Answer]) -> None:
     """Every way on every document type, on an empty database file each time."""
-    names = [type_.name for type_, _ in answers]
+    names = [document_type.name for document_type, _ in answers]
     print(f"{'way':34}" + "".join(f"{name:>16}" for name in names) + f"{'exact':>8}")
     for way in (
         one_by_one,
@@ -76,8 +76,8 @@ def compare_ways(answers: list[Answer]) -> None:
         separated_text,
     ):
         cells, exact = [], True
-        for type_, documents in answers:
-            seconds, kept = measured(way, type_, documents)
+        for document_type, documents in answers:
+            seconds, kept = measured(way, document_type, documents)
             cells.append(f"{seconds:16.2f}")
             exact = exact and kept
         label = (way.__doc__ or "").split(".")[0].split("\n")[0]
@@ -85,18 +85,20 @@ def compare_ways(answers: list[Answer]) -> None:
     print()
 
 
-def measured(way: Way, type_: DocumentType, documents: list[Document]) -> tuple[float, bool]:
+def measured(
+    way: Way, document_type: DocumentType, documents: list[Document]
+) -> tuple[float, bool]:
     """Seconds, and whether every document is kept to the byte."""
     part = documents[:ONE_BY_ONE] if way is one_by_one else documents
     with tempfile.TemporaryDirectory() as folder:
         connection = duckdb.connect(str(Path(folder, "x.duckdb")), config=SETTINGS)
         connection.execute("SET TimeZone = 'UTC'")
-        declared = ", ".join(f"{quoted(f.name)} {f.sql_type}" for f in typed_fields(type_))
+        declared = ", ".join(f"{quoted(f.name)} {f.sql_type}" for f in typed_fields(document_type))
         connection.execute(
             f"CREATE TABLE landed (username VARCHAR, day DATE, {declared}, document JSON)"
         )
         began = time.perf_counter()
-        way(connection, type_, part, Path(folder))
+        way(connection, document_type, part, Path(folder))
         seconds = time.perf_counter() - began
         kept = connection.execute("SELECT document::VARCHAR FROM landed").fetchall()
         connection.close()
@@ -106,7 +108,7 @@ def measured(way: Way, type_: DocumentType, documents: list[Document]) -> tuple[
 
 def one_by_one(
     connection: duckdb.DuckDBPyConnection,
-    type_: DocumentType,
+    document_type: DocumentType,
     documents: list[Document],
     folder: Path,
 ) -> None:
@@ -114,8 +116,9 @@ def one_by_one(
     rows = [(d.day, d.raw.decode()) for d in documents]
     connection.execute("BEGIN")
     connection.executemany(
-        f"INSERT INTO landed SELECT '{PEOPLE[0]}', day, {typed(type_)}, document FROM "
-        f"(SELECT $1::DATE AS day, $2::JSON AS document, {read(type_, '$2::JSON')} AS typed)",
+        f"INSERT INTO landed SELECT '{PEOPLE[0]}', day, {typed(document_type)}, document FROM "
+        "(SELECT $1::DATE AS day, $2::JSON AS document, "
+        f"{read(document_type, '$2::JSON')} AS typed)",
         rows,
     )
     connection.execute("COMMIT")
@@ -123,7 +126,7 @@ def one_by_one(
 
 def pandas_decoded(
     connection: duckdb.DuckDBPyConnection,
-    type_: DocumentType,
+    document_type: DocumentType,
     documents: list[Document],
     folder: Path,
 ) -> None:
@@ -136,16 +139,17 @@ def pandas_decoded(
                 json.dumps(found) if isinstance(found := one.get(field.name), dict) else found
                 for one in decoded
             ]
-            for field in typed_fields(type_)
+            for field in typed_fields(document_type)
         }
     )
     frame["day_"] = [d.day for d in documents]
     frame["document_"] = [d.raw.decode() for d in documents]
+    schema = json.loads(json_schema(document_type))
     cast = ", ".join(
-        f"from_json({quoted(f.name)}::JSON, '{json.dumps(json.loads(json_schema(type_))[f.name])}')"
+        f"from_json({quoted(f.name)}::JSON, '{json.dumps(schema[f.name])}')"
         if f.sql_type.startswith("STRUCT")
         else f"{quoted(f.name)}::{f.sql_type}"
-        for f in typed_fields(type_)
+        for f in typed_fields(document_type)
     )
     connection.execute(
         f"INSERT INTO landed SELECT '{PEOPLE[0]}', day_, {cast}, document_ FROM frame"
@@ -154,7 +158,7 @@ def pandas_decoded(
 
 def pandas_text(
     connection: duckdb.DuckDBPyConnection,
-    type_: DocumentType,
+    document_type: DocumentType,
     documents: list[Document],
     folder: Path,
 ) -> None:
@@ -163,12 +167,12 @@ def pandas_text(
         {"day": [d.day for d in documents], "document": [d.raw.decode() for d in documents]}
     )
     connection.register("frame", frame)
-    insert(connection, type_, "SELECT day, document::JSON AS document FROM frame")
+    insert(connection, document_type, "SELECT day, document::JSON AS document FROM frame")
 
 
 def pages_unnested(
     connection: duckdb.DuckDBPyConnection,
-    type_: DocumentType,
+    document_type: DocumentType,
     documents: list[Document],
     folder: Path,
 ) -> None:
@@ -181,7 +185,7 @@ def pages_unnested(
             file.write(b'{"days":[%b],"data":[%b]}\n' % (days, b",".join(d.raw for d in page)))
     insert(
         connection,
-        type_,
+        document_type,
         "SELECT unnest(days) AS day, unnest(data) AS document FROM read_json("
         f"'{path}', format = 'newline_delimited', maximum_object_size = 100_000_000, "
         "columns = {'days': 'DATE[]', 'data': 'JSON[]'})",
@@ -190,14 +194,14 @@ def pages_unnested(
 
 def wrapped_and_declared(
     connection: duckdb.DuckDBPyConnection,
-    type_: DocumentType,
+    document_type: DocumentType,
     documents: list[Document],
     folder: Path,
 ) -> None:
     """read_json, declared columns."""
     path = wrapped(documents, folder)
-    declared = ", ".join(f"{quoted(f.name)} {f.sql_type}" for f in type_.fields)
-    typed_columns = typed(type_)
+    declared = ", ".join(f"{quoted(f.name)} {f.sql_type}" for f in document_type.fields)
+    typed_columns = typed(document_type)
     for_document = f"SELECT day, document FROM {objects(path, 'JSON')}"
     for_columns = f"SELECT document AS typed FROM {objects(path, f'STRUCT({declared})')}"
     connection.execute(
@@ -208,26 +212,26 @@ def wrapped_and_declared(
 
 def wrapped_and_transformed(
     connection: duckdb.DuckDBPyConnection,
-    type_: DocumentType,
+    document_type: DocumentType,
     documents: list[Document],
     folder: Path,
 ) -> None:
     """read_json, JSON and from_json."""
     path = wrapped(documents, folder)
-    insert(connection, type_, f"SELECT day, document FROM {objects(path, 'JSON')}")
+    insert(connection, document_type, f"SELECT day, document FROM {objects(path, 'JSON')}")
 
 
 def separated_text(
     connection: duckdb.DuckDBPyConnection,
-    type_: DocumentType,
+    document_type: DocumentType,
     documents: list[Document],
     folder: Path,
 ) -> None:
     """separated text and from_json."""
-    with spooling(folder, type_.table) as spool:
+    with spooling(folder, document_type.table) as spool:
         spool.add(PEOPLE[0], documents, asked=True)
         found = spooled_lines(spool.files([PEOPLE[0]]), spool.longest)
-        insert(connection, type_, f"SELECT day, document::JSON AS document FROM {found}")
+        insert(connection, document_type, f"SELECT day, document::JSON AS document FROM {found}")
 
 
 def wrapped(documents: list[Document], folder: Path) -> Path:
@@ -246,22 +250,22 @@ def objects(path: Path, sql_type: str) -> str:
     return f"read_json('{path}', format = 'newline_delimited', columns = {declared})"
 
 
-def insert(connection: duckdb.DuckDBPyConnection, type_: DocumentType, source: str) -> None:
+def insert(connection: duckdb.DuckDBPyConnection, document_type: DocumentType, source: str) -> None:
     """Fill the table from a relation of (day, document)."""
     connection.execute(
-        f"INSERT INTO landed SELECT '{PEOPLE[0]}', day, {typed(type_)}, document "
-        f"FROM (SELECT day, document, {read(type_, 'document')} AS typed FROM ({source}))"
+        f"INSERT INTO landed SELECT '{PEOPLE[0]}', day, {typed(document_type)}, document "
+        f"FROM (SELECT day, document, {read(document_type, 'document')} AS typed FROM ({source}))"
     )
 
 
-def read(type_: DocumentType, document: str) -> str:
+def read(document_type: DocumentType, document: str) -> str:
     """The expression that reads a document into a struct of its columns."""
-    return f"from_json({document}, '{json_schema(type_)}')"
+    return f"from_json({document}, '{json_schema(document_type)}')"
 
 
-def typed(type_: DocumentType) -> str:
+def typed(document_type: DocumentType) -> str:
     """The typed columns out of that struct."""
-    return ", ".join(f"typed.{quoted(field.name)}" for field in typed_fields(type_))
+    return ", ".join(f"typed.{quoted(field.name)}" for field in typed_fields(document_type))
 
 
 def time_landings(answers: list[Answer]) -> None:
@@ -271,17 +275,19 @@ def time_landings(answers: list[Answer]) -> None:
         warehouse = Warehouse(Path(folder, "warehouse.duckdb"))
         warehouse.query("SELECT 1")  # the first connection of a process imports much
         land(warehouse, *answers[1], label="(warming up)")
-        for type_, documents in answers:
+        for document_type, documents in answers:
             old, new = (
-                (b'"bpm":', b'"bpm":1') if type_ is HEARTRATE else (b'"score":8', b'"score":9')
+                (b'"bpm":', b'"bpm":1')
+                if document_type is HEARTRATE
+                else (b'"score":8', b'"score":9')
             )
             different = [d._replace(raw=d.raw.replace(old, new)) for d in documents]
-            land(warehouse, type_, documents, label=f"{type_.name}, new")
-            land(warehouse, type_, documents, label=f"{type_.name}, the same again")
-            land(warehouse, type_, different, label=f"{type_.name}, different")
-        for type_, documents in answers:
+            land(warehouse, document_type, documents, label=f"{document_type.name}, new")
+            land(warehouse, document_type, documents, label=f"{document_type.name}, the same again")
+            land(warehouse, document_type, different, label=f"{document_type.name}, different")
+        for document_type, documents in answers:
             day = [d for d in documents if d.day == FIRST]
-            land(warehouse, type_, day, label=f"{type_.name}, one day", last=FIRST)
+            land(warehouse, document_type, day, label=f"{document_type.name}, one day", last=FIRST)
         time_small(warehouse, answers)
         began = time.perf_counter()
         published = warehouse.publish(Path(folder, "analytics.duckdb"))
@@ -292,22 +298,24 @@ def time_small(warehouse: Warehouse, answers: list[Answer]) -> None:
     """One day that is there already, and what one and five people have of one day; medians."""
     label = f"one day, median of {REPEATED}, ms"
     print(f"\n{label:34}{'the same again':>16}{'read one':>12}{'read five':>12}")
-    for type_, documents in answers:
+    for document_type, documents in answers:
         day = [d for d in documents if d.day == FIRST]
 
-        def again(type_: DocumentType = type_, day: list[Document] = day) -> None:
-            with warehouse.spool(type_) as spool:
+        def again(document_type: DocumentType = document_type, day: list[Document] = day) -> None:
+            with warehouse.spool(document_type) as spool:
                 for name in PEOPLE:
                     spool.add(name, day)
-                land_one_day(warehouse, type_, spool)
+                land_one_day(warehouse, document_type, spool)
 
-        def one(type_: DocumentType = type_) -> None:
-            warehouse.documents(type_, PEOPLE[0], FIRST, FIRST)
+        def one(document_type: DocumentType = document_type) -> None:
+            warehouse.documents(document_type, PEOPLE[0], FIRST, FIRST)
 
-        def five(type_: DocumentType = type_) -> None:
-            warehouse.documents_of(type_, PEOPLE, FIRST, FIRST)
+        def five(document_type: DocumentType = document_type) -> None:
+            warehouse.documents_of(document_type, PEOPLE, FIRST, FIRST)
 
-        print(f"{type_.name:34}{median(again):16.1f}{median(one):12.1f}{median(five):12.1f}")
+        print(
+            f"{document_type.name:34}{median(again):16.1f}{median(one):12.1f}{median(five):12.1f}"
+        )
     print()
 
 
@@ -321,10 +329,10 @@ def median(action: Callable[[], None]) -> float:
     return statistics.median(took) * 1000
 
 
-def land_one_day(warehouse: Warehouse, type_: DocumentType, spool: Spool) -> None:
+def land_one_day(warehouse: Warehouse, document_type: DocumentType, spool: Spool) -> None:
     """Land the first day of everybody."""
     warehouse.land(
-        type_,
+        document_type,
         spool,
         usernames=PEOPLE,
         first_day=FIRST,
@@ -336,7 +344,7 @@ def land_one_day(warehouse: Warehouse, type_: DocumentType, spool: Spool) -> Non
 
 def land(
     warehouse: Warehouse,
-    type_: DocumentType,
+    document_type: DocumentType,
     documents: Iterable[Document],
     *,
     label: str,
@@ -346,13 +354,13 @@ def land(
     found = list(documents)
     shares = {name: found if last else found[n::5] for n, name in enumerate(PEOPLE)}
     began = time.perf_counter()
-    with warehouse.spool(type_) as spool:
+    with warehouse.spool(document_type) as spool:
         for name, share in shares.items():
             for start in range(0, len(share), 1000):
                 spool.add(name, share[start : start + 1000], asked=True)
         spooled = time.perf_counter()
         landing = warehouse.land(
-            type_,
+            document_type,
             spool,
             usernames=PEOPLE,
             first_day=FIRST,

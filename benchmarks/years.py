@@ -343,13 +343,15 @@ def build(path: Path, *, people: int, years: int) -> dict[str, int]:
         connection.execute("SET TimeZone = 'UTC'")
         plan(connection, people=people, years=years)
         ensure_ledgers(connection)
-        for type_ in DOCUMENT_TYPES:
-            ensure_table(connection, type_)
-            fill(connection, type_)
-            note_fetches(connection, type_)
+        for document_type in DOCUMENT_TYPES:
+            ensure_table(connection, document_type)
+            fill(connection, document_type)
+            note_fetches(connection, document_type)
         connection.execute(OFFSETS)
         connection.execute("CHECKPOINT")
-        return {type_.name: count(connection, type_) for type_ in DOCUMENT_TYPES}
+        return {
+            document_type.name: count(connection, document_type) for document_type in DOCUMENT_TYPES
+        }
 
 
 def plan(connection: duckdb.DuckDBPyConnection, *, people: int, years: int) -> None:
@@ -361,37 +363,37 @@ def plan(connection: duckdb.DuckDBPyConnection, *, people: int, years: int) -> N
     connection.execute(SLEEPS)
 
 
-def fill(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+def fill(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
     """Write a type's documents, and its columns as landing reads them out of the documents."""
-    names = [quoted(field.name) for field in typed_fields(type_)]
-    document, rows = DOCUMENTS[type_.name]
+    names = [quoted(field.name) for field in typed_fields(document_type)]
+    document, rows = DOCUMENTS[document_type.name]
     source = f"SELECT username, day, to_json({document}) AS document {rows}"
     connection.execute(
-        f"INSERT INTO {table_name(type_)} "
+        f"INSERT INTO {table_name(document_type)} "
         f"(username, day, {', '.join(names)}, document, fetched_at, run_id) "
         f"SELECT username, day, {', '.join(f'typed.{name}' for name in names)}, document, "
         "day + INTERVAL 34 HOUR, md5(day::VARCHAR)::UUID::VARCHAR FROM "
-        f"(SELECT *, from_json(document, '{json_schema(type_)}') AS typed FROM ({source}))",
+        f"(SELECT *, from_json(document, '{json_schema(document_type)}') AS typed FROM ({source}))",
         {"last": LAST} if "$last" in source else None,
     )
 
 
-def note_fetches(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+def note_fetches(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
     """Write what the ledger remembers of asking for a type."""
     connection.execute(
-        FETCHES.format(table=table_name(type_)),
+        FETCHES.format(table=table_name(document_type)),
         {
-            "name": type_.name,
-            "scope": type_.scope,
-            "partitioned": type_.partitioned,
+            "name": document_type.name,
+            "scope": document_type.scope,
+            "partitioned": document_type.partitioned,
             "last": LAST,
         },
     )
 
 
-def count(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> int:
+def count(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> int:
     """The rows of a type."""
-    row = connection.execute(f"SELECT count(*) FROM {table_name(type_)}").fetchone()
+    row = connection.execute(f"SELECT count(*) FROM {table_name(document_type)}").fetchone()
     return int(row[0]) if row else 0
 
 

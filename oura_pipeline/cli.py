@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from oura_pipeline.accounts.errors import AccountsError
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType, document_type
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType, get_document_type
 from oura_pipeline.oura.errors import OuraError
 from oura_pipeline.settings import SettingsError, load_settings
 from oura_pipeline.warehouse.errors import WarehouseError
@@ -77,7 +77,7 @@ def _tell(lines: Iterable[str]) -> None:
 
 def _type(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> list[DocumentType]:
     try:
-        return [document_type(name) for name in names] or list(DOCUMENT_TYPES)
+        return [get_document_type(name) for name in names] or list(DOCUMENT_TYPES)
     except LookupError as error:
         raise click.BadParameter(str(error.args[0])) from None
 

@@ -37,16 +37,16 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
     export = export_job()
     return dg.Definitions(
         assets=[
-            *(document_asset(row, partitions) for row in document_types),
-            *(points_asset(row, partitions) for row in document_types),
+            *(document_asset(document_type, partitions) for document_type in document_types),
+            *(points_asset(document_type, partitions) for document_type in document_types),
             apple_health_asset(partitions),
             published,
             people,
             subscriptions,
         ],
         asset_checks=[
-            *(document_checks(row) for row in document_types),
-            *(arrival_check(row) for row in document_types),
+            *(document_checks(document_type) for document_type in document_types),
+            *(arrival_check(document_type) for document_type in document_types),
             everyone_connected_check,
         ],
         jobs=[sync, export, renewal, maintenance, retire_people, webhook_events],

@@ -105,7 +105,9 @@ def test_the_environment_is_read_in_one_place(path: Path) -> None:
 def test_the_readme_has_every_document_type_and_setting() -> None:
     """Somebody who reads the README has heard of all of them."""
     readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
-    names = [row.name for row in DOCUMENT_TYPES] + [name.upper() for name in Settings.model_fields]
+    names = [document_type.name for document_type in DOCUMENT_TYPES] + [
+        name.upper() for name in Settings.model_fields
+    ]
     assert [name for name in names if f"`{name}`" not in readme] == []
 
 

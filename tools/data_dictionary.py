@@ -48,8 +48,8 @@ This page is generated; `make docs` writes it.
 def data_dictionary() -> str:
     """The text of the page."""
     with duckdb.connect() as connection:
-        for row in DOCUMENT_TYPES:
-            ensure_table(connection, row)
+        for document_type in DOCUMENT_TYPES:
+            ensure_table(connection, document_type)
         ensure_ledgers(connection)
         ensure_descriptions(connection)
         ensure_views(connection)
@@ -103,7 +103,10 @@ def _view(view: View, columns: Columns) -> Iterator[str]:
 def _with_nested(table: str, columns: Columns) -> Iterator[tuple[str, str, str]]:
     """The columns of a table, each followed by the fields inside it."""
     fields = {
-        field.name: field for row in DOCUMENT_TYPES if row.table == table for field in row.fields
+        field.name: field
+        for document_type in DOCUMENT_TYPES
+        if document_type.table == table
+        for field in document_type.fields
     }
     for column in columns:
         yield column

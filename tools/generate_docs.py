@@ -58,8 +58,14 @@ def wanted() -> dict[Path, str]:
 def document_types(types: Iterable[DocumentType] = DOCUMENT_TYPES) -> str:
     """A table of the document types, a row each."""
     rows = [
-        (f"`{row.name}`", f"`{row.scope}`", _partition(row), f"`{row.series}`", row.description)
-        for row in types
+        (
+            f"`{document_type.name}`",
+            f"`{document_type.scope}`",
+            _partition(document_type),
+            f"`{document_type.series}`",
+            document_type.description,
+        )
+        for document_type in types
     ]
     return markdown_table(("document type", "scope", "partition", "series", "what it is"), rows)
 
@@ -105,10 +111,14 @@ def _filled(match: re.Match[str]) -> str:
     return f"{match[1]}{SECTIONS[match['name']]()}{match[3]}"
 
 
-def _partition(row: DocumentType) -> str:
-    if not row.partitioned:
+def _partition(document_type: DocumentType) -> str:
+    if not document_type.partitioned:
         return "none, a snapshot"
-    return f"day, asked {row.max_days} at once" if row.ask is Ask.INSTANTS else "day"
+    return (
+        f"day, asked {document_type.max_days} at once"
+        if document_type.ask is Ask.INSTANTS
+        else "day"
+    )
 
 
 def _default(value: object) -> str:

@@ -141,7 +141,11 @@ class Fetches(Part):
             forgotten = delete(fetches).where(*theirs)
             if granted is not None:
                 known = set(granted.split())
-                names = [row.name for row in DOCUMENT_TYPES if row.scope in known]
+                names = [
+                    document_type.name
+                    for document_type in DOCUMENT_TYPES
+                    if document_type.scope in known
+                ]
                 forgotten = forgotten.where(fetches.c.document_type.in_(names))
             return connection.execute(forgotten).rowcount
 

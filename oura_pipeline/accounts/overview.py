@@ -75,9 +75,9 @@ class Overviews(Part):
             errors = {row.document_type: row.error for row in connection.execute(_errors(username))}
             sums = {row.document_type: row for row in connection.execute(_sums(username))}
         return [
-            TypeOverview(**sums[row.name]._mapping, error=errors.get(row.name))
-            for row in DOCUMENT_TYPES
-            if row.name in sums
+            TypeOverview(**sums[document_type.name]._mapping, error=errors.get(document_type.name))
+            for document_type in DOCUMENT_TYPES
+            if document_type.name in sums
         ]
 
     def days(
@@ -128,7 +128,7 @@ class Overviews(Part):
     def first_asked(self) -> dict[tuple[str, str], date]:
         """The first day that was asked for, by username and document type."""
         # A search in the primary key for each of them: grouping would read the whole ledger.
-        names = [row.name for row in DOCUMENT_TYPES]
+        names = [document_type.name for document_type in DOCUMENT_TYPES]
         query = select(people.c.username, *(_first_day(name) for name in names))
         with self._database.reading() as connection:
             return {
@@ -176,5 +176,5 @@ def _errors(username: str) -> Select[Any]:
 
 def _of(username: str) -> ColumnElement[bool]:
     """The types are named because the primary key begins with them: a search, not a scan."""
-    names = [row.name for row in DOCUMENT_TYPES]
+    names = [document_type.name for document_type in DOCUMENT_TYPES]
     return (fetches.c.username == username) & fetches.c.document_type.in_(names)

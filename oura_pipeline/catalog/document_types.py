@@ -670,14 +670,14 @@ DOCUMENT_TYPES: tuple[DocumentType, ...] = (
 )
 
 
-def document_type(name: str) -> DocumentType:
+def get_document_type(name: str) -> DocumentType:
     """The row of a document type, whatever the case of its name.
 
     Raises:
         LookupError: there is no such document type; the message lists those that there are.
     """
-    for row in DOCUMENT_TYPES:
-        if row.name.lower() == name.lower():
-            return row
-    known = ", ".join(row.name for row in DOCUMENT_TYPES)
+    for document_type in DOCUMENT_TYPES:
+        if document_type.name.lower() == name.lower():
+            return document_type
+    known = ", ".join(document_type.name for document_type in DOCUMENT_TYPES)
     raise LookupError(f"no document type is called {name!r}; there are: {known}")

@@ -70,11 +70,11 @@ Tree = dict[str, "Leaf | Tree | None"]
 class Vocabulary:
     """What the table knows of a type, in the shape in which documents ask for it."""
 
-    def __init__(self, type: DocumentType) -> None:
-        self.tree = _tree(type.fields, ())
-        self.names = frozenset(metric.name for metric in known_metrics(type))
-        self._taken = taken_by_others(type)
-        self._split = type.split_by is not None
+    def __init__(self, document_type: DocumentType) -> None:
+        self.tree = _tree(document_type.fields, ())
+        self.names = frozenset(metric.name for metric in known_metrics(document_type))
+        self._taken = taken_by_others(document_type)
+        self._split = document_type.split_by is not None
 
     def is_taken(self, name: str, series: str) -> bool:
         """Whether a known metric, of this type or of another in the series, has the name."""
@@ -100,29 +100,36 @@ def path_name(path: Iterable[str]) -> str:
     return ".".join(_SHORT.get(key) or key.lower() for key in path)
 
 
-def is_event(type: DocumentType) -> bool:
+def is_event(document_type: DocumentType) -> bool:
     """Whether its numbers happen at a time rather than once a day."""
-    return type.partitioned and not type.daily and type.variants is None
+    return document_type.partitioned and not document_type.daily and document_type.variants is None
 
 
-def known_metrics(type: DocumentType) -> tuple[Metric, ...]:
+def known_metrics(document_type: DocumentType) -> tuple[Metric, ...]:
     """Every metric that documents of a type are known to have."""
-    scalar = type.interval if is_event(type) else DAY
-    metrics = list(_metrics(type, type.series, scalar))
-    if type.variants:
-        metrics += _metrics(type, type.variants.other_series, type.interval)
-    if type.counted:
-        metrics.append(Metric(series=type.series, name=COUNT, interval=DAY))
-    if type.ends_at:
-        metrics.append(Metric(series=type.series, name=DURATION, interval=type.interval))
+    scalar = document_type.interval if is_event(document_type) else DAY
+    metrics = list(_metrics(document_type, document_type.series, scalar))
+    if document_type.variants:
+        metrics += _metrics(
+            document_type, document_type.variants.other_series, document_type.interval
+        )
+    if document_type.counted:
+        metrics.append(Metric(series=document_type.series, name=COUNT, interval=DAY))
+    if document_type.ends_at:
+        metrics.append(
+            Metric(series=document_type.series, name=DURATION, interval=document_type.interval)
+        )
     return tuple(metrics)
 
 
-def taken_by_others(type: DocumentType) -> dict[str, frozenset[str]]:
+def taken_by_others(document_type: DocumentType) -> dict[str, frozenset[str]]:
     """For each series of a type: the names that other types have in the same series."""
-    mine = {metric.series for metric in known_metrics(type)} | {type.series}
+    mine = {metric.series for metric in known_metrics(document_type)} | {document_type.series}
     others = [
-        metric for row in DOCUMENT_TYPES if row.name != type.name for metric in known_metrics(row)
+        metric
+        for document_type in DOCUMENT_TYPES
+        if document_type.name != document_type.name
+        for metric in known_metrics(document_type)
     ]
     return {
         series: frozenset(metric.name for metric in others if metric.series == series)
@@ -159,10 +166,12 @@ def _tree(fields: Iterable[Field], path: tuple[str, ...]) -> Tree:
     return tree
 
 
-def _metrics(type: DocumentType, series: str, scalar: int) -> Iterator[Metric]:
-    for name, field in leaves(type.fields):
+def _metrics(document_type: DocumentType, series: str, scalar: int) -> Iterator[Metric]:
+    for name, field in leaves(document_type.fields):
         interval = field.interval or scalar
-        yield Metric(series=series, name=name, interval=interval, split=bool(type.split_by))
+        yield Metric(
+            series=series, name=name, interval=interval, split=bool(document_type.split_by)
+        )
 
 
 def _is_sent(field: Field) -> bool:

@@ -166,7 +166,9 @@ def _arrivals(out: Console, synced: Synced, graphite: LocalGraphite | None) -> b
     out.rule("What arrived")
     settings = load_settings()
     with open_accounts(settings) as accounts:
-        pushes = [push for row in DOCUMENT_TYPES for push in accounts.pushes(row.name)]
+        pushes = [
+            push for document_type in DOCUMENT_TYPES for push in accounts.pushes(document_type.name)
+        ]
     points = sum(push.points for push in pushes)
     if graphite is None:
         out.print(f"{points:,} points in {_short(settings.graphite_log_path)}")

@@ -59,7 +59,7 @@ def table(pipeline: Pipeline) -> Table:
 
 def renew(pipeline: Pipeline, document_types: Iterable[DocumentType]) -> Maintained:
     """Let those of these document types live for another 90 days or so."""
-    names = {row.webhook for row in document_types}
+    names = {document_type.webhook for document_type in document_types}
     return carry_out(
         pipeline, lambda _, rows: Plan(renew=[row for row in rows if row.data_type in names])
     )

@@ -86,7 +86,11 @@ def sync(
         ValueError: a day has no partition.
     """
     check_range(first_day, last_day)
-    keys = [AssetKey([group, row.name]) for group in ("oura", "graphite") for row in document_types]
+    keys = [
+        AssetKey([group, document_type.name])
+        for group in ("oura", "graphite")
+        for document_type in document_types
+    ]
     with project_instance() as instance:
         result = defs.resolve_job_def("sync").execute_in_process(
             instance=instance,
@@ -204,16 +208,16 @@ def table(synced: Synced) -> Table:
     for heading in (*columns.values(), "points", "sent"):
         drawn.add_column(heading, justify="right", no_wrap=True)
     totals: dict[str, float] = {}
-    for row in DOCUMENT_TYPES:
-        documents = synced.counts.get(("oura", row.name))
-        points = synced.counts.get(("graphite", row.name), {})
+    for document_type in DOCUMENT_TYPES:
+        documents = synced.counts.get(("oura", document_type.name))
+        points = synced.counts.get(("graphite", document_type.name), {})
         if documents is None and not points:
             continue
         cells = {name: (documents or {}).get(name, 0) for name in columns}
         cells |= {name: points.get(name, 0) for name in ("points", "points_sent")}
         for name, value in cells.items():
             totals[name] = totals.get(name, 0) + value
-        drawn.add_row(row.name, *_texts(cells))
+        drawn.add_row(document_type.name, *_texts(cells))
     drawn.add_section()
     drawn.add_row("all", *_texts(totals), style="bold")
     return drawn

@@ -115,7 +115,9 @@ def gaps_sensor(job: Any) -> dg.SensorDefinition:
         share = settings.oura_background_share
         with open_accounts(settings) as accounts:
             connected = {p.username for p in accounts.people([PersonState.CONNECTED])}
-            types = {row.name for row in DOCUMENT_TYPES if row.partitioned}
+            types = {
+                document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned
+            }
             failed = accounts.fetches(statuses=[FetchStatus.FAILED])
             never_asked = accounts.never_asked()
         found = find_gaps(

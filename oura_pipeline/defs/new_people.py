@@ -28,8 +28,12 @@ ASK_AGAIN = timedelta(hours=1)  # a run that died before it wrote to the ledger 
 SYNC_DAYS = 7
 REMEMBERED = timedelta(days=1)
 ONE_DAY = timedelta(days=1)
-PARTITIONED = tuple(row.name for row in DOCUMENT_TYPES if row.partitioned)
-SNAPSHOTS = tuple(row.name for row in DOCUMENT_TYPES if not row.partitioned)
+PARTITIONED = tuple(
+    document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned
+)
+SNAPSHOTS = tuple(
+    document_type.name for document_type in DOCUMENT_TYPES if not document_type.partitioned
+)
 FINISHED = (
     dg.DagsterRunStatus.SUCCESS,
     dg.DagsterRunStatus.FAILURE,

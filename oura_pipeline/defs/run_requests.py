@@ -28,9 +28,9 @@ def asset_keys(types: Iterable[str]) -> list[dg.AssetKey]:
     wanted = set(types)
     return [
         key
-        for row in DOCUMENT_TYPES
-        if row.name in wanted
-        for key in (document_key(row), points_key(row))
+        for document_type in DOCUMENT_TYPES
+        if document_type.name in wanted
+        for key in (document_key(document_type), points_key(document_type))
     ]
 
 

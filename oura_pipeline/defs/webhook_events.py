@@ -119,20 +119,24 @@ def materializations(
     first, last = known.get_first_partition_key(), known.get_last_partition_key()
 
     def of_day(
-        key: dg.AssetKey, row: DocumentType, day: date, metadata: dict[str, int | float]
+        key: dg.AssetKey, document_type: DocumentType, day: date, metadata: dict[str, int | float]
     ) -> Iterator[dg.AssetMaterialization]:
         # Oura may name a day that is no partition, one before the first; it is landed all the same.
-        if not row.partitioned or first <= day.isoformat() <= last:
-            partition = day.isoformat() if row.partitioned else None
+        if not document_type.partitioned or first <= day.isoformat() <= last:
+            partition = day.isoformat() if document_type.partitioned else None
             yield dg.AssetMaterialization(key, partition=partition, metadata=metadata)
 
-    for row in DOCUMENT_TYPES:
-        fetched = _fetched_together([one for of, one in drained.fetched if of is row])
+    for document_type in DOCUMENT_TYPES:
+        fetched = _fetched_together([one for of, one in drained.fetched if of is document_type])
         for day, fetches in sorted(fetched.by_day().items()):
-            yield from of_day(document_key(row), row, day, metadata_of(fetched, fetches))
-        pushed = _pushed_together([one for of, one in drained.pushed if of is row])
+            yield from of_day(
+                document_key(document_type), document_type, day, metadata_of(fetched, fetches)
+            )
+        pushed = _pushed_together([one for of, one in drained.pushed if of is document_type])
         for day in pushed.days:
-            yield from of_day(points_key(row), row, day, metadata_of_push(pushed, day))
+            yield from of_day(
+                points_key(document_type), document_type, day, metadata_of_push(pushed, day)
+            )
 
 
 def _fetched_together(parts: Sequence[Fetched]) -> Fetched:

@@ -107,9 +107,9 @@ def _write(pipeline: Pipeline, person: Person, folder: Path) -> dict[str, int]:
     counts = pipeline.warehouse.export(person.username, folder / DOCUMENTS)
     fetches = pipeline.accounts.fetches(usernames=[person.username])
     with duckdb.connect() as connection:
-        for row in DOCUMENT_TYPES:
-            if row.name in counts:
-                _write_lines(connection, folder / DOCUMENTS / f"{row.table}.parquet")
+        for document_type in DOCUMENT_TYPES:
+            if document_type.name in counts:
+                _write_lines(connection, folder / DOCUMENTS / f"{document_type.table}.parquet")
         for name, columns_ in _ledgers(pipeline, person.username, fetches).items():
             _write_columns(connection, columns_, folder / LEDGERS / f"{name}.parquet")
     summary = _summary(pipeline, person, counts, fetches)
@@ -134,8 +134,8 @@ def _ledgers(pipeline: Pipeline, username: str, fetches: Sequence[Fetch]) -> dic
     """What we noted down: what was asked, what was sent to Graphite, which clock they lived by."""
     pushes = [
         (push.document_type, push.day, push.points, push.state.value, push.at)
-        for row in DOCUMENT_TYPES
-        for push in pipeline.accounts.pushes(row.name, usernames=[username])
+        for document_type in DOCUMENT_TYPES
+        for push in pipeline.accounts.pushes(document_type.name, usernames=[username])
     ]
     offsets = pipeline.accounts.offsets(username)
     return {
@@ -188,15 +188,18 @@ def _summary(
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "graphite": f"{pipeline.settings.graphite_prefix}.{person.username}",
         "document_types": {
-            row.name: {"documents": counts.get(row.name, 0), **_asked(row, fetches)}
-            for row in DOCUMENT_TYPES
+            document_type.name: {
+                "documents": counts.get(document_type.name, 0),
+                **_asked(document_type, fetches),
+            }
+            for document_type in DOCUMENT_TYPES
         },
     }
 
 
-def _asked(row: DocumentType, fetches: Sequence[Fetch]) -> dict[str, Any]:
+def _asked(document_type: DocumentType, fetches: Sequence[Fetch]) -> dict[str, Any]:
     """Which days Oura was asked for, and how many of them ended how."""
-    theirs = [fetch for fetch in fetches if fetch.document_type == row.name]
+    theirs = [fetch for fetch in fetches if fetch.document_type == document_type.name]
     if not theirs:
         return {"asked": None}
     days = [fetch.day for fetch in theirs]
@@ -210,20 +213,25 @@ def _asked(row: DocumentType, fetches: Sequence[Fetch]) -> dict[str, Any]:
 def _readme(username: str, counts: Mapping[str, int]) -> str:
     """`README.md`: what each file is, with every field and its unit."""
     lines = [_OPENING.format(username=username, documents=DOCUMENTS, ledgers=LEDGERS)]
-    for row in DOCUMENT_TYPES:
-        lines += [f"## {row.name}", "", row.description, ""]
-        if row.name not in counts:
+    for document_type in DOCUMENT_TYPES:
+        lines += [f"## {document_type.name}", "", document_type.description, ""]
+        if document_type.name not in counts:
             lines += ["none", ""]
             continue
-        files = f"`{DOCUMENTS}/{row.table}.parquet`, `{DOCUMENTS}/{row.table}.jsonl`"
-        lines += [f"{counts[row.name]} documents: {files}", "", _field_table(row)]
+        path = f"{DOCUMENTS}/{document_type.table}"
+        files = f"`{path}.parquet`, `{path}.jsonl`"
+        lines += [
+            f"{counts[document_type.name]} documents: {files}",
+            "",
+            _field_table(document_type),
+        ]
     return "\n".join(lines)
 
 
-def _field_table(row: DocumentType) -> str:
-    nested = {field.name: field for field in row.fields if field.fields}
+def _field_table(document_type: DocumentType) -> str:
+    nested = {field.name: field for field in document_type.fields if field.fields}
     lines: list[tuple[str, str, str]] = []
-    for column in columns(row):
+    for column in columns(document_type):
         if column.name in nested:
             lines.append((f"`{column.name}`", "STRUCT", column.comment))
             lines += _nested(nested[column.name], column.name)

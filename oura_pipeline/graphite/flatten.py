@@ -45,7 +45,7 @@ class Flattened:
 
 
 def flatten(
-    type: DocumentType,
+    document_type: DocumentType,
     username: str,
     documents: Iterable[tuple[date, bytes]],
     *,
@@ -56,7 +56,7 @@ def flatten(
     """The points of a person's documents of one type.
 
     Args:
-        type: the row of the document type.
+        document_type: the row of the document type.
         username: the person's name in Graphite.
         documents: Oura's day and the JSON of every document from the day before `first_day` to
             the day after `last_day`; the neighbours only decide where a later day wins.
@@ -74,17 +74,19 @@ def flatten(
         by_day[day].append(document)
     days: list[tuple[date, _Metrics]] = []
     reports: Counter[str] = Counter()
-    vocabulary = Vocabulary(type)
+    vocabulary = Vocabulary(document_type)
     for day in sorted(by_day):
         walk = Walk(vocabulary, f"{prefix}.{username}.")
-        _read_day(walk, type, day, by_day.pop(day))
+        _read_day(walk, document_type, day, by_day.pop(day))
         days.append((day, {name: samples.points() for name, samples in walk.samples.items()}))
         if first_day <= day <= last_day:
             reports.update(walk.reports)
     _let_later_days_win([metrics for _, metrics in days])
     return Flattened(
         days=[
-            DayPoints(username, type.name, day, {name: metrics[name] for name in sorted(metrics)})
+            DayPoints(
+                username, document_type.name, day, {name: metrics[name] for name in sorted(metrics)}
+            )
             for day, metrics in days
             if first_day <= day <= last_day
         ],
@@ -92,24 +94,26 @@ def flatten(
     )
 
 
-def _read_day(walk: Walk, type: DocumentType, day: date, raw: Iterable[bytes]) -> None:
+def _read_day(walk: Walk, document_type: DocumentType, day: date, raw: Iterable[bytes]) -> None:
     midnight = (day.toordinal() - _EPOCH) * DAY
-    documents = _of_the_day(walk, type, raw)
-    main = _main(type, documents)
+    documents = _of_the_day(walk, document_type, raw)
+    main = _main(document_type, documents)
     for document in documents:
-        place = _place(walk, type, document, midnight=midnight, main=document is main)
+        place = _place(walk, document_type, document, midnight=midnight, main=document is main)
         if place is None:
             continue
         walk.document(document, place)
-        if type.ends_at:
-            _read_duration(walk, type.ends_at, document, place)
-    if type.counted:
-        at_midnight = Place(series=type.series, time=midnight, instant=midnight * MICRO, start=None)
+        if document_type.ends_at:
+            _read_duration(walk, document_type.ends_at, document, place)
+    if document_type.counted:
+        at_midnight = Place(
+            series=document_type.series, time=midnight, instant=midnight * MICRO, start=None
+        )
         for _ in documents:
             walk.count(at_midnight)
 
 
-def _of_the_day(walk: Walk, type: DocumentType, raw: Iterable[bytes]) -> list[_Document]:
+def _of_the_day(walk: Walk, document_type: DocumentType, raw: Iterable[bytes]) -> list[_Document]:
     """The documents of a day that count: all, or the newest of those that describe a state."""
     documents = []
     for text in raw:
@@ -117,22 +121,22 @@ def _of_the_day(walk: Walk, type: DocumentType, raw: Iterable[bytes]) -> list[_D
             documents.append(parse.decoded(text))
         except Unreadable as error:
             walk.report(str(error), ("document",))
-    if not type.newest or len(documents) < 2:
+    if not document_type.newest or len(documents) < 2:
         return documents
     # A tie goes to the last one: Oura lists the oldest first.
-    ages = [parse.instant(document.get(type.newest)) or 0 for document in documents]
+    ages = [parse.instant(document.get(document_type.newest)) or 0 for document in documents]
     return [documents[max(range(len(ages)), key=lambda i: (ages[i], i))]]
 
 
-def _main(type: DocumentType, documents: Iterable[_Document]) -> _Document | None:
+def _main(document_type: DocumentType, documents: Iterable[_Document]) -> _Document | None:
     """The longest main document of the day; of equals the earliest, then by its id."""
-    variants = type.variants
+    variants = document_type.variants
     if not variants:
         return None
 
     def rank(document: _Document) -> tuple[float, float, str]:
         length = document.get(variants.length)
-        start = parse.instant(document.get(type.starts_at or ""))
+        start = parse.instant(document.get(document_type.starts_at or ""))
         return (
             -length if isinstance(length, (int, float)) else 1,
             float("inf") if start is None else start,
@@ -144,32 +148,36 @@ def _main(type: DocumentType, documents: Iterable[_Document]) -> _Document | Non
 
 
 def _place(
-    walk: Walk, type: DocumentType, document: _Document, *, midnight: int, main: bool
+    walk: Walk, document_type: DocumentType, document: _Document, *, midnight: int, main: bool
 ) -> Place | None:
     """Where a document's numbers go; None: nowhere."""
-    start = parse.instant(document.get(type.starts_at)) if type.starts_at else None
-    series = _series(walk, type, document, main=main)
+    start = (
+        parse.instant(document.get(document_type.starts_at)) if document_type.starts_at else None
+    )
+    series = _series(walk, document_type, document, main=main)
     if series is None:
         return None
-    if main or not (is_event(type) or type.variants):
+    if main or not (is_event(document_type) or document_type.variants):
         return Place(series=series, time=midnight, instant=midnight * MICRO, start=start)
-    if start is None and _needs_start(type):
-        walk.report("no instant", (type.starts_at or "",))
+    if start is None and _needs_start(document_type):
+        walk.report("no instant", (document_type.starts_at or "",))
         return None
     instant = midnight * MICRO if start is None else start
     return Place(
         series=series,
-        time=midnight if start is None else aligned(instant, type.interval),
+        time=midnight if start is None else aligned(instant, document_type.interval),
         instant=instant,
         start=start,
-        split=_split(walk, type, document),
+        split=_split(walk, document_type, document),
     )
 
 
-def _series(walk: Walk, type: DocumentType, document: _Document, *, main: bool) -> str | None:
-    variants = type.variants
+def _series(
+    walk: Walk, document_type: DocumentType, document: _Document, *, main: bool
+) -> str | None:
+    variants = document_type.variants
     if not variants or main:
-        return type.series
+        return document_type.series
     variant = document.get(variants.field)
     if variant == variants.main or variant in variants.others:
         return variants.other_series
@@ -178,18 +186,20 @@ def _series(walk: Walk, type: DocumentType, document: _Document, *, main: bool) 
     return None
 
 
-def _needs_start(type: DocumentType) -> bool:
-    return any(field.name == type.starts_at and field.required for field in type.fields)
+def _needs_start(document_type: DocumentType) -> bool:
+    return any(
+        field.name == document_type.starts_at and field.required for field in document_type.fields
+    )
 
 
-def _split(walk: Walk, type: DocumentType, document: _Document) -> str | None:
+def _split(walk: Walk, document_type: DocumentType, document: _Document) -> str | None:
     """The sub-series of a document, where it names one that Graphite can store."""
-    text = document.get(type.split_by) if type.split_by else None
+    text = document.get(document_type.split_by) if document_type.split_by else None
     if text is None:
         return None
     if isinstance(text, str) and _SOURCE.fullmatch(text.lower()):
         return text.lower()
-    walk.report("name that Graphite cannot store", (type.split_by or "",))
+    walk.report("name that Graphite cannot store", (document_type.split_by or "",))
     return None
 
 

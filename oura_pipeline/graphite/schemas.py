@@ -75,8 +75,8 @@ def storage_aggregation(prefix: str = "bio") -> str:
 
 def _grouped(types: Iterable[DocumentType]) -> dict[tuple[str, int], set[Metric]]:
     groups: dict[tuple[str, int], set[Metric]] = defaultdict(set)
-    for type in types:
-        for metric in known_metrics(type):
+    for document_type in types:
+        for metric in known_metrics(document_type):
             groups[metric.series, metric.interval].add(metric)
     return groups
 

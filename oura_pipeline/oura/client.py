@@ -104,7 +104,7 @@ class OuraClient:
 
     def documents(
         self,
-        type: DocumentType,
+        document_type: DocumentType,
         first_day: date | None = None,
         last_day: date | None = None,
         *,
@@ -113,7 +113,7 @@ class OuraClient:
         """All documents of the days from the first to the last, both included, page by page.
 
         Args:
-            type: the row of the document type.
+            document_type: the row of the document type.
             first_day: of the range; types without days have none.
             last_day: of the range.
             offsets: where the person was, for rows that tell only UTC.
@@ -127,20 +127,26 @@ class OuraClient:
             UnexpectedAnswer: an answer that is not what we know; forget the earlier pages as well.
         """
         offsets = offsets or OffsetTimeline()
-        if type.ask is Ask.ONE:
-            reader = self._reader(type, offsets)
-            yield self._ask(_Asked(type, type.path, reader.alone))
-        elif type.ask is Ask.ALL:
-            yield from self._pages(self._reader(type, offsets), Question())
+        if document_type.ask is Ask.ONE:
+            reader = self._reader(document_type, offsets)
+            yield self._ask(_Asked(document_type, document_type.path, reader.alone))
+        elif document_type.ask is Ask.ALL:
+            yield from self._pages(self._reader(document_type, offsets), Question())
         elif first_day is None or last_day is None:
-            raise ValueError(f"{type.name} is asked for by days: say the first and the last one")
+            raise ValueError(
+                f"{document_type.name} is asked for by days: say the first and the last one"
+            )
         else:
-            reader = self._reader(type, offsets, lambda day: first_day <= day <= last_day)
-            for question in questions(type, first_day, last_day):
+            reader = self._reader(document_type, offsets, lambda day: first_day <= day <= last_day)
+            for question in questions(document_type, first_day, last_day):
                 yield from self._pages(reader, question)
 
     def document(
-        self, type: DocumentType, id: str, *, offsets: OffsetTimeline | None = None
+        self,
+        document_type: DocumentType,
+        document_id: str,
+        *,
+        offsets: OffsetTimeline | None = None,
     ) -> Document:
         """One document by its id.
 
@@ -148,13 +154,13 @@ class OuraClient:
             DocumentNotFound: there is none (any more).
             OuraError: as for `documents`.
         """
-        if not type.single:
-            raise ValueError(f"{type.name} has no documents that can be asked for by id")
-        if id.strip(".") == "":
-            raise DocumentNotFound(f"{id!r} is the id of no {type.name} document")
-        reader = self._reader(type, offsets or OffsetTimeline())
-        path = f"{type.path}/{quote(id, safe='')}"
-        return self._ask(_Asked(type, path, reader.alone, single=True)).documents[0]
+        if not document_type.single:
+            raise ValueError(f"{document_type.name} has no documents that can be asked for by id")
+        if document_id.strip(".") == "":
+            raise DocumentNotFound(f"{document_id!r} is the id of no {document_type.name} document")
+        reader = self._reader(document_type, offsets or OffsetTimeline())
+        path = f"{document_type.path}/{quote(document_id, safe='')}"
+        return self._ask(_Asked(document_type, path, reader.alone, single=True)).documents[0]
 
     def personal_info(self) -> Document:
         """Who the person is at Oura; at least the id, which needs no scope."""
@@ -164,18 +170,23 @@ class OuraClient:
 
     def _reader(
         self,
-        type: DocumentType,
+        document_type: DocumentType,
         offsets: OffsetTimeline,
         wanted: Callable[[date], bool] = lambda day: True,
     ) -> Reader:
-        return Reader(type, wanted=wanted, offsets=offsets, today=self._today())
+        return Reader(document_type, wanted=wanted, offsets=offsets, today=self._today())
 
     def _pages(self, reader: Reader, question: Question) -> Iterator[Page]:
         """The pages of one question, guarded against an answer without end."""
-        type, seen, empty = reader.type, set[str](), 0
+        seen, empty = set[str](), 0
         parameters = dict(question.parameters)
         while True:
-            asked = _Asked(type, type.path, lambda body: reader.page(body, question), parameters)
+            asked = _Asked(
+                document_type=reader.document_type,
+                path=reader.document_type.path,
+                read=lambda body: reader.page(body, question),
+                parameters=parameters,
+            )
             page, token = self._ask(asked)
             yield page
             if token is None:
@@ -183,8 +194,9 @@ class OuraClient:
             empty = 0 if page.documents or page.outside else empty + 1
             if token in seen or len(seen) >= question.most_pages or empty >= EMPTY_PAGES:
                 raise UnexpectedAnswer(
-                    f"Oura's answer for {type.name} does not end: {len(seen) + 1} pages, and the "
-                    "last one leads on in a circle or to nothing; ask again later"
+                    f"Oura's answer for {reader.document_type.name} does not end: "
+                    f"{len(seen) + 1} pages, and the last one leads on in a circle "
+                    "or to nothing; ask again later"
                 )
             seen.add(token)
             parameters["next_token"] = token
@@ -198,8 +210,9 @@ class OuraClient:
         with suppress(TokenRefused):
             return self._patiently(asked, token)
         raise UnexpectedAnswer(
-            f"Oura refuses a token that it has just renewed for {asked.type.name} (401), without "
-            "naming a scope; ask again later, and let the person sign in again if that stays"
+            "Oura refuses a token that it has just renewed for "
+            f"{asked.document_type.name} (401), without naming a scope; ask again later, and let "
+            "the person sign in again if that stays"
         )
 
     def _patiently(self, asked: _Asked[Read], token: str) -> Read:
@@ -239,7 +252,9 @@ class OuraClient:
         )
         self.requests += 1
         answer = send(self._http, request, max_bytes=self._max_bytes)
-        body = check(answer, type=asked.type, single=asked.single, secrets=(token,))
+        body = check(
+            answer, document_type=asked.document_type, single=asked.single, secrets=(token,)
+        )
         read = asked.read(body)
         self.pages += 1
         return read
@@ -249,7 +264,7 @@ class OuraClient:
 class _Asked(Generic[Read]):
     """One request, and how its answer is read."""
 
-    type: DocumentType
+    document_type: DocumentType
     path: str
     read: Callable[[bytes], Read]
     parameters: Mapping[str, str] = field(default_factory=dict)

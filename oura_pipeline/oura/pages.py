@@ -62,7 +62,7 @@ class Reader:
     """Reads the answers to questions about one document type.
 
     Args:
-        type: its row.
+        document_type: its row.
         wanted: whether a day is asked for.
         offsets: where the person was, for documents without a day.
         today: the day of the fetch, for documents that have neither day nor instant.
@@ -70,14 +70,14 @@ class Reader:
 
     def __init__(
         self,
-        type: DocumentType,
+        document_type: DocumentType,
         *,
         wanted: Callable[[date], bool],
         offsets: OffsetTimeline,
         today: date,
     ) -> None:
-        self.type = type
-        self._shape = Shape(type)
+        self.document_type = document_type
+        self._shape = Shape(document_type)
         self._wanted = wanted
         self._offsets = offsets
         self._today = today
@@ -106,7 +106,7 @@ class Reader:
             GarbledAnswer: it is no JSON.
             UnexpectedAnswer: it is not such a document.
         """
-        check_strictly(body, self.type.name)
+        check_strictly(body, self.document_type.name)
         raw = body.strip()
         facts = self._shape.read(raw)
         return Page(documents=[Document(self._day(facts), raw)], outside=[], offsets=facts.offsets)
@@ -117,10 +117,10 @@ class Reader:
         return self._today if facts.instant is None else self._offsets.local_day(facts.instant)
 
     def _envelope(self, body: bytes) -> Envelope:
-        check_strictly(body, self.type.name)
+        check_strictly(body, self.document_type.name)
         try:
             return _ENVELOPE.decode(body)
         except msgspec.ValidationError as error:
-            raise UnexpectedAnswer(misfit(self.type.name, str(error))) from None
+            raise UnexpectedAnswer(misfit(self.document_type.name, str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise GarbledAnswer(garbled(self.type.name)) from None
+            raise GarbledAnswer(garbled(self.document_type.name)) from None

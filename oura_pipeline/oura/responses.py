@@ -55,13 +55,17 @@ class TooManyRequests(OuraError):
 
 
 def check(
-    answer: Answer, *, type: DocumentType, single: bool = False, secrets: tuple[str, ...] = ()
+    answer: Answer,
+    *,
+    document_type: DocumentType,
+    single: bool = False,
+    secrets: tuple[str, ...] = (),
 ) -> bytes:
     """The body of a good answer.
 
     Args:
         answer: what came back.
-        type: what was asked for.
+        document_type: what was asked for.
         single: whether it was one document by its id.
         secrets: what must not appear in a message.
 
@@ -71,11 +75,13 @@ def check(
     if answer.status == 200:
         return answer.body
     said = detail(answer, secrets)
-    if answer.status in (401, 403) and (scope := _missing_scope(answer, said, type)):
+    if answer.status in (401, 403) and (scope := _missing_scope(answer, said, document_type)):
         raise ScopeNotGranted(scope)
     if answer.status == 404 and single:
-        raise DocumentNotFound(f"Oura has no such {type.name}: it was deleted, or never there")
-    raise _error(answer, type.name, f": {said}" if said else "")
+        raise DocumentNotFound(
+            f"Oura has no such {document_type.name}: it was deleted, or never there"
+        )
+    raise _error(answer, document_type.name, f": {said}" if said else "")
 
 
 def _error(answer: Answer, name: str, said: str) -> OuraError:
@@ -157,12 +163,12 @@ def _until(said: str, date: str, now: float) -> float | None:
         return at - now
 
 
-def _missing_scope(answer: Answer, said: str, type: DocumentType) -> str | None:
+def _missing_scope(answer: Answer, said: str, document_type: DocumentType) -> str | None:
     for pattern in _NAMED:
         if found := pattern.search(said):
             return found[1]
     challenge = answer.headers.get("WWW-Authenticate", "")
-    return type.scope if "insufficient_scope" in challenge + said else None
+    return document_type.scope if "insufficient_scope" in challenge + said else None
 
 
 def _texts(body: dict[str, Any]) -> list[str]:

@@ -113,17 +113,17 @@ class Subscriptions:
         }
         return _subscription(_json(self._ask("POST", wish=wish)))
 
-    def renew(self, id: str) -> OuraSubscription:
+    def renew(self, subscription_id: str) -> OuraSubscription:
         """Let one live for another 90 days or so.
 
         Raises:
             SubscriptionGone: there is none with this id.
         """
-        return _subscription(_json(self._ask("PUT", f"/renew/{quote(id, safe='')}")))
+        return _subscription(_json(self._ask("PUT", f"/renew/{quote(subscription_id, safe='')}")))
 
     def update(
         self,
-        id: str,
+        subscription_id: str,
         *,
         verification_token: str,
         callback_url: str | None = None,
@@ -143,12 +143,14 @@ class Subscriptions:
             "event_type": event_type,
         }
         given = {name: value for name, value in wish.items() if value is not None}
-        return _subscription(_json(self._ask("PUT", f"/{quote(id, safe='')}", wish=given)))
+        return _subscription(
+            _json(self._ask("PUT", f"/{quote(subscription_id, safe='')}", wish=given))
+        )
 
-    def delete(self, id: str) -> None:
+    def delete(self, subscription_id: str) -> None:
         """End one; fine if it is gone already."""
         try:
-            self._ask("DELETE", f"/{quote(id, safe='')}")
+            self._ask("DELETE", f"/{quote(subscription_id, safe='')}")
         except SubscriptionGone:
             return
 

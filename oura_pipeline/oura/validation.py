@@ -66,13 +66,13 @@ class Facts:
 class Shape:
     """Reads documents of one type; build it once per answer, not once per document."""
 
-    def __init__(self, type: DocumentType) -> None:
-        self._type = type
-        self._instant = type.starts_at if type.day_field is None else None
-        keys = {*type.key, type.day_field, self._instant}
-        fields = [(field, field.required or field.name in keys) for field in type.fields]
-        self._decoder = msgspec.json.Decoder(_struct(type.name, fields))
-        self._telling = tuple(field for field in type.fields if _tells(field))
+    def __init__(self, document_type: DocumentType) -> None:
+        self._type = document_type
+        self._instant = document_type.starts_at if document_type.day_field is None else None
+        keys = {*document_type.key, document_type.day_field, self._instant}
+        fields = [(field, field.required or field.name in keys) for field in document_type.fields]
+        self._decoder = msgspec.json.Decoder(_struct(document_type.name, fields))
+        self._telling = tuple(field for field in document_type.fields if _tells(field))
 
     def read(self, raw: bytes | msgspec.Raw) -> Facts:
         """What the document says about itself.

@@ -43,7 +43,7 @@ class Question:
         return self.first <= instant < self.end
 
 
-def questions(type: DocumentType, first_day: date, last_day: date) -> list[Question]:
+def questions(document_type: DocumentType, first_day: date, last_day: date) -> list[Question]:
     """The questions for the days from the first to the last, both included.
 
     Raises:
@@ -51,11 +51,11 @@ def questions(type: DocumentType, first_day: date, last_day: date) -> list[Quest
     """
     if first_day > last_day:
         raise ValueError(f"the first day {first_day} comes after the last one {last_day}")
-    if type.ask is Ask.DAYS and type.max_days is None:
+    if document_type.ask is Ask.DAYS and document_type.max_days is None:
         return [_by_days(first_day, last_day)]
-    if type.ask is Ask.INSTANTS:
-        return _by_instants(first_day, last_day, type.max_days)
-    raise ValueError(f"{type.name} is not asked for by ranges of any number of days")
+    if document_type.ask is Ask.INSTANTS:
+        return _by_instants(first_day, last_day, document_type.max_days)
+    raise ValueError(f"{document_type.name} is not asked for by ranges of any number of days")
 
 
 def _by_days(first_day: date, last_day: date) -> Question:

@@ -84,9 +84,10 @@ def wanted(
     """What Oura must tell us: each event of each document type that somebody lets us see."""
     connected = [person for person in people if person.state is PersonState.CONNECTED]
     return frozenset(
-        (row.webhook, event_type)
-        for row in document_types
-        if row.webhook and any(_granted(person, row.scope) for person in connected)
+        (document_type.webhook, event_type)
+        for document_type in document_types
+        if document_type.webhook
+        and any(_granted(person, document_type.scope) for person in connected)
         for event_type in EVENT_TYPES
     )
 

@@ -49,7 +49,11 @@ UNANSWERED = 3  # in a row, after which a person's other documents are not asked
 LEFT_OVER = timedelta(minutes=10)  # a push that is under way takes less
 ONE = timedelta(days=1)
 
-BY_WEBHOOK = {row.webhook: row for row in DOCUMENT_TYPES if row.webhook and row.single}
+BY_WEBHOOK = {
+    document_type.webhook: document_type
+    for document_type in DOCUMENT_TYPES
+    if document_type.webhook and document_type.single
+}
 
 
 class Outcome(StrEnum):
@@ -115,7 +119,7 @@ class Matter:
 
     Attributes:
         person: whose it is.
-        type: its row.
+        document_type: its row.
         id: Oura's id of it; personal.
         events: what was received about it.
         deleted_at: when the newest delete event came; None: there is none.
@@ -127,7 +131,7 @@ class Matter:
     """
 
     person: Person
-    type: DocumentType
+    document_type: DocumentType
     id: str = field(repr=False)
     events: list[Event] = field(default_factory=list)
     deleted_at: datetime | None = None
@@ -267,20 +271,20 @@ def _sorted_out(pipeline: Pipeline, events: Sequence[Event]) -> tuple[list[Matte
             continue
         if said.user_id not in people:
             people[said.user_id] = pipeline.accounts.person_with(said.user_id)
-        person, row = people[said.user_id], BY_WEBHOOK.get(said.data_type)
-        if person is None or row is None or person.state is not PersonState.CONNECTED:
-            settled.append((event, _of_nobody(person, row)))
+        person, document_type = people[said.user_id], BY_WEBHOOK.get(said.data_type)
+        if person is None or document_type is None or person.state is not PersonState.CONNECTED:
+            settled.append((event, _of_nobody(person, document_type)))
             continue
         key = said.user_id, said.data_type, said.object_id
-        fresh = Matter(person=person, type=row, id=said.object_id)
+        fresh = Matter(person=person, document_type=document_type, id=said.object_id)
         matters.setdefault(key, fresh).hear(event, said)
     return list(matters.values()), settled
 
 
-def _of_nobody(person: Person | None, row: DocumentType | None) -> Outcome:
+def _of_nobody(person: Person | None, document_type: DocumentType | None) -> Outcome:
     if person is None:
         return Outcome.UNKNOWN_PERSON
-    return Outcome.UNKNOWN_TYPE if row is None else Outcome.NOT_CONNECTED
+    return Outcome.UNKNOWN_TYPE if document_type is None else Outcome.NOT_CONNECTED
 
 
 def _look(pipeline: Pipeline, matters: Sequence[Matter]) -> None:
@@ -314,7 +318,7 @@ def _look_for_one(pipeline: Pipeline, matters: Sequence[Matter]) -> None:
 
 def _look_at(client: OuraClient, matter: Matter) -> None:
     try:
-        matter.days = {client.document(matter.type, matter.id).day}
+        matter.days = {client.document(matter.document_type, matter.id).day}
         matter.exists = True
     except DocumentNotFound:
         matter.exists = False
@@ -323,9 +327,9 @@ def _look_at(client: OuraClient, matter: Matter) -> None:
 
 
 def _by_type(matters: Sequence[Matter]) -> Iterator[tuple[DocumentType, list[Matter]]]:
-    for row in DOCUMENT_TYPES:
-        if some := [matter for matter in matters if matter.type is row]:
-            yield row, some
+    for document_type in DOCUMENT_TYPES:
+        if some := [matter for matter in matters if matter.document_type is document_type]:
+            yield document_type, some
 
 
 def _choose_days(pipeline: Pipeline, matters: Sequence[Matter], now: datetime) -> None:

@@ -23,8 +23,8 @@ from oura_pipeline.warehouse.views.view import statements
 
 def describe(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> None:
     """Let the file have everything that a reader needs, and nothing in its log."""
-    for type_ in DOCUMENT_TYPES:
-        ensure_table(connection, type_)
+    for document_type in DOCUMENT_TYPES:
+        ensure_table(connection, document_type)
     ensure_descriptions(connection)
     ensure_ledgers(connection)
     _renew_views(connection)

@@ -16,15 +16,15 @@ from oura_pipeline.warehouse.tables import literal, quoted, table_name
 
 
 def copy_to_parquet(
-    connection: duckdb.DuckDBPyConnection, type_: DocumentType, username: str, folder: Path
+    connection: duckdb.DuckDBPyConnection, document_type: DocumentType, username: str, folder: Path
 ) -> int:
     """Write `<table>.parquet`, by day and key; returns the rows. Without any there is no file."""
-    table, theirs = table_name(type_), f"username = {literal(username)}"
+    table, theirs = table_name(document_type), f"username = {literal(username)}"
     found = connection.execute(f"SELECT 1 FROM {table} WHERE {theirs} LIMIT 1").fetchone()
     if found is None:
         return 0
-    order = ", ".join(quoted(name) for name in dict.fromkeys(("day", *type_.key)))
-    path = literal(str(folder / f"{type_.table}.parquet"))
+    order = ", ".join(quoted(name) for name in dict.fromkeys(("day", *document_type.key)))
+    path = literal(str(folder / f"{document_type.table}.parquet"))
     row = connection.execute(
         f"COPY (SELECT * FROM {table} WHERE {theirs} ORDER BY {order}) "
         f"TO {path} (FORMAT parquet, COMPRESSION zstd)"

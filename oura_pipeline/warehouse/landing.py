@@ -85,7 +85,7 @@ def land(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spool
     Raises:
         UnusableDocuments: some people's documents lack their key or are no JSON objects.
     """
-    ensure_table(connection, question.type_)
+    ensure_table(connection, question.document_type)
     # Nobody else writes while we hold the lock, so only the writing needs the transaction; and
     # what is staged gets row numbers from 0 in order of arrival, which it would not inside of it.
     stage(connection, question, spool)
@@ -93,12 +93,12 @@ def land(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spool
         connection,
         "(SELECT i.rowid AS place, i.document FROM incoming i "
         "JOIN fates f ON f.incoming = i.rowid)",
-        question.type_,
+        question.document_type,
     )
-    remember(connection, question.type_, findings.paths, question.fetched_at)
+    remember(connection, question.document_type, findings.paths, question.fetched_at)
     fates = _count_fates(connection)
     # Most of what is asked again is the same; a type without days still moves to the newest day.
-    if fates.keys() - UNCHANGED or not question.type_.partitioned:
+    if fates.keys() - UNCHANGED or not question.document_type.partitioned:
         with transaction(connection):
             _write(connection, question)
     return _result(connection, question, findings, fates)
@@ -110,9 +110,9 @@ def _count_fates(connection: duckdb.DuckDBPyConnection) -> Counter[str]:
 
 
 def _write(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
-    type_ = question.type_
-    table = table_name(type_)
-    names = [quoted(field.name) for field in typed_fields(type_)]
+    document_type = question.document_type
+    table = table_name(document_type)
+    names = [quoted(field.name) for field in typed_fields(document_type)]
     connection.execute(
         f"DELETE FROM {table} WHERE rowid IN (SELECT standing FROM fates "
         "WHERE fate IN ('gone', 'different', 'moved'))"
@@ -123,12 +123,12 @@ def _write(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
         f"SELECT username, day, {', '.join(f'typed.{name}' for name in names)}, document, "
         "$fetched_at, $run_id FROM (SELECT i.username, i.day, i.document, "
         "CASE WHEN o.place IS NULL THEN i.typed "
-        f"ELSE from_json(o.cleaned, '{json_schema(type_)}') END AS typed "
+        f"ELSE from_json(o.cleaned, '{json_schema(document_type)}') END AS typed "
         "FROM incoming i LEFT JOIN odd_documents o ON o.place = i.rowid WHERE i.rowid IN "
         "(SELECT incoming FROM fates WHERE fate IN ('new', 'different', 'moved')))",
         {"fetched_at": question.fetched_at, "run_id": question.run_id},
     )
-    if not type_.partitioned:
+    if not document_type.partitioned:
         connection.execute(
             f"UPDATE {table} SET day = f.new_day FROM fates f "
             f"WHERE {table}.rowid = f.standing AND f.fate IN ('same', 'notation') "
@@ -168,14 +168,16 @@ def _changed_days(
 ) -> Counter[tuple[str, date]]:
     """How many documents changed on which day of whom; a move changes both days."""
     new_day, old_day = (
-        ("new_day", "old_day") if question.type_.partitioned else ("$last::DATE", "$last::DATE")
+        ("new_day", "old_day")
+        if question.document_type.partitioned
+        else ("$last::DATE", "$last::DATE")
     )
     moved_within = f"OR (fate = 'different' AND {old_day} <> {new_day})"
     rows = connection.execute(
         f"SELECT username, day, count(*) FROM (SELECT username, {new_day} AS day FROM fates "
         f"WHERE fate IN ('new', 'different', 'moved') UNION ALL SELECT username, {old_day} "
         f"FROM fates WHERE fate IN ('gone', 'moved') {moved_within}) GROUP BY username, day",
-        None if question.type_.partitioned else {"last": question.last_day},
+        None if question.document_type.partitioned else {"last": question.last_day},
     ).fetchall()
     return Counter({(username, day): many for username, day, many in rows})
 
@@ -186,8 +188,8 @@ def _documents_of_days(
     elsewhere: Collection[tuple[str, date]],
 ) -> Counter[tuple[str, date]]:
     """How many documents the asked days, and those other days, have now."""
-    table = table_name(question.type_)
-    if not question.type_.partitioned:
+    table = table_name(question.document_type)
+    if not question.document_type.partitioned:
         rows = connection.execute(
             f"SELECT username, $1::DATE, count(*) FROM {table} "
             "WHERE username IN (FROM people) GROUP BY username",

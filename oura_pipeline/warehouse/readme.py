@@ -81,7 +81,7 @@ def write_readme(connection: duckdb.DuckDBPyConnection, published_at: datetime) 
     table = f"{SCHEMA}.{README}"
     lines = {FRESHNESS: _freshness(connection, published_at), **TOPICS, README: DESCRIPTION}
     lines |= {view.name: view.line for view in VIEWS}
-    lines |= {type_.table: what_it_is(type_) for type_ in DOCUMENT_TYPES}
+    lines |= {document_type.table: what_it_is(document_type) for document_type in DOCUMENT_TYPES}
     lines |= {ledger.name: ledger.description for ledger in LEDGERS if ledger.schema == SCHEMA}
     with transaction(connection):
         comment_on(connection, table, DESCRIPTION, COLUMNS)

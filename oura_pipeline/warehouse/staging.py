@@ -29,7 +29,7 @@ _CHUNK = 1000  # documents
 class Question:
     """What was asked, by which run, answered when."""
 
-    type_: DocumentType
+    document_type: DocumentType
     usernames: tuple[str, ...]
     first_day: date
     last_day: date
@@ -50,10 +50,10 @@ def stage(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spoo
         UnusableDocuments: some people's documents lack their key or are no JSON objects.
     """
     _read(connection, question, spool)
-    _refuse_unusable(connection, question.type_)
-    _keep_the_last_of_each(connection, question.type_)
+    _refuse_unusable(connection, question.document_type)
+    _keep_the_last_of_each(connection, question.document_type)
     _find_standing(connection, question)
-    _match(connection, question.type_)
+    _match(connection, question.document_type)
     _compare_reworded(connection)
 
 
@@ -66,21 +66,23 @@ def _read(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spoo
     document = "document"
     if spool.broken:
         document = f"translate(document, '{STAND_INS}', '{LINE_BREAKS}')"
-    asked = "asked AND day BETWEEN $first AND $last" if question.type_.partitioned else "asked"
+    asked = (
+        "asked AND day BETWEEN $first AND $last" if question.document_type.partitioned else "asked"
+    )
     files = spool.files(question.usernames)
     try:
         connection.execute(
             "CREATE OR REPLACE TEMP TABLE incoming AS "
             f"SELECT username, day, {asked} AS asked, document, "
-            f"from_json(document, '{json_schema(question.type_)}') AS typed FROM ("
+            f"from_json(document, '{json_schema(question.document_type)}') AS typed FROM ("
             f"SELECT username, day, asked, {document}::JSON AS document "
             f"FROM {spooled_lines(files, spool.longest)})",
             {"first": question.first_day, "last": question.last_day}
-            if question.type_.partitioned
+            if question.document_type.partitioned
             else None,
         )
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        raise _no_json(files, spool.longest, question.type_) from error
+        raise _no_json(files, spool.longest, question.document_type) from error
 
 
 def spooled_lines(files: Iterable[Path], longest: int) -> str:
@@ -99,42 +101,45 @@ def spooled_lines(files: Iterable[Path], longest: int) -> str:
     )
 
 
-def _no_json(files: Iterable[Path], longest: int, type_: DocumentType) -> UnusableDocuments:
+def _no_json(files: Iterable[Path], longest: int, document_type: DocumentType) -> UnusableDocuments:
     """Whose documents they are; on a connection of its own, because the transaction is lost."""
     with duckdb.connect() as connection:
         rows = connection.execute(
             f"SELECT DISTINCT username FROM {spooled_lines(files, longest)} "
             f"WHERE NOT json_valid(translate(document, '{STAND_INS}', '  ')) ORDER BY username"
         ).fetchall()
-    return _unusable(type_, [username for (username,) in rows], "is not valid JSON")
+    return _unusable(document_type, [username for (username,) in rows], "is not valid JSON")
 
 
-def _refuse_unusable(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+def _refuse_unusable(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
     missing = " OR ".join(
         ["typed IS NULL", "json_type(document) <> 'OBJECT'"]
         + [
             f"{part} IS NULL"
-            for name, part in zip(type_.key, _key(type_, "incoming"), strict=True)
-            if name in _required(type_)
+            for name, part in zip(document_type.key, _key(document_type, "incoming"), strict=True)
+            if name in _required(document_type)
         ]
     )
     rows = connection.execute(
         f"SELECT DISTINCT username FROM incoming WHERE {missing} ORDER BY username"
     ).fetchall()
     if rows:
-        needed = [name for name in type_.key if name in _required(type_) - {"day"}]
+        needed = [name for name in document_type.key if name in _required(document_type) - {"day"}]
         what = "is no object" + (f" or has no usable {' and '.join(needed)}" if needed else "")
-        raise _unusable(type_, [username for (username,) in rows], what)
+        raise _unusable(document_type, [username for (username,) in rows], what)
 
 
-def _unusable(type_: DocumentType, usernames: list[str], what: str) -> UnusableDocuments:
+def _unusable(document_type: DocumentType, usernames: list[str], what: str) -> UnusableDocuments:
     return UnusableDocuments(
-        f"{type_.name}: a document of {', '.join(usernames)} {what}; nothing was landed", usernames
+        f"{document_type.name}: a document of {', '.join(usernames)} {what}; nothing was landed",
+        usernames,
     )
 
 
-def _keep_the_last_of_each(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
-    key = ", ".join(("username", *_key(type_, "incoming")))
+def _keep_the_last_of_each(
+    connection: duckdb.DuckDBPyConnection, document_type: DocumentType
+) -> None:
+    key = ", ".join(("username", *_key(document_type, "incoming")))
     repeated = connection.execute(
         f"SELECT 1 FROM incoming GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
     ).fetchall()
@@ -151,31 +156,33 @@ def _find_standing(connection: duckdb.DuckDBPyConnection, question: Question) ->
     Those of the asked people and days, and those of other days that share the key of an asked
     document that arrived.
     """
-    type_ = question.type_
-    listed = ", ".join(dict.fromkeys(["username", "day", *map(quoted, type_.key), "document"]))
-    rows = f"SELECT rowid AS place, {listed} FROM {table_name(type_)} s"
+    document_type = question.document_type
+    listed = ", ".join(
+        dict.fromkeys(["username", "day", *map(quoted, document_type.key), "document"])
+    )
+    rows = f"SELECT rowid AS place, {listed} FROM {table_name(document_type)} s"
     theirs = "username IN (FROM people)"
     parameters = {"first": question.first_day, "last": question.last_day}
-    if not type_.partitioned:
+    if not document_type.partitioned:
         found, parameters = f"{rows} WHERE {theirs}", {}
     else:
         found = f"{rows} WHERE {theirs} AND day BETWEEN $first AND $last"
-        if not type_.daily:
-            low, high = _bounds(connection, type_)
+        if not document_type.daily:
+            low, high = _bounds(connection, document_type)
             found += (
                 f" UNION ALL {rows} WHERE day NOT BETWEEN $first AND $last "
-                f"AND {quoted(type_.key[0])} BETWEEN {low} AND {high} AND EXISTS "
-                f"(SELECT 1 FROM incoming i WHERE i.asked AND {_same_key(type_)})"
+                f"AND {quoted(document_type.key[0])} BETWEEN {low} AND {high} AND EXISTS "
+                f"(SELECT 1 FROM incoming i WHERE i.asked AND {_same_key(document_type)})"
             )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE standing AS {found}", parameters)
 
 
-def _bounds(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> tuple[str, str]:
+def _bounds(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> tuple[str, str]:
     """SQL literals of the lowest and highest first part of the asked keys.
 
     With them DuckDB passes over the row groups that hold other times.
     """
-    part = _key(type_, "incoming")[0]
+    part = _key(document_type, "incoming")[0]
     low, high, sql_type = connection.execute(
         f"SELECT min({part})::VARCHAR, max({part})::VARCHAR, any_value(typeof({part})) "
         "FROM incoming WHERE asked"
@@ -185,14 +192,14 @@ def _bounds(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> tuple
     return f"{literal(low)}::{sql_type}", f"{literal(high)}::{sql_type}"
 
 
-def _match(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+def _match(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
     """Make `fates`: what becomes of each incoming document and of each that stands.
 
     Columns: `username`; `incoming` and `standing`, rows there or null; `new_day`, `old_day`; and
     `fate`: same, notation (another text; whether it says the same is to be seen), different,
     new, moved (to a day that was not asked) or gone.
     """
-    same_day = "s.day = i.day" if type_.partitioned else "true"
+    same_day = "s.day = i.day" if document_type.partitioned else "true"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE fates AS "
         "SELECT coalesce(i.username, s.username) AS username, i.place AS incoming, "
@@ -201,7 +208,7 @@ def _match(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
         f"WHEN NOT i.asked THEN 'moved' WHEN NOT ({same_day}) THEN 'different' "
         "WHEN i.document::VARCHAR = s.document::VARCHAR THEN 'same' ELSE 'notation' END AS fate "
         "FROM (SELECT rowid AS place, * FROM incoming) i "
-        f"FULL JOIN standing s ON {_same_key(type_)} WHERE i.asked OR s.place IS NOT NULL"
+        f"FULL JOIN standing s ON {_same_key(document_type)} WHERE i.asked OR s.place IS NOT NULL"
     )
 
 
@@ -224,25 +231,25 @@ def _compare_reworded(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def _same_key(type_: DocumentType) -> str:
+def _same_key(document_type: DocumentType) -> str:
     """The condition that `s`, which stands, and `i`, incoming, are the same document."""
-    parts = zip(type_.key, _key(type_, "i"), strict=True)
-    return " AND ".join(
-        ["s.username = i.username"]
-        + [
-            f"s.{quoted(name)} {'=' if name in _required(type_) else 'IS NOT DISTINCT FROM'} {part}"
-            for name, part in parts
-        ]
-    )
+    parts = zip(document_type.key, _key(document_type, "i"), strict=True)
+    required = _required(document_type)
+    equal = [
+        f"s.{quoted(name)} {'=' if name in required else 'IS NOT DISTINCT FROM'} {part}"
+        for name, part in parts
+    ]
+    return " AND ".join(["s.username = i.username", *equal])
 
 
-def _key(type_: DocumentType, alias: str) -> list[str]:
+def _key(document_type: DocumentType, alias: str) -> list[str]:
     """The parts of the key among incoming documents."""
     return [
-        f"{alias}.day" if name == "day" else f"{alias}.typed.{quoted(name)}" for name in type_.key
+        f"{alias}.day" if name == "day" else f"{alias}.typed.{quoted(name)}"
+        for name in document_type.key
     ]
 
 
-def _required(type_: DocumentType) -> set[str]:
+def _required(document_type: DocumentType) -> set[str]:
     """Parts of the key that a document must have; null in another part is a value of its own."""
-    return {"day", *(field.name for field in type_.fields if field.required)}
+    return {"day", *(field.name for field in document_type.fields if field.required)}

@@ -45,32 +45,38 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def table_name(type_: DocumentType) -> str:
+def table_name(document_type: DocumentType) -> str:
     """The table's name with its schema."""
-    return f"{SCHEMA}.{quoted(type_.table)}"
+    return f"{SCHEMA}.{quoted(document_type.table)}"
 
 
-def typed_fields(type_: DocumentType) -> list[Field]:
+def typed_fields(document_type: DocumentType) -> list[Field]:
     """The fields that have a column of their own; Oura's `day` is *the* day column."""
-    return [field for field in type_.fields if field.name != "day"]
+    return [field for field in document_type.fields if field.name != "day"]
 
 
-def columns(type_: DocumentType) -> list[Column]:
+def columns(document_type: DocumentType) -> list[Column]:
     """The columns of a document type's table, in order."""
-    day = next((field.description for field in type_.fields if field.name == "day"), _day(type_))
+    day = next(
+        (field.description for field in document_type.fields if field.name == "day"),
+        _day(document_type),
+    )
     return [
         Column("username", "VARCHAR", "The person."),
         Column("day", "DATE", day),
-        *(Column(field.name, field.sql_type, field.description) for field in typed_fields(type_)),
+        *(
+            Column(field.name, field.sql_type, field.description)
+            for field in typed_fields(document_type)
+        ),
         Column("document", "JSON", "The document exactly as Oura sent it."),
         Column("fetched_at", "TIMESTAMPTZ", "When Oura first said it like this."),
         Column("run_id", "VARCHAR", "The run in which Oura first said it like this."),
     ]
 
 
-def json_schema(type_: DocumentType) -> str:
+def json_schema(document_type: DocumentType) -> str:
     """What `from_json` needs to read a document into the types of the columns."""
-    return json.dumps(_json_schema(type_.fields))
+    return json.dumps(_json_schema(document_type.fields))
 
 
 def standing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
@@ -81,36 +87,38 @@ def standing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
         [SCHEMA],
     ).fetchall()
     names = {name for (name,) in rows}
-    return [type_ for type_ in DOCUMENT_TYPES if type_.table in names]
+    return [document_type for document_type in DOCUMENT_TYPES if document_type.table in names]
 
 
-def has_table(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> bool:
+def has_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> bool:
     """Whether a document of this type ever landed, or was published."""
-    return bool(_standing(connection, type_))
+    return bool(_standing(connection, document_type))
 
 
-def ensure_table(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+def ensure_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
     """Create the table of a document type, or give it the columns that the code describes.
 
     A transaction of its own, before the landing's. Descriptions that alone are different wait for
     `ensure_descriptions`: to read all that stand takes longer than a small landing.
     """
-    wanted = columns(type_)
-    standing = _standing(connection, type_)
+    wanted = columns(document_type)
+    standing = _standing(connection, document_type)
     stale = _stale(connection, wanted, standing)
     if not stale:
         return
     if standing:
         find_odd_documents(
-            connection, f"(SELECT rowid AS place, document FROM {table_name(type_)})", type_
+            connection,
+            f"(SELECT rowid AS place, document FROM {table_name(document_type)})",
+            document_type,
         )
     with transaction(connection):
         if standing:
-            _evolve(connection, type_, stale, standing)
+            _evolve(connection, document_type, stale, standing)
         else:
-            _create(connection, type_, wanted)
-        _comment(connection, type_, wanted)
-        _describe(connection, type_)
+            _create(connection, document_type, wanted)
+        _comment(connection, document_type, wanted)
+        _describe(connection, document_type)
 
 
 def ensure_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
@@ -123,15 +131,19 @@ def ensure_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
         [SCHEMA],
     ).fetchall()
     standing = {(table, column): comment for table, column, comment in rows}
-    for type_ in DOCUMENT_TYPES:
-        if (type_.table, "") not in standing:
+    for document_type in DOCUMENT_TYPES:
+        if (document_type.table, "") not in standing:
             continue
-        wanted = columns(type_)
-        described = {"": type_.description} | {column.name: column.comment for column in wanted}
-        if any(standing.get((type_.table, name)) != text for name, text in described.items()):
+        wanted = columns(document_type)
+        described = {"": document_type.description} | {
+            column.name: column.comment for column in wanted
+        }
+        if any(
+            standing.get((document_type.table, name)) != text for name, text in described.items()
+        ):
             with transaction(connection):
-                _comment(connection, type_, wanted)
-                _describe(connection, type_)
+                _comment(connection, document_type, wanted)
+                _describe(connection, document_type)
 
 
 def comment_on(
@@ -154,10 +166,10 @@ Standing = dict[str, str]  # name of a column: its type in DuckDB's own spelling
 _spelled: dict[str, str] = {}  # a type as we write it: in DuckDB's own spelling
 
 
-def _standing(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> Standing:
+def _standing(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> Standing:
     """The columns that stand; empty without a table."""
     try:
-        rows = connection.execute(f"DESCRIBE {table_name(type_)}").fetchall()
+        rows = connection.execute(f"DESCRIBE {table_name(document_type)}").fetchall()
     except duckdb.CatalogException:
         return {}
     return {row[0]: row[1] for row in rows}
@@ -174,11 +186,11 @@ def _spellings(connection: duckdb.DuckDBPyConnection, wanted: list[Column]) -> d
 
 
 def _create(
-    connection: duckdb.DuckDBPyConnection, type_: DocumentType, wanted: list[Column]
+    connection: duckdb.DuckDBPyConnection, document_type: DocumentType, wanted: list[Column]
 ) -> None:
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     body = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in wanted)
-    connection.execute(f"CREATE TABLE {table_name(type_)} ({body})")
+    connection.execute(f"CREATE TABLE {table_name(document_type)} ({body})")
 
 
 def _stale(
@@ -191,12 +203,12 @@ def _stale(
 
 def _evolve(
     connection: duckdb.DuckDBPyConnection,
-    type_: DocumentType,
+    document_type: DocumentType,
     stale: list[Column],
     standing: Standing,
 ) -> None:
     """Add or retype those columns, and fill them from the documents."""
-    table = table_name(type_)
+    table = table_name(document_type)
     for column in stale:
         name = quoted(column.name)
         if column.name in standing:
@@ -206,24 +218,24 @@ def _evolve(
     connection.execute(
         f"UPDATE {table} AS landed SET {filled} FROM ("
         "SELECT t.rowid AS place, "
-        f"from_json(coalesce(o.cleaned, t.document), '{json_schema(type_)}') AS typed "
+        f"from_json(coalesce(o.cleaned, t.document), '{json_schema(document_type)}') AS typed "
         f"FROM {table} t LEFT JOIN odd_documents o ON o.place = t.rowid) AS reread "
         "WHERE landed.rowid = reread.place"
     )
 
 
 def _comment(
-    connection: duckdb.DuckDBPyConnection, type_: DocumentType, wanted: list[Column]
+    connection: duckdb.DuckDBPyConnection, document_type: DocumentType, wanted: list[Column]
 ) -> None:
-    comment_on(connection, table_name(type_), type_.description, wanted)
+    comment_on(connection, table_name(document_type), document_type.description, wanted)
 
 
-def _describe(connection: duckdb.DuckDBPyConnection, type_: DocumentType) -> None:
+def _describe(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
     """Keep the table that tells what each table is."""
     connection.execute(
         f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{README} (table_name VARCHAR, description VARCHAR)"
     )
-    write_lines(connection, {type_.table: what_it_is(type_)})
+    write_lines(connection, {document_type.table: what_it_is(document_type)})
 
 
 def write_lines(connection: duckdb.DuckDBPyConnection, lines: Mapping[str, str]) -> None:
@@ -238,17 +250,17 @@ def write_lines(connection: duckdb.DuckDBPyConnection, lines: Mapping[str, str])
     )
 
 
-def what_it_is(type_: DocumentType) -> str:
+def what_it_is(document_type: DocumentType) -> str:
     """What a document type's table holds, and what one row is."""
-    one = " and ".join(", ".join(("person", *type_.key)).rsplit(", ", 1))
-    return f"{type_.description} One row per {one}."
+    one = " and ".join(", ".join(("person", *document_type.key)).rsplit(", ", 1))
+    return f"{document_type.description} One row per {one}."
 
 
-def _day(type_: DocumentType) -> str:
-    if type_.day_field:
-        return f"The day it belongs to: Oura's `{type_.day_field}`."
-    if type_.starts_at:
-        return f"The person's local date of `{type_.starts_at}`."
+def _day(document_type: DocumentType) -> str:
+    if document_type.day_field:
+        return f"The day it belongs to: Oura's `{document_type.day_field}`."
+    if document_type.starts_at:
+        return f"The person's local date of `{document_type.starts_at}`."
     return "The day of the newest fetch: these are the current values."
 
 

@@ -49,13 +49,13 @@ class Warehouse:
         self._door = Door(path, patience=patience)
         self._spools = path.parent / "spool"
 
-    def spool(self, type_: DocumentType) -> AbstractContextManager[Spool]:
+    def spool(self, document_type: DocumentType) -> AbstractContextManager[Spool]:
         """A place on disk for the answers to one question; gone with the block."""
-        return spooling(self._spools, type_.table)
+        return spooling(self._spools, document_type.table)
 
     def land(
         self,
-        type_: DocumentType,
+        document_type: DocumentType,
         spool: Spool,
         *,
         usernames: Collection[str],
@@ -78,7 +78,7 @@ class Warehouse:
         if not people:
             return Landing(days={})
         question = Question(
-            type_=type_,
+            document_type=document_type,
             usernames=people,
             first_day=first_day,
             last_day=last_day,
@@ -89,13 +89,17 @@ class Warehouse:
             return land(connection, question, spool)
 
     def documents(
-        self, type_: DocumentType, username: str, first_day: date, last_day: date
+        self, document_type: DocumentType, username: str, first_day: date, last_day: date
     ) -> list[tuple[date, bytes]]:
         """One person's documents of those days as (day, JSON), by day and then key."""
-        return self.documents_of(type_, [username], first_day, last_day)[username]
+        return self.documents_of(document_type, [username], first_day, last_day)[username]
 
     def documents_of(
-        self, type_: DocumentType, usernames: Collection[str], first_day: date, last_day: date
+        self,
+        document_type: DocumentType,
+        usernames: Collection[str],
+        first_day: date,
+        last_day: date,
     ) -> dict[str, list[tuple[date, bytes]]]:
         """Several people's documents of those days: username → (day, JSON), by day and then key.
 
@@ -103,13 +107,13 @@ class Warehouse:
         is opened once.
         """
         found: dict[str, list[tuple[date, bytes]]] = {username: [] for username in usernames}
-        for username, day, raw in self._select_documents(type_, found, first_day, last_day):
+        for username, day, raw in self._select_documents(document_type, found, first_day, last_day):
             found[username].append((day, raw))
         return found
 
     def all_documents(
         self,
-        type_: DocumentType,
+        document_type: DocumentType,
         *,
         usernames: Collection[str] | None = None,
         first_day: date = date.min,
@@ -121,34 +125,34 @@ class Warehouse:
         The warehouse is opened for about `chunk` documents at a time and closed in between, so
         what lands meanwhile may or may not be among them.
         """
-        spans = self._spans(type_, usernames, first_day, last_day, chunk)
+        spans = self._spans(document_type, usernames, first_day, last_day, chunk)
         for username, first, last in spans:
-            yield from self._select_documents(type_, [username], first, last)
+            yield from self._select_documents(document_type, [username], first, last)
 
-    def days_landed(self, type_: DocumentType, username: str) -> dict[date, int]:
+    def days_landed(self, document_type: DocumentType, username: str) -> dict[date, int]:
         """How many documents each of the person's days has; days without any are absent."""
-        with self._reading(type_) as connection:
+        with self._reading(document_type) as connection:
             if connection is None:
                 return {}
             rows = connection.execute(
-                f"SELECT day, count(*) FROM {table_name(type_)} "
+                f"SELECT day, count(*) FROM {table_name(document_type)} "
                 "WHERE username = ? GROUP BY day ORDER BY day",
                 [username],
             ).fetchall()
         return dict(rows)
 
     def days_of(
-        self, type_: DocumentType, *, usernames: Collection[str], ids: Collection[str]
+        self, document_type: DocumentType, *, usernames: Collection[str], ids: Collection[str]
     ) -> dict[tuple[str, str], set[date]]:
         """The days under which documents with Oura's ids stand: (username, id) → days.
 
         What does not stand is not in it, and a type whose documents have no id has none.
         """
-        with self._reading(type_) as connection:
-            if connection is None or "id" not in {field.name for field in type_.fields}:
+        with self._reading(document_type) as connection:
+            if connection is None or "id" not in {field.name for field in document_type.fields}:
                 return {}
             rows = connection.execute(
-                f"SELECT username, id, day FROM {table_name(type_)} "
+                f"SELECT username, id, day FROM {table_name(document_type)} "
                 "WHERE username IN (SELECT unnest($1::VARCHAR[])) "
                 "AND id IN (SELECT unnest($2::VARCHAR[]))",
                 [list(usernames), list(ids)],
@@ -207,8 +211,8 @@ class Warehouse:
             if connection is None:
                 return {}
             counts = {
-                type_.name: copy_to_parquet(connection, type_, username, folder)
-                for type_ in standing_types(connection)
+                document_type.name: copy_to_parquet(connection, document_type, username, folder)
+                for document_type in standing_types(connection)
             }
         return {name: rows for name, rows in counts.items() if rows}
 
@@ -238,17 +242,17 @@ class Warehouse:
 
     def _select_documents(
         self,
-        type_: DocumentType,
+        document_type: DocumentType,
         usernames: Collection[str],
         first_day: date,
         last_day: date,
     ) -> list[tuple[str, date, bytes]]:
-        order = ", ".join(quoted(name) for name in ("username", "day", *type_.key))
-        with self._reading(type_) as connection:
+        order = ", ".join(quoted(name) for name in ("username", "day", *document_type.key))
+        with self._reading(document_type) as connection:
             if connection is None:
                 return []
             rows = connection.execute(
-                f"SELECT username, day, document::VARCHAR FROM {table_name(type_)} "
+                f"SELECT username, day, document::VARCHAR FROM {table_name(document_type)} "
                 f"WHERE username IN (SELECT unnest($1::VARCHAR[])) AND day BETWEEN $2 AND $3 "
                 f"ORDER BY {order}",
                 [list(usernames), first_day, last_day],
@@ -257,20 +261,20 @@ class Warehouse:
 
     def _spans(
         self,
-        type_: DocumentType,
+        document_type: DocumentType,
         usernames: Collection[str] | None,
         first_day: date,
         last_day: date,
         chunk: int,
     ) -> list[tuple[str, date, date]]:
         """Spans of one person's days with about `chunk` documents each."""
-        with self._reading(type_) as connection:
+        with self._reading(document_type) as connection:
             if connection is None:
                 return []
             rows = connection.execute(
                 "SELECT username, min(day), max(day) FROM (SELECT username, day, "
                 "(sum(count(*)) OVER (PARTITION BY username ORDER BY day) - 1) // $chunk AS part "
-                f"FROM {table_name(type_)} WHERE day BETWEEN $first AND $last "
+                f"FROM {table_name(document_type)} WHERE day BETWEEN $first AND $last "
                 "AND ($names IS NULL OR list_contains($names::VARCHAR[], username)) "
                 "GROUP BY username, day) GROUP BY username, part ORDER BY username, part",
                 {
@@ -290,16 +294,16 @@ class Warehouse:
             if connection is None:
                 return []
             return [
-                (type_.name, row)
-                for type_ in standing_types(connection)
+                (document_type.name, row)
+                for document_type in standing_types(connection)
                 for row in connection.execute(
-                    sql.format(table=table_name(type_)), params
+                    sql.format(table=table_name(document_type)), params
                 ).fetchall()
             ]
 
     @contextmanager
     def _reading(
-        self, type_: DocumentType | None = None
+        self, document_type: DocumentType | None = None
     ) -> Iterator[duckdb.DuckDBPyConnection | None]:
         """A connection that cannot write; None where there is no file, or no table of the type."""
         with self._door.locked():
@@ -307,5 +311,5 @@ class Warehouse:
                 yield None
                 return
             with self._door.connected(read_only=True) as connection:
-                there = type_ is None or has_table(connection, type_)
+                there = document_type is None or has_table(connection, document_type)
                 yield connection if there else None

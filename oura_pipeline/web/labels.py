@@ -47,18 +47,22 @@ class Scope:
         """What is fetched for it: kind and description."""
         if not self.types:
             return [("", _WITHOUT_TYPE.get(self.name, "Nothing at the moment."))]
-        return [(kind(row), row.description) for row in self.types]
+        return [(kind(document_type), document_type.description) for document_type in self.types]
 
     @property
     def kinds(self) -> list[str]:
         """The document types in words."""
-        return [kind(row).lower() for row in self.types] or [self.title.lower()]
+        return [kind(document_type).lower() for document_type in self.types] or [self.title.lower()]
 
 
 def scopes(names: str) -> list[Scope]:
     """Scopes by their names, separated by spaces, in that order."""
     return [
-        Scope(name, scope_title(name), tuple(row for row in DOCUMENT_TYPES if row.scope == name))
+        Scope(
+            name,
+            scope_title(name),
+            tuple(document_type for document_type in DOCUMENT_TYPES if document_type.scope == name),
+        )
         for name in names.split()
     ]
 
@@ -68,9 +72,9 @@ def scope_title(name: str) -> str:
     return _SCOPES.get(name) or _spelt(name)
 
 
-def kind(row: DocumentType) -> str:
+def kind(document_type: DocumentType) -> str:
     """A document type in words."""
-    return _KINDS.get(row.name) or _spelt(row.name)
+    return _KINDS.get(document_type.name) or _spelt(document_type.name)
 
 
 def listed(words: Sequence[str]) -> str:

@@ -37,7 +37,9 @@ LARGEST_BODY = 64 * 1024
 LONGEST_CHALLENGE = 512
 LARGEST_BATCH = 500
 MOST_WAITING = 5000
-KNOWN_TYPES = frozenset(row.webhook for row in DOCUMENT_TYPES if row.webhook)
+KNOWN_TYPES = frozenset(
+    document_type.webhook for document_type in DOCUMENT_TYPES if document_type.webhook
+)
 
 KEPT = Response(status_code=200)
 GONE_AWAY = Response(status_code=400)

@@ -92,8 +92,12 @@ def _sync() -> None:
     first = LAST - timedelta(days=DAYS - 1)
     with opened() as pipeline:
         people = people_to_ask(pipeline)
-        for row in (row for row in DOCUMENT_TYPES if row.ask is Ask.DAYS):
-            fetch_and_land(pipeline, row, people, first_day=first, last_day=LAST, run_id="notebook")
+        for document_type in (
+            document_type for document_type in DOCUMENT_TYPES if document_type.ask is Ask.DAYS
+        ):
+            fetch_and_land(
+                pipeline, document_type, people, first_day=first, last_day=LAST, run_id="notebook"
+            )
         publish(pipeline)
 
 

@@ -77,8 +77,14 @@ class Place:
         first = last - timedelta(days=days - 1)
         with opened() as pipeline:
             people = people_to_ask(pipeline, [username])
-            for row in (row for row in DOCUMENT_TYPES if row.name in types or not types):
-                fetch_and_land(pipeline, row, people, first_day=first, last_day=last, run_id="made")
+            for document_type in (
+                document_type
+                for document_type in DOCUMENT_TYPES
+                if document_type.name in types or not types
+            ):
+                fetch_and_land(
+                    pipeline, document_type, people, first_day=first, last_day=last, run_id="made"
+                )
             pipeline.warehouse.publish(pipeline.settings.analytics_path)
 
     def invite(self) -> str:

@@ -21,7 +21,7 @@ from oura_pipeline.catalog.document_types import (
     SLEEP,
     VO2_MAX,
     DocumentType,
-    document_type,
+    get_document_type,
 )
 from oura_pipeline.catalog.fields import Field, Kind
 from oura_pipeline.sandbox.running import Sandbox
@@ -91,12 +91,14 @@ TOKEN = "a-token-for-moonlight"
 
 
 def test_there_are_nineteen() -> None:
-    assert [row.name for row in DOCUMENT_TYPES] == NAMES
+    assert [document_type.name for document_type in DOCUMENT_TYPES] == NAMES
 
 
 def test_no_two_share_a_table_an_address_or_a_webhook() -> None:
     for of in (lambda row: row.table, lambda row: row.path, lambda row: row.webhook):
-        said = [of(row) for row in DOCUMENT_TYPES if of(row) is not None]
+        said = [
+            of(document_type) for document_type in DOCUMENT_TYPES if of(document_type) is not None
+        ]
         assert len(set(said)) == len(said)
 
 
@@ -107,16 +109,16 @@ def test_a_row_derives_what_it_does_not_say() -> None:
 
 @pytest.mark.parametrize("name", ["vO2_max", "vo2_max", "VO2_MAX"])
 def test_a_document_type_is_found_in_any_case(name: str) -> None:
-    assert document_type(name) is VO2_MAX
+    assert get_document_type(name) is VO2_MAX
 
 
 def test_an_unknown_document_type_is_refused_with_all_that_there_are() -> None:
     with pytest.raises(LookupError) as refused:
-        document_type("sleeep")
+        get_document_type("sleeep")
     assert refused.value.args == (
         f"no document type is called 'sleeep'; there are: {', '.join(NAMES)}",
     )
-    assert document_type("sleep") is SLEEP
+    assert get_document_type("sleep") is SLEEP
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +133,14 @@ def routes() -> dict[str, dict[str, Any]]:
 def test_the_table_has_what_oura_describes(routes: dict[str, dict[str, Any]]) -> None:
     """Every collection, with its address, scope, webhook and day."""
     ours = {
-        row.name: (row.path, row.scope, row.webhook, row.day_field, row.single)
-        for row in DOCUMENT_TYPES
+        document_type.name: (
+            document_type.path,
+            document_type.scope,
+            document_type.webhook,
+            document_type.day_field,
+            document_type.single,
+        )
+        for document_type in DOCUMENT_TYPES
     }
     assert ours == {
         name: (
@@ -146,13 +154,15 @@ def test_the_table_has_what_oura_describes(routes: dict[str, dict[str, Any]]) ->
     }
 
 
-@pytest.mark.parametrize("row", DOCUMENT_TYPES, ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name
+)
 def test_fields_are_those_that_oura_describes(
-    row: DocumentType, routes: dict[str, dict[str, Any]]
+    document_type: DocumentType, routes: dict[str, dict[str, Any]]
 ) -> None:
     """The same names; a kind that Oura's type can fill; nothing required that may be null."""
-    ours = dict(leaves(row.fields))
-    theirs = {field["name"]: field for field in routes[row.name]["fields"]}
+    ours = dict(leaves(document_type.fields))
+    theirs = {field["name"]: field for field in routes[document_type.name]["fields"]}
     assert ours.keys() == theirs.keys()
     for name, field in ours.items():
         assert theirs[name]["type"].startswith(SAID[field.kind]), name
@@ -210,7 +220,7 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 

@@ -396,7 +396,9 @@ def statuses(made: World) -> dict[str, set[FetchStatus]]:
 
 def test_every_type_with_days_can_be_asked_again() -> None:
     """A run request can name each of them; none is forgotten."""
-    names = tuple(sorted(row.name for row in DOCUMENT_TYPES if row.partitioned))
+    names = tuple(
+        sorted(document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned)
+    )
     keys = run_request(gap(0, 0, types=names), NOW, 1.0).asset_selection or ()
     assert {key.path[-1] for key in keys} == set(names)
     assert len(keys) == 2 * len(names)

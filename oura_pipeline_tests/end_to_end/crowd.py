@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from oura_pipeline.catalog.document_types import DocumentType, document_type
+from oura_pipeline.catalog.document_types import DocumentType, get_document_type
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.sync.publish import publish
 from oura_pipeline_tests.end_to_end.onlookers import BULK, DAYS, TABLES
@@ -33,16 +33,16 @@ def write(username: str, first: int, last: int) -> None:
     with opened() as pipeline:
         for number in range(first, last + 1):
             for table in TABLES:
-                land(pipeline, document_type(table), username, number)
+                land(pipeline, get_document_type(table), username, number)
             publish(pipeline)
 
 
-def land(pipeline: Pipeline, type_: DocumentType, username: str, number: int) -> None:
+def land(pipeline: Pipeline, document_type: DocumentType, username: str, number: int) -> None:
     """Replace all of a person's days by those of a round."""
-    with pipeline.warehouse.spool(type_) as spool:
+    with pipeline.warehouse.spool(document_type) as spool:
         spool.add(username, documents(username, number))
         pipeline.warehouse.land(
-            type_,
+            document_type,
             spool,
             usernames=[username],
             first_day=FIRST_DAY,

@@ -66,7 +66,9 @@ def test_every_point_is_delivered_and_old_dashboards_have_data(
 ) -> None:
     """The ledger says that all were read back twice; the Go replicator's targets answer."""
     with told.accounts() as accounts:
-        pushes = [push for row in DOCUMENT_TYPES for push in accounts.pushes(row.name)]
+        pushes = [
+            push for document_type in DOCUMENT_TYPES for push in accounts.pushes(document_type.name)
+        ]
     late = datetime.now(UTC).date()
     assert {push.state for push in pushes if push.day < late} == {PushState.DELIVERED}
     assert sum(push.points for push in pushes) > 10_000
@@ -83,9 +85,11 @@ def test_what_did_not_change_is_not_pushed_again(told: World) -> None:
     }
     assert set().union(*sent.values()) == {0}
     with opened() as pipeline:
-        [row] = [row for row in DOCUMENT_TYPES if row.name == "sleep"]
+        [document_type] = [
+            document_type for document_type in DOCUMENT_TYPES if document_type.name == "sleep"
+        ]
         replayed = push_type(
-            pipeline, row, ["koa"], [LAST - timedelta(days=1)], even_unchanged=True
+            pipeline, document_type, ["koa"], [LAST - timedelta(days=1)], even_unchanged=True
         )
     assert replayed.sent > 100
 

@@ -26,7 +26,7 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 from dagster_graphql.schema import create_schema
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, document_type
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, get_document_type
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
@@ -40,10 +40,10 @@ DAYS = [(FIRST + timedelta(days=count)).isoformat() for count in range(10)]
 NEXT = LAST + timedelta(days=1)
 COMPARED = ["daily_sleep", "sleep", "daily_activity", "workout", "heartrate"]
 PARTITIONED = [
-    dg.AssetKey([group, row.name])
+    dg.AssetKey([group, document_type.name])
     for group in ("oura", "graphite")
-    for row in DOCUMENT_TYPES
-    if row.partitioned
+    for document_type in DOCUMENT_TYPES
+    if document_type.partitioned
 ]
 SELECTOR = {
     "repositoryLocationName": "oura_pipeline",
@@ -180,11 +180,11 @@ def test_a_backfill_of_everything_is_one_run(backfilled: Operated) -> None:
 @pytest.mark.parametrize("name", COMPARED)
 def test_a_backfill_lands_the_truth(backfilled: Operated, name: str) -> None:
     """What stands in DuckDB is what Oura holds of these days, and of no other day."""
-    row = document_type(name)
+    document_type = get_document_type(name)
     for username in backfilled.world.sandbox.usernames:
-        truth = backfilled.world.truth(username, row, FIRST, LAST)
+        truth = backfilled.world.truth(username, document_type, FIRST, LAST)
         assert truth != [] or name == "workout"
-        assert backfilled.world.landed(username, row) == truth
+        assert backfilled.world.landed(username, document_type) == truth
 
 
 def test_the_checks_of_a_backfill_are_green(backfilled: Operated) -> None:
@@ -220,8 +220,8 @@ def test_a_single_day_is_launched_as_a_run(operated: Operated) -> None:
     names = [key.to_user_string() for key in sleep]
     added = {name: [*before.get(name, []), NEXT.isoformat()] for name in names}
     assert operated.materialized() == before | added
-    row = document_type("sleep")
+    document_type = get_document_type("sleep")
     for username in operated.world.sandbox.usernames:
-        landed = operated.world.landed(username, row)
-        truth = operated.world.truth(username, row, NEXT, NEXT)
+        landed = operated.world.landed(username, document_type)
+        truth = operated.world.truth(username, document_type, NEXT, NEXT)
         assert [entry for entry in landed if entry[0] == NEXT.isoformat()] == truth != []

@@ -16,7 +16,7 @@ from oura_pipeline_tests.end_to_end.conftest import LAST
 from oura_pipeline_tests.testing.world import World, metadata
 
 FIRST = LAST - timedelta(days=6)
-TYPES = [row.name for row in DOCUMENT_TYPES]
+TYPES = [document_type.name for document_type in DOCUMENT_TYPES]
 
 
 def changed(result: object) -> dict[tuple[str, str], int]:
@@ -32,8 +32,10 @@ def changed(result: object) -> dict[tuple[str, str], int]:
 def snapshot(world: World) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table, as a query sees it."""
     return {
-        row.name: world.warehouse.query(f"SELECT * FROM oura.{row.table} ORDER BY ALL")
-        for row in DOCUMENT_TYPES
+        document_type.name: world.warehouse.query(
+            f"SELECT * FROM oura.{document_type.table} ORDER BY ALL"
+        )
+        for document_type in DOCUMENT_TYPES
     }
 
 

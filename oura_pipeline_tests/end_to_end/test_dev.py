@@ -65,7 +65,7 @@ def test_what_was_switched_on_stays_on(folder: Path) -> None:
         "accounts/subscriptions",
         "analytics/published",
         "export/apple_health",
-        *(f"{group}/{row.name}" for group in groups for row in DOCUMENT_TYPES),
+        *(f"{group}/{document_type.name}" for group in groups for document_type in DOCUMENT_TYPES),
     }
     assert before["locations"] == {"oura_pipeline": "LOADED"}
     assert "gaps" in before["sensors"]

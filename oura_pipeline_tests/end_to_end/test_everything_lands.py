@@ -18,50 +18,52 @@ from oura_pipeline_tests.end_to_end.conftest import FIRST, LAST, Synced
 from oura_pipeline_tests.testing.world import comparable, metadata, red_checks, world
 
 USERNAMES = ["runa", "koa", "milo", "asha", "sione"]
-PARTITIONED = [row for row in DOCUMENT_TYPES if row.partitioned]
+PARTITIONED = [document_type for document_type in DOCUMENT_TYPES if document_type.partitioned]
 
 
-def named(row: DocumentType) -> str:
-    return row.name
+def named(document_type: DocumentType) -> str:
+    return document_type.name
 
 
 @pytest.mark.parametrize("username", USERNAMES)
-@pytest.mark.parametrize("row", DOCUMENT_TYPES, ids=named)
-def test_a_range_of_days_lands_whole(synced: Synced, row: DocumentType, username: str) -> None:
+@pytest.mark.parametrize("document_type", DOCUMENT_TYPES, ids=named)
+def test_a_range_of_days_lands_whole(
+    synced: Synced, document_type: DocumentType, username: str
+) -> None:
     """Document by document, for every zone, whatever a range means to that collection."""
-    held = expected(synced, row, username)
-    landed = synced.world.landed(username, row)
-    if not row.partitioned:
+    held = expected(synced, document_type, username)
+    landed = synced.world.landed(username, document_type)
+    if not document_type.partitioned:
         held, landed = [("", d) for _, d in held], [("", d) for _, d in landed]
     assert len(held) > 0
     assert landed == held
 
 
-def expected(synced: Synced, row: DocumentType, username: str) -> list[tuple[str, Any]]:
+def expected(synced: Synced, document_type: DocumentType, username: str) -> list[tuple[str, Any]]:
     """What the sandbox holds of these days; for samples by the rule that anyone can apply.
 
     Rows of samples carry UTC only. The sandbox knows where the person was; everybody else takes
     the offset of the document nearest in time.
     """
-    place = (username, row.name)
+    place = (username, document_type.name)
     if place not in synced.expected:
-        synced.expected[place] = _expected(synced, row, username)
+        synced.expected[place] = _expected(synced, document_type, username)
     return synced.expected[place]
 
 
-def _expected(synced: Synced, row: DocumentType, username: str) -> list[tuple[str, Any]]:
+def _expected(synced: Synced, document_type: DocumentType, username: str) -> list[tuple[str, Any]]:
     truth = synced.world.truth
-    if row.ask is not Ask.INSTANTS:
-        return truth(username, row, FIRST, LAST)
+    if document_type.ask is not Ask.INSTANTS:
+        return truth(username, document_type, FIRST, LAST)
     edge = timedelta(days=2)
     known = sorted(
         (text.astimezone(UTC), text.utcoffset())
-        for other in PARTITIONED
-        for _, document in truth(username, other, FIRST - edge, LAST + edge)
-        for text in local_times(other.fields, document)
+        for document_type in PARTITIONED
+        for _, document in truth(username, document_type, FIRST - edge, LAST + edge)
+        for text in local_times(document_type.fields, document)
     )
     rows = []
-    for _, document in truth(username, row, FIRST - edge, LAST + edge):
+    for _, document in truth(username, document_type, FIRST - edge, LAST + edge):
         at = datetime.fromisoformat(document["timestamp"])
         place = bisect_left(known, at, key=lambda one: one[0])
         near = min(known[max(0, place - 1) : place + 1], key=lambda one: abs(one[0] - at))
@@ -93,30 +95,33 @@ def test_single_days_land_the_same(synced: Synced, cloud: Sandbox, tmp_path: Pat
         for day in days:
             assert made.run(day, day, groups=["oura"]).success
         differing = [
-            (username, row.name)
+            (username, document_type.name)
             for username in USERNAMES
-            for row in PARTITIONED
-            if made.landed(username, row) != made.truth(username, row, days[0], days[-1])
+            for document_type in PARTITIONED
+            if made.landed(username, document_type)
+            != made.truth(username, document_type, days[0], days[-1])
         ]
     assert differing == []
 
 
-@pytest.mark.parametrize("row", DOCUMENT_TYPES, ids=named)
-def test_nothing_is_asked_twice(synced: Synced, row: DocumentType) -> None:
+@pytest.mark.parametrize("document_type", DOCUMENT_TYPES, ids=named)
+def test_nothing_is_asked_twice(synced: Synced, document_type: DocumentType) -> None:
     """Once per person and type; samples once per 30 days, and then page by page."""
     [asked] = [
-        people for route, people in synced.requests.items() if route.rpartition("/")[2] == row.name
+        people
+        for route, people in synced.requests.items()
+        if route.rpartition("/")[2] == document_type.name
     ]
-    if row.ask is not Ask.INSTANTS:
+    if document_type.ask is not Ask.INSTANTS:
         assert asked == dict.fromkeys(USERNAMES, 1)
         return
     for username in USERNAMES:
-        questions, pages = fewest(synced, row, username)
+        questions, pages = fewest(synced, document_type, username)
         # The last page of each question may be any part of a page.
         assert max(questions, pages) <= asked[username] <= pages + questions, username
 
 
-def fewest(synced: Synced, row: DocumentType, username: str) -> tuple[int, int]:
+def fewest(synced: Synced, document_type: DocumentType, username: str) -> tuple[int, int]:
     """The least questions, and the least pages, that bring all rows that can be of these days.
 
     A day begins fourteen hours before UTC's midnight in the east and ends twelve after in the west;
@@ -127,7 +132,7 @@ def fewest(synced: Synced, row: DocumentType, username: str) -> tuple[int, int]:
     edge = timedelta(days=2)
     rows = sum(
         since <= datetime.fromisoformat(document["timestamp"]) < until
-        for _, document in synced.world.truth(username, row, FIRST - edge, LAST + edge)
+        for _, document in synced.world.truth(username, document_type, FIRST - edge, LAST + edge)
     )
     return ceil((until - since) / timedelta(days=30)), ceil(rows / 1000)
 

@@ -59,7 +59,9 @@ def test_every_view_and_table_can_be_written(
         written[name] = export_view(copy, name, tmp_path, format_=format_).rows
         files = [*tmp_path.glob(f"{name}/*.{format_}"), *tmp_path.glob(f"{name}.{format_}")]
         read[name] = sum(_rows(path, format_) for path in files)
-    assert {view.name for view in VIEWS} | {row.table for row in DOCUMENT_TYPES} < held.keys()
+    assert {view.name for view in VIEWS} | {
+        document_type.table for document_type in DOCUMENT_TYPES
+    } < held.keys()
     assert (written, read) == (held, held)
     assert sum(many > 0 for many in held.values()) > 25
 

@@ -56,7 +56,9 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
         for first, last in spans({day for days in held.values() for day in days}):
             types = [name for name, days in held.items() if any(first <= d <= last for d in days)]
             results.append(made.run(first - ONE, last + ONE, types=types))
-        states = [row.name for row in DOCUMENT_TYPES if not row.partitioned]
+        states = [
+            document_type.name for document_type in DOCUMENT_TYPES if not document_type.partitioned
+        ]
         results.append(made.run(last, last, types=states))
         lines = (home / "graphite.log").read_text(encoding="utf-8").splitlines()
         yield Replayed(world=made, usernames=recorded.usernames, results=results, lines=lines)
@@ -65,13 +67,13 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
 def days_of_types(made: World, usernames: list[str]) -> dict[str, set[date]]:
     """The days for which anybody has a document, by type."""
     return {
-        row.name: {
+        document_type.name: {
             date.fromisoformat(day)
             for username in usernames
-            for day, _ in made.truth(username, row)
+            for day, _ in made.truth(username, document_type)
         }
-        for row in DOCUMENT_TYPES
-        if row.partitioned
+        for document_type in DOCUMENT_TYPES
+        if document_type.partitioned
     }
 
 
@@ -91,12 +93,14 @@ def test_all_runs_succeed(replayed: Replayed) -> None:
     assert [result.success for result in replayed.results] == [True] * len(replayed.results)
 
 
-@pytest.mark.parametrize("row", DOCUMENT_TYPES, ids=lambda row: row.name)
-def test_every_recorded_document_lands(replayed: Replayed, row: DocumentType) -> None:
+@pytest.mark.parametrize(
+    "document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name
+)
+def test_every_recorded_document_lands(replayed: Replayed, document_type: DocumentType) -> None:
     """As it was served, under its day; somebody has some of every type."""
-    held = {name: replayed.world.truth(name, row) for name in replayed.usernames}
-    landed = {name: replayed.world.landed(name, row) for name in replayed.usernames}
-    if row.ask is not Ask.DAYS:
+    held = {name: replayed.world.truth(name, document_type) for name in replayed.usernames}
+    landed = {name: replayed.world.landed(name, document_type) for name in replayed.usernames}
+    if document_type.ask is not Ask.DAYS:
         # Rows of samples tell UTC only, states no day at all: nobody can know the sandbox's day.
         held, landed = [
             {name: comparable(("", document) for _, document in rows) for name, rows in of.items()}
@@ -122,11 +126,11 @@ def test_only_numbers_that_cannot_be_are_reported(replayed: Replayed) -> None:
 def numbers_that_cannot_be(replayed: Replayed) -> Counter[tuple[str, str]]:
     """Document type and path of every number outside its bounds, counted in the recordings."""
     return Counter(
-        (row.name, ".".join(path))
-        for row in DOCUMENT_TYPES
+        (document_type.name, ".".join(path))
+        for document_type in DOCUMENT_TYPES
         for username in replayed.usernames
-        for _, document in replayed.world.truth(username, row)
-        for path, field, value in numbers(row.fields, document)
+        for _, document in replayed.world.truth(username, document_type)
+        for path, field, value in numbers(document_type.fields, document)
         if (field.low is not None and value < field.low)
         or (field.high is not None and value > field.high)
     )
@@ -145,19 +149,27 @@ def numbers(
             yield (field.name,), field, value
 
 
-@pytest.mark.parametrize("row", DOCUMENT_TYPES, ids=lambda row: row.name)
-def test_every_recorded_type_becomes_points(replayed: Replayed, row: DocumentType) -> None:
-    series = re.compile(rf"bio\.(recorded|western)\.{row.series}\.[a-z0-9_.]+ -?[0-9.e-]+ [0-9]+")
+@pytest.mark.parametrize(
+    "document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name
+)
+def test_every_recorded_type_becomes_points(
+    replayed: Replayed, document_type: DocumentType
+) -> None:
+    series = re.compile(
+        rf"bio\.(recorded|western)\.{document_type.series}\.[a-z0-9_.]+ -?[0-9.e-]+ [0-9]+"
+    )
     assert any(map(series.fullmatch, replayed.lines))
 
 
 def test_points_say_what_documents_say(replayed: Replayed) -> None:
     """Scores of a day, read off the recordings: no null became a number, no number was lost."""
-    [row] = [row for row in DOCUMENT_TYPES if row.name == "daily_readiness"]
+    [document_type] = [
+        document_type for document_type in DOCUMENT_TYPES if document_type.name == "daily_readiness"
+    ]
     said = {
         (username, day, float(document["score"]))
         for username in replayed.usernames
-        for day, document in replayed.world.truth(username, row)
+        for day, document in replayed.world.truth(username, document_type)
         if document["score"] is not None
     }
     score = re.compile(r"bio\.(\w+)\.readiness\.score (\S+) (\d+)")

@@ -56,13 +56,14 @@ def test_four_syncs_at_once_land_the_truth_while_an_analyst_reads(own_world: Wor
     assert [process.returncode for process in done] == [0] * 4, [p.stderr for p in done]
     assert before == after
     differing = [
-        (username, row.name)
+        (username, document_type.name)
         for username in own_world.sandbox.usernames
-        for row in DOCUMENT_TYPES
-        if row.name in types
+        for document_type in DOCUMENT_TYPES
+        if document_type.name in types
         # Milo travels: where his samples belong is for another test.
-        and (username, row.name) != ("milo", "heartrate")
-        and own_world.landed(username, row) != own_world.truth(username, row, FIRST, LAST)
+        and (username, document_type.name) != ("milo", "heartrate")
+        and own_world.landed(username, document_type)
+        != own_world.truth(username, document_type, FIRST, LAST)
     ]
     assert differing == []
 

@@ -46,10 +46,10 @@ def folder(synced: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def held(made: World, row: DocumentType) -> list[tuple[str, Any]]:
+def held(made: World, document_type: DocumentType) -> list[tuple[str, Any]]:
     """What Oura holds of them in these days."""
-    days = (FIRST, LAST) if row.partitioned else (None, None)
-    truth = made.sandbox.truth(AT_OURA[ODD], row.name, *days)
+    days = (FIRST, LAST) if document_type.partitioned else (None, None)
+    truth = made.sandbox.truth(AT_OURA[ODD], document_type.name, *days)
     return comparable((entry["day"], entry["document"]) for entry in truth)
 
 
@@ -59,21 +59,23 @@ def rows(sql: str, path: Path) -> list[tuple[Any, ...]]:
         return connection.execute(sql.format(path=f"'{path}'")).fetchall()
 
 
-@pytest.mark.parametrize("row", DOCUMENT_TYPES, ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name
+)
 def test_every_document_is_there_as_oura_sent_it(
-    row: DocumentType, synced: World, folder: Path
+    document_type: DocumentType, synced: World, folder: Path
 ) -> None:
     """As JSON lines and in the Parquet file; a type without any has no file."""
-    parquet = folder / "documents" / f"{row.table}.parquet"
+    parquet = folder / "documents" / f"{document_type.table}.parquet"
     lines = parquet.with_suffix(".jsonl")
-    expected = held(synced, row)
+    expected = held(synced, document_type)
     if not expected:
         assert (parquet.exists(), lines.exists()) == (False, False)
         return
     documents = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
     found = rows("SELECT day, document FROM {path}", parquet)
     assert [json.loads(document) for _, document in found] == documents
-    if row.partitioned:
+    if document_type.partitioned:
         assert comparable((str(day), json.loads(text)) for day, text in found) == expected
     else:
         assert comparable((None, d) for d in documents) == comparable(
@@ -102,7 +104,11 @@ def test_the_ledgers_come_along(synced: World, folder: Path) -> None:
     """When Oura was asked and what came of it, what was sent, and the clock they lived by."""
     with synced.accounts() as accounts:
         fetches = accounts.fetches(usernames=[ODD])
-        pushes = [p for row in DOCUMENT_TYPES for p in accounts.pushes(row.name, usernames=[ODD])]
+        pushes = [
+            p
+            for document_type in DOCUMENT_TYPES
+            for p in accounts.pushes(document_type.name, usernames=[ODD])
+        ]
         offsets = accounts.offsets(ODD)
     exported = rows(
         "SELECT document_type, day, status, documents, asked_at FROM {path} ORDER BY ALL",
@@ -152,13 +158,15 @@ def test_the_readme_has_every_type_field_and_unit(synced: World, folder: Path) -
     """Types without documents say so; the others list every field with what it means."""
     text = (folder / "README.md").read_text(encoding="utf-8")
     parts = {part.split("\n")[0]: part for part in text.split("\n## ")[1:]}
-    assert list(parts) == [row.name for row in DOCUMENT_TYPES]
-    for row in DOCUMENT_TYPES:
-        empty = not held(synced, row)
-        assert ("\nnone\n" in parts[row.name]) is empty
-        for field in () if empty else row.fields:
+    assert list(parts) == [document_type.name for document_type in DOCUMENT_TYPES]
+    for document_type in DOCUMENT_TYPES:
+        empty = not held(synced, document_type)
+        assert ("\nnone\n" in parts[document_type.name]) is empty
+        for field in () if empty else document_type.fields:
             [line] = [
-                x for x in parts[row.name].splitlines() if x.startswith(f"| `{field.name}` |")
+                x
+                for x in parts[document_type.name].splitlines()
+                if x.startswith(f"| `{field.name}` |")
             ]
             assert field.name == "day" or line.endswith(f"| {field.description} |")
 

@@ -15,14 +15,14 @@ Days = dict[str, dict[str, list[tuple[str, float]]]]
 
 
 def flattened(
-    type: DocumentType,
+    document_type: DocumentType,
     *documents: tuple[str, Document],
     days: tuple[str, str] | None = None,
 ) -> Flattened:
     """What comes of documents, each with its day; of all days unless some are named."""
     first, last = days or (min(day for day, _ in documents), max(day for day, _ in documents))
     return flatten(
-        type,
+        document_type,
         "ada",
         [(date.fromisoformat(day), json.dumps(one).encode()) for day, one in documents],
         first_day=date.fromisoformat(first),
@@ -42,12 +42,12 @@ def readable(result: Flattened) -> Days:
 
 
 def sent(
-    type: DocumentType,
+    document_type: DocumentType,
     *documents: tuple[str, Document],
     days: tuple[str, str] | None = None,
 ) -> Days:
     """The readable points of documents of which everything can be sent."""
-    result = flattened(type, *documents, days=days)
+    result = flattened(document_type, *documents, days=days)
     assert result.reports == {}
     return readable(result)
 
@@ -58,10 +58,10 @@ def series(timestamp: str, interval: float, items: Sequence[object]) -> Document
 
 
 def sleep(
-    kind: str | None, length: int | None, start: str, id: str = "a", **more: object
+    kind: str | None, length: int | None, start: str, document_id: str = "a", **more: object
 ) -> Document:
     """A sleep of a kind and length (s)."""
-    return {"id": id, "type": kind, "time_in_bed": length, "bedtime_start": start, **more}
+    return {"id": document_id, "type": kind, "time_in_bed": length, "bedtime_start": start, **more}
 
 
 def _text(time: int) -> str:

@@ -18,7 +18,7 @@ from oura_pipeline.catalog.document_types import (
     HEARTRATE,
     SLEEP,
     WORKOUT,
-    document_type,
+    get_document_type,
 )
 from oura_pipeline.graphite.flatten import flatten
 from oura_pipeline_tests.graphite.flat import Document, flattened, readable, sent, series, sleep
@@ -66,7 +66,7 @@ def test_unknown_numbers_of_an_event_stand_at_its_time_and_become_their_mean() -
         }
     }
     tag = {"id": "a", "timestamp": "2026-05-01T12:31:21+00:00", "dose": 2, "count": 9}
-    result = flattened(document_type("tag"), ("2026-05-01", tag))
+    result = flattened(get_document_type("tag"), ("2026-05-01", tag))
     assert readable(result) == {
         "2026-05-01": {"tag.count": [("05-01 00:00", 1)], "tag.dose": [("05-01 12:31", 2)]}
     }
@@ -149,7 +149,7 @@ def test_a_source_that_graphite_cannot_store_still_has_its_heart_rate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("type", "document", "report"),
+    ("document_type", "document", "report"),
     [
         (DAILY_STRESS, {"day_summary": "calm"}, "unknown code: day_summary"),
         (DAILY_RESILIENCE, {"level": 3}, "unknown code: level"),
@@ -216,10 +216,10 @@ def test_a_source_that_graphite_cannot_store_still_has_its_heart_rate() -> None:
     ],
 )
 def test_what_cannot_be_understood_is_reported_and_not_sent(
-    type: object, document: Document, report: str
+    document_type: object, document: Document, report: str
 ) -> None:
     """By reason and path, without the value."""
-    result = flattened(type, ("2026-05-01", document))  # type: ignore[arg-type]
+    result = flattened(document_type, ("2026-05-01", document))  # type: ignore[arg-type]
     assert readable(result) == {"2026-05-01": {}}
     assert result.reports == {report: 1}
 
@@ -286,23 +286,25 @@ def test_a_username_must_be_a_name_in_graphite() -> None:
         flatten(DAILY_SLEEP, "a.b", [], first_day=date(2026, 5, 1), last_day=date(2026, 5, 1))
 
 
-@pytest.mark.parametrize("row", DOCUMENT_TYPES, ids=lambda row: row.name)
-def test_every_recorded_example_becomes_points(row: object) -> None:
+@pytest.mark.parametrize(
+    "document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name
+)
+def test_every_recorded_example_becomes_points(document_type: object) -> None:
     """Nothing in a document of recorded shape is misunderstood."""
     if not EXAMPLES.exists():
         pytest.skip("the recorded examples are not on this machine")
     found = [
         path
         for path in sorted(EXAMPLES.glob("*.json"))
-        if path.name.removeprefix("western.").split(".")[0] == row.name  # type: ignore[attr-defined]
+        if path.name.removeprefix("western.").split(".")[0] == document_type.name  # type: ignore[attr-defined]
     ]
     assert found
     for path in found:
         answer = json.loads(path.read_text(encoding="utf-8"))
         documents = answer.get("data", [answer])
         days = [
-            (one.get(row.day_field or "") or "2026-05-01", one)  # type: ignore[attr-defined]
+            (one.get(document_type.day_field or "") or "2026-05-01", one)  # type: ignore[attr-defined]
             for one in documents
         ]
-        result = flattened(row, *days)  # type: ignore[arg-type]
+        result = flattened(document_type, *days)  # type: ignore[arg-type]
         assert result.reports == {}

@@ -366,14 +366,14 @@ def test_workout() -> None:
     """Two in one minute: amounts add up."""
     documents = [
         {
-            "id": id,
+            "id": name,
             "start_datetime": f"2026-05-01T09:07:{second}+02:00",
             "end_datetime": f"2026-05-01T09:18:{second}+02:00",
             "calories": 21.5,
             "distance": distance,
             "activity": "walking",
         }
-        for id, second, distance in (("a", "10", None), ("b", "50", 1472.5))
+        for name, second, distance in (("a", "10", None), ("b", "50", 1472.5))
     ]
     assert sent(WORKOUT, *(("2026-05-01", one) for one in documents)) == {
         "2026-05-01": {
@@ -388,8 +388,8 @@ def test_every_document_type_is_tested_here() -> None:
     """A type that is added to the table needs a test above."""
     tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     missing = [
-        row.table
-        for row in DOCUMENT_TYPES
-        if not any(name.startswith(row.table) for name in tested)
+        document_type.table
+        for document_type in DOCUMENT_TYPES
+        if not any(name.startswith(document_type.table) for name in tested)
     ]
     assert missing == []

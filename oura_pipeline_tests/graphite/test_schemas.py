@@ -86,8 +86,8 @@ def test_a_real_carbon_gives_each_metric_one_archive(graphite: LocalGraphite) ->
 def test_every_known_metric_has_its_section_before_the_last(prefix: str) -> None:
     """With its interval; the last section takes only what nobody knows."""
     sections = _sections(storage_schemas(prefix))
-    for row in DOCUMENT_TYPES:
-        for metric in known_metrics(row):
+    for document_type in DOCUMENT_TYPES:
+        for metric in known_metrics(document_type):
             name = f"{prefix}.ada.{metric.series}.{metric.name}"
             found = next(one for one in sections if re.search(one["pattern"], name))
             interval = "1d" if metric.interval == DAY else f"{metric.interval}s"

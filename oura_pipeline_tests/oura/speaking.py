@@ -72,9 +72,9 @@ class SpeakingOura:
         """The parameters of every request."""
         return [dict(request.url.params) for request in self.asked]
 
-    def _single(self, collection: str, id: str) -> httpx.Response:
+    def _single(self, collection: str, document_id: str) -> httpx.Response:
         for document in self.documents[collection]:
-            if document.get("id") == id:
+            if document.get("id") == document_id:
                 return answer(200, document)
         return answer(404, {"detail": "Document not found."})
 

@@ -36,7 +36,7 @@ from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
 
 END = date(2026, 5, 10)
 FIRST, LAST = date(2026, 3, 10), date(2026, 3, 24)
-PARTITIONED = [row for row in DOCUMENT_TYPES if row.partitioned]
+PARTITIONED = [document_type for document_type in DOCUMENT_TYPES if document_type.partitioned]
 
 
 class KeptTokens:
@@ -105,10 +105,10 @@ def world(sandbox: Sandbox, tmp_path: Path) -> Iterator[World]:
         yield World(sandbox, http, budget)
 
 
-def fetch(client: OuraClient, type: DocumentType, offsets: OffsetTimeline) -> list[Any]:
+def fetch(client: OuraClient, document_type: DocumentType, offsets: OffsetTimeline) -> list[Any]:
     """`(day, document)` of the asked days; what is learned goes into the timeline."""
     found = []
-    for page in client.documents(type, FIRST, LAST, offsets=offsets):
+    for page in client.documents(document_type, FIRST, LAST, offsets=offsets):
         offsets.observe(page.offsets)
         found += [(document.day, json.loads(document.raw)) for document in page.documents]
     return found
@@ -127,14 +127,14 @@ def test_everything_of_everyone_arrives_once_and_under_its_day(world: World) -> 
     """
     for person in world.sandbox.people():
         client, offsets = world.client(world.sign_in(person["username"])), OffsetTimeline()
-        for type in sorted(PARTITIONED, key=lambda row: row.ask.name):
-            held = world.sandbox.truth(person["username"], type.name, FIRST, LAST)
+        for document_type in sorted(PARTITIONED, key=lambda row: row.ask.name):
+            held = world.sandbox.truth(person["username"], document_type.name, FIRST, LAST)
             truth = [(date.fromisoformat(row["day"]), row["document"]) for row in held]
-            found = fetch(client, type, offsets)
-            if type.day_field is None and "travels" in person["habits"]:
+            found = fetch(client, document_type, offsets)
+            if document_type.day_field is None and "travels" in person["habits"]:
                 assert len(found) == pytest.approx(len(truth), rel=0.1)
             else:
-                assert in_order(found) == in_order(truth), (person["username"], type.name)
+                assert in_order(found) == in_order(truth), (person["username"], document_type.name)
 
 
 def test_a_long_range_is_one_question_per_type_and_one_more_per_30_days_of_instants(
@@ -153,9 +153,11 @@ def test_snapshots_and_single_documents(world: World) -> None:
     """What has no days, and one night by its id."""
     client = world.client(world.sign_in("runa"))
     snapshots = {}
-    for type in (row for row in DOCUMENT_TYPES if not row.partitioned):
-        (page,) = client.documents(type)
-        snapshots[type.name] = [json.loads(document.raw) for document in page.documents]
+    for document_type in (
+        document_type for document_type in DOCUMENT_TYPES if not document_type.partitioned
+    ):
+        (page,) = client.documents(document_type)
+        snapshots[document_type.name] = [json.loads(document.raw) for document in page.documents]
     assert snapshots == {
         name: [row["document"] for row in world.sandbox.truth("runa", name)]
         for name in ("personal_info", "ring_configuration")

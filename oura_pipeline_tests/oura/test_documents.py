@@ -346,13 +346,13 @@ def test_an_id_cannot_lead_elsewhere(client: OuraClient, oura: SpeakingOura) -> 
     )
 
 
-@pytest.mark.parametrize("id", ["", ".", ".."])
+@pytest.mark.parametrize("document_id", ["", ".", ".."])
 def test_an_id_that_is_none_is_not_asked_for(
-    client: OuraClient, oura: SpeakingOura, id: str
+    client: OuraClient, oura: SpeakingOura, document_id: str
 ) -> None:
     """It would be the address of something else."""
     with pytest.raises(DocumentNotFound, match="is the id of no daily_sleep document"):
-        client.document(DAILY_SLEEP, id)
+        client.document(DAILY_SLEEP, document_id)
     assert oura.asked == []
 
 

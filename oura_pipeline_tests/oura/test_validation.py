@@ -30,13 +30,13 @@ NIGHT = {"id": "a", "day": "2026-03-10", "bedtime_start": "2026-03-09T23:00:00+0
 BEAT = {"timestamp": "2026-03-10T12:00:00+00:00", "source": "rest", "bpm": 60}
 
 
-def read(type: DocumentType, document: Any) -> Facts:
+def read(document_type: DocumentType, document: Any) -> Facts:
     """What a document says about itself."""
-    return Shape(type).read(msgspec.json.encode(document))
+    return Shape(document_type).read(msgspec.json.encode(document))
 
 
 @pytest.mark.parametrize(
-    ("type", "document"),
+    ("document_type", "document"),
     [
         (DAILY_SLEEP, {**SCORE, "score": None, "contributors": None, "timestamp": None}),
         (DAILY_SLEEP, {**SCORE, "contributors": {"timing": None, "vibes": "good"}}),
@@ -50,14 +50,14 @@ def read(type: DocumentType, document: Any) -> Facts:
     ],
 )
 def test_what_may_be_missing_or_new_is_let_through(
-    type: DocumentType, document: dict[str, Any]
+    document_type: DocumentType, document: dict[str, Any]
 ) -> None:
     """Null, absent, unknown fields, unknown words, a fraction where a whole number is usual."""
-    read(type, document)
+    read(document_type, document)
 
 
 @pytest.mark.parametrize(
-    ("type", "document", "what"),
+    ("document_type", "document", "what"),
     [
         (DAILY_SLEEP, {**SCORE, "day": None}, r"Expected `date`, got `null` - at `\$\.day`"),
         (DAILY_SLEEP, {"id": "a"}, r"missing required field `day`"),
@@ -87,11 +87,11 @@ def test_what_may_be_missing_or_new_is_let_through(
     ],
 )
 def test_what_would_be_landed_wrongly_is_refused_by_type_and_field(
-    type: DocumentType, document: Any, what: str
+    document_type: DocumentType, document: Any, what: str
 ) -> None:
     """A missing key, a text for a number, an instant without a zone."""
-    with pytest.raises(UnexpectedAnswer, match=f"^Oura answered {type.name} .*{what}"):
-        read(type, document)
+    with pytest.raises(UnexpectedAnswer, match=f"^Oura answered {document_type.name} .*{what}"):
+        read(document_type, document)
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,6 @@ def test_the_last_day_of_a_range_belongs_to_it() -> None:
 
 def test_a_row_that_cannot_be_asked_for_is_refused() -> None:
     """Rather than asked for in a way that loses days."""
-    for type in (RING_CONFIGURATION, replace(DAILY_SLEEP, max_days=30)):
+    for document_type in (RING_CONFIGURATION, replace(DAILY_SLEEP, max_days=30)):
         with pytest.raises(ValueError, match="is not asked for by ranges"):
-            questions(type, date(2026, 3, 1), date(2026, 3, 1))
+            questions(document_type, date(2026, 3, 1), date(2026, 3, 1))

@@ -92,7 +92,9 @@ def ledgers(made: World, username: str) -> dict[str, Any]:
         return {
             "person": accounts.person(username),
             "fetches": accounts.fetches(usernames=[username]),
-            "pushes": [accounts.pushes(row.name, usernames=[username]) for row in ROWS],
+            "pushes": [
+                accounts.pushes(document_type.name, usernames=[username]) for document_type in ROWS
+            ],
             "offsets": accounts.offsets(username),
         }
 
@@ -106,7 +108,7 @@ def lines_of(made: World, username: str) -> list[list[bytes]]:
 
 
 def documents_of(made: World, username: str) -> dict[str, Any]:
-    return {row.name: made.landed(username, row) for row in ROWS}
+    return {document_type.name: made.landed(username, document_type) for document_type in ROWS}
 
 
 def test_everybody_left_traces_everywhere(household: World, theirs: dict[str, Traces]) -> None:
@@ -151,10 +153,10 @@ def test_nobody_else_loses_anything(household: World) -> None:
     delete(ODD)
     for username in others:
         assert (ledgers(household, username), lines_of(household, username)) == before[username]
-        for row in ROWS:
-            expected = household.sandbox.truth(AT_OURA[username], row.name, FIRST, LAST)
-            landed = [document for _, document in household.landed(username, row)]
-            if row.partitioned:
+        for document_type in ROWS:
+            expected = household.sandbox.truth(AT_OURA[username], document_type.name, FIRST, LAST)
+            landed = [document for _, document in household.landed(username, document_type)]
+            if document_type.partitioned:
                 assert sorted(map(json.dumps, landed)) == sorted(
                     json.dumps(entry["document"]) for entry in expected
                 )

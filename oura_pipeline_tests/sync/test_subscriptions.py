@@ -42,11 +42,11 @@ def of_all(*data_types: str) -> frozenset[Pair]:
 
 
 def one(
-    pair: Pair = SLEEP, *, days: float | None = 60, id: str = "1", url: str = HERE
+    pair: Pair = SLEEP, *, days: float | None = 60, number: str = "1", url: str = HERE
 ) -> Subscription:
     """A subscription that ends so many days from now."""
     return Subscription(
-        id=id,
+        id=number,
         data_type=pair[0],
         event_type=pair[1],
         callback_url=url,
@@ -73,7 +73,7 @@ PLANS: dict[str, tuple[set[Pair], list[Subscription], Plan]] = {
     ),
     "however long it lives": (
         {SLEEP},
-        [one(url=ELSEWHERE, days=80), one(id="2", days=20)],
+        [one(url=ELSEWHERE, days=80), one(number="2", days=20)],
         Plan(delete=[one(url=ELSEWHERE, days=80)]),
     ),
     "an address may be written in other ways": (
@@ -99,21 +99,25 @@ PLANS: dict[str, tuple[set[Pair], list[Subscription], Plan]] = {
     ),
     "of two the one that lives longer stays": (
         {SLEEP},
-        [one(id="1", days=30), one(id="2", days=31), one(id="3", days=None)],
-        Plan(delete=[one(id="1", days=30), one(id="3", days=None)]),
+        [one(number="1", days=30), one(number="2", days=31), one(number="3", days=None)],
+        Plan(delete=[one(number="1", days=30), one(number="3", days=None)]),
     ),
     "and is renewed when it must be": (
         {SLEEP},
-        [one(id="1", days=3), one(id="2", days=2)],
-        Plan(renew=[one(id="1", days=3)], delete=[one(id="2", days=2)]),
+        [one(number="1", days=3), one(number="2", days=2)],
+        Plan(renew=[one(number="1", days=3)], delete=[one(number="2", days=2)]),
     ),
     "everything at once": (
         {SLEEP, TAG, ("tag", "delete")},
-        [one(id="1", days=3), one(TAG, id="2", url=ELSEWHERE), one(("sleep", "create"), id="3")],
+        [
+            one(number="1", days=3),
+            one(TAG, number="2", url=ELSEWHERE),
+            one(("sleep", "create"), number="3"),
+        ],
         Plan(
             create=[TAG, ("tag", "delete")],
-            renew=[one(id="1", days=3)],
-            delete=[one(("sleep", "create"), id="3"), one(TAG, id="2", url=ELSEWHERE)],
+            renew=[one(number="1", days=3)],
+            delete=[one(("sleep", "create"), number="3"), one(TAG, number="2", url=ELSEWHERE)],
         ),
     ),
 }
@@ -211,7 +215,9 @@ def test_what_is_wanted_is_what_somebody_granted(pipeline: Pipeline) -> None:
     both = WANTED | of_all("vo2_max", "daily_cardiovascular_age")
     assert wanted(accounts.people()) == both
     accounts.add("cyd", refresh_token="r", scopes=None)
-    assert wanted(accounts.people()) == of_all(*(r.webhook for r in DOCUMENT_TYPES if r.webhook))
+    assert wanted(accounts.people()) == of_all(
+        *(document_type.webhook for document_type in DOCUMENT_TYPES if document_type.webhook)
+    )
     accounts.add("dia", refresh_token="r", scopes=[])
     accounts.remove("cyd")
     assert wanted(accounts.people()) == both
@@ -221,7 +227,7 @@ def test_what_is_wanted_is_what_somebody_granted(pipeline: Pipeline) -> None:
 
 def test_all_that_can_be_announced_is_wanted() -> None:
     """The 16 data types that belong to document types of ours."""
-    types = {row.webhook for row in DOCUMENT_TYPES if row.webhook}
+    types = {document_type.webhook for document_type in DOCUMENT_TYPES if document_type.webhook}
     assert len(types) == 16
     assert "vo2_max" in types
     assert "heartrate" not in types

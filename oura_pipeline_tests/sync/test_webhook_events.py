@@ -27,7 +27,7 @@ from oura_pipeline.catalog.document_types import (
     SLEEP,
     WORKOUT,
     DocumentType,
-    document_type,
+    get_document_type,
 )
 from oura_pipeline.ledger import FetchStatus, PushState
 from oura_pipeline.pipeline import Pipeline, carrier, opened
@@ -78,32 +78,34 @@ class Told:
         self.ids |= {person["username"]: person["id"] for person in self.cloud.people()}
         self.pipeline.accounts.identify(username, self.ids[username])
 
-    def land(self, row: DocumentType, first: date, last: date) -> Fetched:
+    def land(self, document_type: DocumentType, first: date, last: date) -> Fetched:
         """Ask for these days of everybody, as a sync does."""
         people = people_to_ask(self.pipeline)
         return fetch_and_land(
-            self.pipeline, row, people, first_day=first, last_day=last, run_id="sync"
+            self.pipeline, document_type, people, first_day=first, last_day=last, run_id="sync"
         )
 
-    def sync(self, row: DocumentType, first: date = DAY, last: date = DAY) -> None:
+    def sync(self, document_type: DocumentType, first: date = DAY, last: date = DAY) -> None:
         """Land and push these days of everybody."""
-        self.land(row, first, last)
+        self.land(document_type, first, last)
         usernames = [person.username for person in self.pipeline.accounts.people()]
         days = [first + ONE * n for n in range((last - first).days + 1)]
-        push_type(self.pipeline, row, usernames, days if row.partitioned else None)
+        push_type(
+            self.pipeline, document_type, usernames, days if document_type.partitioned else None
+        )
         self.cloud.reset_requests()
 
-    def tell(self, kind: str, username: str, row: DocumentType, object_id: str) -> None:
+    def tell(self, kind: str, username: str, document_type: DocumentType, object_id: str) -> None:
         """Oura posts what happened to a document."""
-        self.receive(self.body(kind, username, row, object_id))
+        self.receive(self.body(kind, username, document_type, object_id))
 
-    def body(self, kind: str, username: str, row: DocumentType, object_id: str) -> bytes:
+    def body(self, kind: str, username: str, document_type: DocumentType, object_id: str) -> bytes:
         """What Oura posts of a document, as the sandbox writes it."""
         event_time = datetime(2026, 6, 10, tzinfo=UTC) + timedelta(seconds=next(SENT))
         body = {
             "event_time": event_time.isoformat(),
             "event_type": kind,
-            "data_type": row.webhook,
+            "data_type": document_type.webhook,
             "object_id": object_id,
             "user_id": self.ids[username],
         }
@@ -128,7 +130,7 @@ class Told:
 
     def asked(self) -> dict[str, int]:
         """Requests for documents, of one or of days, since the last sync."""
-        known = {row.name for row in DOCUMENT_TYPES}
+        known = {document_type.name for document_type in DOCUMENT_TYPES}
         counts = self.cloud.requests()
         return {
             route.replace("{document_id}", "one"): sum(counts[route].values())
@@ -427,8 +429,8 @@ def test_the_state_of_the_rings_is_asked_whole(told: Told) -> None:
     assert [row.name for row, _ in drained.pushed] == ["ring_configuration"]
 
 
-def documents(told: Told, username: str, row: DocumentType) -> list[bytes]:
-    found = told.world.warehouse.documents(row, username, date.min, date.max)
+def documents(told: Told, username: str, document_type: DocumentType) -> list[bytes]:
+    found = told.world.warehouse.documents(document_type, username, date.min, date.max)
     return [raw for _, raw in found]
 
 
@@ -528,7 +530,7 @@ def test_nothing_shows_whose_event_it_was(told: Told, caplog: pytest.LogCaptureF
     object_id = score_of(told)["id"]
     told.tell("update", "runa", DAILY_SLEEP, object_id)
     person = told.pipeline.accounts.person("runa")
-    matter = Matter(person=person, type=DAILY_SLEEP, id=object_id, events=told.waiting())
+    matter = Matter(person=person, document_type=DAILY_SLEEP, id=object_id, events=told.waiting())
     shown = f"{matter!r} {told.drain()!r}"
     assert object_id not in shown
     logged = [r.getMessage() for r in caplog.records if r.name.startswith("oura_pipeline")]
@@ -565,13 +567,13 @@ class Life:
     def happen(self) -> None:
         """Change something, and have it told of, once or more often."""
         username, name = self.chance.choice(sorted(self.held))
-        row, held = document_type(name), self.held[username, name]
+        document_type, held = get_document_type(name), self.held[username, name]
         kinds = [self.revise, self.revise, self.move, self.delete, self.add, self.nothing]
         if not held:
             kinds = [self.nothing]
-        kind, object_id = self.chance.choice(kinds)(username, row, held)
+        kind, object_id = self.chance.choice(kinds)(username, document_type, held)
         for _ in range(self.chance.choice([1, 1, 1, 2, 3])):
-            self.untold.append((kind, username, row, object_id))
+            self.untold.append((kind, username, document_type, object_id))
             self.events += 1
 
     def tell(self, fraction: float) -> None:
@@ -580,59 +582,71 @@ class Life:
         for _ in range(int(len(self.untold) * fraction)):
             self.told.tell(*self.untold.pop())
 
-    def revise(self, who: str, row: DocumentType, held: dict[str, str]) -> tuple[str, str]:
+    def revise(
+        self, who: str, document_type: DocumentType, held: dict[str, str]
+    ) -> tuple[str, str]:
         old = self.chance.choice(sorted(held))
         # A recalculated daily document may come back under another id.
-        new_id = row.daily and self.chance.random() < 0.3
-        made = self.told.cloud.revise(who, row.name, id=old, new_id=new_id)
+        new_id = document_type.daily and self.chance.random() < 0.3
+        made = self.told.cloud.revise(who, document_type.name, id=old, new_id=new_id)
         held[made["id"]] = held.pop(old)
         return self.chance.choice(["update", "update", "create"]), made["id"]
 
-    def move(self, who: str, row: DocumentType, held: dict[str, str]) -> tuple[str, str]:
+    def move(self, who: str, document_type: DocumentType, held: dict[str, str]) -> tuple[str, str]:
         moved = self.chance.choice(sorted(held))
-        if row.daily or row.day_field is None:
+        if document_type.daily or document_type.day_field is None:
             return "update", moved
         # A night counts to the day before or after, never to another week.
         first_day = date.fromisoformat(self.first_days.setdefault(moved, held[moved]))
         day = (first_day + self.chance.choice([-1, 0, 1]) * ONE).isoformat()
-        self.told.cloud.revise(who, row.name, id=moved, fields={row.day_field: day})
+        self.told.cloud.revise(
+            who, document_type.name, id=moved, fields={document_type.day_field: day}
+        )
         held[moved] = day
         return "update", moved
 
-    def delete(self, who: str, row: DocumentType, held: dict[str, str]) -> tuple[str, str]:
+    def delete(
+        self, who: str, document_type: DocumentType, held: dict[str, str]
+    ) -> tuple[str, str]:
         gone = self.chance.choice(sorted(held))
-        self.told.cloud.delete(who, row.name, id=gone)
+        self.told.cloud.delete(who, document_type.name, id=gone)
         del held[gone]
         # What was said of it before may come later.
         if self.chance.random() < 0.3:
-            self.untold.append(("update", who, row, gone))
+            self.untold.append(("update", who, document_type, gone))
             self.events += 1
         return "delete", gone
 
-    def add(self, who: str, row: DocumentType, held: dict[str, str]) -> tuple[str, str]:
+    def add(self, who: str, document_type: DocumentType, held: dict[str, str]) -> tuple[str, str]:
         day = self.day()
-        if row.daily and day in held.values():
-            return self.revise(who, row, held)
-        made = self.told.cloud.add(who, row.name, day=day)
+        if document_type.daily and day in held.values():
+            return self.revise(who, document_type, held)
+        made = self.told.cloud.add(who, document_type.name, day=day)
         held[made["id"]] = day
         return "create", made["id"]
 
-    def nothing(self, who: str, row: DocumentType, held: dict[str, str]) -> tuple[str, str]:
+    def nothing(
+        self, who: str, document_type: DocumentType, held: dict[str, str]
+    ) -> tuple[str, str]:
         return self.chance.choice(["create", "update", "delete"]), f"none-{self.events}"
 
     def day(self) -> str:
         return (LAST - self.chance.randrange(10) * ONE).isoformat()
 
 
-def stands(made: World, username: str, row: DocumentType) -> list[tuple[str, Any]]:
+def stands(made: World, username: str, document_type: DocumentType) -> list[tuple[str, Any]]:
     """What stands; a state's day is that of its newest fetch, and not Oura's."""
-    landed = made.landed(username, row)
-    return landed if row.partitioned else comparable(("", document) for _, document in landed)
+    landed = made.landed(username, document_type)
+    return (
+        landed
+        if document_type.partitioned
+        else comparable(("", document) for _, document in landed)
+    )
 
 
-def truth(made: World, username: str, row: DocumentType) -> list[tuple[str, Any]]:
-    held = made.truth(username, row)
-    return held if row.partitioned else comparable(("", document) for _, document in held)
+def truth(made: World, username: str, document_type: DocumentType) -> list[tuple[str, Any]]:
+    held = made.truth(username, document_type)
+    return held if document_type.partitioned else comparable(("", document) for _, document in held)
 
 
 def test_five_hundred_random_events_end_in_the_truth(tmp_path: Path) -> None:

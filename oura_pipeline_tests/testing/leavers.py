@@ -32,7 +32,7 @@ from oura_pipeline_tests.testing.world import World, world
 ODD, WORD, OTHER = "zebulon-q", "sleep", "milo"
 AT_OURA = {ODD: "runa", WORD: "koa", OTHER: "milo"}
 TYPES = ("daily_sleep", "sleep", "heartrate", "workout", "personal_info")
-ROWS = tuple(row for row in DOCUMENT_TYPES if row.name in TYPES)
+ROWS = tuple(document_type for document_type in DOCUMENT_TYPES if document_type.name in TYPES)
 LAST = date(2026, 4, 10)
 FIRST = LAST - timedelta(days=2)
 
@@ -91,8 +91,8 @@ def traces(made: World, username: str, tokens: set[str]) -> Traces:
     """Theirs, as the sandbox knows them."""
     held = [
         entry["document"]
-        for row in ROWS
-        for entry in made.sandbox.truth(AT_OURA[username], row.name)
+        for document_type in ROWS
+        for entry in made.sandbox.truth(AT_OURA[username], document_type.name)
     ]
     [info] = [document for document in held if "email" in document]
     ids = {document["id"] for document in held if document.get("id")}

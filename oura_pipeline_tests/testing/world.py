@@ -70,7 +70,7 @@ class World:
         groups: Sequence[str] = ("oura", "graphite"),
     ) -> dg.ExecuteInProcessResult:
         """The job `sync` for a range of days, as the command line runs it."""
-        names = list(types) or [row.name for row in DOCUMENT_TYPES]
+        names = list(types) or [document_type.name for document_type in DOCUMENT_TYPES]
         with project_instance() as instance:
             return self.definitions.resolve_job_def("sync").execute_in_process(
                 instance=instance,
@@ -83,16 +83,20 @@ class World:
                 raise_on_error=False,
             )
 
-    def landed(self, username: str, row: DocumentType) -> list[tuple[str, Any]]:
+    def landed(self, username: str, document_type: DocumentType) -> list[tuple[str, Any]]:
         """A person's rows as (day, document), in a comparable order."""
-        rows = self.warehouse.documents(row, username, date.min, date.max)
+        rows = self.warehouse.documents(document_type, username, date.min, date.max)
         return comparable((day.isoformat(), json.loads(raw)) for day, raw in rows)
 
     def truth(
-        self, username: str, row: DocumentType, first: date | None = None, last: date | None = None
+        self,
+        username: str,
+        document_type: DocumentType,
+        first: date | None = None,
+        last: date | None = None,
     ) -> list[tuple[str, Any]]:
         """What the sandbox holds of a person, in the same form."""
-        held = self.sandbox.truth(username, row.name, first, last)
+        held = self.sandbox.truth(username, document_type.name, first, last)
         return comparable((entry["day"], entry["document"]) for entry in held)
 
 

@@ -54,7 +54,7 @@ def beat(day: date, time: str, bpm: int = 60, source: str = "awake") -> Made:
 
 def landed(
     warehouse: Warehouse,
-    type_: DocumentType,
+    document_type: DocumentType,
     asked: Mapping[str, Iterable[Made]],
     *,
     outside: Mapping[str, Iterable[Made]] | None = None,
@@ -63,13 +63,13 @@ def landed(
     run_id: str = "run-1",
 ) -> Landing:
     """Land what these people have on those days of January."""
-    with warehouse.spool(type_) as spool:
+    with warehouse.spool(document_type) as spool:
         for username, documents in asked.items():
             spool.add(username, documents, True)
         for username, documents in (outside or {}).items():
             spool.add(username, documents, False)
         return warehouse.land(
-            type_,
+            document_type,
             spool,
             usernames=list(asked),
             first_day=january(days[0]),
@@ -79,8 +79,9 @@ def landed(
         )
 
 
-def standing(warehouse: Warehouse, type_: DocumentType) -> list[tuple[str, date, Any]]:
+def standing(warehouse: Warehouse, document_type: DocumentType) -> list[tuple[str, date, Any]]:
     """Everything that stands, as (username, day, decoded document)."""
     return [
-        (username, day, json.loads(raw)) for username, day, raw in warehouse.all_documents(type_)
+        (username, day, json.loads(raw))
+        for username, day, raw in warehouse.all_documents(document_type)
     ]

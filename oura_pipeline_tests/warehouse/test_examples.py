@@ -16,7 +16,7 @@ from oura_pipeline_tests.testing.paths import EXAMPLES
 from oura_pipeline_tests.warehouse.making import NOON, Made
 
 ODD_NAMES = {"spo2.edge_cases": "daily_spo2"}
-TYPES = {type_.name: type_ for type_ in DOCUMENT_TYPES}
+TYPES = {document_type.name: document_type for document_type in DOCUMENT_TYPES}
 
 
 def example_files() -> list[Path]:
@@ -34,8 +34,10 @@ def read(path: Path) -> list[dict[str, Any]]:
     return documents
 
 
-def day_of(type_: DocumentType, document: dict[str, Any]) -> date:
-    text = document.get(type_.day_field or "") or document.get(type_.starts_at or "")
+def day_of(document_type: DocumentType, document: dict[str, Any]) -> date:
+    text = document.get(document_type.day_field or "") or document.get(
+        document_type.starts_at or ""
+    )
     return date.fromisoformat(text[:10]) if text else date(2026, 1, 1)
 
 
@@ -44,17 +46,17 @@ def test_every_example_lands_and_comes_back(warehouse: Warehouse) -> None:
         pytest.skip("there are no recorded examples on this machine")
     seen = set()
     for path in example_files():
-        type_ = type_of(path)
-        assert type_ is not None
+        document_type = type_of(path)
+        assert document_type is not None
         made = [
-            Made(day_of(type_, document), json.dumps(document, indent=1).encode())
+            Made(day_of(document_type, document), json.dumps(document, indent=1).encode())
             for document in read(path)
         ]
         username = path.stem.lower().replace(".", "-")
-        with warehouse.spool(type_) as spool:
+        with warehouse.spool(document_type) as spool:
             spool.add(username, made, True)
             landing = warehouse.land(
-                type_,
+                document_type,
                 spool,
                 usernames=[username],
                 first_day=min(document.day for document in made),
@@ -68,21 +70,22 @@ def test_every_example_lands_and_comes_back(warehouse: Warehouse) -> None:
             [],
             {},
         )
-        found = warehouse.documents(type_, username, date.min, date.max)
+        found = warehouse.documents(document_type, username, date.min, date.max)
         assert sorted(found) == sorted(made)
-        assert_columns_say_what_documents_say(warehouse, type_, username)
-        seen.add(type_.name)
+        assert_columns_say_what_documents_say(warehouse, document_type, username)
+        seen.add(document_type.name)
     assert seen == set(TYPES)
 
 
 def assert_columns_say_what_documents_say(
-    warehouse: Warehouse, type_: DocumentType, username: str
+    warehouse: Warehouse, document_type: DocumentType, username: str
 ) -> None:
     """Null exactly where the document has null or nothing; numbers and texts are equal."""
-    fields = typed_fields(type_)
+    fields = typed_fields(document_type)
     columns = ", ".join(f'"{field.name}"' for field in fields)
     rows = warehouse.query(
-        f'SELECT document, {columns} FROM oura."{type_.table}" WHERE username = ?', [username]
+        f'SELECT document, {columns} FROM oura."{document_type.table}" WHERE username = ?',
+        [username],
     )
     for text, *values in rows:
         document = json.loads(text)

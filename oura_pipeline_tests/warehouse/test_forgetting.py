@@ -143,4 +143,4 @@ def test_an_export_has_the_rows_of_one_person_by_day(full: Warehouse, tmp_path: 
     assert rows == [(ADA, january(1), 80), (ADA, january(2), 60)]
     assert full.export("nobody", folder) == {}
     assert full.rows_of(ADA) == {"daily_sleep": 2, "heartrate": 1, "sleep": 1}
-    assert set(full.rows_of(ADA)) < {row.name for row in DOCUMENT_TYPES}
+    assert set(full.rows_of(ADA)) < {document_type.name for document_type in DOCUMENT_TYPES}

@@ -74,11 +74,12 @@ def test_there_is_a_table_for_what_nobody_has_yet(warehouse: Warehouse, target: 
     tables = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'oura' ORDER BY ALL"
     others = ["fetches", "offsets", "readme", "unknown_fields"]
     assert read(target, tables) == [
-        (name,) for name in sorted([*(type_.table for type_ in DOCUMENT_TYPES), *others])
+        (name,)
+        for name in sorted([*(document_type.table for document_type in DOCUMENT_TYPES), *others])
     ]
     views = "SELECT view_name FROM duckdb_views() WHERE schema_name = 'oura' ORDER BY ALL"
     assert read(target, views) == [(name,) for name in sorted(view.name for view in VIEWS)]
-    assert warehouse.row_counts() == {type_.name: 0 for type_ in DOCUMENT_TYPES}
+    assert warehouse.row_counts() == {document_type.name: 0 for document_type in DOCUMENT_TYPES}
 
 
 def test_nothing_changed_nothing_copied(warehouse: Warehouse, target: Path) -> None:

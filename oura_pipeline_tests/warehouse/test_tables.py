@@ -30,20 +30,21 @@ OLD_DAILY_SLEEP = dataclasses.replace(
 )
 
 
-def described(warehouse: Warehouse, type_: DocumentType) -> list[tuple[str, str]]:
+def described(warehouse: Warehouse, document_type: DocumentType) -> list[tuple[str, str]]:
     rows = warehouse.query(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ?", [type_.table]
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ?",
+        [document_type.table],
     )
     return [(name, sql_type) for name, sql_type in rows]
 
 
-def comments(warehouse: Warehouse, type_: DocumentType) -> dict[str, str]:
+def comments(warehouse: Warehouse, document_type: DocumentType) -> dict[str, str]:
     """What the columns say of themselves, and under "" the table."""
     return dict(
         warehouse.query(
             "SELECT '', comment FROM duckdb_tables() WHERE table_name = $1 UNION ALL "
             "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = $1",
-            [type_.table],
+            [document_type.table],
         )
     )
 
@@ -146,11 +147,11 @@ def test_an_older_version_of_the_code_still_lands_and_removes_nothing(warehouse:
 
 def test_a_table_that_is_as_described_is_not_touched() -> None:
     with duckdb.connect() as connection:
-        for type_ in DOCUMENT_TYPES:
-            ensure_table(connection, type_)
+        for document_type in DOCUMENT_TYPES:
+            ensure_table(connection, document_type)
         before = connection.execute("SELECT table_oid FROM duckdb_tables() ORDER BY 1").fetchall()
-        for type_ in DOCUMENT_TYPES:
-            ensure_table(connection, type_)
+        for document_type in DOCUMENT_TYPES:
+            ensure_table(connection, document_type)
         after = connection.execute("SELECT table_oid FROM duckdb_tables() ORDER BY 1").fetchall()
     assert len(before) == len(DOCUMENT_TYPES) + 1
     assert after == before

@@ -155,7 +155,7 @@ def test_odd_values_are_null_in_their_column_and_counted(warehouse: Warehouse) -
 
 
 @pytest.mark.parametrize(
-    ("type_", "fields", "odd"),
+    ("document_type", "fields", "odd"),
     [
         (DAILY_READINESS, {"score": True}, {"score": 1}),
         (DAILY_READINESS, {"score": -(2**63) - 1}, {"score": 1}),
@@ -181,9 +181,12 @@ def test_odd_values_are_null_in_their_column_and_counted(warehouse: Warehouse) -
     ],
 )
 def test_what_is_odd(
-    warehouse: Warehouse, type_: DocumentType, fields: dict[str, object], odd: dict[str, int]
+    warehouse: Warehouse,
+    document_type: DocumentType,
+    fields: dict[str, object],
+    odd: dict[str, int],
 ) -> None:
-    landing = landed(warehouse, type_, {"ada": [made(january(1), id="x", **fields)]})
+    landing = landed(warehouse, document_type, {"ada": [made(january(1), id="x", **fields)]})
     assert (landing.odd_values, landing.unknown_fields) == (odd, [])
 
 

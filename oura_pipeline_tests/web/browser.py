@@ -47,9 +47,9 @@ class Page(HTMLParser):
         """All text, with single spaces."""
         return " ".join(" ".join(self.words).split())
 
-    def of(self, id: str) -> str:
+    def of(self, element_id: str) -> str:
         """The text of the element with this id."""
-        return " ".join(self.texts[id].split())
+        return " ".join(self.texts[element_id].split())
 
     def form(self, action: str) -> Form:
         """The first form that is sent there."""
@@ -85,9 +85,9 @@ class Page(HTMLParser):
             self.title += "" if ("svg", None) in self._open else data
             return
         self.words.append(data)
-        for _, id in self._open:
-            if id:
-                self.texts[id] += f" {data}"
+        for _, element_id in self._open:
+            if element_id:
+                self.texts[element_id] += f" {data}"
 
     def _note_field(self, named: dict[str, str | None]) -> None:
         ticked = named.get("type") not in ("radio", "checkbox") or "checked" in named

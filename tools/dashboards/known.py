@@ -30,13 +30,13 @@ class Known:
         path: series and name, joined by dots.
         interval: seconds between its points.
         field: the field that it shows.
-        type: the document type.
+        document_type: the document type.
     """
 
     path: str
     interval: int
     field: Field
-    type: DocumentType
+    document_type: DocumentType
 
     @property
     def daily(self) -> bool:
@@ -81,10 +81,12 @@ def below(path: str) -> list[str]:
 @cache
 def _all() -> dict[str, Known]:
     found = {}
-    for row in DOCUMENT_TYPES:
-        fields = dict(leaves(row.fields))
-        for metric in known_metrics(row):
+    for document_type in DOCUMENT_TYPES:
+        fields = dict(leaves(document_type.fields))
+        for metric in known_metrics(document_type):
             path = f"{metric.series}.{metric.name}"
             field = fields.get(metric.name) or _DERIVED[metric.name]
-            found[path] = Known(path=path, interval=metric.interval, field=field, type=row)
+            found[path] = Known(
+                path=path, interval=metric.interval, field=field, document_type=document_type
+            )
     return found

@@ -49,14 +49,14 @@ class Findings:
 
 
 def find_odd_documents(
-    connection: duckdb.DuckDBPyConnection, source: str, type_: DocumentType
+    connection: duckdb.DuckDBPyConnection, source: str, document_type: DocumentType
 ) -> Findings:
     """Look at every document of `source` and make the temporary table `odd_documents`.
 
     Args:
         connection: where `source` lives.
         source: a relation with `place` (a number that tells rows apart) and `document` (JSON).
-        type_: what the documents should hold.
+        document_type: what the documents should hold.
 
     Returns:
         What was found. `odd_documents(place, cleaned)` holds the JSON that the typed columns of
@@ -69,11 +69,11 @@ def find_odd_documents(
         f"SELECT DISTINCT json_structure(document) FROM {source}"
     ).fetchall():
         shape = json.loads(text)
-        findings.unknown |= unknown_fields(shape, type_.fields)
-        findings.paths |= unknown_paths(shape, type_.fields)
-        if is_doubtful(shape, type_.fields):
+        findings.unknown |= unknown_fields(shape, document_type.fields)
+        findings.paths |= unknown_paths(shape, document_type.fields)
+        if is_doubtful(shape, document_type.fields):
             doubtful.append(text)
-    _clean(connection, source, type_, doubtful, findings)
+    _clean(connection, source, document_type, doubtful, findings)
     for text in doubtful:
         findings.paths |= paths_of_numbers(json.loads(text)) & findings.odd.keys()
     return findings
@@ -82,11 +82,11 @@ def find_odd_documents(
 def _clean(
     connection: duckdb.DuckDBPyConnection,
     source: str,
-    type_: DocumentType,
+    document_type: DocumentType,
     doubtful: list[str],
     findings: Findings,
 ) -> None:
-    conditions = [*_odd_texts(type_)]
+    conditions = [*_odd_texts(document_type)]
     if doubtful:
         conditions.append("list_contains($shapes, json_structure(document)::VARCHAR)")
     if not conditions:
@@ -105,7 +105,7 @@ def _clean(
         ).fetchall()
         cleaned = []
         for _, document in rows:
-            text, odd = without_odd_values(document, type_.fields, keep=type_.key)
+            text, odd = without_odd_values(document, document_type.fields, keep=document_type.key)
             findings.odd += odd
             cleaned.append(text)
         connection.execute(
@@ -114,9 +114,9 @@ def _clean(
         )
 
 
-def _odd_texts(type_: DocumentType) -> Iterable[str]:
+def _odd_texts(document_type: DocumentType) -> Iterable[str]:
     """Conditions that hold for a document with a text that is no day or instant."""
-    for kind, paths in temporal_paths(type_.fields).items():
+    for kind, paths in temporal_paths(document_type.fields).items():
         pattern, sql_type = PATTERNS[kind], _SQL_TYPES[kind]
         odd = (
             "lambda t: t IS NOT NULL AND NOT "

@@ -24,7 +24,7 @@ AT_MOST = 100  # paths of a document type
 
 def remember(
     connection: duckdb.DuckDBPyConnection,
-    type_: DocumentType,
+    document_type: DocumentType,
     paths: Collection[str],
     seen_at: datetime,
 ) -> None:
@@ -32,12 +32,12 @@ def remember(
     if not paths:
         return
     ensure_ledgers(connection)
-    known = remembered(connection).get(type_.name, ())
+    known = remembered(connection).get(document_type.name, ())
     new = sorted(set(paths) - {*known})[: max(0, AT_MOST - len(known))]
     if new:
         connection.execute(
             f"INSERT INTO {UNKNOWN_FIELDS.full_name} SELECT $1, unnest($2::VARCHAR[]), $3",
-            [type_.name, new, seen_at],
+            [document_type.name, new, seen_at],
         )
 
 

@@ -8,7 +8,9 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.warehouse.tables import literal
 from oura_pipeline.warehouse.views.view import Column, View
 
-_NAMES = ", ".join(literal(row.name) for row in DOCUMENT_TYPES if row.partitioned)
+_NAMES = ", ".join(
+    literal(document_type.name) for document_type in DOCUMENT_TYPES if document_type.partitioned
+)
 
 COVERAGE = View(
     name="coverage",

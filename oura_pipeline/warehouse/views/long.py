@@ -84,8 +84,8 @@ def long_view(unknown: Unknown | None = None) -> View:
     """
     branches = [
         branch
-        for type_ in DOCUMENT_TYPES
-        for branch in _branches(type_, [*(unknown or {}).get(type_.name, ())])
+        for document_type in DOCUMENT_TYPES
+        for branch in _branches(document_type, [*(unknown or {}).get(document_type.name, ())])
     ]
     return View(
         name="long",
@@ -97,20 +97,20 @@ def long_view(unknown: Unknown | None = None) -> View:
     )
 
 
-def _branches(type_: DocumentType, unknown: Iterable[str]) -> Iterator[str]:
+def _branches(document_type: DocumentType, unknown: Iterable[str]) -> Iterator[str]:
     """One query for each metric, and one for each metric of the sub-series."""
-    vocabulary = Vocabulary(type_)
+    vocabulary = Vocabulary(document_type)
     strange = [tuple(path.split(".")) for path in unknown]
-    for place in places(type_):
+    for place in places(document_type):
         for path, leaf in _leaves(vocabulary.tree):
             yield from _known(place, path, leaf, in_json=path in strange)
         for name, paths in _free_names(vocabulary, place, strange):
             value = f"coalesce({', '.join(map(json_number, paths))})"
             yield from points(place, name, plain(place, value), Merge.MEAN)
-        if type_.ends_at and place.series == type_.series:
+        if document_type.ends_at and place.series == document_type.series:
             yield from points(unsplit(place), DURATION, duration(place), Merge.SUM)
-    if type_.counted:
-        yield _count(type_)
+    if document_type.counted:
+        yield _count(document_type)
 
 
 def _leaves(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Leaf]]:
@@ -177,10 +177,11 @@ def _first_unknown(tree: Tree, path: Path) -> int | None:
     return len(path) - 1
 
 
-def _count(type_: DocumentType) -> str:
+def _count(document_type: DocumentType) -> str:
     """How many documents a day has, also those that do not say when."""
     return (
-        f"SELECT d.username, {literal(type_.name)}, d.day, {literal(type_.series)}, "
-        f"{literal(COUNT)}, make_timestamptz({MIDNIGHT}), CAST(count(*) AS DOUBLE) "
-        f"FROM {table_name(type_)} d GROUP BY d.username, d.day"
+        f"SELECT d.username, {literal(document_type.name)}, d.day, "
+        f"{literal(document_type.series)}, {literal(COUNT)}, "
+        f"make_timestamptz({MIDNIGHT}), CAST(count(*) AS DOUBLE) "
+        f"FROM {table_name(document_type)} d GROUP BY d.username, d.day"
     )

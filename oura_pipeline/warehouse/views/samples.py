@@ -37,7 +37,7 @@ class Place:
     """Documents of one type whose numbers go to one series.
 
     Attributes:
-        type_: the row of the document type.
+        document_type: the row of the document type.
         series: the series in Graphite.
         where: a condition on a document `d`.
         chosen: another, for which the documents of a day are ranked; `$day` is the day's column.
@@ -46,7 +46,7 @@ class Place:
         split: the text that names a sub-series that gets the values as well; None: nothing.
     """
 
-    type_: DocumentType
+    document_type: DocumentType
     series: str
     where: str = "true"
     chosen: str = ""
@@ -56,7 +56,7 @@ class Place:
 
     def query(self, columns: Iterable[str], condition: str) -> str:
         """Columns of the documents `d` for which a condition holds."""
-        table = f"{table_name(self.type_)} d"
+        table = f"{table_name(self.document_type)} d"
         return self._query("d.day", columns, table, condition)
 
     def query_of_following(self, columns: Iterable[str], condition: str, end: str) -> str:
@@ -67,7 +67,7 @@ class Place:
             condition: may ask for `end_before`: where the day before ends, μs.
             end: where a document `d` ends, μs.
         """
-        table = f"{table_name(self.type_)} d"
+        table = f"{table_name(self.document_type)} d"
         joined = (
             f"{table} JOIN (SELECT d.username, d.day, max({end}) AS end_before FROM {table} "
             "GROUP BY ALL) e ON d.username = e.username AND d.day = e.day + 1"
@@ -97,20 +97,27 @@ class Samples:
     single: bool = False
 
 
-def places(type_: DocumentType) -> tuple[Place, ...]:
+def places(document_type: DocumentType) -> tuple[Place, ...]:
     """Where the documents of a type go: one place, or one for the main ones and one for others."""
-    if type_.variants:
-        return _places_of_variants(type_, type_.variants)
-    if not is_event(type_):
-        alone = type_.daily or not type_.key or type_.newest is not None
-        return (Place(type_=type_, series=type_.series, chosen=_newest(type_), alone=alone),)
+    if document_type.variants:
+        return _places_of_variants(document_type, document_type.variants)
+    if not is_event(document_type):
+        alone = document_type.daily or not document_type.key or document_type.newest is not None
+        return (
+            Place(
+                document_type=document_type,
+                series=document_type.series,
+                chosen=_newest(document_type),
+                alone=alone,
+            ),
+        )
     return (
         Place(
-            type_=type_,
-            series=type_.series,
-            where=_there(type_),
-            instant=_instant(type_),
-            split=_split(type_.split_by) if type_.split_by else None,
+            document_type=document_type,
+            series=document_type.series,
+            where=_there(document_type),
+            instant=_instant(document_type),
+            split=_split(document_type.split_by) if document_type.split_by else None,
         ),
     )
 
@@ -150,7 +157,7 @@ def code(path: tuple[str, ...], codes: Mapping[str, int]) -> str:
 
 def plain(place: Place, value: str) -> Samples:
     """One value per document."""
-    step = place.type_.interval * MICRO
+    step = place.document_type.interval * MICRO
     slot = aligned(place.instant, str(step)) if place.instant else MIDNIGHT
     columns = [
         *_split_columns(place),
@@ -168,7 +175,10 @@ def plain(place: Place, value: str) -> Samples:
 
 def duration(place: Place) -> Samples:
     """How long each document took, in seconds."""
-    end, start = _instant_in(place.type_.ends_at or ""), _instant_in(_start(place.type_))
+    end, start = (
+        _instant_in(place.document_type.ends_at or ""),
+        _instant_in(_start(place.document_type)),
+    )
     value = f"CASE WHEN {end} >= {start} THEN ({end} - {start}) / {MICRO} END"
     return plain(unsplit(place), value)
 
@@ -188,7 +198,7 @@ def series(place: Place, path: tuple[str, ...], field: Field) -> Samples:
 
 def digits(place: Place, path: tuple[str, ...], field: Field) -> Samples:
     """The digits of a text, the first at the document's instant."""
-    start, text = _instant_in(_start(place.type_)), column(path)
+    start, text = _instant_in(_start(place.document_type)), column(path)
     numbers = (
         f"list_transform(string_split({text}, ''), lambda one: "
         "CASE WHEN one BETWEEN '0' AND '9' THEN CAST(ascii(one) - 48 AS DOUBLE) END)"
@@ -214,7 +224,7 @@ def _points(
 ) -> str:
     """One point per person, day, metric and slot, unless the day after has one there too."""
     named = (
-        f"SELECT username, {literal(place.type_.name)} AS document_type, day, "
+        f"SELECT username, {literal(place.document_type.name)} AS document_type, day, "
         f"{literal(place.series)} AS series, {metric} AS metric, make_timestamptz(slot) AS time"
     )
     if samples.single:
@@ -276,75 +286,87 @@ def _keys(place: Place) -> list[str]:
     """What tells the documents of a day apart, in the order in which they are read."""
     if place.alone:
         return []
-    return [f"{column((name,))} AS key_{i}" for i, name in enumerate(place.type_.key)]
+    return [f"{column((name,))} AS key_{i}" for i, name in enumerate(place.document_type.key)]
 
 
 def _turn(place: Place, instant: str) -> str:
     """What the last of several has the most of: its instant, then its place in line."""
     if place.alone:
         return instant
-    return f"row({', '.join([instant, *(column((name,)) for name in place.type_.key)])})"
+    return f"row({', '.join([instant, *(column((name,)) for name in place.document_type.key)])})"
 
 
 def _turn_of_item(place: Place) -> str:
     if place.alone:
         return "instant"
-    return f"row({', '.join(['instant', *(f'key_{i}' for i in range(len(place.type_.key)))])})"
+    return (
+        f"row({', '.join(['instant', *(f'key_{i}' for i in range(len(place.document_type.key)))])})"
+    )
 
 
-def _newest(type_: DocumentType) -> str:
+def _newest(document_type: DocumentType) -> str:
     """Of documents that describe a state the newest of the day; of equals the last by their key."""
-    if not type_.newest:
+    if not document_type.newest:
         return ""
-    keys = "".join(f", {column((name,))} DESC" for name in type_.key)
-    return _is_first(f"coalesce({_instant_in(type_.newest)}, 0) DESC{keys}")
+    keys = "".join(f", {column((name,))} DESC" for name in document_type.key)
+    return _is_first(f"coalesce({_instant_in(document_type.newest)}, 0) DESC{keys}")
 
 
 def _is_first(order: str) -> str:
     return f"row_number() OVER (PARTITION BY d.username, $day ORDER BY {order}) = 1"
 
 
-def _places_of_variants(type_: DocumentType, variants: Variants) -> tuple[Place, ...]:
+def _places_of_variants(document_type: DocumentType, variants: Variants) -> tuple[Place, ...]:
     """The longest main document of a day (of equals the earliest, then by id), and others."""
     kind, main = column((variants.field,)), literal(variants.main)
-    length, start = column((variants.length,)), column((_start(type_),))
+    length, start = column((variants.length,)), column((_start(document_type),))
     known = ", ".join(map(literal, sorted({variants.main, *variants.others})))
     order = f"{kind} <> {main}, coalesce(-{length}, 1), {start} NULLS LAST, d.id"
     is_main = f"{_is_first(order)} AND {kind} = {main}"
     where = f"{kind} IN ({known})"
     return (
-        Place(type_=type_, series=type_.series, where=where, chosen=is_main, alone=True),
         Place(
-            type_=type_,
+            document_type=document_type,
+            series=document_type.series,
+            where=where,
+            chosen=is_main,
+            alone=True,
+        ),
+        Place(
+            document_type=document_type,
             series=variants.other_series,
             where=where,
-            chosen=f"NOT ({is_main}) AND {_there(type_)}",
-            instant=_instant(type_),
+            chosen=f"NOT ({is_main}) AND {_there(document_type)}",
+            instant=_instant(document_type),
         ),
     )
 
 
-def _there(type_: DocumentType) -> str:
+def _there(document_type: DocumentType) -> str:
     """Whether a document says when it happened, where it has to."""
-    return f"{column((_start(type_),))} IS NOT NULL" if _needs_start(type_) else "true"
+    return (
+        f"{column((_start(document_type),))} IS NOT NULL" if _needs_start(document_type) else "true"
+    )
 
 
-def _start(type_: DocumentType) -> str:
-    return type_.starts_at or ""
+def _start(document_type: DocumentType) -> str:
+    return document_type.starts_at or ""
 
 
-def _needs_start(type_: DocumentType) -> bool:
-    return any(field.name == type_.starts_at and field.required for field in type_.fields)
+def _needs_start(document_type: DocumentType) -> bool:
+    return any(
+        field.name == document_type.starts_at and field.required for field in document_type.fields
+    )
 
 
 def _instant_in(name: str) -> str:
     return f"epoch_us({column((name,))})"
 
 
-def _instant(type_: DocumentType) -> str:
+def _instant(document_type: DocumentType) -> str:
     """Where a document happens, μs; midnight where it need not say when."""
-    start = _instant_in(_start(type_))
-    return start if _needs_start(type_) else f"coalesce({start}, {MIDNIGHT})"
+    start = _instant_in(_start(document_type))
+    return start if _needs_start(document_type) else f"coalesce({start}, {MIDNIGHT})"
 
 
 def _split(split_by: str) -> str:

@@ -27,9 +27,9 @@ def one_of(texts: Mapping[int, str]) -> str:
     return ", ".join(f"'{code}'" for code in texts)
 
 
-def code_of_text(type_: DocumentType, name: str) -> str:
+def code_of_text(document_type: DocumentType, name: str) -> str:
     """The code that the table of document types gives to the text in a field; else null."""
-    codes = field(type_, name).codes or {}
+    codes = field(document_type, name).codes or {}
     cases = " ".join(f"WHEN {literal(text)} THEN {code}" for text, code in codes.items())
     return f"CASE {name} {cases} END"
 
@@ -39,17 +39,17 @@ def interval(name: str) -> int:
     return field(SLEEP, name).interval or 0
 
 
-def variants(type_: DocumentType) -> Variants:
+def variants(document_type: DocumentType) -> Variants:
     """What tells documents of a type apart.
 
     Raises:
         LookupError: nothing does.
     """
-    if type_.variants is None:
-        raise LookupError(f"documents of type {type_.name} do not differ in kind")
-    return type_.variants
+    if document_type.variants is None:
+        raise LookupError(f"documents of type {document_type.name} do not differ in kind")
+    return document_type.variants
 
 
-def field(type_: DocumentType, name: str) -> Field:
+def field(document_type: DocumentType, name: str) -> Field:
     """The row of a field in the table of document types."""
-    return next(row for row in type_.fields if row.name == name)
+    return next(row for row in document_type.fields if row.name == name)

@@ -119,8 +119,12 @@ def newest_day(overview: Sequence[TypeOverview], today: date) -> date:
 
 def allowed_types(person: Person) -> list[str]:
     """The document types with days that the person lets us see, as far as is known."""
-    granted = [row for row in DOCUMENT_TYPES if person.scopes is None or row.scope in person.scopes]
-    return [row.name for row in granted if row.partitioned]
+    granted = [
+        document_type
+        for document_type in DOCUMENT_TYPES
+        if person.scopes is None or document_type.scope in person.scopes
+    ]
+    return [document_type.name for document_type in granted if document_type.partitioned]
 
 
 def sync_view(person: Person, overview: Sequence[TypeOverview], now: datetime) -> SyncView:
@@ -140,18 +144,21 @@ def sync_view(person: Person, overview: Sequence[TypeOverview], now: datetime) -
 def type_rows(person: Person, overview: Sequence[TypeOverview]) -> list[TypeRow]:
     """A row for every document type, also for those that were never asked for."""
     known = {row.document_type: row for row in overview}
-    return [_type_row(row, known.get(row.name), person) for row in DOCUMENT_TYPES]
+    return [
+        _type_row(document_type, known.get(document_type.name), person)
+        for document_type in DOCUMENT_TYPES
+    ]
 
 
-def _type_row(row: DocumentType, known: TypeOverview | None, person: Person) -> TypeRow:
-    granted = person.scopes is None or row.scope in person.scopes
+def _type_row(document_type: DocumentType, known: TypeOverview | None, person: Person) -> TypeRow:
+    granted = person.scopes is None or document_type.scope in person.scopes
     kind_, state, detail = _state(known, granted=granted)
     if kind_ == "bad" and person.state is PersonState.SIGN_IN_REQUIRED:
         detail = "Waits until you reconnect."
     return TypeRow(
-        name=row.name,
-        title=kind(row),
-        description=row.description,
+        name=document_type.name,
+        title=kind(document_type),
+        description=document_type.description,
         kind=kind_,
         state=state,
         detail=detail,

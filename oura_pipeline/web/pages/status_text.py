@@ -99,7 +99,7 @@ def webhook_rows(
     return [
         _webhook_row(
             name,
-            needed={event for type_, event in needed if type_ == name},
+            needed={event for data_type, event in needed if data_type == name},
             there=[row for row in there if row.data_type == name],
             came=[row for row in came if row.data_type == name],
         )

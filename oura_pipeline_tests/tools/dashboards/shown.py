@@ -103,9 +103,13 @@ def _sync(pipeline: Pipeline, sandbox: Sandbox, first: date) -> None:
     people = people_to_ask(pipeline, [])
     days = [first + timedelta(days=number) for number in range((LAST - first).days + 1)]
     began = time.monotonic()
-    for row in DOCUMENT_TYPES:
-        fetch_and_land(pipeline, row, people, first_day=first, last_day=LAST, run_id="shown")
-        push_type(pipeline, row, sandbox.usernames, days if row.partitioned else None)
+    for document_type in DOCUMENT_TYPES:
+        fetch_and_land(
+            pipeline, document_type, people, first_day=first, last_day=LAST, run_id="shown"
+        )
+        push_type(
+            pipeline, document_type, sandbox.usernames, days if document_type.partitioned else None
+        )
     arrival = confirm_sent(pipeline, sandbox.usernames, days)
     assert arrival is not None
     assert not arrival.message, arrival.message

@@ -26,8 +26,8 @@ def test_a_point_of_ten_years_ago_is_kept_of_every_known_metric(tmp_path: Path) 
     old = int(time.time()) // DAY * DAY - TEN_YEARS
     steps = {
         f"bio.ada.{metric.series}.{metric.name}": metric.interval
-        for row in DOCUMENT_TYPES
-        for metric in known_metrics(row)
+        for document_type in DOCUMENT_TYPES
+        for metric in known_metrics(document_type)
     }
     schemas = SCHEMAS.read_text(encoding="utf-8")
     with LocalGraphite(tmp_path / "graphite", schemas=schemas) as graphite:

@@ -67,7 +67,9 @@ def test_a_dashboard_survives_the_sdk(dashboard: Dashboard) -> None:
 def test_almost_every_metric_of_the_table_has_a_unit() -> None:
     """Those that have none are listed here, and stand on no dashboard."""
     without = set()
-    for metric in (metric for row in DOCUMENT_TYPES for metric in known_metrics(row)):
+    for metric in (
+        metric for document_type in DOCUMENT_TYPES for metric in known_metrics(document_type)
+    ):
         path = f"{metric.series}.{metric.name}"
         try:
             assert known(path).unit

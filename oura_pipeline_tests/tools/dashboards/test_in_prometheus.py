@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from oura_pipeline.catalog.document_types import document_type
+from oura_pipeline.catalog.document_types import get_document_type
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
 from oura_pipeline.settings import Settings
@@ -150,9 +150,11 @@ def _let_things_happen(pipeline: Pipeline, sandbox: Sandbox) -> None:
             access_token=answer["access_token"],
             expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
         )
-    row, people = document_type("daily_sleep"), people_to_ask(pipeline, [])
+    document_type, people = get_document_type("daily_sleep"), people_to_ask(pipeline, [])
     first = LAST - timedelta(days=2)
-    fetch_and_land(pipeline, row, people, first_day=first, last_day=LAST, run_id="watched")
+    fetch_and_land(
+        pipeline, document_type, people, first_day=first, last_day=LAST, run_id="watched"
+    )
     pipeline.warehouse.publish(pipeline.settings.analytics_path)
     assert maintain(pipeline)
 

@@ -35,14 +35,14 @@ class Desk:
         self.warehouse = Warehouse(path, patience=20)
 
     def land(
-        self, type_: DocumentType, documents: Iterable[Document], username: str = "ada"
+        self, document_type: DocumentType, documents: Iterable[Document], username: str = "ada"
     ) -> None:
         """Land what a person has of a type, on whatever days."""
-        made = [Made(_day(type_, one), json.dumps(one).encode()) for one in documents]
-        with self.warehouse.spool(type_) as spool:
+        made = [Made(_day(document_type, one), json.dumps(one).encode()) for one in documents]
+        with self.warehouse.spool(document_type) as spool:
             spool.add(username, made, True)
             self.warehouse.land(
-                type_,
+                document_type,
                 spool,
                 usernames=[username],
                 first_day=min((one.day for one in made), default=date(2026, 1, 1)),
@@ -77,8 +77,8 @@ class Desk:
 def make_empty(path: Path) -> None:
     """A warehouse with every table, ledger and view, and nothing in them."""
     with duckdb.connect(str(path)) as connection:
-        for type_ in DOCUMENT_TYPES:
-            ensure_table(connection, type_)
+        for document_type in DOCUMENT_TYPES:
+            ensure_table(connection, document_type)
         ensure_ledgers(connection)
         ensure_views(connection)
         ensure_views(connection)
@@ -93,7 +93,7 @@ def written(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _day(type_: DocumentType, document: Document) -> date:
-    if type_.day_field:
-        return date.fromisoformat(document[type_.day_field])
+def _day(document_type: DocumentType, document: Document) -> date:
+    if document_type.day_field:
+        return date.fromisoformat(document[document_type.day_field])
     return datetime.fromisoformat(document["timestamp"]).date()

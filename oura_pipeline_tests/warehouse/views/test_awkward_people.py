@@ -43,12 +43,14 @@ def told(empty: Desk, tmp_path_factory: pytest.TempPathFactory) -> tuple[Desk, A
     with running(OPTIONS) as sandbox:
         for username in PEOPLE:
             truths[username] = {
-                type_.name: [one["document"] for one in sandbox.truth(username, type_.name)]
-                for type_ in TYPES
+                document_type.name: [
+                    one["document"] for one in sandbox.truth(username, document_type.name)
+                ]
+                for document_type in TYPES
             }
     for username, truth in truths.items():
-        for type_ in TYPES:
-            desk.land(type_, truth[type_.name], username)
+        for document_type in TYPES:
+            desk.land(document_type, truth[document_type.name], username)
     return desk, truths
 
 

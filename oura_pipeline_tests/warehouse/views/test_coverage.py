@@ -10,10 +10,12 @@ from oura_pipeline_tests.warehouse.views.asking import Desk
 AT = "2026-01-12T08:00:00Z"
 
 
-def fetch(type_: str, day: int, status: str, documents: int = 0, **fields: Any) -> dict[str, Any]:
+def fetch(
+    document_type: str, day: int, status: str, documents: int = 0, **fields: Any
+) -> dict[str, Any]:
     return {
         "username": "ada",
-        "document_type": type_,
+        "document_type": document_type,
         "day": f"2026-01-{day:02}",
         "status": status,
         "documents": documents,
@@ -52,7 +54,9 @@ def test_every_day_of_every_type_has_a_status(desk: Desk) -> None:
         ("ada", "vO2_max", "2026-01-12", "failed", 0, AT, "Oura is unavailable"),
     ]
     types = "SELECT document_type, count(*) FROM oura.coverage GROUP BY 1 ORDER BY 1"
-    assert desk.ask(types) == sorted((row.name, 3) for row in DOCUMENT_TYPES if row.partitioned)
+    assert desk.ask(types) == sorted(
+        (document_type.name, 3) for document_type in DOCUMENT_TYPES if document_type.partitioned
+    )
 
 
 def test_people_have_their_own_first_and_last_day(desk: Desk) -> None:

@@ -21,7 +21,7 @@ from oura_pipeline.catalog.document_types import (
     SLEEP,
     SLEEP_TIME,
     WORKOUT,
-    document_type,
+    get_document_type,
 )
 from oura_pipeline_tests.warehouse.views.asking import Desk
 
@@ -108,7 +108,7 @@ def full(empty: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """A desk with one document of every kind, which is only asked."""
     desk = Desk(Path(shutil.copy(empty.warehouse.path, tmp_path_factory.mktemp("full"))))
     for name, documents in FULL.items():
-        desk.land(document_type(name), documents)
+        desk.land(get_document_type(name), documents)
     return desk
 
 
@@ -214,8 +214,8 @@ def records(desk: Desk) -> list[tuple[Any, ...]]:
 
 def test_a_record_has_only_keys_with_a_value(desk: Desk) -> None:
     """Numbers are numbers, and 0 is a value."""
-    for type_ in (DAILY_READINESS, DAILY_SLEEP, SLEEP, DAILY_STRESS):
-        desk.land(type_, FULL[type_.name])
+    for document_type in (DAILY_READINESS, DAILY_SLEEP, SLEEP, DAILY_STRESS):
+        desk.land(document_type, FULL[document_type.name])
     desk.land(
         DAILY_ACTIVITY,
         [of_day(timestamp="2026-01-10T04:00:00+00:00", steps=0, high_activity_time=90)],
@@ -274,5 +274,5 @@ def test_a_record_without_a_value_is_absent(desk: Desk) -> None:
 
 def test_every_daily_document_type_has_a_part_in_the_summary() -> None:
     """One that is added to the table of document types is not forgotten here."""
-    daily = {row.name for row in DOCUMENT_TYPES if row.daily}
+    daily = {document_type.name for document_type in DOCUMENT_TYPES if document_type.daily}
     assert daily - set(FULL) == {SLEEP_TIME.name}

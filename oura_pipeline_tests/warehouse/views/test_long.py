@@ -50,27 +50,29 @@ def five(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     make_empty(path)
     desk = Desk(path)
     with running(SandboxOptions(people=5, days=45, end=LAST)) as sandbox:
-        for type_ in DOCUMENT_TYPES:
+        for document_type in DOCUMENT_TYPES:
             everybodys = {
                 username: [
                     made(entry["day"], entry["document"])
-                    for entry in sandbox.truth(username, type_.name)
+                    for entry in sandbox.truth(username, document_type.name)
                 ]
                 for username in sandbox.usernames
             }
-            land(desk, type_, everybodys)
+            land(desk, document_type, everybodys)
     return desk
 
 
-@pytest.mark.parametrize("type_", DOCUMENT_TYPES, ids=lambda type_: type_.name)
-def test_everybodys_points_are_those_of_graphite(five: Desk, type_: DocumentType) -> None:
+@pytest.mark.parametrize(
+    "document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name
+)
+def test_everybodys_points_are_those_of_graphite(five: Desk, document_type: DocumentType) -> None:
     """For every document type and each of five awkward people: days, metrics, times and values."""
-    people = five.ask(f"SELECT DISTINCT username FROM oura.{type_.table} ORDER BY ALL")
+    people = five.ask(f"SELECT DISTINCT username FROM oura.{document_type.table} ORDER BY ALL")
     assert people
-    found = shown(five, type_)
+    found = shown(five, document_type)
     assert found
     for (username,) in people:
-        assert_same(found.pop(username, {}), pushed(five, type_, username))
+        assert_same(found.pop(username, {}), pushed(five, document_type, username))
     assert found == {}
 
 
@@ -382,27 +384,27 @@ def test_a_question_for_one_metric_reads_one_table(five: Desk) -> None:
     assert "username='runa'" in plan
 
 
-def points(desk: Desk, type_: DocumentType, *documents: Document) -> dict[str, float]:
+def points(desk: Desk, document_type: DocumentType, *documents: Document) -> dict[str, float]:
     """What the view has of these documents of ada's, which is what Graphite gets."""
-    land(desk, type_, {"ada": [made(_day(type_, one), one) for one in documents]})
+    land(desk, document_type, {"ada": [made(_day(document_type, one), one) for one in documents]})
     if desk.ask("FROM oura.unknown_fields"):
         renew(desk)
-    found = shown(desk, type_).get("ada", {})
-    assert_same(found, pushed(desk, type_, "ada"))
+    found = shown(desk, document_type).get("ada", {})
+    assert_same(found, pushed(desk, document_type, "ada"))
     return {f"{day} {metric} {_text(time)}": value for (day, metric, time), value in found.items()}
 
 
-def land(desk: Desk, type_: DocumentType, everybodys: Mapping[str, Iterable[Made]]) -> None:
+def land(desk: Desk, document_type: DocumentType, everybodys: Mapping[str, Iterable[Made]]) -> None:
     """Land what people have."""
-    with desk.warehouse.spool(type_) as spool:
+    with desk.warehouse.spool(document_type) as spool:
         for username, documents in everybodys.items():
             spool.add(username, list(documents), True)
         desk.warehouse.land(
-            type_,
+            document_type,
             spool,
             usernames=list(everybodys),
             first_day=LAST - timedelta(days=50),
-            last_day=LAST + timedelta(days=50) if type_.partitioned else LAST,
+            last_day=LAST + timedelta(days=50) if document_type.partitioned else LAST,
             fetched_at=NOON,
             run_id="run-1",
         )
@@ -414,10 +416,10 @@ def renew(desk: Desk) -> None:
         ensure_views(connection)
 
 
-def pushed(desk: Desk, type_: DocumentType, username: str) -> dict[Point, float]:
+def pushed(desk: Desk, document_type: DocumentType, username: str) -> dict[Point, float]:
     """What Graphite gets."""
-    documents = desk.warehouse.documents(type_, username, date.min, date.max)
-    flat = flatten(type_, username, documents, first_day=date.min, last_day=date.max)
+    documents = desk.warehouse.documents(document_type, username, date.min, date.max)
+    flat = flatten(document_type, username, documents, first_day=date.min, last_day=date.max)
     return {
         (day.day, metric.removeprefix(f"bio.{username}."), time): value
         for day in flat.days
@@ -426,13 +428,13 @@ def pushed(desk: Desk, type_: DocumentType, username: str) -> dict[Point, float]
     }
 
 
-def shown(desk: Desk, type_: DocumentType) -> dict[str, dict[Point, float]]:
+def shown(desk: Desk, document_type: DocumentType) -> dict[str, dict[Point, float]]:
     """What the view has, by person; nothing twice."""
     with desk.opened() as connection:
         rows = connection.execute(
             "SELECT username, day, series || '.' || metric, epoch_us(time) // 1000000, value "
             "FROM oura.long WHERE document_type = ?",
-            [type_.name],
+            [document_type.name],
         ).fetchall()
     found: dict[str, dict[Point, float]] = {}
     for username, day, metric, time, value in rows:
@@ -493,10 +495,10 @@ def ring(identifier: str, set_up_at: str | None, size: int) -> Document:
     return {"id": identifier, "set_up_at": set_up_at, "size": size}
 
 
-def _day(type_: DocumentType, document: Document) -> str | None:
-    if type_.day_field:
-        return str(document[type_.day_field])
-    return "2026-05-01" if type_.partitioned else None
+def _day(document_type: DocumentType, document: Document) -> str | None:
+    if document_type.day_field:
+        return str(document[document_type.day_field])
+    return "2026-05-01" if document_type.partitioned else None
 
 
 def _text(time: int) -> str:

@@ -309,7 +309,7 @@ def test_answers_fit_the_schema(client: httpx.Client, home: Path) -> None:
     """As a client made from the schema reads them."""
     with accounts_in(home) as accounts:
         add(accounts, "fay")
-        names = [row.name for row in DOCUMENT_TYPES]
+        names = [document_type.name for document_type in DOCUMENT_TYPES]
         accounts.record_fetches([fetch("fay", document_type=name) for name in names])
     schema = client.get("/api/openapi.json").json()
     for method, path, name in (

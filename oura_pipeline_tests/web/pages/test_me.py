@@ -78,7 +78,11 @@ def test_every_document_type_has_a_row_in_words(place: Place, runa: Browser) -> 
         ]
     )
     page = runa.go("/me")
-    assert [name for row in DOCUMENT_TYPES if (name := f"type-{row.name}") not in page.ids] == []
+    assert [
+        name
+        for document_type in DOCUMENT_TYPES
+        if (name := f"type-{document_type.name}") not in page.ids
+    ] == []
     sleep = "Daily sleep Sleep score and what contributed to it. ✓ landed 2 hours ago"
     assert page.of("type-daily_sleep") == f"{sleep} {TODAY} 6"
     assert "– empty Oura has nothing of this kind. 2 hours ago – 0" in page.of("type-tag")
@@ -90,7 +94,7 @@ def test_the_history_is_said_in_words_and_drawn(place: Place, runa: Browser) -> 
     """How far back every kind was asked for."""
     assert "Has not begun yet; it goes back to 2015-01-01." in runa.go("/me").of("history-words")
     back = TODAY - timedelta(days=100)
-    days = [row.name for row in DOCUMENT_TYPES if row.partitioned]
+    days = [document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned]
     place.accounts.record_fetches([fetch(name, FetchStatus.EMPTY, day=back) for name in days])
     page = runa.go("/me")
     assert page.of("history-words") == f"Fetched back to {back} of 2015-01-01."
@@ -158,7 +162,7 @@ def test_the_calendar_counts_what_was_asked(place: Place, runa: Browser) -> None
     koa = place.browser()
     koa.join("koa")
     months = TODAY.replace(day=1)
-    types = [row.name for row in DOCUMENT_TYPES if row.partitioned]
+    types = [document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned]
     place.accounts.record_fetches(
         [fetch(name, FetchStatus.LANDED, day=months) for name in types]
         + [fetch(name, FetchStatus.FAILED, day=TODAY, error="later") for name in types[:1]]

@@ -91,13 +91,15 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     return made_up
 
 
-def land(warehouse: Warehouse, type_: DocumentType, asked: Mapping[str, Sequence[Made]]) -> None:
+def land(
+    warehouse: Warehouse, document_type: DocumentType, asked: Mapping[str, Sequence[Made]]
+) -> None:
     """Let these be the documents of the 90 days up to the last one."""
-    with warehouse.spool(type_) as spool:
+    with warehouse.spool(document_type) as spool:
         for username, documents in asked.items():
             spool.add(username, documents, True)
         warehouse.land(
-            type_,
+            document_type,
             spool,
             usernames=list(asked),
             first_day=DAY - timedelta(days=90),

@@ -127,7 +127,7 @@ def test_who_needs_the_operator_stands_first(site: Opens) -> None:
     )
     place.accounts.record_fetches([failed])
     page = entered(place).go("/status")
-    rows = [id for id in page.ids if re.fullmatch("person-.*", id)]
+    rows = [name for name in page.ids if re.fullmatch("person-.*", name)]
     assert rows == ["person-dora", "person-cleo", "person-anna", "person-bert"]
     assert page.of("person-dora") == "dora ✕ must reconnect since just now : revoked never – 0"
     assert page.of("person-cleo").endswith("since just now 3 hours ago – 1")
@@ -218,11 +218,11 @@ def test_the_last_run_of_every_job_is_linked(site: Opens) -> None:
     assert "maintain_subscriptions – never ran –" in page.text
 
 
-def run(id: str, status: str) -> dict[str, object]:
+def run(run_id: str, status: str) -> dict[str, object]:
     """A run as Dagster tells it."""
     began = (now() - timedelta(hours=1)).timestamp()
     return {
-        "runId": id,
+        "runId": run_id,
         "status": status,
         "creationTime": began,
         "startTime": began,
@@ -242,7 +242,7 @@ def dagster(said: str) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(said.encode())
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             """Nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Answers) as server:
