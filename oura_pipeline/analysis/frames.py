@@ -6,8 +6,6 @@ a later publishing has replaced; a file that is attached to a database in memory
 Nothing here imports Dagster, and pandas and matplotlib are imported when they are used.
 """
 
-# ruff: noqa: S608  every name in the SQL is one the copy has, in quotes; values are parameters
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ what DuckDB cannot answer leaves no file behind, and a file appears when it is w
 may read other files (`FROM 'notes.csv'`): it is the operator's machine. Nothing is downloaded.
 """
 
-# ruff: noqa: S608  the question is the operator's own, on a connection that cannot write
-
 from __future__ import annotations
 
 import re

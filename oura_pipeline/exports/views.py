@@ -5,8 +5,6 @@ when its content changed, and a folder of them can be committed or synced. A day
 has none any more becomes a file without rows; it does not go.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name out of the catalogue or a literal made by `literal`
-
 from __future__ import annotations
 
 import filecmp

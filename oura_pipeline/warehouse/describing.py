@@ -4,8 +4,6 @@ What surprises: views are made again only where something is not as they were ma
 together are some hundred statements, which take longer than a small copy.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
-
 from __future__ import annotations
 
 from datetime import datetime

@@ -3,8 +3,6 @@
 What surprises: nothing. The columns are the table's, in its order and with its types.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are literals made by `literal`
-
 from __future__ import annotations
 
 from pathlib import Path

@@ -5,8 +5,6 @@ groups, in dictionaries and in blocks that are free; neither CHECKPOINT nor VACU
 So everything else is copied into a fresh file, which takes the place of the old one at once.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
-
 from __future__ import annotations
 
 import os

@@ -6,8 +6,6 @@ first said, and only what is new, different, moved or gone is written. What stan
 what deleting everything and inserting everything would leave.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
-
 from __future__ import annotations
 
 from collections import Counter

@@ -4,8 +4,6 @@ What surprises: `fetches` and `offsets` are copies. They are kept in the account
 brought here when the warehouse is published, so that whoever has the one file can ask them too.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
-
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

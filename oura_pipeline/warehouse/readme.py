@@ -4,8 +4,6 @@ What surprises: it is written when the warehouse is published, because it says w
 that begin with "about" are topics; all others are of the table or view they name.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
-
 from __future__ import annotations
 
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ What surprises: documents are compared by what they say. Another order of keys, 
 for 1 are no change; and a document counts as moved when its key arrives under another day.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
-
 from __future__ import annotations
 
 from collections.abc import Iterable

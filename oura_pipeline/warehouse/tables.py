@@ -6,8 +6,6 @@ Columns that the code no longer describes stay. Only columns are looked at when 
 descriptions, which are for readers, when the warehouse is published.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
-
 from __future__ import annotations
 
 import json

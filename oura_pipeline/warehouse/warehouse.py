@@ -5,8 +5,6 @@ short thing and closes it, because DuckDB lets one process in, readers included.
 open it: `publish` makes a copy for that.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
-
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence

@@ -6,8 +6,6 @@ fetched, and their cleaned text takes the place of the original where the typed 
 The one oddity that passes both is an integer from 2**63 to 2**64: null in its column, not counted.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
-
 from __future__ import annotations
 
 import json

@@ -6,8 +6,6 @@ a type at most `AT_MOST` are kept: an object whose keys are dates would bring ne
 and each is a part of the view `long`.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
-
 from __future__ import annotations
 
 from collections.abc import Collection

@@ -4,8 +4,6 @@ What surprises: the activity days of a traveller overlap, and the later day is b
 ends early is looked up among the begins alone, so that no series is read but those asked for.
 """
 
-# ruff: noqa: S608  every piece of SQL is written here
-
 from __future__ import annotations
 
 from oura_pipeline.warehouse.views.clock import later, later_local, local_time, within_time

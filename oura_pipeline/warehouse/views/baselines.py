@@ -4,8 +4,6 @@ What surprises: the window is of calendar days, not of rows. After a gap it hold
 `days_7d` says how many.
 """
 
-# ruff: noqa: S608  every piece of SQL is written here
-
 from __future__ import annotations
 
 from oura_pipeline.warehouse.views.days import METRICS

@@ -4,8 +4,6 @@ What surprises: they stand in the warehouse file too, because the published copy
 They need the tables of every document type and the ledgers.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are parameters
-
 from __future__ import annotations
 
 import duckdb

@@ -1,7 +1,5 @@
 """What Oura was asked for every day, and what it answered."""
 
-# ruff: noqa: S608  every piece of SQL is written here
-
 from __future__ import annotations
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES

@@ -1,7 +1,5 @@
 """What happens at a time: workouts, and tags of both kinds."""
 
-# ruff: noqa: S608  every piece of SQL is written here
-
 from __future__ import annotations
 
 from oura_pipeline.warehouse.views.clock import local_time, minutes_between

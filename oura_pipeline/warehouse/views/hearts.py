@@ -4,8 +4,6 @@ What surprises: Oura's rows say only UTC and are unevenly spaced, some 1000 a da
 was is looked up in `oura.offsets`.
 """
 
-# ruff: noqa: S608  every piece of SQL is written here
-
 from __future__ import annotations
 
 from oura_pipeline.warehouse.views.clock import later, later_local

@@ -6,8 +6,6 @@ a point of its own at that time, the two meet in one group, and the group is dro
 wins.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are literals made by `literal`
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

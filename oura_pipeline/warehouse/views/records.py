@@ -1,7 +1,5 @@
 """Days as records of other systems: one JSON object per person, day and kind."""
 
-# ruff: noqa: S608  every piece of SQL is written here
-
 from __future__ import annotations
 
 from oura_pipeline.warehouse.views.view import Column, View

@@ -6,8 +6,6 @@ Where the later day must win, a day is joined with the documents of the day afte
 before it ends: hardly any, and DuckDB reads no other days for it.
 """
 
-# ruff: noqa: S608  every piece of SQL is a name of ours; values are literals made by `literal`
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -3,8 +3,6 @@
 What surprises: a second `long_sleep` of a day is a nap, and a day of nothing but naps has no night.
 """
 
-# ruff: noqa: S608  every piece of SQL is written here
-
 from __future__ import annotations
 
 from typing import NamedTuple

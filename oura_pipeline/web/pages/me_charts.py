@@ -88,7 +88,7 @@ class _Copy:
 
     def profile(self) -> list[tuple[str, str]]:
         """What Oura says about the person."""
-        query = f"SELECT age, weight, height, biological_sex FROM {table_name(PERSONAL_INFO)}"  # noqa: S608  a name of ours
+        query = f"SELECT age, weight, height, biological_sex FROM {table_name(PERSONAL_INFO)}"
         rows = self._database.execute(f"{query} WHERE username = $1", [self._username]).fetchall()
         return profile_rows(*rows[0]) if rows else []
 
@@ -124,13 +124,13 @@ SELECT day, epoch(bedtime_start), epoch(bedtime_end), bedtime_start_local, bedti
     light_minutes, deep_minutes, lowest_heart_rate_bpm, average_heart_rate_bpm, hrv_average_ms
 FROM oura.nights WHERE username = $1 AND day BETWEEN $2 AND $3 AND bedtime_start_local IS NOT NULL
 ORDER BY day DESC LIMIT {NIGHTS}
-"""  # noqa: S608  a number of ours
+"""
 _PHASES = f"""
 SELECT day, epoch(time), interval_seconds, phase FROM oura.hypnogram
 WHERE username = $1 AND day BETWEEN $2 AND $3 AND part = 'night'
     AND phase IN ({", ".join(f"'{phase}'" for phase in PHASES)})
 ORDER BY time
-"""  # noqa: S608  names of ours
+"""
 _BEATS = """
 SELECT day, epoch(time), interval_seconds, bpm, hrv_ms FROM oura.sleep_heart
 WHERE username = $1 AND day BETWEEN $2 AND $3 AND part = 'night' ORDER BY time
@@ -157,7 +157,7 @@ WITH readings AS (
             RANGE BETWEEN INTERVAL 27 DAYS PRECEDING AND CURRENT ROW)
 )
 SELECT * FROM means WHERE day >= $2 ORDER BY day
-"""  # noqa: S608  names of ours
+"""
 
 
 def _night(row: tuple[Any, ...], phases: Rows, beats: Rows, naps: Rows) -> Night:
