@@ -14,8 +14,8 @@ import httpx
 
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.tokens import PersonTokens
-from oura_pipeline.graphite.carbon import Carrier, LineFile, Pickle, Plaintext
-from oura_pipeline.graphite.readback.render import Render
+from oura_pipeline.graphite.carbon import FileSender, PickleSender, PlaintextSender, Sender
+from oura_pipeline.graphite.readback.render import RenderClient
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import SignInRequired
@@ -38,7 +38,7 @@ class Pipeline:
         oauth: renews and revokes tokens.
         budget: what Oura lets the whole application ask.
         warehouse: the DuckDB file.
-        carrier: takes points to Graphite, or to the file.
+        sender: takes points to Graphite, or to the file.
         render: reads points back; None where no render URL is set.
         share: the part of the budget that may be used before our requests wait.
     """
@@ -49,8 +49,8 @@ class Pipeline:
     oauth: OAuth
     budget: Budget
     warehouse: Warehouse
-    carrier: Carrier
-    render: Render | None
+    sender: Sender
+    render: RenderClient | None
     share: float = 1.0
 
     def client(self, username: str) -> OuraClient:
@@ -91,7 +91,7 @@ def opened(settings: Settings | None = None, share: float = 1.0) -> Iterator[Pip
         render = None
         if settings.graphite_render_url:
             web = stack.enter_context(httpx.Client(timeout=RENDER_SECONDS))
-            render = Render(web, settings.graphite_render_url)
+            render = RenderClient(web, settings.graphite_render_url)
         budget = open_budget(settings)
         stack.callback(budget.close)
         yield Pipeline(
@@ -107,21 +107,21 @@ def opened(settings: Settings | None = None, share: float = 1.0) -> Iterator[Pip
             ),
             budget=budget,
             warehouse=Warehouse(settings.warehouse_path),
-            carrier=carrier(settings),
+            sender=graphite_sender(settings),
             render=render,
             share=share,
         )
 
 
-def carrier(settings: Settings) -> Carrier:
+def graphite_sender(settings: Settings) -> Sender:
     """What takes points away, by the protocol."""
     match settings.protocol:
         case Protocol.FILE:
-            return LineFile(settings.graphite_log_path)
+            return FileSender(settings.graphite_log_path)
         case Protocol.PICKLE:
-            return Pickle(settings.graphite_host, settings.carbon_port)
+            return PickleSender(settings.graphite_host, settings.carbon_port)
         case Protocol.PLAINTEXT:
-            return Plaintext(settings.graphite_host, settings.carbon_port)
+            return PlaintextSender(settings.graphite_host, settings.carbon_port)
 
 
 def open_budget(settings: Settings) -> Budget:

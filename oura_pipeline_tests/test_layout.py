@@ -115,7 +115,7 @@ def test_generated_docs_are_up_to_date() -> None:
     """What `make docs` would write is what stands there."""
     drifted = [
         path.name
-        for path, text in generate_docs.wanted().items()
+        for path, text in generate_docs.generated_files().items()
         if path.read_text(encoding="utf-8") != text
     ]
     assert drifted == []

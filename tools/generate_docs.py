@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if it drifted")
     check = parser.parse_args(arguments).check
-    files = wanted()
+    files = generated_files()
     drifted = [path for path, text in files.items() if _read(path) != text]
     for path in drifted:
         if not check:
@@ -44,14 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if check and drifted else 0
 
 
-def wanted() -> dict[Path, str]:
+def generated_files() -> dict[Path, str]:
     """Every file with generated parts, as it should be."""
     readme = ROOT / "README.md"
     return {
         readme: MARK.sub(_filled, _read(readme)),
         ROOT / ".env.example": env_example(),
         ROOT / "docs" / "data.md": data_dictionary(),
-        **{ROOT / path: text for path, text in grafana.wanted().items()},
+        **{ROOT / path: text for path, text in grafana.generated_files().items()},
     }
 
 

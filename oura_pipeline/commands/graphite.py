@@ -13,16 +13,16 @@ from rich.table import Table
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
-from oura_pipeline.graphite.finding import names_below
-from oura_pipeline.graphite.forgetting import graphite_holds
 from oura_pipeline.graphite.ingest import ingest
+from oura_pipeline.graphite.metric_names import child_names
 from oura_pipeline.graphite.points import unpack
+from oura_pipeline.graphite.removal import stored_metrics
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 from oura_pipeline.ledger import Withdrawn
-from oura_pipeline.pipeline import RENDER_SECONDS, carrier, open_accounts, opened
+from oura_pipeline.pipeline import RENDER_SECONDS, graphite_sender, open_accounts, opened
 from oura_pipeline.settings import Protocol, load_settings
 from oura_pipeline.sync.fetch import people_to_ask
-from oura_pipeline.sync.push import confirm_sent, push_type
+from oura_pipeline.sync.push import confirm_sent, push_documents
 
 NEAR = timedelta(days=3)  # no document reaches further into other days
 
@@ -33,7 +33,7 @@ def ingest_file(path: Path) -> str:
     if settings.protocol is Protocol.FILE:
         raise click.ClickException("set GRAPHITE_HOST to say where the points shall go")
     try:
-        done = ingest(path, carrier(settings), now=datetime.now(UTC))
+        done = ingest(path, graphite_sender(settings), now=datetime.now(UTC))
     except GraphiteUnavailable as error:
         raise click.ClickException(str(error)) from None
     lines = [f"Sent {done.points:,} points to {settings.graphite_host}:{settings.carbon_port}."]
@@ -55,7 +55,7 @@ def replay(
             people = [person.username for person in people_to_ask(pipeline, usernames)]
             for document_type in types:
                 asked = days if document_type.partitioned else None
-                done = push_type(pipeline, document_type, people, asked, even_unchanged=True)
+                done = push_documents(pipeline, document_type, people, asked, even_unchanged=True)
                 yield f"{document_type.name}: {done.sent:,} points sent"
             arrival = confirm_sent(pipeline, people, days)
         except LookupError as error:
@@ -111,12 +111,12 @@ def orphans() -> list[str]:
         raise click.ClickException("set GRAPHITE_RENDER_URL: only graphite-web knows what it has")
     try:
         with httpx.Client(timeout=RENDER_SECONDS) as http:
-            found = names_below(http, settings.graphite_render_url, settings.graphite_prefix)
+            found = child_names(http, settings.graphite_render_url, settings.graphite_prefix)
     except GraphiteUnavailable as error:
         raise click.ClickException(str(error)) from None
     with open_accounts(settings) as accounts:
         here = {person.username for person in accounts.people()}
-    return [graphite_holds(settings.graphite_prefix, name).delete for name in sorted(found - here)]
+    return [stored_metrics(settings.graphite_prefix, name).delete for name in sorted(found - here)]
 
 
 def _still_withdrawn(accounts: Accounts, row: Withdrawn) -> list[int]:

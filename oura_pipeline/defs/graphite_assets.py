@@ -17,7 +17,7 @@ from oura_pipeline.defs.oura_assets import document_key, priority
 from oura_pipeline.defs.partitions import asked_days
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.ledger import Push, PushState
-from oura_pipeline.sync.push import PushedType, confirm_sent, push_type
+from oura_pipeline.sync.push import PushedDocuments, confirm_sent, push_documents
 
 ARRIVED = "points_arrived"
 AFTER_ALL_ASSETS = "-50"
@@ -45,7 +45,7 @@ def points_asset(document_type: DocumentType, days: dg.PartitionsDefinition) -> 
     def points(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
         asked = asked_days(context) if document_type.partitioned else None
         usernames = [person.username for person in pipeline.chosen()]
-        done = push_type(pipeline.opened, document_type, usernames, asked)
+        done = push_documents(pipeline.opened, document_type, usernames, asked)
         for reason, count in sorted(done.reports.items()):
             context.log.warning(f"{document_type.name}, not sent: {reason} ({count} times)")
         for day in done.days:
@@ -58,7 +58,7 @@ def points_asset(document_type: DocumentType, days: dg.PartitionsDefinition) -> 
     return points
 
 
-def metadata_of_push(done: PushedType, day: date) -> dict[str, int | float]:
+def metadata_of_push(done: PushedDocuments, day: date) -> dict[str, int | float]:
     """The points of a day and costs of the push it was part of; never anything of a person."""
     return {
         "points": done.points[day],

@@ -21,7 +21,7 @@ from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.pipeline import Pipeline, open_accounts
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.fetch import Fetched
-from oura_pipeline.sync.push import PushedType, confirm_sent
+from oura_pipeline.sync.push import PushedDocuments, confirm_sent
 from oura_pipeline.sync.webhook_events import Drained, land_due, push_left_over
 
 JOB = "webhook_events"
@@ -150,9 +150,9 @@ def _fetched_together(parts: Sequence[Fetched]) -> Fetched:
     )
 
 
-def _pushed_together(parts: Sequence[PushedType]) -> PushedType:
+def _pushed_together(parts: Sequence[PushedDocuments]) -> PushedDocuments:
     """Several pushes as one."""
-    together = PushedType(days=sorted({day for part in parts for day in part.days}))
+    together = PushedDocuments(days=sorted({day for part in parts for day in part.days}))
     for part in parts:
         together.points.update(part.points)
         together.reports.update(part.reports)

@@ -20,7 +20,7 @@ MICRO = 1_000_000  # microseconds in a second
 _EXACT = 2**53
 
 
-class Samples:
+class MetricSamples:
     """Values with the times to which they are aligned (seconds) and their instants (μs)."""
 
     __slots__ = ("_instants", "_merge", "_times", "_values")

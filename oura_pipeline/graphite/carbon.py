@@ -33,19 +33,19 @@ class GraphiteUnavailable(Exception):
     """Carbon, graphite-web or the file could not take or give everything; nothing is confirmed.
 
     Attributes:
-        passing: whether it is worth trying again at once.
+        retryable: whether it is worth trying again at once.
     """
 
-    def __init__(self, message: str, *, passing: bool = True) -> None:
+    def __init__(self, message: str, *, retryable: bool = True) -> None:
         super().__init__(message)
-        self.passing = passing
+        self.retryable = retryable
 
 
-class Carrier(Protocol):
+class Sender(Protocol):
     """Takes points away."""
 
     @property
-    def delivers(self) -> bool:
+    def confirms_delivery(self) -> bool:
         """Whether a point that was sent has also arrived."""
         ...
 
@@ -58,38 +58,38 @@ class Carrier(Protocol):
         ...
 
 
-class Plaintext:
+class PlaintextSender:
     """Lines `metric value seconds` over a fresh connection."""
 
-    delivers = False
+    confirms_delivery = False
 
     def __init__(self, host: str, port: int = 2003, *, timeout: float = 30) -> None:
         """Prepare; `timeout` (seconds) is for connecting, for each send, and for the end."""
         self._host, self._port, self._timeout = host, port, timeout
 
     def send(self, metrics: Metrics) -> None:
-        """Send every point; see `Carrier`."""
+        """Send every point; see `Sender`."""
         _send(self._host, self._port, self._timeout, _blocks(metrics))
 
 
-class Pickle:
+class PickleSender:
     """Frames of pickled points over a fresh connection."""
 
-    delivers = False
+    confirms_delivery = False
 
     def __init__(self, host: str, port: int = 2004, *, timeout: float = 30) -> None:
         """Prepare; `timeout` (seconds) is for connecting, for each send, and for the end."""
         self._host, self._port, self._timeout = host, port, timeout
 
     def send(self, metrics: Metrics) -> None:
-        """Send every point; see `Carrier`."""
+        """Send every point; see `Sender`."""
         _send(self._host, self._port, self._timeout, _frames(metrics))
 
 
-class LineFile:
+class FileSender:
     """Plaintext lines at the end of a file, from which they can be ingested later."""
 
-    delivers = True
+    confirms_delivery = True
 
     def __init__(self, path: Path) -> None:
         """Prepare; the file and a lock beside it are made when the first points come."""
@@ -104,7 +104,7 @@ class LineFile:
         except OSError as error:
             reason = error.strerror or error
             raise GraphiteUnavailable(
-                f"points cannot be written to {self._path}: {reason}", passing=False
+                f"points cannot be written to {self._path}: {reason}", retryable=False
             ) from error
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from oura_pipeline.graphite.canvas import Box, Canvas
-from oura_pipeline.graphite.finding import names_below
+from oura_pipeline.graphite.metric_names import child_names
 
 WIDTH = 1440  # pixels
 _COLUMN, _UNIT, _GAP, _TITLE = WIDTH / 24, 34, 8, 30
@@ -81,7 +81,7 @@ def draw(
     board = json.loads(_file(dashboard).read_text(encoding="utf-8"))
     prefix = next(one["query"] for one in board["templating"]["list"] if one["name"] == "prefix")
     with httpx.Client(timeout=120) as http:
-        everybody = sorted(names_below(http, render_url, prefix))
+        everybody = sorted(child_names(http, render_url, prefix))
         of_everybody = _is_of_everybody(board)
         shown = everybody if of_everybody else [person]
         tiles = list(_tiles(board["panels"], shown))

@@ -24,8 +24,8 @@ from oura_pipeline.catalog.metrics import (
     sent_at_all,
 )
 from oura_pipeline.graphite import parse
-from oura_pipeline.graphite.aggregate import MICRO, Samples, Value, aligned, usable
-from oura_pipeline.graphite.parse import Slots, Unreadable
+from oura_pipeline.graphite.aggregate import MICRO, MetricSamples, Value, aligned, usable
+from oura_pipeline.graphite.parse import ParsedSeries, Unreadable
 
 Path = tuple[str, ...]
 _LISTS = (Kind.TEXTS, Kind.OBJECTS)
@@ -50,7 +50,7 @@ class Place(NamedTuple):
     split: str | None = None
 
 
-class Walk:
+class Extractor:
     """Reads the documents of one type and day of one person.
 
     Attributes:
@@ -66,10 +66,10 @@ class Walk:
             root: what every metric of the person begins with, with the dot at its end.
         """
         self.reports: Counter[str] = Counter()
-        self.samples: dict[str, Samples] = {}
+        self.samples: dict[str, MetricSamples] = {}
         self._vocabulary = vocabulary
         self._root = root
-        self._unknown: list[tuple[str, Path, Value | Slots]] = []
+        self._unknown: list[tuple[str, Path, Value | ParsedSeries]] = []
         self._place: Place
         self._targets: tuple[str, ...]
 
@@ -191,7 +191,7 @@ class Walk:
         for key in value.keys() - {"interval", "items", "timestamp"}:
             self._strange(value[key], (*path, key))
 
-    def _remember(self, path: Path, value: Value | Slots) -> None:
+    def _remember(self, path: Path, value: Value | ParsedSeries) -> None:
         if all(map(component, path)):
             self._unknown.append((path_name(path), path, value))
         else:
@@ -209,7 +209,7 @@ class Walk:
                 self.report("name that is taken", path)
                 continue
             done.add(name)
-            if isinstance(value, Slots):
+            if isinstance(value, ParsedSeries):
                 self._slots(name, Merge.MEAN, value, UNKNOWN_INTERVAL, path)
             else:
                 self._number(name, Merge.MEAN, value)
@@ -221,10 +221,10 @@ class Walk:
     def _add(self, metric: str, merge: Merge, value: Value, place: Place) -> None:
         samples = self.samples.get(metric)
         if samples is None:
-            samples = self.samples[metric] = Samples(merge)
+            samples = self.samples[metric] = MetricSamples(merge)
         samples.add(place.time, value, place.instant)
 
-    def _slots(self, name: str, merge: Merge, slots: Slots, stored: int, path: Path) -> None:
+    def _slots(self, name: str, merge: Merge, slots: ParsedSeries, stored: int, path: Path) -> None:
         values, bad = parse.cleaned(slots.values)
         if bad:
             self.report("no finite number", path)
@@ -249,7 +249,7 @@ class Walk:
     ) -> None:
         there = [value is not None for value in values]
         if any(there):
-            samples = self.samples.setdefault(metric, Samples(merge))
+            samples = self.samples.setdefault(metric, MetricSamples(merge))
             known = (value for value in values if value is not None)
             samples.extend(compress(times, there), known, compress(instants, there))
 

@@ -19,7 +19,7 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.metrics import DAY, Vocabulary, is_event
 from oura_pipeline.graphite import parse
 from oura_pipeline.graphite.aggregate import MICRO, Point, aligned
-from oura_pipeline.graphite.extract import Place, Walk
+from oura_pipeline.graphite.extract import Extractor, Place
 from oura_pipeline.graphite.parse import Unreadable
 from oura_pipeline.graphite.points import DayPoints
 
@@ -76,11 +76,11 @@ def flatten(
     reports: Counter[str] = Counter()
     vocabulary = Vocabulary(document_type)
     for day in sorted(by_day):
-        walk = Walk(vocabulary, f"{prefix}.{username}.")
-        _read_day(walk, document_type, day, by_day.pop(day))
-        days.append((day, {name: samples.points() for name, samples in walk.samples.items()}))
+        extractor = Extractor(vocabulary, f"{prefix}.{username}.")
+        _read_day(extractor, document_type, day, by_day.pop(day))
+        days.append((day, {name: samples.points() for name, samples in extractor.samples.items()}))
         if first_day <= day <= last_day:
-            reports.update(walk.reports)
+            reports.update(extractor.reports)
     _let_later_days_win([metrics for _, metrics in days])
     return Flattened(
         days=[
@@ -94,33 +94,37 @@ def flatten(
     )
 
 
-def _read_day(walk: Walk, document_type: DocumentType, day: date, raw: Iterable[bytes]) -> None:
+def _read_day(
+    extractor: Extractor, document_type: DocumentType, day: date, raw: Iterable[bytes]
+) -> None:
     midnight = (day.toordinal() - _EPOCH) * DAY
-    documents = _of_the_day(walk, document_type, raw)
+    documents = _of_the_day(extractor, document_type, raw)
     main = _main(document_type, documents)
     for document in documents:
-        place = _place(walk, document_type, document, midnight=midnight, main=document is main)
+        place = _place(extractor, document_type, document, midnight=midnight, main=document is main)
         if place is None:
             continue
-        walk.document(document, place)
+        extractor.document(document, place)
         if document_type.ends_at:
-            _read_duration(walk, document_type.ends_at, document, place)
+            _read_duration(extractor, document_type.ends_at, document, place)
     if document_type.counted:
         at_midnight = Place(
             series=document_type.series, time=midnight, instant=midnight * MICRO, start=None
         )
         for _ in documents:
-            walk.count(at_midnight)
+            extractor.count(at_midnight)
 
 
-def _of_the_day(walk: Walk, document_type: DocumentType, raw: Iterable[bytes]) -> list[_Document]:
+def _of_the_day(
+    extractor: Extractor, document_type: DocumentType, raw: Iterable[bytes]
+) -> list[_Document]:
     """The documents of a day that count: all, or the newest of those that describe a state."""
     documents = []
     for text in raw:
         try:
             documents.append(parse.decoded(text))
         except Unreadable as error:
-            walk.report(str(error), ("document",))
+            extractor.report(str(error), ("document",))
     if not document_type.newest or len(documents) < 2:
         return documents
     # A tie goes to the last one: Oura lists the oldest first.
@@ -148,19 +152,24 @@ def _main(document_type: DocumentType, documents: Iterable[_Document]) -> _Docum
 
 
 def _place(
-    walk: Walk, document_type: DocumentType, document: _Document, *, midnight: int, main: bool
+    extractor: Extractor,
+    document_type: DocumentType,
+    document: _Document,
+    *,
+    midnight: int,
+    main: bool,
 ) -> Place | None:
     """Where a document's numbers go; None: nowhere."""
     start = (
         parse.instant(document.get(document_type.starts_at)) if document_type.starts_at else None
     )
-    series = _series(walk, document_type, document, main=main)
+    series = _series(extractor, document_type, document, main=main)
     if series is None:
         return None
     if main or not (is_event(document_type) or document_type.variants):
         return Place(series=series, time=midnight, instant=midnight * MICRO, start=start)
     if start is None and _needs_start(document_type):
-        walk.report("no instant", (document_type.starts_at or "",))
+        extractor.report("no instant", (document_type.starts_at or "",))
         return None
     instant = midnight * MICRO if start is None else start
     return Place(
@@ -168,12 +177,12 @@ def _place(
         time=midnight if start is None else aligned(instant, document_type.interval),
         instant=instant,
         start=start,
-        split=_split(walk, document_type, document),
+        split=_split(extractor, document_type, document),
     )
 
 
 def _series(
-    walk: Walk, document_type: DocumentType, document: _Document, *, main: bool
+    extractor: Extractor, document_type: DocumentType, document: _Document, *, main: bool
 ) -> str | None:
     variants = document_type.variants
     if not variants or main:
@@ -182,7 +191,7 @@ def _series(
     if variant == variants.main or variant in variants.others:
         return variants.other_series
     if variant not in variants.silent:
-        walk.report("unknown kind of document", (variants.field,))
+        extractor.report("unknown kind of document", (variants.field,))
     return None
 
 
@@ -192,25 +201,25 @@ def _needs_start(document_type: DocumentType) -> bool:
     )
 
 
-def _split(walk: Walk, document_type: DocumentType, document: _Document) -> str | None:
+def _split(extractor: Extractor, document_type: DocumentType, document: _Document) -> str | None:
     """The sub-series of a document, where it names one that Graphite can store."""
     text = document.get(document_type.split_by) if document_type.split_by else None
     if text is None:
         return None
     if isinstance(text, str) and _SOURCE.fullmatch(text.lower()):
         return text.lower()
-    walk.report("name that Graphite cannot store", (document_type.split_by or "",))
+    extractor.report("name that Graphite cannot store", (document_type.split_by or "",))
     return None
 
 
-def _read_duration(walk: Walk, ends_at: str, document: _Document, place: Place) -> None:
+def _read_duration(extractor: Extractor, ends_at: str, document: _Document, place: Place) -> None:
     end = parse.instant(document.get(ends_at))
     if end is None or place.start is None:
         return
     if end < place.start:
-        walk.report("end before the start", (ends_at,))
+        extractor.report("end before the start", (ends_at,))
     else:
-        walk.duration(end - place.start, place)
+        extractor.duration(end - place.start, place)
 
 
 def _let_later_days_win(days: list[_Metrics]) -> None:

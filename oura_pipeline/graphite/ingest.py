@@ -12,16 +12,16 @@ from datetime import datetime
 from pathlib import Path
 
 from oura_pipeline.graphite.aggregate import Value
-from oura_pipeline.graphite.carbon import Carrier
+from oura_pipeline.graphite.carbon import Sender
 from oura_pipeline.graphite.push import send
-from oura_pipeline.graphite.validate import Window, is_name
+from oura_pipeline.graphite.validate import PointValidator, is_name
 
 _LINES_AT_ONCE = 100_000
 _BAD_LISTED = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ingested:
+class IngestResult:
     """What became of a file.
 
     Attributes:
@@ -35,19 +35,19 @@ class Ingested:
     examples: tuple[tuple[int, str], ...]
 
 
-def ingest(path: Path, carrier: Carrier, *, now: datetime) -> Ingested:
+def ingest(path: Path, sender: Sender, *, now: datetime) -> IngestResult:
     """Send every good line of a file.
 
     Args:
-        path: a file of lines `metric value seconds`, as `LineFile` writes them.
-        carrier: takes the points away.
+        path: a file of lines `metric value seconds`, as `FileSender` writes them.
+        sender: takes the points away.
         now: the present, aware; decides which times carbon can store.
 
     Raises:
         OSError: the file cannot be read.
         GraphiteUnavailable: also after some tries; sending the file again is safe.
     """
-    window = Window(now)
+    validator = PointValidator(now)
     points = bad = 0
     examples: list[tuple[int, str]] = []
     for block in _blocks(path):
@@ -55,7 +55,7 @@ def ingest(path: Path, carrier: Carrier, *, now: datetime) -> Ingested:
         metrics: dict[str, dict[int, Value]] = {}
         for number, line in block:
             try:
-                metric, time, value = _parsed(line, window)
+                metric, time, value = _parsed(line, validator)
             except ValueError as error:
                 bad += 1
                 if len(examples) < _BAD_LISTED:
@@ -64,11 +64,11 @@ def ingest(path: Path, carrier: Carrier, *, now: datetime) -> Ingested:
                 metrics.setdefault(metric, {})[time] = value
                 points += 1
         if metrics:
-            send(carrier, [(name, list(some.items())) for name, some in metrics.items()])
-    return Ingested(points=points, bad=bad, examples=tuple(examples))
+            send(sender, [(name, list(some.items())) for name, some in metrics.items()])
+    return IngestResult(points=points, bad=bad, examples=tuple(examples))
 
 
-def _parsed(line: bytes, window: Window) -> tuple[str, int, Value]:
+def _parsed(line: bytes, validator: PointValidator) -> tuple[str, int, Value]:
     try:
         metric, text, seconds = line.decode("ascii").split()
         time, value = int(seconds), _number(text)
@@ -76,9 +76,9 @@ def _parsed(line: bytes, window: Window) -> tuple[str, int, Value]:
         raise ValueError("not `metric value seconds`") from None
     if not is_name(metric):
         raise ValueError("name that Graphite cannot store")
-    trouble = window.trouble(time, value)
-    if trouble:
-        raise ValueError(trouble)
+    problem = validator.problem(time, value)
+    if problem:
+        raise ValueError(problem)
     return metric, time, value
 
 

@@ -22,7 +22,7 @@ _DECODER = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True)
-class Slots:
+class ParsedSeries:
     """Values at equal distances.
 
     Attributes:
@@ -73,7 +73,7 @@ def looks_like_series(value: dict[str, Any]) -> bool:
     return isinstance(value.get("items"), list) and ("interval" in value or "timestamp" in value)
 
 
-def series(value: dict[str, Any]) -> Slots:
+def series(value: dict[str, Any]) -> ParsedSeries:
     """A series object: `{"interval": seconds, "items": [...], "timestamp": instant}`.
 
     Raises:
@@ -91,10 +91,10 @@ def series(value: dict[str, Any]) -> Slots:
         raise Unreadable("series without an instant")
     if start + len(items) * interval >= _END_OF_TIME * MICRO:
         raise Unreadable("series beyond the end of time")
-    return Slots(start, interval, items)
+    return ParsedSeries(start, interval, items)
 
 
-def digits(value: object, start: int | None, interval: int) -> Slots:
+def digits(value: object, start: int | None, interval: int) -> ParsedSeries:
     """A text with one digit per `interval` seconds; other characters become None.
 
     Raises:
@@ -105,9 +105,9 @@ def digits(value: object, start: int | None, interval: int) -> Slots:
     if start is None:
         raise Unreadable("digits without an instant")
     if value.isascii() and value.isdigit():
-        return Slots(start, interval * MICRO, list(map(int, value)))
+        return ParsedSeries(start, interval * MICRO, list(map(int, value)))
     values = [int(one) if one.isascii() and one.isdigit() else None for one in value]
-    return Slots(start, interval * MICRO, values)
+    return ParsedSeries(start, interval * MICRO, values)
 
 
 def cleaned(values: Sequence[Any]) -> tuple[list[Value | None], int]:

@@ -15,9 +15,9 @@ from datetime import date, datetime, timedelta
 import stamina
 
 from oura_pipeline.graphite.aggregate import Point
-from oura_pipeline.graphite.carbon import Carrier, GraphiteUnavailable, Metrics
+from oura_pipeline.graphite.carbon import GraphiteUnavailable, Metrics, Sender
 from oura_pipeline.graphite.points import DayPoints, Index, difference, pack, union, unpack
-from oura_pipeline.graphite.validate import Window, without_poison
+from oura_pipeline.graphite.validate import PointValidator, drop_invalid
 from oura_pipeline.ledger import Push, PushLedger, PushState, Withdrawn
 
 _POINTS_AT_ONCE = 100_000
@@ -28,7 +28,7 @@ _REACH = timedelta(days=3)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pushed:
+class PushResult:
     """What a push did.
 
     Attributes:
@@ -50,20 +50,20 @@ class Pushed:
 def push(
     days: Iterable[DayPoints],
     *,
-    carrier: Carrier,
+    sender: Sender,
     ledger: PushLedger,
-    again_since: date | None = None,
+    resend_since: date | None = None,
     even_unchanged: bool = False,
     now: datetime,
-) -> Pushed:
+) -> PushResult:
     """Send the days whose points changed, or never left.
 
     Args:
         days: the days of the asked people, by person and day, also those without points: that is
             how a day is noticed whose documents are gone.
-        carrier: takes the points away.
+        sender: takes the points away.
         ledger: where pushes are remembered.
-        again_since: days from this one on that were sent but not confirmed are sent again;
+        resend_since: days from this one on that were sent but not confirmed are sent again;
             None: only those that did not leave.
         even_unchanged: also send what Graphite should have already.
         now: the present, aware.
@@ -72,22 +72,22 @@ def push(
         GraphiteUnavailable: also after some tries; what did not leave stays pending and leaves
             with the next push.
     """
-    run = _Run(carrier, ledger, again_since=again_since, even_unchanged=even_unchanged, now=now)
+    run = _Run(sender, ledger, resend_since=resend_since, even_unchanged=even_unchanged, now=now)
     # While one batch is on its way, which carbon makes last, the next one is flattened.
-    with ThreadPoolExecutor(1) as sender:
+    with ThreadPoolExecutor(1) as executor:
         on_its_way: tuple[Future[None], list[_Due]] | None = None
         for batch in _batches(days):
             due = run.announce(batch)
             if on_its_way:
                 run.settle(*on_its_way)
-            on_its_way = sender.submit(_send_days, carrier, [day for day, _ in due]), due
+            on_its_way = executor.submit(_send_days, sender, [day for day, _ in due]), due
         if on_its_way:
             run.settle(*on_its_way)
-    run.settle_late()
+    run.record_withdrawn()
     return run.result()
 
 
-def send(carrier: Carrier, metrics: Metrics) -> None:
+def send(sender: Sender, metrics: Metrics) -> None:
     """Send, and try again a few times with growing pauses.
 
     Raises:
@@ -95,16 +95,16 @@ def send(carrier: Carrier, metrics: Metrics) -> None:
     """
     metrics = list(metrics)
     for attempt in stamina.retry_context(
-        on=_is_passing, attempts=4, wait_initial=0.2, wait_max=3, wait_jitter=0.2, timeout=None
+        on=_is_retryable, attempts=4, wait_initial=0.2, wait_max=3, wait_jitter=0.2, timeout=None
     ):
         with attempt:
-            carrier.send(metrics)
+            sender.send(metrics)
 
 
-def _send_days(carrier: Carrier, days: Sequence[DayPoints]) -> None:
+def _send_days(sender: Sender, days: Sequence[DayPoints]) -> None:
     metrics = by_metric(days)
     if metrics:
-        send(carrier, metrics.items())
+        send(sender, metrics.items())
 
 
 def by_metric(days: Iterable[DayPoints]) -> dict[str, list[Point]]:
@@ -131,22 +131,22 @@ class _Late:
 class _Run:
     def __init__(
         self,
-        carrier: Carrier,
+        sender: Sender,
         ledger: PushLedger,
         *,
-        again_since: date | None,
+        resend_since: date | None,
         even_unchanged: bool,
         now: datetime,
     ) -> None:
-        self._carrier, self._ledger, self._now = carrier, ledger, now
-        self._again_since, self._even_unchanged = again_since, even_unchanged
-        self._window = Window(now)
+        self._sender, self._ledger, self._now = sender, ledger, now
+        self._again_since, self._even_unchanged = resend_since, even_unchanged
+        self._validator = PointValidator(now)
         self._days = self._points = self._unchanged = self._withdrawn = 0
         self._rejected: Counter[str] = Counter()
         self._late: list[_Late] = []
 
-    def result(self) -> Pushed:
-        return Pushed(
+    def result(self) -> PushResult:
+        return PushResult(
             days=self._days,
             points=self._points,
             unchanged=self._unchanged,
@@ -173,7 +173,7 @@ class _Run:
         self._days += len(due)
         self._points += sum(day.count for day, _ in due)
 
-    def settle_late(self) -> None:
+    def record_withdrawn(self) -> None:
         """List what was withdrawn, except where another day has a value instead."""
         people: dict[tuple[str, str], list[_Late]] = defaultdict(list)
         for late in self._late:
@@ -186,7 +186,7 @@ class _Run:
             self._withdrawn += sum(len(one.times) for one in withdrawn)
 
     def _clean(self, day: DayPoints) -> DayPoints:
-        clean, rejected = without_poison(day, self._window)
+        clean, rejected = drop_invalid(day, self._validator)
         self._rejected.update(rejected)
         return clean
 
@@ -222,7 +222,7 @@ class _Run:
     def _settle(self, due: Iterable[_Due]) -> None:
         settled = []
         for day, earlier in due:
-            arrived = self._carrier.delivers or not day.count
+            arrived = self._sender.confirms_delivery or not day.count
             row = self._row(day, PushState.DELIVERED if arrived else PushState.SENT, day.index)
             lost = difference(unpack(earlier.index), unpack(day.index)) if earlier else {}
             if lost:
@@ -280,8 +280,8 @@ def _index(day: DayPoints, earlier: Push | None) -> bytes:
     return pack(union(unpack(earlier.index), unpack(day.index)))
 
 
-def _is_passing(error: Exception) -> bool:
-    return isinstance(error, GraphiteUnavailable) and error.passing
+def _is_retryable(error: Exception) -> bool:
+    return isinstance(error, GraphiteUnavailable) and error.retryable
 
 
 def _batches(days: Iterable[DayPoints]) -> Iterator[list[DayPoints]]:

@@ -21,7 +21,7 @@ from oura_pipeline.graphite.schemas import RETENTION_YEARS
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}(\.[A-Za-z0-9_-]{1,100}){1,19}")
 
 
-class Window:
+class PointValidator:
     """The times that carbon can store: younger than the retention, at most two days ahead."""
 
     def __init__(self, now: datetime) -> None:
@@ -30,7 +30,7 @@ class Window:
         self._first = seconds - RETENTION_YEARS * 365 * DAY + DAY
         self._last = seconds + 2 * DAY
 
-    def trouble(self, time: object, value: object) -> str | None:
+    def problem(self, time: object, value: object) -> str | None:
         """Why a point must not be sent; None: it may."""
         if type(time) is not int:
             return "time that is no integer"
@@ -40,7 +40,7 @@ class Window:
             return "no finite number"
         return None
 
-    def all_good(self, points: Sequence[Point]) -> bool:
+    def all_valid(self, points: Sequence[Point]) -> bool:
         """Whether every point may be sent; quick."""
         times = [time for time, _ in points]
         values = [value for _, value in points]
@@ -58,20 +58,20 @@ def is_name(metric: str) -> bool:
     return _NAME.fullmatch(metric) is not None
 
 
-def without_poison(day: DayPoints, window: Window) -> tuple[DayPoints, Counter[str]]:
+def drop_invalid(day: DayPoints, validator: PointValidator) -> tuple[DayPoints, Counter[str]]:
     """The day without the points that must not be sent, and how many those are, by reason."""
     rejected: Counter[str] = Counter()
     kept: dict[str, Sequence[Point]] = {}
     for metric, points in day.points.items():
         if not is_name(metric):
             rejected["name that Graphite cannot store"] += len(points)
-        elif points and window.all_good(points):
+        elif points and validator.all_valid(points):
             kept[metric] = points
         else:
-            troubles = [window.trouble(*point) for point in points]
-            rejected.update(trouble for trouble in troubles if trouble)
+            problems = [validator.problem(*point) for point in points]
+            rejected.update(problem for problem in problems if problem)
             good = [
-                point for point, trouble in zip(points, troubles, strict=True) if trouble is None
+                point for point, problem in zip(points, problems, strict=True) if problem is None
             ]
             if good:
                 kept[metric] = good

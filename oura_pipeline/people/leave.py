@@ -15,7 +15,7 @@ from pathlib import Path
 from oura_pipeline.accounts.errors import AccountsBusy, KeyRefused
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.exports.views import inside
-from oura_pipeline.graphite.forgetting import GraphiteHolds, forget_lines, graphite_holds
+from oura_pipeline.graphite.removal import StoredMetrics, remove_lines, stored_metrics
 from oura_pipeline.oura.errors import OuraError, SignInRequired
 from oura_pipeline.pipeline import Pipeline
 
@@ -54,7 +54,7 @@ class Deleted:
     files: int
     lines: int
     elsewhere: int
-    graphite: GraphiteHolds
+    graphite: StoredMetrics
 
 
 def disconnect(pipeline: Pipeline, username: str) -> Revocation:
@@ -123,7 +123,7 @@ def delete_everything(
     said("the published copy is a new one" if published else "nothing was published yet")
     files = _delete_files(inside(pipeline.settings.exports_path, username))
     said(f"{files} exported files are gone")
-    lines = forget_lines(pipeline.settings.graphite_log_path, holds.metrics)
+    lines = remove_lines(pipeline.settings.graphite_log_path, holds.metrics)
     said(f"{lines} points are gone from the file of points")
     elsewhere = forget_elsewhere(username)
     said(f"{elsewhere} places in Dagster's records name them no more")
@@ -143,9 +143,9 @@ def delete_everything(
     )
 
 
-def whisper_paths(pipeline: Pipeline, username: str) -> GraphiteHolds:
+def whisper_paths(pipeline: Pipeline, username: str) -> StoredMetrics:
     """What a Graphite holds of a person, and the command that deletes it there."""
-    return graphite_holds(pipeline.settings.graphite_prefix, username)
+    return stored_metrics(pipeline.settings.graphite_prefix, username)
 
 
 def _publish(pipeline: Pipeline) -> bool:

@@ -17,8 +17,8 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentTy
 from oura_pipeline.graphite.flatten import Flattened, flatten
 from oura_pipeline.graphite.points import DayPoints, unpack
 from oura_pipeline.graphite.push import push
-from oura_pipeline.graphite.readback.digests import seen_twice
-from oura_pipeline.graphite.readback.report import Arrival
+from oura_pipeline.graphite.readback.digests import verify_twice
+from oura_pipeline.graphite.readback.report import ReadbackReport
 from oura_pipeline.graphite.readback.values import confirm, mark_delivered
 from oura_pipeline.ledger import Push, PushState
 from oura_pipeline.pipeline import Pipeline
@@ -35,7 +35,7 @@ ROUNDS = 2  # of sending again what is missing; the next run sends it again anyw
 
 
 @dataclass(kw_only=True)
-class PushedType:
+class PushedDocuments:
     """What a push of one document type did.
 
     Attributes:
@@ -55,14 +55,14 @@ class PushedType:
     seconds: float = 0.0
 
 
-def push_type(
+def push_documents(
     pipeline: Pipeline,
     document_type: DocumentType,
     usernames: Sequence[str],
     days: Sequence[date] | None,
     *,
     even_unchanged: bool = False,
-) -> PushedType:
+) -> PushedDocuments:
     """Send to Graphite what these people's documents of these days say.
 
     Args:
@@ -77,14 +77,14 @@ def push_type(
     """
     began = time.monotonic()
     now = datetime.now(UTC)
-    result = PushedType(days=days if days is not None else [now.date()])
+    result = PushedDocuments(days=days if days is not None else [now.date()])
     # Nobody can ask a carbon without graphite-web what it has: say it again for some days.
-    again_since = None if pipeline.render else now.date() - LOOK_BACK
+    resend_since = None if pipeline.render else now.date() - LOOK_BACK
     pushed = push(
         _counted(_points(pipeline, document_type, usernames, result), result),
-        carrier=pipeline.carrier,
+        sender=pipeline.sender,
         ledger=pipeline.accounts,
-        again_since=again_since,
+        resend_since=resend_since,
         even_unchanged=even_unchanged,
         now=now,
     )
@@ -97,7 +97,7 @@ def push_type(
 
 def confirm_sent(
     pipeline: Pipeline, usernames: Sequence[str], days: Sequence[date] | None
-) -> Arrival | None:
+) -> ReadbackReport | None:
     """Read back everything of these people and days that was sent and is not yet known to be there.
 
     All document types at once: there is a pause between two readings, and one is enough for all.
@@ -112,12 +112,12 @@ def confirm_sent(
         return None
     now = datetime.now(UTC)
     sent = [row for row in _sent(pipeline, usernames, days) if _is_past(row, now)]
-    there = seen_twice(sent, pipeline.render, pause=PAUSE)
+    there = verify_twice(sent, pipeline.render, pause=PAUSE)
     doubtful = sorted({_place(row) for row in sent} - {_place(row) for row in there})
     arrival = confirm(
         _points_at(pipeline, doubtful),
         render=pipeline.render,
-        carrier=pipeline.carrier,
+        sender=pipeline.sender,
         ledger=pipeline.accounts,
         pause=PAUSE,
         rounds=ROUNDS,
@@ -167,7 +167,10 @@ def _is_past(row: Push, now: datetime) -> bool:
 
 
 def _points(
-    pipeline: Pipeline, document_type: DocumentType, usernames: Sequence[str], result: PushedType
+    pipeline: Pipeline,
+    document_type: DocumentType,
+    usernames: Sequence[str],
+    result: PushedDocuments,
 ) -> Iterator[DayPoints]:
     for some in _near(result.days):
         for username, flattened in _flattened(pipeline, document_type, usernames, some):
@@ -263,7 +266,7 @@ def _documents(
     return pipeline.warehouse.documents_of(document_type, usernames, first, last)
 
 
-def _counted(days: Iterable[DayPoints], result: PushedType) -> Iterator[DayPoints]:
+def _counted(days: Iterable[DayPoints], result: PushedDocuments) -> Iterator[DayPoints]:
     asked = set(result.days)
     for day in days:
         if day.day in asked:

@@ -35,7 +35,7 @@ from oura_pipeline.oura.errors import (
 from oura_pipeline.oura.webhooks import DeliveryRefused, WebhookEvent, read_event
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.fetch import PEOPLE_AT_ONCE, Fetched, fetch_and_land
-from oura_pipeline.sync.push import PushedType, push_type
+from oura_pipeline.sync.push import PushedDocuments, push_documents
 
 AT_ONCE = 1000  # events
 MOST_BATCHES = 100  # the next run takes what is left
@@ -91,7 +91,7 @@ class Drained:
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     fetched: list[tuple[DocumentType, Fetched]] = field(default_factory=list)
-    pushed: list[tuple[DocumentType, PushedType]] = field(default_factory=list)
+    pushed: list[tuple[DocumentType, PushedDocuments]] = field(default_factory=list)
     unsent: GraphiteUnavailable | None = None
 
     @property
@@ -456,9 +456,9 @@ def _push_days(
 ) -> None:
     for (first, last), usernames in spans(days).items():
         some = _all_days(first, last) if document_type.partitioned else None
-        carried = pipeline if drained.unsent is None else replace(pipeline, carrier=_Away())
+        carried = pipeline if drained.unsent is None else replace(pipeline, sender=_Away())
         try:
-            pushed = push_type(carried, document_type, usernames, some)
+            pushed = push_documents(carried, document_type, usernames, some)
         except GraphiteUnavailable as error:
             drained.unsent = drained.unsent or error
         else:
@@ -468,8 +468,8 @@ def _push_days(
 class _Away:
     """In the place of a carbon that did not answer: nothing leaves, the ledger says what should."""
 
-    delivers = False
+    confirms_delivery = False
 
     def send(self, metrics: Metrics) -> None:
         """Nothing."""
-        raise GraphiteUnavailable("Graphite is away", passing=False)
+        raise GraphiteUnavailable("Graphite is away", retryable=False)

@@ -14,7 +14,7 @@ from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import Sandbox
-from oura_pipeline.sync.push import push_type
+from oura_pipeline.sync.push import push_documents
 from oura_pipeline_tests.end_to_end.conftest import LAST
 from oura_pipeline_tests.testing.world import World, metadata, red_checks, world
 
@@ -88,7 +88,7 @@ def test_what_did_not_change_is_not_pushed_again(told: World) -> None:
         [document_type] = [
             document_type for document_type in DOCUMENT_TYPES if document_type.name == "sleep"
         ]
-        replayed = push_type(
+        replayed = push_documents(
             pipeline, document_type, ["koa"], [LAST - timedelta(days=1)], even_unchanged=True
         )
     assert replayed.sent > 100

@@ -10,7 +10,7 @@ import pytest
 
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.graphite.local import LocalGraphite
-from oura_pipeline.graphite.readback.render import Render
+from oura_pipeline.graphite.readback.render import RenderClient
 
 
 @pytest.fixture(scope="session")
@@ -24,10 +24,10 @@ def graphite() -> Iterator[LocalGraphite]:
 
 
 @pytest.fixture
-def render(graphite: LocalGraphite) -> Iterator[Render]:
+def render(graphite: LocalGraphite) -> Iterator[RenderClient]:
     """Reads from that Graphite."""
     with httpx.Client(timeout=60) as http:
-        yield Render(http, graphite.render_url)
+        yield RenderClient(http, graphite.render_url)
 
 
 @pytest.fixture

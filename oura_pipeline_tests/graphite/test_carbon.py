@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 
 from oura_pipeline.graphite.carbon import (
-    Carrier,
+    FileSender,
     GraphiteUnavailable,
-    LineFile,
-    Pickle,
-    Plaintext,
+    PickleSender,
+    PlaintextSender,
+    Sender,
 )
 from oura_pipeline.graphite.local import LocalGraphite
-from oura_pipeline.graphite.readback.render import Render
-from oura_pipeline_tests.graphite.listener import close_at_once, listening, reset_at_once
+from oura_pipeline.graphite.readback.render import RenderClient
+from oura_pipeline_tests.graphite.fake_carbon import close_at_once, listening, reset_at_once
 
 FRESH = multiprocessing.get_context("forkserver")
 MIDNIGHT = 1_767_225_600  # 2026-01-01
@@ -42,7 +42,7 @@ LINES = (
 def test_plaintext_is_a_line_per_point_with_every_digit() -> None:
     """Metric by metric, floats as exactly as they are."""
     with listening() as carbon:
-        Plaintext("127.0.0.1", carbon.port).send(METRICS)
+        PlaintextSender("127.0.0.1", carbon.port).send(METRICS)
     assert carbon.received == [LINES]
 
 
@@ -50,7 +50,7 @@ def test_pickle_is_frames_of_plain_numbers_below_half_a_megabyte() -> None:
     """However long the names are."""
     many = [(f"bio.{n:0>90}.{'x' * 90}.{'y' * 90}", [(MIDNIGHT, n)]) for n in range(5000)]
     with listening() as carbon:
-        Pickle("127.0.0.1", carbon.port).send([*METRICS, *many])
+        PickleSender("127.0.0.1", carbon.port).send([*METRICS, *many])
     frames = []
     (data,) = carbon.received
     while data:
@@ -63,9 +63,9 @@ def test_pickle_is_frames_of_plain_numbers_below_half_a_megabyte() -> None:
     assert points[4:] == [(name, some[0]) for name, some in many]
 
 
-@pytest.mark.parametrize("kind", [Plaintext, Pickle])
+@pytest.mark.parametrize("kind", [PlaintextSender, PickleSender])
 @pytest.mark.parametrize("serve", [reset_at_once, close_at_once])
-def test_a_broken_connection_confirms_nothing(kind: type[Plaintext], serve: object) -> None:
+def test_a_broken_connection_confirms_nothing(kind: type[PlaintextSender], serve: object) -> None:
     """Also where carbon closes politely in the middle."""
     many = [("bio.ada.hr.bpm", [(MIDNIGHT + n, n) for n in range(500_000)])]
     with (
@@ -80,7 +80,7 @@ def test_nobody_there_is_said_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(GraphiteUnavailable) as caught:
-        Plaintext("127.0.0.1", port).send(METRICS)
+        PlaintextSender("127.0.0.1", port).send(METRICS)
     assert str(caught.value) == (
         f"carbon at 127.0.0.1:{port} did not take the points (Connection refused): is it running?"
     )
@@ -96,16 +96,16 @@ def test_a_carbon_that_stands_still_is_not_waited_for_for_ever() -> None:
 
     with listening(stand_still) as carbon:
         with pytest.raises(GraphiteUnavailable, match="it took too long"):
-            Plaintext("127.0.0.1", carbon.port, timeout=0.2).send(METRICS)
+            PlaintextSender("127.0.0.1", carbon.port, timeout=0.2).send(METRICS)
         done.set()
 
 
 def test_the_file_takes_the_same_lines(tmp_path: Path) -> None:
     """At its end, in a folder that need not exist."""
     path = tmp_path / "data" / "graphite.log"
-    carrier = LineFile(path)
-    carrier.send(METRICS)
-    carrier.send(METRICS[:1])
+    sender = FileSender(path)
+    sender.send(METRICS)
+    sender.send(METRICS[:1])
     assert path.read_bytes() == LINES + LINES[: LINES.index(b"bio.ada.hr")]
 
 
@@ -115,28 +115,28 @@ def test_a_file_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(
         GraphiteUnavailable, match=r"cannot be written to .*graphite\.log"
     ) as caught:
-        LineFile(tmp_path / "graphite.log").send(METRICS)
-    assert not caught.value.passing
+        FileSender(tmp_path / "graphite.log").send(METRICS)
+    assert not caught.value.retryable
 
 
 def test_points_that_break_off_leave_the_file_as_it_was(tmp_path: Path) -> None:
     """No half lines, no half pushes."""
     path = tmp_path / "graphite.log"
-    LineFile(path).send(METRICS)
+    FileSender(path).send(METRICS)
 
     def broken() -> object:
         yield "bio.ada.sleep.score", [(MIDNIGHT + n, n) for n in range(10_000)]
         raise ArithmeticError
 
     with pytest.raises(ArithmeticError):
-        LineFile(path).send(broken())  # type: ignore[arg-type]
+        FileSender(path).send(broken())  # type: ignore[arg-type]
     assert path.read_bytes() == LINES
 
 
 def _write(path: Path, barrier: Any, number: int) -> None:
     barrier.wait(30)
     for n in range(5):
-        LineFile(path).send([(f"bio.p{number}.x.y", [(MIDNIGHT + n, n)] * 20_000)])
+        FileSender(path).send([(f"bio.p{number}.x.y", [(MIDNIGHT + n, n)] * 20_000)])
 
 
 def test_processes_do_not_mix_their_lines(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_processes_do_not_mix_their_lines(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "person"), [("line", "exact-line"), ("pickle", "exact-pickle")])
 def test_a_real_carbon_stores_exactly_what_was_sent(
-    kind: str, person: str, graphite: LocalGraphite, render: Render
+    kind: str, person: str, graphite: LocalGraphite, render: RenderClient
 ) -> None:
     """Every double comes back equal."""
     dice = random.Random(7)
@@ -166,12 +166,12 @@ def test_a_real_carbon_stores_exactly_what_was_sent(
     values += [dice.uniform(-1e6, 1e6) for _ in range(994)]
     points = [(MIDNIGHT - 86400 * n, value) for n, value in enumerate(values)][::-1]
     metric = f"bio.{person}.sleep.score"
-    carrier: Carrier = (
-        Plaintext("127.0.0.1", graphite.line_port)
+    sender: Sender = (
+        PlaintextSender("127.0.0.1", graphite.line_port)
         if kind == "line"
-        else Pickle("127.0.0.1", graphite.pickle_port)
+        else PickleSender("127.0.0.1", graphite.pickle_port)
     )
-    carrier.send([(metric, points)])
+    sender.send([(metric, points)])
     got: dict[str, dict[int, float]] = {}
     deadline = time.monotonic() + 10
     while len(got.get(metric, ())) < len(points) and time.monotonic() < deadline:

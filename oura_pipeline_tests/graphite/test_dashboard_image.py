@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from oura_pipeline.graphite.dashboard_image import WIDTH, draw
+from oura_pipeline_tests.tools.dashboards.people_in_graphite import LAST, PeopleInGraphite
 from oura_pipeline_tests.tools.dashboards.screenshots import FOLDER, LARGEST
-from oura_pipeline_tests.tools.dashboards.shown import LAST, Shown
-from tools.dashboards.of_people import OF_PEOPLE
+from tools.dashboards.people import PEOPLE_DASHBOARDS
 
 
-def picture(shown: Shown, folder: Path, dashboard: str, person: str) -> bytes:
+def picture(shown: PeopleInGraphite, folder: Path, dashboard: str, person: str) -> bytes:
     path = folder / "picture.png"
     first = LAST - timedelta(days=8)
     draw(shown.graphite.render_url, dashboard, path, person=person, first=first, last=LAST)
@@ -27,16 +27,16 @@ def size(png: bytes) -> tuple[int, int]:
     return width, height
 
 
-@pytest.mark.parametrize("dashboard", [one.uid for one in OF_PEOPLE])
+@pytest.mark.parametrize("dashboard", [one.uid for one in PEOPLE_DASHBOARDS])
 def test_a_picture_has_every_panel_and_somebodys_values(
-    dashboard: str, people_shown: Shown, tmp_path: Path
+    dashboard: str, graphite_people: PeopleInGraphite, tmp_path: Path
 ) -> None:
     """It is as wide as it should be, and empty where Graphite knows nobody of that name."""
-    full = picture(people_shown, tmp_path, dashboard, "runa")
+    full = picture(graphite_people, tmp_path, dashboard, "runa")
     width, height = size(full)
     assert width == WIDTH
     assert height > 700
-    nobody = picture(people_shown, tmp_path, dashboard, "nobody")
+    nobody = picture(graphite_people, tmp_path, dashboard, "nobody")
     if dashboard == "oura-leaderboard":
         assert full == nobody  # it shows everybody, whoever asks
     else:
@@ -44,10 +44,13 @@ def test_a_picture_has_every_panel_and_somebodys_values(
         assert size(nobody) == size(full)
 
 
-def test_the_same_values_are_the_same_picture(people_shown: Shown, tmp_path: Path) -> None:
+def test_the_same_values_are_the_same_picture(
+    graphite_people: PeopleInGraphite, tmp_path: Path
+) -> None:
     """And other people's are another."""
     mine, again, others = (
-        picture(people_shown, tmp_path, "oura-sleep", person) for person in ("runa", "runa", "koa")
+        picture(graphite_people, tmp_path, "oura-sleep", person)
+        for person in ("runa", "runa", "koa")
     )
     assert mine == again
     assert mine != others
@@ -56,5 +59,5 @@ def test_the_same_values_are_the_same_picture(people_shown: Shown, tmp_path: Pat
 def test_every_dashboard_of_people_has_a_picture_in_the_docs() -> None:
     """As large as a repository can bear."""
     sizes = {path.name: path.stat().st_size for path in FOLDER.glob("*.png")}
-    assert sorted(sizes) == sorted(f"{one.uid}.png" for one in OF_PEOPLE)
+    assert sorted(sizes) == sorted(f"{one.uid}.png" for one in PEOPLE_DASHBOARDS)
     assert max(sizes.values()) <= LARGEST

@@ -9,7 +9,7 @@ from oura_pipeline.catalog.document_types import (
     SESSION,
     SLEEP,
 )
-from oura_pipeline_tests.graphite.flat import flattened, readable, sent, series, sleep
+from oura_pipeline_tests.graphite.flattening import flattened, readable, sent, series, sleep
 
 
 def test_the_longest_of_two_nights_is_the_night_and_the_other_a_nap() -> None:

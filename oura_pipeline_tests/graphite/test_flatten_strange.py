@@ -21,7 +21,14 @@ from oura_pipeline.catalog.document_types import (
     get_document_type,
 )
 from oura_pipeline.graphite.flatten import flatten
-from oura_pipeline_tests.graphite.flat import Document, flattened, readable, sent, series, sleep
+from oura_pipeline_tests.graphite.flattening import (
+    Document,
+    flattened,
+    readable,
+    sent,
+    series,
+    sleep,
+)
 from oura_pipeline_tests.testing.paths import EXAMPLES
 
 

@@ -24,7 +24,7 @@ from oura_pipeline.catalog.document_types import (
     VO2_MAX,
     WORKOUT,
 )
-from oura_pipeline_tests.graphite.flat import sent, series
+from oura_pipeline_tests.graphite.flattening import sent, series
 
 
 def test_daily_activity() -> None:

@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 import stamina
 
-from oura_pipeline.graphite.carbon import GraphiteUnavailable, LineFile, Plaintext
-from oura_pipeline.graphite.ingest import Ingested, ingest
-from oura_pipeline_tests.graphite.days import NOW, at
-from oura_pipeline_tests.graphite.listener import listening, reset_at_once
+from oura_pipeline.graphite.carbon import FileSender, GraphiteUnavailable, PlaintextSender
+from oura_pipeline.graphite.ingest import IngestResult, ingest
+from oura_pipeline_tests.graphite.day_points import NOW, at
+from oura_pipeline_tests.graphite.fake_carbon import listening, reset_at_once
 
 
 def test_what_was_written_is_sent(tmp_path: Path) -> None:
     """Line by line the same; of two for one time the later one."""
     path = tmp_path / "graphite.log"
-    LineFile(path).send([("bio.ada.sleep.score", [(at(2), 70), (at(1), 0.1)])])
-    LineFile(path).send([("bio.ada.sleep.score", [(at(2), 71)])])
+    FileSender(path).send([("bio.ada.sleep.score", [(at(2), 70), (at(1), 0.1)])])
+    FileSender(path).send([("bio.ada.sleep.score", [(at(2), 71)])])
     with listening() as carbon:
-        result = ingest(path, Plaintext("127.0.0.1", carbon.port), now=NOW)
+        result = ingest(path, PlaintextSender("127.0.0.1", carbon.port), now=NOW)
     assert carbon.received == [
         f"bio.ada.sleep.score 71 {at(2)}\nbio.ada.sleep.score 0.1 {at(1)}\n".encode()
     ]
-    assert result == Ingested(points=3, bad=0, examples=())
+    assert result == IngestResult(points=3, bad=0, examples=())
 
 
 def test_bad_lines_are_left_out_and_named(tmp_path: Path) -> None:
@@ -42,9 +42,9 @@ def test_bad_lines_are_left_out_and_named(tmp_path: Path) -> None:
     ]
     path.write_text("".join(lines), encoding="utf-8")
     with listening() as carbon:
-        result = ingest(path, Plaintext("127.0.0.1", carbon.port), now=NOW)
+        result = ingest(path, PlaintextSender("127.0.0.1", carbon.port), now=NOW)
     assert carbon.received == [good.encode()]
-    assert result == Ingested(
+    assert result == IngestResult(
         points=2,
         bad=6,
         examples=(
@@ -61,11 +61,11 @@ def test_bad_lines_are_left_out_and_named(tmp_path: Path) -> None:
 def test_a_carbon_that_goes_away_is_an_error(tmp_path: Path) -> None:
     """The file stays, and can be sent again."""
     path = tmp_path / "graphite.log"
-    LineFile(path).send([("bio.ada.sleep.score", [(at(2), 70)] * 100_000)])
+    FileSender(path).send([("bio.ada.sleep.score", [(at(2), 70)] * 100_000)])
     with (
         stamina.set_testing(True, attempts=1),
         listening(reset_at_once) as carbon,
         pytest.raises(GraphiteUnavailable),
     ):
-        ingest(path, Plaintext("127.0.0.1", carbon.port), now=NOW)
+        ingest(path, PlaintextSender("127.0.0.1", carbon.port), now=NOW)
     assert path.exists()

@@ -10,21 +10,21 @@ import pytest
 import stamina
 
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.graphite.carbon import GraphiteUnavailable, Metrics, Plaintext
+from oura_pipeline.graphite.carbon import GraphiteUnavailable, Metrics, PlaintextSender
 from oura_pipeline.graphite.points import DayPoints, unpack
-from oura_pipeline.graphite.push import Pushed, push
+from oura_pipeline.graphite.push import PushResult, push
 from oura_pipeline.ledger import PushState, Withdrawn
-from oura_pipeline_tests.graphite.days import NOW, ago, at, of, scores
-from oura_pipeline_tests.graphite.listener import listening
+from oura_pipeline_tests.graphite.day_points import NOW, ago, at, of, scores
+from oura_pipeline_tests.graphite.fake_carbon import listening
 
 SCORE = "bio.ada.sleep.score"
 
 
 @dataclass
 class Basket:
-    """A carrier that keeps what it is given, or breaks as often as it is told."""
+    """A sender that keeps what it is given, or breaks as often as it is told."""
 
-    delivers: bool = False
+    confirms_delivery: bool = False
     breaks: int = 0
     sent: list[dict[str, list[tuple[int, float]]]] = field(default_factory=list)
 
@@ -42,10 +42,10 @@ def _no_waiting() -> Iterator[None]:
         yield
 
 
-def pushed(ledger: Accounts, *days: DayPoints, **options: object) -> tuple[Pushed, Basket]:
+def pushed(ledger: Accounts, *days: DayPoints, **options: object) -> tuple[PushResult, Basket]:
     """What a push does with a basket."""
     basket = options.pop("basket", None) or Basket()
-    result = push(days, carrier=basket, ledger=ledger, now=NOW, **options)  # type: ignore[arg-type]
+    result = push(days, sender=basket, ledger=ledger, now=NOW, **options)  # type: ignore[arg-type]
     return result, basket  # type: ignore[return-value]
 
 
@@ -59,7 +59,7 @@ def test_points_leave_metric_by_metric_and_the_ledger_knows(ledger: Accounts) ->
     days = [scores(2, 70), of(1, {SCORE: [(at(1), 80)], "bio.ada.sleep.x": [(at(1), 0.5)]})]
     result, basket = pushed(ledger, *days)
     assert basket.sent == [{SCORE: [(at(2), 70), (at(1), 80)], "bio.ada.sleep.x": [(at(1), 0.5)]}]
-    assert result == Pushed(days=2, points=3, unchanged=0, withdrawn=0, rejected={})
+    assert result == PushResult(days=2, points=3, unchanged=0, withdrawn=0, rejected={})
     first, second = ledger.pushes("daily_sleep")
     assert (first.day, first.points, first.digest, first.state, first.at) == (
         ago(2),
@@ -76,21 +76,21 @@ def test_an_unchanged_day_is_not_pushed(ledger: Accounts) -> None:
     pushed(ledger, scores(2, 70), scores(1, 80))
     result, basket = pushed(ledger, scores(2, 70), scores(1, 81))
     assert basket.sent == [{SCORE: [(at(1), 81)]}]
-    assert result == Pushed(days=1, points=1, unchanged=1, withdrawn=0, rejected={})
+    assert result == PushResult(days=1, points=1, unchanged=1, withdrawn=0, rejected={})
 
 
 def test_what_was_only_sent_is_pushed_again_when_it_is_young(ledger: Accounts) -> None:
     """Where nobody can read back."""
     pushed(ledger, scores(9, 70), scores(1, 80))
-    _, basket = pushed(ledger, scores(9, 70), scores(1, 80), again_since=ago(7))
+    _, basket = pushed(ledger, scores(9, 70), scores(1, 80), resend_since=ago(7))
     assert basket.sent == [{SCORE: [(at(1), 80)]}]
 
 
 def test_what_was_delivered_is_not_pushed_again(ledger: Accounts) -> None:
     """However young; a file delivers at once."""
-    pushed(ledger, scores(1, 80), basket=Basket(delivers=True))
+    pushed(ledger, scores(1, 80), basket=Basket(confirms_delivery=True))
     assert states(ledger) == {str(ago(1)): PushState.DELIVERED}
-    _, basket = pushed(ledger, scores(1, 80), again_since=ago(7))
+    _, basket = pushed(ledger, scores(1, 80), resend_since=ago(7))
     assert basket.sent == []
     _, basket = pushed(ledger, scores(1, 80), even_unchanged=True)
     assert basket.sent == [{SCORE: [(at(1), 80)]}]
@@ -200,7 +200,7 @@ def test_a_point_that_is_too_far_ahead_leaves_when_its_time_comes(ledger: Accoun
     day = of(0, {SCORE: [(at(0), 1), (at(-3), 2)]})
     pushed(ledger, day)
     basket = Basket()
-    push([day], carrier=basket, ledger=ledger, now=NOW + timedelta(days=2))
+    push([day], sender=basket, ledger=ledger, now=NOW + timedelta(days=2))
     assert basket.sent == [{SCORE: [(at(0), 1), (at(-3), 2)]}]
 
 
@@ -208,7 +208,9 @@ def test_many_points_leave_in_several_connections(ledger: Accounts) -> None:
     """So that neither memory nor what a broken connection leaves unconfirmed grows."""
     days = (of(n, {SCORE: [(at(n, s), s) for s in range(0, 86400, 4)]}) for n in range(20, 0, -1))
     with listening() as carbon:
-        result = push(days, carrier=Plaintext("127.0.0.1", carbon.port), ledger=ledger, now=NOW)
+        result = push(
+            days, sender=PlaintextSender("127.0.0.1", carbon.port), ledger=ledger, now=NOW
+        )
     assert result.points == 20 * 21600
     lines = [received.count(b"\n") for received in carbon.received]
     assert lines == [5 * 21600] * 4

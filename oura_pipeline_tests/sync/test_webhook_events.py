@@ -30,13 +30,13 @@ from oura_pipeline.catalog.document_types import (
     get_document_type,
 )
 from oura_pipeline.ledger import FetchStatus, PushState
-from oura_pipeline.pipeline import Pipeline, carrier, opened
+from oura_pipeline.pipeline import Pipeline, graphite_sender, opened
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import ALL_SCOPES
 from oura_pipeline.sync.fetch import Fetched, fetch_and_land, people_to_ask
 from oura_pipeline.sync.progress import Silence, listener
-from oura_pipeline.sync.push import push_type
+from oura_pipeline.sync.push import push_documents
 from oura_pipeline.sync.webhook_events import (
     BY_WEBHOOK,
     Drained,
@@ -90,7 +90,7 @@ class Told:
         self.land(document_type, first, last)
         usernames = [person.username for person in self.pipeline.accounts.people()]
         days = [first + ONE * n for n in range((last - first).days + 1)]
-        push_type(
+        push_documents(
             self.pipeline, document_type, usernames, days if document_type.partitioned else None
         )
         self.cloud.reset_requests()
@@ -440,7 +440,7 @@ def test_a_graphite_that_is_away_makes_no_event_wait(told: Told) -> None:
     nobody = told.pipeline.settings.model_copy(
         update={"graphite_host": "127.0.0.1", "graphite_port": 1}
     )
-    away = replace(told.pipeline, carrier=carrier(nobody))
+    away = replace(told.pipeline, sender=graphite_sender(nobody))
     score = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 45})
     night = told.world.truth("runa", SLEEP, DAY, DAY)[0][1]
     told.cloud.revise("runa", "sleep", id=night["id"], fields={"efficiency": 77})

@@ -8,35 +8,35 @@ codes and latest values are thinned out by the last, and amounts at a time by th
 from __future__ import annotations
 
 from oura_pipeline.catalog.fields import Merge
-from tools.dashboards.known import Known, known
-from tools.dashboards.parts import How, Line, Look, Panel
+from tools.dashboards.metrics import MetricInfo, metric_info
+from tools.dashboards.model import Line, Panel, PanelStyle, Transform
 from tools.dashboards.units import MINUTES, SECONDS, Unit
 
 _PERSON = "$prefix.$person"
-_ONE_VALUE = (Look.STAT, Look.GAUGE)
-MEANS = {How.WEEK: "mean of 7 days", How.MONTH: "mean of 28 days"}
+_ONE_VALUE = (PanelStyle.STAT, PanelStyle.GAUGE)
+MEANS = {Transform.WEEK: "mean of 7 days", Transform.MONTH: "mean of 28 days"}
 
 
 def target(line: Line, panel: Panel) -> str:
     """The expression that Graphite evaluates."""
-    metric = known(line.metric)
+    metric = metric_info(line.metric)
     expression = _made(metric, line.how, panel.look)
     if scale := shown_unit(metric, panel).scale:
         expression = f"scale({expression}, {scale})"
     if line.everybody:
         # Counted from the end: a prefix may have dots.
         return f"aliasByNode({expression}, {-len(metric.path.split('.')) - 1})"
-    if line.how is How.BY_SOURCE:
+    if line.how is Transform.BY_SOURCE:
         return f"aliasByNode({expression}, -2)"
     return f"alias({expression}, '{label(line)}')"
 
 
 def label(line: Line) -> str:
     """What the legend calls a line."""
-    return line.label or MEANS.get(line.how) or known(line.metric).title
+    return line.label or MEANS.get(line.how) or metric_info(line.metric).title
 
 
-def shown_unit(metric: Known, panel: Panel) -> Unit:
+def shown_unit(metric: MetricInfo, panel: Panel) -> Unit:
     """The unit in which a panel shows a metric."""
     unit = metric.unit
     if panel.look in _ONE_VALUE:
@@ -44,13 +44,13 @@ def shown_unit(metric: Known, panel: Panel) -> Unit:
     return MINUTES if panel.minutes and unit is SECONDS else unit.graph or unit
 
 
-def _made(metric: Known, how: How, look: Look) -> str:
+def _made(metric: MetricInfo, how: Transform, look: PanelStyle) -> str:
     name = f"{_PERSON}.{metric.path}"
     if how in MEANS:
         return f"movingAverage({name}, '{how.value}')"
-    if how is How.PER_DAY:
+    if how is Transform.PER_DAY:
         return f"summarize({name}, '1d', 'sum', false)"
-    if how is How.BY_SOURCE:
+    if how is Transform.BY_SOURCE:
         series, _, rest = metric.path.partition(".")
         return f"{_PERSON}.{series}.*.{rest}"
     if look in _ONE_VALUE:
@@ -60,7 +60,7 @@ def _made(metric: Known, how: How, look: Look) -> str:
     return _thinned(metric, name)
 
 
-def _thinned(metric: Known, name: str) -> str:
+def _thinned(metric: MetricInfo, name: str) -> str:
     if metric.field.merge is Merge.LAST or metric.codes:
         return f"consolidateBy({name}, 'last')"
     if metric.field.merge is Merge.SUM and not metric.daily:

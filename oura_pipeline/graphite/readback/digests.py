@@ -14,15 +14,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from oura_pipeline.graphite.points import Index, digest_of, unpack
-from oura_pipeline.graphite.readback.queries import Question, questions
-from oura_pipeline.graphite.readback.render import Render, Slots
+from oura_pipeline.graphite.readback.queries import RenderQuery, render_queries
+from oura_pipeline.graphite.readback.render import RenderClient, StoredSeries
 from oura_pipeline.ledger import Push
 
 _POINTS_AT_ONCE = 1_000_000
-_QUESTIONS_AT_ONCE = 2  # graphite-web usually has more than one worker
+_QUERIES_AT_ONCE = 2  # graphite-web usually has more than one worker
 
 
-def seen_twice(rows: Sequence[Push], render: Render, *, pause: float) -> list[Push]:
+def verify_twice(rows: Sequence[Push], render: RenderClient, *, pause: float) -> list[Push]:
     """Those of the days that Graphite has completely and exactly, and has again after a pause.
 
     Args:
@@ -52,7 +52,7 @@ def seen_twice(rows: Sequence[Push], render: Render, *, pause: float) -> list[Pu
     return whole(first, render)
 
 
-def whole(rows: Sequence[Push], render: Render) -> list[Push]:
+def whole(rows: Sequence[Push], render: RenderClient) -> list[Push]:
     """Those of the days that Graphite has completely and exactly.
 
     Raises:
@@ -61,7 +61,7 @@ def whole(rows: Sequence[Push], render: Render) -> list[Push]:
     return [row for some in _chunks(rows) for row in _whole(some, render)]
 
 
-def _whole(rows: Sequence[Push], render: Render) -> Iterator[Push]:
+def _whole(rows: Sequence[Push], render: RenderClient) -> Iterator[Push]:
     indexes = [unpack(row.index) for row in rows]
     read = _read(indexes, render)
     for row, index in zip(rows, indexes, strict=True):
@@ -73,27 +73,29 @@ def _whole(rows: Sequence[Push], render: Render) -> Iterator[Push]:
             yield row
 
 
-def _read(indexes: Sequence[Index], render: Render) -> dict[str, list[Slots]]:
+def _read(indexes: Sequence[Index], render: RenderClient) -> dict[str, list[StoredSeries]]:
     """What Graphite has of every metric around the times in the indexes."""
     times: dict[str, list[int]] = defaultdict(list)
     for index in indexes:
         for metric, some in index.items():
             times[metric].extend(some)
-    every = list(questions({metric: array("q", sorted(some)) for metric, some in times.items()}))
+    every = list(
+        render_queries({metric: array("q", sorted(some)) for metric, some in times.items()})
+    )
 
-    def ask(question: Question) -> dict[str, Slots]:
-        names = [piece.metric for piece in question.pieces]
-        return render.slots(names, question.first, question.last)
+    def ask(query: RenderQuery) -> dict[str, StoredSeries]:
+        names = [piece.metric for piece in query.pieces]
+        return render.slots(names, query.first, query.last)
 
-    read: dict[str, list[Slots]] = defaultdict(list)
-    with ThreadPoolExecutor(_QUESTIONS_AT_ONCE) as pool:
+    read: dict[str, list[StoredSeries]] = defaultdict(list)
+    with ThreadPoolExecutor(_QUERIES_AT_ONCE) as pool:
         for answer in pool.map(ask, every):
             for metric, slots in answer.items():
                 read[metric].append(slots)
     return read
 
 
-def _values(read: Sequence[Slots], times: Sequence[int]) -> list[float] | None:
+def _values(read: Sequence[StoredSeries], times: Sequence[int]) -> list[float] | None:
     """The values at these times, which may lie in more than one stretch; None: one is missing."""
     for slots in read:
         if values := slots.at(times):

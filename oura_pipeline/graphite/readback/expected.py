@@ -14,7 +14,7 @@ from datetime import date, datetime
 
 from oura_pipeline.graphite.aggregate import Point
 from oura_pipeline.graphite.points import DayPoints
-from oura_pipeline.graphite.validate import Window, without_poison
+from oura_pipeline.graphite.validate import PointValidator, drop_invalid
 from oura_pipeline.ledger import Push, PushLedger, PushState
 
 _POINTS_AT_ONCE = 2_000_000
@@ -22,7 +22,7 @@ _DAYS_AT_ONCE = 20_000
 
 
 @dataclass
-class Expected:
+class ExpectedPoints:
     """The points of one metric, and to which day of the chunk each belongs.
 
     Attributes:
@@ -41,22 +41,22 @@ class Expected:
         self.values.extend([value for _, value in points])
         self.owners.extend([owner] * len(points))
 
-    def only(self, wanted: Sequence[int]) -> Expected:
+    def only(self, wanted: Sequence[int]) -> ExpectedPoints:
         """Some of the points, by their positions."""
-        return Expected(
+        return ExpectedPoints(
             array("q", [self.times[i] for i in wanted]),
             array("d", [self.values[i] for i in wanted]),
             array("L", [self.owners[i] for i in wanted]),
         )
 
-    def in_order(self) -> Expected:
+    def in_order(self) -> ExpectedPoints:
         """The points by time."""
         if all(a <= b for a, b in zip(self.times, self.times[1:], strict=False)):
             return self
         return self.only(sorted(range(len(self.times)), key=self.times.__getitem__))
 
 
-ExpectedMetrics = dict[str, Expected]
+ExpectedMetrics = dict[str, ExpectedPoints]
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Chunk:
     """
 
     rows: list[Push] = field(default_factory=list)
-    metrics: ExpectedMetrics = field(default_factory=lambda: defaultdict(Expected))
+    metrics: ExpectedMetrics = field(default_factory=lambda: defaultdict(ExpectedPoints))
     readable: list[bool] = field(default_factory=list)
     points: int = 0
     waiting: int = 0
@@ -98,8 +98,8 @@ class Chunk:
 def chunks(days: Iterable[DayPoints], ledger: PushLedger, now: datetime) -> Iterator[Chunk]:
     """The days that were sent as they are and are not confirmed, some at once."""
     chunk, seconds = Chunk(), int(now.timestamp())
-    window = Window(now)
-    for day, row in _sent((without_poison(day, window)[0] for day in days), ledger):
+    validator = PointValidator(now)
+    for day, row in _sent((drop_invalid(day, validator)[0] for day in days), ledger):
         chunk.add(day, row, seconds)
         if chunk.points >= _POINTS_AT_ONCE or len(chunk.rows) >= _DAYS_AT_ONCE:
             yield chunk
@@ -131,7 +131,7 @@ def owners(metrics: ExpectedMetrics) -> set[int]:
     return {owner for one in metrics.values() for owner in one.owners}
 
 
-def of_days(metrics: ExpectedMetrics, days: set[int]) -> ExpectedMetrics:
+def select_days(metrics: ExpectedMetrics, days: set[int]) -> ExpectedMetrics:
     """The points of some days."""
     rest: ExpectedMetrics = {}
     for name, one in metrics.items():

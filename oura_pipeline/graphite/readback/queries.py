@@ -39,7 +39,7 @@ class Piece:
 
 
 @dataclass
-class Question:
+class RenderQuery:
     """Pieces that are read together.
 
     Attributes:
@@ -74,18 +74,18 @@ class Question:
         self.pieces.append(piece)
 
 
-def questions(times: Mapping[str, array[int]]) -> Iterator[Question]:
+def render_queries(times: Mapping[str, array[int]]) -> Iterator[RenderQuery]:
     """Questions that cover all times (UTC seconds, ascending) of all metrics."""
     pieces = [piece for metric, some in times.items() for piece in _pieces(metric, some)]
     pieces.sort(key=lambda piece: (piece.step, piece.first, piece.metric))
-    question = Question()
+    query = RenderQuery()
     for piece in pieces:
-        if not question.takes(piece):
-            yield question
-            question = Question()
-        question.add(piece)
-    if question.pieces:
-        yield question
+        if not query.takes(piece):
+            yield query
+            query = RenderQuery()
+        query.add(piece)
+    if query.pieces:
+        yield query
 
 
 def _pieces(metric: str, times: array[int]) -> Iterator[Piece]:

@@ -1,6 +1,6 @@
-"""Reads values back from graphite-web, many metrics with one question.
+"""Reads values back from graphite-web, many metrics with one query.
 
-What surprises: `from` is exclusive, one damaged file turns the answer for all metrics of a question
+What surprises: `from` is exclusive, one damaged file turns the answer for all metrics of a query
 into an HTTP 500, and an answer may come from a cache unless one says `noCache`.
 """
 
@@ -32,7 +32,7 @@ Values = dict[int, float]  # by UTC seconds
 
 
 @dataclass(frozen=True)
-class Slots:
+class StoredSeries:
     """A stretch of a metric as it is stored: a value, or None, every `step` seconds.
 
     Attributes:
@@ -64,7 +64,7 @@ class _OnlyNumbers(pickle.Unpickler):  # noqa: S301  (it refuses everything that
         raise pickle.UnpicklingError(f"{module}.{name} has no place in an answer")
 
 
-class Render:
+class RenderClient:
     """Graphite-web's `/render`.
 
     Attributes:
@@ -99,7 +99,7 @@ class Render:
         half = len(metrics) // 2
         return self.values(metrics[:half], first, last) | self.values(metrics[half:], first, last)
 
-    def slots(self, metrics: Sequence[str], first: int, last: int) -> dict[str, Slots]:
+    def slots(self, metrics: Sequence[str], first: int, last: int) -> dict[str, StoredSeries]:
         """All slots of each metric from `first` to `last`, both included, UTC seconds.
 
         Half the work of `values` for graphite-web, and none of its care: whatever is odd about
@@ -114,7 +114,7 @@ class Render:
         try:
             answer = _OnlyNumbers(io.BytesIO(response.content)).load()
             return {
-                series["name"]: Slots(series["start"], series["step"], series["values"])
+                series["name"]: StoredSeries(series["start"], series["step"], series["values"])
                 for series in answer
             }
         except (pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError):
@@ -129,7 +129,7 @@ class Render:
             raise GraphiteUnavailable(
                 f"{self._url} answered {response.status_code}: is GRAPHITE_RENDER_URL the address "
                 "of graphite-web?",
-                passing=False,
+                retryable=False,
             )
         try:
             return _ANSWER.decode(response.content)
@@ -140,12 +140,17 @@ class Render:
             raise GraphiteUnavailable(
                 f"{self._url} answered something that is no JSON: is GRAPHITE_RENDER_URL the "
                 "address of graphite-web?",
-                passing=False,
+                retryable=False,
             ) from error
 
     def _post(self, form: dict[str, str | list[str]]) -> httpx.Response:
         for attempt in stamina.retry_context(
-            on=_is_passing, attempts=4, wait_initial=0.2, wait_max=3, wait_jitter=0.2, timeout=None
+            on=_is_retryable,
+            attempts=4,
+            wait_initial=0.2,
+            wait_max=3,
+            wait_jitter=0.2,
+            timeout=None,
         ):
             with attempt:
                 return self._posted(form)
@@ -175,5 +180,5 @@ def _form(metrics: Sequence[str], first: int, last: int, kind: str) -> dict[str,
     }
 
 
-def _is_passing(error: Exception) -> bool:
-    return isinstance(error, GraphiteUnavailable) and error.passing
+def _is_retryable(error: Exception) -> bool:
+    return isinstance(error, GraphiteUnavailable) and error.retryable

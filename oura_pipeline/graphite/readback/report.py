@@ -13,7 +13,7 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Missing:
+class MissingDay:
     """A day of which points did not arrive.
 
     Attributes:
@@ -34,7 +34,7 @@ class Missing:
 
 
 @dataclass(kw_only=True)
-class Arrival:
+class ReadbackReport:
     """What was read back.
 
     Attributes:
@@ -50,7 +50,7 @@ class Arrival:
     points: int = 0
     waiting: int = 0
     sent_again: int = 0
-    missing: list[Missing] = field(default_factory=list)
+    missing: list[MissingDay] = field(default_factory=list)
     unreadable: set[str] = field(default_factory=set)
 
     @property

@@ -12,13 +12,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from oura_pipeline.graphite.carbon import Carrier
+from oura_pipeline.graphite.carbon import Sender
 from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.graphite.push import send
-from oura_pipeline.graphite.readback.expected import Chunk, ExpectedMetrics, chunks, of_days, owners
-from oura_pipeline.graphite.readback.queries import questions
-from oura_pipeline.graphite.readback.render import Render
-from oura_pipeline.graphite.readback.report import Arrival, Missing
+from oura_pipeline.graphite.readback.expected import (
+    Chunk,
+    ExpectedMetrics,
+    chunks,
+    owners,
+    select_days,
+)
+from oura_pipeline.graphite.readback.queries import render_queries
+from oura_pipeline.graphite.readback.render import RenderClient
+from oura_pipeline.graphite.readback.report import MissingDay, ReadbackReport
 from oura_pipeline.ledger import Push, PushLedger, PushState
 
 _POLL = 0.25  # seconds
@@ -28,19 +34,19 @@ _NAMED = 3
 def confirm(
     days: Iterable[DayPoints],
     *,
-    render: Render,
-    carrier: Carrier,
+    render: RenderClient,
+    sender: Sender,
     ledger: PushLedger,
     pause: float = 5,
     rounds: int = 4,
     now: datetime,
-) -> Arrival:
+) -> ReadbackReport:
     """Read back the days that were sent, and mark them as delivered, or as missing.
 
     Args:
         days: days that were pushed; those that are not in the state `sent` are left alone.
         render: reads values back.
-        carrier: sends again what is missing.
+        sender: sends again what is missing.
         ledger: where pushes are remembered.
         pause: seconds between the two readings.
         rounds: how often something is sent again before it counts as missing.
@@ -50,17 +56,19 @@ def confirm(
         GraphiteUnavailable: carbon or graphite-web did not answer; the days stay `sent`.
     """
     render.unreadable = set()
-    arrival = Arrival(unreadable=render.unreadable)
+    arrival = ReadbackReport(unreadable=render.unreadable)
     for chunk in chunks(days, ledger, now):
         arrival.waiting += chunk.waiting
-        _Reading(chunk, render, carrier, arrival).run(pause, rounds)
+        _Reading(chunk, render, sender, arrival).run(pause, rounds)
         _mark(chunk, ledger, now, arrival)
     return arrival
 
 
 class _Reading:
-    def __init__(self, chunk: Chunk, render: Render, carrier: Carrier, arrival: Arrival) -> None:
-        self._chunk, self._render, self._carrier = chunk, render, carrier
+    def __init__(
+        self, chunk: Chunk, render: RenderClient, sender: Sender, arrival: ReadbackReport
+    ) -> None:
+        self._chunk, self._render, self._sender = chunk, render, sender
         self._arrival = arrival
 
     def run(self, pause: float, rounds: int) -> None:
@@ -76,7 +84,7 @@ class _Reading:
             clean = open_days - owners(first) - owners(second)
             self._chunk.clean |= clean
             open_days -= clean
-            wanted = of_days(wanted, open_days)
+            wanted = select_days(wanted, open_days)
             if not open_days:
                 return
 
@@ -92,10 +100,10 @@ class _Reading:
     def _missing(self, wanted: ExpectedMetrics) -> ExpectedMetrics:
         """The points that cannot be read, or read differently."""
         missing: dict[str, list[int]] = defaultdict(list)
-        for question in questions({name: one.times for name, one in wanted.items()}):
-            names = [piece.metric for piece in question.pieces]
-            answer = self._render.values(names, question.first, question.last)
-            for piece in question.pieces:
+        for query in render_queries({name: one.times for name, one in wanted.items()}):
+            names = [piece.metric for piece in query.pieces]
+            answer = self._render.values(names, query.first, query.last)
+            for piece in query.pieces:
                 got, one = answer.get(piece.metric, {}), wanted[piece.metric]
                 missing[piece.metric] += [
                     i
@@ -107,7 +115,7 @@ class _Reading:
     def _send_again(self, missing: ExpectedMetrics) -> None:
         if missing:
             send(
-                self._carrier,
+                self._sender,
                 [
                     (name, list(zip(one.times, one.values, strict=True)))
                     for name, one in missing.items()
@@ -116,7 +124,7 @@ class _Reading:
             self._arrival.sent_again += sum(len(one.times) for one in missing.values())
 
 
-def _mark(chunk: Chunk, ledger: PushLedger, now: datetime, arrival: Arrival) -> None:
+def _mark(chunk: Chunk, ledger: PushLedger, now: datetime, arrival: ReadbackReport) -> None:
     """Mark what arrived, unless someone pushed other points meanwhile; list what did not."""
     arrived = [chunk.rows[i] for i in sorted(chunk.clean) if chunk.readable[i]]
     mark_delivered(arrived, ledger, now, arrival)
@@ -129,7 +137,7 @@ def _mark(chunk: Chunk, ledger: PushLedger, now: datetime, arrival: Arrival) -> 
     for owner in sorted(lost):
         row, metrics = chunk.rows[owner], lost[owner]
         arrival.missing.append(
-            Missing(
+            MissingDay(
                 username=row.username,
                 document_type=row.document_type,
                 day=row.day,
@@ -141,7 +149,7 @@ def _mark(chunk: Chunk, ledger: PushLedger, now: datetime, arrival: Arrival) -> 
 
 
 def mark_delivered(
-    rows: Sequence[Push], ledger: PushLedger, now: datetime, arrival: Arrival
+    rows: Sequence[Push], ledger: PushLedger, now: datetime, arrival: ReadbackReport
 ) -> None:
     """Mark days as delivered, unless someone pushed other points meanwhile."""
     unchanged = _still_so(rows, ledger)

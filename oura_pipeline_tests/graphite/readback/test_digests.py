@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 import pytest
 
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.graphite.carbon import Plaintext
+from oura_pipeline.graphite.carbon import PlaintextSender
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.graphite.push import push
-from oura_pipeline.graphite.readback.digests import seen_twice
-from oura_pipeline.graphite.readback.render import Render
+from oura_pipeline.graphite.readback.digests import verify_twice
+from oura_pipeline.graphite.readback.render import RenderClient
 from oura_pipeline.ledger import Push
-from oura_pipeline_tests.graphite.days import ago, at, of
+from oura_pipeline_tests.graphite.day_points import ago, at, of
 
 PAUSE = 1.5  # carbon writes every second
 
@@ -35,17 +35,17 @@ def days_of(root: str) -> list[DayPoints]:
 
 def pushed(days: list[DayPoints], graphite: LocalGraphite, ledger: Accounts) -> list[Push]:
     """The ledger's rows after a push."""
-    carrier = Plaintext("127.0.0.1", graphite.line_port)
-    push(days, carrier=carrier, ledger=ledger, now=datetime.now(UTC))
+    sender = PlaintextSender("127.0.0.1", graphite.line_port)
+    push(days, sender=sender, ledger=ledger, now=datetime.now(UTC))
     return ledger.pushes("daily_sleep")
 
 
 def test_days_that_arrived_are_seen(
-    graphite: LocalGraphite, render: Render, ledger: Accounts
+    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
 ) -> None:
     """All values at all times of the ledger give the digest of the ledger."""
     rows = pushed(days_of("bio.glance"), graphite, ledger)
-    assert sorted(row.day for row in seen_twice(rows, render, pause=PAUSE)) == [
+    assert sorted(row.day for row in verify_twice(rows, render, pause=PAUSE)) == [
         ago(3),
         ago(2),
         ago(1),
@@ -54,7 +54,7 @@ def test_days_that_arrived_are_seen(
 
 @pytest.mark.parametrize("what", ["another value", "a point less"])
 def test_a_day_that_differs_in_one_value_is_not(
-    what: str, graphite: LocalGraphite, render: Render, ledger: Accounts
+    what: str, graphite: LocalGraphite, render: RenderClient, ledger: Accounts
 ) -> None:
     """One value that somebody else overwrote, or one that never came, is enough."""
     root = f"bio.glance-{what.replace(' ', '-')}"
@@ -76,4 +76,4 @@ def test_a_day_that_differs_in_one_value_is_not(
             index=claimed.index,
             at=rows[1].at,
         )
-    assert sorted(row.day for row in seen_twice(rows, render, pause=PAUSE)) == [ago(3), ago(1)]
+    assert sorted(row.day for row in verify_twice(rows, render, pause=PAUSE)) == [ago(3), ago(1)]

@@ -13,7 +13,7 @@ import stamina
 
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
-from oura_pipeline.graphite.readback.render import Render
+from oura_pipeline.graphite.readback.render import RenderClient
 
 
 class _Answer(BaseHTTPRequestHandler):
@@ -62,7 +62,7 @@ def test_what_is_no_graphite_web_is_said(
         httpx.Client() as http,
         pytest.raises(GraphiteUnavailable, match=message),
     ):
-        Render(http, f"http://127.0.0.1:{web.server_port}/").values(["bio.a.b"], 1, 2)
+        RenderClient(http, f"http://127.0.0.1:{web.server_port}/").values(["bio.a.b"], 1, 2)
     assert web.answers == []  # type: ignore[attr-defined]
 
 
@@ -72,7 +72,7 @@ def test_an_infinity_of_someone_else_hides_no_other_metric(web: ThreadingHTTPSer
     bad = b'[{"target": "bio.a.c", "tags": {}, "datapoints": [[1e9999, 60]]}]'
     web.answers = [(200, bad), (200, good), (200, bad)]  # type: ignore[attr-defined]
     with httpx.Client() as http:
-        render = Render(http, f"http://127.0.0.1:{web.server_port}")
+        render = RenderClient(http, f"http://127.0.0.1:{web.server_port}")
         assert render.values(["bio.a.b", "bio.a.c"], 60, 120) == {"bio.a.b": {60: 1.5}}
     assert render.unreadable == {"bio.a.c"}
     assert web.forms[0] == {  # type: ignore[attr-defined]
@@ -92,4 +92,4 @@ def test_nobody_there_is_said(ledger: Accounts) -> None:
         httpx.Client() as http,
         pytest.raises(GraphiteUnavailable, match=r"127\.0\.0\.1:9/render does not answer"),
     ):
-        Render(http, "http://127.0.0.1:9").values(["bio.a.b"], 1, 2)
+        RenderClient(http, "http://127.0.0.1:9").values(["bio.a.b"], 1, 2)

@@ -12,15 +12,15 @@ import httpx
 import pytest
 
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.graphite.carbon import Carrier, Metrics, Pickle, Plaintext
+from oura_pipeline.graphite.carbon import Metrics, PickleSender, PlaintextSender, Sender
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.graphite.push import push
-from oura_pipeline.graphite.readback.render import Render, Values
-from oura_pipeline.graphite.readback.report import Arrival, Missing
+from oura_pipeline.graphite.readback.render import RenderClient, Values
+from oura_pipeline.graphite.readback.report import MissingDay, ReadbackReport
 from oura_pipeline.graphite.readback.values import confirm
 from oura_pipeline.ledger import PushState
-from oura_pipeline_tests.graphite.days import ago, at, of
+from oura_pipeline_tests.graphite.day_points import ago, at, of
 
 PAUSE = 0.3
 
@@ -30,9 +30,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def line(graphite: LocalGraphite) -> Plaintext:
-    """A carrier to that Graphite."""
-    return Plaintext("127.0.0.1", graphite.line_port)
+def line(graphite: LocalGraphite) -> PlaintextSender:
+    """A sender to that Graphite."""
+    return PlaintextSender("127.0.0.1", graphite.line_port)
 
 
 def states(ledger: Accounts) -> list[PushState]:
@@ -57,29 +57,29 @@ def days_of(root: str, *, days: int = 3) -> list[DayPoints]:
 
 @pytest.mark.parametrize("kind", ["line", "pickle"])
 def test_what_arrived_is_delivered(
-    kind: str, graphite: LocalGraphite, render: Render, ledger: Accounts
+    kind: str, graphite: LocalGraphite, render: RenderClient, ledger: Accounts
 ) -> None:
     """Every value of every day, by either protocol."""
-    carrier: Carrier = (
-        line(graphite) if kind == "line" else Pickle("127.0.0.1", graphite.pickle_port)
+    sender: Sender = (
+        line(graphite) if kind == "line" else PickleSender("127.0.0.1", graphite.pickle_port)
     )
     days = days_of(f"bio.delivered-{kind}")
-    push(days, carrier=carrier, ledger=ledger, now=now())
-    arrival = confirm(days, render=render, carrier=carrier, ledger=ledger, pause=PAUSE, now=now())
-    assert arrival == Arrival(delivered=3, points=3 * 1450)
+    push(days, sender=sender, ledger=ledger, now=now())
+    arrival = confirm(days, render=render, sender=sender, ledger=ledger, pause=PAUSE, now=now())
+    assert arrival == ReadbackReport(delivered=3, points=3 * 1450)
     assert arrival.message == ""
     assert states(ledger) == [PushState.DELIVERED] * 3
-    again = confirm(days, render=render, carrier=carrier, ledger=ledger, pause=60, now=now())
-    assert again == Arrival()
+    again = confirm(days, render=render, sender=sender, ledger=ledger, pause=60, now=now())
+    assert again == ReadbackReport()
 
 
 class Leaky:
-    """A carrier that loses some points of its first pushes, without a word."""
+    """A sender that loses some points of its first pushes, without a word."""
 
-    delivers = False
+    confirms_delivery = False
 
-    def __init__(self, carrier: Carrier, pushes: int) -> None:
-        self._carrier, self._left = carrier, pushes
+    def __init__(self, sender: Sender, pushes: int) -> None:
+        self._sender, self._left = sender, pushes
 
     def send(self, metrics: Metrics) -> None:
         """Send all points, or all but some."""
@@ -87,17 +87,17 @@ class Leaky:
         if self._left:
             self._left -= 1
             kept = [(name, points[1:]) for name, points in kept]
-        self._carrier.send(kept)
+        self._sender.send(kept)
 
 
 def test_what_is_missing_is_sent_again(
-    graphite: LocalGraphite, render: Render, ledger: Accounts
+    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
 ) -> None:
     """Only that, until it is there."""
     days = days_of("bio.leaky", days=2)
-    carrier = Leaky(line(graphite), pushes=2)
-    push(days, carrier=carrier, ledger=ledger, now=now())
-    arrival = confirm(days, render=render, carrier=carrier, ledger=ledger, pause=PAUSE, now=now())
+    sender = Leaky(line(graphite), pushes=2)
+    push(days, sender=sender, ledger=ledger, now=now())
+    arrival = confirm(days, render=render, sender=sender, ledger=ledger, pause=PAUSE, now=now())
     assert (arrival.delivered, arrival.missing) == (2, [])
     # Three metrics lost their first point, then of three points each lost its own once more.
     assert arrival.sent_again == 6
@@ -105,21 +105,21 @@ def test_what_is_missing_is_sent_again(
 
 
 def test_a_wrong_value_is_not_taken_for_the_right_one(
-    graphite: LocalGraphite, render: Render, ledger: Accounts
+    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
 ) -> None:
     """It is overwritten with ours."""
     metric = "bio.wrong.sleep.score"
     day = of(1, {metric: [(at(1), 70)]})
-    push([day], carrier=line(graphite), ledger=ledger, now=now())
+    push([day], sender=line(graphite), ledger=ledger, now=now())
     line(graphite).send([(metric, [(at(1), 69.999)])])
     arrival = confirm(
-        [day], render=render, carrier=line(graphite), ledger=ledger, pause=PAUSE, now=now()
+        [day], render=render, sender=line(graphite), ledger=ledger, pause=PAUSE, now=now()
     )
     assert (arrival.delivered, arrival.sent_again) == (1, 1)
     assert render.values([metric], at(1), at(1)) == {metric: {at(1): 70.0}}
 
 
-class Fickle(Render):
+class Fickle(RenderClient):
     """A Graphite whose value is another one after the first reading."""
 
     def __init__(self, http: httpx.Client, graphite: LocalGraphite) -> None:
@@ -139,52 +139,54 @@ class Fickle(Render):
 def test_what_was_there_once_is_not_delivered(graphite: LocalGraphite, ledger: Accounts) -> None:
     """A crash can take back what carbon showed from its memory; so it is read twice."""
     day = of(1, {"bio.fickle.sleep.score": [(at(1), 70)]})
-    push([day], carrier=line(graphite), ledger=ledger, now=now())
+    push([day], sender=line(graphite), ledger=ledger, now=now())
     with httpx.Client() as http:
         arrival = confirm(
             [day],
             render=Fickle(http, graphite),
-            carrier=line(graphite),
+            sender=line(graphite),
             ledger=ledger,
             pause=PAUSE,
             now=now(),
         )
-    assert arrival == Arrival(delivered=1, points=1, sent_again=1)
+    assert arrival == ReadbackReport(delivered=1, points=1, sent_again=1)
 
 
-def test_days_of_the_future_wait(graphite: LocalGraphite, render: Render, ledger: Accounts) -> None:
+def test_days_of_the_future_wait(
+    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
+) -> None:
     """Graphite does not show them yet; the other days do not wait with them."""
     root = "bio.future.sleep.score"
     days = [of(1, {root: [(at(1), 1)]}), of(-1, {root: [(at(-1), 2)]})]
-    push(days, carrier=line(graphite), ledger=ledger, now=now())
+    push(days, sender=line(graphite), ledger=ledger, now=now())
     arrival = confirm(
-        days, render=render, carrier=line(graphite), ledger=ledger, pause=PAUSE, now=now()
+        days, render=render, sender=line(graphite), ledger=ledger, pause=PAUSE, now=now()
     )
-    assert arrival == Arrival(delivered=1, points=1, waiting=1)
+    assert arrival == ReadbackReport(delivered=1, points=1, waiting=1)
     assert states(ledger) == [PushState.DELIVERED, PushState.SENT]
 
 
 def test_only_what_was_sent_as_it_is_is_read_back(
-    graphite: LocalGraphite, render: Render, ledger: Accounts
+    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
 ) -> None:
     """Neither days that never left nor days that changed since."""
     days = [of(n, {"bio.since.sleep.score": [(at(n), n)]}) for n in (3, 2, 1)]
-    push(days[:2], carrier=line(graphite), ledger=ledger, now=now())
+    push(days[:2], sender=line(graphite), ledger=ledger, now=now())
     row = ledger.pushes("daily_sleep")[1]
     ledger.record_pushes([replace(row, digest="another")])
     arrival = confirm(
-        days, render=render, carrier=line(graphite), ledger=ledger, pause=PAUSE, now=now()
+        days, render=render, sender=line(graphite), ledger=ledger, pause=PAUSE, now=now()
     )
-    assert arrival == Arrival(delivered=1, points=1)
+    assert arrival == ReadbackReport(delivered=1, points=1)
     assert states(ledger) == [PushState.DELIVERED, PushState.SENT]
 
 
 def test_a_day_that_is_pushed_anew_meanwhile_is_not_marked(
-    graphite: LocalGraphite, render: Render, ledger: Accounts
+    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
 ) -> None:
     """What was read back is not what stands in the ledger now."""
     day = of(1, {"bio.meanwhile.sleep.score": [(at(1), 1)]})
-    push([day], carrier=line(graphite), ledger=ledger, now=now())
+    push([day], sender=line(graphite), ledger=ledger, now=now())
 
     def days() -> Iterator[DayPoints]:
         yield day
@@ -192,9 +194,9 @@ def test_a_day_that_is_pushed_anew_meanwhile_is_not_marked(
         ledger.record_pushes([replace(row, digest="another")])
 
     arrival = confirm(
-        days(), render=render, carrier=line(graphite), ledger=ledger, pause=PAUSE, now=now()
+        days(), render=render, sender=line(graphite), ledger=ledger, pause=PAUSE, now=now()
     )
-    assert arrival == Arrival()
+    assert arrival == ReadbackReport()
     assert states(ledger) == [PushState.SENT]
 
 
@@ -206,11 +208,11 @@ def test_a_carbon_without_our_schemas_is_found_out(tmp_path: Path, ledger: Accou
     shipped = "[default]\npattern = .*\nretentions = 60s:1d,5m:30d,1h:3y\n"
     days = [of(n, {"bio.ada.sleep.score": [(at(n), n)]}) for n in (2000, 1)]
     with LocalGraphite(schemas=shipped) as graphite, httpx.Client() as http:
-        push(days, carrier=line(graphite), ledger=ledger, now=now())
+        push(days, sender=line(graphite), ledger=ledger, now=now())
         arrival = confirm(
             days,
-            render=Render(http, graphite.render_url),
-            carrier=line(graphite),
+            render=RenderClient(http, graphite.render_url),
+            sender=line(graphite),
             ledger=ledger,
             pause=PAUSE,
             rounds=1,
@@ -218,7 +220,7 @@ def test_a_carbon_without_our_schemas_is_found_out(tmp_path: Path, ledger: Accou
         )
     assert (arrival.delivered, arrival.sent_again) == (1, 1)
     assert arrival.missing == [
-        Missing(
+        MissingDay(
             username="ada",
             document_type="daily_sleep",
             day=ago(2000),
@@ -236,7 +238,7 @@ def test_a_carbon_without_our_schemas_is_found_out(tmp_path: Path, ledger: Accou
 
 
 def test_a_damaged_file_hides_no_other_metric(
-    graphite: LocalGraphite, render: Render, ledger: Accounts
+    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
 ) -> None:
     """Its name is found out; all the others arrive."""
     metrics = [f"bio.damaged.sleep.m{n}" for n in range(9)]
@@ -245,9 +247,9 @@ def test_a_damaged_file_hides_no_other_metric(
     broken.write_bytes(b"")
     days = [of(1, {metric: [(at(1), 1)] for metric in metrics if metric != metrics[4]})]
     days.append(of(2, {metrics[4]: [(at(2), 1)]}))
-    push(days, carrier=line(graphite), ledger=ledger, now=now())
+    push(days, sender=line(graphite), ledger=ledger, now=now())
     arrival = confirm(
-        days, render=render, carrier=line(graphite), ledger=ledger, pause=PAUSE, rounds=0, now=now()
+        days, render=render, sender=line(graphite), ledger=ledger, pause=PAUSE, rounds=0, now=now()
     )
     assert (arrival.delivered, arrival.unreadable) == (1, {metrics[4]})
     assert [day.metrics for day in arrival.missing] == [(metrics[4],)]
@@ -274,13 +276,13 @@ def test_a_push_into_a_carbon_that_is_killed_arrives_in_the_end(
     with LocalGraphite() as graphite, httpx.Client(timeout=60) as http:
         killer = threading.Timer(0.3, _restart, [graphite])
         killer.start()
-        push(days, carrier=line(graphite), ledger=ledger, now=now())
+        push(days, sender=line(graphite), ledger=ledger, now=now())
         killer.join()
         _restart(graphite)
         arrival = confirm(
             days,
-            render=Render(http, graphite.render_url),
-            carrier=line(graphite),
+            render=RenderClient(http, graphite.render_url),
+            sender=line(graphite),
             ledger=ledger,
             pause=1.5,
             now=now(),
@@ -288,7 +290,7 @@ def test_a_push_into_a_carbon_that_is_killed_arrives_in_the_end(
         assert (arrival.delivered, arrival.points, arrival.missing) == (10, 144_000, [])
         # What was delivered is on the disk.
         _restart(graphite)
-        render = Render(http, graphite.render_url)
+        render = RenderClient(http, graphite.render_url)
         name = "bio.ada.activity.m3"
         expected = {time: value for day in days for time, value in day.points[name]}
         assert render.values([name], min(expected), max(expected)) == {name: expected}

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from oura_pipeline.graphite.local import LocalGraphite
-from oura_pipeline_tests.tools.dashboards.shown import Shown, shown
+from oura_pipeline_tests.tools.dashboards.people_in_graphite import PeopleInGraphite, shown
 
 
 @pytest.fixture(scope="package")
-def people_shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+def graphite_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeopleInGraphite]:
     """What the dashboards are tried on; no test writes to it."""
     if reason := LocalGraphite.available():
         pytest.skip(reason)

@@ -14,8 +14,8 @@ from pathlib import Path
 from oura_pipeline.graphite.dashboard_image import draw
 from oura_pipeline_tests.browser.pictures import shrink
 from oura_pipeline_tests.testing.paths import ROOT
-from oura_pipeline_tests.tools.dashboards.shown import LAST, Shown, shown
-from tools.dashboards.of_people import OF_PEOPLE
+from oura_pipeline_tests.tools.dashboards.people_in_graphite import LAST, PeopleInGraphite, shown
+from tools.dashboards.people import PEOPLE_DASHBOARDS
 
 FOLDER = ROOT / "docs" / "dashboards"
 LARGEST = 250_000  # bytes
@@ -33,10 +33,10 @@ def main(folder: Path = FOLDER) -> None:
         sys.exit(f"too large: {', '.join(too_large)}")
 
 
-def draw_all(world: Shown, folder: Path) -> None:
+def draw_all(world: PeopleInGraphite, folder: Path) -> None:
     """A picture of each dashboard; the last day is not shown, for it lasts until noon only."""
     last = LAST - timedelta(days=1)
-    for one in OF_PEOPLE:
+    for one in PEOPLE_DASHBOARDS:
         path = folder / f"{one.uid}.png"
         # The leaderboard's lower row shows two weeks in any case.
         days = 14 if one.everybody else DAYS[one.start]

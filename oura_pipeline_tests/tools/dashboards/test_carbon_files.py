@@ -10,7 +10,7 @@ import pytest
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.catalog.metrics import known_metrics
-from oura_pipeline.graphite.carbon import Plaintext
+from oura_pipeline.graphite.carbon import PlaintextSender
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline_tests.testing.paths import ROOT
 
@@ -32,7 +32,7 @@ def test_a_point_of_ten_years_ago_is_kept_of_every_known_metric(tmp_path: Path) 
     schemas = SCHEMAS.read_text(encoding="utf-8")
     with LocalGraphite(tmp_path / "graphite", schemas=schemas) as graphite:
         points = [(name, [(old, 1.0), (old + step, 2.0)]) for name, step in steps.items()]
-        Plaintext("127.0.0.1", graphite.line_port).send(points)
+        PlaintextSender("127.0.0.1", graphite.line_port).send(points)
         files = {name: graphite.whisper_file(name) for name in steps}
         _wait_until(lambda: all(file.exists() for file in files.values()))
     # Ended, carbon has written whatever it had.

@@ -15,13 +15,13 @@ from oura_pipeline.catalog.fields import Field, Kind
 from oura_pipeline.catalog.metrics import known_metrics
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 from oura_pipeline_tests.testing.paths import ROOT
-from oura_pipeline_tests.tools.dashboards.checker import faults, panels
-from tools.dashboards import saying
-from tools.dashboards.building import json_of, through_the_sdk
-from tools.dashboards.files import DASHBOARDS, dashboard_path, wanted
-from tools.dashboards.known import UnknownMetric, known
-from tools.dashboards.of_people import OF_PEOPLE
-from tools.dashboards.parts import Dashboard, Line, Look, Panel, Row
+from oura_pipeline_tests.tools.dashboards.dashboard_checks import faults, panels
+from tools.dashboards import descriptions
+from tools.dashboards.files import DASHBOARDS, dashboard_path, generated_files
+from tools.dashboards.grafana_json import round_trip, to_json
+from tools.dashboards.metrics import UnknownMetric, metric_info
+from tools.dashboards.model import Dashboard, Line, Panel, PanelStyle, Row
+from tools.dashboards.people import PEOPLE_DASHBOARDS
 from tools.dashboards.units import UnknownUnit, codes_of, unit_of
 
 BOARDS = [pytest.param(one, id=one.uid) for one in DASHBOARDS]
@@ -34,7 +34,7 @@ def committed(dashboard: Dashboard) -> dict[str, Any]:
 
 def test_what_is_committed_is_what_the_code_builds() -> None:
     """Every generated file below deploy/, to the letter, and no other dashboard."""
-    texts = wanted()
+    texts = generated_files()
     assert {path: (ROOT / path).read_text(encoding="utf-8") for path in texts} == texts
     folder = ROOT / "deploy/grafana/dashboards"
     assert {path.relative_to(ROOT) for path in folder.iterdir()} == {
@@ -44,7 +44,7 @@ def test_what_is_committed_is_what_the_code_builds() -> None:
 
 def test_carbons_files_are_those_of_the_command() -> None:
     """deploy/graphite/ holds what `oura-pipeline graphite schemas` writes."""
-    texts = {path.name: text for path, text in wanted().items() if path.suffix == ".conf"}
+    texts = {path.name: text for path, text in generated_files().items() if path.suffix == ".conf"}
     assert texts == {
         "storage-schemas.conf": storage_schemas(),
         "storage-aggregation.conf": storage_aggregation(),
@@ -60,8 +60,8 @@ def test_a_dashboard_is_what_it_says_it_is(dashboard: Dashboard) -> None:
 @pytest.mark.parametrize("dashboard", BOARDS)
 def test_a_dashboard_survives_the_sdk(dashboard: Dashboard) -> None:
     """The SDK's models read it and write the same."""
-    text = json_of(dashboard)
-    assert through_the_sdk(text) == text
+    text = to_json(dashboard)
+    assert round_trip(text) == text
 
 
 def test_almost_every_metric_of_the_table_has_a_unit() -> None:
@@ -72,7 +72,7 @@ def test_almost_every_metric_of_the_table_has_a_unit() -> None:
     ):
         path = f"{metric.series}.{metric.name}"
         try:
-            assert known(path).unit
+            assert metric_info(path).unit
         except UnknownUnit:
             without.add(path)
     sleeps = ("period", "readiness_score_delta", "sleep_score_delta")
@@ -87,14 +87,14 @@ def test_a_metric_that_the_table_does_not_have_builds_nothing(metric: str) -> No
         uid="oura-x", title="X", description="X.", start="now-1d", rows=(Row("X", (panel,)),)
     )
     with pytest.raises(UnknownMetric, match=re.escape(f"{metric!r} is no metric of the table")):
-        json_of(board)
+        to_json(board)
 
 
 def test_a_panel_has_one_unit() -> None:
     """Beats and steps do not share an axis."""
     panel = Panel(title="Both", lines=(Line("hr.bpm"), Line("activity.steps")))
     with pytest.raises(ValueError, match="Both: its lines have different units"):
-        saying.unit(panel)
+        descriptions.unit(panel)
 
 
 def test_a_field_without_a_unit_is_refused() -> None:
@@ -131,7 +131,7 @@ def test_a_field_without_a_unit_is_refused() -> None:
 )
 def test_units_come_from_the_descriptions(metric: str, unit: str, text: str) -> None:
     """As Grafana calls them, and as people do."""
-    found = known(metric).unit
+    found = metric_info(metric).unit
     assert (found.id, found.text) == (unit, text)
 
 
@@ -154,21 +154,21 @@ def test_units_come_from_the_descriptions(metric: str, unit: str, text: str) -> 
 )
 def test_codes_come_from_the_table(metric: str, codes: dict[int, str]) -> None:
     """The numbers that are sent, with the words of the table."""
-    assert codes_of(known(metric).field) == codes
+    assert codes_of(metric_info(metric).field) == codes
 
 
-@pytest.mark.parametrize("dashboard", [pytest.param(one, id=one.uid) for one in OF_PEOPLE])
+@pytest.mark.parametrize("dashboard", [pytest.param(one, id=one.uid) for one in PEOPLE_DASHBOARDS])
 def test_a_panel_says_what_the_table_says(dashboard: Dashboard) -> None:
     """Every field's description, the unit, and when a value stands where."""
     shown = [panel for row in dashboard.rows for panel in row.panels]
     for panel, built in zip(shown, panels(committed(dashboard)), strict=True):
         said = built["description"]
         for line in panel.lines:
-            metric = known(line.metric)
+            metric = metric_info(line.metric)
             assert metric.field.description in said
             assert ("00:00 UTC" in said) or not metric.daily
-        assert f"Shown in {saying.unit(panel).text}." in said
-        if panel.look is Look.STATES:
+        assert f"Shown in {descriptions.unit(panel).text}." in said
+        if panel.look is PanelStyle.STATES:
             assert built["fieldConfig"]["defaults"]["mappings"]
 
 
@@ -176,7 +176,7 @@ def test_heart_rate_variability_is_said_to_be_rmssd() -> None:
     """And contributors to be scores, whatever their names suggest."""
     texts = {
         asked["target"]: (panel["description"], panel["fieldConfig"]["defaults"]["unit"])
-        for one in OF_PEOPLE
+        for one in PEOPLE_DASHBOARDS
         for panel in panels(committed(one))
         for asked in panel["targets"]
     }

@@ -25,13 +25,13 @@ from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline.web.server import address, listening, running_site
 from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.testing.world import environment
-from oura_pipeline_tests.tools.dashboards.checker import panels
-from oura_pipeline_tests.tools.dashboards.shown import LAST
+from oura_pipeline_tests.tools.dashboards.dashboard_checks import panels
+from oura_pipeline_tests.tools.dashboards.people_in_graphite import LAST
 from tools.dashboards.files import dashboard_path
-from tools.dashboards.of_the_pipeline import PIPELINE
+from tools.dashboards.pipeline_health import PIPELINE_HEALTH
 
 PROMETHEUS = Path("/usr/bin/prometheus")
-BOARD = json.loads((ROOT / dashboard_path(PIPELINE.uid)).read_text(encoding="utf-8"))
+BOARD = json.loads((ROOT / dashboard_path(PIPELINE_HEALTH.uid)).read_text(encoding="utf-8"))
 _WAIT = 40  # seconds
 _CONFIG = """\
 global:

@@ -12,7 +12,7 @@ from enum import Enum
 from tools.dashboards.units import Steps
 
 
-class Look(Enum):
+class PanelStyle(Enum):
     """How a panel shows its values."""
 
     LINES = "lines"
@@ -23,7 +23,7 @@ class Look(Enum):
     GAUGE = "the latest value on a dial"
 
 
-class How(Enum):
+class Transform(Enum):
     """What becomes of a metric before it is shown."""
 
     AS_IS = "as it is"
@@ -46,14 +46,14 @@ class Line:
     """
 
     metric: str
-    how: How = How.AS_IS
+    how: Transform = Transform.AS_IS
     label: str = ""
     colour: str = ""
     everybody: bool = False
 
 
 @dataclass(frozen=True)
-class Question:
+class PrometheusQuery:
     """One question to Prometheus in a panel."""
 
     expression: str
@@ -66,7 +66,7 @@ class Panel:
 
     Attributes:
         lines: what it shows of people; or
-        questions: what it asks Prometheus.
+        queries: what it asks Prometheus.
         title: what stands above it; empty: the name of its only metric.
         look: how it shows that.
         width: of the 24 columns of the screen.
@@ -81,9 +81,9 @@ class Panel:
     """
 
     lines: tuple[Line, ...] = ()
-    questions: tuple[Question, ...] = ()
+    queries: tuple[PrometheusQuery, ...] = ()
     title: str = ""
-    look: Look = Look.LINES
+    look: PanelStyle = PanelStyle.LINES
     width: int = 12
     height: int = 8
     note: str = ""

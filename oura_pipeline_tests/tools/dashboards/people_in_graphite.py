@@ -22,7 +22,7 @@ from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
 from oura_pipeline.settings import Settings
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
-from oura_pipeline.sync.push import confirm_sent, push_type
+from oura_pipeline.sync.push import confirm_sent, push_documents
 from oura_pipeline_tests.testing.world import environment
 
 # The two days before noon of this one have something of everything: runa naps, asha wears her ring.
@@ -31,7 +31,7 @@ _DAY = 86400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class PeopleInGraphite:
     """A Graphite that holds what everybody's rings said until noon of `LAST`."""
 
     graphite: LocalGraphite
@@ -76,7 +76,7 @@ class Shown:
 
 
 @contextmanager
-def shown(home: Path, *, days: int) -> Iterator[Shown]:
+def shown(home: Path, *, days: int) -> Iterator[PeopleInGraphite]:
     """Some days of five people in a Graphite of their own."""
     options = SandboxOptions(people=5, days=days, end=LAST)
     with LocalGraphite() as graphite, running(options, process=True) as sandbox:
@@ -88,7 +88,7 @@ def shown(home: Path, *, days: int) -> Iterator[Shown]:
             _sync(pipeline, sandbox, first)
         usernames = sandbox.usernames
         with httpx.Client(timeout=60) as http:
-            yield Shown(graphite=graphite, http=http, usernames=usernames, first=first)
+            yield PeopleInGraphite(graphite=graphite, http=http, usernames=usernames, first=first)
 
 
 def _sync(pipeline: Pipeline, sandbox: Sandbox, first: date) -> None:
@@ -107,7 +107,7 @@ def _sync(pipeline: Pipeline, sandbox: Sandbox, first: date) -> None:
         fetch_and_land(
             pipeline, document_type, people, first_day=first, last_day=LAST, run_id="shown"
         )
-        push_type(
+        push_documents(
             pipeline, document_type, sandbox.usernames, days if document_type.partitioned else None
         )
     arrival = confirm_sent(pipeline, sandbox.usernames, days)

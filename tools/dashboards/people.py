@@ -6,11 +6,17 @@ of the table of document types.
 
 from __future__ import annotations
 
-from tools.dashboards.known import below, known
-from tools.dashboards.parts import Dashboard, How, Line, Look, Panel, Row
+from tools.dashboards.metrics import below, metric_info
+from tools.dashboards.model import Dashboard, Line, Panel, PanelStyle, Row, Transform
 
-BARS, GAUGE, STACK, STAT, STATES = Look.BARS, Look.GAUGE, Look.STACK, Look.STAT, Look.STATES
-MONTH, PER_DAY, WEEK = How.MONTH, How.PER_DAY, How.WEEK
+BARS, GAUGE, STACK, STAT, STATES = (
+    PanelStyle.BARS,
+    PanelStyle.GAUGE,
+    PanelStyle.STACK,
+    PanelStyle.STAT,
+    PanelStyle.STATES,
+)
+MONTH, PER_DAY, WEEK = Transform.MONTH, Transform.PER_DAY, Transform.WEEK
 
 BLUE, DEEP_BLUE, GREEN, GREY = "#5794F2", "#1F60C4", "#73BF69", "#8E8E99"
 ORANGE, PURPLE, RED, YELLOW = "#FF9830", "#B877D9", "#F2495C", "#FADE2A"
@@ -28,11 +34,13 @@ def _trend(metric: str, colour: str = BLUE, *, month: bool = False, **options: o
 def _contributors(series: str, *names: str, title: str) -> Panel:
     """The contributors of these names, or all that the table has."""
     paths = [f"{series}.contrib.{name}" for name in names] or below(f"{series}.contrib")
-    lines = tuple(Line(path, WEEK, known(path).title) for path in paths)
+    lines = tuple(Line(path, WEEK, metric_info(path).title) for path in paths)
     return Panel(title=f"{title}, mean of 7 days", lines=lines, width=24, height=9)
 
 
-def _one(metric: str, look: Look = STAT, width: int = 4, height: int = 4, title: str = "") -> Panel:
+def _one(
+    metric: str, look: PanelStyle = STAT, width: int = 4, height: int = 4, title: str = ""
+) -> Panel:
     return Panel(title=title, lines=(Line(metric),), look=look, width=width, height=height)
 
 
@@ -114,7 +122,7 @@ DAY = Dashboard(
             (
                 Panel(
                     title="Heart rate",
-                    lines=(Line("hr.bpm", How.BY_SOURCE),),
+                    lines=(Line("hr.bpm", Transform.BY_SOURCE),),
                     width=24,
                     height=9,
                     note="A line for each source: awake, rest, sleep, workout, live, session.",
@@ -464,4 +472,4 @@ STRESS = Dashboard(
     ),
 )
 
-OF_PEOPLE = (LEADERBOARD, DAY, SLEEP, HEART, ACTIVITY, STRESS)
+PEOPLE_DASHBOARDS = (LEADERBOARD, DAY, SLEEP, HEART, ACTIVITY, STRESS)

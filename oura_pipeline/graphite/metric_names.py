@@ -15,7 +15,7 @@ class _Node(msgspec.Struct):
 _NODES = msgspec.json.Decoder(list[_Node])
 
 
-def names_below(http: httpx.Client, url: str, prefix: str) -> set[str]:
+def child_names(http: httpx.Client, url: str, prefix: str) -> set[str]:
     """The names right below a prefix.
 
     Args:
@@ -34,5 +34,5 @@ def names_below(http: httpx.Client, url: str, prefix: str) -> set[str]:
         raise GraphiteUnavailable(
             f"{address} does not answer like graphite-web ({type(error).__name__}): is it "
             "running, and is GRAPHITE_RENDER_URL its address?",
-            passing=False,
+            retryable=False,
         ) from error

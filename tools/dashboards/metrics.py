@@ -23,7 +23,7 @@ class UnknownMetric(LookupError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class MetricInfo:
     """A metric and what the table says of it.
 
     Attributes:
@@ -61,7 +61,7 @@ class Known:
         return text[:1].upper() + text[1:]
 
 
-def known(path: str) -> Known:
+def metric_info(path: str) -> MetricInfo:
     """A metric of the table, like `sleep.contrib.deep_sleep`.
 
     Raises:
@@ -79,14 +79,14 @@ def below(path: str) -> list[str]:
 
 
 @cache
-def _all() -> dict[str, Known]:
+def _all() -> dict[str, MetricInfo]:
     found = {}
     for document_type in DOCUMENT_TYPES:
         fields = dict(leaves(document_type.fields))
         for metric in known_metrics(document_type):
             path = f"{metric.series}.{metric.name}"
             field = fields.get(metric.name) or _DERIVED[metric.name]
-            found[path] = Known(
+            found[path] = MetricInfo(
                 path=path, interval=metric.interval, field=field, document_type=document_type
             )
     return found

@@ -17,8 +17,8 @@ import httpx
 from grafana_foundation_sdk.models import units
 from jsonschema import Draft202012Validator
 
+from oura_pipeline_tests.tools.dashboards.people_in_graphite import PeopleInGraphite
 from oura_pipeline_tests.tools.dashboards.schema import DASHBOARD
-from oura_pipeline_tests.tools.dashboards.shown import Shown
 
 Json = dict[str, Any]
 SECONDS = {"h": 3600, "d": 86400}
@@ -58,7 +58,7 @@ def span(range_: str) -> int:
 
 
 def answers(
-    board: Json, shown: Shown, values: Mapping[str, str], start: int | None = None
+    board: Json, shown: PeopleInGraphite, values: Mapping[str, str], start: int | None = None
 ) -> Iterator[tuple[Json, dict[str, list[float]]]]:
     """Each panel that asks Graphite, and the values of each of its targets.
 
@@ -70,7 +70,7 @@ def answers(
         yield panel, _values(shown, targets, begin if start is None else start)
 
 
-def _values(shown: Shown, targets: list[str], start: int) -> dict[str, list[float]]:
+def _values(shown: PeopleInGraphite, targets: list[str], start: int) -> dict[str, list[float]]:
     """All targets in one question, as Grafana asks; one by one where not all have an answer."""
     found = [_numbers(one) for one in shown.render(targets, start, shown.now)]
     if len(found) == len(targets):
@@ -86,7 +86,7 @@ def _numbers(answer: Json) -> list[float]:
     return [value for value, _ in answer["datapoints"] if value is not None]
 
 
-def unanswered(board: Json, shown: Shown, values: Mapping[str, str]) -> list[str]:
+def unanswered(board: Json, shown: PeopleInGraphite, values: Mapping[str, str]) -> list[str]:
     """The targets to which graphite-web has no answer, or only an empty one."""
     try:
         return [

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tools.dashboards.parts import Dashboard, Look, Panel, Question, Row
+from tools.dashboards.model import Dashboard, Panel, PanelStyle, PrometheusQuery, Row
 
-STAT = Look.STAT
+STAT = PanelStyle.STAT
 _GREEN, _YELLOW, _RED = "green", "yellow", "red"
 _HOUR, _DAY = 3600, 86400
 
@@ -13,7 +13,7 @@ def _age(title: str, expression: str, note: str) -> Panel:
     """How long ago something happened; yellow after 26 hours, red after two days."""
     return Panel(
         title=title,
-        questions=(Question(expression, title),),
+        queries=(PrometheusQuery(expression, title),),
         look=STAT,
         width=6,
         height=5,
@@ -23,12 +23,12 @@ def _age(title: str, expression: str, note: str) -> Panel:
     )
 
 
-def _course(title: str, note: str, *questions: tuple[str, str], unit: str = "short") -> Panel:
-    asked = tuple(Question(expression, label) for expression, label in questions)
-    return Panel(title=title, questions=asked, note=note, unit=unit, low=0)
+def _course(title: str, note: str, *queries: tuple[str, str], unit: str = "short") -> Panel:
+    asked = tuple(PrometheusQuery(expression, label) for expression, label in queries)
+    return Panel(title=title, queries=asked, note=note, unit=unit, low=0)
 
 
-PIPELINE = Dashboard(
+PIPELINE_HEALTH = Dashboard(
     uid="oura-pipeline",
     title="Oura: pipeline health",
     description="Does data still come in, and what fails? From /metrics, without a single name.",
@@ -57,7 +57,7 @@ PIPELINE = Dashboard(
                 ),
                 Panel(
                     title="Failed days",
-                    questions=(Question("max(oura_failed_days)", "Failed days"),),
+                    queries=(PrometheusQuery("max(oura_failed_days)", "Failed days"),),
                     look=STAT,
                     width=6,
                     height=5,
@@ -136,7 +136,7 @@ PIPELINE = Dashboard(
                 ),
                 Panel(
                     title="Subscriptions",
-                    questions=(Question("max(oura_subscriptions)", "Subscriptions"),),
+                    queries=(PrometheusQuery("max(oura_subscriptions)", "Subscriptions"),),
                     look=STAT,
                     width=6,
                     unit="short",
@@ -144,7 +144,7 @@ PIPELINE = Dashboard(
                 ),
                 Panel(
                     title="First one ends in",
-                    questions=(Question("min(oura_subscriptions_expire_in_days)", "Ends in"),),
+                    queries=(PrometheusQuery("min(oura_subscriptions_expire_in_days)", "Ends in"),),
                     look=STAT,
                     width=6,
                     unit="d",

@@ -11,9 +11,9 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
-from tools.dashboards import saying
-from tools.dashboards.known import known
-from tools.dashboards.parts import Dashboard, Line, Look, Panel, Row
+from tools.dashboards import descriptions
+from tools.dashboards.metrics import metric_info
+from tools.dashboards.model import Dashboard, Line, Panel, PanelStyle, Row
 from tools.dashboards.targets import MEANS, label, target
 from tools.dashboards.units import Unit
 
@@ -82,12 +82,12 @@ class _Graphite(Builder[GraphiteQuery]):
         return self._query
 
 
-def json_of(dashboard: Dashboard) -> str:
+def to_json(dashboard: Dashboard) -> str:
     """The JSON of a dashboard, the same every time."""
     return _encoded(_dashboard(dashboard).build())
 
 
-def through_the_sdk(text: str) -> str:
+def round_trip(text: str) -> str:
     """The JSON of a dashboard as the SDK's models read and write it: the same, if they know all."""
     plugins.register_default_plugins()
     runtime.register_dataquery_variant(
@@ -175,9 +175,9 @@ def _row(row: Row, number: int) -> build.Row:
 
 
 def _panel(panel: Panel, number: int) -> _AnyPanel:
-    unit = saying.unit(panel)
+    unit = descriptions.unit(panel)
     built = _shape(panel)
-    built.id(number).title(saying.title(panel)).description(saying.description(panel))
+    built.id(number).title(descriptions.title(panel)).description(descriptions.description(panel))
     built.span(panel.width).height(panel.height).unit(unit.id).decimals(unit.decimals)
     built.thresholds(_thresholds(panel, unit)).no_value("–")
     _limit(built, panel, unit)
@@ -189,27 +189,27 @@ def _panel(panel: Panel, number: int) -> _AnyPanel:
 
 
 def _ask(built: _AnyPanel, panel: Panel) -> None:
-    built.datasource(PROMETHEUS if panel.questions else GRAPHITE)
+    built.datasource(PROMETHEUS if panel.queries else GRAPHITE)
     for letter, line in zip("ABCDEFGHIJ", panel.lines, strict=False):
         built.with_target(_Graphite(target(line, panel), letter))
         if properties := list(_own(line, panel.look)):
             built.override_by_name(label(line), properties)
-    for letter, question in zip("ABCDEFGHIJ", panel.questions, strict=False):
+    for letter, query in zip("ABCDEFGHIJ", panel.queries, strict=False):
         built.with_target(
             prometheus.Dataquery()
-            .expr(question.expression)
-            .legend_format(question.label)
+            .expr(query.expression)
+            .legend_format(query.label)
             .ref_id(letter)
             .datasource(PROMETHEUS)
             .range()
         )
 
 
-def _own(line: Line, look: Look) -> Iterator[model.DynamicConfigValue]:
+def _own(line: Line, look: PanelStyle) -> Iterator[model.DynamicConfigValue]:
     """What a line has of its own: its colour, and that a mean is a line among bars."""
     if line.colour:
         yield model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": line.colour})
-    if look is Look.BARS and line.how in MEANS:
+    if look is PanelStyle.BARS and line.how in MEANS:
         yield model.DynamicConfigValue("custom.drawStyle", common.GraphDrawStyle.LINE)
         yield model.DynamicConfigValue("custom.fillOpacity", 0)
 
@@ -224,7 +224,9 @@ def _limit(built: _AnyPanel, panel: Panel, unit: Unit) -> None:
 
 
 def _map_codes(built: _AnyPanel, panel: Panel) -> None:
-    codes = {code: text for line in panel.lines for code, text in known(line.metric).codes.items()}
+    codes = {
+        code: text for line in panel.lines for code, text in metric_info(line.metric).codes.items()
+    }
     if codes:
         results = {
             str(code): model.ValueMappingResult(text=text, color=_COLOURS.get(text, _GREY), index=i)
@@ -245,15 +247,15 @@ def _steps(steps: Iterable[tuple[float | None, str]]) -> list[model.Threshold]:
 def _shape(panel: Panel) -> _AnyPanel:
     """An empty panel of the look that is wanted."""
     match panel.look:
-        case Look.STATES:
+        case PanelStyle.STATES:
             return _states()
-        case Look.STAT:
+        case PanelStyle.STAT:
             return _stat()
-        case Look.GAUGE:
+        case PanelStyle.GAUGE:
             return _gauge()
-        case Look.BARS:
+        case PanelStyle.BARS:
             return _bars(panel)
-        case Look.STACK:
+        case PanelStyle.STACK:
             return _stack(panel)
         case _:
             return _graph(panel)
@@ -269,7 +271,7 @@ def _legend() -> options.VizLegendOptions:
 
 
 def _graph(panel: Panel) -> timeseries.Panel:
-    daily = all(known(line.metric).daily for line in panel.lines) and bool(panel.lines)
+    daily = all(metric_info(line.metric).daily for line in panel.lines) and bool(panel.lines)
     gap = _GAP_OF_DAYS if daily else _GAP_WITHIN_A_DAY
     return (
         timeseries.Panel()

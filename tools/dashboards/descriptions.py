@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from oura_pipeline.catalog.fields import Merge
-from tools.dashboards.known import Known, known
-from tools.dashboards.parts import How, Look, Panel
+from tools.dashboards.metrics import MetricInfo, metric_info
+from tools.dashboards.model import Panel, PanelStyle, Transform
 from tools.dashboards.targets import label, shown_unit
 from tools.dashboards.units import SCORE, Unit
 
 _MOVING = {
-    How.WEEK: "The mean of 7 days is that of the day and the 6 before it.",
-    How.MONTH: "The mean of 28 days is that of the day and the 27 before it.",
+    Transform.WEEK: "The mean of 7 days is that of the day and the 6 before it.",
+    Transform.MONTH: "The mean of 28 days is that of the day and the 27 before it.",
 }
 _COLOURS_OF_SCORES = "Green from 85, light green from 70, yellow from 60, red below."
 
 
 def title(panel: Panel) -> str:
     """What stands above a panel."""
-    return panel.title or known(panel.lines[0].metric).title
+    return panel.title or metric_info(panel.lines[0].metric).title
 
 
 def unit(panel: Panel) -> Unit:
@@ -28,9 +28,9 @@ def unit(panel: Panel) -> Unit:
     Raises:
         ValueError: they have different units.
     """
-    if panel.questions:
+    if panel.queries:
         return Unit(id=panel.unit, text=panel.unit, low=panel.low)
-    units = {shown_unit(known(line.metric), panel) for line in panel.lines}
+    units = {shown_unit(metric_info(line.metric), panel) for line in panel.lines}
     if len(units) != 1:
         raise ValueError(f"{title(panel)}: its lines have different units")
     return units.pop()
@@ -38,9 +38,9 @@ def unit(panel: Panel) -> Unit:
 
 def description(panel: Panel) -> str:
     """What its values are, their unit, and when they stand where."""
-    if panel.questions:
+    if panel.queries:
         return panel.note
-    metrics = [known(line.metric) for line in panel.lines]
+    metrics = [metric_info(line.metric) for line in panel.lines]
     said = [*_meanings(panel, metrics), f"Shown in {unit(panel).text}.", panel.note]
     said += [_MOVING[line.how] for line in panel.lines if line.how in _MOVING]
     said += sorted({_when(metric) for metric in metrics})
@@ -48,21 +48,21 @@ def description(panel: Panel) -> str:
         said.append("Where days are closer than pixels, a point is the mean of some days.")
     if panel.over:
         said.append(f"It shows the last {panel.over}, whatever range is chosen.")
-    if unit(panel) is SCORE and panel.look is Look.GAUGE:
+    if unit(panel) is SCORE and panel.look is PanelStyle.GAUGE:
         said.append(_COLOURS_OF_SCORES)
     return "\n".join(text for text in said if text)
 
 
-def _meanings(panel: Panel, metrics: Iterable[Known]) -> list[str]:
+def _meanings(panel: Panel, metrics: Iterable[MetricInfo]) -> list[str]:
     if len({line.metric for line in panel.lines}) == 1:
-        return [known(panel.lines[0].metric).field.description]
+        return [metric_info(panel.lines[0].metric).field.description]
     pairs = zip(panel.lines, metrics, strict=True)
     found = {f"{label(line)}: {metric.field.description}" for line, metric in pairs}
-    order = [f"{label(line)}: {known(line.metric).field.description}" for line in panel.lines]
+    order = [f"{label(line)}: {metric_info(line.metric).field.description}" for line in panel.lines]
     return sorted(found, key=order.index)
 
 
-def _when(metric: Known) -> str:
+def _when(metric: MetricInfo) -> str:
     if metric.daily:
         return "A value of a day stands at 00:00 UTC of the day that Oura says, in every zone."
     return f"Values stand at their time, in steps of {_span(metric.interval)}."
@@ -74,6 +74,6 @@ def _span(seconds: int) -> str:
     return "a minute" if seconds == 60 else f"{seconds // 60} minutes"
 
 
-def _averaged(metric: Known, look: Look) -> bool:
-    graph = look in (Look.LINES, Look.BARS, Look.STACK)
+def _averaged(metric: MetricInfo, look: PanelStyle) -> bool:
+    graph = look in (PanelStyle.LINES, PanelStyle.BARS, PanelStyle.STACK)
     return graph and metric.daily and metric.field.merge is Merge.SUM

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from oura_pipeline.graphite.carbon import LineFile
-from oura_pipeline.graphite.forgetting import forget_lines
+from oura_pipeline.graphite.carbon import FileSender
+from oura_pipeline.graphite.removal import remove_lines
 
 ADA, ALIKE = "bio.ada", ("bio.adam", "bio.bob.ada", "biology.ada")
 
@@ -18,7 +18,7 @@ ADA, ALIKE = "bio.ada", ("bio.adam", "bio.bob.ada", "biology.ada")
 def log(tmp_path: Path) -> Path:
     """Lines of ada, and of people and names that look like hers."""
     path = tmp_path / "graphite.log"
-    LineFile(path).send([(f"{who}.sleep.score", [(60, 1), (120, 2)]) for who in (ADA, *ALIKE)])
+    FileSender(path).send([(f"{who}.sleep.score", [(60, 1), (120, 2)]) for who in (ADA, *ALIKE)])
     return path
 
 
@@ -29,11 +29,11 @@ def starts(lines: bytes) -> list[str]:
 def test_only_their_lines_go(log: Path) -> None:
     """A name that begins like theirs, or stands elsewhere, is another one."""
     log.chmod(0o640)
-    assert forget_lines(log, ADA) == 2
+    assert remove_lines(log, ADA) == 2
     assert starts(log.read_bytes()) == sorted(ALIKE)
     assert len(log.read_bytes().splitlines()) == 2 * len(ALIKE)
     assert log.stat().st_mode & 0o777 == 0o640
-    assert forget_lines(log, ADA) == 0
+    assert remove_lines(log, ADA) == 0
 
 
 def test_rotated_and_packed_siblings_too(log: Path) -> None:
@@ -42,7 +42,7 @@ def test_rotated_and_packed_siblings_too(log: Path) -> None:
     log.with_name("graphite.log.1").write_bytes(lines)
     log.with_name("graphite.log-20260410.gz").write_bytes(gzip.compress(lines))
     log.with_name("mine.log").write_bytes(lines)
-    assert forget_lines(log, ADA) == 6
+    assert remove_lines(log, ADA) == 6
     assert starts(log.with_name("graphite.log.1").read_bytes()) == sorted(ALIKE)
     packed = log.with_name("graphite.log-20260410.gz").read_bytes()
     assert starts(gzip.decompress(packed)) == sorted(ALIKE)
@@ -54,8 +54,8 @@ def test_rotated_and_packed_siblings_too(log: Path) -> None:
 
 
 def test_without_a_file_there_is_nothing_to_do(tmp_path: Path) -> None:
-    assert forget_lines(tmp_path / "graphite.log", ADA) == 0
-    assert forget_lines(tmp_path / "nowhere" / "graphite.log", ADA) == 0
+    assert remove_lines(tmp_path / "graphite.log", ADA) == 0
+    assert remove_lines(tmp_path / "nowhere" / "graphite.log", ADA) == 0
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -67,14 +67,14 @@ def test_whoever_writes_meanwhile_loses_nothing(log: Path) -> None:
 
     def write() -> None:
         for number in range(many):
-            LineFile(log).send([("bio.cleo.sleep.score", [(number, number)])])
+            FileSender(log).send([("bio.cleo.sleep.score", [(number, number)])])
 
     writer = threading.Thread(target=write)
     writer.start()
     rounds = 0
     while writer.is_alive():
-        LineFile(log).send([(f"{ADA}.sleep.score", [(180, rounds)])])
-        assert forget_lines(log, ADA) > 0
+        FileSender(log).send([(f"{ADA}.sleep.score", [(180, rounds)])])
+        assert remove_lines(log, ADA) > 0
         rounds += 1
     writer.join()
     lines = log.read_bytes().splitlines()

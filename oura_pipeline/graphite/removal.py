@@ -19,7 +19,7 @@ from filelock import FileLock
 
 
 @dataclass(frozen=True, kw_only=True)
-class GraphiteHolds:
+class StoredMetrics:
     """What a Graphite holds of a person, if points of theirs were ever sent to it.
 
     Attributes:
@@ -42,19 +42,19 @@ class GraphiteHolds:
         )
 
 
-def graphite_holds(prefix: str, username: str) -> GraphiteHolds:
+def stored_metrics(prefix: str, username: str) -> StoredMetrics:
     """Where the points of a person stand in a Graphite."""
     folder = f"{prefix}.{username}".replace(".", "/")
-    return GraphiteHolds(
+    return StoredMetrics(
         metrics=f"{prefix}.{username}", folder=f"{folder}/", delete=f"rm -r <whisper>/{folder}"
     )
 
 
-def forget_lines(path: Path, metrics: str) -> int:
+def remove_lines(path: Path, metrics: str) -> int:
     """Write the file of points, and every rotated one beside it, without those of a person.
 
     Args:
-        path: the file that `LineFile` appends to; it waits meanwhile.
+        path: the file that `FileSender` appends to; it waits meanwhile.
         metrics: the beginning of their metrics' names, without a dot at its end.
 
     Returns:
