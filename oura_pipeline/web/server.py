@@ -15,7 +15,7 @@ import uvicorn
 
 from oura_pipeline.settings import Settings, load_settings
 from oura_pipeline.web.app import create_app
-from oura_pipeline.web.site import Site, opened_site
+from oura_pipeline.web.site import Site, open_site
 
 
 def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
@@ -25,54 +25,54 @@ def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
         OSError: the address is not to be had.
         SettingsError: a setting cannot be used.
     """
-    with listening(host, port) as door, opened_site(_settings(None, door)) as site:
-        here = address(door)
+    with listen(host, port) as listener, open_site(_settings(None, listener)) as site:
+        here = socket_url(listener)
         people = "" if here == site.settings.site_url else f" (people: {site.settings.site_url})"
         print(f"Site: {here}{people}", flush=True)
-        _server(site).run(sockets=[door])
+        _server(site).run(sockets=[listener])
 
 
 @contextmanager
 def running_site(
-    settings: Settings | None = None, *, door: socket.socket | None = None
+    settings: Settings | None = None, *, listener: socket.socket | None = None
 ) -> Iterator[str]:
     """A site in a thread, for the length of the block; gives its address.
 
     Args:
         settings: those of the site; None: those of this process.
-        door: a socket that listens already, which is closed at the end; None: on a free port.
+        listener: a socket that listens already, which is closed at the end; None: on a free port.
     """
     with (
-        door or listening("127.0.0.1", 0) as open_door,
-        opened_site(_settings(settings, open_door)) as site,
+        listener or listen("127.0.0.1", 0) as bound,
+        open_site(_settings(settings, bound)) as site,
     ):
         server = _server(site)
         thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [open_door]}, name="site", daemon=True
+            target=server.run, kwargs={"sockets": [bound]}, name="site", daemon=True
         )
         thread.start()
         try:
-            yield address(open_door)
+            yield socket_url(bound)
         finally:
             server.should_exit = True
             thread.join(15)
 
 
-def listening(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A socket that accepts connections already."""
     return socket.create_server((host, port), backlog=512)
 
 
-def address(door: socket.socket) -> str:
+def socket_url(listener: socket.socket) -> str:
     """Where a socket listens, as a URL."""
-    host, port = door.getsockname()[:2]
+    host, port = listener.getsockname()[:2]
     host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104  (read, not listened at)
     return f"http://{host}:{port}"
 
 
-def _settings(settings: Settings | None, door: socket.socket) -> Settings:
-    """Those given, or of this process; without a public address the site is at its own door."""
-    return (settings or load_settings()).served_at(address(door))
+def _settings(settings: Settings | None, listener: socket.socket) -> Settings:
+    """Those given, or of this process; without a public address the site is at its own listener."""
+    return (settings or load_settings()).served_at(socket_url(listener))
 
 
 def _server(site: Site) -> uvicorn.Server:

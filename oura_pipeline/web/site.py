@@ -53,7 +53,7 @@ class Site:
 
 
 @contextmanager
-def opened_site(settings: Settings | None = None) -> Iterator[Site]:
+def open_site(settings: Settings | None = None) -> Iterator[Site]:
     """A site for the settings of this process, or for those given.
 
     Raises:

@@ -11,9 +11,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from oura_pipeline_tests.browser.visiting import CHROMIUM, Place, Visit, chromium, place, visiting
+from oura_pipeline_tests.browser.visits import (
+    CHROMIUM,
+    SandboxedSite,
+    Visit,
+    chromium,
+    new_visit,
+    sandboxed_site,
+)
 
-OpenPlace = Callable[..., Place]
+OpenSite = Callable[..., SandboxedSite]
 Visitor = Callable[..., Visit]
 
 
@@ -29,14 +36,14 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def looked() -> set[str]:
-    """The parts of pages that were looked at already."""
+def checked() -> set[str]:
+    """The parts of pages that were checked already."""
     return set()
 
 
 @pytest.fixture
-def open_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPlace]:
-    """`open_place(OURA_SIGNUP="invite", …)`: a site with these settings."""
+def open_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenSite]:
+    """`open_site(OURA_SIGNUP="invite", …)`: a site with these settings."""
 
     def set_variables(values: Mapping[str, str]) -> None:
         for name, value in values.items():
@@ -44,25 +51,25 @@ def open_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open
 
     with ExitStack() as stack:
 
-        def open_one(**settings: str) -> Place:
-            here = place(tmp_path / "home", set_variables, **settings)
+        def open_with(**settings: str) -> SandboxedSite:
+            here = sandboxed_site(tmp_path / "home", set_variables, **settings)
             return stack.enter_context(here)
 
-        yield open_one
+        yield open_with
 
 
 @pytest.fixture
-def site(open_place: OpenPlace) -> Place:
+def site(open_site: OpenSite) -> SandboxedSite:
     """A site that is open to everyone."""
-    return open_place()
+    return open_site()
 
 
 @pytest.fixture
-def visitor(browser: Browser, looked: set[str]) -> Iterator[Visitor]:
+def visitor(browser: Browser, checked: set[str]) -> Iterator[Visitor]:
     """`visitor(place, …)`: somebody with a browser of their own; options are those of a context."""
     with ExitStack() as stack:
 
-        def come(at: Place, **context: Any) -> Visit:
-            return stack.enter_context(visiting(browser, at, looked, **context))
+        def come(at: SandboxedSite, **context: Any) -> Visit:
+            return stack.enter_context(new_visit(browser, at, checked, **context))
 
         yield come

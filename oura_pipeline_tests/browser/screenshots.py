@@ -19,16 +19,16 @@ from playwright.sync_api import Browser, FloatRect
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sync.subscriptions import maintain
-from oura_pipeline_tests.browser.pictures import shrink
-from oura_pipeline_tests.browser.visiting import (
+from oura_pipeline_tests.browser.png import shrink
+from oura_pipeline_tests.browser.visits import (
     DESK,
     PASSWORD,
     PHONE,
-    Place,
+    SandboxedSite,
     Visit,
     chromium,
-    place_with,
-    visiting,
+    new_visit,
+    sandboxed_site_with,
 )
 from oura_pipeline_tests.testing.paths import ROOT
 
@@ -45,7 +45,7 @@ def main(folder: Path = SCREENS) -> None:
     options = SandboxOptions(days=DAYS)
     with (
         tempfile.TemporaryDirectory() as home,
-        place_with(options, Path(home), os.environ.update, **settings) as site,
+        sandboxed_site_with(options, Path(home), os.environ.update, **settings) as site,
         chromium() as browser,
     ):
         Photographer(site, browser, folder).take_all()
@@ -59,7 +59,7 @@ def main(folder: Path = SCREENS) -> None:
 class Photographer:
     """Somebody who signs in, gets into every trouble, and takes pictures of it."""
 
-    def __init__(self, site: Place, browser: Browser, folder: Path) -> None:
+    def __init__(self, site: SandboxedSite, browser: Browser, folder: Path) -> None:
         self._site = site
         self._browser = browser
         self._folder = folder
@@ -117,7 +117,7 @@ class Photographer:
 
     @contextmanager
     def _visit(self) -> Iterator[Visit]:
-        with visiting(self._browser, self._site, set()) as visit:
+        with new_visit(self._browser, self._site, set()) as visit:
             yield visit
 
     def _in_both_schemes(self, visit: Visit, name: str, until: str = "") -> None:

@@ -21,7 +21,7 @@ from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.publish import publish
 from oura_pipeline.warehouse.views.catalogue import VIEWS
 from oura_pipeline_tests.testing.world import World, world
-from oura_pipeline_tests.web.machines import TOKEN, asking
+from oura_pipeline_tests.web.site_client import TOKEN, site_client
 
 LAST = date(2026, 4, 10)
 FIRST = LAST - timedelta(days=1)
@@ -88,7 +88,7 @@ def test_every_day_is_told_as_the_view_has_it(
     ).fetchall():
         record = {"metric_type": kind, "source": source, "metrics": json.loads(metrics)}
         expected.setdefault((username, str(day)), []).append(record)
-    with asking(published.home, oura_operator_token=TOKEN) as client:
+    with site_client(published.home, oura_operator_token=TOKEN) as client:
         told = {
             (username, day): client.get(
                 f"/api/people/{username}/daily",

@@ -19,10 +19,10 @@ from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.subscriptions import maintain
-from oura_pipeline.web.server import address, listening, running_site
+from oura_pipeline.web.server import listen, running_site, socket_url
 from oura_pipeline_tests.end_to_end.conftest import LAST
 from oura_pipeline_tests.testing.world import World, world
-from oura_pipeline_tests.web.browser import Browser
+from oura_pipeline_tests.web.html_browser import HtmlBrowser
 
 TYPES = (DAILY_SLEEP, ENHANCED_TAG, SLEEP, WORKOUT)
 NAMES = [row.name for row in TYPES]
@@ -72,15 +72,15 @@ def test_what_was_missed_without_the_site_is_found_by_the_daily_run(own_world: W
 
 def test_what_waited_without_dagster_is_landed_when_it_is_back(tmp_path: Path) -> None:
     """Events are kept by the site alone, over a restart of it, until a run takes them."""
-    door = listening("127.0.0.1", 0)
-    url = address(door)
+    listener = listen("127.0.0.1", 0)
+    url = socket_url(listener)
     options = SandboxOptions(people=1, days=8, end=LAST)
     settings = {"OURA_PUBLIC_URL": url, "OURA_SIGNUP": "open"}
     with (
         running(options) as cloud,
         world(tmp_path / "data", cloud, settings=settings) as made,
     ):
-        with running_site(door=door), Browser(url) as browser:
+        with running_site(listener=listener), HtmlBrowser(url) as browser:
             browser.join("runa")
             made.run(WEEK, LAST, types=NAMES, groups=["oura"])
             with opened() as pipeline:

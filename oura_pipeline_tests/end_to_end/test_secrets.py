@@ -24,10 +24,10 @@ from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.subscriptions import maintain
-from oura_pipeline.web.server import address, listening, running_site
+from oura_pipeline.web.server import listen, running_site, socket_url
 from oura_pipeline_tests.end_to_end.conftest import FIRST, LAST
 from oura_pipeline_tests.testing.world import World, world
-from oura_pipeline_tests.web.browser import Browser
+from oura_pipeline_tests.web.html_browser import HtmlBrowser
 
 OPERATOR = "an operator's long password"
 CHAT = "a-secret-address-of-a-chat"
@@ -69,8 +69,8 @@ def traces(
     caplog.set_level(logging.DEBUG)
     # It would show the headers that the test's own browser gets, a redirect with a code included.
     caplog.set_level(logging.INFO, "httpcore")
-    door = listening("127.0.0.1", 0)
-    url = address(door)
+    listener = listen("127.0.0.1", 0)
+    url = socket_url(listener)
     settings = {
         "OURA_PUBLIC_URL": url,
         "OURA_SIGNUP": "open",
@@ -86,8 +86,8 @@ def traces(
             cloud,
             settings=settings | {"OURA_NOTIFY_URL": f"{cloud.url}/{CHAT}"},  # where nobody listens
         ) as made,
-        running_site(door=door),
-        Browser(url) as browser,
+        running_site(listener=listener),
+        HtmlBrowser(url) as browser,
     ):
         left = Traces(world=made)
         live(left, cloud, browser)
@@ -103,7 +103,7 @@ def traces(
         yield left
 
 
-def live(left: Traces, cloud: Sandbox, browser: Browser) -> None:
+def live(left: Traces, cloud: Sandbox, browser: HtmlBrowser) -> None:
     """Whatever can happen to people here, in one go."""
     seen = left.pages
     for name in ("runa", "koa", "milo"):
@@ -124,7 +124,7 @@ def live(left: Traces, cloud: Sandbox, browser: Browser) -> None:
     seen.append(browser.send("/me/disconnect").html)
 
 
-def turned_down(browser: Browser, seen: list[str]) -> None:
+def turned_down(browser: HtmlBrowser, seen: list[str]) -> None:
     """A denied consent, a code that is used twice, a state that nobody began."""
     browser.begin()
     seen.append(browser.go(browser.consent("asha", decision="deny")).html)
@@ -156,7 +156,7 @@ def lost(seen: list[str]) -> None:
             seen.append(f"{refused.value!r} {refused.value}")
 
 
-def operate(left: Traces, browser: Browser) -> None:
+def operate(left: Traces, browser: HtmlBrowser) -> None:
     """The operator's pages, the API, and an invite."""
     browser.go("/operator")
     left.pages.append(browser.send("/operator", token=OPERATOR).html)

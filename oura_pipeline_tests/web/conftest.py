@@ -15,15 +15,15 @@ from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
 from oura_pipeline.settings import Settings
-from oura_pipeline.web.server import address, listening, running_site
+from oura_pipeline.web.server import listen, running_site, socket_url
 from oura_pipeline_tests.testing.world import environment
-from oura_pipeline_tests.web.browser import Browser
+from oura_pipeline_tests.web.html_browser import HtmlBrowser
 
 OPERATOR = "an operator's long password"
 
 
 @dataclass
-class Place:
+class RunningSite:
     """A running site.
 
     Attributes:
@@ -44,12 +44,12 @@ class Place:
         """The accounts of the site."""
         return self.pipeline.accounts
 
-    def browser(self) -> Browser:
+    def browser(self) -> HtmlBrowser:
         """A new browser, without any cookie."""
-        return self._stack.enter_context(Browser(self.url))
+        return self._stack.enter_context(HtmlBrowser(self.url))
 
 
-Opens = Callable[..., Place]
+OpenSite = Callable[..., RunningSite]
 
 
 @pytest.fixture(scope="session")
@@ -76,17 +76,17 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(oura: Sandbox, fresh: Path, tmp_path: Path) -> Iterator[Opens]:
-    """Opens sites; the arguments are settings."""
+def open_site(oura: Sandbox, fresh: Path, tmp_path: Path) -> Iterator[OpenSite]:
+    """A function that opens a site; its arguments are settings."""
     shutil.copytree(fresh, tmp_path / "data")
     with ExitStack() as stack:
-        yield lambda **values: stack.enter_context(_place(tmp_path / "data", oura, **values))
+        yield lambda **values: stack.enter_context(_running_site(tmp_path / "data", oura, **values))
 
 
 @contextmanager
-def _place(home: Path, cloud: Sandbox, **values: Any) -> Iterator[Place]:
-    door = listening("127.0.0.1", 0)
-    url = address(door)
+def _running_site(home: Path, cloud: Sandbox, **values: Any) -> Iterator[RunningSite]:
+    listener = listen("127.0.0.1", 0)
+    url = socket_url(listener)
     given = environment(home, cloud) | {
         "OURA_AUTHORIZE_URL": f"{cloud.url}/oauth/authorize",
         "OURA_PUBLIC_URL": url,
@@ -96,8 +96,8 @@ def _place(home: Path, cloud: Sandbox, **values: Any) -> Iterator[Place]:
     named = {name.lower(): text for name, text in given.items() if name != "DAGSTER_HOME"} | values
     settings = Settings(_env_file=None, **named)  # type: ignore[call-arg]
     with (
-        running_site(settings, door=door),
+        running_site(settings, listener=listener),
         opened(settings) as pipeline,
         ExitStack() as stack,
     ):
-        yield Place(url, settings, cloud, pipeline, stack)
+        yield RunningSite(url, settings, cloud, pipeline, stack)

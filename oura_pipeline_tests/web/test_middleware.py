@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from oura_pipeline.cli import cli
 from oura_pipeline.settings import Settings, SettingsError
 from oura_pipeline.web.sessions import session_key
-from oura_pipeline.web.site import opened_site
-from oura_pipeline_tests.web.conftest import Opens
+from oura_pipeline.web.site import open_site
+from oura_pipeline_tests.web.conftest import OpenSite
 
 
 def settings_in(home: Path, **values: object) -> Settings:
@@ -26,24 +26,24 @@ def settings_in(home: Path, **values: object) -> Settings:
     return Settings(_env_file=None, oura_pipeline_home=home, **values)  # type: ignore[call-arg,arg-type]
 
 
-def test_a_form_without_its_token_changes_nothing(site: Opens) -> None:
+def test_a_form_without_its_token_changes_nothing(open_site: OpenSite) -> None:
     """Whatever page of somebody else's sent it."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.join("runa")
-    before = place.accounts.person("runa")
+    before = site.accounts.person("runa")
     for action in ("/me/sync", "/me/disconnect", "/me/delete", "/signout", "/signin", "/operator"):
         for token in ("", "invented"):
             answer = browser.http.post(action, data={"csrf": token, "username": "runa"})
             assert (action, token, answer.status_code) == (action, token, 403)
-    assert place.accounts.person("runa") == before
+    assert site.accounts.person("runa") == before
     assert browser.go("/me").title == "runa: Connected · Oura pipeline"
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "raw_unicode_escape", "undefined"])
-def test_a_form_in_another_encoding_is_refused(site: Opens, charset: str) -> None:
+def test_a_form_in_another_encoding_is_refused(open_site: OpenSite, charset: str) -> None:
     """One that names a character set could bring along what no text may hold."""
-    browser = site().browser()
+    browser = open_site().browser()
     browser.join("runa")
     field = b'--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n\\ud800\r\n--x--\r\n'
     kind = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
@@ -59,10 +59,10 @@ def test_a_form_in_another_encoding_is_refused(site: Opens, charset: str) -> Non
     ],
 )
 def test_a_form_from_elsewhere_is_refused_even_with_the_token(
-    site: Opens, headers: dict[str, str]
+    open_site: OpenSite, headers: dict[str, str]
 ) -> None:
     """The browser says where it was sent from."""
-    browser = site().browser()
+    browser = open_site().browser()
     browser.join("runa")
     form = dict(browser.page.form("/me/disconnect").fields)
     answer = browser.http.post("/me/disconnect", data=form, headers=headers)
@@ -70,45 +70,45 @@ def test_a_form_from_elsewhere_is_refused_even_with_the_token(
     assert browser.go("/me").title == "runa: Connected · Oura pipeline"
 
 
-def test_a_form_from_here_passes_with_what_browsers_send(site: Opens) -> None:
+def test_a_form_from_here_passes_with_what_browsers_send(open_site: OpenSite) -> None:
     """`Origin: null`, because our pages tell nobody where they are."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.join("runa")
     form = dict(browser.page.form("/me/sync").fields)
-    for origin in ("null", place.url):
+    for origin in ("null", site.url):
         headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
         answer = browser.http.post("/me/sync", data=form, headers=headers)
         assert answer.headers["location"] == "/me"
 
 
-def test_the_token_of_another_session_is_none(site: Opens) -> None:
+def test_the_token_of_another_session_is_none(open_site: OpenSite) -> None:
     """A form of one's own does not work in somebody else's browser."""
-    place = site()
-    runa, koa = place.browser(), place.browser()
+    site = open_site()
+    runa, koa = site.browser(), site.browser()
     runa.join("runa")
     koa.join("koa")
     form = dict(koa.page.form("/me/disconnect").fields)
     assert runa.http.post("/me/disconnect", data=form).status_code == 403
 
 
-def test_a_form_that_is_too_long_is_refused(site: Opens) -> None:
+def test_a_form_that_is_too_long_is_refused(open_site: OpenSite) -> None:
     """Before it fills the memory."""
-    browser = site().browser()
+    browser = open_site().browser()
     answer = browser.http.post("/signin", data={"csrf": "x" * 100_000})
     assert answer.status_code == 413
 
 
-def test_every_page_has_its_headers(site: Opens) -> None:
+def test_every_page_has_its_headers(open_site: OpenSite) -> None:
     """Nothing inline, nothing framed, nothing kept, nothing told."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.join("runa")
     for address in ("/", "/me", "/operator", "/nothing-here", "/health"):
         headers = browser.http.get(address).headers
         assert headers["content-security-policy"] == (
             "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' "
-            f"{place.sandbox.url}; frame-ancestors 'none'; base-uri 'none'"
+            f"{site.sandbox.url}; frame-ancestors 'none'; base-uri 'none'"
         )
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["x-content-type-options"] == "nosniff"
@@ -117,17 +117,17 @@ def test_every_page_has_its_headers(site: Opens) -> None:
         assert "strict-transport-security" not in headers
 
 
-def test_no_page_needs_a_script_or_an_inline_style(site: Opens) -> None:
+def test_no_page_needs_a_script_or_an_inline_style(open_site: OpenSite) -> None:
     """The policy would stop them."""
-    browser = site().browser()
+    browser = open_site().browser()
     browser.join("runa")
     for address in ("/", "/me", "/me/delete", "/operator", "/nothing-here"):
         assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=", browser.go(address).html)
 
 
-def test_with_https_the_cookie_and_the_browser_stay_on_it(site: Opens) -> None:
+def test_with_https_the_cookie_and_the_browser_stay_on_it(open_site: OpenSite) -> None:
     """Secure cookies, HSTS, and Oura's own hosts, between which its sign-in hops."""
-    browser = site(
+    browser = open_site(
         oura_public_url="https://ring.example",
         oura_authorize_url="https://cloud.ouraring.com/oauth/authorize",
     ).browser()
@@ -141,9 +141,9 @@ def test_with_https_the_cookie_and_the_browser_stay_on_it(site: Opens) -> None:
     )
 
 
-def test_the_host_header_is_never_believed(site: Opens) -> None:
+def test_the_host_header_is_never_believed(open_site: OpenSite) -> None:
     """Neither in a page, nor in a redirect, nor in what Oura is told."""
-    browser = site().browser()
+    browser = open_site().browser()
     browser.go("/")
     form = dict(browser.page.form("/signin").fields)
     evil = {"Host": "evil.example"}
@@ -167,23 +167,23 @@ def test_the_host_header_is_never_believed(site: Opens) -> None:
     ],
 )
 def test_what_is_not_there_has_a_page(
-    site: Opens, method: str, address: str, status: int, title: str
+    open_site: OpenSite, method: str, address: str, status: int, title: str
 ) -> None:
     """In the same look, with a way back."""
-    answer = site().browser().http.request(method, address)
+    answer = open_site().browser().http.request(method, address)
     assert answer.status_code == status
     assert f"<title>{title} · Oura pipeline</title>" in answer.text
     assert 'href="/"' in answer.text
 
 
 def test_what_nobody_foresaw_is_told_by_a_number_that_is_in_the_log(
-    site: Opens, caplog: pytest.LogCaptureFixture
+    open_site: OpenSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No trace on the page; the trace, and the same number, in the log."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.join("runa")
-    with place.accounts._database.writing() as connection:
+    with site.accounts._database.writing() as connection:
         connection.exec_driver_sql("DROP TABLE fetches")
     page = browser.go("/me")
     assert (page.status, page.title) == (500, "Something went wrong here · Oura pipeline")
@@ -196,11 +196,11 @@ def test_what_nobody_foresaw_is_told_by_a_number_that_is_in_the_log(
 
 
 def test_the_log_has_a_line_per_request_without_its_query(
-    site: Opens, caplog: pytest.LogCaptureFixture
+    open_site: OpenSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And a path cannot break the line."""
     caplog.set_level(logging.INFO, "oura_pipeline.web")
-    browser = site().browser()
+    browser = open_site().browser()
     browser.http.get("/nothing%0Ahere?code=secret")
     browser.http.post("/webhook", content=b"a body")
     lines = [record.message for record in caplog.records if record.name == "oura_pipeline.web"]
@@ -210,9 +210,9 @@ def test_the_log_has_a_line_per_request_without_its_query(
     ]
 
 
-def test_the_style_sheet_is_kept_for_ever_under_an_address_of_its_own(site: Opens) -> None:
+def test_the_style_sheet_is_kept_for_ever_under_an_address_of_its_own(open_site: OpenSite) -> None:
     """Its address changes with its content."""
-    browser = site().browser()
+    browser = open_site().browser()
     (address,) = re.findall(r'rel="stylesheet" href="([^"]+)"', browser.go("/").html)
     answer = browser.http.get(address)
     assert answer.headers["content-type"] == "text/css; charset=utf-8"
@@ -220,9 +220,9 @@ def test_the_style_sheet_is_kept_for_ever_under_an_address_of_its_own(site: Open
     assert "set-cookie" not in answer.headers
 
 
-def test_a_cookie_that_somebody_changed_is_none(site: Opens) -> None:
+def test_a_cookie_that_somebody_changed_is_none(open_site: OpenSite) -> None:
     """Its signature does not fit."""
-    browser = site().browser()
+    browser = open_site().browser()
     browser.join("runa")
     value = browser.http.cookies["oura_pipeline"]
     cookies = {"oura_pipeline": value[:-2] + ("aa" if value[-2:] != "aa" else "bb")}
@@ -230,9 +230,9 @@ def test_a_cookie_that_somebody_changed_is_none(site: Opens) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
-def test_machines_get_no_cookie(site: Opens) -> None:
+def test_machines_get_no_cookie(open_site: OpenSite) -> None:
     """Their addresses stand before the sessions."""
-    browser = site().browser()
+    browser = open_site().browser()
     for address in ("/health", "/webhook", "/metrics", "/api/openapi.json"):
         assert "set-cookie" not in browser.http.get(address).headers
 
@@ -270,15 +270,15 @@ def test_the_operator_can_invite_from_the_command_line(
     result = CliRunner().invoke(cli, ["people", "invite", "--days", "3"])
     code, link = result.output.splitlines()
     assert link == f"https://ring.example/?invite={code}"
-    with opened_site(settings_in(tmp_path)) as site:
+    with open_site(settings_in(tmp_path)) as site:
         (invite,) = site.pipeline.accounts.invites()
         assert site.pipeline.accounts.invite_works(code)
     assert (invite.expires_at - invite.created_at).days == 3
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(site: Opens, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_said_in_one_line(open_site: OpenSite, tmp_path: Path) -> None:
     """Not with a traceback."""
-    port = site().url.rpartition(":")[2]
+    port = open_site().url.rpartition(":")[2]
     result = subprocess.run(
         [sys.executable, "-m", "oura_pipeline.cli", "web", "--port", port],
         env={**os.environ, "OURA_PIPELINE_HOME": str(tmp_path / "other")},

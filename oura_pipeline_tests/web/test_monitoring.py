@@ -19,15 +19,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from oura_pipeline.accounts.webhooks import Subscription
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline_tests.accounts.homes import fetch
-from oura_pipeline_tests.web.machines import (
+from oura_pipeline_tests.web.site_client import (
     EVENT,
     SECRET,
     TOKEN,
-    accounts_in,
-    add,
-    asking,
+    add_person,
     deliver,
-    event,
+    event_body,
+    open_accounts_in,
+    site_client,
 )
 
 Samples = dict[tuple[str, ...], float]
@@ -42,7 +42,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def client(home: Path) -> Iterator[httpx.Client]:
     """A client of a site in that folder."""
-    with asking(home, oura_operator_token=TOKEN) as client:
+    with site_client(home, oura_operator_token=TOKEN) as client:
         yield client
 
 
@@ -136,8 +136,8 @@ def test_a_site_is_not_ready_when_its_key_is_not_there_for_the_next_start(
     client: httpx.Client, home: Path, other: bytes | None
 ) -> None:
     """A running site has the key in memory; nobody should learn of its loss by a restart."""
-    with accounts_in(home) as accounts:
-        add(accounts, "ada")
+    with open_accounts_in(home) as accounts:
+        add_person(accounts, "ada")
     assert client.get("/ready").status_code == 200
     (home / "token.key").unlink()
     if other is not None:
@@ -160,9 +160,9 @@ def test_a_site_is_not_ready_when_its_folder_is_gone(client: httpx.Client, home:
 def test_people_and_the_ledger_are_counted(client: httpx.Client, home: Path) -> None:
     """By state and status; who has left is not waited for."""
     now = datetime.now(UTC)
-    with accounts_in(home) as accounts:
+    with open_accounts_in(home) as accounts:
         for name in ("ada", "bob", "cyd"):
-            add(accounts, name)
+            add_person(accounts, name)
         accounts.retire("cyd")
         day, later = date(2026, 1, 1), date(2026, 1, 2)
         failed = {"status": FetchStatus.FAILED, "error": "away"}
@@ -223,8 +223,8 @@ def test_the_age_of_the_warehouse_is_a_number(client: httpx.Client, home: Path) 
 def test_webhooks_are_counted_from_refusal_to_backlog(client: httpx.Client, home: Path) -> None:
     """In this process and in the database."""
     soon = datetime.now(UTC) + timedelta(days=12)
-    with accounts_in(home) as accounts:
-        add(accounts, "ada")
+    with open_accounts_in(home) as accounts:
+        add_person(accounts, "ada")
         accounts.record_subscriptions(
             [
                 Subscription(
@@ -237,8 +237,8 @@ def test_webhooks_are_counted_from_refusal_to_backlog(client: httpx.Client, home
                 for days, kind in enumerate(("create", "update"))
             ]
         )
-    assert [deliver(client, event()) for _ in range(3)] == [200] * 3
-    assert deliver(client, event(), secret="another") == 401
+    assert [deliver(client, event_body()) for _ in range(3)] == [200] * 3
+    assert deliver(client, event_body(), secret="another") == 401
     found = samples(client)
     assert some(found, "oura_webhook_deliveries_total", "oura_webhook_refused_total") == {
         ("oura_webhook_deliveries_total", "daily_sleep", "kept"): 1,
@@ -267,9 +267,9 @@ def test_answers_are_counted_by_class(client: httpx.Client) -> None:
 def test_databases_are_asked_every_few_seconds_only(client: httpx.Client, home: Path) -> None:
     """Whoever asks often costs nothing; what is counted in this process is always of now."""
     samples(client)
-    with accounts_in(home) as accounts:
-        add(accounts, "ada")
-    assert deliver(client, event(), secret="another") == 401
+    with open_accounts_in(home) as accounts:
+        add_person(accounts, "ada")
+    assert deliver(client, event_body(), secret="another") == 401
     found = samples(client)
     assert found["oura_people", "connected"] == 0
     assert found["oura_webhook_refused_total", "forged"] == 1
@@ -284,10 +284,10 @@ def test_metrics_of_a_broken_database_are_no_metrics(client: httpx.Client, home:
 
 def test_nothing_that_is_open_says_who_is_here(client: httpx.Client, home: Path) -> None:
     """Neither names nor ids, tokens, secrets or paths."""
-    with accounts_in(home) as accounts:
-        add(accounts, "ada")
+    with open_accounts_in(home) as accounts:
+        add_person(accounts, "ada")
         accounts.record_fetches([fetch("ada", error="of ada")])
-    deliver(client, event())
+    deliver(client, event_body())
     said = "".join(client.get(path).text for path in ("/health", "/ready", "/metrics"))
     kept_back = ("ada", EVENT["object_id"], SECRET, TOKEN, str(home))
     assert [word for word in kept_back if word in said] == []

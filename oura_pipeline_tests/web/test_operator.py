@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 
 from oura_pipeline.web.operator import OperatorAuth
-from oura_pipeline_tests.web.machines import TOKEN
+from oura_pipeline_tests.web.site_client import TOKEN
 
 
 def test_a_stranger_cannot_keep_a_long_token_out() -> None:

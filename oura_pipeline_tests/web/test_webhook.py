@@ -23,20 +23,20 @@ from oura_pipeline.accounts.webhooks import Deliveries, Incoming, Receipt
 from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.sandbox.running import SandboxOptions, running
 from oura_pipeline.web.metrics import QuietLog, Traffic
-from oura_pipeline.web.server import address, listening
+from oura_pipeline.web.server import listen, socket_url
 from oura_pipeline.web.webhook import MOST_WAITING, Inbox, Webhook
 from oura_pipeline_tests.accounts.homes import at_once, incoming
-from oura_pipeline_tests.web.machines import (
+from oura_pipeline_tests.web.site_client import (
     EVENT,
     SECRET,
-    accounts_in,
-    add,
-    asking,
+    add_person,
     deliver,
     deliver_many,
-    event,
-    headers,
-    numbered,
+    event_body,
+    numbered_event,
+    open_accounts_in,
+    signed_headers,
+    site_client,
 )
 
 VERIFY = {"verification_token": verification_token(SECRET), "challenge": "a3f1"}
@@ -46,9 +46,9 @@ LIMIT = 64 * 1024
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A data folder with Ada, and Cyd who has left."""
-    with accounts_in(tmp_path) as accounts:
-        add(accounts, "ada")
-        add(accounts, "cyd")
+    with open_accounts_in(tmp_path) as accounts:
+        add_person(accounts, "ada")
+        add_person(accounts, "cyd")
         accounts.retire("cyd")
     return tmp_path
 
@@ -56,7 +56,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def client(home: Path) -> Iterator[httpx.Client]:
     """A client of a site in that folder."""
-    with asking(home) as client:
+    with site_client(home) as client:
         yield client
 
 
@@ -64,9 +64,9 @@ def client(home: Path) -> Iterator[httpx.Client]:
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a site where nothing is ever kept."""
     home = tmp_path_factory.mktemp("untouched")
-    with accounts_in(home) as accounts:
-        add(accounts, "ada")
-    with asking(home) as client:
+    with open_accounts_in(home) as accounts:
+        add_person(accounts, "ada")
+    with site_client(home) as client:
         yield client
     assert bodies(home) == []
 
@@ -80,7 +80,7 @@ def refused(client: httpx.Client, reason: str) -> float:
 
 def bodies(home: Path) -> list[bytes]:
     """What is in the inbox."""
-    with accounts_in(home) as accounts:
+    with open_accounts_in(home) as accounts:
         return [row.body for row in accounts.waiting_events(100_000)]
 
 
@@ -106,11 +106,11 @@ def serving(
     webhook = Webhook(SECRET, inbox=Inbox(write, log), traffic=Traffic(), log=log, seconds=seconds)
     app = Starlette(routes=[Route("/webhook", webhook)])
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", lifespan="off"))
-    with listening("127.0.0.1", 0) as door:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            yield address(door), server
+            yield socket_url(listener), server
         finally:
             server.should_exit = True
             thread.join(15)
@@ -119,7 +119,7 @@ def serving(
 def post(url: str, body: bytes) -> int:
     """A delivery over a connection of its own."""
     return httpx.post(
-        f"{url}/webhook", content=body, headers=headers(body), timeout=30, trust_env=False
+        f"{url}/webhook", content=body, headers=signed_headers(body), timeout=30, trust_env=False
     ).status_code
 
 
@@ -159,10 +159,10 @@ def test_nobody_else_hears_it(untouched: httpx.Client, query: dict[str, str], st
 
 def test_without_a_client_secret_nothing_is_confirmed_and_nothing_kept(home: Path) -> None:
     """The empty secret is everybody's."""
-    with asking(home, oura_client_secret="") as client:
+    with site_client(home, oura_client_secret="") as client:
         assert client.get("/webhook", params=VERIFY).status_code == 401
         assert client.get("/webhook?verification_token=&challenge=x").status_code == 401
-        assert deliver(client, event(), secret="") == 401
+        assert deliver(client, event_body(), secret="") == 401
     assert bodies(home) == []
 
 
@@ -170,9 +170,9 @@ def test_an_acknowledged_event_is_in_the_inbox_byte_by_byte(
     client: httpx.Client, home: Path
 ) -> None:
     """Spaces and fields that we do not know included."""
-    body = b"  " + event(trace="x") + b"\n"
+    body = b"  " + event_body(trace="x") + b"\n"
     assert deliver(client, body) == 200
-    with accounts_in(home) as accounts:
+    with open_accounts_in(home) as accounts:
         [kept] = accounts.waiting_events()
     assert (kept.body, kept.oura_id) == (body, "id-ada")
 
@@ -180,16 +180,16 @@ def test_an_acknowledged_event_is_in_the_inbox_byte_by_byte(
 def test_what_cannot_be_used_is_acknowledged_too(client: httpx.Client, home: Path) -> None:
     """Oura would try ten times more and change nothing; every receipt is counted."""
     deliveries = [
-        event(),
-        event(),
-        event(user_id="id-nobody"),
-        event(user_id="id-cyd"),
-        event(data_type="daily_dreams"),
-        event(data_type="vo2_max"),
+        event_body(),
+        event_body(),
+        event_body(user_id="id-nobody"),
+        event_body(user_id="id-cyd"),
+        event_body(data_type="daily_dreams"),
+        event_body(data_type="vo2_max"),
     ]
     assert [deliver(client, body) for body in deliveries] == [200] * 6
     assert bodies(home) == [deliveries[0], deliveries[5]]
-    with accounts_in(home) as accounts:
+    with open_accounts_in(home) as accounts:
         counted = {(row.receipt, row.data_type): row.count for row in accounts.deliveries()}
         assert isinstance(accounts.deliveries()[0], Deliveries)
     assert counted == {
@@ -205,8 +205,8 @@ def test_a_repetition_under_the_first_signature_is_acknowledged(
     client: httpx.Client, home: Path
 ) -> None:
     """As Oura may repeat it, for about an hour."""
-    body = event()
-    signed = headers(body, age=3600)
+    body = event_body()
+    signed = signed_headers(body, age=3600)
     statuses = [client.post("/webhook", content=body, headers=signed).status_code for _ in range(3)]
     assert (statuses, bodies(home)) == ([200] * 3, [body])
 
@@ -214,17 +214,17 @@ def test_a_repetition_under_the_first_signature_is_acknowledged(
 @pytest.mark.parametrize(
     ("sent", "signed", "status", "reason"),
     [
-        (event(), headers(event(), secret="another"), 401, "forged"),
-        (event(user_id="id-eve"), headers(event()), 401, "forged"),
-        (event() + b" ", headers(event()), 401, "forged"),
-        (event(), headers(event(), age=2 * 3600), 401, "stale"),
-        (event(), headers(event(), age=-24 * 3600), 401, "stale"),
-        (event(), {}, 401, "unsigned"),
-        (event(), {"x-oura-signature": "A" * 64}, 401, "unsigned"),
-        (event(), {"x-oura-timestamp": "1", "x-oura-signature": b"\xe9"}, 401, "unsigned"),
-        (b"", headers(b""), 400, "malformed"),
-        (b"{}", headers(b"{}"), 400, "malformed"),
-        (event(user_id=7), headers(event(user_id=7)), 400, "malformed"),
+        (event_body(), signed_headers(event_body(), secret="another"), 401, "forged"),
+        (event_body(user_id="id-eve"), signed_headers(event_body()), 401, "forged"),
+        (event_body() + b" ", signed_headers(event_body()), 401, "forged"),
+        (event_body(), signed_headers(event_body(), age=2 * 3600), 401, "stale"),
+        (event_body(), signed_headers(event_body(), age=-24 * 3600), 401, "stale"),
+        (event_body(), {}, 401, "unsigned"),
+        (event_body(), {"x-oura-signature": "A" * 64}, 401, "unsigned"),
+        (event_body(), {"x-oura-timestamp": "1", "x-oura-signature": b"\xe9"}, 401, "unsigned"),
+        (b"", signed_headers(b""), 400, "malformed"),
+        (b"{}", signed_headers(b"{}"), 400, "malformed"),
+        (event_body(user_id=7), signed_headers(event_body(user_id=7)), 400, "malformed"),
     ],
 )
 def test_a_refused_delivery_leaves_no_trace_but_a_count(
@@ -239,11 +239,13 @@ def test_a_refused_delivery_leaves_no_trace_but_a_count(
 
 def test_a_body_may_have_sixty_four_kilobytes(client: httpx.Client, home: Path) -> None:
     """One byte more is too large, announced or not."""
-    fits = event(padding="")[:-2]
+    fits = event_body(padding="")[:-2]
     fits += b"x" * (LIMIT - len(fits) - 2) + b'"}'
     assert deliver(client, fits) == 200
     assert deliver(client, fits + b" ") == 413
-    chunked = client.post("/webhook", content=iter([fits, b" "]), headers=headers(fits + b" "))
+    chunked = client.post(
+        "/webhook", content=iter([fits, b" "]), headers=signed_headers(fits + b" ")
+    )
     assert chunked.status_code == 413
     assert bodies(home) == [fits]
 
@@ -259,20 +261,22 @@ def test_oura_tries_again_when_the_database_fails(client: httpx.Client, home: Pa
     """503, and 200 once it works; nothing is lost in between."""
     with closing(sqlite3.connect(home / "accounts.sqlite")) as database:
         database.execute("ALTER TABLE webhook_inbox RENAME TO away")
-        assert deliver(client, event()) == 503
+        assert deliver(client, event_body()) == 503
         database.execute("ALTER TABLE away RENAME TO webhook_inbox")
-    assert deliver(client, event()) == 200
-    assert bodies(home) == [event()]
+    assert deliver(client, event_body()) == 200
+    assert bodies(home) == [event_body()]
 
 
 def test_there_is_an_answer_before_oura_gives_up() -> None:
     """Also while somebody else holds the database; what was written late is a repetition later."""
     slow = Slow()
     with serving(slow, seconds=0.2) as (url, _), ThreadPoolExecutor(2) as threads:
-        statuses = list(threads.map(post, [url] * 2, [event(), event(object_id="second")]))
+        statuses = list(
+            threads.map(post, [url] * 2, [event_body(), event_body(object_id="second")])
+        )
         slow.may.set()
         assert statuses == [503, 503]
-        assert post(url, event()) == 200
+        assert post(url, event_body()) == 200
     assert slow.batches == [1, 1]  # the second was answered already, and is not written
 
 
@@ -306,7 +310,7 @@ def test_a_server_that_ends_finishes_what_it_has_taken() -> None:
     slow = Slow()
     with ThreadPoolExecutor(1) as threads:
         with serving(slow) as (url, server):
-            waiting = threads.submit(post, url, event())
+            waiting = threads.submit(post, url, event_body())
             assert slow.began.wait(10)
             server.should_exit = True
             slow.may.set()
@@ -319,7 +323,7 @@ def test_what_is_refused_is_logged_without_content_and_not_often(
     """A stranger can neither fill the disk nor write into the log."""
     caplog.set_level(logging.WARNING)
     for number in range(50):
-        body = event(object_id=f"object-{number}")
+        body = event_body(object_id=f"object-{number}")
         assert deliver(client, body, secret="wrong") == 401
         assert deliver(client, body[:-1]) == 400
         client.get("/webhook?verification_token=stranger&challenge=strange")
@@ -349,20 +353,20 @@ def test_no_event_of_thousands_is_lost_or_kept_twice(client: httpx.Client, home:
     """Two processes deliver at once, and then one of them again."""
     assert at_once(2, deliver_many, str(client.base_url), 1000) == [{200: 1000}] * 2
     assert deliver_many(str(client.base_url), 200, 0) == {200: 200}
-    expected = {numbered(part, number) for part in range(2) for number in range(1000)}
+    expected = {numbered_event(part, number) for part in range(2) for number in range(1000)}
     kept = bodies(home)
     assert (len(kept), set(kept)) == (2000, expected)
 
 
 def test_the_sandbox_subscribes_and_delivers(home: Path) -> None:
     """The whole way: handshake, event, signature, inbox, acknowledgement."""
-    with running(SandboxOptions(days=3)) as sandbox, accounts_in(home) as accounts:
+    with running(SandboxOptions(days=3)) as sandbox, open_accounts_in(home) as accounts:
         runa = next(person for person in sandbox.people() if person["username"] == "runa")
-        add(accounts, "runa", oura_id=runa["id"])
+        add_person(accounts, "runa", oura_id=runa["id"])
         secret = sandbox.options.client_secret
         wish = {"verification_token": verification_token(secret), "event_type": "update"}
         client_headers = {"x-client-id": sandbox.options.client_id, "x-client-secret": secret}
-        with asking(home, oura_client_secret=secret) as client:
+        with site_client(home, oura_client_secret=secret) as client:
             wish |= {"callback_url": str(client.base_url.join("/webhook")), "data_type": "sleep"}
             made = sandbox.http.post("/v2/webhook/subscription", json=wish, headers=client_headers)
             assert made.status_code == 201

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from oura_pipeline.graphite.dashboard_image import draw
-from oura_pipeline_tests.browser.pictures import shrink
+from oura_pipeline_tests.browser.png import shrink
 from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.tools.dashboards.people_in_graphite import LAST, PeopleInGraphite, shown
 from tools.dashboards.people import PEOPLE_DASHBOARDS

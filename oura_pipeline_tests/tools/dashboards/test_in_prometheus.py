@@ -22,7 +22,7 @@ from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
 from oura_pipeline.settings import Settings
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
 from oura_pipeline.sync.subscriptions import maintain
-from oura_pipeline.web.server import address, listening, running_site
+from oura_pipeline.web.server import listen, running_site, socket_url
 from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.testing.world import environment
 from oura_pipeline_tests.tools.dashboards.dashboard_checks import panels
@@ -73,14 +73,14 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         say = pytest.fail if os.environ.get("CI") else pytest.skip
         say(f"there is no {PROMETHEUS}; install it with: apt-get install prometheus")
     home = tmp_path_factory.mktemp("watched")
-    with listening("127.0.0.1", 0) as door, running(SandboxOptions(days=5, end=LAST)) as sandbox:
+    with listen("127.0.0.1", 0) as listener, running(SandboxOptions(days=5, end=LAST)) as sandbox:
         named = environment(home / "data", sandbox) | {
-            "OURA_PUBLIC_URL": address(door),
+            "OURA_PUBLIC_URL": socket_url(listener),
             "OURA_SIGNUP": "open",
         }
         named.pop("DAGSTER_HOME")
         settings = Settings(_env_file=None, **{k.lower(): v for k, v in named.items()})  # type: ignore[call-arg]
-        with running_site(settings, door=door) as site, opened(settings) as pipeline:
+        with running_site(settings, listener=listener) as site, opened(settings) as pipeline:
             _let_things_happen(pipeline, sandbox)
             with _prometheus(home, site) as url:
                 watched = Watched(url=url)
@@ -177,7 +177,7 @@ class _prometheus:
         config.write_text(
             _CONFIG.format(target=self._site.removeprefix("http://")), encoding="utf-8"
         )
-        with listening("127.0.0.1", 0) as free:
+        with listen("127.0.0.1", 0) as free:
             port = free.getsockname()[1]
         self._log = (self._home / "prometheus.log").open("wb")
         self._child = subprocess.Popen(

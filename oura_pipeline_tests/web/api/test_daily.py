@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from oura_pipeline.warehouse.views.records import RECORDS
 from oura_pipeline_tests.testing.published_copies import add as put
 from oura_pipeline_tests.testing.published_copies import rewriting
-from oura_pipeline_tests.web.machines import TOKEN, accounts_in, add, asking
+from oura_pipeline_tests.web.site_client import TOKEN, add_person, open_accounts_in, site_client
 
 DAY = date(2026, 4, 10)
 SLEEP = {"score": 84, "total_sleep_minutes": 447.5, "nap_count": 0}
@@ -33,9 +33,9 @@ RECORDS_OF_THE_DAY = [
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with two people and what was published of them."""
     home = tmp_path_factory.mktemp("home")
-    with accounts_in(home) as accounts:
-        add(accounts, "ada")
-        add(accounts, "milo")
+    with open_accounts_in(home) as accounts:
+        add_person(accounts, "ada")
+        add_person(accounts, "milo")
     with rewriting(home / "analytics.duckdb") as connection:
         put(connection, "daily_records", RECORDS_OF_THE_DAY)
     return home
@@ -44,7 +44,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(home: Path) -> Iterator[httpx.Client]:
     """The operator's."""
-    with asking(home, oura_operator_token=TOKEN) as client:
+    with site_client(home, oura_operator_token=TOKEN) as client:
         client.headers.update({"authorization": f"Bearer {TOKEN}"})
         yield client
 
@@ -125,10 +125,10 @@ def test_the_schema_describes_it_with_units(client: httpx.Client) -> None:
 
 def test_without_a_copy_it_says_what_to_do(tmp_path: Path) -> None:
     """And the next one is answered from, without a restart; one of an older version is not."""
-    with accounts_in(tmp_path) as accounts:
-        add(accounts, "ada")
+    with open_accounts_in(tmp_path) as accounts:
+        add_person(accounts, "ada")
     copy = tmp_path / "analytics.duckdb"
-    with asking(tmp_path, oura_operator_token=TOKEN) as client:
+    with site_client(tmp_path, oura_operator_token=TOKEN) as client:
         client.headers.update({"authorization": f"Bearer {TOKEN}"})
         said = [_said(day_of(client, "ada"))]
         for score in (70, 71):

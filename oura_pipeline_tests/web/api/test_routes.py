@@ -18,7 +18,13 @@ from oura_pipeline.oura.errors import SignInRequired
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import SandboxOptions, running
 from oura_pipeline_tests.accounts.homes import fetch
-from oura_pipeline_tests.web.machines import TOKEN, accounts_in, add, asking, settings_in
+from oura_pipeline_tests.web.site_client import (
+    TOKEN,
+    add_person,
+    open_accounts_in,
+    site_client,
+    site_settings,
+)
 
 OPERATOR = {"authorization": f"Bearer {TOKEN}"}
 WAYS = [
@@ -34,8 +40,8 @@ WAYS = [
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with Ada; a test that changes somebody brings its own person."""
     home = tmp_path_factory.mktemp("home")
-    with accounts_in(home) as accounts:
-        add(accounts, "ada", scopes=["daily", "heartrate"])
+    with open_accounts_in(home) as accounts:
+        add_person(accounts, "ada", scopes=["daily", "heartrate"])
     return home
 
 
@@ -43,7 +49,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(home: Path) -> Iterator[httpx.Client]:
     """The operator's client of a site in that folder."""
     values = {"oura_operator_token": TOKEN, "oura_scopes": "daily heartrate spo2"}
-    with asking(home, **values) as client:
+    with site_client(home, **values) as client:
         client.headers.update(OPERATOR)
         yield client
 
@@ -68,7 +74,7 @@ def test_without_a_token_there_is_nothing(stranger: httpx.Client, given: dict[st
 def test_guessing_shuts_the_api_for_a_while(tmp_path: Path) -> None:
     """Also for the right token: the next guess could be that one."""
     wrong = {"authorization": "Bearer é?".encode("latin-1")}
-    with asking(tmp_path, oura_operator_token=TOKEN) as client:
+    with site_client(tmp_path, oura_operator_token=TOKEN) as client:
         statuses = [client.get("/api/people", headers=wrong).status_code for _ in range(10)]
         shut = client.get("/api/people", headers=OPERATOR)
     assert statuses == [401] * 10
@@ -89,7 +95,7 @@ def test_a_large_body_is_not_read(stranger: httpx.Client) -> None:
 
 def test_without_an_operators_token_the_api_is_closed(tmp_path: Path) -> None:
     """And says what to do."""
-    with asking(tmp_path) as client:
+    with site_client(tmp_path) as client:
         answers = [client.request(*way, headers=OPERATOR) for way in WAYS]
     said = {"detail": "the API is off: set OURA_OPERATOR_TOKEN and restart"}
     assert [(answer.status_code, answer.json()) for answer in answers] == [(503, said)] * 5
@@ -97,21 +103,21 @@ def test_without_an_operators_token_the_api_is_closed(tmp_path: Path) -> None:
 
 def test_somebody_can_sign_in_with_the_address_from_connect(tmp_path: Path) -> None:
     """At the sandbox, in any browser, as the person whom the operator named."""
-    with accounts_in(tmp_path) as accounts:
-        add(accounts, "runa")
+    with open_accounts_in(tmp_path) as accounts:
+        add_person(accounts, "runa")
     with running(SandboxOptions(days=3)) as sandbox:
         values = {
             "oura_operator_token": TOKEN,
             "oura_client_id": sandbox.options.client_id,
             "oura_authorize_url": f"{sandbox.url}/oauth/authorize",
         }
-        with asking(tmp_path, **values) as client:
+        with site_client(tmp_path, **values) as client:
             answer = client.post("/api/connect", json={"username": "runa"}, headers=OPERATOR)
         address = answer.json()["auth_url"]
         page = httpx.get(address, trust_env=False)
     assert (answer.status_code, answer.json().keys(), page.status_code) == (200, {"auth_url"}, 200)
     query = parse_qs(urlsplit(address).query)
-    with accounts_in(tmp_path) as accounts:
+    with open_accounts_in(tmp_path) as accounts:
         consent = accounts.take_consent(query["state"][0])
     assert consent is not None
     assert (consent.username, consent.browser) == ("runa", None)
@@ -137,7 +143,7 @@ def test_a_wish_that_cannot_be_met_says_why(client: httpx.Client, wish: bytes, s
 
 def test_connect_without_a_client_id_tells_the_operator(tmp_path: Path) -> None:
     """Nobody could consent."""
-    with asking(tmp_path, oura_client_id="", oura_operator_token=TOKEN) as client:
+    with site_client(tmp_path, oura_client_id="", oura_operator_token=TOKEN) as client:
         answer = client.post("/api/connect", json={}, headers=OPERATOR)
     assert (answer.status_code, answer.json()) == (
         503,
@@ -147,8 +153,8 @@ def test_connect_without_a_client_id_tells_the_operator(tmp_path: Path) -> None:
 
 def test_everybody_is_listed(client: httpx.Client, home: Path) -> None:
     """By username, without ids and tokens."""
-    with accounts_in(home) as accounts:
-        add(accounts, "abe")
+    with open_accounts_in(home) as accounts:
+        add_person(accounts, "abe")
         accounts.disconnect("abe")
         abe, ada = accounts.people()[:2]
     answer = client.get("/api/people")
@@ -164,7 +170,7 @@ def test_everybody_is_listed(client: httpx.Client, home: Path) -> None:
 
 def test_a_status_without_any_fetch(client: httpx.Client, home: Path) -> None:
     """Nothing was asked, which is not the same as nothing there."""
-    with accounts_in(home) as accounts:
+    with open_accounts_in(home) as accounts:
         ada = accounts.person("ada")
     answer = client.get("/api/people/ada/status")
     assert (answer.status_code, answer.json()) == (
@@ -185,9 +191,9 @@ def test_a_status_without_any_fetch(client: httpx.Client, home: Path) -> None:
 def test_a_status_says_what_was_fetched(client: httpx.Client, home: Path) -> None:
     """Per document type, in the order of the table; counts are days."""
     at = datetime.now(UTC)
-    with accounts_in(home) as accounts:
-        add(accounts, "bob")
-        add(accounts, "cyd")
+    with open_accounts_in(home) as accounts:
+        add_person(accounts, "bob")
+        add_person(accounts, "cyd")
         day, later = date(2026, 1, 1), date(2026, 1, 2)
         failed = {"status": FetchStatus.FAILED, "error": "Oura is away"}
         accounts.record_fetches(
@@ -214,8 +220,8 @@ def test_a_status_says_what_was_fetched(client: httpx.Client, home: Path) -> Non
 
 def test_unknown_scopes_are_not_missing_ones(client: httpx.Client, home: Path) -> None:
     """Some callbacks of Oura do not say."""
-    with accounts_in(home) as accounts:
-        add(accounts, "dora")
+    with open_accounts_in(home) as accounts:
+        add_person(accounts, "dora")
     scopes = client.get("/api/people/dora/status").json()["scopes"]
     assert scopes == {"granted": None, "missing": []}
 
@@ -223,17 +229,17 @@ def test_unknown_scopes_are_not_missing_ones(client: httpx.Client, home: Path) -
 def test_a_person_who_must_sign_in_again_shows_why(tmp_path: Path) -> None:
     """Oura refused to renew their tokens, at the sandbox."""
     with running(SandboxOptions(days=3)) as sandbox:
-        with accounts_in(tmp_path) as accounts:
-            add(accounts, "runa", refresh_token="never given")
+        with open_accounts_in(tmp_path) as accounts:
+            add_person(accounts, "runa", refresh_token="never given")
         values = {
             "oura_operator_token": TOKEN,
             "oura_client_id": sandbox.options.client_id,
             "oura_client_secret": sandbox.options.client_secret,
             "oura_token_url": f"{sandbox.url}{sandbox.token_path}",
         }
-        with opened(settings_in(tmp_path, **values)) as pipeline, pytest.raises(SignInRequired):
+        with opened(site_settings(tmp_path, **values)) as pipeline, pytest.raises(SignInRequired):
             pipeline.client("runa").personal_info()
-        with asking(tmp_path, **values) as client:
+        with site_client(tmp_path, **values) as client:
             client.headers.update(OPERATOR)
             status = client.get("/api/people/runa/status").json()
             sync = client.post("/api/people/runa/sync")
@@ -247,8 +253,8 @@ def test_a_person_who_must_sign_in_again_shows_why(tmp_path: Path) -> None:
 
 def test_a_sync_is_asked_for_once_in_five_minutes(client: httpx.Client, home: Path) -> None:
     """The second time nothing new is remembered."""
-    with accounts_in(home) as accounts:
-        add(accounts, "eda")
+    with open_accounts_in(home) as accounts:
+        add_person(accounts, "eda")
     first, second = (client.post("/api/people/eda/sync") for _ in range(2))
     assert (first.status_code, first.json()) == (
         202,
@@ -258,7 +264,7 @@ def test_a_sync_is_asked_for_once_in_five_minutes(client: httpx.Client, home: Pa
         202,
         {"asked": False, "detail": "a sync was requested less than five minutes ago"},
     )
-    with accounts_in(home) as accounts:
+    with open_accounts_in(home) as accounts:
         assert accounts.person("eda").sync_asked_at is not None
 
 
@@ -307,8 +313,8 @@ def test_the_schema_is_open_and_complete(stranger: httpx.Client) -> None:
 
 def test_answers_fit_the_schema(client: httpx.Client, home: Path) -> None:
     """As a client made from the schema reads them."""
-    with accounts_in(home) as accounts:
-        add(accounts, "fay")
+    with open_accounts_in(home) as accounts:
+        add_person(accounts, "fay")
         names = [document_type.name for document_type in DOCUMENT_TYPES]
         accounts.record_fetches([fetch("fay", document_type=name) for name in names])
     schema = client.get("/api/openapi.json").json()

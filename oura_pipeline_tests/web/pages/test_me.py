@@ -20,8 +20,8 @@ from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
 from oura_pipeline.sync.publish import publish
 from oura_pipeline.web.downloads import Downloads
 from oura_pipeline.web.pages.me_text import history_view
-from oura_pipeline_tests.web.browser import Browser
-from oura_pipeline_tests.web.conftest import Opens, Place
+from oura_pipeline_tests.web.conftest import OpenSite, RunningSite
+from oura_pipeline_tests.web.html_browser import HtmlBrowser
 
 TODAY = datetime.now(UTC).date()
 
@@ -54,22 +54,22 @@ def until(true: Callable[[], object]) -> None:
 
 
 @pytest.fixture
-def place(site: Opens) -> Place:
+def site(open_site: OpenSite) -> RunningSite:
     """An open site."""
-    return site()
+    return open_site()
 
 
 @pytest.fixture
-def runa(place: Place) -> Browser:
+def runa(site: RunningSite) -> HtmlBrowser:
     """A browser in which runa is signed in."""
-    browser = place.browser()
+    browser = site.browser()
     browser.join("runa")
     return browser
 
 
-def test_every_document_type_has_a_row_in_words(place: Place, runa: Browser) -> None:
+def test_every_document_type_has_a_row_in_words(site: RunningSite, runa: HtmlBrowser) -> None:
     """Landed, empty, failed with its reason, and never asked: none is taken for another."""
-    place.accounts.record_fetches(
+    site.accounts.record_fetches(
         [
             fetch("daily_sleep", FetchStatus.LANDED),
             fetch("daily_sleep", FetchStatus.LANDED, day=TODAY - timedelta(days=1)),
@@ -84,20 +84,24 @@ def test_every_document_type_has_a_row_in_words(place: Place, runa: Browser) -> 
         if (name := f"type-{document_type.name}") not in page.ids
     ] == []
     sleep = "Daily sleep Sleep score and what contributed to it. ✓ landed 2 hours ago"
-    assert page.of("type-daily_sleep") == f"{sleep} {TODAY} 6"
-    assert "– empty Oura has nothing of this kind. 2 hours ago – 0" in page.of("type-tag")
-    assert "✕ failed on 1 day Oura is out of order; ask again later." in page.of("type-workout")
-    assert page.of("type-session").endswith("– not fetched yet – – –")
+    assert page.text_of("type-daily_sleep") == f"{sleep} {TODAY} 6"
+    assert "– empty Oura has nothing of this kind. 2 hours ago – 0" in page.text_of("type-tag")
+    assert "✕ failed on 1 day Oura is out of order; ask again later." in page.text_of(
+        "type-workout"
+    )
+    assert page.text_of("type-session").endswith("– not fetched yet – – –")
 
 
-def test_the_history_is_said_in_words_and_drawn(place: Place, runa: Browser) -> None:
+def test_the_history_is_said_in_words_and_drawn(site: RunningSite, runa: HtmlBrowser) -> None:
     """How far back every kind was asked for."""
-    assert "Has not begun yet; it goes back to 2015-01-01." in runa.go("/me").of("history-words")
+    assert "Has not begun yet; it goes back to 2015-01-01." in runa.go("/me").text_of(
+        "history-words"
+    )
     back = TODAY - timedelta(days=100)
     days = [document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned]
-    place.accounts.record_fetches([fetch(name, FetchStatus.EMPTY, day=back) for name in days])
+    site.accounts.record_fetches([fetch(name, FetchStatus.EMPTY, day=back) for name in days])
     page = runa.go("/me")
-    assert page.of("history-words") == f"Fetched back to {back} of 2015-01-01."
+    assert page.text_of("history-words") == f"Fetched back to {back} of 2015-01-01."
     share = 100 / (TODAY - date(2015, 1, 1)).days
     assert page.ids["history-bar"]["value"] == str(int(share * 100))
 
@@ -108,27 +112,27 @@ def test_the_history_is_complete_only_when_it_is() -> None:
 
 
 def test_the_profile_comes_from_the_published_copy_without_the_address(
-    place: Place, runa: Browser
+    site: RunningSite, runa: HtmlBrowser
 ) -> None:
     """Not fetched yet, until somebody has published it; then age, weight, height and sex."""
     assert "Not fetched yet." in runa.go("/me").text
-    land_profile(place)
+    land_profile(site)
     page = runa.go("/me")
-    (told,) = place.sandbox.truth("runa", "personal_info")
+    (told,) = site.sandbox.truth("runa", "personal_info")
     info = told["document"]
-    assert page.of("profile-values") == (
+    assert page.text_of("profile-values") == (
         f"Age {info['age']} years Weight {info['weight']:.1f} kg "
         f"Height {info['height']:.2f} m Biological sex {info['biological_sex']}"
     )
     assert info["email"] not in page.html
 
 
-def land_profile(place: Place, username: str = "runa") -> None:
+def land_profile(site: RunningSite, username: str = "runa") -> None:
     """Fetch runa's profile and publish it, as a run does; under another name where one is given."""
-    document = place.pipeline.client("runa").personal_info()
-    with place.pipeline.warehouse.spool(PERSONAL_INFO) as spool:
+    document = site.pipeline.client("runa").personal_info()
+    with site.pipeline.warehouse.spool(PERSONAL_INFO) as spool:
         spool.add(username, [document])
-        place.pipeline.warehouse.land(
+        site.pipeline.warehouse.land(
             PERSONAL_INFO,
             spool,
             usernames=[username],
@@ -137,124 +141,128 @@ def land_profile(place: Place, username: str = "runa") -> None:
             fetched_at=now(),
             run_id="run",
         )
-    place.pipeline.warehouse.publish(place.settings.analytics_path)
+    site.pipeline.warehouse.publish(site.settings.analytics_path)
 
 
-def test_who_has_nothing_yet_sees_sentences_and_no_axes(place: Place, runa: Browser) -> None:
+def test_who_has_nothing_yet_sees_sentences_and_no_axes(
+    site: RunningSite, runa: HtmlBrowser
+) -> None:
     """Without a copy, with a copy without them, and with a file that is no copy at all."""
-    copy = place.settings.analytics_path
+    copy = site.settings.analytics_path
     for prepare in (
         lambda: None,
-        lambda: land_profile(place, "someone"),
+        lambda: land_profile(site, "someone"),
         lambda: copy.write_bytes(b"no database"),
     ):
         prepare()
         page = runa.go("/me")
         assert page.status == 200
-        assert page.of("no-nights").startswith("No night to draw yet.")
-        assert page.of("no-trends").startswith("No trend to draw yet.")
+        assert page.text_of("no-nights").startswith("No night to draw yet.")
+        assert page.text_of("no-trends").startswith("No trend to draw yet.")
         assert "picture" not in page.html.partition("<main")[2].partition('id="calendar"')[0]
         assert "published" not in page.ids
 
 
-def test_the_calendar_counts_what_was_asked(place: Place, runa: Browser) -> None:
+def test_the_calendar_counts_what_was_asked(site: RunningSite, runa: HtmlBrowser) -> None:
     """As of now, from the ledger; only the kinds that were allowed, and only one's own."""
-    koa = place.browser()
+    koa = site.browser()
     koa.join("koa")
     months = TODAY.replace(day=1)
     types = [document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned]
-    place.accounts.record_fetches(
+    site.accounts.record_fetches(
         [fetch(name, FetchStatus.LANDED, day=months) for name in types]
         + [fetch(name, FetchStatus.FAILED, day=TODAY, error="later") for name in types[:1]]
     )
     page = runa.go("/me")
     one = months == TODAY
-    rows = page.of("calendar-table").partition("Not asked yet ")[2]
+    rows = page.text_of("calendar-table").partition("Not asked yet ")[2]
     asked = f"{f'{0 if one else 1}'} 0 0 1 0 {TODAY.day - (1 if one else 2)}"
     assert rows.endswith(f"{months:%B %Y} {asked}")
-    assert f"{months:%B %Y} 0 0 0 0 0 {TODAY.day}" in koa.go("/me").of("calendar-table")
+    assert f"{months:%B %Y} 0 0 0 0 0 {TODAY.day}" in koa.go("/me").text_of("calendar-table")
 
 
-def test_who_allowed_nothing_has_a_calendar_that_says_so(site: Opens) -> None:
+def test_who_allowed_nothing_has_a_calendar_that_says_so(open_site: OpenSite) -> None:
     """Not that it was not asked for yet."""
-    place = site(oura_history_start=TODAY)
-    browser = place.browser()
+    site = open_site(oura_history_start=TODAY)
+    browser = site.browser()
     browser.sign_in("runa", granted=["email"])
     browser.send("/welcome", username="runa")
-    assert browser.go("/me").of("calendar-table").endswith(f"{TODAY:%B %Y} 0 0 0 0 1 0")
+    assert browser.go("/me").text_of("calendar-table").endswith(f"{TODAY:%B %Y} 0 0 0 0 1 0")
 
 
-def test_nights_and_trends_are_ones_own(place: Place, runa: Browser) -> None:
+def test_nights_and_trends_are_ones_own(site: RunningSite, runa: HtmlBrowser) -> None:
     """Each sees the numbers of their own documents, in words, drawings and tables."""
-    koa = place.browser()
+    koa = site.browser()
     koa.join("koa")
     for username in ("runa", "koa"):
-        land_day(place, username)
-    publish(place.pipeline)
+        land_day(site, username)
+    publish(site.pipeline)
     for browser, username in ((runa, "runa"), (koa, "koa")):
         page = browser.go("/me")
-        [(day, night)] = newest_nights(place, username)
+        [(day, night)] = newest_nights(site, username)
         assert page.ids[f"night-{day}-title"] is not None
-        table = page.of(f"night-table-{day}")
+        table = page.text_of(f"night-table-{day}")
         assert f"Lowest heart rate {night['lowest_heart_rate']} bpm" in table
         assert f"Average HRV {night['average_hrv']} ms RMSSD" in table
-        assert f"HRV {night['average_hrv']} ms RMSSD" in page.of(f"trend-of-{HRV}")
-        assert page.of("published").startswith("Nights and trends are drawn from what was publ")
-    first, second = (newest_nights(place, name)[0][1]["id"] for name in ("runa", "koa"))
+        assert f"HRV {night['average_hrv']} ms RMSSD" in page.text_of(f"trend-of-{HRV}")
+        assert page.text_of("published").startswith(
+            "Nights and trends are drawn from what was publ"
+        )
+    first, second = (newest_nights(site, name)[0][1]["id"] for name in ("runa", "koa"))
     assert first != second
-    assert runa.page.of(f"trend-of-{HRV}") != koa.page.of(f"trend-of-{HRV}")
+    assert runa.page.text_of(f"trend-of-{HRV}") != koa.page.text_of(f"trend-of-{HRV}")
 
 
 HRV = "hrv_average_ms"
 
 
-def land_day(place: Place, username: str) -> None:
+def land_day(site: RunningSite, username: str) -> None:
     """Fetch somebody's sleep of the last days, as a run does."""
     fetch_and_land(
-        place.pipeline,
+        site.pipeline,
         SLEEP,
-        people_to_ask(place.pipeline, [username]),
+        people_to_ask(site.pipeline, [username]),
         first_day=TODAY - timedelta(days=2),
         last_day=TODAY,
         run_id="run",
     )
 
 
-def newest_nights(place: Place, username: str) -> list[tuple[str, dict[str, Any]]]:
+def newest_nights(site: RunningSite, username: str) -> list[tuple[str, dict[str, Any]]]:
     """The newest night that the sandbox holds: day and document."""
     first, last = str(TODAY - timedelta(days=2)), str(TODAY)
-    held = [row["document"] for row in place.sandbox.truth(username, "sleep", first, last)]
+    held = [row["document"] for row in site.sandbox.truth(username, "sleep", first, last)]
     nights = [night for night in held if night["type"] == "long_sleep"]
     night = max(nights, key=lambda night: (night["day"], night["time_in_bed"]))
     return [(night["day"], night)]
 
 
-def test_a_sync_can_be_asked_for_every_five_minutes(place: Place, runa: Browser) -> None:
+def test_a_sync_can_be_asked_for_every_five_minutes(site: RunningSite, runa: HtmlBrowser) -> None:
     """The button is gone meanwhile, and the page says when it was pressed."""
     page = runa.send("/me/sync")
-    assert page.of("sync-state") == "Asked just now; it begins soon."
+    assert page.text_of("sync-state") == "Asked just now; it begins soon."
     assert "sync-now" not in page.ids
-    asked = place.accounts.person("runa").sync_asked_at
+    asked = site.accounts.person("runa").sync_asked_at
     assert asked is not None
-    place.accounts.record_fetches([fetch("tag", FetchStatus.EMPTY)])
-    with place.accounts._database.writing() as connection:
+    site.accounts.record_fetches([fetch("tag", FetchStatus.EMPTY)])
+    with site.accounts._database.writing() as connection:
         connection.exec_driver_sql(
             "UPDATE people SET sync_asked_at = datetime(sync_asked_at, '-6 minutes')"
         )
     page = runa.go("/me")
-    assert page.of("sync-state") == "Asked 6 minutes ago; it begins soon."
+    assert page.text_of("sync-state") == "Asked 6 minutes ago; it begins soon."
     assert "sync-now" in page.ids
 
 
 def test_disconnecting_gives_the_access_back_and_keeps_the_page(
-    place: Place, runa: Browser
+    site: RunningSite, runa: HtmlBrowser
 ) -> None:
     """Nothing is fetched any more; one button brings it back."""
-    place.sandbox.reset_requests()
+    site.sandbox.reset_requests()
     page = runa.send("/me/disconnect")
     assert page.title == "runa: Disconnected · Oura pipeline"
-    assert place.accounts.person("runa").state is PersonState.DISCONNECTED
-    assert place.sandbox.requests()["revoke"] == {"runa": 1}
+    assert site.accounts.person("runa").state is PersonState.DISCONNECTED
+    assert site.sandbox.requests()["revoke"] == {"runa": 1}
     assert "disconnect" not in page.ids
     assert "sync-now" not in page.ids
     assert "reconnect" in page.ids
@@ -262,9 +270,9 @@ def test_disconnecting_gives_the_access_back_and_keeps_the_page(
     assert runa.go(runa.consent("runa")).title == "runa: Connected · Oura pipeline"
 
 
-def test_who_must_sign_in_again_sees_it_first(place: Place, runa: Browser) -> None:
+def test_who_must_sign_in_again_sees_it_first(site: RunningSite, runa: HtmlBrowser) -> None:
     """With the button."""
-    with place.accounts._database.writing() as connection:
+    with site.accounts._database.writing() as connection:
         connection.exec_driver_sql("UPDATE people SET state = 'sign_in_required', error = 'x'")
     page = runa.go("/me")
     assert page.title == "runa: Must reconnect · Oura pipeline"
@@ -273,9 +281,9 @@ def test_who_must_sign_in_again_sees_it_first(place: Place, runa: Browser) -> No
     assert runa.go(runa.consent("runa")).title == "runa: Connected · Oura pipeline"
 
 
-def test_a_download_is_everything_as_a_zip(place: Place, runa: Browser) -> None:
+def test_a_download_is_everything_as_a_zip(site: RunningSite, runa: HtmlBrowser) -> None:
     """Named for the person, never kept by a proxy, and no file of it stays here."""
-    land_profile(place)
+    land_profile(site)
     answer = runa.http.get("/me/data.zip")
     assert answer.headers["content-type"] == "application/zip"
     assert answer.headers["cache-control"] == "no-store"
@@ -284,25 +292,25 @@ def test_a_download_is_everything_as_a_zip(place: Place, runa: Browser) -> None:
     )
     names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
     assert any(name.endswith("personal_info.parquet") for name in names)
-    assert list(place.settings.home.glob(".download.*")) == []
+    assert list(site.settings.home.glob(".download.*")) == []
 
 
-def test_a_second_download_waits_for_the_first(place: Place, runa: Browser) -> None:
+def test_a_second_download_waits_for_the_first(site: RunningSite, runa: HtmlBrowser) -> None:
     """Also when making it waits for the warehouse: nobody takes all the threads of the site."""
-    land_profile(place)
+    land_profile(site)
     packing = threading.Thread(target=runa.http.get, args=["/me/data.zip"])
-    with file_lock(place.pipeline.warehouse.path.with_name("warehouse.duckdb.lock"), 10):
+    with file_lock(site.pipeline.warehouse.path.with_name("warehouse.duckdb.lock"), 10):
         packing.start()
-        until(lambda: list(place.settings.home.glob(".download.*")))
+        until(lambda: list(site.settings.home.glob(".download.*")))
         second = runa.http.get("/me/data.zip")
     packing.join()
     assert (second.status_code, second.headers["retry-after"]) == (503, "60")
     assert runa.http.get("/me/data.zip").status_code == 200
 
 
-def test_a_download_that_is_broken_off_is_over(place: Place, runa: Browser) -> None:
+def test_a_download_that_is_broken_off_is_over(site: RunningSite, runa: HtmlBrowser) -> None:
     """However it ended, the next one may begin."""
-    land_profile(place)
+    land_profile(site)
     with runa.http.stream("GET", "/me/data.zip") as answer:
         assert answer.status_code == 200
     until(lambda: runa.http.get("/me/data.zip").status_code == 200)
@@ -321,47 +329,51 @@ def test_a_few_downloads_at_once_and_one_for_each_person() -> None:
     assert [downloads.begin(name) for name in ("milo", "ada")] == [True, False]
 
 
-def test_deleting_needs_the_username(place: Place, runa: Browser) -> None:
+def test_deleting_needs_the_username(site: RunningSite, runa: HtmlBrowser) -> None:
     """Something else deletes nothing, and the field says so."""
     runa.go("/me/delete")
     page = runa.send("/me/delete", username="rune")
     assert (page.status, page.ids["username"]["aria-invalid"]) == (422, "true")
-    assert page.of("username-error") == "✕ Type runa to confirm, exactly like this."
-    assert place.accounts.person("runa").state is PersonState.CONNECTED
+    assert page.text_of("username-error") == "✕ Type runa to confirm, exactly like this."
+    assert site.accounts.person("runa").state is PersonState.CONNECTED
 
 
-def test_deleting_retires_signs_out_and_says_farewell(place: Place, runa: Browser) -> None:
+def test_deleting_retires_signs_out_and_says_farewell(site: RunningSite, runa: HtmlBrowser) -> None:
     """The access goes back at once; the rest is deleted by the job that sees them retired."""
-    place.sandbox.reset_requests()
+    site.sandbox.reset_requests()
     runa.go("/me/delete")
     page = runa.send("/me/delete", username="runa")
     assert (page.title, runa.path) == ("Farewell · Oura pipeline", "/farewell")
-    assert place.accounts.person("runa").state is PersonState.RETIRED
-    assert place.sandbox.requests()["revoke"] == {"runa": 1}
+    assert site.accounts.person("runa").state is PersonState.RETIRED
+    assert site.sandbox.requests()["revoke"] == {"runa": 1}
     runa.go("/me")
     assert runa.path == "/"
 
 
-def test_oura_being_away_does_not_stop_anybody_from_leaving(place: Place, runa: Browser) -> None:
+def test_oura_being_away_does_not_stop_anybody_from_leaving(
+    site: RunningSite, runa: HtmlBrowser
+) -> None:
     """The access is given back later; the farewell comes now."""
-    place.sandbox.fault("error", route="revoke", status=503, count=None)
+    site.sandbox.fault("error", route="revoke", status=503, count=None)
     runa.go("/me/delete")
     assert runa.send("/me/delete", username="runa").title == "Farewell · Oura pipeline"
-    assert place.accounts.to_revoke() == ["runa"]
+    assert site.accounts.to_revoke() == ["runa"]
 
 
-def test_nobody_else_sees_it(place: Place, runa: Browser) -> None:
+def test_nobody_else_sees_it(site: RunningSite, runa: HtmlBrowser) -> None:
     """Whoever is not signed in lands at the front page, whatever they ask for."""
-    stranger = place.browser()
+    stranger = site.browser()
     for address in ("/me", "/me/data.zip", "/me/delete"):
         stranger.go(address)
         assert stranger.path == "/"
 
 
-def test_an_old_cookie_does_not_open_the_page_of_the_next_one(place: Place, runa: Browser) -> None:
+def test_an_old_cookie_does_not_open_the_page_of_the_next_one(
+    site: RunningSite, runa: HtmlBrowser
+) -> None:
     """A username that is free again may be somebody else's."""
-    place.accounts.remove("runa")
-    place.browser().join("koa", "runa")
+    site.accounts.remove("runa")
+    site.browser().join("koa", "runa")
     runa.go("/me")
     assert runa.path == "/"
     assert "nav-me" not in runa.page.ids

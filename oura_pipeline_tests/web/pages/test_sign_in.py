@@ -20,7 +20,7 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.people import sign_in as flow
 from oura_pipeline.settings import ALL_SCOPES
-from oura_pipeline_tests.web.conftest import OPERATOR, Opens, Place
+from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
 
 GONE = "This link was used already, is older than ten minutes, or was begun in another browser."
 
@@ -30,40 +30,40 @@ def query(address: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
 
 
-def nobody(place: Place) -> bool:
+def nobody(site: RunningSite) -> bool:
     """Whether nobody was added."""
-    return place.accounts.people() == []
+    return site.accounts.people() == []
 
 
-def test_somebody_new_consents_chooses_a_username_and_sees_their_page(site: Opens) -> None:
+def test_somebody_new_consents_chooses_a_username_and_sees_their_page(open_site: OpenSite) -> None:
     """From the button to one's own page; Oura's id is theirs, and the tokens work."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     assert browser.sign_in("runa").status == 200
     assert browser.path == "/welcome"
     page = browser.send("/welcome", username="runa_1")
     assert (page.status, browser.path) == (200, "/me")
     assert page.title == "runa_1: Connected · Oura pipeline"
-    (person,) = place.accounts.people()
-    ids = {held["username"]: held["id"] for held in place.sandbox.people()}
+    (person,) = site.accounts.people()
+    ids = {held["username"]: held["id"] for held in site.sandbox.people()}
     assert (person.username, person.oura_id, person.state) == (
         "runa_1",
         ids["runa"],
         PersonState.CONNECTED,
     )
     assert person.scopes == frozenset(ALL_SCOPES.split())
-    assert place.pipeline.client("runa_1").personal_info()
+    assert site.pipeline.client("runa_1").personal_info()
 
 
-def test_the_question_to_oura_is_complete_and_differs_each_time(site: Opens) -> None:
+def test_the_question_to_oura_is_complete_and_differs_each_time(open_site: OpenSite) -> None:
     """Exact redirect address, all scopes, a state and a PKCE challenge that nobody saw before."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     first, second = query(browser.begin()), query(browser.begin())
     assert {name: first[name] for name in ("response_type", "client_id", "redirect_uri")} == {
         "response_type": "code",
         "client_id": "sandbox",
-        "redirect_uri": f"{place.url}/oauth/callback",
+        "redirect_uri": f"{site.url}/oauth/callback",
     }
     assert (first["scope"], first["code_challenge_method"]) == (ALL_SCOPES, "S256")
     assert len(first["state"]) >= 43
@@ -72,39 +72,39 @@ def test_the_question_to_oura_is_complete_and_differs_each_time(site: Opens) -> 
     assert first["code_challenge"] != second["code_challenge"]
 
 
-def test_the_challenge_is_made_of_the_verifier(site: Opens) -> None:
+def test_the_challenge_is_made_of_the_verifier(open_site: OpenSite) -> None:
     """What was stored with the state is what Oura's answer is exchanged with."""
-    place = site()
-    asked = query(place.browser().begin())
-    consent = place.accounts.take_consent(asked["state"])
+    site = open_site()
+    asked = query(site.browser().begin())
+    consent = site.accounts.take_consent(asked["state"])
     assert consent is not None
     digest = hashlib.sha256(consent.verifier.encode()).digest()
     assert asked["code_challenge"] == base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def test_who_was_here_before_keeps_their_username(site: Opens) -> None:
+def test_who_was_here_before_keeps_their_username(open_site: OpenSite) -> None:
     """The same Oura account is the same person, from whichever browser."""
-    place = site()
-    place.browser().join("runa", "first_name")
-    other = place.browser()
+    site = open_site()
+    site.browser().join("runa", "first_name")
+    other = site.browser()
     assert other.sign_in("runa").title == "first_name: Connected · Oura pipeline"
-    assert [person.username for person in place.accounts.people()] == ["first_name"]
+    assert [person.username for person in site.accounts.people()] == ["first_name"]
 
 
-def test_who_disconnected_is_back_by_signing_in(site: Opens) -> None:
+def test_who_disconnected_is_back_by_signing_in(open_site: OpenSite) -> None:
     """And keeps their username."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.join("koa")
-    place.accounts.disconnect("koa")
+    site.accounts.disconnect("koa")
     assert browser.sign_in("koa").title == "koa: Connected · Oura pipeline"
-    assert place.accounts.person("koa").state is PersonState.CONNECTED
+    assert site.accounts.person("koa").state is PersonState.CONNECTED
 
 
-def test_what_was_not_granted_is_asked_for_again_once_it_is(site: Opens) -> None:
+def test_what_was_not_granted_is_asked_for_again_once_it_is(open_site: OpenSite) -> None:
     """The ledger forgets that it was not; what is still not granted it remembers."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.sign_in("koa", ["daily"])
     browser.send("/welcome", username="koa")
     refused = [
@@ -119,64 +119,66 @@ def test_what_was_not_granted_is_asked_for_again_once_it_is(site: Opens) -> None
         )
         for name in ("heartrate", "workout")
     ]
-    place.accounts.record_fetches(refused)
+    site.accounts.record_fetches(refused)
     browser.send("/signin")
     browser.go(browser.consent("koa", ["daily", "heartrate"]))
-    left = place.accounts.fetches(usernames=["koa"])
+    left = site.accounts.fetches(usernames=["koa"])
     assert [fetch.document_type for fetch in left] == ["workout"]
 
 
-def test_somebody_imported_by_username_gets_their_identity(site: Opens) -> None:
+def test_somebody_imported_by_username_gets_their_identity(open_site: OpenSite) -> None:
     """A sign-in that the operator began for a username without an Oura id is that person's."""
-    place = site()
-    place.accounts.add("milo", refresh_token="from another program")
-    address = flow.begin(place.pipeline, browser=None, username="milo")
-    browser = place.browser()
+    site = open_site()
+    site.accounts.add("milo", refresh_token="from another program")
+    address = flow.begin(site.pipeline, browser=None, username="milo")
+    browser = site.browser()
     browser.sent_to = address
     assert browser.go(browser.consent("milo")).title == "milo: Connected · Oura pipeline"
-    ids = {held["username"]: held["id"] for held in place.sandbox.people()}
-    assert place.accounts.person("milo").oura_id == ids["milo"]
+    ids = {held["username"]: held["id"] for held in site.sandbox.people()}
+    assert site.accounts.person("milo").oura_id == ids["milo"]
 
 
-def test_a_username_with_another_identity_is_not_given_away(site: Opens) -> None:
+def test_a_username_with_another_identity_is_not_given_away(open_site: OpenSite) -> None:
     """Whoever is somebody else at Oura chooses a username of their own."""
-    place = site()
-    place.browser().join("runa")
-    browser = place.browser()
-    browser.sent_to = flow.begin(place.pipeline, browser=None, username="runa")
+    site = open_site()
+    site.browser().join("runa")
+    browser = site.browser()
+    browser.sent_to = flow.begin(site.pipeline, browser=None, username="runa")
     assert browser.go(browser.consent("koa")).title == "Choose a username · Oura pipeline"
 
 
-def test_without_a_public_address_people_come_back_to_where_the_site_listens(site: Opens) -> None:
+def test_without_a_public_address_people_come_back_to_where_the_site_listens(
+    open_site: OpenSite,
+) -> None:
     """Whatever its port: the first try on one's own machine needs no setting."""
-    browser = site(oura_public_url="").browser()
+    browser = open_site(oura_public_url="").browser()
     assert browser.join("runa").title == "runa: Connected · Oura pipeline"
 
 
-def test_whom_the_operator_sends_needs_no_code(site: Opens) -> None:
+def test_whom_the_operator_sends_needs_no_code(open_site: OpenSite) -> None:
     """A sign-in begun by the API may end in any browser, and brings its own invite and name."""
-    place = site(oura_signup="invite")
-    browser = place.browser()
-    browser.sent_to = flow.begin(place.pipeline, browser=None, username="newcomer")
+    site = open_site(oura_signup="invite")
+    browser = site.browser()
+    browser.sent_to = flow.begin(site.pipeline, browser=None, username="newcomer")
     assert browser.go(browser.consent("asha")).title == "newcomer: Connected · Oura pipeline"
 
 
 @pytest.mark.parametrize("state", ["", "invented", "../../etc"])
-def test_an_unknown_state_is_refused(site: Opens, state: str) -> None:
+def test_an_unknown_state_is_refused(open_site: OpenSite, state: str) -> None:
     """Nothing is asked of Oura for a state that was never given out."""
-    place = site()
-    place.sandbox.reset_requests()
-    page = place.browser().go(f"/oauth/callback?code=abc&state={state}")
+    site = open_site()
+    site.sandbox.reset_requests()
+    page = site.browser().go(f"/oauth/callback?code=abc&state={state}")
     assert (page.status, page.title) == (400, "This link does not work any more · Oura pipeline")
     assert GONE in page.text
     assert page.form("/signin")
-    assert "token" not in place.sandbox.requests()
+    assert "token" not in site.sandbox.requests()
 
 
-def test_a_state_works_once(site: Opens) -> None:
+def test_a_state_works_once(open_site: OpenSite) -> None:
     """The back button after a sign-in says so, and leaves whoever is signed in where they are."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.join("runa")
     browser.begin()
     back = browser.consent("runa")
@@ -188,56 +190,56 @@ def test_a_state_works_once(site: Opens) -> None:
     assert browser.go("/me").title == "runa: Connected · Oura pipeline"
 
 
-def test_an_old_state_is_refused(site: Opens) -> None:
+def test_an_old_state_is_refused(open_site: OpenSite) -> None:
     """Ten minutes, and not a second more."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.begin()
     back = browser.consent("runa")
-    with place.accounts._database.writing() as connection:
+    with site.accounts._database.writing() as connection:
         connection.exec_driver_sql(
             "UPDATE consents SET begun_at = datetime(begun_at, '-11 minutes')"
         )
     assert browser.go(back).status == 400
-    assert nobody(place)
+    assert nobody(site)
 
 
-def test_another_browser_cannot_finish_what_this_one_began(site: Opens) -> None:
+def test_another_browser_cannot_finish_what_this_one_began(open_site: OpenSite) -> None:
     """It gets nothing, and the link is used up for this one, too."""
-    place = site()
-    browser, thief = place.browser(), place.browser()
+    site = open_site()
+    browser, thief = site.browser(), site.browser()
     browser.begin()
     back = browser.consent("runa")
     thief.begin()
     assert thief.go(back).status == 400
     assert thief.go("/welcome").title == "Sign in with Oura · Oura pipeline"
     assert browser.go(back).status == 400
-    assert nobody(place)
+    assert nobody(site)
 
 
-def test_a_stranger_without_a_cookie_cannot_finish_either(site: Opens) -> None:
+def test_a_stranger_without_a_cookie_cannot_finish_either(open_site: OpenSite) -> None:
     """A browser that never began anything has no id that fits."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.begin()
-    assert place.browser().go(browser.consent("runa")).status == 400
-    assert nobody(place)
+    assert site.browser().go(browser.consent("runa")).status == 400
+    assert nobody(site)
 
 
-def test_saying_no_is_fine(site: Opens) -> None:
+def test_saying_no_is_fine(open_site: OpenSite) -> None:
     """A friendly page, and nothing is kept."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.begin()
     page = browser.go(browser.consent("runa", decision="deny"))
     assert (page.status, page.title) == (200, "You said no, and that is fine · Oura pipeline")
-    assert nobody(place)
+    assert nobody(site)
 
 
-def test_what_oura_says_went_wrong_is_never_repeated(site: Opens) -> None:
+def test_what_oura_says_went_wrong_is_never_repeated(open_site: OpenSite) -> None:
     """An error in the address is anybody's words."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     state = query(browser.begin())["state"]
     words = "%3Cb%3Ecall+0900-555%3C/b%3E"
     page = browser.go(f"/oauth/callback?error={words}&error_description={words}&state={state}")
@@ -245,64 +247,64 @@ def test_what_oura_says_went_wrong_is_never_repeated(site: Opens) -> None:
     assert "0900" not in page.html
 
 
-def test_a_callback_without_a_code_is_refused(site: Opens) -> None:
+def test_a_callback_without_a_code_is_refused(open_site: OpenSite) -> None:
     """Neither an error nor a code: nothing to go on with."""
-    browser = site().browser()
+    browser = open_site().browser()
     page = browser.go(f"/oauth/callback?state={query(browser.begin())['state']}")
     assert (page.status, page.title) == (400, "Oura did not let you in · Oura pipeline")
 
 
-def test_a_code_that_oura_does_not_take_back_is_refused(site: Opens) -> None:
+def test_a_code_that_oura_does_not_take_back_is_refused(open_site: OpenSite) -> None:
     """A replayed code with a fresh state."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.begin()
     used = query(browser.consent("runa"))["code"]
     browser.go(f"/oauth/callback?code={used}&state={query(browser.sent_to)['state']}")
     state = query(browser.begin())["state"]
     page = browser.go(f"/oauth/callback?code={used}&state={state}")
     assert (page.status, page.title) == (400, "Oura did not let you in · Oura pipeline")
-    assert nobody(place)
+    assert nobody(site)
 
 
 @pytest.mark.parametrize(
     ("kind", "route"),
     [("error", "token"), ("rate_limited", "token"), ("rate_limited", "personal_info")],
 )
-def test_oura_being_away_is_said(site: Opens, kind: str, route: str) -> None:
+def test_oura_being_away_is_said(open_site: OpenSite, kind: str, route: str) -> None:
     """At either of the two questions; nobody waits for a long pause, and nothing is kept."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.begin()
     back = browser.consent("runa")
-    place.sandbox.fault(kind, route=route, status=503, seconds=120, count=None)
+    site.sandbox.fault(kind, route=route, status=503, seconds=120, count=None)
     page = browser.go(back)
     assert (page.status, page.title) == (503, "Oura is away · Oura pipeline")
     assert page.form("/signin")
-    assert nobody(place)
+    assert nobody(site)
 
 
-def test_an_answer_that_does_not_say_who_is_an_error(site: Opens) -> None:
+def test_an_answer_that_does_not_say_who_is_an_error(open_site: OpenSite) -> None:
     """Who somebody is must be known before anything is kept."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.begin()
     back = browser.consent("runa")
-    place.sandbox.fault("truncated", route="personal_info", count=None)
+    site.sandbox.fault("truncated", route="personal_info", count=None)
     page = browser.go(back)
     assert (page.status, page.title) == (502, "Oura did not say who you are · Oura pipeline")
-    assert nobody(place)
+    assert nobody(site)
 
 
 @pytest.mark.parametrize("said", ["", "a\0", "x" * 257])
-def test_an_id_that_no_database_could_keep_is_none(site: Opens, said: str) -> None:
+def test_an_id_that_no_database_could_keep_is_none(open_site: OpenSite, said: str) -> None:
     """Nor is one that would be refused in every event."""
     with saying({"id": said}) as url:
-        place = site(oura_api_url=url)
-        browser = place.browser()
+        site = open_site(oura_api_url=url)
+        browser = site.browser()
         page = browser.sign_in("runa")
     assert (page.status, page.title) == (502, "Oura did not say who you are · Oura pipeline")
-    assert nobody(place)
+    assert nobody(site)
 
 
 @contextmanager
@@ -327,81 +329,83 @@ def saying(body: dict[str, str]) -> Iterator[str]:
         server.shutdown()
 
 
-def test_fewer_scopes_than_asked_are_accepted(site: Opens) -> None:
+def test_fewer_scopes_than_asked_are_accepted(open_site: OpenSite) -> None:
     """What is missing is said on their page, by what is not fetched for it."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.sign_in("runa", ["personal", "daily"])
     page = browser.send("/welcome", username="runa")
-    assert place.accounts.person("runa").scopes == frozenset({"personal", "daily"})
-    missing = page.of("missing")
+    assert site.accounts.person("runa").scopes == frozenset({"personal", "daily"})
+    missing = page.text_of("missing")
     assert "Heart rate" in missing
     assert "workout" in missing
     assert "daily sleep" not in missing
-    assert "not granted You did not allow this at Oura." in page.of("type-heartrate")
+    assert "not granted You did not allow this at Oura." in page.text_of("type-heartrate")
 
 
-def test_unknown_scopes_are_not_no_scopes(site: Opens) -> None:
+def test_unknown_scopes_are_not_no_scopes(open_site: OpenSite) -> None:
     """Neither the tokens nor the callback say: then it is not known."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.sign_in("runa", [])
     page = browser.send("/welcome", username="runa")
-    assert place.accounts.person("runa").scopes is None
+    assert site.accounts.person("runa").scopes is None
     assert "not known" in page.text
 
 
-def test_whose_data_is_being_deleted_must_wait(site: Opens) -> None:
+def test_whose_data_is_being_deleted_must_wait(open_site: OpenSite) -> None:
     """Signing in does not bring back who has left, and the fresh access is given back."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.join("runa")
-    place.accounts.retire("runa")
-    place.sandbox.reset_requests()
+    site.accounts.retire("runa")
+    site.sandbox.reset_requests()
     page = browser.sign_in("runa")
     assert (page.status, page.title) == (409, "Your data is being deleted · Oura pipeline")
-    assert place.accounts.person("runa").state is PersonState.RETIRED
-    assert place.sandbox.requests()["revoke"] == {"runa": 1}
+    assert site.accounts.person("runa").state is PersonState.RETIRED
+    assert site.sandbox.requests()["revoke"] == {"runa": 1}
 
 
-def test_nobody_new_comes_in_where_it_is_closed(site: Opens) -> None:
+def test_nobody_new_comes_in_where_it_is_closed(open_site: OpenSite) -> None:
     """Who is here still can, and what Oura gave to somebody new is given back at once."""
-    place = site(oura_signup="closed")
-    place.accounts.add("koa", refresh_token="x", oura_id=identity(place, "koa"))
-    place.sandbox.reset_requests()
-    browser = place.browser()
+    site = open_site(oura_signup="closed")
+    site.accounts.add("koa", refresh_token="x", oura_id=identity(site, "koa"))
+    site.sandbox.reset_requests()
+    browser = site.browser()
     assert "Nobody new can sign in at the moment." in browser.go("/").text
     page = browser.sign_in("runa")
     assert (page.status, page.title) == (403, "You cannot join at the moment · Oura pipeline")
-    assert place.sandbox.requests()["revoke"] == {"runa": 1}
-    assert place.browser().sign_in("koa").title == "koa: Connected · Oura pipeline"
+    assert site.sandbox.requests()["revoke"] == {"runa": 1}
+    assert site.browser().sign_in("koa").title == "koa: Connected · Oura pipeline"
 
 
-def identity(place: Place, name: str) -> str:
+def identity(site: RunningSite, name: str) -> str:
     """Oura's id of somebody."""
-    return next(held["id"] for held in place.sandbox.people() if held["username"] == name)
+    return next(held["id"] for held in site.sandbox.people() if held["username"] == name)
 
 
-def test_an_invite_lets_one_person_in(site: Opens) -> None:
+def test_an_invite_lets_one_person_in(open_site: OpenSite) -> None:
     """Without one nobody new comes in, and the second one with it does not either."""
-    place = site(oura_signup="invite")
-    code = place.accounts.invite()
-    assert place.browser().sign_in("runa").status == 403
-    assert place.browser().join("runa", invite=code).title == "runa: Connected · Oura pipeline"
-    second = place.browser()
+    site = open_site(oura_signup="invite")
+    code = site.accounts.invite()
+    assert site.browser().sign_in("runa").status == 403
+    assert site.browser().join("runa", invite=code).title == "runa: Connected · Oura pipeline"
+    second = site.browser()
     second.go("/")
     page = second.send("/signin", invite=code)
     assert (page.status, page.title) == (422, "Invite not accepted · Oura pipeline")
     assert page.ids["invite"]["aria-invalid"] == "true"
     assert page.ids["invite"]["value"] == code
-    assert [person.username for person in place.accounts.people()] == ["runa"]
+    assert [person.username for person in site.accounts.people()] == ["runa"]
 
 
-def test_an_invite_that_somebody_else_used_meanwhile_is_refused_at_the_end(site: Opens) -> None:
+def test_an_invite_that_somebody_else_used_meanwhile_is_refused_at_the_end(
+    open_site: OpenSite,
+) -> None:
     """Two people with one code: the first username wins."""
-    place = site(oura_signup="invite")
-    code = place.accounts.invite()
-    first, second = place.browser(), place.browser()
+    site = open_site(oura_signup="invite")
+    code = site.accounts.invite()
+    first, second = site.browser(), site.browser()
     first.sign_in("runa", invite=code)
     second.sign_in("koa", invite=code)
     assert first.send("/welcome", username="runa").status == 200
@@ -410,88 +414,90 @@ def test_an_invite_that_somebody_else_used_meanwhile_is_refused_at_the_end(site:
     assert "This invite was used or has expired" in page.text
 
 
-def test_the_link_of_an_invite_fills_the_code_in(site: Opens) -> None:
+def test_the_link_of_an_invite_fills_the_code_in(open_site: OpenSite) -> None:
     """So that nobody has to type it."""
-    place = site(oura_signup="invite")
-    page = place.browser().go("/?invite=abcde-fghij-kmnop")
+    site = open_site(oura_signup="invite")
+    page = site.browser().go("/?invite=abcde-fghij-kmnop")
     assert page.ids["invite"]["value"] == "abcde-fghij-kmnop"
 
 
-def test_a_full_house_is_said_before_and_after(site: Opens) -> None:
+def test_a_full_house_is_said_before_and_after(open_site: OpenSite) -> None:
     """Eight of ten are worth mentioning; ten of ten let nobody new in."""
-    place = site(oura_people_limit=5)
+    site = open_site(oura_people_limit=5)
     for number in range(4):
-        place.accounts.add(f"person{number}", refresh_token="x", oura_id=str(number))
-    browser = place.browser()
+        site.accounts.add(f"person{number}", refresh_token="x", oura_id=str(number))
+    browser = site.browser()
     assert "4 of the 5 people that Oura allows this site are here." in browser.go("/").text
     browser.join("runa")
-    assert "All 5 places that Oura allows this site are taken." in place.browser().go("/").text
-    page = place.browser().sign_in("koa")
+    assert "All 5 places that Oura allows this site are taken." in site.browser().go("/").text
+    page = site.browser().sign_in("koa")
     assert (page.status, page.title) == (403, "You cannot join at the moment · Oura pipeline")
 
 
-def test_who_left_takes_no_place(site: Opens) -> None:
+def test_who_left_takes_no_running_site(open_site: OpenSite) -> None:
     """Only the people that Oura counts are counted."""
-    place = site(oura_people_limit=1)
-    place.accounts.add("gone", refresh_token="x", oura_id="1")
-    place.accounts.retire("gone")
-    assert place.browser().join("runa").title == "runa: Connected · Oura pipeline"
+    site = open_site(oura_people_limit=1)
+    site.accounts.add("gone", refresh_token="x", oura_id="1")
+    site.accounts.retire("gone")
+    assert site.browser().join("runa").title == "runa: Connected · Oura pipeline"
 
 
-def test_a_bad_username_comes_back_with_the_reason(site: Opens) -> None:
+def test_a_bad_username_comes_back_with_the_reason(open_site: OpenSite) -> None:
     """The value is kept, the field is marked, and the sign-up goes on."""
-    browser = site().browser()
+    browser = open_site().browser()
     browser.sign_in("runa")
     for username in ("", "ab", "Runa", "1runa", "ru na", "ru.na", "runa*", 'ru"><b>', "x" * 33):
         page = browser.send("/welcome", username=username)
         assert (page.status, page.title) == (422, "Username not accepted · Oura pipeline")
         assert page.ids["username"]["aria-invalid"] == "true"
         assert page.ids["username"]["value"] == username
-        assert "3 to 32 characters" in page.of("username-error")
+        assert "3 to 32 characters" in page.text_of("username-error")
     assert browser.send("/welcome", username="runa").title == "runa: Connected · Oura pipeline"
 
 
-def test_a_taken_username_comes_back_with_the_reason(site: Opens) -> None:
+def test_a_taken_username_comes_back_with_the_reason(open_site: OpenSite) -> None:
     """And tells nothing about whose it is."""
-    place = site()
-    place.browser().join("koa", "taken")
-    browser = place.browser()
+    site = open_site()
+    site.browser().join("koa", "taken")
+    browser = site.browser()
     browser.sign_in("runa")
     page = browser.send("/welcome", username="taken")
     assert page.status == 422
-    assert page.of("username-error") == "✕ The username taken is taken; choose another one."
+    assert page.text_of("username-error") == "✕ The username taken is taken; choose another one."
 
 
-def test_a_form_that_is_sent_twice_does_no_harm(site: Opens) -> None:
+def test_a_form_that_is_sent_twice_does_no_harm(open_site: OpenSite) -> None:
     """The second one says that the sign-up is done; the page is theirs."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.sign_in("runa")
     old = dict(browser.http.cookies)
     form = dict(browser.page.form("/welcome").fields) | {"username": "runa"}
     browser.send("/welcome", username="runa")
-    second = httpx.post(f"{place.url}/welcome", data=form, cookies=old, trust_env=False)
+    second = httpx.post(f"{site.url}/welcome", data=form, cookies=old, trust_env=False)
     assert second.status_code == 400
     assert "if you chose a username, it is yours" in second.text
     assert "set-cookie" not in second.headers
     assert browser.go("/me").title == "runa: Connected · Oura pipeline"
 
 
-def test_welcome_is_nothing_without_a_sign_in(site: Opens) -> None:
+def test_welcome_is_nothing_without_a_sign_in(open_site: OpenSite) -> None:
     """Nobody waits there."""
-    browser = site().browser()
+    browser = open_site().browser()
     browser.go("/welcome")
     assert browser.path == "/"
     assert browser.go("/signin").response.url.path == "/"
 
 
 @pytest.mark.parametrize("username", ["runa", None])
-def test_a_sign_in_gives_the_browser_a_new_session(site: Opens, username: str | None) -> None:
+def test_a_sign_in_gives_the_browser_a_new_session(
+    open_site: OpenSite, username: str | None
+) -> None:
     """Whatever the browser was before it is no more, for who is known and for who is new."""
-    place = site()
+    site = open_site()
     if username:
-        place.browser().join("runa", username)
-    browser = place.browser()
+        site.browser().join("runa", username)
+    browser = site.browser()
     browser.go("/operator")
     before = dict(browser.page.form("/operator").fields)["csrf"]
     browser.send("/operator", token=OPERATOR)
@@ -503,28 +509,28 @@ def test_a_sign_in_gives_the_browser_a_new_session(site: Opens, username: str | 
     assert browser.path == "/operator"
 
 
-def test_signing_out_ends_the_session(site: Opens) -> None:
+def test_signing_out_ends_the_session(open_site: OpenSite) -> None:
     """The page is not theirs any more."""
-    browser = site().browser()
+    browser = open_site().browser()
     browser.join("runa")
     browser.send("/signout")
     browser.go("/me")
     assert browser.path == "/"
 
 
-def test_no_client_id_is_said(site: Opens) -> None:
+def test_no_client_id_is_said(open_site: OpenSite) -> None:
     """Before anybody is sent to Oura with nothing."""
-    browser = site(oura_client_id="").browser()
+    browser = open_site(oura_client_id="").browser()
     browser.go("/")
     page = browser.send("/signin")
     assert (page.status, page.title) == (503, "This site is not set up correctly · Oura pipeline")
 
 
-def test_no_secret_is_logged(site: Opens, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_is_logged(open_site: OpenSite, caplog: pytest.LogCaptureFixture) -> None:
     """Neither code nor state nor token stands in the log; the paths of the requests do."""
     caplog.set_level(logging.INFO)
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.begin()
     back = browser.consent("runa")
     browser.go(back)

@@ -17,8 +17,8 @@ from graphql import parse, validate
 from oura_pipeline.accounts.webhooks import Incoming, Subscription
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.web.pages.dagster_runs import QUERY
-from oura_pipeline_tests.web.browser import Browser
-from oura_pipeline_tests.web.conftest import OPERATOR, Opens, Place
+from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
+from oura_pipeline_tests.web.html_browser import HtmlBrowser
 
 
 def now() -> datetime:
@@ -26,19 +26,19 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def entered(place: Place) -> Browser:
+def entered(site: RunningSite) -> HtmlBrowser:
     """A browser in which the operator is."""
-    browser = place.browser()
+    browser = site.browser()
     browser.go("/operator")
     browser.send("/operator", token=OPERATOR)
     assert browser.path == "/status"
     return browser
 
 
-def test_the_password_opens_the_status_page(site: Opens) -> None:
+def test_the_password_opens_the_status_page(open_site: OpenSite) -> None:
     """And until then it sends everybody to the door."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.go("/status")
     assert browser.path == "/operator"
     browser.send("/operator", token=OPERATOR)
@@ -48,10 +48,10 @@ def test_the_password_opens_the_status_page(site: Opens) -> None:
     assert browser.path == "/operator"
 
 
-def test_wrong_passwords_close_the_door_for_everybody(site: Opens) -> None:
+def test_wrong_passwords_close_the_door_for_everybody(open_site: OpenSite) -> None:
     """The eleventh try within a minute is not even looked at; nor are the API's."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.go("/operator")
     for _ in range(10):
         page = browser.send("/operator", token="guess")
@@ -59,13 +59,13 @@ def test_wrong_passwords_close_the_door_for_everybody(site: Opens) -> None:
     page = browser.send("/operator", token=OPERATOR)
     assert page.status == 429
     assert 0 < int(page.response.headers["retry-after"]) <= 60
-    other = place.browser().http.get("/api/people", headers={"Authorization": f"Bearer {OPERATOR}"})
+    other = site.browser().http.get("/api/people", headers={"Authorization": f"Bearer {OPERATOR}"})
     assert other.status_code == 429
 
 
-def test_without_a_password_the_page_says_how_to_switch_it_on(site: Opens) -> None:
+def test_without_a_password_the_page_says_how_to_switch_it_on(open_site: OpenSite) -> None:
     """No form that lets an empty password in."""
-    browser = site(oura_operator_token="").browser()
+    browser = open_site(oura_operator_token="").browser()
     page = browser.go("/operator")
     assert "Set OURA_OPERATOR_TOKEN" in page.text
     assert not any(form.action == "/operator" for form in page.forms)
@@ -77,10 +77,10 @@ def test_without_a_password_the_page_says_how_to_switch_it_on(site: Opens) -> No
     assert browser.path == "/operator"
 
 
-def test_the_header_of_the_proxy_counts_only_when_it_is_set(site: Opens) -> None:
+def test_the_header_of_the_proxy_counts_only_when_it_is_set(open_site: OpenSite) -> None:
     """One of the operators, by the name that the proxy vouches for."""
-    place = site(oura_operator_header="X-Auth-Request-Email", oura_operators="ada@example.org")
-    browser = place.browser()
+    site = open_site(oura_operator_header="X-Auth-Request-Email", oura_operators="ada@example.org")
+    browser = site.browser()
     browser.go("/status", **{"X-Auth-Request-Email": "ada@example.org"})
     assert (browser.page.status, browser.path) == (200, "/status")
     assert "nav-status" in browser.page.ids
@@ -89,33 +89,33 @@ def test_the_header_of_the_proxy_counts_only_when_it_is_set(site: Opens) -> None
     assert browser.path == "/operator"
 
 
-def test_a_header_that_nobody_set_up_is_a_strangers(site: Opens) -> None:
+def test_a_header_that_nobody_set_up_is_a_strangers(open_site: OpenSite) -> None:
     """Anybody can send it."""
-    browser = site().browser()
+    browser = open_site().browser()
     browser.go("/status", **{"X-Auth-Request-Email": "ada@example.org"})
     assert browser.path == "/operator"
 
 
-def test_a_new_password_ends_old_sessions(site: Opens) -> None:
+def test_a_new_password_ends_old_sessions(open_site: OpenSite) -> None:
     """The cookie was signed by the same key, and is worth nothing all the same."""
-    cookies = dict(entered(site()).http.cookies)
-    browser = site(oura_operator_token="a new one").browser()
+    cookies = dict(entered(open_site()).http.cookies)
+    browser = open_site(oura_operator_token="a new one").browser()
     browser.http.cookies.update(cookies)
     browser.go("/status")
     assert browser.path == "/operator"
 
 
-def test_who_needs_the_operator_stands_first(site: Opens) -> None:
+def test_who_needs_the_operator_stands_first(open_site: OpenSite) -> None:
     """Must reconnect, then failed days, then the others by name."""
-    place = site()
+    site = open_site()
     for name in ("anna", "bert", "cleo", "dora"):
-        place.accounts.add(name, refresh_token="x", oura_id=name)
-    with place.accounts._database.writing() as connection:
+        site.accounts.add(name, refresh_token="x", oura_id=name)
+    with site.accounts._database.writing() as connection:
         connection.exec_driver_sql(
             "UPDATE people SET state = 'sign_in_required', error = 'revoked' "
             "WHERE username = 'dora'"
         )
-    place.accounts.ask_sync("anna", now())
+    site.accounts.ask_sync("anna", now())
     failed = Fetch(
         username="cleo",
         document_type="sleep",
@@ -125,20 +125,20 @@ def test_who_needs_the_operator_stands_first(site: Opens) -> None:
         run_id="run",
         at=now() - timedelta(hours=3),
     )
-    place.accounts.record_fetches([failed])
-    page = entered(place).go("/status")
+    site.accounts.record_fetches([failed])
+    page = entered(site).go("/status")
     rows = [name for name in page.ids if re.fullmatch("person-.*", name)]
     assert rows == ["person-dora", "person-cleo", "person-anna", "person-bert"]
-    assert page.of("person-dora") == "dora ✕ must reconnect since just now : revoked never – 0"
-    assert page.of("person-cleo").endswith("since just now 3 hours ago – 1")
-    assert page.of("person-anna").endswith("never asked just now 0")
+    assert page.text_of("person-dora") == "dora ✕ must reconnect since just now : revoked never – 0"
+    assert page.text_of("person-cleo").endswith("since just now 3 hours ago – 1")
+    assert page.text_of("person-anna").endswith("never asked just now 0")
     assert page.title == "Status: 1 must reconnect · Oura pipeline"
 
 
-def test_webhooks_are_shown_by_data_type(site: Opens) -> None:
+def test_webhooks_are_shown_by_data_type(open_site: OpenSite) -> None:
     """What is subscribed, what is missing, when it ends, and what came."""
-    place = site()
-    place.accounts.add("anna", refresh_token="x", oura_id="anna", scopes=["daily"])
+    site = open_site()
+    site.accounts.add("anna", refresh_token="x", oura_id="anna", scopes=["daily"])
     ends = now() + timedelta(days=20, hours=1)
     kept = [
         Subscription(
@@ -146,47 +146,47 @@ def test_webhooks_are_shown_by_data_type(site: Opens) -> None:
         )
         for event in ("create", "update")
     ]
-    place.accounts.record_subscriptions(kept)
+    site.accounts.record_subscriptions(kept)
     events = [(b"1", "anna"), (b"2", "anna"), (b"2", "anna"), (b"3", "nobody")]
-    place.accounts.receive_events(
+    site.accounts.receive_events(
         [
             Incoming(body=body, oura_id=who, data_type="sleep", known_type=True)
             for body, who in events
         ]
     )
-    page = entered(place).go("/status")
-    assert page.of("webhook-sleep") == "sleep ✕ delete missing in 20 days just now 2 1 1"
-    assert "create, delete and update missing" in page.of("webhook-daily_sleep")
-    assert page.of("backlog").startswith("2 oldest just now")
+    page = entered(site).go("/status")
+    assert page.text_of("webhook-sleep") == "sleep ✕ delete missing in 20 days just now 2 1 1"
+    assert "create, delete and update missing" in page.text_of("webhook-daily_sleep")
+    assert page.text_of("backlog").startswith("2 oldest just now")
 
 
-def test_an_invite_is_shown_once_and_works(site: Opens) -> None:
+def test_an_invite_is_shown_once_and_works(open_site: OpenSite) -> None:
     """Code and link; afterwards only that there is one."""
-    place = site(oura_signup="invite")
-    browser = entered(place)
+    site = open_site(oura_signup="invite")
+    browser = entered(site)
     page = browser.send("/status/invite")
-    code = page.of("invite-code")
-    assert page.of("invite-link") == f"{place.url}/?invite={code}"
-    assert place.accounts.invite_works(code)
+    code = page.text_of("invite-code")
+    assert page.text_of("invite-link") == f"{site.url}/?invite={code}"
+    assert site.accounts.invite_works(code)
     page = browser.go("/status")
     assert "1 invite is open" in page.text
     assert code not in page.html
-    assert place.browser().join("runa", invite=code).status == 200
+    assert site.browser().join("runa", invite=code).status == 200
 
 
-def test_nobody_else_makes_an_invite(site: Opens) -> None:
+def test_nobody_else_makes_an_invite(open_site: OpenSite) -> None:
     """The form of a stranger changes nothing."""
-    place = site()
-    browser = place.browser()
+    site = open_site()
+    browser = site.browser()
     browser.go("/")
     csrf = dict(browser.page.form("/signin").fields)["csrf"]
     assert browser.http.post("/status/invite", data={"csrf": csrf}).status_code == 303
-    assert place.accounts.invites() == []
+    assert site.accounts.invites() == []
 
 
-def test_dagster_being_away_is_said(site: Opens) -> None:
+def test_dagster_being_away_is_said(open_site: OpenSite) -> None:
     """The rest of the page is there."""
-    page = entered(site(oura_dagster_url="http://127.0.0.1:9")).page
+    page = entered(open_site(oura_dagster_url="http://127.0.0.1:9")).page
     assert "Dagster’s UI does not answer at http://127.0.0.1:9" in page.text
 
 
@@ -196,14 +196,14 @@ def test_the_question_to_dagster_fits_its_schema() -> None:
 
 
 @pytest.mark.parametrize("said", ["[]", "{}", '{"data": null}', "no JSON", '{"errors": []}'])
-def test_a_strange_answer_of_dagster_is_no_answer(site: Opens, said: str) -> None:
+def test_a_strange_answer_of_dagster_is_no_answer(open_site: OpenSite, said: str) -> None:
     """Whatever stands at that address."""
     with dagster(said) as url:
-        page = entered(site(oura_dagster_url=url)).page
+        page = entered(open_site(oura_dagster_url=url)).page
     assert "Dagster’s UI does not answer" in page.text
 
 
-def test_the_last_run_of_every_job_is_linked(site: Opens) -> None:
+def test_the_last_run_of_every_job_is_linked(open_site: OpenSite) -> None:
     """Its state in words, and the way to it."""
     jobs = [
         {"name": "sync", "runs": [run("abc", "FAILURE")]},
@@ -212,7 +212,7 @@ def test_the_last_run_of_every_job_is_linked(site: Opens) -> None:
     ]
     nodes = {"repositoriesOrError": {"nodes": [{"jobs": jobs}]}}
     with dagster(json.dumps({"data": nodes})) as url:
-        page = entered(site(oura_dagster_url=url)).page
+        page = entered(open_site(oura_dagster_url=url)).page
     assert f"{url}/runs/abc" in page.links
     assert "sync ✕ failed 1 hour ago" in page.text
     assert "maintain_subscriptions – never ran –" in page.text

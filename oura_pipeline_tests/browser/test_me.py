@@ -7,14 +7,14 @@ import zipfile
 import pytest
 
 from oura_pipeline_tests.browser.conftest import Visitor
-from oura_pipeline_tests.browser.visiting import Place
+from oura_pipeline_tests.browser.visits import SandboxedSite
 
 
-def test_the_page_shows_what_was_fetched(site: Place, visitor: Visitor) -> None:
+def test_the_page_shows_what_was_fetched(site: SandboxedSite, visitor: Visitor) -> None:
     """Each kind of document with its latest day and how many there are, and the profile."""
     visit = visitor(site).join("runa", "runa")
     site.sync("runa", days=5)
-    visit.open("/me").look()
+    visit.open("/me").check()
     row = visit.page.locator("#type-daily_sleep").inner_text()
     assert "2026-10-28" in row
     held = len(site.sandbox.truth("runa", "daily_sleep", "2026-10-24", "2026-10-28"))
@@ -23,15 +23,15 @@ def test_the_page_shows_what_was_fetched(site: Place, visitor: Visitor) -> None:
     assert str(profile["document"]["age"]) in visit.page.locator("#profile-values").inner_text()
 
 
-def test_a_sync_is_asked_for_and_not_twice_at_once(site: Place, visitor: Visitor) -> None:
+def test_a_sync_is_asked_for_and_not_twice_at_once(site: SandboxedSite, visitor: Visitor) -> None:
     """The page says that it was understood; nobody can ask a hundred times."""
-    visit = visitor(site).join("runa", "runa").press("#sync-now").look()
+    visit = visitor(site).join("runa", "runa").press("#sync-now").check()
     assert visit.path == "/me"
     assert visit.page.locator("#sync-state").inner_text() != ""
     assert visit.page.locator("#sync-now").count() == 0
 
 
-def test_ones_data_can_be_taken_along(site: Place, visitor: Visitor) -> None:
+def test_ones_data_can_be_taken_along(site: SandboxedSite, visitor: Visitor) -> None:
     """A ZIP that opens, with more in it once something was fetched."""
     visit = visitor(site).join("runa", "runa")
     site.sync("runa", "daily_sleep", "heartrate")
@@ -46,39 +46,43 @@ def test_ones_data_can_be_taken_along(site: Place, visitor: Visitor) -> None:
     assert [name for name in names if "koa" in name] == []
 
 
-def test_disconnecting_ends_the_access_and_keeps_the_data(site: Place, visitor: Visitor) -> None:
+def test_disconnecting_ends_the_access_and_keeps_the_data(
+    site: SandboxedSite, visitor: Visitor
+) -> None:
     """Oura has nothing of us any more; one button connects again under the same username."""
     visit = visitor(site).join("runa", "runa")
     site.sync("runa", "daily_sleep")
-    visit.open("/me").press("#disconnect").look()
+    visit.open("/me").press("#disconnect").check()
     assert (site.people(), site.granted("runa")) == ({"runa": "disconnected"}, [])
     assert visit.page.locator("#disconnect").count() == 0
     assert "2026-10-28" in visit.page.locator("#type-daily_sleep").inner_text()
-    visit.press("#reconnect").consent("runa").look()
+    visit.press("#reconnect").consent("runa").check()
     assert (visit.heading, site.people()) == ("runa", {"runa": "connected"})
 
 
 def test_deleting_everything_wants_the_username_and_signs_out(
-    site: Place, visitor: Visitor
+    site: SandboxedSite, visitor: Visitor
 ) -> None:
     """A wrong one deletes nothing; afterwards this browser is nobody."""
     visit = visitor(site).join("runa", "runa")
-    visit.press("#delete").look()
+    visit.press("#delete").check()
     visit.page.fill("#username", "koa")
-    visit.press("#delete-everything").look()
+    visit.press("#delete-everything").check()
     assert visit.error == "Type runa to confirm, exactly like this."
     assert visit.page.title().startswith("Not deleted")
     assert site.people() == {"runa": "connected"}
     visit.page.fill("#username", "runa")
-    visit.press("#delete-everything").look()
+    visit.press("#delete-everything").check()
     assert site.granted("runa") == []
     assert site.people().get("runa") != "connected"
     assert visit.open("/me").path != "/me"
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/signin", "/oauth/callback", "/oauth/callback?x=1"])
-def test_a_page_that_is_none_shows_the_way_on(site: Place, visitor: Visitor, path: str) -> None:
+def test_a_page_that_is_none_shows_the_way_on(
+    site: SandboxedSite, visitor: Visitor, path: str
+) -> None:
     """A mistyped address, a form that was bookmarked: a page, not a stack trace."""
-    visit = visitor(site).open(path).look()
+    visit = visitor(site).open(path).check()
     assert visit.page.locator("main a.button, main button").count() >= 1
     assert "Traceback" not in visit.page.content()

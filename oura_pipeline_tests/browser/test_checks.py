@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from oura_pipeline_tests.browser.conftest import Visitor
-from oura_pipeline_tests.browser.visiting import Place, Visit
+from oura_pipeline_tests.browser.visits import SandboxedSite, Visit
 
 
 @pytest.fixture
-def visit(site: Place, visitor: Visitor) -> Visit:
-    """Somebody at the front page, who has looked at it."""
-    return visitor(site).open("/").look()
+def visit(site: SandboxedSite, visitor: Visitor) -> Visit:
+    """Somebody at the front page, where everything was checked."""
+    return visitor(site).open("/").check()
 
 
 PALE = "p.className = 'pale'; p.textContent = 'pale'; p.style = 'color: #ccc; background: #fff'"
@@ -31,7 +31,7 @@ def test_a_page_that_some_cannot_use_is_noticed(visit: Visit, flaw: str, rule: s
     paragraph = "const p = document.querySelector('main').appendChild(document.createElement('p'))"
     visit.page.evaluate(f"() => {{ {paragraph}; {flaw} }}")
     with pytest.raises(AssertionError, match=rule):
-        visit.look()
+        visit.check()
 
 
 def test_a_page_that_is_too_wide_for_a_phone_is_noticed(visit: Visit) -> None:
@@ -39,7 +39,7 @@ def test_a_page_that_is_too_wide_for_a_phone_is_noticed(visit: Visit) -> None:
     wide = "() => { const p = document.querySelector('h1'); p.style.minWidth = '500px' }"
     visit.page.evaluate(wide)
     with pytest.raises(AssertionError, match="h1"):
-        visit.look()
+        visit.check()
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_what_the_browser_complains_about_is_noticed(
     """What the Content-Security-Policy forbids, and what does not load."""
     visit.page.evaluate("html => { document.body.innerHTML += html }", added)
     visit.page.wait_for_load_state("networkidle")
-    assert complaint in " ".join(visit.troubles)
-    assert bool(visit.troubles) == bool(complaint)
-    visit.troubles.clear()
+    assert complaint in " ".join(visit.problems)
+    assert bool(visit.problems) == bool(complaint)
+    visit.problems.clear()
 
 
 def test_what_is_written_to_the_console_is_noticed(visit: Visit) -> None:
@@ -67,5 +67,5 @@ def test_what_is_written_to_the_console_is_noticed(visit: Visit) -> None:
     for kind in ("error", "warn", "log"):
         visit.page.evaluate(f"() => console.{kind}('{kind}')")
     visit.page.wait_for_load_state("networkidle")
-    assert visit.troubles == ["console: error", "console: warn"]
-    visit.troubles.clear()
+    assert visit.problems == ["console: error", "console: warn"]
+    visit.problems.clear()

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from oura_pipeline_tests.browser.conftest import OpenPlace, Visitor
-from oura_pipeline_tests.browser.visiting import PASSWORD, Place
+from oura_pipeline_tests.browser.conftest import OpenSite, Visitor
+from oura_pipeline_tests.browser.visits import PASSWORD, SandboxedSite
 
 
-def test_the_operator_logs_in_and_sees_how_everything_is(site: Place, visitor: Visitor) -> None:
+def test_the_operator_logs_in_and_sees_how_everything_is(
+    site: SandboxedSite, visitor: Visitor
+) -> None:
     """Everybody by username and state, nothing of their health; strangers see nothing."""
     visitor(site).join("runa", "runa")
     site.sync("runa", "daily_sleep")
     visit = visitor(site).open("/status")
     assert visit.path == "/operator"
-    visit.look().page.fill("#token", "guessed")
-    visit.press("#enter").look()
+    visit.check().page.fill("#token", "guessed")
+    visit.press("#enter").check()
     assert visit.error == "This is not the password."
     visit.page.fill("#token", PASSWORD)
-    visit.press("#enter").look()
+    visit.press("#enter").check()
     assert visit.path == "/status"
-    assert "runa" in visit.said
+    assert "runa" in visit.text
     visit.press("#sign-out")
     assert visit.open("/status").path == "/operator"
 
 
-def test_a_person_is_no_operator(site: Place, visitor: Visitor) -> None:
+def test_a_person_is_no_operator(site: SandboxedSite, visitor: Visitor) -> None:
     """Being signed in opens one's own page only."""
     assert visitor(site).join("runa", "runa").open("/status").path == "/operator"
 
 
-def test_an_invite_of_the_operator_lets_somebody_in(
-    open_place: OpenPlace, visitor: Visitor
-) -> None:
+def test_an_invite_of_the_operator_lets_somebody_in(open_site: OpenSite, visitor: Visitor) -> None:
     """The code is shown once, and it works."""
-    site = open_place(OURA_SIGNUP="invite")
+    site = open_site(OURA_SIGNUP="invite")
     visit = visitor(site).open("/operator")
     visit.page.fill("#token", PASSWORD)
-    visit.press("#enter").press("#make-invite").look()
+    visit.press("#enter").press("#make-invite").check()
     code = visit.page.locator("#invite-code").inner_text()
     guest = visitor(site).open("/")
     guest.page.fill("#invite", code)
@@ -43,7 +43,7 @@ def test_an_invite_of_the_operator_lets_somebody_in(
     assert guest.press("#choose").heading == "koa"
 
 
-def test_without_a_password_the_page_is_off(open_place: OpenPlace, visitor: Visitor) -> None:
+def test_without_a_password_the_page_is_off(open_site: OpenSite, visitor: Visitor) -> None:
     """It says which setting opens it."""
-    visit = visitor(open_place(OURA_OPERATOR_TOKEN="")).open("/operator").look()
-    assert "OURA_OPERATOR_TOKEN" in visit.said
+    visit = visitor(open_site(OURA_OPERATOR_TOKEN="")).open("/operator").check()
+    assert "OURA_OPERATOR_TOKEN" in visit.text

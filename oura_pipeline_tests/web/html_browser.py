@@ -47,7 +47,7 @@ class Page(HTMLParser):
         """All text, with single spaces."""
         return " ".join(" ".join(self.words).split())
 
-    def of(self, element_id: str) -> str:
+    def text_of(self, element_id: str) -> str:
         """The text of the element with this id."""
         return " ".join(self.texts[element_id].split())
 
@@ -98,7 +98,7 @@ class Page(HTMLParser):
 _WITHOUT_END = ("input", "meta", "link", "br", "circle", "path", "img", "hr")
 
 
-class Browser:
+class HtmlBrowser:
     """Somebody at the site; `page` is what they see.
 
     Args:

@@ -1,6 +1,6 @@
-"""Somebody in front of a browser: the sandbox, the site and Chromium, and what is looked at.
+"""Somebody in front of a browser: the sandbox, the site and Chromium, and what is checked.
 
-What surprises: `Visit.look` tries a page in four ways (light and dark, phone and desk), but only
+What surprises: `Visit.check` tries a page in four ways (light and dark, phone and desk), but only
 when there is something on it the like of which was not on that address before.
 """
 
@@ -31,7 +31,7 @@ from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
-from oura_pipeline.web.server import address, listening, running_site
+from oura_pipeline.web.server import listen, running_site, socket_url
 from oura_pipeline_tests.testing.world import environment
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -64,7 +64,7 @@ _RULES = "() => axe.run(document, {resultTypes: ['violations']})"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class SandboxedSite:
     """A site and the sandbox it signs people in at; its settings are those of the environment."""
 
     url: str
@@ -104,34 +104,36 @@ class Place:
 
 
 @contextmanager
-def place(
+def sandboxed_site(
     home: Path, set_variables: Callable[[dict[str, str]], None], /, **settings: str
-) -> Iterator[Place]:
+) -> Iterator[SandboxedSite]:
     """A site on a free port, registered at a sandbox of its own with 30 days that end at `END`.
 
     `set_variables` puts what it is given into the environment; `settings` are more of them, by the
     names of their variables.
     """
-    with place_with(SandboxOptions(end=END, days=30), home, set_variables, **settings) as made:
+    with sandboxed_site_with(
+        SandboxOptions(end=END, days=30), home, set_variables, **settings
+    ) as made:
         yield made
 
 
 @contextmanager
-def place_with(
+def sandboxed_site_with(
     options: SandboxOptions,
     home: Path,
     set_variables: Callable[[dict[str, str]], None],
     /,
     **settings: str,
-) -> Iterator[Place]:
+) -> Iterator[SandboxedSite]:
     """The same with another sandbox."""
-    with listening("127.0.0.1", 0) as door:
-        url = address(door)
+    with listen("127.0.0.1", 0) as listener:
+        url = socket_url(listener)
         registered = replace(options, redirect_uris=(f"{url}/oauth/callback",))
         with running(registered) as sandbox:
             set_variables(variables(home, url, sandbox) | settings)
-            with running_site(load_settings(), door=door):
-                yield Place(url=url, sandbox=sandbox, home=home)
+            with running_site(load_settings(), listener=listener):
+                yield SandboxedSite(url=url, sandbox=sandbox, home=home)
 
 
 def variables(home: Path, url: str, sandbox: Sandbox) -> dict[str, str]:
@@ -161,15 +163,15 @@ class Visit:
     Attributes:
         page: what they see.
         url: the site.
-        looked: the parts of pages that were looked at already, shared by all visits.
-        troubles: what the browser complained about: errors in the console, among them what the
+        checked: the parts of pages that were checked already, shared by all visits.
+        problems: what the browser complained about: errors in the console, among them what the
             Content-Security-Policy forbids, failed requests, requests to strangers.
     """
 
     page: Page
     url: str
-    looked: set[str]
-    troubles: list[str] = field(default_factory=list)
+    checked: set[str]
+    problems: list[str] = field(default_factory=list)
 
     def open(self, path: str) -> Visit:
         """Go to a page of the site."""
@@ -220,11 +222,11 @@ class Visit:
         return self.page.locator(f"#{ids[-1]}.error").inner_text().removeprefix("✕").strip()
 
     @property
-    def said(self) -> str:
+    def text(self) -> str:
         """Everything that can be read in the main part of the page, on one line."""
         return " ".join(self.page.locator("main").inner_text().split())
 
-    def look(self) -> Visit:
+    def check(self) -> Visit:
         """See that nothing is too wide for a phone, and look closely at what was not seen before.
 
         Closely is: axe, on a phone and on a desk, light and dark.
@@ -233,13 +235,13 @@ class Visit:
         wide = self.page.evaluate(_TOO_WIDE)
         assert not wide, f"{self.path} is wider than a phone: {wide}"
         parts = {f"{urlsplit(self.page.url).path} {part}" for part in self.page.evaluate(_PARTS)}
-        if not parts <= self.looked:
-            self._look_closely()
-            self.looked.update(parts)
+        if not parts <= self.checked:
+            self._check_closely()
+            self.checked.update(parts)
         self.page.set_viewport_size(DESK)
         return self
 
-    def _look_closely(self) -> None:
+    def _check_closely(self) -> None:
         self.page.evaluate(_AXE.axe_script)
         for scheme in ("dark", "light"):
             self.page.emulate_media(color_scheme=scheme)
@@ -250,16 +252,18 @@ class Visit:
 
 
 @contextmanager
-def visiting(browser: Browser, at: Place, looked: set[str], **context: Any) -> Iterator[Visit]:
+def new_visit(
+    browser: Browser, at: SandboxedSite, checked: set[str], **context: Any
+) -> Iterator[Visit]:
     """Somebody with a browser of their own; what it complains about fails at the end."""
     options = {"viewport": DESK, "color_scheme": "light", "reduced_motion": "reduce"} | context
     with _context(browser, options) as opened_context:
         page = opened_context.new_page()
         page.set_default_timeout(15_000)
-        visit = Visit(page=page, url=at.url, looked=looked)
-        _listen(page, visit.troubles, {at.url, at.sandbox.url})
+        visit = Visit(page=page, url=at.url, checked=checked)
+        _listen(page, visit.problems, {at.url, at.sandbox.url})
         yield visit
-        assert not visit.troubles, visit.troubles
+        assert not visit.problems, visit.problems
 
 
 @contextmanager
@@ -271,31 +275,31 @@ def _context(browser: Browser, options: Mapping[str, Any]) -> Iterator[BrowserCo
         context.close()
 
 
-def _listen(page: Page, troubles: list[str], known: set[str]) -> None:
+def _listen(page: Page, problems: list[str], known: set[str]) -> None:
     """Note what the browser complains about."""
 
     def console(message: ConsoleMessage) -> None:
-        # That a page came with a status of 400 and more is looked at in `answered`.
+        # That a page came with a status of 400 and more is checked in `answered`.
         if message.type in ("error", "warning") and "the server responded with" not in message.text:
-            troubles.append(f"console: {message.text}")
+            problems.append(f"console: {message.text}")
 
     def asked(request: Request) -> None:
         parts = urlsplit(request.url)
         if parts.scheme != "data" and f"{parts.scheme}://{parts.netloc}" not in known:
-            troubles.append(f"a stranger is asked: {request.url}")
+            problems.append(f"a stranger is asked: {request.url}")
 
     def answered(response: Response) -> None:
         refused = response.status >= 400 and not response.request.is_navigation_request()
         if refused or response.status >= 500:
-            troubles.append(f"{response.status}: {response.url}")
+            problems.append(f"{response.status}: {response.url}")
 
     def failed(request: Request) -> None:
         # A download ends the navigation that began it.
         if request.failure != "net::ERR_ABORTED":
-            troubles.append(f"{request.failure}: {request.url}")
+            problems.append(f"{request.failure}: {request.url}")
 
     page.on("console", console)
-    page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
+    page.on("pageerror", lambda error: problems.append(f"script: {error}"))
     page.on("request", asked)
     page.on("response", answered)
     page.on("requestfailed", failed)

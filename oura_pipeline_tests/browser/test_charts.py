@@ -11,14 +11,21 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from oura_pipeline_tests.browser.conftest import Visitor
-from oura_pipeline_tests.browser.visiting import DESK, PHONE, Place, Visit, place, visiting
+from oura_pipeline_tests.browser.visits import (
+    DESK,
+    PHONE,
+    SandboxedSite,
+    Visit,
+    new_visit,
+    sandboxed_site,
+)
 
 DRAWN = ("sleep", "daily_sleep", "daily_readiness", "daily_activity")
 SIZES = [DESK, PHONE]
 
 
 @pytest.fixture(scope="module")
-def shown(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def shown(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxedSite]:
     """A site at which runa has a month to look at."""
 
     def set_variables(values: Mapping[str, str]) -> None:
@@ -26,15 +33,15 @@ def shown(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             environment.setenv(name, value)
 
     home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as environment, place(home, set_variables) as made:
-        with visiting(browser, made, set()) as visit:
+    with pytest.MonkeyPatch.context() as environment, sandboxed_site(home, set_variables) as made:
+        with new_visit(browser, made, set()) as visit:
             visit.join("runa", "runa")
         made.sync("runa", *DRAWN, days=30)
         yield made
 
 
 @pytest.fixture
-def visit(shown: Place, visitor: Visitor) -> Visit:
+def visit(shown: SandboxedSite, visitor: Visitor) -> Visit:
     """Runa at their page."""
     return visitor(shown).sign_in("runa")
 
@@ -47,12 +54,12 @@ def test_pictures_and_tables_are_for_everyone(visit: Visit) -> None:
     """Light and dark, phone and desk, with every table open: nothing to complain of."""
     assert visit.page.locator("svg.picture").count() == 8
     open_tables(visit.page)
-    visit.look()
+    visit.check()
 
 
-def test_a_page_without_pictures_is_for_everyone(site: Place, visitor: Visitor) -> None:
+def test_a_page_without_pictures_is_for_everyone(site: SandboxedSite, visitor: Visitor) -> None:
     """Somebody new sees sentences and a calendar in which nothing was asked yet."""
-    visit = visitor(site).join("runa", "runa").look()
+    visit = visitor(site).join("runa", "runa").check()
     assert visit.page.locator("svg.picture").count() == 0
     assert visit.page.locator("svg.month").count() == 12
 
@@ -115,7 +122,7 @@ def test_the_tables_are_reached_and_scrolled_by_keyboard(visit: Visit) -> None:
     page.wait_for_function("() => document.activeElement.scrollLeft > 0")
 
 
-def test_the_tables_have_the_numbers_of_the_views(shown: Place, visit: Visit) -> None:
+def test_the_tables_have_the_numbers_of_the_views(shown: SandboxedSite, visit: Visit) -> None:
     """A night as a whole, and every day of the trends, as somebody reads them who cannot see."""
     open_tables(visit.page)
     night = f"""SELECT strftime(day, '%Y-%m-%d'), {_clock("awake")}, {_clock("rem")},

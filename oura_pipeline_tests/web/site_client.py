@@ -32,40 +32,40 @@ EVENT = {
 }
 
 
-def settings_in(home: Path, **values: Any) -> Settings:
+def site_settings(home: Path, **values: Any) -> Settings:
     """The settings of a site in a folder."""
     given = {"oura_client_id": "client", "oura_client_secret": SECRET} | values
     return Settings(_env_file=None, oura_pipeline_home=home, **given)  # type: ignore[call-arg]
 
 
 @contextmanager
-def asking(home: Path, **values: Any) -> Iterator[httpx.Client]:
+def site_client(home: Path, **values: Any) -> Iterator[httpx.Client]:
     """A client of a site that runs in a folder."""
     with (
-        running_site(settings_in(home, **values)) as url,
+        running_site(site_settings(home, **values)) as url,
         httpx.Client(base_url=url, timeout=30, trust_env=False) as client,
     ):
         yield client
 
 
 @contextmanager
-def accounts_in(home: Path) -> Iterator[Accounts]:
+def open_accounts_in(home: Path) -> Iterator[Accounts]:
     """The accounts of that folder, as another process would see them."""
-    with open_accounts(settings_in(home)) as accounts:
+    with open_accounts(site_settings(home)) as accounts:
         yield accounts
 
 
-def add(accounts: Accounts, username: str, **values: Any) -> None:
+def add_person(accounts: Accounts, username: str, **values: Any) -> None:
     """Somebody who signed in; Oura calls them `id-` and their name."""
     accounts.add(username, **{"refresh_token": "refresh", "oura_id": f"id-{username}", **values})
 
 
-def event(**changes: Any) -> bytes:
+def event_body(**changes: Any) -> bytes:
     """The body of an event."""
     return json.dumps(EVENT | changes).encode()
 
 
-def headers(body: bytes, *, secret: str = SECRET, age: float = 0.0) -> dict[str, str]:
+def signed_headers(body: bytes, *, secret: str = SECRET, age: float = 0.0) -> dict[str, str]:
     """What Oura sends along with a body, some seconds ago."""
     stamp = str(int((time.time() - age) * 1000))
     return {"x-oura-timestamp": stamp, "x-oura-signature": signature(secret, stamp, body)}
@@ -73,12 +73,12 @@ def headers(body: bytes, *, secret: str = SECRET, age: float = 0.0) -> dict[str,
 
 def deliver(client: httpx.Client, body: bytes, **how: Any) -> int:
     """The status that Oura gets for a signed delivery."""
-    return client.post("/webhook", content=body, headers=headers(body, **how)).status_code
+    return client.post("/webhook", content=body, headers=signed_headers(body, **how)).status_code
 
 
-def numbered(part: int, number: int) -> bytes:
+def numbered_event(part: int, number: int) -> bytes:
     """One of many different events."""
-    return event(object_id=f"{part}-{number}")
+    return event_body(object_id=f"{part}-{number}")
 
 
 def deliver_many(url: str, count: int, part: int) -> dict[int, int]:
@@ -91,8 +91,8 @@ def deliver_many(url: str, count: int, part: int) -> dict[int, int]:
         assert place.hostname is not None
         connection = http.client.HTTPConnection(place.hostname, place.port, timeout=30)
         for number in range(first, count, 8):
-            body = numbered(part, number)
-            connection.request("POST", "/webhook", body, headers(body))
+            body = numbered_event(part, number)
+            connection.request("POST", "/webhook", body, signed_headers(body))
             answer = connection.getresponse()
             answer.read()
             with lock:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
-from oura_pipeline_tests.browser.conftest import OpenPlace, Visitor
-from oura_pipeline_tests.browser.visiting import PHONE, Place, Visit
+from oura_pipeline_tests.browser.conftest import OpenSite, Visitor
+from oura_pipeline_tests.browser.visits import PHONE, SandboxedSite, Visit
 
 
-def test_a_first_sign_in_ends_on_ones_own_page(site: Place, visitor: Visitor) -> None:
+def test_a_first_sign_in_ends_on_ones_own_page(site: SandboxedSite, visitor: Visitor) -> None:
     """Front page, Oura, a username, and there is the page that bears it."""
-    visit = visitor(site).open("/").look()
-    assert "Ada Example" in visit.said
-    visit.press("#sign-in").look().consent("runa").look()
+    visit = visitor(site).open("/").check()
+    assert "Ada Example" in visit.text
+    visit.press("#sign-in").check().consent("runa").check()
     assert (visit.path, visit.heading) == ("/welcome", "Choose a username")
     visit.page.fill("#username", "runa")
-    visit.press("#choose").look()
+    visit.press("#choose").check()
     assert (visit.path, visit.heading) == ("/me", "runa")
     assert site.people() == {"runa": "connected"}
 
 
 def test_a_username_that_cannot_be_is_explained_and_a_good_one_is_taken(
-    site: Place, visitor: Visitor
+    site: SandboxedSite, visitor: Visitor
 ) -> None:
     """The browser says it before it is sent; the site says it to whoever sends it all the same."""
     visitor(site).join("koa", "koa")
@@ -32,7 +32,7 @@ def test_a_username_that_cannot_be_is_explained_and_a_good_one_is_taken(
     for wrong, word in (("Runa!", "lower-case letters"), ("koa", "taken")):
         visit.page.evaluate("() => { document.querySelector('#username-form').noValidate = true }")
         visit.page.fill("#username", wrong)
-        visit.press("#choose").look()
+        visit.press("#choose").check()
         assert visit.path == "/welcome"
         assert word in visit.error
         assert visit.page.input_value("#username") == wrong
@@ -41,45 +41,47 @@ def test_a_username_that_cannot_be_is_explained_and_a_good_one_is_taken(
     assert visit.press("#choose").heading == "runa"
 
 
-def test_whoever_says_no_has_left_nothing_here(site: Place, visitor: Visitor) -> None:
+def test_whoever_says_no_has_left_nothing_here(site: SandboxedSite, visitor: Visitor) -> None:
     """The page says so, and offers the way back."""
-    visit = visitor(site).sign_in("runa", decision="deny").look()
-    assert "You said no at Oura" in visit.said
+    visit = visitor(site).sign_in("runa", decision="deny").check()
+    assert "You said no at Oura" in visit.text
     assert (site.people(), site.granted("runa")) == ({}, [])
     assert visit.press("#sign-in").consent("runa").path == "/welcome"
 
 
 def test_when_oura_is_away_nothing_is_kept_and_it_can_be_tried_again(
-    site: Place, visitor: Visitor
+    site: SandboxedSite, visitor: Visitor
 ) -> None:
     """The code is lost, the person is not."""
     site.sandbox.fault("gateway_timeout", route="token", count=None)
-    visit = visitor(site).sign_in("runa").look()
+    visit = visitor(site).sign_in("runa").check()
     assert visit.heading == "Oura is away"
-    assert [trouble[:3] for trouble in visit.troubles] == ["503"]
-    visit.troubles.clear()
+    assert [trouble[:3] for trouble in visit.problems] == ["503"]
+    visit.problems.clear()
     site.sandbox.clear_faults()
     assert visit.press("#sign-in").consent("runa").path == "/welcome"
 
 
-def test_whoever_must_sign_in_again_does_it_with_one_button(site: Place, visitor: Visitor) -> None:
+def test_whoever_must_sign_in_again_does_it_with_one_button(
+    site: SandboxedSite, visitor: Visitor
+) -> None:
     """Tokens end at Oura; the page says so, and afterwards everything is as before."""
     visit = visitor(site).join("runa", "runa")
     site.sandbox.change_person("runa", revoke="all")
     site.sync("runa", "daily_sleep")
-    visit.open("/me").look()
+    visit.open("/me").check()
     assert site.people() == {"runa": "sign_in_required"}
-    assert "Reconnect with Oura" in visit.said
+    assert "Reconnect with Oura" in visit.text
     row = visit.page.locator("#type-daily_sleep").inner_text()
     assert ("Waits until you reconnect." in row, "invalid_grant" in row) == (True, False)
-    visit.press("#reconnect").consent("runa").look()
+    visit.press("#reconnect").consent("runa").check()
     assert (visit.path, visit.heading) == ("/me", "runa")
     assert visit.page.locator("#reconnect").count() == 0
     assert site.people() == {"runa": "connected"}
 
 
 def test_another_browser_with_the_same_oura_account_is_the_same_person(
-    site: Place, visitor: Visitor
+    site: SandboxedSite, visitor: Visitor
 ) -> None:
     """Nobody is asked for a second username."""
     visitor(site).join("runa", "runa")
@@ -88,22 +90,22 @@ def test_another_browser_with_the_same_oura_account_is_the_same_person(
     assert site.people() == {"runa": "connected"}
 
 
-def test_two_people_see_each_their_own(site: Place, visitor: Visitor) -> None:
+def test_two_people_see_each_their_own(site: SandboxedSite, visitor: Visitor) -> None:
     """Two browsers, two pages."""
     runa, koa = visitor(site).join("runa", "runa"), visitor(site).join("koa", "koa")
     assert (runa.open("/me").heading, koa.open("/me").heading) == ("runa", "koa")
 
 
 def test_an_invite_is_needed_works_once_and_never_wrongly(
-    open_place: OpenPlace, visitor: Visitor
+    open_site: OpenSite, visitor: Visitor
 ) -> None:
     """None, a wrong one, a good one, a used one; whoever is here already needs none."""
-    site = open_place(OURA_SIGNUP="invite")
+    site = open_site(OURA_SIGNUP="invite")
     code = site.invite()
-    visit = visitor(site).open("/").look().press("#sign-in").consent("runa").look()
-    assert "needs an invite" in visit.said
+    visit = visitor(site).open("/").check().press("#sign-in").consent("runa").check()
+    assert "needs an invite" in visit.text
     visit.open("/").page.fill("#invite", "no-such-code")
-    visit.press("#sign-in").look()
+    visit.press("#sign-in").check()
     assert "It was used, has expired, or is mistyped." in visit.error
     _with_invite(visit, code).page.fill("#username", "runa")
     assert visit.press("#choose").heading == "runa"
@@ -121,76 +123,78 @@ def _with_invite(visit: Visit, code: str) -> Visit:
 
 
 def test_a_closed_site_lets_nobody_new_in_and_gives_the_tokens_back(
-    open_place: OpenPlace, visitor: Visitor
+    open_site: OpenSite, visitor: Visitor
 ) -> None:
     """It says so before and after Oura."""
-    site = open_place(OURA_SIGNUP="closed")
-    visit = visitor(site).open("/").look()
-    assert "Nobody new can sign in" in visit.said
-    visit.press("#sign-in").consent("runa").look()
-    assert "Nobody new can sign in" in visit.said
+    site = open_site(OURA_SIGNUP="closed")
+    visit = visitor(site).open("/").check()
+    assert "Nobody new can sign in" in visit.text
+    visit.press("#sign-in").consent("runa").check()
+    assert "Nobody new can sign in" in visit.text
     assert (site.people(), site.granted("runa")) == ({}, [])
 
 
-def test_a_full_house_says_so(open_place: OpenPlace, visitor: Visitor) -> None:
+def test_a_full_house_says_so(open_site: OpenSite, visitor: Visitor) -> None:
     """Oura's own limit of people, before and after the way to Oura."""
-    site = open_place(OURA_PEOPLE_LIMIT="1")
+    site = open_site(OURA_PEOPLE_LIMIT="1")
     visitor(site).join("koa", "koa")
-    visit = visitor(site).open("/").look()
-    assert "All 1 places" in visit.said
-    assert "places" in visit.press("#sign-in").consent("runa").look().said
+    visit = visitor(site).open("/").check()
+    assert "All 1 places" in visit.text
+    assert "places" in visit.press("#sign-in").consent("runa").check().text
     assert (site.people(), site.granted("runa")) == ({"koa": "connected"}, [])
 
 
-def test_what_was_not_allowed_is_named(site: Place, visitor: Visitor) -> None:
+def test_what_was_not_allowed_is_named(site: SandboxedSite, visitor: Visitor) -> None:
     """Everything else works; one button asks Oura once more."""
-    visit = visitor(site).join("runa", "runa", without=["workout", "heartrate"]).look()
-    assert "E-mail address · Profile · Sleep, activity, readiness · Tags" in visit.said
+    visit = visitor(site).join("runa", "runa", without=["workout", "heartrate"]).check()
+    assert "E-mail address · Profile · Sleep, activity, readiness · Tags" in visit.text
     missing = visit.page.locator("#missing").inner_text()
     assert ("orkout" in missing, "eart rate" in missing, "leep" in missing) == (True, True, False)
     site.sync("runa", "daily_sleep", "workout")
-    visit.open("/me").look()
+    visit.open("/me").check()
     assert "not granted" in visit.page.locator("#type-workout").inner_text()
-    visit.press("#grant-more").consent("runa").look()
+    visit.press("#grant-more").consent("runa").check()
     assert visit.page.locator("#missing").count() == 0
 
 
 def test_scopes_that_oura_does_not_tell_are_unknown_not_missing(
-    site: Place, visitor: Visitor
+    site: SandboxedSite, visitor: Visitor
 ) -> None:
     """Neither the callback nor the token answer names them; what is allowed comes all the same."""
     site.sandbox.change_options(callback_scope=False, token_scope=False)
-    visit = visitor(site).join("runa", "runa").look()
+    visit = visitor(site).join("runa", "runa").check()
     assert visit.page.locator("#missing").count() == 0
-    assert "not known" in visit.said
+    assert "not known" in visit.text
     site.sync("runa", "sleep")
-    assert visit.open("/me").look().page.locator("#type-sleep .state-good").count() == 1
+    assert visit.open("/me").check().page.locator("#type-sleep .state-good").count() == 1
 
 
-def test_a_sign_in_begun_elsewhere_is_not_finished_here(site: Place, visitor: Visitor) -> None:
+def test_a_sign_in_begun_elsewhere_is_not_finished_here(
+    site: SandboxedSite, visitor: Visitor
+) -> None:
     """Whoever is sent somebody else's link does not become them, nor they whoever sent it."""
     mine = visitor(site).open("/").press("#sign-in")
     theirs = visitor(site)
     theirs.page.goto(mine.page.url)
-    theirs.consent("runa").look()
-    assert "begun in another browser" in theirs.said
+    theirs.consent("runa").check()
+    assert "begun in another browser" in theirs.text
     assert theirs.open("/me").path != "/me"
     assert site.people() == {}
 
 
-def test_a_callback_works_once(site: Place, visitor: Visitor) -> None:
+def test_a_callback_works_once(site: SandboxedSite, visitor: Visitor) -> None:
     """Back button, bookmark, a log that somebody read."""
     visit = visitor(site)
     callbacks = _callbacks(visit.page)
     visit.join("runa", "runa")
     [used] = callbacks
     visit.page.goto(used)
-    visit.look()
-    assert "This link was used already" in visit.said
+    visit.check()
+    assert "This link was used already" in visit.text
     assert visit.open("/me").heading == "runa"
     other = visitor(site)
     other.page.goto(used)
-    assert "This link was used already" in other.said
+    assert "This link was used already" in other.text
 
 
 def _callbacks(page: Page) -> list[str]:
@@ -200,14 +204,14 @@ def _callbacks(page: Page) -> list[str]:
     return found
 
 
-def test_a_first_sign_in_needs_no_script(site: Place, visitor: Visitor) -> None:
+def test_a_first_sign_in_needs_no_script(site: SandboxedSite, visitor: Visitor) -> None:
     """Every page is plain HTML."""
     visit = visitor(site, java_script_enabled=False).join("runa", "runa")
     assert (visit.path, visit.heading) == ("/me", "runa")
     assert visit.press("#sync-now").path == "/me"
 
 
-def test_a_first_sign_in_needs_no_mouse(site: Place, visitor: Visitor) -> None:
+def test_a_first_sign_in_needs_no_mouse(site: SandboxedSite, visitor: Visitor) -> None:
     """Tab, Enter and arrows; what has the focus can be seen, and the content can be skipped to."""
     visit = visitor(site).open("/")
     page = visit.page
@@ -251,7 +255,7 @@ _FOCUS_SHOWN = """() => {
 }"""
 
 
-def test_a_phone_is_enough(site: Place, visitor: Visitor) -> None:
+def test_a_phone_is_enough(site: SandboxedSite, visitor: Visitor) -> None:
     """A small touch screen; nothing is wider than it, and what is touched is large enough."""
     visit = visitor(site, viewport=PHONE, is_mobile=True, has_touch=True)
     visit.join("runa", "runa")
@@ -268,9 +272,9 @@ _TOO_SMALL = """() => [...document.querySelectorAll('button, input:not([type=hid
   .filter(e => e.getBoundingClientRect().height < 24).map(e => e.outerHTML)"""
 
 
-def test_signing_out_and_in_again(site: Place, visitor: Visitor) -> None:
+def test_signing_out_and_in_again(site: SandboxedSite, visitor: Visitor) -> None:
     """Afterwards the page is closed, and Oura opens it again."""
     visit = visitor(site).join("runa", "runa")
-    visit.press("#sign-out").look()
+    visit.press("#sign-out").check()
     assert visit.open("/me").path != "/me"
     assert visit.sign_in("runa").heading == "runa"
