@@ -27,6 +27,7 @@ check: $(READY)
 	@echo "==> Lint"; $(BIN)/ruff check $(SRC)
 	@echo "==> Types"; $(BIN)/mypy
 	@echo "==> Generated docs"; $(BIN)/python -m tools.generate_docs --check
+	@echo "==> Links"; $(BIN)/python -m tools.check_links
 
 format: $(READY)
 	@$(BIN)/ruff check --fix --quiet $(SRC) || true

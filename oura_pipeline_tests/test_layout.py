@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
-from oura_pipeline.settings import Settings
 from oura_pipeline_tests.testing.paths import ROOT
 from tools import generate_docs
 
@@ -102,13 +100,9 @@ def test_the_environment_is_read_in_one_place(path: Path) -> None:
     assert not reads or str(path.relative_to(PACKAGE)) in allowed
 
 
-def test_the_readme_has_every_document_type_and_setting() -> None:
-    """Somebody who reads the README has heard of all of them."""
-    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
-    names = [document_type.name for document_type in DOCUMENT_TYPES] + [
-        name.upper() for name in Settings.model_fields
-    ]
-    assert [name for name in names if f"`{name}`" not in readme] == []
+def test_the_readme_is_short() -> None:
+    """What it is, a demo, four steps, three queries, one dashboard; the rest has pages."""
+    assert (ROOT / "README.md").stat().st_size <= 8192
 
 
 def test_generated_docs_are_up_to_date() -> None:

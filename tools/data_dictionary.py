@@ -1,8 +1,4 @@
-"""`docs/data.md`: every view and table of the published copy, with every column and its unit.
-
-What surprises: it is read from a database, not from the code: an empty warehouse is made in memory
-and asked what it holds, so the page says what an analyst's own file says.
-"""
+"""The page `docs/reference/views.md`: every view, table and column of the published copy."""
 
 from __future__ import annotations
 
@@ -19,11 +15,11 @@ from oura_pipeline.warehouse.views.catalogue import VIEWS, ensure_views
 from oura_pipeline.warehouse.views.view import View
 
 _OPENING = """\
-# The data dictionary
+# Views and tables
 
-What stands in the published copy, `analytics.duckdb`, in its schema `oura`: views that answer
-questions, and below them the tables as Oura's documents fill them. The file says the same about
-itself: `FROM oura.readme`, and
+What the published copy, `analytics.duckdb`, holds in its schema `oura`: views that answer
+questions, and below them a table per document type. The file says the same about itself:
+`FROM oura.readme`, and
 
 ```sql
 SELECT table_name, column_name, data_type, comment
@@ -46,7 +42,8 @@ This page is generated; `make docs` writes it.
 
 
 def data_dictionary() -> str:
-    """The text of the page."""
+    """Return the text of the page."""
+    # An empty warehouse is asked what it holds: the page says what an analyst's own file says.
     with duckdb.connect() as connection:
         for document_type in DOCUMENT_TYPES:
             ensure_table(connection, document_type)

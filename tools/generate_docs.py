@@ -7,16 +7,20 @@ change, so a table that drifted from the code fails the build.
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 
+import click
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
+from oura_pipeline.catalog.metrics import COUNT, DAY, DURATION, known_metrics, leaves
+from oura_pipeline.cli import cli
 from oura_pipeline.graphite.dashboard_image import dashboard_path
 from oura_pipeline.markdown import markdown_table
 from oura_pipeline.settings import Settings
@@ -24,9 +28,15 @@ from tools.dashboards import files as grafana
 from tools.data_dictionary import data_dictionary, views_table
 
 ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
 MARK = re.compile(
     r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL
 )
+_INTERVALS = {DAY: "day", 60: "minute", 300: "5 minutes"}
+_DERIVED = {
+    COUNT: "How many documents the day has.",
+    DURATION: "From beginning to end, s.",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,11 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def generated_files() -> dict[Path, str]:
     """Every file with generated parts, as it should be."""
-    readme = ROOT / "README.md"
+    pages = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
     return {
-        readme: MARK.sub(_filled, _read(readme)),
+        **{page: MARK.sub(_filled, _read(page)) for page in pages},
         ROOT / ".env.example": env_example(),
-        ROOT / "docs" / "data.md": data_dictionary(),
+        DOCS / "reference" / "views.md": data_dictionary(),
         **{ROOT / path: text for path, text in grafana.generated_files().items()},
     }
 
@@ -86,9 +96,60 @@ def settings() -> str:
 def dashboards() -> str:
     """A table of the dashboards, a row each."""
     rows = [
-        (f"[{one.title}]({dashboard_path(one.uid)})", one.description) for one in grafana.DASHBOARDS
+        (one.title, one.description, f"`{dashboard_path(one.uid).name}`")
+        for one in grafana.DASHBOARDS
     ]
-    return markdown_table(("dashboard", "what it shows"), rows)
+    return markdown_table(("dashboard", "what it shows", "file"), rows)
+
+
+def metrics() -> str:
+    """A section per document type with a table of its metrics, a row each."""
+    return "\n".join(
+        f"## `{document_type.name}`\n\n{_metrics_table(document_type)}"
+        for document_type in DOCUMENT_TYPES
+    )
+
+
+def _metrics_table(document_type: DocumentType) -> str:
+    fields = dict(leaves(document_type.fields))
+    rows = []
+    for metric in known_metrics(document_type):
+        interval = _INTERVALS.get(metric.interval, f"{metric.interval} s")
+        known = fields.get(metric.name)
+        meaning = known.description if known else _DERIVED[metric.name]
+        prefixes = ["", f"<{document_type.split_by}>."] if metric.split else [""]
+        rows += [(f"`{metric.series}.{one}{metric.name}`", interval, meaning) for one in prefixes]
+    return markdown_table(("metric", "stored every", "what it is"), rows)
+
+
+def command_line() -> str:
+    """A section per command: how it is called, what it does, its arguments and options."""
+    return "\n".join(_command_sections(click.Context(cli, info_name="oura-pipeline"), 2))
+
+
+def _command_sections(context: click.Context, level: int) -> Iterator[str]:
+    command = context.command
+    usage = f"```console\n$ {command.get_usage(context).removeprefix('Usage: ')}\n```\n"
+    text = inspect.cleandoc(command.help or "").split("\f")[0].strip()
+    yield f"{'#' * level} `{context.command_path}`\n\n{text}\n\n{usage}"
+    if table := _options_table(context):
+        yield table
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None and not child.hidden:
+                nested = click.Context(child, info_name=name, parent=context)
+                yield from _command_sections(nested, min(level + 1, 4))
+
+
+def _options_table(context: click.Context) -> str:
+    records = [
+        parameter.get_help_record(context)
+        for parameter in context.command.params
+        if isinstance(parameter, click.Option) and not parameter.hidden
+    ]
+    rows = [(f"`{record[0]}`", record[1]) for record in records if record]
+    return markdown_table(("option", "meaning"), rows) if rows else ""
 
 
 def env_example() -> str:
@@ -104,6 +165,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "dashboards": dashboards,
     "views": views_table,
+    "metrics": metrics,
+    "command line": command_line,
 }
 
 

@@ -3,7 +3,7 @@
 What surprises: a day gets files only when Oura was asked for it and answered. A night without HRV
 is a file without rows; a day that failed or was never asked has none, and files that it had before
 stay as they are. And there is no SDNN: Oura measures RMSSD, and neither can be converted into the
-other (docs/apple_health.md).
+other (docs/apple-health.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """`python -m oura_pipeline_tests.browser.screenshots`: pictures of every page, of made-up people.
 
-They are taken of the real site, at a sandbox, and written into docs/screens/. What surprises: the
-times that the pages show are those of the moment, so two runs differ by a few pixels.
+They are taken of the real site, at a sandbox, and written into
+docs/pictures/site/. The times that the pages show are those of the moment, so two runs differ
+by a few pixels.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from oura_pipeline_tests.browser.visits import (
 )
 from oura_pipeline_tests.testing.paths import ROOT
 
-SCREENS = ROOT / "docs" / "screens"
+SCREENS = ROOT / "docs" / "pictures" / "site"
 LARGEST, LARGEST_ALL = 300_000, 1_500_000  # bytes
 DAYS, HISTORY_DAYS = 240, 365
 

@@ -1,7 +1,7 @@
 """`python -m oura_pipeline_tests.tools.dashboards.screenshots`: pictures of the dashboards.
 
 They show made-up people of a sandbox with a fixed last day, so that two runs draw the same, and go
-into docs/dashboards/. What surprises: pipeline health is missing, for Prometheus draws nothing.
+into docs/pictures/dashboards/. Pipeline health is missing: Prometheus draws nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.tools.dashboards.people_in_graphite import LAST, PeopleInGraphite, shown
 from tools.dashboards.people import PEOPLE_DASHBOARDS
 
-FOLDER = ROOT / "docs" / "dashboards"
+FOLDER = ROOT / "docs" / "pictures" / "dashboards"
 LARGEST = 250_000  # bytes
 PERSON = "runa"
 DAYS = {"now-2d": 2, "now-90d": 90}
