@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
-from hashlib import sha256
 
 from sqlalchemy import ColumnElement, Connection, Table, select
 
@@ -29,11 +28,6 @@ class Part:
 def now() -> datetime:
     """This instant, UTC."""
     return datetime.now(UTC)
-
-
-def digest(secret: str) -> str:
-    """What is kept of a secret that is only ever compared."""
-    return sha256(secret.encode()).hexdigest()
 
 
 def require_known(connection: Connection, usernames: Iterable[str]) -> None:

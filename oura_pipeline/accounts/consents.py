@@ -11,10 +11,11 @@ from datetime import datetime
 
 from sqlalchemy import delete, insert
 
-from oura_pipeline.accounts.base import Part, digest, now
+from oura_pipeline.accounts.base import Part, now
 from oura_pipeline.accounts.errors import KeyRefused
 from oura_pipeline.accounts.expiry import CONSENT_LASTS, forget_expired
 from oura_pipeline.accounts.schema import consents
+from oura_pipeline.days import digest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ that reads first and writes later cannot wait for another writer: "database is l
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from oura_pipeline.accounts.errors import AccountsBusy, DatabaseRefused
+from oura_pipeline.files import private_folder
 
 BUSY_SECONDS = 30
 LOCK_SECONDS = 300
@@ -166,11 +166,6 @@ def file_lock(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         raise _busy(path.name, seconds) from error
 
 
-def private_folder(path: Path) -> None:
-    """Make a folder that only its owner can look into; one that is there stays as it is."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
@@ -197,7 +192,7 @@ def _prepared_file(url: URL) -> Path:
     path = Path(name).absolute()
     try:
         private_folder(path.parent)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+        path.touch(mode=0o600, exist_ok=False)
     except FileExistsError:
         pass
     except OSError as error:

@@ -6,16 +6,14 @@ put the new one first everywhere, rotate, and drop the old one then.
 
 from __future__ import annotations
 
-import os
 import shlex
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from oura_pipeline.accounts.database import file_lock, private_folder
 from oura_pipeline.accounts.errors import KeyRefused
+from oura_pipeline.files import create_private, is_private
 
 
 class TokenCipher:
@@ -116,40 +114,16 @@ def load_cipher(keys: Sequence[str], key_path: Path, *, may_make: bool) -> Token
                 f"{key_path} is missing and the stored tokens need its key; "
                 "put it back from a backup, or give the key in the settings"
             )
-        _make(key_path)
+        create_private(key_path, Fernet.generate_key().decode() + "\n")
     return TokenCipher(_read(key_path), str(key_path))
-
-
-def _make(path: Path) -> None:
-    """A new key; of several processes one makes it, and nobody sees half a file."""
-    private_folder(path.parent)
-    with file_lock(Path(f"{path}.lock")):
-        if path.exists():
-            return
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:  # mkstemp makes it with mode 0600
-            file.write(Fernet.generate_key() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path) -> list[str]:
     try:
-        mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise KeyRefused(f"the key file {path} cannot be read: {error}") from None
-    if mode & 0o077:
+    if not is_private(path):
         raise KeyRefused(f"others may read the key file; run: chmod 600 {shlex.quote(str(path))}")
     if not text.split():
         raise KeyRefused(f"the key file {path} is empty; put it back from a backup")

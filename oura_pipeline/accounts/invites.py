@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
-from oura_pipeline.accounts.base import Part, digest, now
+from oura_pipeline.accounts.base import Part, now
 from oura_pipeline.accounts.schema import invites
+from oura_pipeline.days import digest
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is read as something else
 _GROUPS, _LETTERS = 3, 5  # 74 bits

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import digest, now
+from oura_pipeline.accounts.base import now
 from oura_pipeline.accounts.errors import KeyRefused, PersonRefused
 from oura_pipeline.accounts.expiry import SIGN_UP_LASTS, forget_expired
 from oura_pipeline.accounts.invites import use_invite
@@ -27,6 +27,7 @@ from oura_pipeline.accounts.people import (
     stored_scopes,
 )
 from oura_pipeline.accounts.usernames import username_problem
+from oura_pipeline.days import digest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,6 @@ from typing import Self
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from oura_pipeline.accounts.base import digest
 from oura_pipeline.accounts.consents import Consents
 from oura_pipeline.accounts.database import LOCK_SECONDS, Database
 from oura_pipeline.accounts.encryption import TokenCipher, load_cipher
@@ -32,6 +31,7 @@ from oura_pipeline.accounts.schema import tokens
 from oura_pipeline.accounts.sign_ups import SignUps
 from oura_pipeline.accounts.tokens import Tokens
 from oura_pipeline.accounts.webhooks import Webhooks
+from oura_pipeline.days import digest
 
 
 class Accounts(

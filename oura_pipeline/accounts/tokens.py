@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, update
@@ -23,6 +22,7 @@ from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import KeyRefused
 from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.days import digest
 
 MARGIN = timedelta(minutes=10)
 LONGEST_REASON = 300
@@ -165,7 +165,7 @@ class PersonTokens:
 
     def _lock(self) -> AbstractContextManager[None]:
         # The file of a lock stays, so its name does not tell who it was for.
-        whose = sha256(self._username.encode()).hexdigest()[:16]
+        whose = digest(self._username)[:16]
         return self._database.lock(f"renewal-{whose}")
 
     def _ask(self, stored: StoredTokens) -> str | None:
@@ -297,7 +297,7 @@ class StoredTokens:
     @property
     def fingerprint(self) -> str:
         """Tells refresh tokens apart without being one."""
-        return sha256(self.refresh_token.encode()).hexdigest()[:16]
+        return digest(self.refresh_token)[:16]
 
     def working(self, bad: str | None) -> str | None:
         """The access token, unless it is the bad one or about to expire.

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, literal_column, select, update
@@ -24,6 +23,7 @@ from oura_pipeline.accounts.schema import (
     webhook_inbox,
     webhook_subscriptions,
 )
+from oura_pipeline.days import digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ class Webhooks(Part):
         if not events:
             return []
         at = now()
-        digests = [sha256(event.body).hexdigest() for event in events]
+        digests = [digest(event.body) for event in events]
         with self._database.writing(webhook_inbox) as connection:
             known = _known(connection, events)
             refusals = [_refusal(event, known) for event in events]

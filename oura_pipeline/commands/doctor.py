@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ import httpx
 
 from oura_pipeline.accounts.errors import AccountsError
 from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.files import is_private
 from oura_pipeline.oura.errors import OuraError
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.settings import Protocol, Settings, SettingsError, load_settings
@@ -70,7 +70,7 @@ def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
     key = pipeline.settings.token_key_path
     if pipeline.settings.oura_token_key.get_secret_value():
         yield Finding("key", True, "from OURA_TOKEN_KEY")
-    elif stat.S_IMODE(key.stat().st_mode) == 0o600:
+    elif is_private(key):
         yield Finding("key", True, f"{key}; keep a copy elsewhere, tokens are lost without it")
     else:
         yield Finding("key", False, f"others can read {key}: chmod 600 {key}")

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.days import days_between
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.graphite.ingest import ingest
 from oura_pipeline.graphite.metric_names import child_names
@@ -49,7 +50,7 @@ def replay(
     """Push again what DuckDB holds of these days, and read it back; a line per document type."""
     if first_day > last_day:
         raise click.UsageError(f"--from {first_day} is after --to {last_day}")
-    days = [first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1)]
+    days = days_between(first_day, last_day)
     with opened() as pipeline:
         try:
             people = [person.username for person in people_to_ask(pipeline, usernames)]

@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oura_pipeline.analysis.frames import AnalysisError, connect, one_line
+from oura_pipeline.files import replacing
 from oura_pipeline.warehouse.tables import literal
 
 FORMATS = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet", "json": "FORMAT json, ARRAY"}
@@ -53,8 +54,8 @@ class Answer:
         if path.is_dir():
             raise AnalysisError(f"{path} is a folder: name a file in it")
         try:
-            with tempfile.TemporaryDirectory(prefix=".query-", dir=path.parent) as folder:
-                self._copy(Path(folder) / path.name, form).replace(path)
+            with replacing(path, concurrent=True) as new:
+                self._copy(new, form)
         except OSError as error:
             raise AnalysisError(f"{path} cannot be written: {error.strerror}") from None
         except duckdb.Error as error:

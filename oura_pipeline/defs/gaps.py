@@ -14,7 +14,8 @@ import dagster as dg
 
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
-from oura_pipeline.defs.run_requests import digest, run_for
+from oura_pipeline.days import back_off, days_between, runs_of_days
+from oura_pipeline.defs.run_requests import run_for, set_digest
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.pipeline import open_accounts, open_budget
 from oura_pipeline.settings import load_settings
@@ -49,8 +50,8 @@ class Gap:
 
 
 def wait(attempts: int) -> timedelta:
-    """How long to leave a gap alone: the wait doubles with every failure, up to a day."""
-    return min(FIRST_WAIT * 2 ** min(attempts - 1, 10), LONGEST_WAIT) if attempts else timedelta(0)
+    """Return how long to leave a gap alone after so many failures in a row."""
+    return back_off(attempts, first=FIRST_WAIT, longest=LONGEST_WAIT)
 
 
 def find_gaps(
@@ -72,15 +73,15 @@ def find_gaps(
         days.setdefault((username, name), {})[day] = (0, LONG_AGO)
     gaps = [
         Gap(
-            asked_at=max(of_pair[day][1] for day in span),
-            first_day=span[0],
-            last_day=span[-1],
-            attempts=max(of_pair[day][0] for day in span),
+            asked_at=max(of_pair[day][1] for day in days_between(first, last)),
+            first_day=first,
+            last_day=last,
+            attempts=max(of_pair[day][0] for day in days_between(first, last)),
             people=(username,),
             types=(name,),
         )
         for (username, name), of_pair in days.items()
-        for span in _spans(sorted(of_pair))
+        for first, last in runs_of_days(of_pair, LONGEST_RUN)
     ]
     return sorted(_together(gaps))
 
@@ -95,7 +96,7 @@ def run_request(gap: Gap, now: datetime, share: float) -> dg.RunRequest:
     """
     again = int((now - gap.asked_at) / ASK_AGAIN)
     days = (gap.first_day, gap.last_day)
-    who, what = digest(gap.people), digest(gap.types)
+    who, what = set_digest(gap.people), set_digest(gap.types)
     key = f"gap {days[0]}:{days[1]} {gap.asked_at.isoformat()} {again} {what} {who}"
     return run_for(gap.people, gap.types, days, key, share=share, history="gap")
 
@@ -136,18 +137,6 @@ def gaps_sensor(job: Any) -> dg.SensorDefinition:
         )
 
     return gaps
-
-
-def _spans(days: Sequence[date]) -> list[list[date]]:
-    """Runs of days in a row, none longer than a run should be."""
-    spans: list[list[date]] = []
-    for day in days:
-        follows = spans and day - spans[-1][-1] == timedelta(days=1)
-        if follows and len(spans[-1]) < LONGEST_RUN:
-            spans[-1].append(day)
-        else:
-            spans.append([day])
-    return spans
 
 
 def _together(gaps: Iterable[Gap]) -> list[Gap]:

@@ -15,7 +15,8 @@ import dagster as dg
 
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
-from oura_pipeline.defs.run_requests import ONE_AT_A_TIME, digest, run_for
+from oura_pipeline.days import ONE_DAY, batched
+from oura_pipeline.defs.run_requests import ONE_AT_A_TIME, run_for, set_digest
 from oura_pipeline.defs.schedules import days_back
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
@@ -27,7 +28,6 @@ PEOPLE_PER_RUN = 500  # so that whoever signs in today does not wait for hours b
 ASK_AGAIN = timedelta(hours=1)  # a run that died before it wrote to the ledger is repeated
 SYNC_DAYS = 7
 REMEMBERED = timedelta(days=1)
-ONE_DAY = timedelta(days=1)
 PARTITIONED = tuple(
     document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned
 )
@@ -87,9 +87,9 @@ def next_chunks(
         key = (newcomer, first_day, last_day, (*names, *snapshots))
         alike.setdefault(key, []).append(username)
     chunks = [
-        Chunk(newcomers=newcomer, first_day=first, last_day=last, people=some, types=types)
+        Chunk(newcomers=newcomer, first_day=first, last_day=last, people=tuple(some), types=types)
         for (newcomer, first, last, types), everybody in alike.items()
-        for some in _parts(sorted(everybody))
+        for some in batched(sorted(everybody), PEOPLE_PER_RUN)
     ]
     return sorted(chunks, key=lambda it: (not it.newcomers, -it.last_day.toordinal(), it.people))
 
@@ -105,10 +105,10 @@ def history_request(
         now: the present moment.
         share: the part of Oura's budget that it may use.
     """
-    who = digest(f"{name} {since[name].isoformat()}" for name in chunk.people)
+    who = set_digest(f"{name} {since[name].isoformat()}" for name in chunk.people)
     again = int(now.timestamp() / ASK_AGAIN.total_seconds())
     days = (chunk.first_day, chunk.last_day)
-    key = f"history {days[0]}:{days[1]} {who} {digest(chunk.types)} {again}"
+    key = f"history {days[0]}:{days[1]} {who} {set_digest(chunk.types)} {again}"
     return run_for(chunk.people, chunk.types, days, key, share=share, history=HISTORY)
 
 
@@ -159,7 +159,7 @@ def to_sync(
     """
     # By person and not by the newest moment: whoever asked first may be stored last.
     asked = {
-        person: (digest([person.username]), person.sync_asked_at.isoformat())
+        person: (set_digest([person.username]), person.sync_asked_at.isoformat())
         for person in people
         if person.sync_asked_at and now - person.sync_asked_at < REMEMBERED
     }
@@ -169,7 +169,7 @@ def to_sync(
 
 def sync_request(people: Sequence[Person], days: tuple[date, date]) -> dg.RunRequest:
     """One run for all of them; its key is new for everybody who asks and each time they do."""
-    who = digest(f"{person.username} {person.sync_asked_at}" for person in people)
+    who = set_digest(f"{person.username} {person.sync_asked_at}" for person in people)
     return run_for(
         [person.username for person in people],
         [*PARTITIONED, *SNAPSHOTS],
@@ -217,11 +217,6 @@ def _next_span(
     others = max((end for end in ends.values() if end < last), default=date.min)
     first = max(history_start, last - LONGEST_RUN + ONE_DAY, others + ONE_DAY)
     return first, last, tuple(name for name, end in ends.items() if end == last)
-
-
-def _parts(people: Sequence[str]) -> list[tuple[str, ...]]:
-    starts = range(0, len(people), PEOPLE_PER_RUN)
-    return [tuple(people[start : start + PEOPLE_PER_RUN]) for start in starts]
 
 
 def _at_work(instance: dg.DagsterInstance) -> bool:

@@ -16,7 +16,7 @@ import dagster as dg
 from oura_pipeline.accounts.errors import AccountsError, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.defs.run_requests import digest
+from oura_pipeline.defs.run_requests import set_digest
 from oura_pipeline.defs.scrub_names import LEFT, DagsterBusy, forget_in, runs_under_way
 from oura_pipeline.people.leave import delete_everything, revoke
 from oura_pipeline.pipeline import Pipeline, open_accounts
@@ -124,7 +124,7 @@ def to_request(
     if any(not record.dagster_run.is_finished for record in runs):
         return dg.SkipReason("A run is under way.")
     # Dagster keeps the key for ever: of the people only the moments of their leaving are in it.
-    since = digest(person.state_since.isoformat() for person in waiting)
+    since = set_digest(person.state_since.isoformat() for person in waiting)
     again = pause(now - max(person.state_since for person in waiting))
     return dg.RunRequest(run_key=f"{JOB} {since} {now.timestamp() // again.total_seconds():.0f}")
 

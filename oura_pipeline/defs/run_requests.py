@@ -6,11 +6,11 @@ it. So people stand by name in the configuration only, and in the key as a diges
 
 from collections.abc import Iterable
 from datetime import date
-from hashlib import sha256
 
 import dagster as dg
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.days import digest
 from oura_pipeline.defs.graphite_assets import points_key
 from oura_pipeline.defs.oura_assets import document_key
 from oura_pipeline.defs.partitions import range_tags
@@ -18,9 +18,9 @@ from oura_pipeline.defs.partitions import range_tags
 ONE_AT_A_TIME = "oura_pipeline/history"  # dagster.yaml lets one such run work at a time
 
 
-def digest(texts: Iterable[str]) -> str:
-    """Tells sets of texts apart without showing them."""
-    return sha256("\n".join(sorted(texts)).encode()).hexdigest()[:16]
+def set_digest(texts: Iterable[str]) -> str:
+    """Return what tells sets of texts apart without showing them."""
+    return digest("\n".join(sorted(texts)))[:16]
 
 
 def asset_keys(types: Iterable[str]) -> list[dg.AssetKey]:

@@ -17,7 +17,6 @@ import json
 import logging
 import mmap
 import re
-import shutil
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -28,6 +27,7 @@ from typing import Any
 import dagster as dg
 
 from oura_pipeline.defs.storage import Kept, kept_files, project_instance
+from oura_pipeline.files import replacing
 
 LOG = logging.getLogger(__name__)
 LEFT = "someone who left"
@@ -258,8 +258,6 @@ def _forget_in_log(path: Path, name: _Name) -> int:
     without = name.out_of(text)
     if without == text:
         return 0
-    fresh = path.with_name(f".{path.name}.fresh")
-    fresh.write_bytes(without.encode(errors="surrogateescape"))
-    shutil.copymode(path, fresh)
-    fresh.replace(path)
+    with replacing(path, keep_mode=True) as new:
+        new.write_bytes(without.encode(errors="surrogateescape"))
     return 1

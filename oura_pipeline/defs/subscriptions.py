@@ -8,13 +8,13 @@ does not get better by a run is left alone for longer and longer, up to an hour.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
 import dagster as dg
 
 from oura_pipeline.accounts.people import Person
 from oura_pipeline.accounts.webhooks import Subscription
+from oura_pipeline.days import back_off, digest
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.oura.errors import OuraError
 from oura_pipeline.pipeline import open_accounts
@@ -180,26 +180,26 @@ def due(needs: str, tries: Sequence[Try], now: datetime) -> dg.RunRequest | dg.S
         return dg.SkipReason("A run is under way.")
     if not needs and any(one.succeeded for one in tries):
         return dg.SkipReason("As far as we remember, every subscription is there and lives.")
-    digest = needs_digest(needs)
-    same = [one.at for one in tries if one.needs == digest]
+    needed = needs_digest(needs)
+    same = [one.at for one in tries if one.needs == needed]
     if same and now - max(same) < wait(len(same)):
         return dg.SkipReason(
             f"{len(same)} runs in a day did not help; the next one comes "
             f"{wait(len(same))} after the last one. It is to {needs or 'look at the list'}."
         )
     # Dagster remembers a key for ever; a try that failed must not be the last one.
-    key = f"{digest} {now.timestamp() // FIRST_WAIT.total_seconds():.0f}"
-    return dg.RunRequest(run_key=key, tags={NEEDS: digest})
+    key = f"{needed} {now.timestamp() // FIRST_WAIT.total_seconds():.0f}"
+    return dg.RunRequest(run_key=key, tags={NEEDS: needed})
 
 
 def wait(tries: int) -> timedelta:
     """How long to leave alone what that many runs in a day did not mend."""
-    return min(FIRST_WAIT * 2 ** min(tries - 1, 10), LONGEST_WAIT)
+    return back_off(tries, first=FIRST_WAIT, longest=LONGEST_WAIT)
 
 
 def needs_digest(needs: str) -> str:
     """A short name for what is needed."""
-    return sha256(needs.encode()).hexdigest()[:16]
+    return digest(needs)[:16]
 
 
 def tries(instance: dg.DagsterInstance, now: datetime) -> list[Try]:

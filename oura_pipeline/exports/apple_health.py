@@ -21,7 +21,8 @@ from typing import Any
 import duckdb
 
 from oura_pipeline.catalog.document_types import SLEEP
-from oura_pipeline.exports.views import inside, write_if_changed
+from oura_pipeline.exports.views import inside
+from oura_pipeline.files import write_if_changed
 
 SCHEMA_FILE = Path(__file__).with_name("apple_health.schema.json")
 WARNING = (

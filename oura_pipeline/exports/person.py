@@ -8,7 +8,6 @@ A token is never in it, and the e-mail address only where Oura's own `personal_i
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import zipfile
@@ -25,6 +24,7 @@ import duckdb
 from oura_pipeline.accounts.people import Person
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.catalog.fields import Field
+from oura_pipeline.files import replacing
 from oura_pipeline.ledger import Fetch
 from oura_pipeline.markdown import markdown_table
 from oura_pipeline.pipeline import Pipeline
@@ -83,11 +83,9 @@ def export_zip(pipeline: Pipeline, username: str, path: Path) -> Exported:
         WarehouseError: the warehouse cannot be read.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _scratch(path.parent) as scratch:
+    with _scratch(path.parent) as scratch, replacing(path, concurrent=True) as packed:
         exported = export_person(pipeline, username, scratch / f"oura-{username}")
-        packed = scratch / path.name
         _pack(exported, packed)
-        packed.replace(path)
     return Exported(path=path, documents=exported.documents, files=exported.files)
 
 
@@ -252,8 +250,6 @@ def _pack(exported: Exported, path: Path) -> None:
         for name in exported.files:
             smaller = zipfile.ZIP_STORED if name.endswith(".parquet") else zipfile.ZIP_DEFLATED
             packed.write(exported.path / name, f"{exported.path.name}/{name}", smaller)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _relative(path: Path, folder: Path) -> str:

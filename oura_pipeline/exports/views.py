@@ -8,9 +8,8 @@ has none any more becomes a file without rows; it does not go.
 from __future__ import annotations
 
 import filecmp
-import os
 from collections.abc import Iterator, Set
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -18,6 +17,8 @@ from pathlib import Path
 
 import duckdb
 
+from oura_pipeline.days import batched
+from oura_pipeline.files import replacing
 from oura_pipeline.warehouse.tables import SCHEMA, literal, quoted
 
 AT_ONCE = 31  # days
@@ -125,16 +126,6 @@ def inside(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def write_if_changed(path: Path, content: bytes) -> bool:
-    """Let a file hold that, at once and durably; whether it had to be written."""
-    if path.is_file() and path.read_bytes() == content:
-        return False
-    with _beside(path) as fresh:
-        fresh.write_bytes(content)
-        _swap_in(fresh, path)
-    return True
-
-
 def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> set[str]:
     rows = connection.execute(
         "SELECT column_name FROM information_schema.columns "
@@ -178,8 +169,7 @@ def _write_days(
     """Write a file per day; those that had rows and have none any more are among the days."""
     found = connection.execute(f"SELECT DISTINCT day FROM {rows}").fetchall()
     days = sorted(emptied | {day for (day,) in found})
-    for first in range(0, len(days), AT_ONCE):
-        some = days[first : first + AT_ONCE]
+    for some in batched(days, AT_ONCE):
         # A view is worked out once for some days, not once for each.
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {_SOME} AS "
@@ -195,29 +185,12 @@ def _write(
     connection: duckdb.DuckDBPyConnection, path: Path, rows: str, format_: Format
 ) -> tuple[bool, int]:
     """Let a file hold those rows, in one order whoever writes it; whether it changed, how many."""
-    with _beside(path) as fresh:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, concurrent=True) as fresh:
         row = connection.execute(
             f"COPY (SELECT * FROM {rows} ORDER BY ALL) TO {literal(str(fresh))} ({format_.options})"
         ).fetchone()
         same = path.is_file() and filecmp.cmp(fresh, path, shallow=False)
-        if not same:
-            _swap_in(fresh, path)
+        if same:
+            fresh.unlink()
     return not same, int(row[0]) if row else 0
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A name for a fresh file beside its place; nothing of it is left behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Another process may be writing the same file: neither may end up with half of the other's.
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        yield fresh
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _swap_in(fresh: Path, path: Path) -> None:
-    with fresh.open("rb") as file:
-        os.fsync(file.fileno())
-    fresh.replace(path)

@@ -14,12 +14,12 @@ import select
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from filelock import FileLock
 
+from oura_pipeline.days import batched
 from oura_pipeline.graphite.aggregate import Point
 
 Metrics = Iterable[tuple[str, Sequence[Point]]]
@@ -124,14 +124,14 @@ def _append(file: int, metrics: Metrics) -> None:
 def _blocks(metrics: Metrics) -> Iterator[bytes]:
     """Lines, some thousand at once."""
     lines = (f"{metric} {value!r} {time}\n" for metric, points in metrics for time, value in points)
-    while block := "".join(islice(lines, _AT_ONCE)):
-        yield block.encode("ascii")
+    for block in batched(lines, _AT_ONCE):
+        yield "".join(block).encode("ascii")
 
 
 def _frames(metrics: Metrics) -> Iterator[bytes]:
     """Pickled lists, each after its length."""
     every = ((metric, point) for metric, points in metrics for point in points)
-    while some := list(islice(every, _AT_ONCE)):
+    for some in batched(every, _AT_ONCE):
         yield from _framed(some)
 
 

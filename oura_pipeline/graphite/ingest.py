@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from oura_pipeline.days import batched
 from oura_pipeline.graphite.aggregate import Value
 from oura_pipeline.graphite.carbon import Sender
 from oura_pipeline.graphite.push import send
@@ -90,12 +91,5 @@ def _number(text: str) -> Value:
 
 
 def _blocks(path: Path) -> Iterator[list[tuple[int, bytes]]]:
-    block: list[tuple[int, bytes]] = []
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            block.append((number, line))
-            if len(block) >= _LINES_AT_ONCE:
-                yield block
-                block = []
-    if block:
-        yield block
+        yield from batched(enumerate(file, start=1), _LINES_AT_ONCE)

@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 
 import stamina
 
+from oura_pipeline.days import batched_by_weight
 from oura_pipeline.graphite.aggregate import Point
 from oura_pipeline.graphite.carbon import GraphiteUnavailable, Metrics, Sender
 from oura_pipeline.graphite.points import DayPoints, Index, difference, pack, union, unpack
@@ -76,7 +77,9 @@ def push(
     # While one batch is on its way, which carbon makes last, the next one is flattened.
     with ThreadPoolExecutor(1) as executor:
         on_its_way: tuple[Future[None], list[_Due]] | None = None
-        for batch in _batches(days):
+        for batch in batched_by_weight(
+            days, lambda day: day.count, heaviest=_POINTS_AT_ONCE, longest=_DAYS_AT_ONCE
+        ):
             due = run.announce(batch)
             if on_its_way:
                 run.settle(*on_its_way)
@@ -282,16 +285,3 @@ def _index(day: DayPoints, earlier: Push | None) -> bytes:
 
 def _is_retryable(error: Exception) -> bool:
     return isinstance(error, GraphiteUnavailable) and error.retryable
-
-
-def _batches(days: Iterable[DayPoints]) -> Iterator[list[DayPoints]]:
-    batch: list[DayPoints] = []
-    points = 0
-    for day in days:
-        batch.append(day)
-        points += day.count
-        if points >= _POINTS_AT_ONCE or len(batch) >= _DAYS_AT_ONCE:
-            yield batch
-            batch, points = [], 0
-    if batch:
-        yield batch

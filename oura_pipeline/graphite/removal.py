@@ -8,14 +8,14 @@ for whoever runs the Graphite.
 from __future__ import annotations
 
 import gzip
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from filelock import FileLock
+
+from oura_pipeline.files import new_file, replacing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ def remove_lines(path: Path, metrics: str) -> int:
     if not path.parent.is_dir():
         return 0
     with FileLock(f"{path}.lock"):
-        _fresh(path).unlink(missing_ok=True)
+        new_file(path).unlink(missing_ok=True)  # a crash may have left lines of theirs in it
         return sum(_without(file, f"{metrics}.".encode()) for file in _files(path))
 
 
@@ -79,23 +79,15 @@ def _without(file: Path, start: bytes) -> int:
     gone = _count(file, start, opened)
     if not gone:
         return 0
-    fresh = _fresh(file)
-    try:
-        with opened(file, "rb") as read, opened(fresh, "wb") as written:
-            written.writelines(line for line in read if not line.startswith(start))
-        shutil.copymode(file, fresh)
-        with fresh.open("rb") as whole:
-            os.fsync(whole.fileno())
-        fresh.replace(file)
-    finally:
-        fresh.unlink(missing_ok=True)
+    with (
+        replacing(file, keep_mode=True) as new,
+        opened(file, "rb") as read,
+        opened(new, "wb") as written,
+    ):
+        written.writelines(line for line in read if not line.startswith(start))
     return gone
 
 
 def _count(file: Path, start: bytes, opened: Callable[..., IO[Any]]) -> int:
     with opened(file, "rb") as read:
         return sum(line.startswith(start) for line in read)
-
-
-def _fresh(file: Path) -> Path:
-    return file.with_name(f".{file.name}.fresh")

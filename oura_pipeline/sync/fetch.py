@@ -19,6 +19,7 @@ import msgspec
 from oura_pipeline.accounts.errors import AccountsBusy, PersonRefused, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.days import days_between
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.oura.errors import OuraError, ScopeNotGranted
 from oura_pipeline.oura.offsets import OffsetTimeline
@@ -147,7 +148,7 @@ def fetch_and_land(
                 hear=hear,
             )
 
-        days = [first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1)]
+        days = days_between(first_day, last_day)
         question = Question(first_day=first_day, last_day=last_day, fetched_at=now, run_id=run_id)
         answers = _answers(ask, people)
         with pipeline.accounts.lock(f"land {document_type.name}"):

@@ -8,13 +8,14 @@ still differ then, because rows were forgotten or written late.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.ledger import FetchSum, OffsetSum, Pair
+from oura_pipeline.days import batched_by_weight
+from oura_pipeline.ledger import OffsetSum
 from oura_pipeline.oura.offsets import Observation
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.warehouse.publishing import Published
@@ -55,7 +56,13 @@ def bring_fetches(accounts: Accounts, warehouse: Warehouse) -> None:
             ledgers.merge_fetches(rows)
             standing = ledgers.fetch_sums()
     differing = {pair: found for pair, found in wanted.items() if standing.get(pair) != found}
-    for pairs in _portions(differing):
+    for some in batched_by_weight(
+        sorted(differing.items()),
+        lambda pair_and_sum: pair_and_sum[1].rows,
+        heaviest=AT_ONCE,
+        longest=PAIRS_AT_ONCE,
+    ):
+        pairs = [pair for pair, _ in some]
         rows = accounts.shown_fetches(pairs=pairs)
         with warehouse.ledgers() as ledgers:
             ledgers.replace_fetches(pairs, rows)
@@ -133,17 +140,3 @@ def _sum(observations: Sequence[Observation], known: OffsetSum | None) -> Offset
 
 def _seconds(offset: timedelta) -> int:
     return offset // timedelta(seconds=1)
-
-
-def _portions(differing: Mapping[Pair, FetchSum]) -> Iterator[list[Pair]]:
-    """The pairs, as many at a time as fit into a question and their rows into memory."""
-    portion: list[Pair] = []
-    rows = 0
-    for pair, found in sorted(differing.items()):
-        if portion and (rows + found.rows > AT_ONCE or len(portion) == PAIRS_AT_ONCE):
-            yield portion
-            portion, rows = [], 0
-        portion.append(pair)
-        rows += found.rows
-    if portion:
-        yield portion

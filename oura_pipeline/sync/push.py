@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
+from oura_pipeline.days import batched
 from oura_pipeline.graphite.flatten import Flattened, flatten
 from oura_pipeline.graphite.points import DayPoints, unpack
 from oura_pipeline.graphite.push import push
@@ -250,8 +251,7 @@ def _people_at_once(
     a_day = SAMPLES_A_DAY if document_type.ask is Ask.INSTANTS else DOCUMENTS_A_DAY
     span = (days[-1] - days[0]).days + 5
     size = max(1, DOCUMENTS_AT_ONCE // (span * a_day))
-    for begin in range(0, len(usernames), size):
-        yield usernames[begin : begin + size]
+    return batched(usernames, size)
 
 
 def _documents(

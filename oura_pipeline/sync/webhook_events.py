@@ -20,6 +20,7 @@ from oura_pipeline.accounts.errors import AccountsBusy, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.webhooks import Event
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.days import back_off, days_between, runs_of_days
 from oura_pipeline.graphite.carbon import GraphiteUnavailable, Metrics
 from oura_pipeline.ledger import FetchStatus, PushState
 from oura_pipeline.oura.client import OuraClient
@@ -47,7 +48,6 @@ DISAGREE = timedelta(hours=24)  # how long Oura may contradict itself about a do
 TROUBLE = timedelta(days=3)  # how long an event waits for Oura, or for us, to work again
 UNANSWERED = 3  # in a row, after which a person's other documents are not asked for
 LEFT_OVER = timedelta(minutes=10)  # a push that is under way takes less
-ONE = timedelta(days=1)
 
 BY_WEBHOOK = {
     document_type.webhook: document_type
@@ -216,31 +216,17 @@ def push_left_over(pipeline: Pipeline, now: datetime) -> Drained:
 
 
 def wait(attempts: int) -> timedelta:
-    """How long to leave an event alone: the wait doubles with every attempt, up to an hour."""
-    return min(FIRST_WAIT * (1 << min(attempts, 10)), LONGEST_WAIT)
+    """Return how long to leave an event alone after so many attempts before this one."""
+    return back_off(attempts + 1, first=FIRST_WAIT, longest=LONGEST_WAIT)
 
 
 def spans(days: Mapping[str, Iterable[date]]) -> dict[tuple[date, date], list[str]]:
     """The fewest questions that are for exactly these people's days: first and last day → who."""
     found: dict[tuple[date, date], list[str]] = defaultdict(list)
     for username, theirs in sorted(days.items()):
-        for span in _in_a_row(sorted(theirs)):
+        for span in runs_of_days(theirs):
             found[span].append(username)
     return dict(sorted(found.items()))
-
-
-def _in_a_row(days: Sequence[date]) -> list[tuple[date, date]]:
-    rows: list[tuple[date, date]] = []
-    for day in days:
-        if rows and day - rows[-1][1] == ONE:
-            rows[-1] = rows[-1][0], day
-        else:
-            rows.append((day, day))
-    return rows
-
-
-def _all_days(first: date, last: date) -> list[date]:
-    return [first + ONE * n for n in range((last - first).days + 1)]
 
 
 Settled = list[tuple[Event, Outcome]]
@@ -386,7 +372,7 @@ def _ask_again(
             run_id=run_id,
         )
         drained.fetched.append((document_type, fetched))
-        failed |= {(a.username, day) for a in fetched.failed for day in _all_days(first, last)}
+        failed |= {(a.username, day) for a in fetched.failed for day in days_between(first, last)}
     stored = _stored(pipeline, document_type, matters) if any(days.values()) else {}
     for matter in matters:
         matter.failed = any((matter.person.username, day) in failed for day in matter.days)
@@ -455,7 +441,7 @@ def _push_days(
     drained: Drained,
 ) -> None:
     for (first, last), usernames in spans(days).items():
-        some = _all_days(first, last) if document_type.partitioned else None
+        some = days_between(first, last) if document_type.partitioned else None
         carried = pipeline if drained.unsent is None else replace(pipeline, sender=_Away())
         try:
             pushed = push_documents(carried, document_type, usernames, some)

@@ -7,11 +7,11 @@ together are some hundred statements, which take longer than a small copy.
 from __future__ import annotations
 
 from datetime import datetime
-from hashlib import sha256
 
 import duckdb
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.days import digest
 from oura_pipeline.warehouse.ledgers import MADE, ensure_ledgers
 from oura_pipeline.warehouse.readme import write_readme
 from oura_pipeline.warehouse.tables import SCHEMA, ensure_descriptions, ensure_table
@@ -48,4 +48,4 @@ def _digest(connection: duckdb.DuckDBPyConnection) -> str:
         [SCHEMA],
     ).fetchall()
     wanted = [line for view in VIEWS for line in statements(view)]
-    return sha256(repr((duckdb.__version__, wanted, standing)).encode()).hexdigest()
+    return digest(repr((duckdb.__version__, wanted, standing)))

@@ -7,7 +7,6 @@ So everything else is copied into a fresh file, which takes the place of the old
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +14,10 @@ from pathlib import Path
 
 import duckdb
 
+from oura_pipeline.files import replacing
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.ledgers import LEDGERS
-from oura_pipeline.warehouse.publishing import sync_folder, wal
+from oura_pipeline.warehouse.publishing import wal
 from oura_pipeline.warehouse.tables import literal, quoted
 
 _FRESH = "the file written anew"
@@ -41,20 +41,16 @@ def delete_rows(connection: duckdb.DuckDBPyConnection, username: str) -> int:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name for a fresh file, which takes the place of the closed DuckDB file after the block."""
-    fresh = path.with_name(f".{path.name}.fresh")  # one name: a crash leaves one file, not many
-    _remove(fresh)
-    try:
-        yield fresh
-        shutil.copymode(path, fresh)
-        with fresh.open("rb") as file:
-            os.fsync(file.fileno())
-        wal(path).unlink(missing_ok=True)
-        fresh.replace(path)
-    finally:
-        _remove(fresh)
-    sync_folder(path.parent)
+def replacing_database(path: Path) -> Iterator[Path]:
+    """Yield the name of a new file that takes the place of a closed DuckDB file after the block."""
+    with replacing(path, keep_mode=True) as new:
+        wal(new).unlink(missing_ok=True)
+        try:
+            yield new
+            # DuckDB would read the old file's log into the new file.
+            wal(path).unlink(missing_ok=True)
+        finally:
+            wal(new).unlink(missing_ok=True)
 
 
 def copy_into(connection: duckdb.DuckDBPyConnection, fresh: Path) -> None:
@@ -80,8 +76,3 @@ def _tables_of_people(connection: duckdb.DuckDBPyConnection) -> list[str]:
         "AND t.database_name = current_database() AND NOT t.temporary ORDER BY ALL"
     ).fetchall()
     return [f"{quoted(schema)}.{quoted(table)}" for schema, table in rows]
-
-
-def _remove(path: Path) -> None:
-    for left in (path, wal(path)):
-        left.unlink(missing_ok=True)

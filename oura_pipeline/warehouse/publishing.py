@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from oura_pipeline.files import replacing
+
 _FICLONE = 0x40049409  # ioctl of Linux: share the blocks of another file until one is written
 _HEADERS = 3 * 4096  # bytes: DuckDB's main header and its two database headers
 
@@ -58,35 +60,19 @@ def swap_in(source: Path, target: Path) -> None:
     the next swap leave a log that DuckDB reads into the new copy.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(f".{target.name}.new")  # one name: a crash leaves one file, not many
-    new.unlink(missing_ok=True)  # not written into: somebody may be copying what a crash left
-    try:
+    with replacing(target) as new:
         with source.open("rb") as read, new.open("xb") as written:
             _copy(read, written)
             os.fchmod(written.fileno(), os.fstat(written.fileno()).st_mode & 0o444)
-            os.fsync(written.fileno())
         changed = source.stat().st_mtime_ns
         os.utime(new, ns=(changed, changed))
         # Whoever opened the old copy for writing may have left a log that is not the new one's.
         wal(target).unlink(missing_ok=True)
-        new.replace(target)
-    finally:
-        new.unlink(missing_ok=True)
-    sync_folder(target.parent)
 
 
 def wal(path: Path) -> Path:
     """The write-ahead log of a DuckDB file."""
     return path.with_name(path.name + ".wal")
-
-
-def sync_folder(folder: Path) -> None:
-    """Let a renaming in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def now() -> float:

@@ -14,12 +14,12 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from filelock import FileLock, Timeout
 
+from oura_pipeline.days import batched
 from oura_pipeline.warehouse.errors import UnusableDocuments
 
 logger = logging.getLogger(__name__)
@@ -70,8 +70,7 @@ class Spool:
         Raises:
             UnusableDocuments: the text of a document can be no JSON.
         """
-        remaining = iter(documents)
-        while batch := list(islice(remaining, _BATCH)):
+        for batch in batched(documents, _BATCH):
             raws = [bytes(document.raw) for document in batch]
             broken = _has_line_breaks(username, raws)
             if broken:

@@ -193,7 +193,10 @@ class Warehouse:
         with self._door.locked():
             if not self.path.exists():
                 return 0
-            with forgetting.replacing(self.path) as fresh, self._door.connected() as connection:
+            with (
+                forgetting.replacing_database(self.path) as fresh,
+                self._door.connected() as connection,
+            ):
                 forgetting.remove_spilled(self.path)
                 deleted = forgetting.delete_rows(connection, username)
                 forgetting.copy_into(connection, fresh)

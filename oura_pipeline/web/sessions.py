@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 import shlex
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from time import time
 
@@ -20,10 +17,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 
-from oura_pipeline.accounts.database import private_folder
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.files import create_private, is_private
 from oura_pipeline.settings import Settings, SettingsError
 
 DAYS = 30 * 24 * 3600  # seconds that a cookie is good for
@@ -130,8 +127,8 @@ def _operator_mark(settings: Settings, key: str) -> str:
 
 def _key_in(path: Path) -> str:
     if not path.exists():
-        _make(path)
-    if path.stat().st_mode & 0o077:
+        create_private(path, secrets.token_urlsafe(48) + "\n")
+    if not is_private(path):
         raise SettingsError(
             f"others may read the session key; run: chmod 600 {shlex.quote(str(path))}"
         )
@@ -139,22 +136,6 @@ def _key_in(path: Path) -> str:
     if not key:
         raise SettingsError(f"the session key {path} is empty; delete the file, a new one is made")
     return key
-
-
-def _make(path: Path) -> None:
-    """A new key; of several processes one makes it, and nobody sees half a file."""
-    private_folder(path.parent)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:  # mkstemp makes it 0600
-            file.write(secrets.token_urlsafe(48) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            path.hardlink_to(temporary)  # unlike a rename it never replaces another's key
-    finally:
-        temporary.unlink()
 
 
 def forget(request: Request) -> None:

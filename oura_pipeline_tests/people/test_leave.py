@@ -251,7 +251,7 @@ def test_a_killed_process_leaves_nothing_that_the_next_one_does_not_find(
     )
     died = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
     assert died.returncode == -signal.SIGKILL
-    for name in (".warehouse.duckdb.fresh", ".analytics.duckdb.new", ".graphite.log.fresh"):
+    for name in (".warehouse.duckdb.new", ".analytics.duckdb.new", ".graphite.log.new"):
         (household.home / name).write_text(f"half of {ODD}", encoding="utf-8")
     delete(ODD)
     assert theirs[ODD].found_in(household.home) == []

@@ -97,7 +97,7 @@ def test_what_a_crashed_writer_left_in_the_log_is_not_lost_and_not_kept(full: Wa
 def test_leftovers_of_crashes_go(full: Warehouse) -> None:
     """A half-written new file, spilled memory, a spool that nobody holds."""
     folder = full.path.parent
-    for name in (".warehouse.duckdb.fresh", "warehouse.duckdb.tmp/block", "spool/sleep.x/0.ada"):
+    for name in (".warehouse.duckdb.new", "warehouse.duckdb.tmp/block", "spool/sleep.x/0.ada"):
         path = folder / name.replace("warehouse.duckdb", full.path.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"half of {ADA}", encoding="utf-8")

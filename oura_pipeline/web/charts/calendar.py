@@ -14,6 +14,7 @@ from enum import Enum
 from markupsafe import Markup
 
 from oura_pipeline.accounts.overview import DayOverview
+from oura_pipeline.days import days_between
 from oura_pipeline.web.charts.svg import element
 from oura_pipeline.web.labels import listed
 
@@ -101,8 +102,7 @@ def calendar(
         last: the last day.
     """
     months: dict[date, list[DayState]] = {}
-    for number in range((last - first).days + 1):
-        day = first + timedelta(days=number)
+    for day in days_between(first, last):
         months.setdefault(day.replace(day=1), []).append(_state(days.get(day), granted))
     return [Month(max(month, first), states) for month, states in months.items()]
 

@@ -1,0 +1,93 @@
+"""Files that are whole, durable and, where they hold a secret, private."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path, *, keep_mode: bool = False, concurrent: bool = False) -> Iterator[Path]:
+    """Yield the name of a new file that takes the place of `path` after the block.
+
+    Readers see the old file or the whole new one, also after a power cut. The old one stays when
+    the block raises, or removes the new file.
+
+    Args:
+        path: the file to replace; its folder must exist.
+        keep_mode: whether the new file gets the mode of the old one.
+        concurrent: whether several may be replacing this file at once.
+    """
+    new = new_file(path)
+    if concurrent:  # neither may end up with half of the other's file
+        new = new.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    new.unlink(missing_ok=True)
+    try:
+        yield new
+        if new.exists():
+            if keep_mode:
+                shutil.copymode(path, new)
+            _sync(new)
+            new.replace(path)
+            _sync(path.parent)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def new_file(path: Path) -> Path:
+    """Return where the new file for `path` is prepared; a crash leaves it there."""
+    # Always the same name: crashes leave one file, which the next attempt removes.
+    return path.with_name(f".{path.name}.new")
+
+
+def write_if_changed(path: Path, content: bytes) -> bool:
+    """Write a file, and the folders above it, unless it holds this already; return whether."""
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, concurrent=True) as new:
+        new.write_bytes(content)
+    return True
+
+
+def create_private(path: Path, content: str) -> None:
+    """Create a file that only its owner can read, unless there is one.
+
+    Of several processes one creates it, and nobody sees half of it.
+    """
+    private_folder(path.parent)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    new = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:  # mkstemp creates it as 0600
+            file.write(content)
+        _sync(new)
+        with suppress(FileExistsError):
+            path.hardlink_to(new)  # unlike a rename it never replaces another process's file
+    finally:
+        new.unlink()
+    _sync(path.parent)
+
+
+def private_folder(path: Path) -> None:
+    """Create a folder that only its owner can read; one that exists stays as it is."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def is_private(path: Path) -> bool:
+    """Return whether nobody but its owner may read or write a file."""
+    return path.stat().st_mode & 0o077 == 0
+
+
+def _sync(path: Path) -> None:
+    """Make a file's content, or the renames in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
