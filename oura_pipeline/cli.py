@@ -224,7 +224,7 @@ def people_invite(days: int) -> None:
 
     with command.accounts() as accounts:
         code = accounts.invite(timedelta(days=days))
-    click.echo(f"{code}\n{load_settings().site_url}/?invite={code}")
+    click.echo(f"{code}\n{load_settings().site.url}/?invite={code}")
 
 
 @people.command("import")
@@ -284,7 +284,7 @@ def subscriptions_delete(elsewhere: bool, yes: bool) -> None:
     from oura_pipeline.commands import subscriptions as command
     from oura_pipeline.pipeline import opened
 
-    if elsewhere and not load_settings().webhook_url:
+    if elsewhere and not load_settings().site.webhook_url:
         raise Failed("without OURA_PUBLIC_URL every webhook subscription points elsewhere; set it")
     if not (elsewhere or yes):
         click.confirm("All webhook subscriptions of this application end. Go on?", abort=True)

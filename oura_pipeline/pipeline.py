@@ -57,7 +57,7 @@ class Pipeline:
         """Oura as that person's token sees it."""
         return OuraClient(
             self.http,
-            api_url=self.settings.oura_api_url,
+            api_url=self.settings.oura.api_url,
             tokens=self.tokens(username),
             budget=self.budget,
             share=self.share,
@@ -89,9 +89,9 @@ def opened(settings: Settings | None = None, share: float = 1.0) -> Iterator[Pip
         stack.callback(accounts.close)
         http = stack.enter_context(http_client())
         render = None
-        if settings.graphite_render_url:
+        if settings.graphite.render_url:
             web = stack.enter_context(httpx.Client(timeout=RENDER_SECONDS))
-            render = RenderClient(web, settings.graphite_render_url)
+            render = RenderClient(web, settings.graphite.render_url)
         budget = open_budget(settings)
         stack.callback(budget.close)
         yield Pipeline(
@@ -100,13 +100,13 @@ def opened(settings: Settings | None = None, share: float = 1.0) -> Iterator[Pip
             http=http,
             oauth=OAuth(
                 http,
-                token_urls=settings.oura_token_url,
-                revoke_url=settings.oura_revoke_url,
-                client_id=settings.oura_client_id,
-                client_secret=settings.oura_client_secret.get_secret_value(),
+                token_urls=settings.oura.token_urls,
+                revoke_url=settings.oura.revoke_url,
+                client_id=settings.oura.client_id,
+                client_secret=settings.oura.client_secret.get_secret_value(),
             ),
             budget=budget,
-            warehouse=Warehouse(settings.warehouse_path),
+            warehouse=Warehouse(settings.storage.warehouse_path),
             sender=graphite_sender(settings),
             render=render,
             share=share,
@@ -115,29 +115,33 @@ def opened(settings: Settings | None = None, share: float = 1.0) -> Iterator[Pip
 
 def graphite_sender(settings: Settings) -> Sender:
     """What takes points away, by the protocol."""
-    match settings.protocol:
+    match settings.graphite.protocol:
         case Protocol.FILE:
-            return FileSender(settings.graphite_log_path)
+            return FileSender(settings.storage.graphite_log_path)
         case Protocol.PICKLE:
-            return PickleSender(settings.graphite_host, settings.carbon_port)
+            return PickleSender(settings.graphite.host, settings.graphite.port)
         case Protocol.PLAINTEXT:
-            return PlaintextSender(settings.graphite_host, settings.carbon_port)
+            return PlaintextSender(settings.graphite.host, settings.graphite.port)
 
 
 def open_budget(settings: Settings) -> Budget:
     """The budget of these settings, which all processes share; the caller closes it."""
-    limit = settings.oura_rate_limit
-    return Budget(settings.home / "budget.sqlite", requests=limit.requests, seconds=limit.seconds)
+    limit = settings.oura.rate_limit
+    return Budget(
+        settings.storage.home / "budget.sqlite", requests=limit.requests, seconds=limit.seconds
+    )
 
 
 def open_accounts(settings: Settings) -> Accounts:
     """The accounts database of these settings; the caller closes it."""
     return Accounts.open(
-        settings.accounts_url, keys=token_keys(settings), key_path=settings.token_key_path
+        settings.storage.accounts_url,
+        keys=token_keys(settings),
+        key_path=settings.storage.token_key_path,
     )
 
 
 def token_keys(settings: Settings) -> list[str]:
     """The keys that encrypt tokens, the newest first; none: they are in a file."""
-    keys = settings.oura_token_key.get_secret_value().split(",")
+    keys = settings.storage.token_key.get_secret_value().split(",")
     return [key.strip() for key in keys if key.strip()]

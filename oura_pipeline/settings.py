@@ -1,32 +1,32 @@
-"""Every environment variable, typed, with its default and its meaning: read here and nowhere else.
-
-What surprises: a bad value stops the program at its start, with one line that names the variable
-and what it may be; a `.env` file in the working directory counts too, the environment wins over it.
-"""
+"""Every setting: its environment variable, type, default and meaning."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from cryptography.fernet import Fernet
+from dotenv import dotenv_values
 from pydantic import (
+    AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     HttpUrl,
-    PlainSerializer,
     PrivateAttr,
     SecretStr,
     TypeAdapter,
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.fields import FieldInfo
 
 ALL_SCOPES = (
     "email personal daily heartrate workout tag session spo2 heart_health stress ring_configuration"
@@ -53,29 +53,16 @@ class SignUp(StrEnum):
     CLOSED = "closed"
 
 
-class RateLimit(tuple[int, int]):
-    """So many requests in so many seconds, written `5000/300`."""
+class RateLimit(NamedTuple):
+    """A number of requests in a number of seconds, written `5000/300`."""
 
-    @property
-    def requests(self) -> int:
-        """How many requests."""
-        return self[0]
-
-    @property
-    def seconds(self) -> int:
-        """In how many seconds."""
-        return self[1]
+    requests: int
+    seconds: int
 
 
 def _url(text: str) -> str:
     TypeAdapter(HttpUrl).validate_python(text)
     return text.rstrip("/")
-
-
-def _urls(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return tuple(_url(part.strip()) for part in value.split(",") if part.strip())
 
 
 def _names(value: Any) -> Any:
@@ -89,15 +76,14 @@ def _rate(value: Any) -> Any:
         return value
     match = re.fullmatch(r"\s*([1-9]\d*)\s*/\s*([1-9]\d*)\s*", str(value))
     if not match:
-        raise ValueError("it is requests/seconds, for instance 5000/300")
-    return RateLimit((int(match[1]), int(match[2])))
+        raise ValueError("write requests/seconds, for instance 5000/300")
+    return RateLimit(int(match[1]), int(match[2]))
 
 
 def _keys(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return value
-    keys = [part.strip() for part in value.split(",") if part.strip()]
-    for key in keys:
+    for key in _names(value):
         try:
             Fernet(key)
         except ValueError as error:
@@ -109,193 +95,72 @@ def _keys(value: Any) -> Any:
 
 def _prefix(value: Any) -> Any:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}(\.[A-Za-z0-9_-]{1,100})*", str(value)):
-        raise ValueError("it is one or more names of letters, digits, _ and -, joined by dots")
+        raise ValueError("use one or more names of letters, digits, _ and -, joined by dots")
     return value
 
 
 def _duckdb_path(value: Any) -> Any:
     path = str(value).removeprefix("duckdb:///")
     if ":" in path:
-        raise ValueError("it is the path of a DuckDB file, plain or after duckdb:///")
+        raise ValueError("use the path of a DuckDB file, plain or after duckdb:///")
     return path
 
 
 Url = Annotated[str, BeforeValidator(_url)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
-class Settings(BaseSettings):
-    """The settings; the names of the fields in capitals are the names of the variables."""
+def variable(name: str, default: Any, meaning: str, **limits: Any) -> Any:
+    """Return the field of an environment variable.
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
-    _local_url: str = PrivateAttr("http://127.0.0.1:8000")
+    Args:
+        name: of the variable.
+        default: a value, or a function of the group's settings above it.
+        meaning: one line for the documents and for the message about a bad value.
+        limits: what pydantic's `Field` takes.
+    """
+    given = {"default_factory" if callable(default) else "default": default}
+    return Field(**given, validation_alias=name, description=meaning, **limits)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_means_default(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """An empty variable wins over the `.env` file, and means the default."""
-        return {name: value for name, value in values.items() if value != ""}
 
-    oura_pipeline_home: Path = Field(
-        Path("data"), description="The data folder: databases, keys, logs, Dagster's storage."
+class Group(BaseModel):
+    """Settings of one subject."""
+
+    # Each group gets all variables and ignores those of the others.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class StorageSettings(Group):
+    """Where things are kept."""
+
+    home: AbsolutePath = variable(
+        "OURA_PIPELINE_HOME",
+        Path("data"),
+        "The data folder: databases, keys, logs, Dagster's storage.",
+        validate_default=True,  # makes it absolute
     )
-    oura_client_id: str = Field("", description="Client id of the application registered at Oura.")
-    oura_client_secret: SecretStr = Field(SecretStr(""), description="Its client secret.")
-    oura_api_url: Url = Field("https://api.ouraring.com", description="Address of the API.")
-    oura_authorize_url: Url = Field(
-        "https://cloud.ouraring.com/oauth/authorize", description="Where people consent."
+    accounts_url: str = variable(
+        "OURA_ACCOUNTS_URL",
+        lambda storage: f"sqlite:///{storage['home'] / 'accounts.sqlite'}",
+        "SQLAlchemy URL of the accounts; none: `accounts.sqlite` in the data folder.",
     )
-    oura_token_url: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_urls)] = Field(
-        (
-            "https://api.ouraring.com/oauth/token",
-            "https://moi.ouraring.com/oauth/v2/ext/oauth-token",
-        ),
-        min_length=1,
-        description="Where tokens are renewed, comma-separated: tried in order, the working one "
-        "is remembered.",
-    )
-    oura_revoke_url: Url = Field(
-        "https://api.ouraring.com/oauth/revoke", description="Where tokens are revoked."
-    )
-    oura_scopes: str = Field(ALL_SCOPES, description="The scopes that people are asked for.")
-    oura_rate_limit: Annotated[
-        RateLimit,
-        NoDecode,
-        BeforeValidator(_rate),
-        PlainSerializer(lambda rate: "/".join(map(str, rate))),
-    ] = Field(
-        RateLimit((5000, 300)),
-        description="Requests/seconds of the whole application; every process shares it.",
-    )
-    oura_history_start: date = Field(
-        date(2015, 1, 1), description="The first day for which there is a partition."
-    )
-    oura_token_key: Annotated[SecretStr, BeforeValidator(_keys)] = Field(
+    token_key: Annotated[SecretStr, BeforeValidator(_keys)] = variable(
+        "OURA_TOKEN_KEY",
         SecretStr(""),
-        description="Fernet keys, comma-separated, the newest first; none: `token.key` in the "
-        "data folder.",
+        "Fernet keys, comma-separated, the newest first; none: `token.key` in the data folder.",
     )
-    oura_accounts_url: str = Field(
-        "",
-        description="SQLAlchemy URL of the accounts; none: `accounts.sqlite` in the data folder.",
+    warehouse_path: Annotated[AbsolutePath, BeforeValidator(_duckdb_path)] = variable(
+        "OURA_WAREHOUSE_URL",
+        lambda storage: storage["home"] / "warehouse.duckdb",
+        "Path of the warehouse; none: `warehouse.duckdb` in the data folder.",
     )
-    oura_warehouse_url: Annotated[str, BeforeValidator(_duckdb_path)] = Field(
-        "",
-        description="Path of the warehouse; none: `warehouse.duckdb` in the data folder.",
+    exports_path: AbsolutePath = variable(
+        "OURA_EXPORTS",
+        lambda storage: storage["home"] / "exports",
+        "Folder for the files of the asset export/apple_health, which are written every day when "
+        "it is set; none: `exports` in the data folder, only on request.",
     )
-    graphite_host: str = Field("", description="Carbon's host; none: points go to `graphite.log`.")
-    graphite_port: int = Field(
-        0, ge=0, le=65535, description="Carbon's port; none: 2003, or 2004 for pickle."
-    )
-    graphite_protocol: Protocol | None = Field(
-        None, description="plaintext, pickle or file; none: plaintext with a host, file without."
-    )
-    graphite_prefix: Annotated[str, BeforeValidator(_prefix)] = Field(
-        "bio", description="The first name of every metric."
-    )
-    graphite_render_url: Annotated[str, BeforeValidator(lambda url: url and _url(url))] = Field(
-        "", description="Address of graphite-web, where points are read back; none: they are not."
-    )
-
-    oura_public_url: Annotated[str, BeforeValidator(lambda url: url and _url(url))] = Field(
-        "",
-        description="Address of the site as people and Oura reach it, https outside of this "
-        "machine; none: the site is for this machine only, and there are no webhooks.",
-    )
-    oura_signup: SignUp | None = Field(
-        None,
-        description="Who may sign in for the first time: open, invite or closed; none: open "
-        "without OURA_PUBLIC_URL, invite with it.",
-    )
-    oura_people_limit: int = Field(
-        10, ge=0, description="How many people Oura lets the application have; 0: approved, any."
-    )
-    oura_operated_by: str = Field(
-        "", description="Who runs this and how to reach them, in one line; the site says so."
-    )
-    oura_operator_token: SecretStr = Field(
-        SecretStr(""),
-        description="Password of the operator's page and of the API, best 32 characters or more: "
-        "nobody's wrong guesses shut those out; none: both are closed.",
-    )
-    oura_operator_header: str = Field(
-        "",
-        description="Header in which the proxy names who signed in there, for instance "
-        "X-Auth-Request-Email; only with OURA_OPERATORS, and the proxy must not let others set it.",
-    )
-    oura_operators: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
-        (), description="Names in that header, comma-separated, that are operators."
-    )
-    oura_session_key: SecretStr = Field(
-        SecretStr(""),
-        description="Key that signs the site's cookies; none: `session.key` in the data folder.",
-    )
-    oura_dagster_url: Url = Field(
-        "http://127.0.0.1:3000", description="Dagster's UI, as the site reaches and links it."
-    )
-    oura_notify_url: Annotated[str, BeforeValidator(lambda url: url and _url(url))] = Field(
-        "", description="Where news for the operator is posted as JSON; none: nowhere."
-    )
-    oura_notify_email: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
-        (), description="Addresses, comma-separated, to which the same is mailed."
-    )
-    oura_smtp_url: SecretStr = Field(
-        SecretStr(""),
-        description="Mail server: smtp://name:password@host:587 (STARTTLS), smtps:// or, for this "
-        "machine, smtp+plain://127.0.0.1:25.",
-    )
-    oura_mail_from: str = Field(
-        "oura-pipeline@localhost", description="Sender of the operator's mail."
-    )
-    oura_background_share: float = Field(
-        0.5,
-        gt=0,
-        le=1,
-        description="Largest part of the rate limit that history and gaps may use.",
-    )
-    oura_exports: str = Field(
-        "",
-        description="Folder for the files of the asset export/apple_health, which are written "
-        "every day when it is set; none: `exports` in the data folder, when somebody asks.",
-    )
-
-    @model_validator(mode="after")
-    def _operators_for_a_header(self) -> Settings:
-        if self.oura_operator_header and not self.oura_operators:
-            raise ValueError("OURA_OPERATOR_HEADER needs OURA_OPERATORS: nobody is an operator")
-        return self
-
-    @model_validator(mode="after")
-    def _server_for_mail(self) -> Settings:
-        if self.oura_notify_email and not self.oura_smtp_url.get_secret_value():
-            raise ValueError("OURA_NOTIFY_EMAIL needs OURA_SMTP_URL: there is no mail server")
-        return self
-
-    @model_validator(mode="after")
-    def _host_for_a_socket(self) -> Settings:
-        socket_wanted = self.graphite_protocol in (Protocol.PLAINTEXT, Protocol.PICKLE)
-        if socket_wanted and not self.graphite_host:
-            raise ValueError(
-                f"GRAPHITE_PROTOCOL={self.graphite_protocol} needs GRAPHITE_HOST; "
-                "without a host it may be file or absent"
-            )
-        return self
-
-    @property
-    def home(self) -> Path:
-        """The data folder, absolute."""
-        return self.oura_pipeline_home.expanduser().absolute()
-
-    @property
-    def accounts_url(self) -> str:
-        """SQLAlchemy's address of the accounts database."""
-        return self.oura_accounts_url or f"sqlite:///{self.home / 'accounts.sqlite'}"
-
-    @property
-    def warehouse_path(self) -> Path:
-        """The warehouse's DuckDB file."""
-        if not self.oura_warehouse_url:
-            return self.home / "warehouse.duckdb"
-        return Path(self.oura_warehouse_url).expanduser().absolute()
 
     @property
     def analytics_path(self) -> Path:
@@ -303,44 +168,14 @@ class Settings(BaseSettings):
         return self.warehouse_path.with_name("analytics.duckdb")
 
     @property
-    def exports_path(self) -> Path:
-        """The folder in which files for other programs are written."""
-        if not self.oura_exports:
-            return self.home / "exports"
-        return Path(self.oura_exports).expanduser().absolute()
+    def exports_daily(self) -> bool:
+        """Whether files for other programs are written every day: where a folder is set."""
+        return "exports_path" in self.model_fields_set
 
     @property
     def token_key_path(self) -> Path:
         """The file of the key that encrypts tokens, where the environment gives none."""
         return self.home / "token.key"
-
-    @property
-    def site_url(self) -> str:
-        """Address of the site, without a slash at its end: as set, or on this machine."""
-        return self.oura_public_url or self._local_url
-
-    def served_at(self, url: str) -> Settings:
-        """The same settings, for a site that listens there: its address unless one is set."""
-        served = self.model_copy()
-        served._local_url = url
-        return served
-
-    @property
-    def redirect_uri(self) -> str:
-        """Where Oura sends people back to; it must be registered at Oura exactly like this."""
-        return f"{self.site_url}/oauth/callback"
-
-    @property
-    def webhook_url(self) -> str:
-        """Where Oura posts events; empty: the site cannot be reached from outside."""
-        return f"{self.oura_public_url}/webhook" if self.oura_public_url else ""
-
-    @property
-    def signup(self) -> SignUp:
-        """Who may sign in for the first time: as set, or whoever is on this machine."""
-        if self.oura_signup:
-            return self.oura_signup
-        return SignUp.INVITE if self.oura_public_url else SignUp.OPEN
 
     @property
     def session_key_path(self) -> Path:
@@ -352,33 +187,241 @@ class Settings(BaseSettings):
         """The file that takes points where there is no Graphite."""
         return self.home / "graphite.log"
 
-    @property
-    def protocol(self) -> Protocol:
-        """How points leave."""
-        if self.graphite_protocol:
-            return self.graphite_protocol
-        return Protocol.PLAINTEXT if self.graphite_host else Protocol.FILE
+
+class OuraSettings(Group):
+    """Oura's addresses, and the application that is registered there."""
+
+    client_id: str = variable(
+        "OURA_CLIENT_ID", "", "Client id of the application registered at Oura."
+    )
+    client_secret: SecretStr = variable("OURA_CLIENT_SECRET", SecretStr(""), "Its client secret.")
+    api_url: Url = variable("OURA_API_URL", "https://api.ouraring.com", "Address of the API.")
+    authorize_url: Url = variable(
+        "OURA_AUTHORIZE_URL", "https://cloud.ouraring.com/oauth/authorize", "Where people consent."
+    )
+    token_urls: Annotated[tuple[Url, ...], BeforeValidator(_names)] = variable(
+        "OURA_TOKEN_URL",
+        (
+            "https://api.ouraring.com/oauth/token",
+            "https://moi.ouraring.com/oauth/v2/ext/oauth-token",
+        ),
+        "Where tokens are renewed, comma-separated: tried in order, the working one is remembered.",
+        min_length=1,
+    )
+    revoke_url: Url = variable(
+        "OURA_REVOKE_URL", "https://api.ouraring.com/oauth/revoke", "Where tokens are revoked."
+    )
+    scopes: str = variable("OURA_SCOPES", ALL_SCOPES, "The scopes that people are asked for.")
+    rate_limit: Annotated[RateLimit, BeforeValidator(_rate)] = variable(
+        "OURA_RATE_LIMIT",
+        RateLimit(5000, 300),
+        "Requests/seconds of the whole application; every process shares it.",
+    )
+    background_share: float = variable(
+        "OURA_BACKGROUND_SHARE",
+        0.5,
+        "Largest part of the rate limit that history and gaps may use.",
+        gt=0,
+        le=1,
+    )
+    history_start: date = variable(
+        "OURA_HISTORY_START", date(2015, 1, 1), "The first day for which there is a partition."
+    )
+
+
+class GraphiteSettings(Group):
+    """Where points are sent, and where they are read back."""
+
+    host: str = variable("GRAPHITE_HOST", "", "Carbon's host; none: points go to `graphite.log`.")
+    protocol: Protocol = variable(
+        "GRAPHITE_PROTOCOL",
+        lambda graphite: Protocol.PLAINTEXT if graphite["host"] else Protocol.FILE,
+        "plaintext, pickle or file; none: plaintext with a host, file without.",
+    )
+    port: int = variable(
+        "GRAPHITE_PORT",
+        lambda graphite: 2004 if graphite["protocol"] is Protocol.PICKLE else 2003,
+        "Carbon's port; none: 2003, or 2004 for pickle.",
+        ge=1,
+        le=65535,
+    )
+    prefix: Annotated[str, BeforeValidator(_prefix)] = variable(
+        "GRAPHITE_PREFIX", "bio", "The first name of every metric."
+    )
+    render_url: Url = variable(
+        "GRAPHITE_RENDER_URL",
+        "",
+        "Address of graphite-web, where points are read back; none: they are not.",
+    )
+
+    @model_validator(mode="after")
+    def _host_for_a_socket(self) -> GraphiteSettings:
+        if self.protocol is not Protocol.FILE and not self.host:
+            raise ValueError(
+                f"GRAPHITE_PROTOCOL={self.protocol} needs GRAPHITE_HOST; "
+                "without a host it may be file or absent"
+            )
+        return self
+
+
+class SiteSettings(Group):
+    """The site: its address, its operators, who may sign in."""
+
+    public_url: Url = variable(
+        "OURA_PUBLIC_URL",
+        "",
+        "Address of the site as people and Oura reach it, https outside of this machine; none: "
+        "the site is for this machine only, and there are no webhooks.",
+    )
+    signup: SignUp = variable(
+        "OURA_SIGNUP",
+        lambda site: SignUp.INVITE if site["public_url"] else SignUp.OPEN,
+        "Who may sign in for the first time: open, invite or closed; none: open without "
+        "OURA_PUBLIC_URL, invite with it.",
+    )
+    people_limit: int = variable(
+        "OURA_PEOPLE_LIMIT",
+        10,
+        "How many people Oura lets the application have; 0: approved, any.",
+        ge=0,
+    )
+    operated_by: str = variable(
+        "OURA_OPERATED_BY",
+        "",
+        "Who runs this and how to reach them, in one line; the site says so.",
+    )
+    operator_token: SecretStr = variable(
+        "OURA_OPERATOR_TOKEN",
+        SecretStr(""),
+        "Password of the operator's page and of the API, best 32 characters or more: nobody's "
+        "wrong guesses shut those out; none: both are closed.",
+    )
+    operator_header: str = variable(
+        "OURA_OPERATOR_HEADER",
+        "",
+        "Header in which the proxy names who signed in there, for instance X-Auth-Request-Email; "
+        "only with OURA_OPERATORS, and the proxy must not let others set it.",
+    )
+    operators: Names = variable(
+        "OURA_OPERATORS", (), "Names in that header, comma-separated, that are operators."
+    )
+    session_key: SecretStr = variable(
+        "OURA_SESSION_KEY",
+        SecretStr(""),
+        "Key that signs the site's cookies; none: `session.key` in the data folder.",
+    )
+    dagster_url: Url = variable(
+        "OURA_DAGSTER_URL",
+        "http://127.0.0.1:3000",
+        "Dagster's UI, as the site reaches and links it.",
+    )
+    _local_url: str = PrivateAttr("http://127.0.0.1:8000")
+
+    @model_validator(mode="after")
+    def _operators_for_a_header(self) -> SiteSettings:
+        if self.operator_header and not self.operators:
+            raise ValueError("OURA_OPERATOR_HEADER needs OURA_OPERATORS: nobody is an operator")
+        return self
 
     @property
-    def carbon_port(self) -> int:
-        """Carbon's port: as set, or the protocol's usual one."""
-        return self.graphite_port or (2004 if self.protocol is Protocol.PICKLE else 2003)
+    def url(self) -> str:
+        """Address of the site, without a slash at its end: as set, or on this machine."""
+        return self.public_url or self._local_url
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where Oura sends people back to; it must be registered at Oura exactly like this."""
+        return f"{self.url}/oauth/callback"
+
+    @property
+    def webhook_url(self) -> str:
+        """Where Oura posts events; empty: the site cannot be reached from outside."""
+        return f"{self.public_url}/webhook" if self.public_url else ""
+
+    def served_at(self, url: str) -> SiteSettings:
+        """Return these settings for a site that listens there: its address unless one is set."""
+        served = self.model_copy()
+        served._local_url = url
+        return served
+
+
+class NotifySettings(Group):
+    """How the operator gets news."""
+
+    url: Url = variable(
+        "OURA_NOTIFY_URL", "", "Where news for the operator is posted as JSON; none: nowhere."
+    )
+    email: Names = variable(
+        "OURA_NOTIFY_EMAIL", (), "Addresses, comma-separated, to which the same is mailed."
+    )
+    smtp_url: SecretStr = variable(
+        "OURA_SMTP_URL",
+        SecretStr(""),
+        "Mail server: smtp://name:password@host:587 (STARTTLS), smtps:// or, for this machine, "
+        "smtp+plain://127.0.0.1:25.",
+    )
+    mail_from: str = variable(
+        "OURA_MAIL_FROM", "oura-pipeline@localhost", "Sender of the operator's mail."
+    )
+
+    @model_validator(mode="after")
+    def _server_for_mail(self) -> NotifySettings:
+        if self.email and not self.smtp_url.get_secret_value():
+            raise ValueError("OURA_NOTIFY_EMAIL needs OURA_SMTP_URL: there is no mail server")
+        return self
+
+
+class Settings(BaseModel):
+    """All settings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    storage: StorageSettings
+    oura: OuraSettings
+    graphite: GraphiteSettings
+    site: SiteSettings
+    notify: NotifySettings
+
+    def served_at(self, url: str) -> Settings:
+        """Return the same settings for a site that listens there."""
+        return self.model_copy(update={"site": self.site.served_at(url)})
 
 
 def load_settings() -> Settings:
-    """The settings of this process, from the environment and `.env`.
+    """Return the settings of this process, from the environment and `.env`.
 
     Raises:
         SettingsError: a value cannot be used.
     """
+    return read_settings({**dotenv_values(".env", encoding="utf-8"), **os.environ})
+
+
+def read_settings(variables: Mapping[str, Any]) -> Settings:
+    """Return settings from environment variables.
+
+    Raises:
+        SettingsError: a value cannot be used.
+    """
+    # An empty variable means the default; in the environment it also clears the one in `.env`.
+    given = {name: value for name, value in variables.items() if value not in ("", None)}
     try:
-        return Settings()
+        return Settings.model_validate(dict.fromkeys(Settings.model_fields, given))
     except ValidationError as error:
         raise SettingsError(_first_line(error)) from None
 
 
+def environment_variables() -> dict[str, FieldInfo]:
+    """Return the field of every environment variable, by the variable's name."""
+    groups = [field.annotation for field in Settings.model_fields.values()]
+    return {
+        str(field.validation_alias): field
+        for group in groups
+        for field in group.model_fields.values()  # type: ignore[union-attr]
+    }
+
+
 def operator_zone() -> str:
-    """The zone of this machine, by its name; UTC where it does not say."""
+    """Return the name of this machine's time zone; UTC where it does not say."""
     link = Path("/etc/localtime")
     linked = str(link.readlink()).partition("zoneinfo/")[2] if link.is_symlink() else ""
     for name in (os.environ.get("TZ", "").lstrip(":"), linked):
@@ -395,17 +438,12 @@ def _is_zone(name: str) -> bool:
     return True
 
 
-def data_home() -> Path:
-    """The data folder, absolute."""
-    return load_settings().home
-
-
 def _first_line(error: ValidationError) -> str:
-    """What is wrong with the first bad variable; its value is not repeated, it may be a secret."""
+    """Say what is wrong with the first bad variable; never its value, which may be a secret."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     reason = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:
+    _, *names = first["loc"]
+    if not names:
         return reason
-    name = str(first["loc"][0])
-    field = Settings.model_fields[name]
-    return f"{name.upper()} cannot be used: {reason}. {field.description}"
+    name = str(names[0])
+    return f"{name} cannot be used: {reason}. {environment_variables()[name].description}"

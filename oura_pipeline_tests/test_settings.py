@@ -64,11 +64,11 @@ def test_the_command_line_stops_at_a_bad_value_with_that_line(tmp_path: Path) ->
 def test_defaults_work_with_nothing_set(tmp_path: Path) -> None:
     """Everything lies in ./data, and points go to a file."""
     settings = load_settings()
-    assert settings.warehouse_path == tmp_path / "data/warehouse.duckdb"
-    assert settings.accounts_url == f"sqlite:///{tmp_path}/data/accounts.sqlite"
-    assert settings.protocol is Protocol.FILE
-    assert settings.graphite_log_path == tmp_path / "data/graphite.log"
-    assert settings.oura_rate_limit == (5000, 300)
+    assert settings.storage.warehouse_path == tmp_path / "data/warehouse.duckdb"
+    assert settings.storage.accounts_url == f"sqlite:///{tmp_path}/data/accounts.sqlite"
+    assert settings.graphite.protocol is Protocol.FILE
+    assert settings.storage.graphite_log_path == tmp_path / "data/graphite.log"
+    assert settings.oura.rate_limit == (5000, 300)
 
 
 def test_an_empty_variable_means_the_default_and_wins_over_the_file(
@@ -78,17 +78,17 @@ def test_an_empty_variable_means_the_default_and_wins_over_the_file(
     (tmp_path / ".env").write_text("GRAPHITE_HOST=carbon\nGRAPHITE_PREFIX=ring\n", encoding="utf-8")
     monkeypatch.setenv("GRAPHITE_HOST", "")
     settings = load_settings()
-    assert (settings.graphite_host, settings.graphite_prefix) == ("", "ring")
+    assert (settings.graphite.host, settings.graphite.prefix) == ("", "ring")
 
 
 def test_the_port_follows_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     """2003 for lines, 2004 for pickle, or what is set."""
     monkeypatch.setenv("GRAPHITE_HOST", "carbon")
-    assert load_settings().carbon_port == 2003
+    assert load_settings().graphite.port == 2003
     monkeypatch.setenv("GRAPHITE_PROTOCOL", "pickle")
-    assert load_settings().carbon_port == 2004
+    assert load_settings().graphite.port == 2004
     monkeypatch.setenv("GRAPHITE_PORT", "12004")
-    assert load_settings().carbon_port == 12004
+    assert load_settings().graphite.port == 12004
 
 
 def test_a_socket_protocol_without_a_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from oura_pipeline.catalog.metrics import COUNT, DAY, DURATION, known_metrics, l
 from oura_pipeline.cli import cli
 from oura_pipeline.graphite.dashboard_image import dashboard_path
 from oura_pipeline.markdown import markdown_table
-from oura_pipeline.settings import Settings
+from oura_pipeline.settings import environment_variables
 from tools.dashboards import files as grafana
 from tools.data_dictionary import data_dictionary, views_table
 
@@ -84,11 +84,11 @@ def settings() -> str:
     """A table of the environment variables, a row each."""
     rows = [
         (
-            f"`{name.upper()}`",
+            f"`{name}`",
             f"`{_default(field.default)}`" if _default(field.default) else "",
             str(field.description),
         )
-        for name, field in Settings.model_fields.items()
+        for name, field in environment_variables().items()
     ]
     return markdown_table(("variable", "default", "meaning"), rows)
 
@@ -155,8 +155,8 @@ def _options_table(context: click.Context) -> str:
 def env_example() -> str:
     """`.env.example`: every setting, commented out, with its default."""
     lines = ["# Copy to .env and fill in. Every line is optional; what stands here is the default."]
-    for name, field in Settings.model_fields.items():
-        lines += ["", f"# {field.description}", f"# {name.upper()}={_default(field.default)}"]
+    for name, field in environment_variables().items():
+        lines += ["", f"# {field.description}", f"# {name}={_default(field.default)}"]
     return "\n".join(lines) + "\n"
 
 

@@ -68,7 +68,7 @@ def connect(path: Path | None = None) -> duckdb.DuckDBPyConnection:
     Raises:
         AnalysisError: there is none yet, or this DuckDB cannot read it.
     """
-    path = path or load_settings().analytics_path
+    path = path or load_settings().storage.analytics_path
     if not path.exists():
         raise AnalysisError(f"there is no {path} yet: `oura-pipeline sync` publishes it")
     connection = duckdb.connect(config=SETTINGS)

@@ -56,7 +56,7 @@ QUESTIONS = {
 def demo(out: Console, *, serve: bool) -> int:
     """Run it; the exit status is 0 when everything landed and arrived."""
     began = time.monotonic()
-    home = load_settings().home / "demo"
+    home = load_settings().storage.home / "demo"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     with ExitStack() as stack:
@@ -78,7 +78,7 @@ def demo(out: Console, *, serve: bool) -> int:
         out.print(f"Took {time.monotonic() - began:.0f} s.")
         if picture:
             out.print(f"A dashboard, drawn by graphite-web: {_short(picture)}")
-        out.print(f"Ask more: duckdb -readonly {_short(load_settings().analytics_path)}")
+        out.print(f"Ask more: duckdb -readonly {_short(load_settings().storage.analytics_path)}")
         if serve:
             _serve(out, home)
         else:
@@ -151,7 +151,7 @@ def _sync(out: Console) -> Synced:
 
 def _answers(out: Console) -> None:
     out.rule("Three answers from the published copy")
-    with connect(load_settings().analytics_path) as connection:
+    with connect(load_settings().storage.analytics_path) as connection:
         for question, query in QUESTIONS.items():
             result = connection.execute(query)
             drawn = Table(title=question, title_justify="left", header_style="bold")
@@ -171,7 +171,7 @@ def _arrivals(out: Console, synced: Synced, graphite: LocalGraphite | None) -> b
         ]
     points = sum(push.points for push in pushes)
     if graphite is None:
-        out.print(f"{points:,} points in {_short(settings.graphite_log_path)}")
+        out.print(f"{points:,} points in {_short(settings.storage.graphite_log_path)}")
         return True
     delivered = sum(push.points for push in pushes if push.state is PushState.DELIVERED)
     missing = [check for check in synced.red if check.check_name == "points_arrived"]

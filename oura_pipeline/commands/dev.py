@@ -48,7 +48,7 @@ def end_like_ctrl_c() -> None:
 @contextmanager
 def start(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`dagster dev` in a folder with a `dagster.yaml`, as a child that ends with the block."""
-    home = load_settings().home
+    home = load_settings().storage.home
     home.mkdir(parents=True, exist_ok=True)
     print(f"Dagster's UI: http://127.0.0.1:{port}  (data in {home}; Ctrl-C ends it)", flush=True)
     program = Path(sys.executable).with_name("dagster")
@@ -63,7 +63,7 @@ def start(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 def start_site(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`oura-pipeline web` as a child that ends with the block; it prints its address itself."""
     command = [sys.executable, "-m", "oura_pipeline.cli", "web", "--port", str(port)]
-    environment = {**os.environ, "OURA_PIPELINE_HOME": str(load_settings().home)}
+    environment = {**os.environ, "OURA_PIPELINE_HOME": str(load_settings().storage.home)}
     with _child(command, folder, environment) as child:
         yield child
 

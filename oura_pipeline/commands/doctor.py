@@ -35,7 +35,10 @@ def examine() -> list[Finding]:
         settings = load_settings()
     except SettingsError as error:
         return [Finding("settings", False, str(error))]
-    findings = [Finding("settings", True, f"data folder {settings.home}"), _client(settings)]
+    findings = [
+        Finding("settings", True, f"data folder {settings.storage.home}"),
+        _client(settings),
+    ]
     try:
         with opened(settings) as pipeline:
             findings += [*_accounts(pipeline), _warehouse(pipeline), _site(settings)]
@@ -48,8 +51,8 @@ def examine() -> list[Finding]:
 
 
 def _client(settings: Settings) -> Finding:
-    if settings.oura_client_id and settings.oura_client_secret.get_secret_value():
-        return Finding("client", True, f"OURA_CLIENT_ID {settings.oura_client_id}")
+    if settings.oura.client_id and settings.oura.client_secret.get_secret_value():
+        return Finding("client", True, f"OURA_CLIENT_ID {settings.oura.client_id}")
     return Finding(
         "client",
         False,
@@ -67,8 +70,8 @@ def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
         yield Finding("people", False, f"must sign in again: {', '.join(again)}")
     else:
         yield Finding("people", True, f"{len(people)} connected")
-    key = pipeline.settings.token_key_path
-    if pipeline.settings.oura_token_key.get_secret_value():
+    key = pipeline.settings.storage.token_key_path
+    if pipeline.settings.storage.token_key.get_secret_value():
         yield Finding("key", True, "from OURA_TOKEN_KEY")
     elif is_private(key):
         yield Finding("key", True, f"{key}; keep a copy elsewhere, tokens are lost without it")
@@ -81,20 +84,24 @@ def _warehouse(pipeline: Pipeline) -> Finding:
         rows = sum(pipeline.warehouse.row_counts().values())
     except WarehouseError as error:
         return Finding("warehouse", False, str(error))
-    return Finding("warehouse", True, f"{rows:,} rows in {pipeline.settings.warehouse_path}")
+    return Finding(
+        "warehouse", True, f"{rows:,} rows in {pipeline.settings.storage.warehouse_path}"
+    )
 
 
 def _site(settings: Settings) -> Finding:
-    url = httpx.URL(settings.site_url)
+    url = httpx.URL(settings.site.url)
     if url.scheme != "https" and url.host not in ("127.0.0.1", "localhost"):
         return Finding(
             "site", False, f"{url} carries sign-ins unencrypted; give OURA_PUBLIC_URL as https"
         )
-    return Finding("site", True, f"{url}; the redirect address at Oura is {settings.redirect_uri}")
+    return Finding(
+        "site", True, f"{url}; the redirect address at Oura is {settings.site.redirect_uri}"
+    )
 
 
 def _webhooks(pipeline: Pipeline) -> Finding:
-    url = pipeline.settings.webhook_url
+    url = pipeline.settings.site.webhook_url
     if not url:
         return Finding("webhooks", True, "off, as OURA_PUBLIC_URL is not set")
     ours = [row for row in pipeline.accounts.subscriptions() if row.callback_url == url]
@@ -111,7 +118,7 @@ def _webhooks(pipeline: Pipeline) -> Finding:
 
 
 def _oura(pipeline: Pipeline) -> Finding:
-    url = pipeline.settings.oura_api_url
+    url = pipeline.settings.oura.api_url
     try:
         # Without a token: any answer will do, and 400 is the usual one.
         answer = pipeline.http.get(f"{url}/v2/usercollection/personal_info", timeout=SECONDS)
@@ -138,30 +145,32 @@ def _tokens(pipeline: Pipeline) -> Iterator[Finding]:
 
 def _graphite(pipeline: Pipeline) -> Iterator[Finding]:
     settings = pipeline.settings
-    if settings.protocol is Protocol.FILE:
-        yield Finding("Graphite", True, f"none set; points go to {settings.graphite_log_path}")
+    if settings.graphite.protocol is Protocol.FILE:
+        yield Finding(
+            "Graphite", True, f"none set; points go to {settings.storage.graphite_log_path}"
+        )
         return
-    address = (settings.graphite_host, settings.carbon_port)
+    address = (settings.graphite.host, settings.graphite.port)
     try:
         socket.create_connection(address, timeout=SECONDS).close()
-        yield Finding("carbon", True, f"{address[0]}:{address[1]}, {settings.protocol}")
+        yield Finding("carbon", True, f"{address[0]}:{address[1]}, {settings.graphite.protocol}")
     except OSError as error:
         yield Finding(
             "carbon",
             False,
             f"{address[0]}:{address[1]} cannot be reached: {error}; see GRAPHITE_HOST",
         )
-    if not settings.graphite_render_url:
+    if not settings.graphite.render_url:
         yield Finding(
             "graphite-web", False, "set GRAPHITE_RENDER_URL, or nothing proves that points arrived"
         )
         return
     try:
-        answer = httpx.get(f"{settings.graphite_render_url}/metrics/find?query=*", timeout=SECONDS)
+        answer = httpx.get(f"{settings.graphite.render_url}/metrics/find?query=*", timeout=SECONDS)
         good, seen = answer.status_code == 200, f"answers {answer.status_code}"
     except httpx.HTTPError as error:
         good, seen = False, f"cannot be reached: {_reason(error)}; see GRAPHITE_RENDER_URL"
-    yield Finding("graphite-web", good, f"{settings.graphite_render_url} {seen}")
+    yield Finding("graphite-web", good, f"{settings.graphite.render_url} {seen}")
 
 
 def _reason(error: Exception) -> str:

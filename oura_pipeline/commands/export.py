@@ -47,7 +47,7 @@ def chosen_days(first: datetime | None, last: datetime | None, count: int | None
 
 def hrv(usernames: Sequence[str], days: Days, into: Path | None) -> str:
     """Write nights for Apple Health; says what."""
-    folder = into or load_settings().exports_path
+    folder = into or load_settings().storage.exports_path
     with _reading() as connection:
         _must_know(connection, usernames)
         exported = export_hrv(
@@ -105,7 +105,7 @@ def _must_know(connection: duckdb.DuckDBPyConnection, usernames: Sequence[str]) 
 
 
 def _not_among_the_nights(folder: Path) -> None:
-    nights = load_settings().exports_path.resolve()
+    nights = load_settings().storage.exports_path.resolve()
     if nights in (folder.resolve(), *folder.resolve().parents):
         raise FilesRefused(
             f"{nights} is for `export hrv`, and what is in it of a person goes when they leave: "

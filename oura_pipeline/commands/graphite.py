@@ -31,13 +31,13 @@ NEAR = timedelta(days=3)  # no document reaches further into other days
 def ingest_file(path: Path) -> str:
     """Send a file of lines to carbon; says how many, and which lines could not be sent."""
     settings = load_settings()
-    if settings.protocol is Protocol.FILE:
+    if settings.graphite.protocol is Protocol.FILE:
         raise click.ClickException("set GRAPHITE_HOST to say where the points shall go")
     try:
         done = ingest(path, graphite_sender(settings), now=datetime.now(UTC))
     except GraphiteUnavailable as error:
         raise click.ClickException(str(error)) from None
-    lines = [f"Sent {done.points:,} points to {settings.graphite_host}:{settings.carbon_port}."]
+    lines = [f"Sent {done.points:,} points to {settings.graphite.host}:{settings.graphite.port}."]
     if done.bad:
         lines.append(f"{done.bad:,} lines were not sent:")
         lines += [f"  line {number}: {reason}" for number, reason in done.examples]
@@ -69,7 +69,7 @@ def replay(
 
 def write_schemas(folder: Path) -> list[Path]:
     """Write carbon's two files; says which."""
-    prefix = load_settings().graphite_prefix
+    prefix = load_settings().graphite.prefix
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         folder / "storage-schemas.conf": storage_schemas(prefix),
@@ -108,16 +108,16 @@ def orphans() -> list[str]:
         ClickException: no render URL is set, or nobody answers there.
     """
     settings = load_settings()
-    if not settings.graphite_render_url:
+    if not settings.graphite.render_url:
         raise click.ClickException("set GRAPHITE_RENDER_URL: only graphite-web knows what it has")
     try:
         with httpx.Client(timeout=RENDER_SECONDS) as http:
-            found = child_names(http, settings.graphite_render_url, settings.graphite_prefix)
+            found = child_names(http, settings.graphite.render_url, settings.graphite.prefix)
     except GraphiteUnavailable as error:
         raise click.ClickException(str(error)) from None
     with open_accounts(settings) as accounts:
         here = {person.username for person in accounts.people()}
-    return [stored_metrics(settings.graphite_prefix, name).delete for name in sorted(found - here)]
+    return [stored_metrics(settings.graphite.prefix, name).delete for name in sorted(found - here)]
 
 
 def _still_withdrawn(accounts: Accounts, row: Withdrawn) -> list[int]:

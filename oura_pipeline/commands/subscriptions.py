@@ -27,7 +27,7 @@ from oura_pipeline.sync.subscriptions import (
 
 def table(pipeline: Pipeline) -> Table:
     """What Oura has now, a row each."""
-    now, here = datetime.now(UTC), pipeline.settings.webhook_url
+    now, here = datetime.now(UTC), pipeline.settings.site.webhook_url
     pairs = wanted(pipeline.accounts.people())
     drawn = Table(
         header_style="bold",
@@ -67,7 +67,7 @@ def renew(pipeline: Pipeline, document_types: Iterable[DocumentType]) -> Maintai
 
 def create(pipeline: Pipeline) -> Maintained:
     """Make what is missing, and touch nothing else."""
-    now, here = datetime.now(UTC), pipeline.settings.webhook_url
+    now, here = datetime.now(UTC), pipeline.settings.site.webhook_url
 
     def missing(pairs: frozenset[Pair], rows: Sequence[Subscription]) -> Plan:
         return Plan(create=plan(pairs, rows, callback_url=here, now=now).create)
@@ -85,7 +85,7 @@ def create(pipeline: Pipeline) -> Maintained:
 
 def delete(pipeline: Pipeline, *, elsewhere: bool) -> Maintained:
     """End all of this application's, or those that point elsewhere."""
-    here = pipeline.settings.webhook_url
+    here = pipeline.settings.site.webhook_url
     return carry_out(
         pipeline,
         lambda _, rows: Plan(

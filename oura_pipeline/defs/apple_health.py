@@ -43,10 +43,10 @@ def apple_health_asset(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     def apple_health(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
         rooms, asked = pipeline.opened, asked_days(context)
         publish(rooms)  # without who has left by now; who leaves later waits for this run's end
-        with closing(connect(rooms.settings.analytics_path)) as connection:
+        with closing(connect(rooms.settings.storage.analytics_path)) as connection:
             exported = export_hrv(
                 connection,
-                rooms.settings.exports_path,
+                rooms.settings.storage.exports_path,
                 first_day=asked[0],
                 last_day=asked[-1],
             )
@@ -88,6 +88,6 @@ def export_schedule(job: Any, days: dg.DailyPartitionsDefinition) -> dg.Schedule
         cron_schedule="30 10 * * *",
         execution_timezone=operator_zone(),
         description="The last 7 days as files for Apple Health; by itself only with OURA_EXPORTS.",
-        default_status=status.RUNNING if load_settings().oura_exports else status.STOPPED,
+        default_status=status.RUNNING if load_settings().storage.exports_daily else status.STOPPED,
         execution_fn=last_days,
     )

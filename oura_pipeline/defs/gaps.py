@@ -113,7 +113,7 @@ def gaps_sensor(job: Any) -> dg.SensorDefinition:
     )
     def gaps(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         settings, now = load_settings(), datetime.now(UTC)
-        share = settings.oura_background_share
+        share = settings.oura.background_share
         with open_accounts(settings) as accounts:
             connected = {p.username for p in accounts.people([PersonState.CONNECTED])}
             types = {

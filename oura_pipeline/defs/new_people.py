@@ -132,11 +132,11 @@ def new_people_sensor(job: Any, partitions: dg.DailyPartitionsDefinition) -> dg.
         since = {person.username: person.connected_since for person in people}
         _, newest = days_back(partitions, now, 1)
         chunks = next_chunks(
-            since, first_asked, history_start=settings.oura_history_start, newest=newest
+            since, first_asked, history_start=settings.oura.history_start, newest=newest
         )
         if not chunks:
             return dg.SkipReason("Everybody who is connected has their history.")
-        share = settings.oura_background_share
+        share = settings.oura.background_share
         context.log.info("%s runs of history are next; asking for %s", len(chunks), RUNS_PER_TICK)
         return dg.SensorResult(
             run_requests=[

@@ -18,7 +18,7 @@ RANGE_END = "dagster/asset_partition_range_end"
 
 def days(first_day: date | None = None) -> dg.DailyPartitionsDefinition:
     """The daily partitions from the first day of history up to today, wherever today is."""
-    first_day = first_day or load_settings().oura_history_start
+    first_day = first_day or load_settings().oura.history_start
     return dg.DailyPartitionsDefinition(
         start_date=first_day.isoformat(), timezone=FIRST_ZONE, end_offset=1
     )

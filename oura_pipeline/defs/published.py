@@ -77,7 +77,9 @@ def publish_sensor(job: Any) -> dg.SensorDefinition:
     def publish(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         settings = load_settings()
         last = last_copy(context.instance)
-        return to_publish(settings.warehouse_path, settings.analytics_path, time.time(), last)
+        return to_publish(
+            settings.storage.warehouse_path, settings.storage.analytics_path, time.time(), last
+        )
 
     return publish
 

@@ -39,7 +39,7 @@ from filelock import FileLock
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool
 
-from oura_pipeline.settings import data_home
+from oura_pipeline.settings import load_settings
 
 BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
 BUSY_SECONDS = 60.0
@@ -116,7 +116,7 @@ def _sqlite_file(storage: object) -> Path | None:
 
 
 def _base_dir() -> Path:
-    return _dagster_home() or data_home() / "dagster"
+    return _dagster_home() or load_settings().storage.home / "dagster"
 
 
 def _dagster_home() -> Path | None:

@@ -81,7 +81,7 @@ def subscriptions(
         raise dg.Failure(f"Oura's webhook subscriptions are not known: {error}") from None
     for line in in_few_lines(done.failed):
         context.log.warning(line)
-    check = subscriptions_alive(done, pipeline.opened.settings.webhook_url, now)
+    check = subscriptions_alive(done, pipeline.opened.settings.site.webhook_url, now)
     return dg.MaterializeResult(metadata=metadata_of(done, now), check_results=[check])
 
 
@@ -145,7 +145,7 @@ def expiry_sensor(job: Any) -> dg.SensorDefinition:
             return dg.SkipReason(reason)
         with open_accounts(settings) as accounts:
             people, recorded = accounts.people(), accounts.subscriptions()
-        needs = needed(people, recorded, callback_url=settings.webhook_url, now=now)
+        needs = needed(people, recorded, callback_url=settings.site.webhook_url, now=now)
         return due(needs, tries(context.instance, now), now)
 
     return sensor

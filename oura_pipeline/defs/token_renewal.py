@@ -120,7 +120,7 @@ def everyone_connected_check(pipeline: PipelineResource) -> dg.AssetCheckResult:
     """Whether everybody's sign-in still works."""
     opened = pipeline.opened
     lost = opened.accounts.people([PersonState.SIGN_IN_REQUIRED])
-    return everyone_connected(lost, opened.settings.site_url)
+    return everyone_connected(lost, opened.settings.site.url)
 
 
 def everyone_connected(lost: Sequence[Person], site_url: str) -> dg.AssetCheckResult:

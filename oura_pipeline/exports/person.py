@@ -184,7 +184,7 @@ def _summary(
         "joined_at": person.joined_at.isoformat(),
         "connected_since": person.connected_since.isoformat(),
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "graphite": f"{pipeline.settings.graphite_prefix}.{person.username}",
+        "graphite": f"{pipeline.settings.graphite.prefix}.{person.username}",
         "document_types": {
             document_type.name: {
                 "documents": counts.get(document_type.name, 0),

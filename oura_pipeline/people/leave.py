@@ -121,9 +121,9 @@ def delete_everything(
     said(f"{rows} documents are gone from the warehouse")
     published = _publish(pipeline)
     said("the published copy is a new one" if published else "nothing was published yet")
-    files = _delete_files(inside(pipeline.settings.exports_path, username))
+    files = _delete_files(inside(pipeline.settings.storage.exports_path, username))
     said(f"{files} exported files are gone")
-    lines = remove_lines(pipeline.settings.graphite_log_path, holds.metrics)
+    lines = remove_lines(pipeline.settings.storage.graphite_log_path, holds.metrics)
     said(f"{lines} points are gone from the file of points")
     elsewhere = forget_elsewhere(username)
     said(f"{elsewhere} places in Dagster's records name them no more")
@@ -145,12 +145,12 @@ def delete_everything(
 
 def whisper_paths(pipeline: Pipeline, username: str) -> StoredMetrics:
     """What a Graphite holds of a person, and the command that deletes it there."""
-    return stored_metrics(pipeline.settings.graphite_prefix, username)
+    return stored_metrics(pipeline.settings.graphite.prefix, username)
 
 
 def _publish(pipeline: Pipeline) -> bool:
     """Swap in a published copy without them; whether there is a warehouse at all."""
-    copy = pipeline.settings.analytics_path
+    copy = pipeline.settings.storage.analytics_path
     if not (pipeline.warehouse.path.exists() or copy.exists()):
         return False
     pipeline.warehouse.publish(copy)

@@ -33,7 +33,7 @@ class NoticeUndelivered(Exception):
 
 def configured(settings: Settings) -> bool:
     """Whether there is any way to tell the operator."""
-    return bool(settings.oura_notify_url or settings.oura_notify_email)
+    return bool(settings.notify.url or settings.notify.email)
 
 
 def send_pending(accounts: Accounts, settings: Settings) -> list[str]:
@@ -70,7 +70,7 @@ def news_of(person: Person, settings: Settings) -> dict[str, str]:
         "username": person.username,
         "since": person.state_since.isoformat(),
         "reason": person.error or "",
-        "sign_in_url": settings.site_url,
+        "sign_in_url": settings.site.url,
         "text": sentence,
         "content": sentence,
     }
@@ -78,7 +78,7 @@ def news_of(person: Person, settings: Settings) -> dict[str, str]:
 
 def _sentence(person: Person, settings: Settings) -> str:
     return (
-        f"{person.username} must sign in again at {settings.site_url}, "
+        f"{person.username} must sign in again at {settings.site.url}, "
         f"since {person.state_since:%Y-%m-%d %H:%M} UTC: {person.error}"
     )
 
@@ -104,11 +104,11 @@ class _StayHere(HTTPRedirectHandler):
 
 def _post(settings: Settings, person: Person) -> None:
     # Not httpx: it logs the address, and that of a chat's webhook is a secret.
-    if not settings.oura_notify_url:
+    if not settings.notify.url:
         return
     body = json.dumps(news_of(person, settings)).encode()
     headers = {"Content-Type": "application/json"}
-    request = Request(settings.oura_notify_url, data=body, headers=headers)  # noqa: S310 - http(s) by its setting
+    request = Request(settings.notify.url, data=body, headers=headers)  # noqa: S310 - http(s) by its setting
     try:
         with build_opener(_StayHere).open(request, timeout=SECONDS):
             pass
@@ -126,11 +126,11 @@ def _post(settings: Settings, person: Person) -> None:
 @contextmanager
 def _mail_server(settings: Settings) -> Iterator[smtplib.SMTP | None]:
     """A server that is ready to take mail; None where nobody is mailed."""
-    if not settings.oura_notify_email:
+    if not settings.notify.email:
         yield None
         return
     with _in_one_line("the mail server cannot be used; look at OURA_SMTP_URL"):
-        server = _greeted(urlsplit(settings.oura_smtp_url.get_secret_value()))
+        server = _greeted(urlsplit(settings.notify.smtp_url.get_secret_value()))
     try:
         yield server
     finally:
@@ -166,8 +166,8 @@ def _mail(people: Sequence[Person], settings: Settings) -> EmailMessage:
     count = "1 person" if len(people) == 1 else f"{len(people)} people"
     mail = EmailMessage()
     mail["Subject"] = f"Oura: {count} must sign in again"
-    mail["From"] = settings.oura_mail_from
-    mail["To"] = ", ".join(settings.oura_notify_email)
+    mail["From"] = settings.notify.mail_from
+    mail["To"] = ", ".join(settings.notify.email)
     mail["Date"] = formatdate()
     mail["Message-ID"] = make_msgid(domain="oura-pipeline")
     mail.set_content("\n".join(_sentence(person, settings) for person in people) + "\n")

@@ -104,20 +104,20 @@ def begin(
         Misconfigured: there is no client id.
     """
     settings = pipeline.settings
-    if not settings.oura_client_id:
+    if not settings.oura.client_id:
         raise Misconfigured("This site is not registered at Oura yet; tell whoever runs it.")
-    if browser is None and invite is None and settings.signup is SignUp.INVITE:
+    if browser is None and invite is None and settings.site.signup is SignUp.INVITE:
         invite = pipeline.accounts.invite(INVITE_LASTS)
     state, verifier = generate_token(STATE_LENGTH), generate_token(VERIFIER_LENGTH)
     pipeline.accounts.begin_consent(
         state, verifier=verifier, browser=browser, username=username, invite=invite
     )
     address: str = prepare_grant_uri(
-        settings.oura_authorize_url,
-        settings.oura_client_id,
+        settings.oura.authorize_url,
+        settings.oura.client_id,
         "code",
-        redirect_uri=settings.redirect_uri,
-        scope=settings.oura_scopes,
+        redirect_uri=settings.site.redirect_uri,
+        scope=settings.oura.scopes,
         state=state,
         code_challenge=create_s256_code_challenge(verifier),
         code_challenge_method="S256",
@@ -178,8 +178,8 @@ def choose_username(pipeline: Pipeline, key: str, username: str) -> Person:
     return pipeline.accounts.finish_sign_up(
         key,
         username,
-        people_limit=settings.oura_people_limit,
-        invite_required=settings.signup is SignUp.INVITE,
+        people_limit=settings.site.people_limit,
+        invite_required=settings.site.signup is SignUp.INVITE,
     )
 
 
@@ -199,7 +199,7 @@ def _code(callback: Mapping[str, str]) -> str:
 
 def _exchanged(pipeline: Pipeline, code: str, verifier: str) -> TokenAnswer:
     try:
-        return pipeline.oauth.exchange(code, pipeline.settings.redirect_uri, verifier)
+        return pipeline.oauth.exchange(code, pipeline.settings.site.redirect_uri, verifier)
     except SignInRequired:
         raise OuraRefused(
             "Oura does not accept the code that you came back with: it works once, and for a few "
@@ -211,14 +211,14 @@ def _exchanged(pipeline: Pipeline, code: str, verifier: str) -> TokenAnswer:
 
 def _identity(pipeline: Pipeline, tokens: TokenAnswer) -> str:
     """Oura's id of whoever the new token belongs to."""
-    limit = pipeline.settings.oura_rate_limit
-    path = pipeline.settings.home / "budget.sqlite"
+    limit = pipeline.settings.oura.rate_limit
+    path = pipeline.settings.storage.home / "budget.sqlite"
     with Budget(
         path, requests=limit[0], seconds=limit[1], patience=PATIENCE, sleep=_wait_a_little
     ) as budget:
         client = OuraClient(
             pipeline.http,
-            api_url=pipeline.settings.oura_api_url,
+            api_url=pipeline.settings.oura.api_url,
             tokens=_Fresh(tokens.access_token),
             budget=budget,
             attempts=3,
@@ -276,16 +276,18 @@ def _signing_up(
 def _admit(pipeline: Pipeline, invite: str | None) -> None:
     """Raises NotAdmitted, with a sentence, for somebody new who may not sign up."""
     settings = pipeline.settings
-    if settings.signup is SignUp.CLOSED:
+    if settings.site.signup is SignUp.CLOSED:
         raise NotAdmitted("Nobody new can sign in here at the moment. Nothing was kept.")
-    if settings.signup is SignUp.INVITE and not (invite and pipeline.accounts.invite_works(invite)):
+    if settings.site.signup is SignUp.INVITE and not (
+        invite and pipeline.accounts.invite_works(invite)
+    ):
         raise NotAdmitted(
             "You are new here, and a first sign-in needs an invite that is still good. Nothing "
             "was kept; ask whoever runs this for one."
         )
-    if 0 < settings.oura_people_limit <= people_here(pipeline):
+    if 0 < settings.site.people_limit <= people_here(pipeline):
         raise NotAdmitted(
-            f"All {settings.oura_people_limit} places that Oura allows are taken. Nothing was "
+            f"All {settings.site.people_limit} places that Oura allows are taken. Nothing was "
             "kept; ask whoever runs this."
         )
 

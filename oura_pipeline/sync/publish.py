@@ -37,7 +37,7 @@ def publish(pipeline: Pipeline) -> Published:
     began = time.perf_counter()
     bring_fetches(pipeline.accounts, pipeline.warehouse)
     bring_offsets(pipeline.accounts, pipeline.warehouse)
-    copy = pipeline.warehouse.publish(pipeline.settings.analytics_path)
+    copy = pipeline.warehouse.publish(pipeline.settings.storage.analytics_path)
     return replace(copy, seconds=time.perf_counter() - began)
 
 

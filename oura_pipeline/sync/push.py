@@ -239,7 +239,7 @@ def _flattened(
                     theirs,
                     first_day=first,
                     last_day=last,
-                    prefix=pipeline.settings.graphite_prefix,
+                    prefix=pipeline.settings.graphite.prefix,
                 ),
             )
 

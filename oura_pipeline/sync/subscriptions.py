@@ -138,15 +138,15 @@ def maintain(pipeline: Pipeline, *, now: datetime | None = None) -> Maintained:
     now = now or datetime.now(UTC)
     if reason := not_ready(pipeline.settings):
         return Maintained(skipped=reason)
-    url = pipeline.settings.webhook_url
+    url = pipeline.settings.site.webhook_url
     return carry_out(pipeline, lambda pairs, rows: plan(pairs, rows, callback_url=url, now=now))
 
 
 def not_ready(settings: Settings) -> str | None:
     """Why there can be no webhooks with these settings; None: there can."""
-    if not settings.webhook_url:
+    if not settings.site.webhook_url:
         return "There is no OURA_PUBLIC_URL, so Oura cannot reach us: no webhooks."
-    if not settings.oura_client_id or not settings.oura_client_secret.get_secret_value():
+    if not settings.oura.client_id or not settings.oura.client_secret.get_secret_value():
         return "There is no OURA_CLIENT_ID or OURA_CLIENT_SECRET: no webhooks."
     return None
 
@@ -173,9 +173,9 @@ def client(pipeline: Pipeline) -> Subscriptions:
     settings = pipeline.settings
     return Subscriptions(
         pipeline.http,
-        api_url=settings.oura_api_url,
-        client_id=settings.oura_client_id,
-        client_secret=settings.oura_client_secret.get_secret_value(),
+        api_url=settings.oura.api_url,
+        client_id=settings.oura.client_id,
+        client_secret=settings.oura.client_secret.get_secret_value(),
     )
 
 
@@ -249,7 +249,7 @@ def _create(
 ) -> None:
     """Make these, until Oura was away twice in a row: each time can take 75 s."""
     settings = pipeline.settings
-    token = verification_token(settings.oura_client_secret.get_secret_value())
+    token = verification_token(settings.oura.client_secret.get_secret_value())
     away = 0
     # Two that never work must not stand in front of the others for ever.
     for data_type, event_type in random.sample(pairs, len(pairs)):
@@ -257,7 +257,7 @@ def _create(
             oura.create,
             data_type=data_type,
             event_type=event_type,
-            callback_url=settings.webhook_url,
+            callback_url=settings.site.webhook_url,
             verification_token=token,
         )
         error = _step(pipeline, done, f"create {data_type} {event_type}", question)

@@ -55,14 +55,14 @@ class SafeHeaders:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._headers = {
-            "Content-Security-Policy": _policy(settings.oura_authorize_url),
+            "Content-Security-Policy": _policy(settings.oura.authorize_url),
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
             "Cross-Origin-Opener-Policy": "same-origin",
             "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
         }
-        if settings.site_url.startswith("https://"):
+        if settings.site.url.startswith("https://"):
             self._headers["Strict-Transport-Security"] = "max-age=31536000"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -67,12 +67,12 @@ async def health(request: Request) -> Response:
 
 def readiness(pipeline: Pipeline) -> list[dict[str, Any]]:
     """What must work for the site to work, and how old the warehouse is, which need not be."""
-    published = _age(pipeline.settings.analytics_path)
-    landed = _age(pipeline.settings.warehouse_path)
+    published = _age(pipeline.settings.storage.analytics_path)
+    landed = _age(pipeline.settings.storage.warehouse_path)
     return [
         _check("accounts", "does not answer", lambda: pipeline.accounts.backlog()),
         _check("key", "is missing, or opens no stored token", lambda: _key(pipeline)),
-        _check("data folder", "cannot be written", lambda: _write(pipeline.settings.home)),
+        _check("data folder", "cannot be written", lambda: _write(pipeline.settings.storage.home)),
         {"name": "warehouse", "ok": True, "landed_seconds_ago": landed}
         | {"published_seconds_ago": published},
     ]
@@ -122,12 +122,12 @@ def _metrics(pipeline: Pipeline) -> Iterator[Metric]:
     yield _gauge(
         "oura_landed_seconds_ago",
         "Seconds since the warehouse was last written.",
-        _age(pipeline.settings.warehouse_path),
+        _age(pipeline.settings.storage.warehouse_path),
     )
     yield _gauge(
         "oura_published_seconds_ago",
         "Seconds since the copy for analysts was last published.",
-        _age(pipeline.settings.analytics_path),
+        _age(pipeline.settings.storage.analytics_path),
     )
 
 
@@ -225,7 +225,7 @@ def _check(name: str, trouble: str, work: Callable[[], object]) -> dict[str, Any
 def _key(pipeline: Pipeline) -> None:
     """Fails where the next start would: this process has read the key long ago."""
     settings = pipeline.settings
-    pipeline.accounts.check_key(keys=token_keys(settings), key_path=settings.token_key_path)
+    pipeline.accounts.check_key(keys=token_keys(settings), key_path=settings.storage.token_key_path)
 
 
 def _write(home: Path) -> None:

@@ -27,7 +27,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
     """
     with listen(host, port) as listener, open_site(_settings(None, listener)) as site:
         here = socket_url(listener)
-        people = "" if here == site.settings.site_url else f" (people: {site.settings.site_url})"
+        people = "" if here == site.settings.site.url else f" (people: {site.settings.site.url})"
         print(f"Site: {here}{people}", flush=True)
         _server(site).run(sockets=[listener])
 

@@ -35,7 +35,7 @@ def middleware(settings: Settings, key: str) -> Middleware:
         session_cookie="oura_pipeline",
         max_age=DAYS,
         same_site="lax",
-        https_only=settings.site_url.startswith("https://"),
+        https_only=settings.site.url.startswith("https://"),
     )
 
 
@@ -98,12 +98,12 @@ def make_operator(request: Request, settings: Settings, key: str) -> None:
 
 def is_operator(request: Request, settings: Settings, key: str) -> bool:
     """Whether the proxy or the cookie says so; another password ends what the cookie says."""
-    if settings.oura_operator_header:
-        named = request.headers.get(settings.oura_operator_header, "")
-        if named in settings.oura_operators:
+    if settings.site.operator_header:
+        named = request.headers.get(settings.site.operator_header, "")
+        if named in settings.site.operators:
             return True
     mark, since = request.session.get("operator"), request.session.get("operator_since", 0)
-    if mark is None or not settings.oura_operator_token.get_secret_value():
+    if mark is None or not settings.site.operator_token.get_secret_value():
         return False
     fresh = time() - since < OPERATOR_SECONDS
     return fresh and hmac.compare_digest(str(mark), _operator_mark(settings, key))
@@ -115,13 +115,13 @@ def session_key(settings: Settings) -> str:
     Raises:
         SettingsError: the file cannot be used.
     """
-    given = settings.oura_session_key.get_secret_value()
-    return given or _key_in(settings.session_key_path)
+    given = settings.site.session_key.get_secret_value()
+    return given or _key_in(settings.storage.session_key_path)
 
 
 def _operator_mark(settings: Settings, key: str) -> str:
     """Tells passwords apart without being one."""
-    password = settings.oura_operator_token.get_secret_value()
+    password = settings.site.operator_token.get_secret_value()
     return hmac.new(key.encode(), password.encode(), hashlib.sha256).hexdigest()
 
 

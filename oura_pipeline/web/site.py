@@ -49,7 +49,7 @@ class Site:
 
     def __repr__(self) -> str:
         """Without the key."""
-        return f"Site({self.settings.site_url})"
+        return f"Site({self.settings.site.url})"
 
 
 @contextmanager
@@ -64,5 +64,5 @@ def open_site(settings: Settings | None = None) -> Iterator[Site]:
             pipeline=pipeline,
             session_key=session_key(pipeline.settings),
             dagster=dagster,
-            operator_auth=OperatorAuth(pipeline.settings.oura_operator_token.get_secret_value()),
+            operator_auth=OperatorAuth(pipeline.settings.site.operator_token.get_secret_value()),
         )

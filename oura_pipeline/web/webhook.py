@@ -57,7 +57,7 @@ REFUSED = {
 def routes(site: Site) -> list[BaseRoute]:
     """The address that Oura calls."""
     log = QuietLog()
-    secret = site.settings.oura_client_secret.get_secret_value()
+    secret = site.settings.oura.client_secret.get_secret_value()
     inbox = Inbox(site.pipeline.accounts.receive_events, log)
     webhook = Webhook(secret, inbox=inbox, traffic=site.traffic, log=log)
     return [Route("/webhook", webhook, name="webhook")]

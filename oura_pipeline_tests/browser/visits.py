@@ -85,7 +85,7 @@ class SandboxedSite:
                 fetch_and_land(
                     pipeline, document_type, people, first_day=first, last_day=last, run_id="made"
                 )
-            pipeline.warehouse.publish(pipeline.settings.analytics_path)
+            pipeline.warehouse.publish(pipeline.settings.storage.analytics_path)
 
     def invite(self) -> str:
         """A code for somebody new."""

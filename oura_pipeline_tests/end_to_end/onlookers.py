@@ -50,7 +50,7 @@ def read(stop: Path) -> None:
 
 def open_plainly(stop: Path) -> None:
     """Open the copy as any program does that knows DuckDB and not us."""
-    path = str(load_settings().analytics_path)
+    path = str(load_settings().storage.analytics_path)
     _look_again(stop, lambda: closing(duckdb.connect(path, read_only=True)))
 
 

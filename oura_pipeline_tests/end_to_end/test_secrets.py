@@ -7,6 +7,7 @@ that a browser saw, and every file of the data folder is searched, Dagster's sto
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from oura_pipeline.people.notify import NoticeUndelivered, send_pending
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline.settings import load_settings
+from oura_pipeline.settings import load_settings, read_settings
 from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline.web.server import listen, running_site, socket_url
 from oura_pipeline_tests.end_to_end.conftest import FIRST, LAST
@@ -150,7 +151,7 @@ def lost(seen: list[str]) -> None:
             "milo"
         ]
         settings = load_settings()
-        for ways in (settings, settings.model_copy(update={"oura_notify_email": ()})):
+        for ways in (settings, read_settings({**os.environ, "OURA_NOTIFY_EMAIL": ""})):
             with pytest.raises(NoticeUndelivered) as refused:
                 send_pending(pipeline.accounts, ways)
             seen.append(f"{refused.value!r} {refused.value}")

@@ -21,6 +21,7 @@ from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.people.notify import NoticeUndelivered, configured, news_of, send_pending
 from oura_pipeline.settings import Settings
 from oura_pipeline_tests.accounts.homes import at_once, opened
+from oura_pipeline_tests.testing.settings import settings_with
 from oura_pipeline_tests.testing.terminal import Chat, chatting
 from oura_pipeline_tests.testing.token_server import Refused
 
@@ -107,7 +108,7 @@ def settings(chat: Chat | None = None, post: Post | None = None, **others: str) 
             "oura_notify_email": "one@example.org, two@example.org",
             "oura_smtp_url": f"smtp+plain://127.0.0.1:{post.port}",
         }
-    return Settings(_env_file=None, **values | others)
+    return settings_with(**values | others)
 
 
 def waiting(accounts: Accounts) -> list[str]:

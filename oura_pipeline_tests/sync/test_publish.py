@@ -14,7 +14,6 @@ import pytest
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.pipeline import Pipeline, opened
-from oura_pipeline.settings import Settings
 from oura_pipeline.sync.publish import (
     BEGINNING,
     bring_fetches,
@@ -22,6 +21,7 @@ from oura_pipeline.sync.publish import (
     changes,
     publish,
 )
+from oura_pipeline_tests.testing.settings import settings_with
 
 DAY = date(2026, 1, 1)
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -31,7 +31,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
     """A pipeline in a folder of its own, with ada and bob."""
-    settings = Settings(
+    settings = settings_with(
         oura_pipeline_home=tmp_path, oura_client_id="id", oura_client_secret="secret"
     )
     with opened(settings) as made:
@@ -53,7 +53,7 @@ def fetch(username: str = "ada", day: int = 0, **changes: Any) -> Fetch:
 
 
 def read(pipeline: Pipeline, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(pipeline.settings.analytics_path, read_only=True) as connection:
+    with duckdb.connect(pipeline.settings.storage.analytics_path, read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         return connection.execute(sql).fetchall()
 

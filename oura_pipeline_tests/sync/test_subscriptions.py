@@ -21,10 +21,10 @@ from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.settings import Settings
 from oura_pipeline.sync.subscriptions import Maintained, Pair, Plan, maintain, plan, wanted
 from oura_pipeline_tests.oura.speaking import Clock
 from oura_pipeline_tests.testing.http_sink import Receiver, receiver
+from oura_pipeline_tests.testing.settings import settings_with
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 HERE = "https://pipeline.example/webhook"
@@ -176,8 +176,7 @@ def pipeline(tmp_path: Path, sandbox: Sandbox, there: Receiver) -> Iterator[Pipe
 
 @contextmanager
 def made(home: Path, sandbox: Sandbox, there: Receiver | None) -> Iterator[Pipeline]:
-    settings = Settings(
-        _env_file=None,
+    settings = settings_with(
         oura_pipeline_home=home,
         oura_client_id=OPTIONS.client_id,
         oura_client_secret=OPTIONS.client_secret,
@@ -239,7 +238,7 @@ def test_the_first_run_makes_all_and_remembers_them(pipeline: Pipeline, sandbox:
     assert summary(done) == (9, 9, 9, 0, 0, [], None)
     assert pairs_at_oura(sandbox) == sorted(WANTED)
     assert pipeline.accounts.subscriptions() == list(done.listed)
-    assert {row.callback_url for row in done.listed} == {pipeline.settings.webhook_url}
+    assert {row.callback_url for row in done.listed} == {pipeline.settings.site.webhook_url}
     sandbox.reset_requests()
     assert summary(maintain(pipeline)) == (9, 9, 0, 0, 0, [], None)
     assert sandbox.requests()["webhook"] == {"-": 1}
@@ -264,7 +263,15 @@ def test_without_an_address_nothing_is_touched(
 def test_without_a_client_nothing_is_asked(
     pipeline: Pipeline, sandbox: Sandbox, missing: str
 ) -> None:
-    empty = Settings.model_validate({**pipeline.settings.model_dump(), missing: ""})
+    empty = settings_with(
+        **{
+            "oura_client_id": OPTIONS.client_id,
+            "oura_client_secret": OPTIONS.client_secret,
+            "oura_api_url": sandbox.url,
+            "oura_public_url": pipeline.settings.site.public_url,
+            missing: "",
+        }
+    )
     done = maintain(replace(pipeline, settings=empty))
     assert done.skipped == "There is no OURA_CLIENT_ID or OURA_CLIENT_SECRET: no webhooks."
     assert sandbox.requests() == {}

@@ -51,6 +51,7 @@ from oura_pipeline.sync.webhook_events import (
 )
 from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline.warehouse.warehouse import Warehouse
+from oura_pipeline_tests.testing.settings import settings_with
 from oura_pipeline_tests.testing.world import World, comparable, world
 
 LAST = date(2026, 6, 10)
@@ -437,9 +438,7 @@ def documents(told: Told, username: str, document_type: DocumentType) -> list[by
 def test_a_graphite_that_is_away_makes_no_event_wait(told: Told) -> None:
     """What could not leave is in the ledger, all of it, and leaves later."""
     told.sync(SLEEP)
-    nobody = told.pipeline.settings.model_copy(
-        update={"graphite_host": "127.0.0.1", "graphite_port": 1}
-    )
+    nobody = settings_with(graphite_host="127.0.0.1", graphite_port=1)
     away = replace(told.pipeline, sender=graphite_sender(nobody))
     score = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 45})
     night = told.world.truth("runa", SLEEP, DAY, DAY)[0][1]

@@ -118,7 +118,7 @@ def populate(made: World) -> dict[str, Traces]:
     for username in (ODD, WORD):
         made.sandbox.change_person(AT_OURA[username], membership=True)
     with opened() as pipeline:
-        pipeline.warehouse.publish(pipeline.settings.analytics_path)
+        pipeline.warehouse.publish(pipeline.settings.storage.analytics_path)
         pipeline.accounts.receive_events([_event(some) for some in found.values()])
     _rotate(made.home / "graphite.log")
     _print_and_tick(made.home / "dagster")

@@ -14,8 +14,9 @@ import pytest
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
-from oura_pipeline.settings import Settings
+from oura_pipeline.settings import Settings, read_settings
 from oura_pipeline.web.server import listen, running_site, socket_url
+from oura_pipeline_tests.testing.settings import settings_with
 from oura_pipeline_tests.testing.world import environment
 from oura_pipeline_tests.web.html_browser import HtmlBrowser
 
@@ -70,7 +71,7 @@ def oura(sandbox: Sandbox) -> Iterator[Sandbox]:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder in which everything was made and nothing happened."""
     home = tmp_path_factory.mktemp("fresh") / "data"
-    settings = Settings(_env_file=None, oura_pipeline_home=home)  # type: ignore[call-arg]
+    settings = settings_with(oura_pipeline_home=home)
     with opened(settings):
         return home
 
@@ -93,8 +94,7 @@ def _running_site(home: Path, cloud: Sandbox, **values: Any) -> Iterator[Running
         "OURA_SIGNUP": "open",
         "OURA_OPERATOR_TOKEN": OPERATOR,
     }
-    named = {name.lower(): text for name, text in given.items() if name != "DAGSTER_HOME"} | values
-    settings = Settings(_env_file=None, **named)  # type: ignore[call-arg]
+    settings = read_settings(given | {name.upper(): value for name, value in values.items()})
     with (
         running_site(settings, listener=listener),
         opened(settings) as pipeline,

@@ -20,6 +20,7 @@ from oura_pipeline.oura.webhooks import signature
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import Settings
 from oura_pipeline.web.server import running_site
+from oura_pipeline_tests.testing.settings import settings_with
 
 SECRET = "a client secret"
 TOKEN = "the operator's token"
@@ -35,7 +36,7 @@ EVENT = {
 def site_settings(home: Path, **values: Any) -> Settings:
     """The settings of a site in a folder."""
     given = {"oura_client_id": "client", "oura_client_secret": SECRET} | values
-    return Settings(_env_file=None, oura_pipeline_home=home, **given)  # type: ignore[call-arg]
+    return settings_with(oura_pipeline_home=home, **given)
 
 
 @contextmanager

@@ -18,12 +18,13 @@ from oura_pipeline.cli import cli
 from oura_pipeline.settings import Settings, SettingsError
 from oura_pipeline.web.sessions import session_key
 from oura_pipeline.web.site import open_site
+from oura_pipeline_tests.testing.settings import settings_with
 from oura_pipeline_tests.web.conftest import OpenSite
 
 
 def settings_in(home: Path, **values: object) -> Settings:
     """The settings of a site in a folder."""
-    return Settings(_env_file=None, oura_pipeline_home=home, **values)  # type: ignore[call-arg,arg-type]
+    return settings_with(oura_pipeline_home=home, **values)
 
 
 def test_a_form_without_its_token_changes_nothing(open_site: OpenSite) -> None:

@@ -151,12 +151,12 @@ def status(pipeline: OpenPipeline, person: KnownPerson) -> StatusResponse:
     overview = pipeline.accounts.overview(person.username)
     fetched = history(
         overview,
-        first_day=pipeline.settings.oura_history_start,
+        first_day=pipeline.settings.oura.history_start,
         today=datetime.now(UTC).date(),
     )
     return StatusResponse(
         **_person(person),
-        scopes=_scopes(person, pipeline.settings.oura_scopes),
+        scopes=_scopes(person, pipeline.settings.oura.scopes),
         history=HistoryResponse.model_validate(fetched),
         document_types=[DocumentTypeResponse.model_validate(row) for row in overview],
     )
@@ -166,7 +166,7 @@ def status(pipeline: OpenPipeline, person: KnownPerson) -> StatusResponse:
 def daily(pipeline: OpenPipeline, person: KnownPerson, day: Day) -> DailyResponse:
     """Return the records of a person's day, from the current published copy."""
     try:
-        with frames.connect(pipeline.settings.analytics_path) as connection:
+        with frames.connect(pipeline.settings.storage.analytics_path) as connection:
             rows = connection.execute(
                 "SELECT metric_type, source, metrics FROM daily_records "
                 "WHERE username = $1 AND day = $2 ORDER BY metric_type",

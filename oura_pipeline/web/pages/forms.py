@@ -52,7 +52,7 @@ def _is_plain_form(request: Request) -> bool:
 def _sent_from_here(request: Request) -> bool:
     """Whether the browser says so, as far as it says anything."""
     origin = request.headers.get("origin", "null")
-    if origin not in ("null", site_of(request).settings.site_url):
+    if origin not in ("null", site_of(request).settings.site.url):
         return False
     return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
 
@@ -64,7 +64,7 @@ def _refused(request: Request) -> Response:
         "It was open for too long, or in another window somebody signed in or out. Nothing was "
         "changed.",
         f"Go back, load the page again and try once more. This site is at "
-        f"{site_of(request).settings.site_url}.",
+        f"{site_of(request).settings.site.url}.",
         status=403,
         alert=True,
     )

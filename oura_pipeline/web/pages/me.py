@@ -68,8 +68,10 @@ def me(request: Request, person: Person) -> Response:
     site, now = site_of(request), datetime.now(UTC)
     overview = site.pipeline.accounts.overview(person.username)
     granted = person.scopes
-    wanted = scopes(site.settings.oura_scopes)
-    copy = told(site.settings.analytics_path, person.username, newest_day(overview, now.date()))
+    wanted = scopes(site.settings.oura.scopes)
+    copy = told(
+        site.settings.storage.analytics_path, person.username, newest_day(overview, now.date())
+    )
     return page(
         request,
         "me.html",
@@ -77,7 +79,7 @@ def me(request: Request, person: Person) -> Response:
         connection=connection(person),
         granted=None if granted is None else _titles(granted, wanted),
         missing=[] if granted is None else [row for row in wanted if row.name not in granted],
-        history=history_view(overview, site.settings.oura_history_start, now.date()),
+        history=history_view(overview, site.settings.oura.history_start, now.date()),
         sync=sync_view(person, overview, now),
         copy=copy,
         nights=[(night, night_picture(f"night-{night.day}", night)) for night in copy.nights],
@@ -92,7 +94,7 @@ def me(request: Request, person: Person) -> Response:
 def _months(site: Site, person: Person, today: date) -> list[Month]:
     """What came of asking Oura, of the kinds that the person allows."""
     names = allowed_types(person)
-    first = first_day(today, site.settings.oura_history_start)
+    first = first_day(today, site.settings.oura.history_start)
     accounts = site.pipeline.accounts
     days = accounts.days(person.username, names, first_day=first, last_day=today)
     return calendar(days, len(names), first, today)
@@ -160,7 +162,7 @@ def download(request: Request, person: Person) -> Response:
 
 
 def _zip(site: Site, person: Person, ended: Callable[[], None]) -> Response:
-    with tempfile.TemporaryDirectory(prefix=".download.", dir=site.settings.home) as folder:
+    with tempfile.TemporaryDirectory(prefix=".download.", dir=site.settings.storage.home) as folder:
         path = Path(folder) / "data.zip"
         export_zip(site.pipeline, person.username, path)
         size, file = path.stat().st_size, path.open("rb")

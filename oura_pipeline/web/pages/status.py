@@ -74,11 +74,11 @@ def status(request: Request) -> Response:
         request,
         "status.html",
         people=people_rows(people, accounts.failed_days(), accounts.last_asked()),
-        places=Places(people_here(site.pipeline), site.settings.oura_people_limit),
+        places=Places(people_here(site.pipeline), site.settings.site.people_limit),
         budget=site.pipeline.budget.state(),
         backlog=accounts.backlog(),
         webhooks=webhook_rows(people, accounts.subscriptions(), accounts.deliveries()),
-        runs=last_runs(site.dagster, site.settings.oura_dagster_url),
+        runs=last_runs(site.dagster, site.settings.site.dagster_url),
         invites=open_invites(accounts.invites(), now),
     )
 
@@ -94,7 +94,7 @@ def invite(request: Request, fields: Fields) -> Response:
 
 def invite_link(site: Site, code: str) -> str:
     """The front page with the code filled in."""
-    return f"{site.settings.site_url}/?invite={code}"
+    return f"{site.settings.site.url}/?invite={code}"
 
 
 def _for_operators(answer: Callable[[Request], Response]) -> Callable[[Request], Response]:

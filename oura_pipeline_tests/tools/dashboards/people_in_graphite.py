@@ -20,7 +20,7 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
-from oura_pipeline.settings import Settings
+from oura_pipeline.settings import read_settings
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
 from oura_pipeline.sync.push import confirm_sent, push_documents
 from oura_pipeline_tests.testing.world import environment
@@ -80,9 +80,7 @@ def shown(home: Path, *, days: int) -> Iterator[PeopleInGraphite]:
     """Some days of five people in a Graphite of their own."""
     options = SandboxOptions(people=5, days=days, end=LAST)
     with LocalGraphite() as graphite, running(options, process=True) as sandbox:
-        named = {name.lower(): text for name, text in environment(home, sandbox, graphite).items()}
-        named.pop("dagster_home")
-        settings = Settings(_env_file=None, **named)  # type: ignore[call-arg]
+        settings = read_settings(environment(home, sandbox, graphite))
         first = LAST - timedelta(days=days - 1)
         with opened(settings) as pipeline:
             _sync(pipeline, sandbox, first)

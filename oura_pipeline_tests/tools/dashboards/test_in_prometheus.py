@@ -19,7 +19,7 @@ import pytest
 from oura_pipeline.catalog.document_types import get_document_type
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
-from oura_pipeline.settings import Settings
+from oura_pipeline.settings import read_settings
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
 from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline.web.server import listen, running_site, socket_url
@@ -78,8 +78,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             "OURA_PUBLIC_URL": socket_url(listener),
             "OURA_SIGNUP": "open",
         }
-        named.pop("DAGSTER_HOME")
-        settings = Settings(_env_file=None, **{k.lower(): v for k, v in named.items()})  # type: ignore[call-arg]
+        settings = read_settings(named)
         with running_site(settings, listener=listener) as site, opened(settings) as pipeline:
             _let_things_happen(pipeline, sandbox)
             with _prometheus(home, site) as url:
@@ -155,7 +154,7 @@ def _let_things_happen(pipeline: Pipeline, sandbox: Sandbox) -> None:
     fetch_and_land(
         pipeline, document_type, people, first_day=first, last_day=LAST, run_id="watched"
     )
-    pipeline.warehouse.publish(pipeline.settings.analytics_path)
+    pipeline.warehouse.publish(pipeline.settings.storage.analytics_path)
     assert maintain(pipeline)
 
 

@@ -141,14 +141,14 @@ def land_profile(site: RunningSite, username: str = "runa") -> None:
             fetched_at=now(),
             run_id="run",
         )
-    site.pipeline.warehouse.publish(site.settings.analytics_path)
+    site.pipeline.warehouse.publish(site.settings.storage.analytics_path)
 
 
 def test_who_has_nothing_yet_sees_sentences_and_no_axes(
     site: RunningSite, runa: HtmlBrowser
 ) -> None:
     """Without a copy, with a copy without them, and with a file that is no copy at all."""
-    copy = site.settings.analytics_path
+    copy = site.settings.storage.analytics_path
     for prepare in (
         lambda: None,
         lambda: land_profile(site, "someone"),
@@ -292,7 +292,7 @@ def test_a_download_is_everything_as_a_zip(site: RunningSite, runa: HtmlBrowser)
     )
     names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
     assert any(name.endswith("personal_info.parquet") for name in names)
-    assert list(site.settings.home.glob(".download.*")) == []
+    assert list(site.settings.storage.home.glob(".download.*")) == []
 
 
 def test_a_second_download_waits_for_the_first(site: RunningSite, runa: HtmlBrowser) -> None:
@@ -301,7 +301,7 @@ def test_a_second_download_waits_for_the_first(site: RunningSite, runa: HtmlBrow
     packing = threading.Thread(target=runa.http.get, args=["/me/data.zip"])
     with file_lock(site.pipeline.warehouse.path.with_name("warehouse.duckdb.lock"), 10):
         packing.start()
-        until(lambda: list(site.settings.home.glob(".download.*")))
+        until(lambda: list(site.settings.storage.home.glob(".download.*")))
         second = runa.http.get("/me/data.zip")
     packing.join()
     assert (second.status_code, second.headers["retry-after"]) == (503, "60")
