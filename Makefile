@@ -1,10 +1,16 @@
 # Every verb sets up what it needs: it takes Python 3.11 or newer and make, nothing else.
+ifeq ($(filter Linux Darwin,$(shell uname -s 2>/dev/null)),)
+$(error oura_pipeline runs on Linux and macOS; on Windows, run it in WSL)
+endif
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
-.PHONY: help demo test check format dev docs lock clean
+# The folders of tests that need no server but the sandbox, no browser and no second process.
+QUICK := accounts/test_ catalog
+
+.PHONY: help demo test test-quick check format dev docs lock clean
 help:
 	@echo "make demo      the whole way with made-up people: sandbox, sync, Graphite (SERVE=1: stays up)"
 	@echo "make dev       the site, Dagster's UI and daemon on 127.0.0.1"
@@ -36,26 +42,16 @@ format: $(READY)
 docs: $(READY)
 	@$(BIN)/python -m tools.generate_docs
 
+LOCK := $(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --upgrade \
+  --generate-hashes --no-strip-extras --no-emit-index-url --no-header
 lock: $(READY)
-	@$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --upgrade --generate-hashes \
-	  --no-strip-extras --no-emit-index-url --no-header --constraint constraints.txt \
-	  --output-file requirements.lock
+	@$(LOCK) pyproject.toml --extra dev --constraint constraints.txt --output-file requirements.lock
+	@$(LOCK) deploy/graphite/requirements.in --output-file deploy/graphite/requirements.lock
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
 
-# pip, where uv cannot reach the index that pip is configured for.
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock deploy/graphite/requirements.lock pyproject.toml tools/set_up.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Try PYTHON=python3.12"; exit 1; }
-	@echo "==> [1/4] Making .venv with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv --clear .venv
-	@echo "==> [2/4] Installing the installer"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
-	@echo "==> [3/4] Installing $$(grep -c '^[a-z].*==' requirements.lock) packages"
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock \
-	  || $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	@echo "==> [4/4] Installing oura_pipeline"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable . \
-	  || $(BIN)/python -m pip install --quiet --no-deps --editable .
-	@touch $(READY)
+	@$(PYTHON) tools/set_up.py

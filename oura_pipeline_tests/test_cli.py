@@ -28,6 +28,7 @@ from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.warehouse.errors import WarehouseBusy
+from oura_pipeline_tests.testing.requirements import require_graphite
 from oura_pipeline_tests.testing.world import World, world
 
 ONE = timedelta(days=1)
@@ -103,9 +104,7 @@ def shell(cloud: Sandbox, tmp_path: Path) -> Iterator[Shell]:
 
 @pytest.fixture(scope="module")
 def graphite() -> Iterator[LocalGraphite]:
-    reason = LocalGraphite.available()
-    if reason:
-        pytest.skip(reason)
+    require_graphite()
     with LocalGraphite() as running:
         yield running
 

@@ -1,7 +1,7 @@
-"""`oura-pipeline demo`: the whole way with made-up people, and nothing left running.
+"""`oura-pipeline demo`: the whole pipeline with synthetic people, and nothing left running.
 
-What surprises: everything is real but the people. They sign in through the sandbox's OAuth, a
-Dagster run fetches and lands, and a real carbon takes the points where the Python allows one.
+Everything is real but the people: they sign in through the sandbox's OAuth, a Dagster run fetches
+and lands, and carbon takes the points.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rich.table import Table
 
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.graphite.environment import LocalGraphiteError, graphite_python, installed
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
 from oura_pipeline.pipeline import open_accounts
@@ -89,14 +90,26 @@ def demo(out: Console, *, serve: bool) -> int:
 def _graphite(out: Console, stack: ExitStack) -> tuple[LocalGraphite | None, Future[object]]:
     """A Graphite that starts in a thread, where one can run; it ends with the stack."""
     starter = stack.enter_context(ThreadPoolExecutor(1))
-    reason = LocalGraphite.available()
-    if reason:
-        out.print(f"No Graphite here, points go to a file: {reason}")
+    try:
+        _install_graphite(out)
+    except LocalGraphiteError as error:
+        out.print(f"Without a Graphite, points go to a file. {error}", markup=False)
         return None, starter.submit(lambda: None)
     graphite = LocalGraphite()
     stack.callback(graphite.stop)
     out.print(f"A real Graphite: {graphite.render_url}")
     return graphite, starter.submit(graphite.start)
+
+
+def _install_graphite(out: Console) -> None:
+    if installed():
+        return
+    began = time.monotonic()
+    with out.status("Installing Graphite, in an environment of its own"):
+        graphite_python()
+    out.print(
+        f"Installed Graphite, in an environment of its own ({time.monotonic() - began:.0f} s)"
+    )
 
 
 def _point_settings_at(home: Path, sandbox: Sandbox, graphite: LocalGraphite | None) -> None:

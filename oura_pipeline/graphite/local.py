@@ -1,20 +1,13 @@
-"""A real Graphite on this machine: carbon-cache and graphite-web as child processes, on loopback.
-
-What surprises: carbon shares its port with a second carbon without a word and the kernel then
-splits the connections between them, so every Graphite here takes fresh ports; and each child reads
-a pipe that only this process holds open, so that it ends when this process ends, however it does.
-"""
+"""A real Graphite on this machine: carbon-cache and graphite-web as child processes on loopback."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -22,13 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from oura_pipeline.graphite.environment import LocalGraphiteError, graphite_python
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 
-_PACKAGES = ("carbon", "whisper", "graphite", "gunicorn", "twisted", "django")
 _START_SECONDS = 30
 _STOP_SECONDS = 10
 
-# Runs in the child before its program: ends it when the pipe at its stdin closes.
+# Runs in the child before its program. Only this process holds the other end of the child's stdin,
+# so the child ends when this process ends, even if it is killed.
 _WATCH = """\
 import os, signal, sys, threading
 def watch():
@@ -37,16 +31,7 @@ def watch():
     os.kill(os.getpid(), signal.SIGTERM)
 threading.Thread(target=watch, daemon=True).start()
 """
-# Carbon crashes with the protobuf that Dagster brings, and can do without it.
-_CARBON = (
-    _WATCH
-    + """\
-sys.modules["google.protobuf"] = None
-from twisted.scripts.twistd import run
-sys.argv[0] = "twistd"
-run()
-"""
-)
+_CARBON = _WATCH + "from twisted.scripts.twistd import run\nsys.argv[0] = 'twistd'\nrun()\n"
 _WEB = (
     """\
 import django
@@ -70,10 +55,6 @@ _CARBON_CONF = {
     "LOG_UPDATES": "False",
     "LOG_CREATES": "False",
 }
-
-
-class LocalGraphiteError(RuntimeError):
-    """A Graphite could not be started here; the end of its log is in the message."""
 
 
 class LocalGraphite:
@@ -104,37 +85,26 @@ class LocalGraphite:
         """
         self._temporary = folder is None
         self.folder = (folder or Path(tempfile.mkdtemp(prefix="graphite-"))).absolute()
+        # A second carbon on a port in use starts without a word, and the kernel splits the
+        # connections between the two.
         self.line_port, self.pickle_port, self._query_port, self._web_port = _free_ports(4)
         self.render_url = f"http://127.0.0.1:{self._web_port}"
         self._schemas = schemas if schemas is not None else storage_schemas(prefix)
         self._aggregation = storage_aggregation(prefix)
         self._carbon_conf = {**_CARBON_CONF, **(carbon_conf or {})}
+        self._python: Path | None = None
         self._carbon: subprocess.Popen[bytes] | None = None
         self._web: subprocess.Popen[bytes] | None = None
-
-    @staticmethod
-    def available() -> str | None:
-        """Why a Graphite cannot run here, in one line; None: it can."""
-        if sys.version_info >= (3, 12):
-            return (
-                "carbon and graphite-web 1.1.10 need Python 3.11; this is Python "
-                f"{sys.version_info[0]}.{sys.version_info[1]}"
-            )
-        missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-        if missing:
-            return f"{', '.join(missing)} not installed: `pip install 'oura_pipeline[graphite]'`"
-        return None
 
     def start(self) -> Self:
         """Start both and wait until they answer.
 
         Raises:
-            LocalGraphiteError: a package is missing, or one of them did not come up.
+            LocalGraphiteError: it cannot be installed, or one of the two did not come up; then the
+                end of its log is in the message.
         """
-        reason = self.available()
-        if reason:
-            raise LocalGraphiteError(reason)
         try:
+            self._python = graphite_python()
             self._write_configuration()
             self._web = self._child("web", _WEB, *self._web_arguments())
             self.start_carbon()
@@ -246,6 +216,8 @@ class LocalGraphite:
     def _child(self, name: str, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         environment = {
             **os.environ,
+            # Otherwise every start compiles Django and Twisted anew where this is set.
+            "PYTHONDONTWRITEBYTECODE": "",
             "GRAPHITE_ROOT": str(self.folder),
             "GRAPHITE_CONF_DIR": str(self.folder / "conf"),
             "GRAPHITE_STORAGE_DIR": str(self.folder / "storage"),
@@ -259,7 +231,7 @@ class LocalGraphite:
         }
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(  # noqa: S603  (our own program)
-                [sys.executable, "-c", program, *arguments],
+                [str(self._python), "-c", program, *arguments],
                 env=environment,
                 cwd=self.folder,
                 stdin=subprocess.PIPE,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +18,7 @@ from oura_pipeline_tests.browser.visits import (
     new_visit,
     sandboxed_site,
 )
+from oura_pipeline_tests.testing.requirements import require_program
 
 OpenSite = Callable[..., SandboxedSite]
 Visitor = Callable[..., Visit]
@@ -28,9 +28,7 @@ Visitor = Callable[..., Visit]
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium; where there is none the tests are skipped, but not in CI."""
-    if not CHROMIUM.exists():
-        say = pytest.fail if os.environ.get("CI") else pytest.skip
-        say(f"there is no {CHROMIUM}; install it with: apt-get install chromium")
+    require_program(CHROMIUM, "chromium")
     with chromium() as started:
         yield started
 

@@ -16,6 +16,7 @@ from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline.sync.push import push_documents
 from oura_pipeline_tests.end_to_end.conftest import LAST
+from oura_pipeline_tests.testing.requirements import require_graphite
 from oura_pipeline_tests.testing.world import World, metadata, red_checks, world
 
 FIRST = LAST - timedelta(days=3)
@@ -23,8 +24,10 @@ FIRST = LAST - timedelta(days=3)
 TARGETS = ["readiness.score", "sleep.score", "activity.score", "hr.bpm"]
 TYPES = ["daily_activity", "daily_readiness", "daily_sleep", "heartrate", "sleep"]
 
-reason = LocalGraphite.available()
-pytestmark = pytest.mark.skipif(reason is not None, reason=reason or "")
+
+@pytest.fixture(autouse=True)
+def installed() -> None:
+    require_graphite()
 
 
 @pytest.fixture

@@ -11,14 +11,13 @@ import pytest
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.readback.render import RenderClient
+from oura_pipeline_tests.testing.requirements import require_graphite
 
 
 @pytest.fixture(scope="session")
 def graphite() -> Iterator[LocalGraphite]:
     """A running Graphite; each test takes metrics of its own."""
-    reason = LocalGraphite.available()
-    if reason:
-        pytest.skip(reason)
+    require_graphite()
     with LocalGraphite() as running:
         yield running
 

@@ -13,11 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from oura_pipeline.graphite.local import LocalGraphite, LocalGraphiteError
+from oura_pipeline.graphite.environment import LocalGraphiteError
+from oura_pipeline.graphite.local import LocalGraphite
+from oura_pipeline_tests.testing.requirements import require_graphite
 
-NEEDED = pytest.mark.skipif(
-    LocalGraphite.available() is not None, reason=str(LocalGraphite.available())
-)
+
+@pytest.fixture(autouse=True)
+def installed() -> None:
+    require_graphite()
+
 
 STARTER = """
 import json, sys
@@ -28,7 +32,6 @@ sys.stdin.read()
 """
 
 
-@NEEDED
 def test_the_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     """Nothing keeps running, even if nobody could stop it."""
     with subprocess.Popen(
@@ -46,7 +49,6 @@ def test_the_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         assert readable
 
 
-@NEEDED
 def test_a_failed_start_says_what_the_log_says(tmp_path: Path) -> None:
     """The end of carbon's log is in the message, and nothing is left running."""
     graphite = LocalGraphite(tmp_path, schemas="[broken]\npattern = (\nretentions = 1d:1y\n")
@@ -56,7 +58,6 @@ def test_a_failed_start_says_what_the_log_says(tmp_path: Path) -> None:
         socket.create_connection(("127.0.0.1", int(graphite.render_url.rsplit(":", 1)[1])))
 
 
-@NEEDED
 def test_a_temporary_folder_is_gone_after_the_end() -> None:
     """Without a folder of its own nothing stays behind."""
     with LocalGraphite() as graphite:

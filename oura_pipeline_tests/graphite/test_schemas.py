@@ -14,6 +14,7 @@ from oura_pipeline.graphite.carbon import PlaintextSender
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 from oura_pipeline_tests.graphite.day_points import at
+from oura_pipeline_tests.testing.whisper_files import headers
 
 DAY, YEARS = 86400, 25 * 365 * 86400
 INTERVALS = {
@@ -65,7 +66,6 @@ INTERVALS = {
 
 def test_a_real_carbon_gives_each_metric_one_archive(graphite: LocalGraphite) -> None:
     """Of the interval at which it is sent, for 25 years, keeping every single value."""
-    whisper = pytest.importorskip("whisper")
     metrics = [f"bio.schemas.{name}" for name in INTERVALS]
     PlaintextSender("127.0.0.1", graphite.line_port).send(
         [(name, [(at(1), 1)]) for name in metrics]
@@ -74,13 +74,15 @@ def test_a_real_carbon_gives_each_metric_one_archive(graphite: LocalGraphite) ->
     files = [graphite.whisper_file(name) for name in metrics]
     while not all(file.exists() for file in files) and time.monotonic() < deadline:
         time.sleep(0.05)
-    stored = {}
-    for name, file in zip(INTERVALS, files, strict=True):
-        info = whisper.info(str(file))
-        stored[name] = [
-            (archive["secondsPerPoint"], archive["retention"]) for archive in info["archives"]
+    found = headers(files)
+    stored = {
+        name: [
+            (archive["secondsPerPoint"], archive["retention"])
+            for archive in found[file]["archives"]
         ]
-        assert info["xFilesFactor"] == 0
+        for name, file in zip(INTERVALS, files, strict=True)
+    }
+    assert {header["xFilesFactor"] for header in found.values()} == {0}
     assert stored == {name: [(interval, YEARS)] for name, interval in INTERVALS.items()}
 
 

@@ -21,6 +21,7 @@ from oura_pipeline.graphite.readback.report import MissingDay, ReadbackReport
 from oura_pipeline.graphite.readback.values import confirm
 from oura_pipeline.ledger import PushState
 from oura_pipeline_tests.graphite.day_points import ago, at, of
+from oura_pipeline_tests.testing.requirements import require_graphite
 
 PAUSE = 0.3
 
@@ -202,9 +203,7 @@ def test_a_day_that_is_pushed_anew_meanwhile_is_not_marked(
 
 def test_a_carbon_without_our_schemas_is_found_out(tmp_path: Path, ledger: Accounts) -> None:
     """It drops a history without a word; the message says why."""
-    reason = LocalGraphite.available()
-    if reason:
-        pytest.skip(reason)
+    require_graphite()
     shipped = "[default]\npattern = .*\nretentions = 60s:1d,5m:30d,1h:3y\n"
     days = [of(n, {"bio.ada.sleep.score": [(at(n), n)]}) for n in (2000, 1)]
     with LocalGraphite(schemas=shipped) as graphite, httpx.Client() as http:
@@ -260,9 +259,7 @@ def test_a_push_into_a_carbon_that_is_killed_arrives_in_the_end(
     tmp_path: Path, ledger: Accounts
 ) -> None:
     """Killed while it takes points, and again before it wrote them."""
-    reason = LocalGraphite.available()
-    if reason:
-        pytest.skip(reason)
+    require_graphite()
     days = [
         of(
             n,

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from oura_pipeline.graphite.local import LocalGraphite
+from oura_pipeline_tests.testing.requirements import require_graphite
 from oura_pipeline_tests.tools.dashboards.people_in_graphite import PeopleInGraphite, shown
 
 
 @pytest.fixture(scope="package")
 def graphite_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeopleInGraphite]:
     """What the dashboards are tried on; no test writes to it."""
-    if reason := LocalGraphite.available():
-        pytest.skip(reason)
+    require_graphite()
     with shown(tmp_path_factory.mktemp("shown") / "data", days=10) as world:
         yield world

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.catalog.metrics import known_metrics
 from oura_pipeline.graphite.carbon import PlaintextSender
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline_tests.testing.paths import ROOT
+from oura_pipeline_tests.testing.requirements import require_graphite
+from oura_pipeline_tests.testing.whisper_files import values
 
 SCHEMAS = ROOT / "deploy" / "graphite" / "storage-schemas.conf"
 TEN_YEARS, DAY = 3653 * 86400, 86400
@@ -20,9 +20,7 @@ TEN_YEARS, DAY = 3653 * 86400, 86400
 
 def test_a_point_of_ten_years_ago_is_kept_of_every_known_metric(tmp_path: Path) -> None:
     """At its own time, and the point of the next interval beside it."""
-    if reason := LocalGraphite.available():
-        pytest.skip(reason)
-    whisper = pytest.importorskip("whisper")
+    require_graphite()
     old = int(time.time()) // DAY * DAY - TEN_YEARS
     steps = {
         f"bio.ada.{metric.series}.{metric.name}": metric.interval
@@ -36,11 +34,10 @@ def test_a_point_of_ten_years_ago_is_kept_of_every_known_metric(tmp_path: Path) 
         files = {name: graphite.whisper_file(name) for name in steps}
         _wait_until(lambda: all(file.exists() for file in files.values()))
     # Ended, carbon has written whatever it had.
-    kept = {
-        name: whisper.fetch(str(file), old - 1, old + steps[name])[1]
-        for name, file in files.items()
+    kept = values({file: (old - 1, old + steps[name]) for name, file in files.items()})
+    assert {name: kept[file] for name, file in files.items()} == {
+        name: [1.0, 2.0] for name in steps
     }
-    assert kept == {name: [1.0, 2.0] for name in steps}
 
 
 def _wait_until(done: Callable[[], bool]) -> None:

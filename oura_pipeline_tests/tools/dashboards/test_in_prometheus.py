@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
 from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline.web.server import listen, running_site, socket_url
 from oura_pipeline_tests.testing.paths import ROOT
+from oura_pipeline_tests.testing.requirements import require_program
 from oura_pipeline_tests.testing.world import environment
 from oura_pipeline_tests.tools.dashboards.dashboard_checks import panels
 from oura_pipeline_tests.tools.dashboards.people_in_graphite import LAST
@@ -69,9 +69,7 @@ class Watched:
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """People signed in, days were fetched, webhooks came, good ones and bad ones."""
-    if not PROMETHEUS.exists():
-        say = pytest.fail if os.environ.get("CI") else pytest.skip
-        say(f"there is no {PROMETHEUS}; install it with: apt-get install prometheus")
+    require_program(PROMETHEUS, "prometheus")
     home = tmp_path_factory.mktemp("watched")
     with listen("127.0.0.1", 0) as listener, running(SandboxOptions(days=5, end=LAST)) as sandbox:
         named = environment(home / "data", sandbox) | {
