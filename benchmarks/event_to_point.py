@@ -78,8 +78,8 @@ def measured(
     [run] = instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=1)
     started = datetime.fromtimestamp(run.start_time or 0, UTC)
     with made.accounts() as accounts:
-        received = max(row.last_at for row in accounts.deliveries())
-        [landed] = accounts.fetches(DAILY_SLEEP.name, first_day=DAY, last_day=DAY)
+        received = max(row.last_at for row in accounts.inbox.counts())
+        [landed] = accounts.fetches.find(DAILY_SLEEP.name, first_day=DAY, last_day=DAY)
     stages = [(stage - began).total_seconds() for stage in (received, started, landed.at, readable)]
     print("{:34.2f} {:12.1f} {:7.1f} {:15.1f}".format(*stages), flush=True)
     return stages[-1]
@@ -90,7 +90,7 @@ def signed_in(made: World) -> None:
     made.sign_in(PERSON)
     [person] = made.sandbox.people()
     with made.accounts() as accounts:
-        accounts.identify(PERSON, person["id"])
+        accounts.people.identify(PERSON, person["id"])
 
 
 def subscribe(cloud: Sandbox, callback_url: str) -> None:
@@ -112,7 +112,7 @@ def subscribe(cloud: Sandbox, callback_url: str) -> None:
 def quiet(made: World, instance: dg.DagsterInstance) -> bool:
     """Whether the person's days are there and no run is under way."""
     with made.accounts() as accounts:
-        landed = accounts.fetches(DAILY_SLEEP.name, first_day=DAY, last_day=DAY)
+        landed = accounts.fetches.find(DAILY_SLEEP.name, first_day=DAY, last_day=DAY)
     return bool(landed) and all(run.is_finished for run in instance.get_runs())
 
 

@@ -28,6 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.oura.webhooks import signature
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
@@ -77,7 +78,9 @@ def set_up(home: Path, people: int) -> None:
     os.environ.update(values | {"OURA_CLIENT_SECRET": SECRET})
     with open_accounts(load_settings()) as accounts:
         for number in range(people):
-            accounts.add(f"person{number}", refresh_token="-", oura_id=f"oura-id-{number}")
+            accounts.people.add(
+                f"person{number}", SignIn(refresh_token="-", oura_id=f"oura-id-{number}")
+            )
 
 
 @contextmanager

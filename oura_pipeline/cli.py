@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from oura_pipeline.accounts.errors import AccountsError
+from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType, get_document_type
-from oura_pipeline.oura.errors import OuraError
 from oura_pipeline.settings import SettingsError, load_settings
 from oura_pipeline.warehouse.errors import WarehouseError
 
@@ -223,7 +223,7 @@ def people_invite(days: int) -> None:
     from oura_pipeline.commands import people as command
 
     with command.accounts() as accounts:
-        code = accounts.invite(timedelta(days=days))
+        code = accounts.invites.create(timedelta(days=days))
     click.echo(f"{code}\n{load_settings().site.url}/?invite={code}")
 
 

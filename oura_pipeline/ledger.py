@@ -143,7 +143,7 @@ class Withdrawn:
 class PushLedger(Protocol):
     """Where pushes are remembered."""
 
-    def pushes(
+    def find(
         self,
         document_type: str,
         *,
@@ -155,7 +155,7 @@ class PushLedger(Protocol):
         """The rows that match, by username and day; None matches everything."""
         ...
 
-    def record_pushes(self, pushes: Sequence[Push]) -> None:
+    def record(self, pushes: Sequence[Push]) -> None:
         """Add or replace rows, all or none."""
         ...
 

@@ -18,7 +18,6 @@ from oura_pipeline.graphite.carbon import FileSender, PickleSender, PlaintextSen
 from oura_pipeline.graphite.readback.render import RenderClient
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
-from oura_pipeline.oura.errors import SignInRequired
 from oura_pipeline.oura.http import http_client
 from oura_pipeline.oura.oauth import OAuth
 from oura_pipeline.settings import Protocol, Settings, load_settings
@@ -69,7 +68,7 @@ class Pipeline:
         Raises:
             UnknownPerson: nobody has this username.
         """
-        return self.accounts.tokens(username, self.oauth.renew, refused=SignInRequired)
+        return self.accounts.tokens.get(username, self.oauth.renew)
 
 
 @contextmanager

@@ -121,9 +121,7 @@ def told(cloud: Sandbox, graphite: LocalGraphite, tmp_path: Path) -> Iterator[Sh
 def stored(shell: Shell, username: str) -> str:
     """The access token that is stored for somebody."""
     with opened() as pipeline:
-        return pipeline.accounts.tokens(
-            username, pipeline.oauth.renew, refused=PermissionError
-        ).access_token()
+        return pipeline.accounts.tokens.get(username, pipeline.oauth.renew).access_token()
 
 
 def listed(shell: Shell) -> list[list[str]]:
@@ -194,7 +192,7 @@ def test_removing_says_what_goes_and_deletes_it_after_a_yes(shell: Shell) -> Non
     assert "rm -r <whisper>/bio/koa" in done
     assert shell.world.warehouse.usernames() == ["runa"]
     with shell.world.accounts() as accounts:
-        assert [person.username for person in accounts.people()] == ["runa"]
+        assert [person.username for person in accounts.people.all()] == ["runa"]
     assert "nobody is called 'koa'" in shell.refused("people", "remove", "koa")
 
 
@@ -276,7 +274,7 @@ def test_a_bad_file_of_people_imports_nobody(shell: Shell, tmp_path: Path) -> No
     assert "nothing was imported" in result.stderr
     assert "bob" in result.stderr
     with shell.world.accounts() as accounts:
-        assert accounts.people() == []
+        assert accounts.people.all() == []
 
 
 # Sync
@@ -598,7 +596,7 @@ def test_replay_sends_again_and_reads_back(
         shell.sign_in("koa")
         assert shell("sync", *chosen).exit_code == 0
         with made.accounts() as accounts:
-            points = sum(push.points for push in accounts.pushes("daily_sleep"))
+            points = sum(push.points for push in accounts.pushes.find("daily_sleep"))
     with world(tmp_path / "data", cloud, graphite=graphite) as made:
         result = Shell(world=made)("graphite", "replay", *chosen, "--person", "koa")
     assert points > 0
@@ -683,7 +681,7 @@ def test_whoever_left_is_named_with_what_deletes_them_in_graphite(told: Shell) -
     before = told("graphite", "orphans").stdout.splitlines()
     assert "rm -r <whisper>/bio/koa" not in before
     with told.world.accounts() as accounts:
-        accounts.remove("koa")
+        accounts.removal.delete("koa")
     assert "rm -r <whisper>/bio/koa" in told("graphite", "orphans").stdout.splitlines()
 
 

@@ -17,8 +17,8 @@ from oura_pipeline.accounts.schema import people
 from oura_pipeline.ledger import Fetch, Push, Withdrawn
 
 
-class Part:
-    """One part of the accounts."""
+class Store:
+    """Some tables and what is done with them; stores share the database and the cipher."""
 
     def __init__(self, database: Database, cipher: TokenCipher) -> None:
         self._database = database

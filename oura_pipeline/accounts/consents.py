@@ -11,10 +11,10 @@ from datetime import datetime
 
 from sqlalchemy import delete, insert
 
-from oura_pipeline.accounts.base import Part, now
+from oura_pipeline.accounts.base import Store, now
 from oura_pipeline.accounts.errors import KeyRefused
-from oura_pipeline.accounts.expiry import CONSENT_LASTS, forget_expired
 from oura_pipeline.accounts.schema import consents
+from oura_pipeline.accounts.sign_ups import CONSENT_LASTS, forget_expired
 from oura_pipeline.days import digest
 
 
@@ -37,10 +37,10 @@ class Consent:
     begun_at: datetime
 
 
-class Consents(Part):
+class Consents(Store):
     """The part that remembers who was sent to Oura."""
 
-    def begin_consent(
+    def begin(
         self,
         state: str,
         *,
@@ -62,7 +62,7 @@ class Consents(Part):
             forget_expired(connection)
             connection.execute(insert(consents).values(row))
 
-    def take_consent(self, state: str) -> Consent | None:
+    def take(self, state: str) -> Consent | None:
         """What was remembered with this state, once; None: nothing, or it is too old."""
         taken = delete(consents).where(consents.c.digest == digest(state)).returning(consents)
         with self._database.writing() as connection:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from oura_pipeline.accounts.base import Part, in_question, ledger_key, require_known
+from oura_pipeline.accounts.base import Store, in_question, ledger_key, require_known
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
@@ -33,7 +33,7 @@ _REPLACED = ("status", "documents", "changed", "error", "run_id", "at")
 _SHOWN = ("username", "document_type", "day", "status", "documents", "error", "at")
 
 
-class FetchShown(NamedTuple):
+class PublishedFetch(NamedTuple):
     """What is shown of a row to who asks the published copy."""
 
     username: str
@@ -45,10 +45,10 @@ class FetchShown(NamedTuple):
     at: datetime
 
 
-class Fetches(Part):
+class Fetches(Store):
     """The part that remembers fetches."""
 
-    def record_fetches(self, rows: Sequence[Fetch]) -> None:
+    def record(self, rows: Sequence[Fetch]) -> None:
         """Add or replace rows, all or none; of several for one key the last one counts.
 
         `attempts` becomes one more than it was for `failed` and 0 for everything else.
@@ -65,7 +65,7 @@ class Fetches(Part):
             require_known(connection, {row.username for row in rows})
             connection.execute(insert, [_values(row) for row in sorted(rows, key=ledger_key)])
 
-    def fetches(
+    def find(
         self,
         document_type: str | None = None,
         *,
@@ -92,7 +92,7 @@ class Fetches(Part):
             found = connection.execute(select(fetches).where(*conditions).order_by(*order))
             return [_fetch(row) for row in found]
 
-    def fetch_sums(self) -> dict[Pair, FetchSum]:
+    def sums(self) -> dict[Pair, FetchSum]:
         """What the rows of each person and document type come to, without those of who left."""
         columns = fetches.c
         sums = (
@@ -109,9 +109,9 @@ class Fetches(Part):
                 for username, name, rows, newest, seconds, documents in connection.execute(query)
             }
 
-    def shown_fetches(
+    def published(
         self, *, after: datetime | None = None, pairs: Collection[Pair] | None = None
-    ) -> list[FetchShown]:
+    ) -> list[PublishedFetch]:
         """What is shown of the rows that match, in no order, without those of who left.
 
         Args:
@@ -126,7 +126,7 @@ class Fetches(Part):
             conditions.append(key.in_(sorted(pairs)))
         query = select(*(fetches.c[name] for name in _SHOWN)).where(*conditions)
         with self._database.reading() as connection:
-            return [FetchShown._make(row) for row in connection.execute(query)]
+            return [PublishedFetch._make(row) for row in connection.execute(query)]
 
     def forget_not_granted(self, username: str) -> int:
         """Forget the refusals that a new consent has overtaken, so that they are asked again.
@@ -149,7 +149,7 @@ class Fetches(Part):
                 forgotten = forgotten.where(fetches.c.document_type.in_(names))
             return connection.execute(forgotten).rowcount
 
-    def never_asked(self) -> list[tuple[str, str, date]]:
+    def missing(self) -> list[tuple[str, str, date]]:
         """Username, document type and day of each hole between the days that have a row."""
         key = (fetches.c.username, fetches.c.document_type)
         spans = select(

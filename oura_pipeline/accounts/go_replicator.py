@@ -17,8 +17,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from oura_pipeline.accounts import schema
+from oura_pipeline.accounts.base import Store
 from oura_pipeline.accounts.errors import ImportRefused
-from oura_pipeline.accounts.people import People, SignIn
+from oura_pipeline.accounts.people import SignIn, insert_person
 from oura_pipeline.accounts.usernames import suggested_username
 
 _UNKNOWN_YEAR = 1
@@ -39,10 +40,10 @@ class Import:
     skipped: Mapping[str, str] = field(default_factory=dict)
 
 
-class GoReplicator(People):
-    """The part that imports people."""
+class GoReplicator(Store):
+    """The way in for the people of the Go replicator."""
 
-    def import_go_replicator(self, path: Path) -> Import:
+    def load(self, path: Path) -> Import:
         """Add everybody in the file who is not here yet; their scopes are not known.
 
         Raises:
@@ -52,7 +53,7 @@ class GoReplicator(People):
         with self._database.writing(schema.people) as connection:
             plan = _plan(entries, _here(connection))
             for name, username in plan.imported.items():
-                self._insert(connection, username, entries[name])
+                insert_person(connection, self._cipher, username, entries[name])
         return plan
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
-from oura_pipeline.accounts.base import Part, now
+from oura_pipeline.accounts.base import Store, now
 from oura_pipeline.accounts.schema import invites
 from oura_pipeline.days import digest
 
@@ -36,10 +36,10 @@ class Invite:
     username: str | None
 
 
-class Invites(Part):
+class Invites(Store):
     """The part that invites."""
 
-    def invite(self, valid_for: timedelta = timedelta(days=7)) -> str:
+    def create(self, valid_for: timedelta = timedelta(days=7)) -> str:
         """A new code, in lower case with dashes; it is not to be had a second time."""
         code = "-".join(
             "".join(secrets.choice(_ALPHABET) for _ in range(_LETTERS)) for _ in range(_GROUPS)
@@ -50,14 +50,14 @@ class Invites(Part):
             connection.execute(insert(invites).values(row))
         return code
 
-    def invites(self) -> list[Invite]:
+    def all(self) -> list[Invite]:
         """All of them, the newest first."""
         columns = [invites.c[name] for name in Invite.__dataclass_fields__]
         query = select(*columns).order_by(invites.c.created_at.desc(), invites.c.digest)
         with self._database.reading() as connection:
             return [Invite(**row._mapping) for row in connection.execute(query)]
 
-    def invite_works(self, code: str) -> bool:
+    def is_valid(self, code: str) -> bool:
         """Whether somebody can come in with it now; however it was typed."""
         with self._database.reading() as connection:
             return connection.scalar(select(invites.c.digest).where(_works(code))) is not None

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from oura_pipeline.accounts.base import Part, require_known
+from oura_pipeline.accounts.base import Store, require_known
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import offsets, people
 from oura_pipeline.ledger import OffsetSum
@@ -19,10 +19,10 @@ from oura_pipeline.ledger import OffsetSum
 _SUMS = (func.count(), func.max(offsets.c.at), func.sum(offsets.c.seconds))
 
 
-class Offsets(Part):
+class Offsets(Store):
     """The part that remembers offsets: about ten a day and person."""
 
-    def offsets(
+    def find(
         self, username: str, since: datetime | None = None
     ) -> list[tuple[datetime, timedelta]]:
         """The observations of a person, ascending, one per instant (UTC); none for nobody.
@@ -38,7 +38,7 @@ class Offsets(Part):
             found = connection.execute(mine.order_by(offsets.c.at))
             return [(row.at, timedelta(seconds=row.seconds)) for row in found]
 
-    def offset_sums(self) -> dict[str, OffsetSum]:
+    def sums(self) -> dict[str, OffsetSum]:
         """What the observations of each person come to, without those of who left."""
         left = select(people.c.username).where(people.c.state == PersonState.RETIRED.value)
         query = select(offsets.c.username, *_SUMS).where(offsets.c.username.not_in(left))
@@ -46,16 +46,14 @@ class Offsets(Part):
             found = connection.execute(query.group_by(offsets.c.username))
             return {username: OffsetSum(*sums) for username, *sums in found}
 
-    def offset_sum(self, username: str, until: datetime) -> OffsetSum | None:
+    def sum_until(self, username: str, until: datetime) -> OffsetSum | None:
         """What somebody has observed up to and at an instant comes to; None: nothing was."""
         theirs = (offsets.c.username == username, offsets.c.at <= until)
         with self._database.reading() as connection:
             count, newest, seconds = connection.execute(select(*_SUMS).where(*theirs)).one()
         return OffsetSum(count, newest, seconds) if count else None
 
-    def learn_offsets(
-        self, username: str, observations: Iterable[tuple[datetime, timedelta]]
-    ) -> int:
+    def record(self, username: str, observations: Iterable[tuple[datetime, timedelta]]) -> int:
         """Add observations; of several for one instant the last one learned counts.
 
         Returns:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, select
 
-from oura_pipeline.accounts.base import Part, in_question
+from oura_pipeline.accounts.base import Store, in_question
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.ledger import FetchStatus
@@ -66,10 +66,10 @@ class DayOverview:
     failed: int
 
 
-class Overviews(Part):
+class Overview(Store):
     """The part that sums up the ledger of fetches."""
 
-    def overview(self, username: str) -> list[TypeOverview]:
+    def document_types(self, username: str) -> list[TypeOverview]:
         """The document types that were asked, in the order of the table of document types."""
         with self._database.reading() as connection:
             errors = {row.document_type: row.error for row in connection.execute(_errors(username))}
@@ -119,7 +119,7 @@ class Overviews(Part):
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())
 
-    def count_days(self) -> dict[FetchStatus, int]:
+    def statuses(self) -> dict[FetchStatus, int]:
         """How many rows there are of each status; one that is absent stands for 0."""
         query = select(fetches.c.status, func.count()).group_by(fetches.c.status)
         with self._database.reading() as connection:

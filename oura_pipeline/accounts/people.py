@@ -7,7 +7,7 @@ by `tokens(...)`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, case, insert, literal, or_, select, update
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import Part, known_usernames, now, require_known
+from oura_pipeline.accounts.base import Store, known_usernames, now, require_known
+from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.usernames import check_username
 
@@ -97,10 +98,10 @@ class SignIn:
         return f"SignIn(oura_id={self.oura_id!r}, expires_at={self.expires_at})"
 
 
-class People(Part):
-    """The part that knows people."""
+class People(Store):
+    """Everybody who signed in."""
 
-    def people(self, states: Iterable[PersonState] | None = None) -> list[Person]:
+    def all(self, states: Iterable[PersonState] | None = None) -> list[Person]:
         """Everybody, or those in one of these states, by username."""
         query = _people().order_by(schema.people.c.username)
         if states is not None:
@@ -108,7 +109,7 @@ class People(Part):
         with self._database.reading() as connection:
             return [_person(row) for row in connection.execute(query)]
 
-    def person(self, username: str) -> Person:
+    def get(self, username: str) -> Person:
         """One person.
 
         Raises:
@@ -121,76 +122,34 @@ class People(Part):
                 raise UnknownPerson([username], known_usernames(connection))
             return _person(row)
 
-    def person_with(self, oura_id: str) -> Person | None:
+    def by_oura_id(self, oura_id: str) -> Person | None:
         """Who has this id at Oura, if anybody."""
         query = _people().where(schema.people.c.oura_id == oura_id)
         with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
             return _person(row) if row else None
 
-    def add(
-        self,
-        username: str,
-        *,
-        refresh_token: str,
-        access_token: str | None = None,
-        expires_at: datetime | None = None,
-        token_url: str | None = None,
-        scopes: Iterable[str] | None = None,
-        oura_id: str | None = None,
-        name: str | None = None,
-    ) -> Person:
-        """Somebody new who has just signed in.
+    def add(self, username: str, sign_in: SignIn) -> Person:
+        """Add somebody new who has just signed in.
 
         Raises:
             PersonRefused: the username is none, or it or the Oura id belongs to somebody.
         """
         check_username(username)
-        sign_in = SignIn(
-            refresh_token=refresh_token,
-            access_token=access_token,
-            expires_at=expires_at,
-            renewed_at=now(),
-            token_url=token_url,
-            scopes=scopes,
-            oura_id=oura_id,
-            name=name,
-        )
         with self._database.writing(schema.people) as connection:
-            self._insert(connection, username, sign_in)
-        return self.person(username)
+            insert_person(connection, self._cipher, username, replace(sign_in, renewed_at=now()))
+        return self.get(username)
 
-    def reconnect(
-        self,
-        username: str,
-        *,
-        refresh_token: str,
-        access_token: str | None = None,
-        expires_at: datetime | None = None,
-        token_url: str | None = None,
-        scopes: Iterable[str] | None = None,
-        oura_id: str | None = None,
-        name: str | None = None,
-    ) -> Person:
-        """Somebody who is here already and has signed in again; their rows stay.
+    def reconnect(self, username: str, sign_in: SignIn) -> Person:
+        """Give somebody who is here already the tokens of a new sign-in; their rows stay.
 
         Raises:
             UnknownPerson: nobody has this username.
             PersonRefused: the Oura id is not theirs, or their data is being deleted.
         """
-        sign_in = SignIn(
-            refresh_token=refresh_token,
-            access_token=access_token,
-            expires_at=expires_at,
-            renewed_at=now(),
-            token_url=token_url,
-            scopes=scopes,
-            oura_id=oura_id,
-            name=name,
-        )
         with self._database.writing(schema.people) as connection:
-            self._replace(connection, username, sign_in)
-        return self.person(username)
+            self._replace(connection, username, replace(sign_in, renewed_at=now()))
+        return self.get(username)
 
     def identify(self, username: str, oura_id: str) -> None:
         """Remember Oura's id of a person, once it is known.
@@ -204,7 +163,7 @@ class People(Part):
             _require_own_id(connection, username, oura_id)
             _update(connection, username, {"oura_id": oura_id})
 
-    def ask_sync(self, username: str, now: datetime) -> bool:
+    def request_sync(self, username: str, now: datetime) -> bool:
         """They want a sync now; False: they did so less than five minutes ago.
 
         Raises:
@@ -219,10 +178,10 @@ class People(Part):
 
     def to_notify(self) -> list[Person]:
         """Who must sign in again and was not told so yet, by username."""
-        refused = self.people([PersonState.SIGN_IN_REQUIRED])
+        refused = self.all([PersonState.SIGN_IN_REQUIRED])
         return [person for person in refused if person.notified_at is None]
 
-    def notified(self, usernames: Iterable[str]) -> None:
+    def mark_notified(self, usernames: Iterable[str]) -> None:
         """They were told; whoever signed in meanwhile is to be told the next time."""
         people = schema.people.c
         told = (
@@ -231,27 +190,6 @@ class People(Part):
         )
         with self._database.writing() as connection:
             connection.execute(update(schema.people).where(*told).values(notified_at=now()))
-
-    def _insert(self, connection: Connection, username: str, sign_in: SignIn) -> None:
-        taken = select(schema.people.c.username).where(schema.people.c.username == username)
-        if connection.scalar(taken) is not None:
-            raise PersonRefused(
-                f"{username} is here already; to renew their sign-in reconnect them, "
-                "for somebody else choose another username"
-            )
-        _require_own_id(connection, username, sign_in.oura_id)
-        person = {
-            "username": username,
-            "oura_id": sign_in.oura_id,
-            "name": sign_in.name,
-            "scopes": stored_scopes(sign_in.scopes),
-            "state": PersonState.CONNECTED.value,
-            "connected_since": (joined := now()),
-            "joined_at": joined,
-            "state_since": joined,
-        }
-        connection.execute(insert(schema.people).values(person))
-        connection.execute(insert(schema.tokens).values(self._tokens(username, sign_in)))
 
     def _replace(self, connection: Connection, username: str, sign_in: SignIn) -> None:
         require_known(connection, [username])
@@ -265,25 +203,40 @@ class People(Part):
         changes |= {"oura_id": sign_in.oura_id} if sign_in.oura_id else {}
         changes |= {"name": sign_in.name} if sign_in.name else {}
         enter_state(connection, username, PersonState.CONNECTED, **changes)
-        tokens = self._tokens(username, sign_in)
+        tokens = _token_row(self._cipher, username, sign_in)
         if sign_in.token_url is None:
             del tokens["token_url"]  # the one that worked before is still the best guess
         replaced = tuple(name for name in tokens if name != "username")
         connection.execute(self._database.insert(schema.tokens, replaced), tokens)
 
-    def _tokens(self, username: str, sign_in: SignIn) -> dict[str, Any]:
-        """A row that also ends whatever renewal is under way: its tokens are of an older grant."""
-        access_token = sign_in.access_token
-        return {
-            "username": username,
-            "refresh_token": self._cipher.encrypt(sign_in.refresh_token),
-            "access_token": self._cipher.encrypt(access_token) if access_token else None,
-            "expires_at": sign_in.expires_at if access_token else None,
-            "renewed_at": sign_in.renewed_at,
-            "token_url": sign_in.token_url,
-            "renewal_started_at": None,
-            "renewal_fingerprint": None,
-        }
+
+def insert_person(
+    connection: Connection, cipher: TokenCipher, username: str, sign_in: SignIn
+) -> None:
+    """Add somebody whose username was checked.
+
+    Raises:
+        PersonRefused: the username or the Oura id belongs to somebody.
+    """
+    taken = select(schema.people.c.username).where(schema.people.c.username == username)
+    if connection.scalar(taken) is not None:
+        raise PersonRefused(
+            f"{username} is here already; to renew their sign-in reconnect them, "
+            "for somebody else choose another username"
+        )
+    _require_own_id(connection, username, sign_in.oura_id)
+    person = {
+        "username": username,
+        "oura_id": sign_in.oura_id,
+        "name": sign_in.name,
+        "scopes": stored_scopes(sign_in.scopes),
+        "state": PersonState.CONNECTED.value,
+        "connected_since": (joined := now()),
+        "joined_at": joined,
+        "state_since": joined,
+    }
+    connection.execute(insert(schema.people).values(person))
+    connection.execute(insert(schema.tokens).values(_token_row(cipher, username, sign_in)))
 
 
 def enter_state(connection: Connection, username: str, state: PersonState, **changes: Any) -> None:
@@ -329,6 +282,21 @@ def _person(row: Row[Any]) -> Person:
     values = dict(row._mapping)
     values["scopes"] = scopes_in(values["scopes"])
     return Person(**values | {"state": PersonState(values["state"])})
+
+
+def _token_row(cipher: TokenCipher, username: str, sign_in: SignIn) -> dict[str, Any]:
+    """A row that also ends whatever renewal is under way: its tokens are of an older grant."""
+    access_token = sign_in.access_token
+    return {
+        "username": username,
+        "refresh_token": cipher.encrypt(sign_in.refresh_token),
+        "access_token": cipher.encrypt(access_token) if access_token else None,
+        "expires_at": sign_in.expires_at if access_token else None,
+        "renewed_at": sign_in.renewed_at,
+        "token_url": sign_in.token_url,
+        "renewal_started_at": None,
+        "renewal_fingerprint": None,
+    }
 
 
 def _update(connection: Connection, username: str, changes: dict[str, Any]) -> None:

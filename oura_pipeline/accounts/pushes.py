@@ -13,14 +13,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import Part, in_question, ledger_key, require_known
+from oura_pipeline.accounts.base import Store, in_question, ledger_key, require_known
 from oura_pipeline.ledger import Push, PushState, Withdrawn
 
 
-class Pushes(Part):
+class Pushes(Store):
     """The part that remembers pushes; a `PushLedger`."""
 
-    def record_pushes(self, pushes: Sequence[Push]) -> None:
+    def record(self, pushes: Sequence[Push]) -> None:
         """Add or replace rows, all or none; of several for one key the last one counts.
 
         Raises:
@@ -34,7 +34,7 @@ class Pushes(Part):
             ordered = sorted(pushes, key=ledger_key)
             connection.execute(insert, [vars(row) | {"state": row.state.value} for row in ordered])
 
-    def pushes(
+    def find(
         self,
         document_type: str | None = None,
         *,

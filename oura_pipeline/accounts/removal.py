@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sqlalchemy import ColumnElement, delete, select
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import Part, require_known
+from oura_pipeline.accounts.base import Store, require_known
 from oura_pipeline.accounts.people import LEAVING, PersonState, enter_state, require_staying
 from oura_pipeline.accounts.tokens import PersonTokens, Renewer, StoredTokens
 
@@ -19,7 +19,7 @@ Revoker = Callable[[str, str], None]
 """Gives a consent back to Oura, given the access token and the refresh token."""
 
 
-class Departures(Part):
+class Removal(Store):
     """The part that lets people go."""
 
     def disconnect(self, username: str) -> None:
@@ -52,9 +52,7 @@ class Departures(Part):
         with self._database.reading() as connection:
             return list(connection.scalars(query.order_by(people.username)))
 
-    def revoke(
-        self, username: str, renewer: Renewer, revoker: Revoker, *, refused: type[Exception]
-    ) -> None:
+    def revoke(self, username: str, renewer: Renewer, revoker: Revoker) -> None:
         """Give the consent of somebody who has disconnected or left back, and forget their tokens.
 
         Nothing happens where somebody is connected, or has no tokens any more. Whatever else the
@@ -64,8 +62,6 @@ class Departures(Part):
             username: whose.
             renewer: asks Oura for new tokens, where the access token has expired.
             revoker: tells Oura; may be told the same again after a crash.
-            refused: what the renewer raises when Oura refuses the refresh token, and nothing but
-                that: there is no consent any more.
 
         Raises:
             UnknownPerson: nobody has this username.
@@ -73,9 +69,9 @@ class Departures(Part):
         """
         with self._database.reading() as connection:
             require_known(connection, [username])
-        _LastTokens(self._database, self._cipher, username, renewer, refused).revoke(revoker)
+        _LastTokens(self._database, self._cipher, username, renewer).revoke(revoker)
 
-    def remove(self, username: str) -> bool:
+    def delete(self, username: str) -> bool:
         """Delete a person and every row about them, out of the file as well; whether there was one.
 
         Zeros in place of the rows are not enough: SQLite leaves copies behind when it moves rows

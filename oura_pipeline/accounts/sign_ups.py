@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import now
+from oura_pipeline.accounts.base import Store, now
+from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import KeyRefused, PersonRefused
-from oura_pipeline.accounts.expiry import SIGN_UP_LASTS, forget_expired
 from oura_pipeline.accounts.invites import use_invite
 from oura_pipeline.accounts.people import (
     People,
     Person,
     PersonState,
     SignIn,
+    insert_person,
     scopes_in,
     stored_scopes,
 )
 from oura_pipeline.accounts.usernames import username_problem
 from oura_pipeline.days import digest
+
+CONSENT_LASTS = timedelta(minutes=10)
+SIGN_UP_LASTS = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +52,14 @@ class WaitingSignUp:
     begun_at: datetime
 
 
-class SignUps(People):
-    """The part that remembers who is about to join."""
+class SignUps(Store):
+    """Those who are about to join."""
 
-    def begin_sign_up(self, sign_in: SignIn, *, invite: str | None) -> str:
+    def __init__(self, database: Database, cipher: TokenCipher, people: People) -> None:
+        super().__init__(database, cipher)
+        self._people = people
+
+    def begin(self, sign_in: SignIn, *, invite: str | None) -> str:
         """Keep what somebody brought from Oura for an hour; the key with which they go on.
 
         Replaces an earlier sign-up of the same Oura account, and forgets those that are over.
@@ -64,7 +73,7 @@ class SignUps(People):
             connection.execute(insert(table).values(row | self._columns(sign_in)))
         return key
 
-    def waiting_sign_up(self, key: str) -> WaitingSignUp | None:
+    def get(self, key: str) -> WaitingSignUp | None:
         """The sign-up with this key; None: there is none, or it is older than an hour."""
         with self._database.reading() as connection:
             row = _waiting(connection, key)
@@ -78,7 +87,7 @@ class SignUps(People):
         except KeyRefused:  # written before the keys were changed
             return None
 
-    def finish_sign_up(
+    def finish(
         self, key: str, username: str, *, people_limit: int, invite_required: bool
     ) -> Person:
         """Add the person, with the username that they chose.
@@ -99,17 +108,14 @@ class SignUps(People):
             sign_in, invite = self._brought(row)
             _require_room(connection, people_limit)
             _require_free(connection, username, sign_in.oura_id)
-            self._insert(connection, username, sign_in)
+            insert_person(connection, self._cipher, username, sign_in)
             used = invite is not None and use_invite(connection, invite, username)
             if invite_required and not used:
                 raise PersonRefused(_NO_INVITE if invite is None else _BAD_INVITE)
-            _drop(connection, key)
-        return self.person(username)
-
-    def drop_sign_up(self, key: str) -> None:
-        """Forget a sign-up, if there is one."""
-        with self._database.writing() as connection:
-            _drop(connection, key)
+            connection.execute(
+                delete(schema.sign_ups).where(schema.sign_ups.c.digest == digest(key))
+            )
+        return self._people.get(username)
 
     def _columns(self, sign_in: SignIn) -> dict[str, Any]:
         return {
@@ -154,11 +160,6 @@ def _waiting(connection: Connection, key: str) -> Row[Any] | None:
     return connection.execute(select(table).where(*fresh)).one_or_none()
 
 
-def _drop(connection: Connection, key: str) -> None:
-    table = schema.sign_ups
-    connection.execute(delete(table).where(table.c.digest == digest(key)))
-
-
 def _require_room(connection: Connection, people_limit: int) -> None:
     here = schema.people.c.state != PersonState.RETIRED.value
     count = connection.scalar(select(func.count()).select_from(schema.people).where(here)) or 0
@@ -185,3 +186,10 @@ def _require_free(connection: Connection, username: str, oura_id: str | None) ->
     taken = select(people.username).where(people.username == username)
     if connection.scalar(taken) is not None:
         raise PersonRefused(f"the username {username} is taken; choose another one")
+
+
+def forget_expired(connection: Connection) -> None:
+    """Delete the consents and sign-ups that are over."""
+    # Nothing runs by the clock for this: whoever begins something deletes what is over.
+    for table, lasts in ((schema.consents, CONSENT_LASTS), (schema.sign_ups, SIGN_UP_LASTS)):
+        connection.execute(delete(table).where(table.c.begun_at < now() - lasts))

@@ -21,36 +21,42 @@ from oura_pipeline.accounts.encryption import TokenCipher, load_cipher
 from oura_pipeline.accounts.errors import DatabaseRefused
 from oura_pipeline.accounts.fetches import Fetches
 from oura_pipeline.accounts.go_replicator import GoReplicator
+from oura_pipeline.accounts.inbox import Inbox
 from oura_pipeline.accounts.invites import Invites
 from oura_pipeline.accounts.migrate import prepare
 from oura_pipeline.accounts.offsets import Offsets
-from oura_pipeline.accounts.overview import Overviews
+from oura_pipeline.accounts.overview import Overview
+from oura_pipeline.accounts.people import People
 from oura_pipeline.accounts.pushes import Pushes
-from oura_pipeline.accounts.removal import Departures
+from oura_pipeline.accounts.removal import Removal
 from oura_pipeline.accounts.schema import tokens
 from oura_pipeline.accounts.sign_ups import SignUps
+from oura_pipeline.accounts.subscriptions import Subscriptions
 from oura_pipeline.accounts.tokens import Tokens
-from oura_pipeline.accounts.webhooks import Webhooks
 from oura_pipeline.days import digest
 
 
-class Accounts(
-    GoReplicator,
-    SignUps,
-    Consents,
-    Invites,
-    Tokens,
-    Departures,
-    Fetches,
-    Overviews,
-    Pushes,
-    Offsets,
-    Webhooks,
-):
+class Accounts:
     """People, their tokens, subscriptions, the webhook inbox and the ledgers.
 
     May be shared between threads; a child process opens its own. Also a context manager.
     """
+
+    def __init__(self, database: Database, cipher: TokenCipher) -> None:
+        self._database = database
+        self.people = People(database, cipher)
+        self.tokens = Tokens(database, cipher)
+        self.consents = Consents(database, cipher)
+        self.sign_ups = SignUps(database, cipher, self.people)
+        self.invites = Invites(database, cipher)
+        self.removal = Removal(database, cipher)
+        self.fetches = Fetches(database, cipher)
+        self.overview = Overview(database, cipher)
+        self.pushes = Pushes(database, cipher)
+        self.offsets = Offsets(database, cipher)
+        self.inbox = Inbox(database, cipher)
+        self.subscriptions = Subscriptions(database, cipher)
+        self.go_replicator = GoReplicator(database, cipher)
 
     @classmethod
     def open(cls, url: str, *, keys: Sequence[str] = (), key_path: Path) -> Self:

@@ -12,16 +12,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, update
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import Part, now, require_known
+from oura_pipeline.accounts.base import Store, now, require_known
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import KeyRefused
 from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.catalog.credentials import SignInRequired, TokenPair
 from oura_pipeline.days import digest
 
 MARGIN = timedelta(minutes=10)
@@ -37,59 +38,28 @@ _REFUSALS = {
 }
 
 
-class TokenAnswer(Protocol):
-    """What Oura answers to a renewal."""
-
-    @property
-    def access_token(self) -> str:
-        """The new access token."""
-        ...
-
-    @property
-    def refresh_token(self) -> str | None:
-        """The new refresh token; None: the old one goes on."""
-        ...
-
-    @property
-    def expires_at(self) -> datetime | None:
-        """When the access token expires; None: not said."""
-        ...
-
-    @property
-    def scopes(self) -> frozenset[str] | None:
-        """What is granted; None: not said."""
-        ...
-
-    @property
-    def token_url(self) -> str | None:
-        """The token endpoint that answered; None: not said."""
-        ...
-
-
-Renewer = Callable[[str, str | None], TokenAnswer]
+Renewer = Callable[[str, str | None], TokenPair]
 """Asks Oura for new tokens, given the refresh token and the endpoint that worked before."""
 
 
-class Tokens(Part):
+class Tokens(Store):
     """The part that hands out tokens."""
 
-    def tokens(self, username: str, renewer: Renewer, *, refused: type[Exception]) -> PersonTokens:
+    def get(self, username: str, renewer: Renewer) -> PersonTokens:
         """The tokens of a person.
 
         Args:
             username: whose.
             renewer: asks Oura; called by one thread of one process at a time.
-            refused: what the renewer raises when Oura refuses the refresh token, and nothing but
-                that; also raised, with one line of text, when the person must sign in again.
 
         Raises:
             UnknownPerson: nobody has this username.
         """
         with self._database.reading() as connection:
             require_known(connection, [username])
-        return PersonTokens(self._database, self._cipher, username, renewer, refused)
+        return PersonTokens(self._database, self._cipher, username, renewer)
 
-    def rotate_keys(self) -> int:
+    def reencrypt(self) -> int:
         """Encrypt all tokens with the first key; how many people that were. All or nothing.
 
         Raises:
@@ -126,19 +96,17 @@ class PersonTokens:
         cipher: TokenCipher,
         username: str,
         renewer: Renewer,
-        refused: type[Exception],
     ) -> None:
         self._database = database
         self._cipher = cipher
         self._username = username
         self._renewer = renewer
-        self._refused = refused
 
     def access_token(self) -> str:
         """An access token that works for some minutes more; renewed when there is none.
 
         Raises:
-            Exception: the `refused` one: the person must sign in again, or is gone.
+            SignInRequired: the person must sign in again, or is gone.
             AccountsBusy: another process never came back from renewing.
         """
         return self._stored().working(None) or self._renewed(None)
@@ -147,7 +115,7 @@ class PersonTokens:
         """An access token that is not the one that was refused.
 
         Raises:
-            Exception: the `refused` one: the person must sign in again, or is gone.
+            SignInRequired: the person must sign in again, or is gone.
             AccountsBusy: another process never came back from renewing.
         """
         return self._stored().working(refused) or self._renewed(refused)
@@ -174,7 +142,7 @@ class PersonTokens:
             return None
         try:
             answer = self._renewer(stored.refresh_token, stored.token_url)
-        except self._refused as error:
+        except SignInRequired as error:
             reason = stored.reason(error)
             if self._saved_refusal(stored, reason):
                 # `from None`: what the other exception says may be less careful about tokens.
@@ -197,13 +165,13 @@ class PersonTokens:
             done = connection.execute(update(schema.tokens).where(*same).values(begun))
         return done.rowcount == 1
 
-    def _saved(self, stored: StoredTokens, answer: TokenAnswer) -> str | None:
+    def _saved(self, stored: StoredTokens, answer: TokenPair) -> str | None:
         changes: dict[str, Any] = {
             "access_token": self._cipher.encrypt(answer.access_token),
-            "refresh_token": self._cipher.encrypt(answer.refresh_token or stored.refresh_token),
+            "refresh_token": self._cipher.encrypt(answer.refresh_token),
             "expires_at": answer.expires_at,
             "renewed_at": now(),
-            "token_url": answer.token_url or stored.token_url,
+            "token_url": answer.token_url,
         }
         with self._database.writing() as connection:
             if not self._finished(connection, stored, changes):
@@ -242,12 +210,12 @@ class PersonTokens:
         return done.rowcount == 1
 
     def _stored(self) -> StoredTokens:
-        """The tokens of somebody who is connected; for anybody else the `refused` exception."""
+        """The tokens of somebody who is connected; raises `SignInRequired` for anybody else."""
         row = self._row()
         if row is not None and (said := _REFUSALS.get(row.state)):
-            raise self._refused(said.format(self._username))
+            raise SignInRequired(said.format(self._username))
         if row is None or row.refresh_token is None:
-            raise self._refused(f"{self._username} has left; there are no tokens any more")
+            raise SignInRequired(f"{self._username} has left; there are no tokens any more")
         if row.state != PersonState.CONNECTED:
             raise self._sign_in(row.error)
         return self._decrypted(row)
@@ -273,8 +241,8 @@ class PersonTokens:
             renewal_fingerprint=row.renewal_fingerprint,
         )
 
-    def _sign_in(self, reason: str | None) -> Exception:
-        return self._refused(f"{self._username} must sign in again: {reason}")
+    def _sign_in(self, reason: str | None) -> SignInRequired:
+        return SignInRequired(f"{self._username} must sign in again: {reason}")
 
 
 def _still_connected() -> ColumnElement[bool]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.graphite.environment import LocalGraphiteError, graphite_python, installed
@@ -139,11 +140,13 @@ def _sign_in(out: Console, sandbox: Sandbox) -> None:
     with open_accounts(load_settings()) as accounts:
         for person in sandbox.people():
             answer = sandbox.sign_in(person["username"])
-            accounts.add(
+            accounts.people.add(
                 person["username"],
-                refresh_token=answer["refresh_token"],
-                access_token=answer["access_token"],
-                expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+                SignIn(
+                    refresh_token=answer["refresh_token"],
+                    access_token=answer["access_token"],
+                    expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+                ),
             )
             out.print(f"{person['username']} signed in, in {person['zone']}")
 
@@ -180,7 +183,9 @@ def _arrivals(out: Console, synced: Synced, graphite: LocalGraphite | None) -> b
     settings = load_settings()
     with open_accounts(settings) as accounts:
         pushes = [
-            push for document_type in DOCUMENT_TYPES for push in accounts.pushes(document_type.name)
+            push
+            for document_type in DOCUMENT_TYPES
+            for push in accounts.pushes.find(document_type.name)
         ]
     points = sum(push.points for push in pushes)
     if graphite is None:

@@ -11,8 +11,8 @@ import httpx
 
 from oura_pipeline.accounts.errors import AccountsError
 from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.files import is_private
-from oura_pipeline.oura.errors import OuraError
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.settings import Protocol, Settings, SettingsError, load_settings
 from oura_pipeline.warehouse.errors import WarehouseError
@@ -62,7 +62,7 @@ def _client(settings: Settings) -> Finding:
 
 
 def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
-    people = pipeline.accounts.people()
+    people = pipeline.accounts.people.all()
     again = [p.username for p in people if p.state is PersonState.SIGN_IN_REQUIRED]
     if not people:
         yield Finding("people", False, "nobody yet: open the site and sign in")
@@ -104,7 +104,7 @@ def _webhooks(pipeline: Pipeline) -> Finding:
     url = pipeline.settings.site.webhook_url
     if not url:
         return Finding("webhooks", True, "off, as OURA_PUBLIC_URL is not set")
-    ours = [row for row in pipeline.accounts.subscriptions() if row.callback_url == url]
+    ours = [row for row in pipeline.accounts.subscriptions.all() if row.callback_url == url]
     ends = min((row.expires_at for row in ours if row.expires_at), default=None)
     if not ours:
         return Finding(
@@ -134,7 +134,7 @@ def _oura(pipeline: Pipeline) -> Finding:
 
 def _tokens(pipeline: Pipeline) -> Iterator[Finding]:
     """One person's token is proof enough that tokens work."""
-    connected = pipeline.accounts.people([PersonState.CONNECTED])
+    connected = pipeline.accounts.people.all([PersonState.CONNECTED])
     for person in connected[:1]:
         try:
             pipeline.client(person.username).personal_info()

@@ -86,7 +86,7 @@ def withdrawn_table() -> Table:
     for heading in ("metric", "day", "points", "first", "last", "noticed"):
         drawn.add_column(heading)
     with open_accounts(load_settings()) as accounts:
-        for row in accounts.withdrawn():
+        for row in accounts.pushes.withdrawn():
             times = _still_withdrawn(accounts, row)
             if not times:
                 continue
@@ -116,13 +116,13 @@ def orphans() -> list[str]:
     except GraphiteUnavailable as error:
         raise click.ClickException(str(error)) from None
     with open_accounts(settings) as accounts:
-        here = {person.username for person in accounts.people()}
+        here = {person.username for person in accounts.people.all()}
     return [stored_metrics(settings.graphite.prefix, name).delete for name in sorted(found - here)]
 
 
 def _still_withdrawn(accounts: Accounts, row: Withdrawn) -> list[int]:
     """The times at which Oura has no value again: a value may have come back."""
-    near = accounts.pushes(
+    near = accounts.pushes.find(
         row.document_type,
         usernames=[row.username],
         first_day=row.day - NEAR,

@@ -12,7 +12,7 @@ import click
 from rich.table import Table
 
 from oura_pipeline.accounts.errors import AccountsError, UnknownPerson
-from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.exports.person import README, ExportRefused, export_person
 from oura_pipeline.people import leave
@@ -39,25 +39,19 @@ def add(
     expires_at: datetime | None,
 ) -> str:
     """Add a person, or give one who is here new tokens; says which."""
+    sign_in = SignIn(refresh_token=refresh_token, access_token=access_token, expires_at=expires_at)
     try:
-        accounts.person(username)
+        accounts.people.get(username)
     except UnknownPerson:
-        accounts.add(
-            username,
-            refresh_token=refresh_token,
-            access_token=access_token,
-            expires_at=expires_at,
-        )
+        accounts.people.add(username, sign_in)
         return f"Added {username}. `oura-pipeline sync --person {username}` fetches the last week."
-    accounts.reconnect(
-        username, refresh_token=refresh_token, access_token=access_token, expires_at=expires_at
-    )
+    accounts.people.reconnect(username, sign_in)
     return f"{username} was here already and has new tokens now."
 
 
 def import_file(accounts: Accounts, path: Path) -> str:
     """Import the Go replicator's people; says who came and who did not."""
-    done = accounts.import_go_replicator(path)
+    done = accounts.go_replicator.load(path)
     names = [
         username if username == name else f"{username} (there {name})"
         for name, username in done.imported.items()
@@ -98,10 +92,10 @@ def what_goes(username: str, *, keep_data: bool) -> list[str]:
     """
     if keep_data:
         with accounts() as known:
-            known.person(username)
+            known.people.get(username)
         return ["Their tokens and ledgers go; documents and points stay."]
     with opened() as pipeline:
-        pipeline.accounts.person(username)
+        pipeline.accounts.people.get(username)
         rows = pipeline.warehouse.rows_of(username)
         graphite = leave.whisper_paths(pipeline, username)
     counted = ", ".join(f"{many} {name}" for name, many in rows.items()) or "none"
@@ -123,7 +117,7 @@ def remove(username: str, *, keep_data: bool) -> Iterator[str]:
         with opened() as pipeline:
             # Not `leave`: a daemon would delete the data of who left.
             revocation = leave.disconnect(pipeline, username)
-            pipeline.accounts.remove(username)
+            pipeline.accounts.removal.delete(username)
         yield f"Removed {username}; documents and points are still there."
         yield from _told(revocation)
         return
@@ -133,7 +127,7 @@ def remove(username: str, *, keep_data: bool) -> Iterator[str]:
 
     with opened() as pipeline, project_instance() as instance:
         yield from _told(leave.leave(pipeline, username))
-        left = pipeline.accounts.person(username).state_since
+        left = pipeline.accounts.people.get(username).state_since
         if busy := runs_under_way(instance, left):
             raise click.ClickException(
                 f"{busy} runs that began before may still land documents of {username}, of whom "
@@ -166,7 +160,7 @@ def table(accounts: Accounts) -> Table:
     drawn = Table(header_style="bold")
     for heading in ("username", "state", "since", "token renewed", "scopes"):
         drawn.add_column(heading)
-    for person in accounts.people():
+    for person in accounts.people.all():
         drawn.add_row(
             person.username,
             state_in_words(person),

@@ -9,7 +9,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from oura_pipeline.accounts.webhooks import Subscription
+from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.subscriptions import (
@@ -28,7 +28,7 @@ from oura_pipeline.sync.subscriptions import (
 def table(pipeline: Pipeline) -> Table:
     """What Oura has now, a row each."""
     now, here = datetime.now(UTC), pipeline.settings.site.webhook_url
-    pairs = wanted(pipeline.accounts.people())
+    pairs = wanted(pipeline.accounts.people.all())
     drawn = Table(
         header_style="bold",
         box=SIMPLE,

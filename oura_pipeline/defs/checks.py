@@ -46,7 +46,7 @@ def document_checks(document_type: DocumentType) -> dg.AssetChecksDefinition:
         usernames = [person.username for person in pipeline.chosen()]
         warehouse = pipeline.opened.warehouse
         if EVERY_PERSON in wanted:
-            fetches = pipeline.opened.accounts.fetches(
+            fetches = pipeline.opened.accounts.fetches.find(
                 document_type=document_type.name,
                 usernames=usernames,
                 first_day=days[0] if days else None,

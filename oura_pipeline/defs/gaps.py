@@ -115,12 +115,12 @@ def gaps_sensor(job: Any) -> dg.SensorDefinition:
         settings, now = load_settings(), datetime.now(UTC)
         share = settings.oura.background_share
         with open_accounts(settings) as accounts:
-            connected = {p.username for p in accounts.people([PersonState.CONNECTED])}
+            connected = {p.username for p in accounts.people.all([PersonState.CONNECTED])}
             types = {
                 document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned
             }
-            failed = accounts.fetches(statuses=[FetchStatus.FAILED])
-            never_asked = accounts.never_asked()
+            failed = accounts.fetches.find(statuses=[FetchStatus.FAILED])
+            never_asked = accounts.fetches.missing()
         found = find_gaps(
             [row for row in failed if row.username in connected and row.document_type in types],
             [hole for hole in never_asked if hole[0] in connected and hole[1] in types],

@@ -85,7 +85,7 @@ def arrival_check(document_type: DocumentType) -> dg.AssetChecksDefinition:
         arrival = confirm_sent(pipeline.opened, usernames, asked)
         if arrival and arrival.message:
             context.log.warning(arrival.message)
-        rows = pipeline.opened.accounts.pushes(
+        rows = pipeline.opened.accounts.pushes.find(
             document_type.name,
             usernames=usernames,
             first_day=asked[0] if asked else None,

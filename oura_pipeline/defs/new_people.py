@@ -127,8 +127,8 @@ def new_people_sensor(job: Any, partitions: dg.DailyPartitionsDefinition) -> dg.
             return dg.SkipReason("History is being asked for; the next part comes after it.")
         settings, now = load_settings(), datetime.now(UTC)
         with open_accounts(settings) as accounts:
-            people = accounts.people([PersonState.CONNECTED])
-            first_asked = accounts.first_asked()
+            people = accounts.people.all([PersonState.CONNECTED])
+            first_asked = accounts.overview.first_asked()
         since = {person.username: person.connected_since for person in people}
         _, newest = days_back(partitions, now, 1)
         chunks = next_chunks(
@@ -191,7 +191,7 @@ def sync_now_sensor(job: Any, partitions: dg.DailyPartitionsDefinition) -> dg.Se
     def sync_now(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         now = datetime.now(UTC)
         with open_accounts(load_settings()) as accounts:
-            people = accounts.people([PersonState.CONNECTED])
+            people = accounts.people.all([PersonState.CONNECTED])
         news, remembered = to_sync(people, json.loads(context.cursor or "{}"), now)
         if not news:
             return dg.SkipReason("Nobody asked for a sync.")

@@ -95,8 +95,8 @@ def retired_people_sensor() -> dg.SensorDefinition:
     )
     def retired_people(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         with open_accounts(load_settings()) as accounts:
-            to_revoke = accounts.to_revoke()
-            people = accounts.people([PersonState.RETIRED, PersonState.DISCONNECTED])
+            to_revoke = accounts.removal.to_revoke()
+            people = accounts.people.all([PersonState.RETIRED, PersonState.DISCONNECTED])
         runs = context.instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=LOOKED_AT)
         return to_request(_waiting(people, to_revoke), runs, datetime.now(UTC))
 
@@ -105,8 +105,8 @@ def retired_people_sensor() -> dg.SensorDefinition:
 
 def to_retire(pipeline: Pipeline) -> list[Person]:
     """Who left, and who disconnected and still has tokens, by username."""
-    people = pipeline.accounts.people([PersonState.RETIRED, PersonState.DISCONNECTED])
-    return _waiting(people, pipeline.accounts.to_revoke())
+    people = pipeline.accounts.people.all([PersonState.RETIRED, PersonState.DISCONNECTED])
+    return _waiting(people, pipeline.accounts.removal.to_revoke())
 
 
 def to_request(

@@ -13,10 +13,10 @@ from typing import Any
 import dagster as dg
 
 from oura_pipeline.accounts.people import Person
-from oura_pipeline.accounts.webhooks import Subscription
+from oura_pipeline.accounts.subscriptions import Subscription
+from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.days import back_off, digest
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.oura.errors import OuraError
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.subscriptions import (
@@ -144,7 +144,7 @@ def expiry_sensor(job: Any) -> dg.SensorDefinition:
         if reason := not_ready(settings):
             return dg.SkipReason(reason)
         with open_accounts(settings) as accounts:
-            people, recorded = accounts.people(), accounts.subscriptions()
+            people, recorded = accounts.people.all(), accounts.subscriptions.all()
         needs = needed(people, recorded, callback_url=settings.site.webhook_url, now=now)
         return due(needs, tries(context.instance, now), now)
 

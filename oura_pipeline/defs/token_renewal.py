@@ -16,9 +16,10 @@ import dagster as dg
 
 from oura_pipeline.accounts.errors import AccountsBusy, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.catalog.credentials import OuraError, SignInRequired
 from oura_pipeline.defs.oura_assets import RETRIES, TRANSIENT
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.oura.errors import OuraError, RateLimited, SignInRequired
+from oura_pipeline.oura.errors import RateLimited
 from oura_pipeline.people.notify import configured, send_pending
 from oura_pipeline.pipeline import Pipeline, open_accounts
 from oura_pipeline.settings import load_settings, operator_zone
@@ -82,10 +83,10 @@ def renew_tokens(pipeline: Pipeline, people: Sequence[Person]) -> Renewal:
 def people(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
     """Renew whose tokens expire before the next night."""
     accounts = pipeline.opened.accounts
-    due = due_for_renewal(accounts.people([PersonState.CONNECTED]), datetime.now(UTC))
+    due = due_for_renewal(accounts.people.all([PersonState.CONNECTED]), datetime.now(UTC))
     renewal = renew_tokens(pipeline.opened, due)
     fail_if_nobody_renewed(renewal)
-    states = [person.state for person in accounts.people()]
+    states = [person.state for person in accounts.people.all()]
     context.add_asset_metadata(
         {
             "connected": states.count(PersonState.CONNECTED),
@@ -119,7 +120,7 @@ def fail_if_nobody_renewed(renewal: Renewal) -> None:
 def everyone_connected_check(pipeline: PipelineResource) -> dg.AssetCheckResult:
     """Whether everybody's sign-in still works."""
     opened = pipeline.opened
-    lost = opened.accounts.people([PersonState.SIGN_IN_REQUIRED])
+    lost = opened.accounts.people.all([PersonState.SIGN_IN_REQUIRED])
     return everyone_connected(lost, opened.settings.site.url)
 
 
@@ -180,7 +181,7 @@ def _renew(pipeline: Pipeline, person: Person) -> Exception | None:
         tokens = pipeline.tokens(person.username)
         pipeline.budget.acquire(pipeline.share)
         current = tokens.access_token()
-        if pipeline.accounts.person(person.username).renewed_at == person.renewed_at:
+        if pipeline.accounts.people.get(person.username).renewed_at == person.renewed_at:
             tokens.renew(current)
     except RateLimited as error:
         pipeline.budget.obey(error.retry_after)

@@ -11,7 +11,7 @@ from itertools import chain
 
 import dagster as dg
 
-from oura_pipeline.accounts.webhooks import Event
+from oura_pipeline.accounts.inbox import Event
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.defs.graphite_assets import metadata_of_push, points_key
 from oura_pipeline.defs.oura_assets import document_key, metadata_of
@@ -42,7 +42,7 @@ def empty_inbox(context: dg.OpExecutionContext, pipeline: PipelineResource) -> N
         for event in materializations(part, known):
             context.log_event(event)
         drained.add(part)
-    rooms.accounts.forget_events(now - REMEMBERED)
+    rooms.accounts.inbox.forget(now - REMEMBERED)
     context.add_output_metadata({str(name): many for name, many in drained.outcomes.items()})
     _read_back(context, rooms, drained)
 
@@ -84,7 +84,7 @@ def webhook_sensor() -> dg.SensorDefinition:
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         now = datetime.now(UTC)
         with open_accounts(load_settings()) as accounts:
-            due = accounts.waiting_events(1, due=now)
+            due = accounts.inbox.waiting(1, due=now)
         runs = context.instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=LOOKED_AT)
         return to_drain(due, runs, now)
 

@@ -63,7 +63,7 @@ def export_person(pipeline: Pipeline, username: str, folder: Path) -> Exported:
         ExportRefused: the folder is there and not empty, or a file.
         WarehouseError: the warehouse cannot be read.
     """
-    person = pipeline.accounts.person(username)
+    person = pipeline.accounts.people.get(username)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportRefused(f"{folder} is not empty: name a new folder, nothing is overwritten")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def _write(pipeline: Pipeline, person: Person, folder: Path) -> dict[str, int]:
     for part in (DOCUMENTS, LEDGERS):
         (folder / part).mkdir(parents=True)
     counts = pipeline.warehouse.export(person.username, folder / DOCUMENTS)
-    fetches = pipeline.accounts.fetches(usernames=[person.username])
+    fetches = pipeline.accounts.fetches.find(usernames=[person.username])
     with duckdb.connect() as connection:
         for document_type in DOCUMENT_TYPES:
             if document_type.name in counts:
@@ -133,9 +133,9 @@ def _ledgers(pipeline: Pipeline, username: str, fetches: Sequence[Fetch]) -> dic
     pushes = [
         (push.document_type, push.day, push.points, push.state.value, push.at)
         for document_type in DOCUMENT_TYPES
-        for push in pipeline.accounts.pushes(document_type.name, usernames=[username])
+        for push in pipeline.accounts.pushes.find(document_type.name, usernames=[username])
     ]
-    offsets = pipeline.accounts.offsets(username)
+    offsets = pipeline.accounts.offsets.find(username)
     return {
         "fetches": {
             "document_type": ("VARCHAR", [fetch.document_type for fetch in fetches]),

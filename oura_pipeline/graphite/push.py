@@ -164,7 +164,7 @@ class _Run:
             for day, earlier in self._with_rows(map(self._clean, days))
             if self._is_due(day, earlier)
         ]
-        self._ledger.record_pushes(
+        self._ledger.record(
             [self._row(day, PushState.PENDING, _index(day, earlier)) for day, earlier in due]
         )
         return due
@@ -185,7 +185,7 @@ class _Run:
             indexes = self._indexes(username, document_type, lates)
             withdrawn = [one for late in lates for one in self._withdrawn_of(late, indexes)]
             self._ledger.record_withdrawn(withdrawn)
-            self._ledger.record_pushes([late.row for late in lates])
+            self._ledger.record([late.row for late in lates])
             self._withdrawn += sum(len(one.times) for one in withdrawn)
 
     def _clean(self, day: DayPoints) -> DayPoints:
@@ -199,7 +199,7 @@ class _Run:
         for day in days:
             by_type[day.document_type].append(day)
         for document_type, some in by_type.items():
-            rows = self._ledger.pushes(
+            rows = self._ledger.find(
                 document_type,
                 usernames={day.username for day in some},
                 first_day=min(day.day for day in some),
@@ -232,12 +232,12 @@ class _Run:
                 self._late.append(_Late(row, unpack(day.index), lost))
             else:
                 settled.append(row)
-        self._ledger.record_pushes(settled)
+        self._ledger.record(settled)
 
     def _indexes(self, username: str, document_type: str, lates: list[_Late]) -> dict[date, Index]:
         """What each day around those has in Graphite now."""
         days = [late.row.day for late in lates]
-        rows = self._ledger.pushes(
+        rows = self._ledger.find(
             document_type,
             usernames=[username],
             first_day=min(days) - _REACH,

@@ -16,18 +16,14 @@ only its text tells.
     └── UnexpectedAnswer      an answer that we do not understand
         └── GarbledAnswer     ... because it is not JSON, or cut short
 
+`OuraError` and `SignInRequired` are in `catalog.credentials`, which `accounts` may import as well.
+
 Every message is one line that says what to do, without tokens, secrets or health values.
 """
 
 from __future__ import annotations
 
-
-class OuraError(Exception):
-    """Something went wrong between us and Oura."""
-
-
-class SignInRequired(OuraError):
-    """The person's consent is gone: only signing in again helps."""
+from oura_pipeline.catalog.credentials import OuraError
 
 
 class ScopeNotGranted(OuraError):

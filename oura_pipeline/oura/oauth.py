@@ -10,19 +10,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 
 import httpx
 
+from oura_pipeline.catalog.credentials import OuraError, SignInRequired, TokenPair
 from oura_pipeline.oura.errors import (
     ClientRefused,
-    OuraError,
     OuraUnavailable,
     RateLimited,
-    SignInRequired,
     UnexpectedAnswer,
 )
 from oura_pipeline.oura.http import Answer, send
@@ -33,25 +31,6 @@ USUAL_PAUSE = 60.0  # seconds, where a 429 does not say
 _MAX_BYTES = 1024 * 1024
 _OLD_NAMES = {"spo2Daily": "spo2"}  # of scopes; in Oura's own description until 1.37
 _USED_UP = re.compile(r"already used|\brevoked|\btoken\b.{0,20}\bexpired", re.IGNORECASE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TokenAnswer:
-    """A new pair of tokens.
-
-    Attributes:
-        access_token: for the API.
-        refresh_token: works once, for the next pair.
-        expires_at: when the access token ends, UTC.
-        scopes: what the person granted, without Oura's prefix; None: the answer does not say.
-        token_url: the endpoint that gave it, to be asked first the next time.
-    """
-
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    expires_at: datetime
-    scopes: frozenset[str] | None
-    token_url: str
 
 
 def scopes_of(said: object) -> frozenset[str] | None:
@@ -105,7 +84,7 @@ class OAuth:
         self._client_secret = client_secret
         self._clock = clock
 
-    def renew(self, refresh_token: str, token_url: str | None = None) -> TokenAnswer:
+    def renew(self, refresh_token: str, token_url: str | None = None) -> TokenPair:
         """A new pair for a refresh token, which is used up by that.
 
         Args:
@@ -128,7 +107,7 @@ class OAuth:
         redirect_uri: str | None = None,
         verifier: str | None = None,
         token_url: str | None = None,
-    ) -> TokenAnswer:
+    ) -> TokenPair:
         """The first pair, for the code that a sign-in brought.
 
         Args:
@@ -174,7 +153,7 @@ class OAuth:
 
     def _tokens(
         self, form: Mapping[str, str], remembered: str | None, *, kept: str | None
-    ) -> TokenAnswer:
+    ) -> TokenPair:
         """Ask one endpoint after the other until one gives tokens, or knows why not."""
         secrets = (form.get("code", ""), kept or "", self._client_secret)
         refusals: dict[_Refusal, str] = {}
@@ -182,7 +161,7 @@ class OAuth:
             asked_at = self._clock()
             answer = self._post(url, form)
             if answer.status == 200:
-                return _token_answer(answer, url, asked_at=asked_at, kept=kept)
+                return _token_pair(answer, url, asked_at=asked_at, kept=kept)
             _raise_if_out_of_order(answer)
             why = _refusal(answer)
             refusals.setdefault(why, f"{answer.status}: {detail(answer, secrets) or 'no reason'}")
@@ -238,7 +217,7 @@ def _refused(refusals: Mapping[_Refusal, str]) -> OuraError:
     )
 
 
-def _token_answer(answer: Answer, url: str, *, asked_at: datetime, kept: str | None) -> TokenAnswer:
+def _token_pair(answer: Answer, url: str, *, asked_at: datetime, kept: str | None) -> TokenPair:
     body = fields(answer)
     if not body:
         raise OuraUnavailable("Oura's token endpoint answered no JSON; ask again later")
@@ -249,7 +228,7 @@ def _token_answer(answer: Answer, url: str, *, asked_at: datetime, kept: str | N
             "Oura's token endpoint answered without tokens; look at OURA_TOKEN_URL, and let the "
             "person sign in again if that stays"
         )
-    return TokenAnswer(
+    return TokenPair(
         access_token=access_token,
         refresh_token=refresh_token,
         expires_at=asked_at + _lifetime(body.get("expires_in")),

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.oura.errors import (
     DocumentNotFound,
     MembershipLapsed,
-    OuraError,
     OuraUnavailable,
     ScopeNotGranted,
     UnexpectedAnswer,

@@ -17,11 +17,11 @@ from urllib.parse import quote
 
 import httpx
 
+from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.oura.errors import (
     AlreadySubscribed,
     ClientRefused,
     GarbledAnswer,
-    OuraError,
     OuraUnavailable,
     RateLimited,
     SubscriptionGone,

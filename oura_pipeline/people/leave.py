@@ -14,9 +14,9 @@ from pathlib import Path
 
 from oura_pipeline.accounts.errors import AccountsBusy, KeyRefused
 from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.exports.views import inside
 from oura_pipeline.graphite.removal import StoredMetrics, remove_lines, stored_metrics
-from oura_pipeline.oura.errors import OuraError, SignInRequired
 from oura_pipeline.pipeline import Pipeline
 
 
@@ -65,7 +65,7 @@ def disconnect(pipeline: Pipeline, username: str) -> Revocation:
     Raises:
         UnknownPerson: nobody has this username.
     """
-    pipeline.accounts.disconnect(username)
+    pipeline.accounts.removal.disconnect(username)
     return revoke(pipeline, username)
 
 
@@ -75,7 +75,7 @@ def leave(pipeline: Pipeline, username: str) -> Revocation:
     Raises:
         UnknownPerson: nobody has this username.
     """
-    pipeline.accounts.retire(username)
+    pipeline.accounts.removal.retire(username)
     return revoke(pipeline, username)
 
 
@@ -86,9 +86,7 @@ def revoke(pipeline: Pipeline, username: str) -> Revocation:
         UnknownPerson: nobody has this username.
     """
     try:
-        pipeline.accounts.revoke(
-            username, pipeline.oauth.renew, pipeline.oauth.revoke, refused=SignInRequired
-        )
+        pipeline.accounts.removal.revoke(username, pipeline.oauth.renew, pipeline.oauth.revoke)
     except (OuraError, AccountsBusy, KeyRefused) as error:
         return Revocation(done=False, reason=str(error))
     return Revocation(done=True)
@@ -113,7 +111,7 @@ def delete_everything(
         AccountsError, WarehouseError: a database was busy or unusable; do it again.
         OSError: files cannot be deleted; do it again.
     """
-    leaving = pipeline.accounts.person(username).state is PersonState.RETIRED
+    leaving = pipeline.accounts.people.get(username).state is PersonState.RETIRED
     revocation = revoke(pipeline, username) if leaving else leave(pipeline, username)
     said("nothing is fetched any more")
     holds = whisper_paths(pipeline, username)
@@ -128,9 +126,9 @@ def delete_everything(
     elsewhere = forget_elsewhere(username)
     said(f"{elsewhere} places in Dagster's records name them no more")
     # Written anew before as well: after the removal nobody would know that it is still to be done.
-    pipeline.accounts.scrub()
-    pipeline.accounts.remove(username)
-    pipeline.accounts.scrub()
+    pipeline.accounts.removal.scrub()
+    pipeline.accounts.removal.delete(username)
+    pipeline.accounts.removal.scrub()
     said("tokens, ledgers and the person themselves are gone")
     return Deleted(
         revocation=revocation,

@@ -48,7 +48,7 @@ def send_pending(accounts: Accounts, settings: Settings) -> list[str]:
     if not configured(settings):
         return []
     with accounts.lock("notices"):
-        waiting = accounts.to_notify()
+        waiting = accounts.people.to_notify()
         if not waiting:
             return []
         told: list[Person] = []
@@ -92,7 +92,7 @@ def _finish(
     if server:
         with _in_one_line("the mail server does not take the mail; look at OURA_NOTIFY_EMAIL"):
             server.send_message(_mail(told, settings))
-    accounts.notified(person.username for person in told)
+    accounts.people.mark_notified(person.username for person in told)
 
 
 class _StayHere(HTTPRedirectHandler):

@@ -30,16 +30,11 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[im
 
 from oura_pipeline.accounts.errors import PersonRefused
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
+from oura_pipeline.catalog.credentials import OuraError, SignInRequired, TokenPair
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
-from oura_pipeline.oura.errors import (
-    ClientRefused,
-    OuraError,
-    OuraUnavailable,
-    RateLimited,
-    SignInRequired,
-)
-from oura_pipeline.oura.oauth import TokenAnswer, scopes_of
+from oura_pipeline.oura.errors import ClientRefused, OuraUnavailable, RateLimited
+from oura_pipeline.oura.oauth import scopes_of
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.settings import SignUp
 
@@ -107,9 +102,9 @@ def begin(
     if not settings.oura.client_id:
         raise Misconfigured("This site is not registered at Oura yet; tell whoever runs it.")
     if browser is None and invite is None and settings.site.signup is SignUp.INVITE:
-        invite = pipeline.accounts.invite(INVITE_LASTS)
+        invite = pipeline.accounts.invites.create(INVITE_LASTS)
     state, verifier = generate_token(STATE_LENGTH), generate_token(VERIFIER_LENGTH)
-    pipeline.accounts.begin_consent(
+    pipeline.accounts.consents.begin(
         state, verifier=verifier, browser=browser, username=username, invite=invite
     )
     address: str = prepare_grant_uri(
@@ -136,7 +131,7 @@ def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | No
     Raises:
         SignInFailed: nothing came of it, and nothing was kept.
     """
-    consent = pipeline.accounts.take_consent(callback.get("state", ""))
+    consent = pipeline.accounts.consents.take(callback.get("state", ""))
     if consent is None or consent.browser not in (None, browser):
         raise StaleLink(
             "This link was used already, is older than ten minutes, or was begun in another "
@@ -169,13 +164,13 @@ def choose_username(pipeline: Pipeline, key: str, username: str) -> Person:
         PersonRefused: the username cannot be used, the invite is used up, or the house is full.
         StaleLink: the sign-up was ended already, or is older than an hour.
     """
-    if pipeline.accounts.waiting_sign_up(key) is None:
+    if pipeline.accounts.sign_ups.get(key) is None:
         raise StaleLink(
             "This sign-up was finished already or is older than an hour. Sign in again: if you "
             "chose a username, it is yours."
         )
     settings = pipeline.settings
-    return pipeline.accounts.finish_sign_up(
+    return pipeline.accounts.sign_ups.finish(
         key,
         username,
         people_limit=settings.site.people_limit,
@@ -185,7 +180,7 @@ def choose_username(pipeline: Pipeline, key: str, username: str) -> Person:
 
 def people_here(pipeline: Pipeline) -> int:
     """How many people count towards Oura's limit."""
-    people = pipeline.accounts.people()
+    people = pipeline.accounts.people.all()
     return sum(person.state is not PersonState.RETIRED for person in people)
 
 
@@ -197,7 +192,7 @@ def _code(callback: Mapping[str, str]) -> str:
     return callback["code"]
 
 
-def _exchanged(pipeline: Pipeline, code: str, verifier: str) -> TokenAnswer:
+def _exchanged(pipeline: Pipeline, code: str, verifier: str) -> TokenPair:
     try:
         return pipeline.oauth.exchange(code, pipeline.settings.site.redirect_uri, verifier)
     except SignInRequired:
@@ -209,7 +204,7 @@ def _exchanged(pipeline: Pipeline, code: str, verifier: str) -> TokenAnswer:
         raise _trouble(error) from None
 
 
-def _identity(pipeline: Pipeline, tokens: TokenAnswer) -> str:
+def _identity(pipeline: Pipeline, tokens: TokenPair) -> str:
     """Oura's id of whoever the new token belongs to."""
     limit = pipeline.settings.oura.rate_limit
     path = pipeline.settings.storage.home / "budget.sqlite"
@@ -236,9 +231,9 @@ def _identity(pipeline: Pipeline, tokens: TokenAnswer) -> str:
 def _known(pipeline: Pipeline, sign_in: SignIn, username: str | None) -> Person | None:
     """Who this is, if they are here: by Oura's id, or named by the operator and without one."""
     accounts = pipeline.accounts
-    if sign_in.oura_id and (known := accounts.person_with(sign_in.oura_id)):
+    if sign_in.oura_id and (known := accounts.people.by_oura_id(sign_in.oura_id)):
         return known
-    named = [person for person in accounts.people() if person.username == username]
+    named = [person for person in accounts.people.all() if person.username == username]
     return next((person for person in named if person.oura_id is None), None)
 
 
@@ -248,16 +243,8 @@ def _reconnected(pipeline: Pipeline, known: Person, sign_in: SignIn) -> Person:
             "Your data here is being deleted, as you asked. You can sign in again once that is "
             "done."
         )
-    person = pipeline.accounts.reconnect(
-        known.username,
-        refresh_token=sign_in.refresh_token,
-        access_token=sign_in.access_token,
-        expires_at=sign_in.expires_at,
-        token_url=sign_in.token_url,
-        scopes=sign_in.scopes,
-        oura_id=sign_in.oura_id,
-    )
-    pipeline.accounts.forget_not_granted(known.username)
+    person = pipeline.accounts.people.reconnect(known.username, sign_in)
+    pipeline.accounts.fetches.forget_not_granted(known.username)
     return person
 
 
@@ -266,7 +253,7 @@ def _signing_up(
 ) -> Person | str:
     """Somebody new: here at once where the operator gave them a username that is still free."""
     _admit(pipeline, invite)
-    key = pipeline.accounts.begin_sign_up(sign_in, invite=invite)
+    key = pipeline.accounts.sign_ups.begin(sign_in, invite=invite)
     if username is not None:
         with suppress(PersonRefused):  # they choose one themselves
             return choose_username(pipeline, key, username)
@@ -279,7 +266,7 @@ def _admit(pipeline: Pipeline, invite: str | None) -> None:
     if settings.site.signup is SignUp.CLOSED:
         raise NotAdmitted("Nobody new can sign in here at the moment. Nothing was kept.")
     if settings.site.signup is SignUp.INVITE and not (
-        invite and pipeline.accounts.invite_works(invite)
+        invite and pipeline.accounts.invites.is_valid(invite)
     ):
         raise NotAdmitted(
             "You are new here, and a first sign-in needs an invite that is still good. Nothing "
@@ -292,7 +279,7 @@ def _admit(pipeline: Pipeline, invite: str | None) -> None:
         )
 
 
-def _give_back(pipeline: Pipeline, tokens: TokenAnswer) -> None:
+def _give_back(pipeline: Pipeline, tokens: TokenPair) -> None:
     """As well as it goes: tokens that nobody keeps end by themselves within a day."""
     with suppress(OuraError):
         pipeline.oauth.revoke(tokens.access_token, tokens.refresh_token)

@@ -18,10 +18,11 @@ import msgspec
 
 from oura_pipeline.accounts.errors import AccountsBusy, PersonRefused, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.days import days_between
 from oura_pipeline.ledger import Fetch, FetchStatus
-from oura_pipeline.oura.errors import OuraError, ScopeNotGranted
+from oura_pipeline.oura.errors import ScopeNotGranted
 from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.oura.pages import Document
 from oura_pipeline.pipeline import Pipeline
@@ -105,7 +106,7 @@ def people_to_ask(
     Raises:
         LookupError: there is no such person, or none of them any more.
     """
-    everybody = {person.username: person for person in pipeline.accounts.people()}
+    everybody = {person.username: person for person in pipeline.accounts.people.all()}
     wanted = list(usernames) or list(everybody)
     strangers = set(wanted) - everybody.keys()
     if strangers and not some_may_have_left:
@@ -163,7 +164,7 @@ def fetch_and_land(
                 for answer in answers
                 for day in days
             ]
-            pipeline.accounts.record_fetches(fetches)
+            pipeline.accounts.fetches.record(fetches)
     return Fetched(
         days=days,
         answers=answers,
@@ -197,7 +198,7 @@ def _overtaken(
     Call it under the lock of the type: nobody lands between this and the landing.
     """
     asked = {a.username: a.asked_at for a in answers if a.status is FetchStatus.LANDED}
-    rows = pipeline.accounts.fetches(
+    rows = pipeline.accounts.fetches.find(
         document_type.name,
         usernames=asked,
         first_day=days[0],
@@ -250,7 +251,7 @@ def _ask(
         client = pipeline.client(person.username)
     except UnknownPerson:
         return None
-    timeline = OffsetTimeline(pipeline.accounts.offsets(person.username))
+    timeline = OffsetTimeline(pipeline.accounts.offsets.find(person.username))
     learned: list[tuple[datetime, timedelta]] = []
     try:
         for page in client.documents(document_type, *days, offsets=timeline):
@@ -260,7 +261,7 @@ def _ask(
             spool.add(person.username, page.outside, asked=False)
             learned.extend(page.offsets)
             hear.page(document_type.name, person.username, len(page.documents))
-        pipeline.accounts.learn_offsets(person.username, learned)
+        pipeline.accounts.offsets.record(person.username, learned)
     except UnknownPerson:
         spool.discard(person.username)
         return None
@@ -294,7 +295,7 @@ def _identify(pipeline: Pipeline, person: Person, documents: Sequence[Document])
     for document in documents:
         oura_id = _IDENTITY.decode(document.raw).id
         if oura_id != person.oura_id:
-            pipeline.accounts.identify(person.username, oura_id)
+            pipeline.accounts.people.identify(person.username, oura_id)
 
 
 def _entry(

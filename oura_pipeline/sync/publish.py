@@ -45,12 +45,12 @@ def bring_fetches(accounts: Accounts, warehouse: Warehouse) -> None:
     """Let `oura.fetches` be what the accounts say, without those who left."""
     with warehouse.ledgers() as ledgers:
         standing = ledgers.fetch_sums()
-    wanted = accounts.fetch_sums()
+    wanted = accounts.fetches.sums()
     if standing == wanted:
         return
     if standing:
         newest = max(found.newest for found in standing.values())
-        rows = accounts.shown_fetches(after=newest - OVERLAP)
+        rows = accounts.fetches.published(after=newest - OVERLAP)
         with warehouse.ledgers() as ledgers:
             ledgers.replace_fetches(standing.keys() - wanted.keys(), [])
             ledgers.merge_fetches(rows)
@@ -63,7 +63,7 @@ def bring_fetches(accounts: Accounts, warehouse: Warehouse) -> None:
         longest=PAIRS_AT_ONCE,
     ):
         pairs = [pair for pair, _ in some]
-        rows = accounts.shown_fetches(pairs=pairs)
+        rows = accounts.fetches.published(pairs=pairs)
         with warehouse.ledgers() as ledgers:
             ledgers.replace_fetches(pairs, rows)
 
@@ -72,7 +72,7 @@ def bring_offsets(accounts: Accounts, warehouse: Warehouse) -> None:
     """Let `oura.offsets` follow from what the accounts know, without those who left."""
     with warehouse.ledgers() as ledgers:
         standing = ledgers.observed()
-    wanted = accounts.offset_sums()
+    wanted = accounts.offsets.sums()
     left = standing.keys() - wanted.keys()
     changed = sorted(name for name, found in wanted.items() if standing.get(name) != found)
     if not (left or changed):
@@ -117,9 +117,9 @@ class _Learned:
 
 def _learned(accounts: Accounts, username: str, known: OffsetSum | None) -> _Learned:
     """Only what is newer than what is known, where nothing else has changed."""
-    if known and accounts.offset_sum(username, known.newest) != known:
+    if known and accounts.offsets.sum_until(username, known.newest) != known:
         known = None
-    observations = accounts.offsets(username, known and known.newest)
+    observations = accounts.offsets.find(username, known and known.newest)
     rows = [(username, since, seconds) for since, seconds in changes(observations)]
     if not known:
         rows = [(username, BEGINNING, _seconds(offset)) for _, offset in observations[:1]] + rows

@@ -84,7 +84,7 @@ def push_documents(
     pushed = push(
         _counted(_points(pipeline, document_type, usernames, result), result),
         sender=pipeline.sender,
-        ledger=pipeline.accounts,
+        ledger=pipeline.accounts.pushes,
         resend_since=resend_since,
         even_unchanged=even_unchanged,
         now=now,
@@ -119,12 +119,12 @@ def confirm_sent(
         _points_at(pipeline, doubtful),
         render=pipeline.render,
         sender=pipeline.sender,
-        ledger=pipeline.accounts,
+        ledger=pipeline.accounts.pushes,
         pause=PAUSE,
         rounds=ROUNDS,
         now=now,
     )
-    mark_delivered(there, pipeline.accounts, now, arrival)
+    mark_delivered(there, pipeline.accounts.pushes, now, arrival)
     return arrival
 
 
@@ -141,7 +141,7 @@ def _sent(
     """The ledger's rows of what was sent and not read back."""
     for document_type in DOCUMENT_TYPES:
         in_range = days is not None and document_type.partitioned
-        yield from pipeline.accounts.pushes(
+        yield from pipeline.accounts.pushes.find(
             document_type.name,
             usernames=usernames,
             first_day=days[0] if days and in_range else None,
@@ -201,7 +201,7 @@ def _with_emptied(
     """The points of a person's days, in order; also days that had points and have none now."""
     had = {
         row.day: DayPoints(username, document_type.name, row.day, {})
-        for row in pipeline.accounts.pushes(
+        for row in pipeline.accounts.pushes.find(
             document_type.name,
             usernames=[username],
             first_day=days[0] - ONE,

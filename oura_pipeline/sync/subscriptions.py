@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 
 from oura_pipeline.accounts.errors import AccountsBusy
 from oura_pipeline.accounts.people import Person, PersonState
-from oura_pipeline.accounts.webhooks import Subscription
+from oura_pipeline.accounts.subscriptions import Subscription
+from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.oura.errors import AlreadySubscribed, OuraError, OuraUnavailable, RateLimited
+from oura_pipeline.oura.errors import AlreadySubscribed, OuraUnavailable, RateLimited
 from oura_pipeline.oura.subscriptions import Subscriptions
 from oura_pipeline.oura.webhooks import EVENT_TYPES, verification_token
 from oura_pipeline.pipeline import Pipeline
@@ -215,14 +216,14 @@ def points_here(row: Subscription, callback_url: str) -> bool:
 
 def _carry_out(pipeline: Pipeline, choose: Choice) -> Maintained:
     rows = listed(pipeline)
-    done = Maintained(wanted=wanted(pipeline.accounts.people()), listed=rows)
+    done = Maintained(wanted=wanted(pipeline.accounts.people.all()), listed=rows)
     if steps := choose(done.wanted, rows):
         try:
             _take(pipeline, steps, done)
             done.listed = listed(pipeline)
         except OuraError as error:
             done.failed.append(f"left to the next run: {error}")
-    pipeline.accounts.record_subscriptions(done.listed)
+    pipeline.accounts.subscriptions.replace(done.listed)
     return done
 
 

@@ -17,8 +17,9 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from oura_pipeline.accounts.errors import AccountsBusy, UnknownPerson
+from oura_pipeline.accounts.inbox import Event
 from oura_pipeline.accounts.people import Person, PersonState
-from oura_pipeline.accounts.webhooks import Event
+from oura_pipeline.catalog.credentials import OuraError, SignInRequired
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.days import back_off, days_between, runs_of_days
 from oura_pipeline.graphite.carbon import GraphiteUnavailable, Metrics
@@ -27,11 +28,9 @@ from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import (
     DocumentNotFound,
     MembershipLapsed,
-    OuraError,
     OuraUnavailable,
     RateLimited,
     ScopeNotGranted,
-    SignInRequired,
 )
 from oura_pipeline.oura.webhooks import DeliveryRefused, WebhookEvent, read_event
 from oura_pipeline.pipeline import Pipeline
@@ -169,10 +168,10 @@ def land_due(pipeline: Pipeline, *, run_id: str, now: datetime) -> Iterator[Drai
 
 def due_events(pipeline: Pipeline, now: datetime) -> list[Event]:
     """The oldest events that are due, and the postponed ones about the same documents."""
-    due = pipeline.accounts.waiting_events(AT_ONCE, due=now)
+    due = pipeline.accounts.inbox.waiting(AT_ONCE, due=now)
     if not due:
         return []
-    waiting = pipeline.accounts.waiting_events(MOST_WAITING)
+    waiting = pipeline.accounts.inbox.waiting(MOST_WAITING)
     about = {_about(event) for event in due} - {None}
     taken = {event.id for event in due}
     return due + [e for e in waiting if e.id not in taken and _about(e) in about]
@@ -207,7 +206,7 @@ def push_left_over(pipeline: Pipeline, now: datetime) -> Drained:
     """Push again what did not leave in an earlier run, of events or of anything else."""
     drained = Drained()
     left: dict[str, dict[str, set[date]]] = defaultdict(lambda: defaultdict(set))
-    for row in pipeline.accounts.pushes(states=[PushState.PENDING]):
+    for row in pipeline.accounts.pushes.find(states=[PushState.PENDING]):
         if row.at < now - LEFT_OVER:
             left[row.document_type][row.username].add(row.day)
     for document_type in DOCUMENT_TYPES:
@@ -256,7 +255,7 @@ def _sorted_out(pipeline: Pipeline, events: Sequence[Event]) -> tuple[list[Matte
             settled.append((event, Outcome.UNREADABLE))
             continue
         if said.user_id not in people:
-            people[said.user_id] = pipeline.accounts.person_with(said.user_id)
+            people[said.user_id] = pipeline.accounts.people.by_oura_id(said.user_id)
         person, document_type = people[said.user_id], BY_WEBHOOK.get(said.data_type)
         if person is None or document_type is None or person.state is not PersonState.CONNECTED:
             settled.append((event, _of_nobody(person, document_type)))
@@ -398,9 +397,9 @@ def _settle(
                 later[until].append(event.id)
                 drained.outcomes[Outcome.POSTPONED] += 1
     drained.outcomes.update(outcome for _, outcome in finished)
-    pipeline.accounts.finish_events([event.id for event, _ in finished])
+    pipeline.accounts.inbox.finish([event.id for event, _ in finished])
     for until, ids in later.items():
-        pipeline.accounts.postpone_events(ids, until)
+        pipeline.accounts.inbox.postpone(ids, until)
 
 
 def verdict(matter: Matter, event: Event, now: datetime) -> tuple[Outcome, datetime | None]:

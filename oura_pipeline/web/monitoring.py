@@ -25,7 +25,7 @@ from starlette.routing import BaseRoute, Route
 
 from oura_pipeline.accounts.errors import AccountsError
 from oura_pipeline.accounts.people import PersonState
-from oura_pipeline.accounts.webhooks import Subscription
+from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import Pipeline, token_keys
 from oura_pipeline.web.site import Site
@@ -70,7 +70,7 @@ def readiness(pipeline: Pipeline) -> list[dict[str, Any]]:
     published = _age(pipeline.settings.storage.analytics_path)
     landed = _age(pipeline.settings.storage.warehouse_path)
     return [
-        _check("accounts", "does not answer", lambda: pipeline.accounts.backlog()),
+        _check("accounts", "does not answer", lambda: pipeline.accounts.inbox.backlog()),
         _check("key", "is missing, or opens no stored token", lambda: _key(pipeline)),
         _check("data folder", "cannot be written", lambda: _write(pipeline.settings.storage.home)),
         {"name": "warehouse", "ok": True, "landed_seconds_ago": landed}
@@ -132,7 +132,7 @@ def _metrics(pipeline: Pipeline) -> Iterator[Metric]:
 
 
 def _people(pipeline: Pipeline) -> Iterator[Metric]:
-    people = pipeline.accounts.people()
+    people = pipeline.accounts.people.all()
     by_state = GaugeMetricFamily("oura_people", "People by state.", labels=["state"])
     for state in PersonState:
         by_state.add_metric([state.value], sum(person.state is state for person in people))
@@ -140,9 +140,11 @@ def _people(pipeline: Pipeline) -> Iterator[Metric]:
 
 
 def _asked(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
-    people = pipeline.accounts.people()
+    people = pipeline.accounts.people.all()
     connected = {p.username for p in people if p.state is PersonState.CONNECTED}
-    asked = [at for name, at in pipeline.accounts.last_asked().items() if name in connected]
+    asked = [
+        at for name, at in pipeline.accounts.overview.last_asked().items() if name in connected
+    ]
     yield _gauge(
         "oura_longest_unasked_seconds",
         "Seconds since Oura was asked for the connected person whose turn is longest ago.",
@@ -157,7 +159,7 @@ def _budget(pipeline: Pipeline) -> Iterator[Metric]:
 
 
 def _webhooks(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
-    backlog = pipeline.accounts.backlog()
+    backlog = pipeline.accounts.inbox.backlog()
     yield _gauge(
         "oura_inbox_waiting", "Webhook events that wait to be acted upon.", backlog.waiting
     )
@@ -171,10 +173,10 @@ def _webhooks(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
         "Webhook deliveries that were acknowledged, by what came of them.",
         labels=["receipt", "data_type"],
     )
-    for row in pipeline.accounts.deliveries():
+    for row in pipeline.accounts.inbox.counts():
         deliveries.add_metric([row.receipt.value, row.data_type], row.count)
     yield deliveries
-    yield from _subscriptions(pipeline.accounts.subscriptions(), now)
+    yield from _subscriptions(pipeline.accounts.subscriptions.all(), now)
 
 
 def _subscriptions(subscriptions: list[Subscription], now: datetime) -> Iterator[Metric]:
@@ -192,14 +194,14 @@ def _ledger(pipeline: Pipeline) -> Iterator[Metric]:
     yield _gauge(
         "oura_failed_days",
         "Days on which something failed for somebody, people added up.",
-        sum(pipeline.accounts.failed_days().values()),
+        sum(pipeline.accounts.overview.failed_days().values()),
     )
     days = GaugeMetricFamily(
         "oura_ledger_days",
         "Days of people and document types that Oura was asked for, by what came of it.",
         labels=["status"],
     )
-    counted = pipeline.accounts.count_days()
+    counted = pipeline.accounts.overview.statuses()
     for status in FetchStatus:
         days.add_metric([status.value], counted.get(status, 0))
     yield days

@@ -69,7 +69,7 @@ def signed_in(request: Request, accounts: Accounts) -> Person | None:
     if username is None:
         return None
     try:
-        person = accounts.person(username)
+        person = accounts.people.get(username)
     except UnknownPerson:
         return None
     same = person.joined_at.isoformat() == request.session.get("joined_at")

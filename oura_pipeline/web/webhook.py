@@ -1,6 +1,6 @@
 """What Oura calls: the question whether the callback is ours, and the events.
 
-What surprises: 200 means "on the disk". Deliveries that come while one is being written wait for
+What surprises: 200 means "on the disk". EventCount that come while one is being written wait for
 each other and become one transaction, so a commit is paid once for all of them; whatever goes
 wrong is answered 503, because Oura tries again for an hour, and never 410, which would end the
 subscription.
@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from oura_pipeline.accounts.webhooks import Incoming
+from oura_pipeline.accounts.inbox import ReceivedEvent
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.oura.webhooks import (
     DeliveryRefused,
@@ -58,7 +58,7 @@ def routes(site: Site) -> list[BaseRoute]:
     """The address that Oura calls."""
     log = QuietLog()
     secret = site.settings.oura.client_secret.get_secret_value()
-    inbox = Inbox(site.pipeline.accounts.receive_events, log)
+    inbox = Inbox(site.pipeline.accounts.inbox.receive, log)
     webhook = Webhook(secret, inbox=inbox, traffic=site.traffic, log=log)
     return [Route("/webhook", webhook, name="webhook")]
 
@@ -143,7 +143,7 @@ class Webhook:
             now=datetime.now(UTC),
         )
         event = read_event(body)
-        incoming = Incoming(
+        incoming = ReceivedEvent(
             body=body,
             oura_id=event.user_id,
             data_type=event.data_type,
@@ -163,14 +163,14 @@ class Inbox:
         log: told when it could not.
     """
 
-    def __init__(self, write: Callable[[Sequence[Incoming]], object], log: QuietLog) -> None:
+    def __init__(self, write: Callable[[Sequence[ReceivedEvent]], object], log: QuietLog) -> None:
         self._write = write
         self._log = log
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="webhook-inbox")
-        self._waiting: deque[tuple[Incoming, asyncio.Future[bool]]] = deque()
+        self._waiting: deque[tuple[ReceivedEvent, asyncio.Future[bool]]] = deque()
         self._writing: asyncio.Task[None] | None = None
 
-    async def keep(self, incoming: Incoming) -> bool:
+    async def keep(self, incoming: ReceivedEvent) -> bool:
         """Whether it is on the disk now."""
         if len(self._waiting) >= MOST_WAITING:
             self._log.warn("full", "too many webhook deliveries wait; Oura tries again")
@@ -193,16 +193,16 @@ class Inbox:
         finally:
             self._writing = None
 
-    def _next_batch(self) -> list[tuple[Incoming, asyncio.Future[bool]]]:
+    def _next_batch(self) -> list[tuple[ReceivedEvent, asyncio.Future[bool]]]:
         """The oldest, without those that were answered meanwhile because time was up."""
-        batch: list[tuple[Incoming, asyncio.Future[bool]]] = []
+        batch: list[tuple[ReceivedEvent, asyncio.Future[bool]]] = []
         while self._waiting and len(batch) < LARGEST_BATCH:
             incoming, waiting = self._waiting.popleft()
             if not waiting.done():
                 batch.append((incoming, waiting))
         return batch
 
-    def _written(self, events: Sequence[Incoming]) -> bool:
+    def _written(self, events: Sequence[ReceivedEvent]) -> bool:
         """Whether they were written; what went wrong is named, not quoted: it may hold a body."""
         try:
             self._write(events)

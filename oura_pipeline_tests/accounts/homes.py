@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from oura_pipeline.accounts.inbox import ReceivedEvent
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.accounts.webhooks import Incoming
 from oura_pipeline.ledger import Fetch, FetchStatus
 
 # Processes of their own that share nothing with the tests' process, and start in milliseconds.
@@ -75,10 +75,10 @@ def content(home: Path) -> bytes:
     )
 
 
-def incoming(body: bytes, oura_id: str | None = "id-ada", **changes: Any) -> Incoming:
+def incoming(body: bytes, oura_id: str | None = "id-ada", **changes: Any) -> ReceivedEvent:
     """An event that is being received."""
     event = {"data_type": "sleep", "known_type": True} | changes
-    return Incoming(body=body, oura_id=oura_id, **event)
+    return ReceivedEvent(body=body, oura_id=oura_id, **event)
 
 
 def _part(barrier: Any, results: Any, work: Any, arguments: Iterable[Any], number: int) -> None:

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from oura_pipeline.accounts.errors import UnknownPerson
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline_tests.accounts.homes import AT, fetch
@@ -18,88 +19,90 @@ DAY = date(2026, 1, 1)
 
 
 @pytest.fixture
-def people(accounts: Accounts) -> Accounts:
+def accounts(accounts: Accounts) -> Accounts:
     """Ada and Bob."""
-    accounts.add("ada", refresh_token="r")
-    accounts.add("bob", refresh_token="s")
+    accounts.people.add("ada", SignIn(refresh_token="r"))
+    accounts.people.add("bob", SignIn(refresh_token="s"))
     return accounts
 
 
-def test_a_row_comes_back_as_it_was_written_and_a_newer_one_replaces_it(people: Accounts) -> None:
+def test_a_row_comes_back_as_it_was_written_and_a_newer_one_replaces_it(accounts: Accounts) -> None:
     first = fetch(status=NOT_GRANTED, documents=0, changed=0, error="scope daily is missing")
-    people.record_fetches([first])
-    assert people.fetches() == [first]
+    accounts.fetches.record([first])
+    assert accounts.fetches.find() == [first]
     second = fetch(run_id="run-2", at=AT + timedelta(hours=1))
-    people.record_fetches([second])
-    assert people.fetches() == [second]
+    accounts.fetches.record([second])
+    assert accounts.fetches.find() == [second]
 
 
-def test_failures_in_a_row_are_counted_by_the_ledger(people: Accounts) -> None:
+def test_failures_in_a_row_are_counted_by_the_ledger(accounts: Accounts) -> None:
     """Whatever a row says about attempts; anything but a failure begins anew."""
     statuses = [FAILED, FAILED, FAILED, NOT_GRANTED, FAILED, FAILED, EMPTY, LANDED, FAILED]
     attempts = []
     for status in statuses:
-        people.record_fetches([fetch(status=status, attempts=99)])
-        attempts += [row.attempts for row in people.fetches()]
+        accounts.fetches.record([fetch(status=status, attempts=99)])
+        attempts += [row.attempts for row in accounts.fetches.find()]
     assert attempts == [1, 2, 3, 0, 1, 2, 0, 0, 1]
 
 
-def test_each_key_counts_its_own_failures(people: Accounts) -> None:
+def test_each_key_counts_its_own_failures(accounts: Accounts) -> None:
     ada, bob = fetch("ada", status=FAILED), fetch("bob", status=FAILED)
     other_day = fetch("ada", status=FAILED, day=date(2026, 1, 2))
-    people.record_fetches([ada])
-    people.record_fetches([ada, bob, other_day])
-    assert people.fetches() == [
+    accounts.fetches.record([ada])
+    accounts.fetches.record([ada, bob, other_day])
+    assert accounts.fetches.find() == [
         replace(ada, attempts=2),
         replace(other_day, attempts=1),
         replace(bob, attempts=1),
     ]
 
 
-def test_of_several_rows_for_one_key_the_last_one_counts(people: Accounts) -> None:
-    people.record_fetches([fetch(status=FAILED), fetch(status=LANDED), fetch(status=FAILED)])
-    assert people.fetches() == [fetch(status=FAILED, attempts=1)]
+def test_of_several_rows_for_one_key_the_last_one_counts(accounts: Accounts) -> None:
+    accounts.fetches.record([fetch(status=FAILED), fetch(status=LANDED), fetch(status=FAILED)])
+    assert accounts.fetches.find() == [fetch(status=FAILED, attempts=1)]
 
 
-def test_rows_are_found_by_what_is_asked_for(people: Accounts) -> None:
+def test_rows_are_found_by_what_is_asked_for(accounts: Accounts) -> None:
     rows = [
         fetch(name, document_type=kind, day=day, status=status)
         for kind, status in (("heartrate", EMPTY), ("sleep", LANDED))
         for name in ("ada", "bob")
         for day in (DAY, DAY + timedelta(1), DAY + timedelta(2))
     ]
-    people.record_fetches(rows[::-1])
-    assert people.fetches() == rows
-    assert people.fetches("sleep") == rows[6:]
-    assert people.fetches("sleep", usernames=["bob"]) == rows[9:]
-    assert people.fetches("sleep", first_day=DAY + timedelta(1), last_day=DAY + timedelta(1)) == [
+    accounts.fetches.record(rows[::-1])
+    assert accounts.fetches.find() == rows
+    assert accounts.fetches.find("sleep") == rows[6:]
+    assert accounts.fetches.find("sleep", usernames=["bob"]) == rows[9:]
+    assert accounts.fetches.find(
+        "sleep", first_day=DAY + timedelta(1), last_day=DAY + timedelta(1)
+    ) == [
         rows[7],
         rows[10],
     ]
-    assert people.fetches(statuses=[EMPTY, FAILED]) == rows[:6]
-    assert people.fetches(usernames=["ada"], last_day=DAY) == [rows[0], rows[6]]
-    assert people.fetches("tag") == []
-    assert people.fetches(usernames=[]) == []
-    assert people.fetches(statuses=[]) == []
+    assert accounts.fetches.find(statuses=[EMPTY, FAILED]) == rows[:6]
+    assert accounts.fetches.find(usernames=["ada"], last_day=DAY) == [rows[0], rows[6]]
+    assert accounts.fetches.find("tag") == []
+    assert accounts.fetches.find(usernames=[]) == []
+    assert accounts.fetches.find(statuses=[]) == []
 
 
-def test_a_row_of_nobody_is_refused_and_none_is_written(people: Accounts) -> None:
+def test_a_row_of_nobody_is_refused_and_none_is_written(accounts: Accounts) -> None:
     rows = [fetch("ada"), fetch("eve"), fetch("bob")]
     with pytest.raises(UnknownPerson, match=r"^nobody is called 'eve'; there are: ada, bob$"):
-        people.record_fetches(rows)
-    assert people.fetches() == []
+        accounts.fetches.record(rows)
+    assert accounts.fetches.find() == []
 
 
-def test_days_between_others_that_have_no_row_were_never_asked(people: Accounts) -> None:
+def test_days_between_others_that_have_no_row_were_never_asked(accounts: Accounts) -> None:
     """Also where a failure stands beside the hole; before the first and after the last is none."""
     days = [DAY, DAY + timedelta(3), DAY + timedelta(4)]
-    people.record_fetches([fetch("ada", day=day, status=FAILED) for day in days])
-    people.record_fetches([fetch("bob", day=DAY), fetch("bob", day=DAY + timedelta(1))])
+    accounts.fetches.record([fetch("ada", day=day, status=FAILED) for day in days])
+    accounts.fetches.record([fetch("bob", day=DAY), fetch("bob", day=DAY + timedelta(1))])
     holes = [("ada", "sleep", DAY + timedelta(1)), ("ada", "sleep", DAY + timedelta(2))]
-    assert people.never_asked() == holes
+    assert accounts.fetches.missing() == holes
 
 
-def test_refusals_that_a_new_consent_has_overtaken_are_forgotten(people: Accounts) -> None:
+def test_refusals_that_a_new_consent_has_overtaken_are_forgotten(accounts: Accounts) -> None:
     """Of the granted types only, and of one person; everything else stays."""
     refused = [
         fetch(name, document_type=kind, day=DAY + timedelta(day), status=NOT_GRANTED)
@@ -108,33 +111,35 @@ def test_refusals_that_a_new_consent_has_overtaken_are_forgotten(people: Account
         for day in range(2)
     ]
     failed = fetch("ada", document_type="workout", day=DAY + timedelta(2), status=FAILED)
-    people.record_fetches([*refused, failed])
-    people.reconnect("ada", refresh_token="r", scopes=["workout", "daily"])
-    assert people.forget_not_granted("ada") == 4
-    assert people.fetches(usernames=["bob"]) == [row for row in refused if row.username == "bob"]
-    assert people.fetches(usernames=["ada"]) == [*refused[:2], replace(failed, attempts=1)]
-    people.reconnect("ada", refresh_token="r", scopes=[])
-    assert people.forget_not_granted("ada") == 0
+    accounts.fetches.record([*refused, failed])
+    accounts.people.reconnect("ada", SignIn(refresh_token="r", scopes=["workout", "daily"]))
+    assert accounts.fetches.forget_not_granted("ada") == 4
+    assert accounts.fetches.find(usernames=["bob"]) == [
+        row for row in refused if row.username == "bob"
+    ]
+    assert accounts.fetches.find(usernames=["ada"]) == [*refused[:2], replace(failed, attempts=1)]
+    accounts.people.reconnect("ada", SignIn(refresh_token="r", scopes=[]))
+    assert accounts.fetches.forget_not_granted("ada") == 0
 
 
-def test_all_refusals_are_forgotten_where_nobody_knows_what_was_granted(people: Accounts) -> None:
-    people.record_fetches(
+def test_all_refusals_are_forgotten_where_nobody_knows_what_was_granted(accounts: Accounts) -> None:
+    accounts.fetches.record(
         [
             fetch("ada", document_type=kind, status=NOT_GRANTED)
             for kind in ("sleep", "workout", "a type that is not known any more")
         ]
     )
-    assert people.forget_not_granted("ada") == 3
-    assert people.forget_not_granted("eve") == 0
-    assert people.fetches() == []
+    assert accounts.fetches.forget_not_granted("ada") == 3
+    assert accounts.fetches.forget_not_granted("eve") == 0
+    assert accounts.fetches.find() == []
 
 
 def test_no_rows_are_no_work(accounts: Accounts) -> None:
-    accounts.record_fetches([])
-    assert accounts.fetches() == []
+    accounts.fetches.record([])
+    assert accounts.fetches.find() == []
 
 
-def test_a_year_of_everything_is_one_call(people: Accounts) -> None:
+def test_a_year_of_everything_is_one_call(accounts: Accounts) -> None:
     """What a first backfill of two people records, written twice."""
     rows: list[Fetch] = [
         fetch(name, document_type=f"type{kind:02}", day=DAY + timedelta(day))
@@ -142,14 +147,14 @@ def test_a_year_of_everything_is_one_call(people: Accounts) -> None:
         for name in ("ada", "bob")
         for day in range(365)
     ]
-    people.record_fetches(rows)
-    people.record_fetches(rows)
-    assert people.fetches() == rows
+    accounts.fetches.record(rows)
+    accounts.fetches.record(rows)
+    assert accounts.fetches.find() == rows
 
 
-def test_sums_tell_whether_other_rows_stand(people: Accounts) -> None:
+def test_sums_tell_whether_other_rows_stand(accounts: Accounts) -> None:
     """How many, how new, and what all their instants and documents come to."""
-    people.record_fetches(
+    accounts.fetches.record(
         [
             fetch("ada", at=AT, documents=2),
             fetch("ada", day=DAY + timedelta(1), at=AT + timedelta(seconds=10), documents=3),
@@ -157,24 +162,26 @@ def test_sums_tell_whether_other_rows_stand(people: Accounts) -> None:
         ]
     )
     seconds = int(AT.timestamp())  # cut, though 0.68 s would be rounded up
-    assert people.fetch_sums() == {
+    assert accounts.fetches.sums() == {
         ("ada", "sleep"): (2, AT + timedelta(seconds=10), 2 * seconds + 10, 5),
         ("bob", "workout"): (1, AT, seconds, 0),
     }
-    people.record_fetches([fetch("ada", at=AT + timedelta(seconds=1), documents=2)])
-    assert people.fetch_sums()["ada", "sleep"].seconds == 2 * seconds + 11
+    accounts.fetches.record([fetch("ada", at=AT + timedelta(seconds=1), documents=2)])
+    assert accounts.fetches.sums()["ada", "sleep"].seconds == 2 * seconds + 11
 
 
-def test_what_is_shown_is_of_who_stays(people: Accounts) -> None:
+def test_what_is_shown_is_of_who_stays(accounts: Accounts) -> None:
     """All of it, what was asked later, or what is of some people and types."""
     late = AT + timedelta(hours=1)
-    people.record_fetches([fetch("ada"), fetch("ada", document_type="tag", at=late), fetch("bob")])
+    accounts.fetches.record(
+        [fetch("ada"), fetch("ada", document_type="tag", at=late), fetch("bob")]
+    )
     ada = ("ada", "sleep", DAY, "landed", 2, None, AT)
     tag = ("ada", "tag", DAY, "landed", 2, None, late)
     bob = ("bob", "sleep", DAY, "landed", 2, None, AT)
-    assert sorted(people.shown_fetches()) == [ada, tag, bob]
-    assert people.shown_fetches(after=AT) == [tag]
-    assert people.shown_fetches(pairs=[("ada", "sleep"), ("bob", "tag")]) == [ada]
-    people.retire("ada")
-    assert people.shown_fetches() == [bob]
-    assert list(people.fetch_sums()) == [("bob", "sleep")]
+    assert sorted(accounts.fetches.published()) == [ada, tag, bob]
+    assert accounts.fetches.published(after=AT) == [tag]
+    assert accounts.fetches.published(pairs=[("ada", "sleep"), ("bob", "tag")]) == [ada]
+    accounts.removal.retire("ada")
+    assert accounts.fetches.published() == [bob]
+    assert list(accounts.fetches.sums()) == [("bob", "sleep")]

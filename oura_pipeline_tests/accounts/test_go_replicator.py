@@ -11,9 +11,9 @@ import pytest
 
 from oura_pipeline.accounts.errors import ImportRefused
 from oura_pipeline.accounts.go_replicator import Import
-from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline_tests.testing.token_server import Answer, Refused
+from oura_pipeline.catalog.credentials import TokenPair
 
 
 def _entry(number: int = 1, **token: Any) -> dict[str, Any]:
@@ -39,8 +39,8 @@ def _file(tmp_path: Path, content: Any) -> Path:
 
 def test_everybody_in_the_file_is_connected(accounts: Accounts, tmp_path: Path) -> None:
     path = _file(tmp_path, {"ada": _entry(1), "bob": _entry(2)})
-    assert accounts.import_go_replicator(path) == Import(imported={"ada": "ada", "bob": "bob"})
-    ada, bob = accounts.people()
+    assert accounts.go_replicator.load(path) == Import(imported={"ada": "ada", "bob": "bob"})
+    ada, bob = accounts.people.all()
     assert ada == Person(
         username="ada",
         oura_id="id-1",
@@ -65,8 +65,8 @@ def test_what_go_does_not_know_is_not_known(accounts: Accounts, tmp_path: Path) 
     """Go's time of the year 1 is no expiry in the past, and an empty text is none."""
     ada = _entry(1, expiry="0001-01-01T00:00:00Z") | {"Name": "", "PI": {"id": ""}}
     bob = {"OauthToken": {"refresh_token": "r", "access_token": ""}, "PI": None}
-    accounts.import_go_replicator(_file(tmp_path, {"ada": ada, "bob": bob}))
-    for person in accounts.people():
+    accounts.go_replicator.load(_file(tmp_path, {"ada": ada, "bob": bob}))
+    for person in accounts.people.all():
         assert (person.oura_id, person.name, person.expires_at) == (None, None, None)
     assert _tokens_of(accounts, "ada") == ("access-1", "refresh-1")
     assert _tokens_of(accounts, "bob") == (None, "r")
@@ -76,36 +76,36 @@ def test_people_who_are_here_are_reported_and_left_alone(
     accounts: Accounts, tmp_path: Path
 ) -> None:
     """They are known by their username or by Oura's id of them."""
-    accounts.add("ada", refresh_token="mine")
-    accounts.add("lovelace", refresh_token="mine", oura_id="id-2")
-    accounts.add("cyd", refresh_token="mine", oura_id="id-of-another-one")
-    before = accounts.people()
+    accounts.people.add("ada", SignIn(refresh_token="mine"))
+    accounts.people.add("lovelace", SignIn(refresh_token="mine", oura_id="id-2"))
+    accounts.people.add("cyd", SignIn(refresh_token="mine", oura_id="id-of-another-one"))
+    before = accounts.people.all()
     path = _file(tmp_path, {"ada": _entry(1), "countess": _entry(2), "cyd": _entry(3)})
-    assert accounts.import_go_replicator(path) == Import(
+    assert accounts.go_replicator.load(path) == Import(
         existing={"ada": "ada", "countess": "lovelace"},
         skipped={"cyd": "cyd is here with another Oura account; rename one of them"},
     )
-    assert accounts.people() == before
+    assert accounts.people.all() == before
     assert _tokens_of(accounts, "ada")[1] == "mine"
 
 
 def test_importing_twice_adds_nobody_twice(accounts: Accounts, tmp_path: Path) -> None:
     path = _file(tmp_path, {"ada": _entry(1), "Bob B.": _entry(2)})
-    first = accounts.import_go_replicator(path)
+    first = accounts.go_replicator.load(path)
     assert first == Import(imported={"ada": "ada", "Bob B.": "bob_b"})
-    before = accounts.people()
-    assert accounts.import_go_replicator(path) == Import(existing=dict(first.imported))
-    assert accounts.people() == before
+    before = accounts.people.all()
+    assert accounts.go_replicator.load(path) == Import(existing=dict(first.imported))
+    assert accounts.people.all() == before
 
 
 def test_names_that_are_no_usernames_are_changed_where_that_is_unambiguous(
     accounts: Accounts, tmp_path: Path
 ) -> None:
-    accounts.add("eve", refresh_token="r")
+    accounts.people.add("eve", SignIn(refresh_token="r"))
     names = ["Ada", "Bob!", "bob", "C d", "c_d", "C-D?", "Eve", "Al", "F f", "f/f"]
     path = _file(tmp_path, {name: _entry(number) for number, name in enumerate(names)})
     taken = "would fit but is not free; give it another name in the file"
-    assert accounts.import_go_replicator(path) == Import(
+    assert accounts.go_replicator.load(path) == Import(
         imported={"Ada": "ada", "bob": "bob", "c_d": "c_d", "C-D?": "c-d"},
         skipped={
             "Bob!": f"bob {taken}",
@@ -116,7 +116,13 @@ def test_names_that_are_no_usernames_are_changed_where_that_is_unambiguous(
             "f/f": f"f_f {taken}",
         },
     )
-    assert [person.username for person in accounts.people()] == ["ada", "bob", "c-d", "c_d", "eve"]
+    assert [person.username for person in accounts.people.all()] == [
+        "ada",
+        "bob",
+        "c-d",
+        "c_d",
+        "eve",
+    ]
 
 
 def test_one_bad_entry_stops_all_and_each_is_named(accounts: Accounts, tmp_path: Path) -> None:
@@ -136,7 +142,7 @@ def test_one_bad_entry_stops_all_and_each_is_named(accounts: Accounts, tmp_path:
         },
     )
     with pytest.raises(ImportRefused) as refused:
-        accounts.import_go_replicator(path)
+        accounts.go_replicator.load(path)
     assert refused.value.problems == (
         "bob: OauthToken is missing",
         "cyd: OauthToken.refresh_token is missing; this person must sign in again",
@@ -150,7 +156,7 @@ def test_one_bad_entry_stops_all_and_each_is_named(accounts: Accounts, tmp_path:
     )
     assert str(refused.value).startswith(f"nothing was imported from {path}; correct it")
     assert "secret" not in str(refused.value)
-    assert accounts.people() == []
+    assert accounts.people.all() == []
 
 
 @pytest.mark.parametrize(
@@ -168,7 +174,7 @@ def test_what_is_no_such_file_is_refused(
     if content is not None:
         path.write_text(content, encoding="utf-8")
     with pytest.raises(ImportRefused) as refused:
-        accounts.import_go_replicator(path)
+        accounts.go_replicator.load(path)
     assert refused.value.problems == (problem,)
 
 
@@ -176,11 +182,11 @@ def _tokens_of(accounts: Accounts, username: str) -> tuple[str | None, str]:
     """The access token and the refresh token that are stored."""
     shown = []
 
-    def renew(refresh_token: str, _: str | None) -> Answer:
+    def renew(refresh_token: str, _: str | None) -> TokenPair:
         shown.append(refresh_token)
         raise TimeoutError
 
-    tokens = accounts.tokens(username, renew, refused=Refused)
+    tokens = accounts.tokens.get(username, renew)
     with pytest.raises(TimeoutError):
         tokens.renew(tokens._stored().access_token or "")
     return tokens._stored().access_token, shown[0]

@@ -13,30 +13,32 @@ from oura_pipeline_tests.accounts.homes import content
 
 
 def _join(accounts: Accounts, username: str, code: str) -> None:
-    key = accounts.begin_sign_up(SignIn(refresh_token="r", oura_id=username), invite=code)
-    accounts.finish_sign_up(key, username, people_limit=0, invite_required=True)
+    key = accounts.sign_ups.begin(SignIn(refresh_token="r", oura_id=username), invite=code)
+    accounts.sign_ups.finish(key, username, people_limit=0, invite_required=True)
 
 
 def test_a_code_is_readable_and_never_the_same(accounts: Accounts) -> None:
     """Three groups of five out of 31 characters: 74 bits."""
-    codes = [accounts.invite() for _ in range(50)]
+    codes = [accounts.invites.create() for _ in range(50)]
     assert len(set(codes)) == 50
     group = "[a-hjkmnp-z2-9]{5}"
     assert all(re.fullmatch(f"{group}-{group}-{group}", code) for code in codes)
 
 
 def test_a_code_works_however_it_is_typed(accounts: Accounts) -> None:
-    code = accounts.invite()
+    code = accounts.invites.create()
     for typed in (code, code.upper(), code.replace("-", ""), f" {code.replace('-', ' ')}\n"):
-        assert accounts.invite_works(typed)
-    assert [accounts.invite_works(other) for other in (code[:-1], code + "x", "")] == [False] * 3
+        assert accounts.invites.is_valid(typed)
+    assert [accounts.invites.is_valid(other) for other in (code[:-1], code + "x", "")] == [
+        False
+    ] * 3
 
 
 def test_invites_are_listed_with_who_used_them_the_newest_first(accounts: Accounts) -> None:
     before = datetime.now(UTC)
-    first, second = accounts.invite(), accounts.invite(timedelta(hours=1))
+    first, second = accounts.invites.create(), accounts.invites.create(timedelta(hours=1))
     _join(accounts, "ada", first)
-    newer, older = accounts.invites()
+    newer, older = accounts.invites.all()
     assert newer == Invite(
         created_at=newer.created_at,
         expires_at=newer.created_at + timedelta(hours=1),
@@ -51,24 +53,24 @@ def test_invites_are_listed_with_who_used_them_the_newest_first(accounts: Accoun
     )
     assert older.used_at is not None
     assert before <= older.created_at < newer.created_at < older.used_at <= datetime.now(UTC)
-    assert (accounts.invite_works(first), accounts.invite_works(second)) == (False, True)
+    assert (accounts.invites.is_valid(first), accounts.invites.is_valid(second)) == (False, True)
 
 
 def test_an_invite_ends(accounts: Accounts) -> None:
-    assert not accounts.invite_works(accounts.invite(timedelta(0)))
+    assert not accounts.invites.is_valid(accounts.invites.create(timedelta(0)))
 
 
 def test_a_used_invite_stays_used_and_forgets_who_was_removed(accounts: Accounts) -> None:
-    code = accounts.invite()
+    code = accounts.invites.create()
     _join(accounts, "ada", code)
-    accounts.remove("ada")
-    (invite,) = accounts.invites()
+    accounts.removal.delete("ada")
+    (invite,) = accounts.invites.all()
     assert (invite.used_at is None, invite.username) == (False, None)
-    assert not accounts.invite_works(code)
+    assert not accounts.invites.is_valid(code)
 
 
 def test_a_code_stands_in_no_file(home: Path, accounts: Accounts) -> None:
-    code = accounts.invite()
-    accounts.begin_sign_up(SignIn(refresh_token="r"), invite=code)
+    code = accounts.invites.create()
+    accounts.sign_ups.begin(SignIn(refresh_token="r"), invite=code)
     assert code.encode() not in content(home)
     assert code.replace("-", "").encode() not in content(home)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, opened
@@ -19,15 +20,15 @@ def _write_and_read(home: Path, number: int) -> int:
     with opened(home) as accounts:
         for turn in range(ROUNDS):
             days = [DAY + timedelta(day) for day in range(DAYS)]
-            accounts.record_fetches(
+            accounts.fetches.record(
                 [fetch("ada", document_type=f"type{number}", day=day) for day in days]
             )
-            accounts.record_fetches(
+            accounts.fetches.record(
                 [fetch("ada", document_type="same", day=DAY, status=FetchStatus.FAILED)]
             )
-            accounts.learn_offsets("ada", [(AT + timedelta(hours=number * ROUNDS + turn), 1 * _H)])
-            assert len(accounts.fetches(f"type{number}")) == DAYS
-        return len(accounts.fetches("same"))
+            accounts.offsets.record("ada", [(AT + timedelta(hours=number * ROUNDS + turn), 1 * _H)])
+            assert len(accounts.fetches.find(f"type{number}")) == DAYS
+        return len(accounts.fetches.find("same"))
 
 
 _H = timedelta(hours=1)
@@ -35,22 +36,22 @@ _H = timedelta(hours=1)
 
 def test_eight_processes_write_the_ledgers_at_once(home: Path, accounts: Accounts) -> None:
     """Nobody fails, nothing is lost and every failure is counted once."""
-    accounts.add("ada", refresh_token="r")
+    accounts.people.add("ada", SignIn(refresh_token="r"))
     assert at_once(8, _write_and_read, home) == [1] * 8
-    (same,) = accounts.fetches("same")
+    (same,) = accounts.fetches.find("same")
     assert same.attempts == 8 * ROUNDS
-    assert len(accounts.fetches()) == 8 * DAYS + 1
-    assert accounts.offsets("ada") == [(AT + hour * _H, _H) for hour in range(8 * ROUNDS)]
+    assert len(accounts.fetches.find()) == 8 * DAYS + 1
+    assert accounts.offsets.find("ada") == [(AT + hour * _H, _H) for hour in range(8 * ROUNDS)]
 
 
 def test_threads_share_one_object(accounts: Accounts) -> None:
-    accounts.add("ada", refresh_token="r")
+    accounts.people.add("ada", SignIn(refresh_token="r"))
 
     def work(number: int) -> int:
         rows = [fetch("ada", document_type=f"type{number}", status=FetchStatus.FAILED)]
         for _ in range(5):
-            accounts.record_fetches(rows)
-        return accounts.fetches(f"type{number}")[0].attempts
+            accounts.fetches.record(rows)
+        return accounts.fetches.find(f"type{number}")[0].attempts
 
     with ThreadPoolExecutor(24) as pool:
         assert list(pool.map(work, range(24))) == [5] * 24
@@ -76,7 +77,7 @@ def test_a_lock_is_held_by_one_at_a_time(home: Path, accounts: Accounts) -> None
 
 def test_locks_of_two_names_do_not_wait_for_each_other(accounts: Accounts) -> None:
     with accounts.lock("one"), accounts.lock("two"):
-        assert accounts.people() == []
+        assert accounts.people.all() == []
 
 
 def _impatient(home: Path, name: str, number: int) -> str:

@@ -23,10 +23,10 @@ from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import load_cipher
 from oura_pipeline.accounts.errors import DatabaseRefused, KeyRefused
 from oura_pipeline.accounts.migrate import REVISION, SCRIPTS
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.schema import metadata
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline_tests.accounts.homes import at_once, opened
-from oura_pipeline_tests.testing.token_server import Refused
 
 
 def _mode(path: Path) -> int:
@@ -43,7 +43,7 @@ def _token(accounts: Accounts, username: str) -> str:
     def renew(*_: Any) -> Any:
         raise AssertionError("nothing is to be renewed")
 
-    return accounts.tokens(username, renew, refused=Refused).access_token()
+    return accounts.tokens.get(username, renew).access_token()
 
 
 def test_the_folder_the_database_and_the_key_are_for_their_owner_only(home: Path) -> None:
@@ -60,7 +60,9 @@ def test_the_folder_the_database_and_the_key_are_for_their_owner_only(home: Path
 
 def _open_and_add(home: Path, number: int) -> str:
     with opened(home) as accounts:
-        accounts.add(f"person{number}", refresh_token=f"r{number}", access_token=f"a{number}")
+        accounts.people.add(
+            f"person{number}", SignIn(refresh_token=f"r{number}", access_token=f"a{number}")
+        )
     return (home / "token.key").read_text(encoding="utf-8")
 
 
@@ -70,7 +72,7 @@ def test_eight_processes_open_a_fresh_folder_at_once(home: Path) -> None:
         keys = at_once(8, _open_and_add, home / attempt)
         assert keys == [(home / attempt / "token.key").read_text(encoding="utf-8")] * 8
         with opened(home / attempt) as accounts:
-            names = [person.username for person in accounts.people()]
+            names = [person.username for person in accounts.people.all()]
             assert names == [f"person{number}" for number in range(8)]
             assert [_token(accounts, name) for name in names] == [f"a{n}" for n in range(8)]
 
@@ -185,7 +187,7 @@ def test_a_key_in_the_settings_that_is_none_is_refused_without_repeating_it(home
 
 def test_a_lost_key_is_not_replaced_while_tokens_need_it(home: Path) -> None:
     with opened(home) as accounts:
-        accounts.add("ada", refresh_token="r")
+        accounts.people.add("ada", SignIn(refresh_token="r"))
     (home / "token.key").unlink()
     before = _dump(home)
     with pytest.raises(KeyRefused, match=r"token\.key is missing and the stored tokens need"):
@@ -195,7 +197,7 @@ def test_a_lost_key_is_not_replaced_while_tokens_need_it(home: Path) -> None:
 
 def test_a_key_that_opens_no_token_is_refused_and_nothing_changes(home: Path) -> None:
     with opened(home) as accounts:
-        accounts.add("ada", refresh_token="r")
+        accounts.people.add("ada", SignIn(refresh_token="r"))
     before = _dump(home)
     with pytest.raises(KeyRefused, match="no key in the settings opens the stored tokens"):
         opened(home, keys=[Fernet.generate_key().decode()])
@@ -205,11 +207,11 @@ def test_a_key_that_opens_no_token_is_refused_and_nothing_changes(home: Path) ->
 def test_keys_are_changed_by_putting_the_new_one_first_and_rotating(home: Path) -> None:
     old, new = (Fernet.generate_key().decode() for _ in range(2))
     with opened(home, keys=[old]) as accounts:
-        accounts.add("ada", refresh_token="r", access_token="a")
-        accounts.add("bob", refresh_token="s")
+        accounts.people.add("ada", SignIn(refresh_token="r", access_token="a"))
+        accounts.people.add("bob", SignIn(refresh_token="s"))
     with opened(home, keys=[new, old]) as accounts:
         assert _token(accounts, "ada") == "a"
-        assert accounts.rotate_keys() == 2
+        assert accounts.tokens.reencrypt() == 2
     with pytest.raises(KeyRefused):
         opened(home, keys=[old])
     with opened(home, keys=[new]) as accounts:
@@ -220,21 +222,23 @@ def test_rotating_is_all_or_nothing(home: Path) -> None:
     """Somebody's tokens are strange to the keys: nobody's are changed."""
     old, strange, new = (Fernet.generate_key().decode() for _ in range(3))
     with opened(home, keys=[old]) as accounts:
-        accounts.add("ada", refresh_token="r")
+        accounts.people.add("ada", SignIn(refresh_token="r"))
     with opened(home, keys=[strange, old]) as accounts:
-        accounts.add("bob", refresh_token="s")
+        accounts.people.add("bob", SignIn(refresh_token="s"))
     before = _dump(home)
     with (
         opened(home, keys=[new, old]) as accounts,
         pytest.raises(KeyRefused, match="no key in the settings opens"),
     ):
-        accounts.rotate_keys()
+        accounts.tokens.reencrypt()
     assert _dump(home) == before
 
 
 def test_no_token_stands_in_the_database_in_clear(home: Path) -> None:
     with opened(home) as accounts:
-        accounts.add("ada", refresh_token="refresh-secret", access_token="access-secret")
+        accounts.people.add(
+            "ada", SignIn(refresh_token="refresh-secret", access_token="access-secret")
+        )
     shutil.copytree(home, home.parent / "copy")
     for path in (home.parent / "copy").iterdir():
         assert b"secret" not in path.read_bytes()
@@ -246,7 +250,7 @@ def test_a_failure_of_the_database_shows_no_parameters(accounts: Accounts, home:
             "CREATE TRIGGER full BEFORE INSERT ON people BEGIN SELECT RAISE(ABORT, 'full'); END"
         ).close()
     with pytest.raises(SQLAlchemyError, match="full") as failed:
-        accounts.add("ada", refresh_token="r", name="Ada")
+        accounts.people.add("ada", SignIn(refresh_token="r", name="Ada"))
     assert "parameters hidden" in str(failed.value)
     assert "Ada" not in str(failed.value)
-    assert accounts.people() == []
+    assert accounts.people.all() == []

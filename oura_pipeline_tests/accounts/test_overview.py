@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from oura_pipeline.accounts.overview import DayOverview, TypeOverview
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline_tests.accounts.homes import AT, fetch
@@ -22,11 +23,11 @@ def _day(number: int) -> date:
 
 
 @pytest.fixture
-def people(accounts: Accounts) -> Accounts:
+def accounts(accounts: Accounts) -> Accounts:
     """Ada, of whom a lot was asked, Bob, of whom a little was, and Cyd."""
     for name in ("ada", "bob", "cyd"):
-        accounts.add(name, refresh_token="r")
-    accounts.record_fetches(
+        accounts.people.add(name, SignIn(refresh_token="r"))
+    accounts.fetches.record(
         [
             fetch(document_type="tag", day=_day(3), status=EMPTY, documents=0),
             fetch(day=_day(0), documents=2, at=AT + 5 * HOUR),
@@ -45,9 +46,11 @@ def people(accounts: Accounts) -> Accounts:
     return accounts
 
 
-def test_each_type_that_was_asked_is_summed_up_in_the_order_of_the_table(people: Accounts) -> None:
+def test_each_type_that_was_asked_is_summed_up_in_the_order_of_the_table(
+    accounts: Accounts,
+) -> None:
     common = {"landed": 0, "empty": 0, "not_granted": 0, "failed": 0, "error": None}
-    assert people.overview("ada") == [
+    assert accounts.overview.document_types("ada") == [
         TypeOverview(
             **common
             | {"document_type": "daily_sleep", "last_asked_at": AT, "first_day": DAY}
@@ -65,26 +68,26 @@ def test_each_type_that_was_asked_is_summed_up_in_the_order_of_the_table(people:
             | {"latest_day": None, "documents": 0, "empty": 1}
         ),
     ]
-    assert people.overview("cyd") == []
+    assert accounts.overview.document_types("cyd") == []
 
 
-def test_each_day_that_was_asked_for_is_summed_up(people: Accounts) -> None:
+def test_each_day_that_was_asked_for_is_summed_up(accounts: Accounts) -> None:
     """Only of the person, the document types and the days in question; what was not asked lacks."""
     none = {"landed": 0, "empty": 0, "not_granted": 0, "failed": 0}
-    days = people.days("ada", ["sleep", "daily_sleep"], first_day=DAY, last_day=_day(3))
+    days = accounts.overview.days("ada", ["sleep", "daily_sleep"], first_day=DAY, last_day=_day(3))
     assert days == {
         _day(0): DayOverview(**none | {"landed": 1, "not_granted": 1}),
         _day(1): DayOverview(**none | {"landed": 1, "failed": 1}),
         _day(2): DayOverview(**none | {"empty": 1}),
         _day(3): DayOverview(**none | {"landed": 1}),
     }
-    assert people.days("cyd", ["sleep"], first_day=DAY, last_day=_day(9)) == {}
-    assert people.days("ada", [], first_day=DAY, last_day=_day(9)) == {}
+    assert accounts.overview.days("cyd", ["sleep"], first_day=DAY, last_day=_day(9)) == {}
+    assert accounts.overview.days("ada", [], first_day=DAY, last_day=_day(9)) == {}
 
 
-def test_everybody_of_whom_anything_was_asked_is_listed(people: Accounts) -> None:
-    assert people.last_asked() == {"ada": AT + 5 * HOUR, "bob": AT + 9 * HOUR}
-    assert people.first_asked() == {
+def test_everybody_of_whom_anything_was_asked_is_listed(accounts: Accounts) -> None:
+    assert accounts.overview.last_asked() == {"ada": AT + 5 * HOUR, "bob": AT + 9 * HOUR}
+    assert accounts.overview.first_asked() == {
         ("ada", "daily_sleep"): DAY,
         ("ada", "sleep"): DAY,
         ("ada", "tag"): _day(3),
@@ -92,8 +95,8 @@ def test_everybody_of_whom_anything_was_asked_is_listed(people: Accounts) -> Non
     }
 
 
-def test_a_day_on_which_several_types_failed_is_one_failed_day(people: Accounts) -> None:
-    assert people.failed_days() == {"ada": 4, "bob": 1}
-    people.record_fetches([fetch(document_type="tag", day=_day(4), status=FAILED)])
-    people.record_fetches([fetch("bob", day=_day(1))])
-    assert people.failed_days() == {"ada": 4}
+def test_a_day_on_which_several_types_failed_is_one_failed_day(accounts: Accounts) -> None:
+    assert accounts.overview.failed_days() == {"ada": 4, "bob": 1}
+    accounts.fetches.record([fetch(document_type="tag", day=_day(4), status=FAILED)])
+    accounts.fetches.record([fetch("bob", day=_day(1))])
+    assert accounts.overview.failed_days() == {"ada": 4}

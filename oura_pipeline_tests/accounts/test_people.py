@@ -13,24 +13,27 @@ import pytest
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.ledger import Push, PushState, Withdrawn
 from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, incoming, opened
-from oura_pipeline_tests.testing.token_server import Refused, TokenServer, renewer
+from oura_pipeline_tests.testing.token_server import TokenServer, renewer
 
 EXPIRES = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def test_a_person_is_remembered_as_they_signed_in(home: Path, accounts: Accounts) -> None:
     before = datetime.now(UTC)
-    added = accounts.add(
+    added = accounts.people.add(
         "ada",
-        refresh_token="r",
-        access_token="a",
-        expires_at=EXPIRES.astimezone(),
-        token_url="https://example.com/token",
-        scopes=["daily", "spo2"],
-        oura_id="id-1",
-        name="Ada Lovelace",
+        SignIn(
+            refresh_token="r",
+            access_token="a",
+            expires_at=EXPIRES.astimezone(),
+            token_url="https://example.com/token",
+            scopes=["daily", "spo2"],
+            oura_id="id-1",
+            name="Ada Lovelace",
+        ),
     )
     assert added == Person(
         username="ada",
@@ -51,79 +54,81 @@ def test_a_person_is_remembered_as_they_signed_in(home: Path, accounts: Accounts
     assert added.renewed_at is not None
     assert before <= added.renewed_at <= added.connected_since <= datetime.now(UTC)
     with opened(home) as again:
-        assert again.people() == [added]
+        assert again.people.all() == [added]
 
 
 def test_what_is_not_known_is_none_and_what_is_empty_is_empty(accounts: Accounts) -> None:
     """Scopes that nobody told are not the same as none granted."""
-    unknown = accounts.add("ada", refresh_token="r")
-    nothing = accounts.add("bob", refresh_token="s", scopes=[])
+    unknown = accounts.people.add("ada", SignIn(refresh_token="r"))
+    nothing = accounts.people.add("bob", SignIn(refresh_token="s", scopes=[]))
     assert (unknown.scopes, unknown.oura_id, unknown.expires_at) == (None, None, None)
     assert nothing.scopes == frozenset()
 
 
 def test_no_token_shows_in_a_repr(accounts: Accounts) -> None:
-    person = accounts.add("ada", refresh_token="secret-r", access_token="secret-a")
+    person = accounts.people.add("ada", SignIn(refresh_token="secret-r", access_token="secret-a"))
     sign_in = SignIn(refresh_token="secret-r", access_token="secret-a")
-    tokens = accounts.tokens("ada", renewer(""), refused=Refused)
-    for thing in (person, sign_in, tokens, accounts, accounts._cipher, tokens._stored()):
+    tokens = accounts.tokens.get("ada", renewer(""))
+    for thing in (person, sign_in, tokens, accounts, accounts.tokens._cipher, tokens._stored()):
         assert "secret" not in repr(thing)
         assert "secret" not in str(thing)
 
 
 def test_a_username_is_taken_once(accounts: Accounts) -> None:
-    before = accounts.add("ada", refresh_token="r")
+    before = accounts.people.add("ada", SignIn(refresh_token="r"))
     with pytest.raises(PersonRefused, match=r"^ada is here already; .* reconnect them"):
-        accounts.add("ada", refresh_token="s")
-    assert accounts.people() == [before]
+        accounts.people.add("ada", SignIn(refresh_token="s"))
+    assert accounts.people.all() == [before]
 
 
 def test_an_oura_account_belongs_to_one_person(accounts: Accounts) -> None:
-    accounts.add("ada", refresh_token="r", oura_id="id-1")
-    accounts.add("bob", refresh_token="s")
-    before = accounts.people()
+    accounts.people.add("ada", SignIn(refresh_token="r", oura_id="id-1"))
+    accounts.people.add("bob", SignIn(refresh_token="s"))
+    before = accounts.people.all()
     message = r"^this Oura account is ada's already; reconnect ada instead$"
     with pytest.raises(PersonRefused, match=message):
-        accounts.add("cyd", refresh_token="t", oura_id="id-1")
+        accounts.people.add("cyd", SignIn(refresh_token="t", oura_id="id-1"))
     with pytest.raises(PersonRefused, match=message):
-        accounts.reconnect("bob", refresh_token="t", oura_id="id-1")
+        accounts.people.reconnect("bob", SignIn(refresh_token="t", oura_id="id-1"))
     with pytest.raises(PersonRefused, match=message):
-        accounts.identify("bob", "id-1")
-    assert accounts.people() == before
+        accounts.people.identify("bob", "id-1")
+    assert accounts.people.all() == before
 
 
 def test_a_bad_username_or_sign_in_adds_nobody(accounts: Accounts) -> None:
     with pytest.raises(PersonRefused, match="contains 'A'"):
-        accounts.add("Ada", refresh_token="r")
+        accounts.people.add("Ada", SignIn(refresh_token="r"))
     with pytest.raises(PersonRefused, match="needs a refresh token"):
-        accounts.add("ada", refresh_token="")
+        accounts.people.add("ada", SignIn(refresh_token=""))
     with pytest.raises(PersonRefused, match="expires_at needs a zone"):
-        accounts.add("ada", refresh_token="r", expires_at=datetime(2030, 1, 1))
-    assert accounts.people() == []
+        accounts.people.add("ada", SignIn(refresh_token="r", expires_at=datetime(2030, 1, 1)))
+    assert accounts.people.all() == []
 
 
 def test_nobody_is_found_by_a_strange_name_and_the_known_ones_are_said(accounts: Accounts) -> None:
     with pytest.raises(LookupError, match=r"^nobody is called 'eve'; there are: nobody yet$"):
-        accounts.person("eve")
-    accounts.add("bob", refresh_token="s")
-    accounts.add("ada", refresh_token="r")
+        accounts.people.get("eve")
+    accounts.people.add("bob", SignIn(refresh_token="s"))
+    accounts.people.add("ada", SignIn(refresh_token="r"))
     with pytest.raises(LookupError, match=r"^nobody is called 'eve'; there are: ada, bob$"):
-        accounts.person("eve")
+        accounts.people.get("eve")
 
 
 def test_reconnecting_keeps_the_username_and_the_rows(
     accounts: Accounts, server: TokenServer
 ) -> None:
     """A person whose renewal was refused works again with the tokens of the new sign-in."""
-    accounts.add("ada", refresh_token="used", scopes=["daily"], oura_id="id-1", name="Ada")
-    accounts.record_fetches([fetch("ada")])
-    tokens = accounts.tokens("ada", renewer(server.url), refused=Refused)
-    with pytest.raises(Refused):
+    accounts.people.add(
+        "ada", SignIn(refresh_token="used", scopes=["daily"], oura_id="id-1", name="Ada")
+    )
+    accounts.fetches.record([fetch("ada")])
+    tokens = accounts.tokens.get("ada", renewer(server.url))
+    with pytest.raises(SignInRequired):
         tokens.access_token()
-    refused = accounts.person("ada")
+    refused = accounts.people.get("ada")
     assert refused.state is PersonState.SIGN_IN_REQUIRED
-    again = accounts.reconnect(
-        "ada", refresh_token="refresh-1", access_token="a", scopes=["spo2"], oura_id="id-1"
+    again = accounts.people.reconnect(
+        "ada", SignIn(refresh_token="refresh-1", access_token="a", scopes=["spo2"], oura_id="id-1")
     )
     assert again == Person(
         username="ada",
@@ -144,116 +149,121 @@ def test_reconnecting_keeps_the_username_and_the_rows(
     assert again.connected_since > refused.connected_since
     assert again.state_since > refused.state_since > refused.joined_at
     assert (tokens.access_token(), tokens.renew("a")) == ("a", "access-2")
-    assert accounts.fetches() == [fetch("ada")]
+    assert accounts.fetches.find() == [fetch("ada")]
 
 
 def test_reconnecting_with_another_oura_account_is_refused(accounts: Accounts) -> None:
-    before = accounts.add("ada", refresh_token="r", access_token="a", oura_id="id-1")
+    before = accounts.people.add("ada", SignIn(refresh_token="r", access_token="a", oura_id="id-1"))
     with pytest.raises(PersonRefused, match="signed in with another Oura account than before"):
-        accounts.reconnect("ada", refresh_token="s", oura_id="id-2")
+        accounts.people.reconnect("ada", SignIn(refresh_token="s", oura_id="id-2"))
     with pytest.raises(UnknownPerson, match="nobody is called 'eve'"):
-        accounts.reconnect("eve", refresh_token="s")
-    assert accounts.people() == [before]
+        accounts.people.reconnect("eve", SignIn(refresh_token="s"))
+    assert accounts.people.all() == [before]
 
 
 def test_reconnecting_keeps_the_endpoint_that_worked(accounts: Accounts) -> None:
-    accounts.add("ada", refresh_token="r", token_url="https://one.example")
-    assert accounts.reconnect("ada", refresh_token="s").token_url == "https://one.example"
-    changed = accounts.reconnect("ada", refresh_token="t", token_url="https://two.example")
+    accounts.people.add("ada", SignIn(refresh_token="r", token_url="https://one.example"))
+    assert (
+        accounts.people.reconnect("ada", SignIn(refresh_token="s")).token_url
+        == "https://one.example"
+    )
+    changed = accounts.people.reconnect(
+        "ada", SignIn(refresh_token="t", token_url="https://two.example")
+    )
     assert changed.token_url == "https://two.example"
 
 
 def test_a_person_is_identified_later(accounts: Accounts) -> None:
-    accounts.add("ada", refresh_token="r")
-    assert accounts.person_with("id-1") is None
-    accounts.identify("ada", "id-1")
-    accounts.identify("ada", "id-1")
-    assert accounts.person_with("id-1") == accounts.person("ada")
+    accounts.people.add("ada", SignIn(refresh_token="r"))
+    assert accounts.people.by_oura_id("id-1") is None
+    accounts.people.identify("ada", "id-1")
+    accounts.people.identify("ada", "id-1")
+    assert accounts.people.by_oura_id("id-1") == accounts.people.get("ada")
     with pytest.raises(PersonRefused, match="another Oura account than before"):
-        accounts.identify("ada", "id-2")
+        accounts.people.identify("ada", "id-2")
 
 
 def test_people_are_listed_by_state(accounts: Accounts) -> None:
-    accounts.add("bob", refresh_token="r")
-    accounts.add("ada", refresh_token="s")
-    accounts.retire("bob")
-    ada, bob = accounts.people()
+    accounts.people.add("bob", SignIn(refresh_token="r"))
+    accounts.people.add("ada", SignIn(refresh_token="s"))
+    accounts.removal.retire("bob")
+    ada, bob = accounts.people.all()
     assert (ada.state, bob.state) == (PersonState.CONNECTED, PersonState.RETIRED)
-    assert accounts.people([PersonState.CONNECTED]) == [ada]
-    assert accounts.people([PersonState.RETIRED, PersonState.CONNECTED]) == [ada, bob]
-    assert accounts.people([]) == []
+    assert accounts.people.all([PersonState.CONNECTED]) == [ada]
+    assert accounts.people.all([PersonState.RETIRED, PersonState.CONNECTED]) == [ada, bob]
+    assert accounts.people.all([]) == []
 
 
 def test_a_sync_can_be_asked_for_every_five_minutes(accounts: Accounts) -> None:
     """By each person for themselves."""
     for name in ("ada", "bob"):
-        accounts.add(name, refresh_token="r")
-    assert accounts.ask_sync("ada", AT)
+        accounts.people.add(name, SignIn(refresh_token="r"))
+    assert accounts.people.request_sync("ada", AT)
     early, late = AT + timedelta(minutes=5, microseconds=-1), AT + timedelta(minutes=5)
-    assert not accounts.ask_sync("ada", early)
-    assert accounts.person("ada").sync_asked_at == AT
-    assert accounts.ask_sync("bob", early)
-    assert accounts.ask_sync("ada", late)
-    assert accounts.person("ada").sync_asked_at == late
+    assert not accounts.people.request_sync("ada", early)
+    assert accounts.people.get("ada").sync_asked_at == AT
+    assert accounts.people.request_sync("bob", early)
+    assert accounts.people.request_sync("ada", late)
+    assert accounts.people.get("ada").sync_asked_at == late
     with pytest.raises(UnknownPerson, match="nobody is called 'eve'"):
-        accounts.ask_sync("eve", AT)
+        accounts.people.request_sync("eve", AT)
 
 
 def _ask_sync(home: Path, number: int) -> bool:
     with opened(home) as accounts:
-        return accounts.ask_sync("ada", AT)
+        return accounts.people.request_sync("ada", AT)
 
 
 def test_of_several_who_ask_for_a_sync_at_once_one_is_heard(home: Path, accounts: Accounts) -> None:
-    accounts.add("ada", refresh_token="r")
+    accounts.people.add("ada", SignIn(refresh_token="r"))
     assert sorted(at_once(4, _ask_sync, home)) == [False, False, False, True]
 
 
 def _refuse(accounts: Accounts, username: str) -> None:
     def renew(*_: Any) -> Any:
-        raise Refused("invalid_grant")
+        raise SignInRequired("invalid_grant")
 
-    with pytest.raises(Refused):
-        accounts.tokens(username, renew, refused=Refused).access_token()
+    with pytest.raises(SignInRequired):
+        accounts.tokens.get(username, renew).access_token()
 
 
 def test_who_must_sign_in_again_is_notified_once_each_time(accounts: Accounts) -> None:
     for name in ("bob", "ada", "cyd", "dan"):
-        accounts.add(name, refresh_token="r")
+        accounts.people.add(name, SignIn(refresh_token="r"))
     for name in ("bob", "ada", "dan"):
         _refuse(accounts, name)
-    accounts.disconnect("dan")
-    assert accounts.to_notify() == [accounts.person("ada"), accounts.person("bob")]
+    accounts.removal.disconnect("dan")
+    assert accounts.people.to_notify() == [accounts.people.get("ada"), accounts.people.get("bob")]
     before = datetime.now(UTC)
-    accounts.notified(["ada"])
-    told = accounts.person("ada").notified_at
+    accounts.people.mark_notified(["ada"])
+    told = accounts.people.get("ada").notified_at
     assert told is not None
     assert before <= told <= datetime.now(UTC)
-    assert accounts.to_notify() == [accounts.person("bob")]
-    assert accounts.reconnect("ada", refresh_token="s").notified_at is None
+    assert accounts.people.to_notify() == [accounts.people.get("bob")]
+    assert accounts.people.reconnect("ada", SignIn(refresh_token="s")).notified_at is None
     _refuse(accounts, "ada")
-    assert accounts.to_notify() == [accounts.person("ada"), accounts.person("bob")]
+    assert accounts.people.to_notify() == [accounts.people.get("ada"), accounts.people.get("bob")]
 
 
 def test_who_signed_in_while_they_were_notified_is_notified_the_next_time(
     accounts: Accounts,
 ) -> None:
-    accounts.add("ada", refresh_token="r")
+    accounts.people.add("ada", SignIn(refresh_token="r"))
     _refuse(accounts, "ada")
-    accounts.reconnect("ada", refresh_token="s")
-    accounts.notified(["ada", "eve"])
-    assert accounts.person("ada").notified_at is None
+    accounts.people.reconnect("ada", SignIn(refresh_token="s"))
+    accounts.people.mark_notified(["ada", "eve"])
+    assert accounts.people.get("ada").notified_at is None
 
 
 def test_nothing_is_left_of_a_person_who_is_removed(home: Path, accounts: Accounts) -> None:
     """No table keeps a row of theirs, and the others keep all of theirs."""
     for name in ("ada", "bob"):
-        accounts.add(name, refresh_token=f"r-{name}", oura_id=f"id-{name}")
-        accounts.record_fetches([fetch(name)])
-        accounts.record_pushes([_push(name)])
-        accounts.record_withdrawn([_withdrawn(name)])
-        accounts.learn_offsets(name, [(AT, timedelta(hours=1))])
-        accounts.receive_events([incoming(name.encode(), f"id-{name}")])
+        accounts.people.add(name, SignIn(refresh_token=f"r-{name}", oura_id=f"id-{name}"))
+        accounts.fetches.record([fetch(name)])
+        accounts.pushes.record([_push(name)])
+        accounts.pushes.record_withdrawn([_withdrawn(name)])
+        accounts.offsets.record(name, [(AT, timedelta(hours=1))])
+        accounts.inbox.receive([incoming(name.encode(), f"id-{name}")])
     assert _rows_of(home, "bob") == {
         "people": 1,
         "tokens": 1,
@@ -263,7 +273,7 @@ def test_nothing_is_left_of_a_person_who_is_removed(home: Path, accounts: Accoun
         "offsets": 1,
         "webhook_inbox": 1,
     }
-    assert (accounts.remove("bob"), accounts.remove("bob")) == (True, False)
+    assert (accounts.removal.delete("bob"), accounts.removal.delete("bob")) == (True, False)
     assert _rows_of(home, "bob") == {}
     assert _rows_of(home, "ada").keys() == {
         "people", "tokens", "fetches", "pushes", "withdrawn", "offsets", "webhook_inbox",
@@ -272,7 +282,7 @@ def test_nothing_is_left_of_a_person_who_is_removed(home: Path, accounts: Accoun
 
 def _add_ada(home: Path, number: int) -> str:
     with opened(home) as accounts:
-        return accounts.add("ada", refresh_token=f"r{number}").username
+        return accounts.people.add("ada", SignIn(refresh_token=f"r{number}")).username
 
 
 def test_of_several_who_take_a_username_at_once_one_gets_it(home: Path) -> None:

@@ -23,15 +23,16 @@ from sqlalchemy import text
 
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.errors import DatabaseRefused, PersonRefused, UnknownPerson
+from oura_pipeline.accounts.inbox import Receipt
 from oura_pipeline.accounts.overview import TypeOverview
 from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.accounts.schema import metadata
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.accounts.webhooks import Receipt
+from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.ledger import FetchStatus, Push, PushState, Withdrawn
 from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, incoming
 from oura_pipeline_tests.accounts.times import upgrade
-from oura_pipeline_tests.testing.token_server import Refused, TokenServer, renewer
+from oura_pipeline_tests.testing.token_server import TokenServer, renewer
 
 pytest.importorskip("psycopg", reason="no driver for Postgres is installed")
 
@@ -82,14 +83,16 @@ def url(cluster: str) -> str:
 def postgres(url: str, tmp_path: Path) -> Iterator[Accounts]:
     """Ada and Bob in Postgres."""
     with Accounts.open(url, key_path=tmp_path / "token.key") as accounts:
-        accounts.add("ada", refresh_token="refresh-1", scopes=["daily"], oura_id="id-1")
-        accounts.add("bob", refresh_token="r")
+        accounts.people.add(
+            "ada", SignIn(refresh_token="refresh-1", scopes=["daily"], oura_id="id-1")
+        )
+        accounts.people.add("bob", SignIn(refresh_token="r"))
         yield accounts
 
 
 def _open_and_add(url: str, key_path: Path, number: int) -> str:
     with Accounts.open(url, key_path=key_path) as accounts:
-        return accounts.add(f"person{number}", refresh_token="r").username
+        return accounts.people.add(f"person{number}", SignIn(refresh_token="r")).username
 
 
 def test_four_processes_open_a_fresh_database_at_once(url: str, tmp_path: Path) -> None:
@@ -114,26 +117,26 @@ def test_an_unreachable_server_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_people_come_and_go(postgres: Accounts) -> None:
-    ada, _ = postgres.people()
+    ada, _ = postgres.people.all()
     assert (ada.scopes, ada.state) == (frozenset({"daily"}), PersonState.CONNECTED)
     assert abs(ada.connected_since - datetime.now(UTC)) < timedelta(minutes=1)
     with pytest.raises(PersonRefused):
-        postgres.add("ada", refresh_token="r")
+        postgres.people.add("ada", SignIn(refresh_token="r"))
     with pytest.raises(PersonRefused):
-        postgres.reconnect("bob", refresh_token="r", oura_id="id-1")
-    postgres.disconnect("bob")
-    left = postgres.person("bob")
-    postgres.retire("bob")
-    assert left.joined_at < left.state_since < postgres.person("bob").state_since
-    assert (postgres.rotate_keys(), postgres.to_revoke()) == (2, ["bob"])
-    assert (postgres.remove("bob"), postgres.remove("bob")) == (True, False)
-    assert postgres.scrub()
-    assert postgres.people() == [ada]
+        postgres.people.reconnect("bob", SignIn(refresh_token="r", oura_id="id-1"))
+    postgres.removal.disconnect("bob")
+    left = postgres.people.get("bob")
+    postgres.removal.retire("bob")
+    assert left.joined_at < left.state_since < postgres.people.get("bob").state_since
+    assert (postgres.tokens.reencrypt(), postgres.removal.to_revoke()) == (2, ["bob"])
+    assert (postgres.removal.delete("bob"), postgres.removal.delete("bob")) == (True, False)
+    assert postgres.removal.scrub()
+    assert postgres.people.all() == [ada]
 
 
 def _add_eve(url: str, key_path: Path, number: int) -> str:
     with Accounts.open(url, key_path=key_path) as accounts:
-        return accounts.add("eve", refresh_token="r").username
+        return accounts.people.add("eve", SignIn(refresh_token="r")).username
 
 
 def test_of_several_who_take_a_username_at_once_one_gets_it(
@@ -150,7 +153,7 @@ def _record_shuffled(url: str, key_path: Path, number: int) -> int:
     random.Random(number).shuffle(rows)
     with Accounts.open(url, key_path=key_path) as accounts:
         for _ in range(3):
-            accounts.record_fetches(rows)
+            accounts.fetches.record(rows)
     return len(rows)
 
 
@@ -158,30 +161,35 @@ def test_writers_of_the_same_rows_do_not_block_each_other(
     postgres: Accounts, url: str, tmp_path: Path
 ) -> None:
     assert at_once(4, _record_shuffled, url, tmp_path / "token.key") == [300] * 4
-    assert {row.attempts for row in postgres.fetches()} == {12}
+    assert {row.attempts for row in postgres.fetches.find()} == {12}
 
 
 def test_the_ledgers_remember(postgres: Accounts) -> None:
     failed = fetch("ada", status=FetchStatus.FAILED)
     rows = [fetch("bob", day=date(2026, 1, 1) + timedelta(day)) for day in range(200)]
-    postgres.record_fetches([failed, *rows])
-    postgres.record_fetches([failed, *rows])
-    assert postgres.fetches("sleep") == [replace(failed, attempts=2), *rows]
+    postgres.fetches.record([failed, *rows])
+    postgres.fetches.record([failed, *rows])
+    assert postgres.fetches.find("sleep") == [replace(failed, attempts=2), *rows]
     with pytest.raises(UnknownPerson):
-        postgres.record_fetches([fetch("eve")])
+        postgres.fetches.record([fetch("eve")])
     key = {"username": "ada", "document_type": "sleep", "day": date(2026, 1, 1), "at": AT}
     push = Push(**key, points=1, digest="d", state=PushState.SENT, index=b"\x00\xff")
-    postgres.record_pushes([push])
-    assert postgres.pushes("sleep", states=[PushState.SENT]) == [push]
+    postgres.pushes.record([push])
+    assert postgres.pushes.find("sleep", states=[PushState.SENT]) == [push]
     for times in ((1,), (2,)):
-        postgres.record_withdrawn([Withdrawn(**key, metric="bio.ada.sleep.score", times=times)])
-    assert [row.times for row in postgres.withdrawn()] == [(1, 2)]
+        postgres.pushes.record_withdrawn(
+            [Withdrawn(**key, metric="bio.ada.sleep.score", times=times)]
+        )
+    assert [row.times for row in postgres.pushes.withdrawn()] == [(1, 2)]
     seen = (AT, timedelta(hours=1))
-    assert (postgres.learn_offsets("ada", [seen]), postgres.learn_offsets("ada", [seen])) == (1, 0)
-    assert postgres.offsets("ada") == [seen]
-    receipts = postgres.receive_events([incoming(b"\xff", "id-1")] * 2)
+    assert (postgres.offsets.record("ada", [seen]), postgres.offsets.record("ada", [seen])) == (
+        1,
+        0,
+    )
+    assert postgres.offsets.find("ada") == [seen]
+    receipts = postgres.inbox.receive([incoming(b"\xff", "id-1")] * 2)
     assert receipts == [Receipt.KEPT, Receipt.REPEATED]
-    assert [waiting.body for waiting in postgres.waiting_events()] == [b"\xff"]
+    assert [waiting.body for waiting in postgres.inbox.waiting()] == [b"\xff"]
 
 
 def test_a_ledger_is_summed_up(postgres: Accounts) -> None:
@@ -189,15 +197,15 @@ def test_a_ledger_is_summed_up(postgres: Accounts) -> None:
     statuses = (FetchStatus.LANDED, FetchStatus.NOT_GRANTED, FetchStatus.FAILED)
     for day, status, documents in zip(days, statuses, (2, 0, 0), strict=True):
         row = fetch(day=day, status=status, documents=documents, error=status.value)
-        postgres.record_fetches([row])
+        postgres.fetches.record([row])
     common = {"document_type": "sleep", "last_asked_at": AT, "first_day": days[0]}
     counts = {"documents": 2, "landed": 1, "empty": 0, "not_granted": 1, "failed": 1}
     expected = TypeOverview(**common | counts | {"latest_day": days[0], "error": "failed"})
-    assert postgres.overview("ada") == [expected]
-    assert postgres.last_asked() == {"ada": AT}
-    assert postgres.failed_days() == {"ada": 1}
-    assert postgres.first_asked() == {("ada", "sleep"): days[0]}
-    assert postgres.forget_not_granted("ada") == 1
+    assert postgres.overview.document_types("ada") == [expected]
+    assert postgres.overview.last_asked() == {"ada": AT}
+    assert postgres.overview.failed_days() == {"ada": 1}
+    assert postgres.overview.first_asked() == {("ada", "sleep"): days[0]}
+    assert postgres.fetches.forget_not_granted("ada") == 1
 
 
 def _receive(url: str, key_path: Path, number: int) -> list[Receipt]:
@@ -207,7 +215,7 @@ def _receive(url: str, key_path: Path, number: int) -> list[Receipt]:
         return [
             receipt
             for first in range(0, 100, 20)
-            for receipt in accounts.receive_events(
+            for receipt in accounts.inbox.receive(
                 [incoming(body, "id-1") for body in bodies[first : first + 20]]
             )
         ]
@@ -215,20 +223,20 @@ def _receive(url: str, key_path: Path, number: int) -> list[Receipt]:
 
 def test_the_ledgers_are_read_in_bulk(postgres: Accounts) -> None:
     """Instants are cut to whole seconds as on SQLite, not rounded."""
-    postgres.record_fetches([fetch("ada"), fetch("bob", at=AT + timedelta(hours=1))])
-    postgres.learn_offsets("ada", [(AT, timedelta(hours=1))])
+    postgres.fetches.record([fetch("ada"), fetch("bob", at=AT + timedelta(hours=1))])
+    postgres.offsets.record("ada", [(AT, timedelta(hours=1))])
     seconds = int(AT.timestamp())
-    assert postgres.fetch_sums() == {
+    assert postgres.fetches.sums() == {
         ("ada", "sleep"): (1, AT, seconds, 2),
         ("bob", "sleep"): (1, AT + timedelta(hours=1), seconds + 3600, 2),
     }
     row = ("sleep", date(2026, 1, 1), "landed", 2, None)
-    assert postgres.shown_fetches(pairs=[("ada", "sleep")]) == [("ada", *row, AT)]
+    assert postgres.fetches.published(pairs=[("ada", "sleep")]) == [("ada", *row, AT)]
     later = [("bob", *row, AT + timedelta(hours=1))]
-    assert postgres.shown_fetches(after=AT) == later
-    assert postgres.offset_sums() == {"ada": (1, AT, 3600)}
-    postgres.retire("ada")
-    assert postgres.shown_fetches() == later
+    assert postgres.fetches.published(after=AT) == later
+    assert postgres.offsets.sums() == {"ada": (1, AT, 3600)}
+    postgres.removal.retire("ada")
+    assert postgres.fetches.published() == later
 
 
 def test_of_several_receivers_of_the_same_events_one_keeps_each(
@@ -237,59 +245,62 @@ def test_of_several_receivers_of_the_same_events_one_keeps_each(
     """In any order; nobody blocks another one for ever."""
     answers = at_once(4, _receive, url, tmp_path / "token.key")
     assert sum(of_one.count(Receipt.KEPT) for of_one in answers) == 100
-    assert postgres.backlog().waiting == 100
-    assert {row.receipt: row.count for row in postgres.deliveries()} == {
+    assert postgres.inbox.backlog().waiting == 100
+    assert {row.receipt: row.count for row in postgres.inbox.counts()} == {
         Receipt.KEPT: 100,
         Receipt.REPEATED: 300,
     }
-    (first,) = postgres.waiting_events(1)
-    postgres.postpone_events([first.id], first.next_at + timedelta(days=1))
-    assert len(postgres.waiting_events(due=datetime.now(UTC))) == 99
+    (first,) = postgres.inbox.waiting(1)
+    postgres.inbox.postpone([first.id], first.next_at + timedelta(days=1))
+    assert len(postgres.inbox.waiting(due=datetime.now(UTC))) == 99
 
 
 def _join(url: str, key_path: Path, keys: list[str], number: int) -> str:
     with Accounts.open(url, key_path=key_path) as accounts:
         options = {"people_limit": 0, "invite_required": True}
-        return accounts.finish_sign_up(keys[number], f"eve{number}", **options).username
+        return accounts.sign_ups.finish(keys[number], f"eve{number}", **options).username
 
 
 def test_of_several_who_use_an_invite_at_once_one_comes_in(
     postgres: Accounts, url: str, tmp_path: Path
 ) -> None:
-    code = postgres.invite()
+    code = postgres.invites.create()
     keys = [
-        postgres.begin_sign_up(SignIn(refresh_token="r", oura_id=f"e{number}"), invite=code)
+        postgres.sign_ups.begin(SignIn(refresh_token="r", oura_id=f"e{number}"), invite=code)
         for number in range(4)
     ]
     results = at_once(4, _join, url, tmp_path / "token.key", keys)
     assert sum(result.startswith("eve") for result in results) == 1
-    assert len(postgres.people()) == 3
-    assert not postgres.invite_works(code)
+    assert len(postgres.people.all()) == 3
+    assert not postgres.invites.is_valid(code)
 
 
 def test_a_consent_is_taken_once(postgres: Accounts) -> None:
-    postgres.begin_consent("s", verifier="v", browser="b", username="ada", invite="i")
-    consent = postgres.take_consent("s")
+    postgres.consents.begin("s", verifier="v", browser="b", username="ada", invite="i")
+    consent = postgres.consents.take("s")
     assert consent is not None
     assert (consent.verifier, consent.username, consent.invite) == ("v", "ada", "i")
-    assert postgres.take_consent("s") is None
+    assert postgres.consents.take("s") is None
 
 
 def test_a_consent_is_given_back(postgres: Accounts, server: TokenServer) -> None:
     told: list[tuple[str, str]] = []
-    postgres.disconnect("ada")
-    postgres.revoke("ada", renewer(server.url), lambda *both: told.append(both), refused=Refused)
-    assert (told, postgres.to_revoke()) == ([("access-2", "refresh-2")], [])
+    postgres.removal.disconnect("ada")
+    postgres.removal.revoke("ada", renewer(server.url), lambda *both: told.append(both))
+    assert (told, postgres.removal.to_revoke()) == ([("access-2", "refresh-2")], [])
 
 
 def test_who_must_sign_in_again_is_notified_once(postgres: Accounts, server: TokenServer) -> None:
     server.current = 7
-    with pytest.raises(Refused):
-        postgres.tokens("ada", renewer(server.url), refused=Refused).access_token()
-    assert [person.username for person in postgres.to_notify()] == ["ada"]
-    postgres.notified(["ada"])
-    assert postgres.to_notify() == []
-    assert (postgres.ask_sync("ada", AT), postgres.ask_sync("ada", AT)) == (True, False)
+    with pytest.raises(SignInRequired):
+        postgres.tokens.get("ada", renewer(server.url)).access_token()
+    assert [person.username for person in postgres.people.to_notify()] == ["ada"]
+    postgres.people.mark_notified(["ada"])
+    assert postgres.people.to_notify() == []
+    assert (postgres.people.request_sync("ada", AT), postgres.people.request_sync("ada", AT)) == (
+        True,
+        False,
+    )
 
 
 def test_a_database_of_version_0001_keeps_its_rows(url: str, tmp_path: Path) -> None:
@@ -307,16 +318,16 @@ def test_a_database_of_version_0001_keeps_its_rows(url: str, tmp_path: Path) -> 
             connection.execute(text(row), {"body": body})
     database.close()
     with Accounts.open(url, key_path=tmp_path / "token.key") as accounts:
-        ada = accounts.person("ada")
+        ada = accounts.people.get("ada")
         assert (ada.connected_since, ada.joined_at, ada.state_since) == (AT, AT, AT)
-        assert [event.body for event in accounts.waiting_events()] == [b"1", b"1"]
-        accounts.add("bob", refresh_token="r", oura_id="id-bob")
-        assert accounts.receive_events([incoming(b"1", "id-bob")]) == [Receipt.REPEATED]
+        assert [event.body for event in accounts.inbox.waiting()] == [b"1", b"1"]
+        accounts.people.add("bob", SignIn(refresh_token="r", oura_id="id-bob"))
+        assert accounts.inbox.receive([incoming(b"1", "id-bob")]) == [Receipt.REPEATED]
 
 
 def _access_token(url: str, key_path: Path, server_url: str, _: int) -> str:
     with Accounts.open(url, key_path=key_path) as accounts:
-        return accounts.tokens("ada", renewer(server_url), refused=Refused).access_token()
+        return accounts.tokens.get("ada", renewer(server_url)).access_token()
 
 
 def test_processes_and_threads_that_need_a_token_at_once_ask_once(
@@ -324,7 +335,7 @@ def test_processes_and_threads_that_need_a_token_at_once_ask_once(
 ) -> None:
     got = at_once(4, _access_token, url, tmp_path / "token.key", server.url)
     assert got == ["access-2"] * 4
-    tokens = postgres.tokens("ada", renewer(server.url), refused=Refused)
+    tokens = postgres.tokens.get("ada", renewer(server.url))
     with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(lambda _: tokens.renew("access-2"), range(16))) == ["access-3"] * 16
     assert server.requests == ["refresh-1", "refresh-2"]
@@ -332,6 +343,6 @@ def test_processes_and_threads_that_need_a_token_at_once_ask_once(
 
 def test_a_refused_renewal_means_signing_in_again(postgres: Accounts, server: TokenServer) -> None:
     server.current = 7
-    with pytest.raises(Refused, match="ada must sign in again"):
-        postgres.tokens("ada", renewer(server.url), refused=Refused).access_token()
-    assert postgres.person("ada").state is PersonState.SIGN_IN_REQUIRED
+    with pytest.raises(SignInRequired, match="ada must sign in again"):
+        postgres.tokens.get("ada", renewer(server.url)).access_token()
+    assert postgres.people.get("ada").state is PersonState.SIGN_IN_REQUIRED

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from oura_pipeline.accounts.errors import UnknownPerson
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import Push, PushLedger, PushState, Withdrawn
 from oura_pipeline_tests.accounts.homes import AT
@@ -42,69 +43,71 @@ def _withdrawn(username: str = "ada", **changes: Any) -> Withdrawn:
 
 
 @pytest.fixture
-def people(accounts: Accounts) -> Accounts:
+def accounts(accounts: Accounts) -> Accounts:
     """Ada and Bob."""
-    accounts.add("ada", refresh_token="r")
-    accounts.add("bob", refresh_token="s")
+    accounts.people.add("ada", SignIn(refresh_token="r"))
+    accounts.people.add("bob", SignIn(refresh_token="s"))
     return accounts
 
 
-def test_the_accounts_are_a_push_ledger(accounts: Accounts) -> None:
-    ledger: PushLedger = accounts
-    ledger.record_pushes([])
+def test_the_store_is_a_push_ledger(accounts: Accounts) -> None:
+    ledger: PushLedger = accounts.pushes.find
+    ledger.record([])
     ledger.record_withdrawn([])
-    assert ledger.pushes("sleep") == []
+    assert ledger.find("sleep") == []
 
 
 def test_a_push_comes_back_as_it_was_written_and_a_newer_one_replaces_it(
-    people: Accounts,
+    accounts: Accounts,
 ) -> None:
     first = _push(state=PENDING)
-    people.record_pushes([first])
-    assert people.pushes("sleep") == [first]
+    accounts.pushes.record([first])
+    assert accounts.pushes.find("sleep") == [first]
     second = _push(state=DELIVERED, points=0, digest="", index=b"", at=AT + timedelta(hours=1))
-    people.record_pushes([first, second])
-    assert people.pushes("sleep") == [second]
+    accounts.pushes.record([first, second])
+    assert accounts.pushes.find("sleep") == [second]
 
 
-def test_pushes_are_found_by_what_is_asked_for(people: Accounts) -> None:
+def test_pushes_are_found_by_what_is_asked_for(accounts: Accounts) -> None:
     rows = [
         _push(name, document_type=kind, day=day, state=state)
         for kind, state in (("heartrate", PENDING), ("sleep", DELIVERED))
         for name in ("ada", "bob")
         for day in (DAY, DAY + timedelta(1))
     ]
-    people.record_pushes(rows[::-1])
-    assert people.pushes() == rows
-    assert people.pushes("sleep") == rows[4:]
-    assert people.pushes("sleep", usernames=["bob"], first_day=DAY + timedelta(1)) == rows[7:]
-    assert people.pushes("sleep", last_day=DAY) == [rows[4], rows[6]]
-    assert people.pushes("sleep", states=[PENDING, SENT]) == []
-    assert people.pushes("heartrate", states=[PENDING]) == rows[:4]
+    accounts.pushes.record(rows[::-1])
+    assert accounts.pushes.find() == rows
+    assert accounts.pushes.find("sleep") == rows[4:]
+    assert (
+        accounts.pushes.find("sleep", usernames=["bob"], first_day=DAY + timedelta(1)) == rows[7:]
+    )
+    assert accounts.pushes.find("sleep", last_day=DAY) == [rows[4], rows[6]]
+    assert accounts.pushes.find("sleep", states=[PENDING, SENT]) == []
+    assert accounts.pushes.find("heartrate", states=[PENDING]) == rows[:4]
 
 
-def test_rows_of_nobody_are_refused_and_none_is_written(people: Accounts) -> None:
+def test_rows_of_nobody_are_refused_and_none_is_written(accounts: Accounts) -> None:
     with pytest.raises(UnknownPerson):
-        people.record_pushes([_push("ada"), _push("eve")])
+        accounts.pushes.record([_push("ada"), _push("eve")])
     with pytest.raises(UnknownPerson):
-        people.record_withdrawn([_withdrawn("ada"), _withdrawn("eve")])
-    assert (people.pushes(), people.withdrawn()) == ([], [])
+        accounts.pushes.record_withdrawn([_withdrawn("ada"), _withdrawn("eve")])
+    assert (accounts.pushes.find(), accounts.pushes.withdrawn()) == ([], [])
 
 
-def test_withdrawn_points_add_up(people: Accounts) -> None:
+def test_withdrawn_points_add_up(accounts: Accounts) -> None:
     """Graphite has the earlier ones still."""
     later = AT + timedelta(days=1)
-    people.record_withdrawn([_withdrawn(times=(20, 10))])
-    people.record_withdrawn([_withdrawn(times=(30, 20), at=later)])
-    assert people.withdrawn() == [_withdrawn(times=(10, 20, 30), at=later)]
+    accounts.pushes.record_withdrawn([_withdrawn(times=(20, 10))])
+    accounts.pushes.record_withdrawn([_withdrawn(times=(30, 20), at=later)])
+    assert accounts.pushes.withdrawn() == [_withdrawn(times=(10, 20, 30), at=later)]
 
 
-def test_withdrawn_points_are_found_by_what_is_asked_for(people: Accounts) -> None:
+def test_withdrawn_points_are_found_by_what_is_asked_for(accounts: Accounts) -> None:
     ada, bob = _withdrawn(), _withdrawn("bob", document_type="workout")
     other_day = replace(ada, day=DAY + timedelta(1))
     other_metric = replace(ada, metric="bio.ada.sleep.total")
-    people.record_withdrawn([bob, other_day, other_metric, ada])
-    assert people.withdrawn() == [ada, other_metric, other_day, bob]
-    assert people.withdrawn("workout") == [bob]
-    assert people.withdrawn(usernames=["ada"], last_day=DAY) == [ada, other_metric]
-    assert people.withdrawn(first_day=DAY + timedelta(1)) == [other_day]
+    accounts.pushes.record_withdrawn([bob, other_day, other_metric, ada])
+    assert accounts.pushes.withdrawn() == [ada, other_metric, other_day, bob]
+    assert accounts.pushes.withdrawn("workout") == [bob]
+    assert accounts.pushes.withdrawn(usernames=["ada"], last_day=DAY) == [ada, other_metric]
+    assert accounts.pushes.withdrawn(first_day=DAY + timedelta(1)) == [other_day]

@@ -25,42 +25,42 @@ TRACES = (b"lovelace", b"oura-id-of-hers", b"object-id", b"Countess")
 def others(home: Path, accounts: Accounts) -> Iterator[Accounts]:
     """Another process, as far as SQLite can tell, that has the file open and is idle."""
     with opened(home) as others:
-        others.people()
+        others.people.all()
         yield others
 
 
 def _live(accounts: Accounts, username: str, oura_id: str, name: str) -> None:
     """Leave a row in every table; for Ada one that shows whose it is."""
     sign_in = SignIn(refresh_token="r", access_token="a", oura_id=oura_id, name=name)
-    key = accounts.begin_sign_up(sign_in, invite=(invite := accounts.invite()))
-    accounts.finish_sign_up(key, username, people_limit=0, invite_required=True)
-    assert not accounts.invite_works(invite)
+    key = accounts.sign_ups.begin(sign_in, invite=(invite := accounts.invites.create()))
+    accounts.sign_ups.finish(key, username, people_limit=0, invite_required=True)
+    assert not accounts.invites.is_valid(invite)
     row = {"username": username, "document_type": "sleep", "day": DAY, "at": AT}
-    accounts.record_fetches([fetch(username, error=f"{username} granted nothing")])
-    accounts.record_pushes(
+    accounts.fetches.record([fetch(username, error=f"{username} granted nothing")])
+    accounts.pushes.record(
         [Push(**row, points=1, digest="d", state=PushState.SENT, index=username.encode())]
     )
-    accounts.record_withdrawn([Withdrawn(**row, metric=f"bio.{username}.x", times=(1,))])
-    accounts.learn_offsets(username, [(AT, timedelta(hours=1))])
+    accounts.pushes.record_withdrawn([Withdrawn(**row, metric=f"bio.{username}.x", times=(1,))])
+    accounts.offsets.record(username, [(AT, timedelta(hours=1))])
     bodies = [f'{{"user_id":"{oura_id}","object_id":"object-id-{n}"}}' for n in range(20)]
-    accounts.receive_events([incoming(body.encode(), oura_id) for body in bodies])
-    accounts.finish_events(range(1, 10))
-    accounts.begin_consent(f"s-{username}", verifier="v", browser="b", username=username)
-    accounts.begin_sign_up(sign_in, invite=None)
+    accounts.inbox.receive([incoming(body.encode(), oura_id) for body in bodies])
+    accounts.inbox.finish(range(1, 10))
+    accounts.consents.begin(f"s-{username}", verifier="v", browser="b", username=username)
+    accounts.sign_ups.begin(sign_in, invite=None)
 
 
 def test_the_files_keep_nothing_of_whoever_was_removed(
     home: Path, accounts: Accounts, others: Accounts
 ) -> None:
     """Although others have them open; and the rest is as it was."""
-    accounts.add("bob", refresh_token="r", oura_id="id-bob")
+    accounts.people.add("bob", SignIn(refresh_token="r", oura_id="id-bob"))
     _live(accounts, "ada_lovelace", "oura-id-of-hers", "Countess")
     assert [trace for trace in TRACES if trace not in content(home)] == []
-    assert accounts.remove("ada_lovelace")
+    assert accounts.removal.delete("ada_lovelace")
     assert [trace for trace in TRACES if trace in content(home)] == []
-    assert [person.username for person in others.people()] == ["bob"]
-    assert others.take_consent("s-ada_lovelace") is None
-    assert [invite.username for invite in others.invites()] == [None]
+    assert [person.username for person in others.people.all()] == ["bob"]
+    assert others.consents.take("s-ada_lovelace") is None
+    assert [invite.username for invite in others.invites.all()] == [None]
 
 
 def test_the_files_keep_no_copy_that_sqlite_made_when_it_moved_rows(
@@ -70,7 +70,7 @@ def test_the_files_keep_no_copy_that_sqlite_made_when_it_moved_rows(
     for seed in (19, 24, 36):
         chance = random.Random(seed)
         for name in ("ada", "zz_lovelace"):
-            accounts.add(name, refresh_token="r", oura_id=f"id-{name}")
+            accounts.people.add(name, SignIn(refresh_token="r", oura_id=f"id-{name}"))
         rows = [
             fetch(
                 chance.choice(("ada", "zz_lovelace")),
@@ -80,25 +80,25 @@ def test_the_files_keep_no_copy_that_sqlite_made_when_it_moved_rows(
             for _ in range(40)
         ]
         for first in range(0, 40, 5):
-            accounts.record_fetches(rows[first : first + 5])
-        accounts.remove("zz_lovelace")
+            accounts.fetches.record(rows[first : first + 5])
+        accounts.removal.delete("zz_lovelace")
         assert b"lovelace" not in content(home)
-        accounts.remove("ada")
+        accounts.removal.delete("ada")
 
 
 def test_the_files_keep_nothing_once_whoever_reads_has_finished(
     home: Path, accounts: Accounts
 ) -> None:
     """A removal waits for those who read what was there before it."""
-    accounts.add("ada_lovelace", refresh_token="r")
+    accounts.people.add("ada_lovelace", SignIn(refresh_token="r"))
     with (
         closing(sqlite3.connect(home / "accounts.sqlite", isolation_level=None)) as reader,
         ThreadPoolExecutor(1) as pool,
     ):
         reader.execute("BEGIN").close()
         assert reader.execute("SELECT username FROM people").fetchall() == [("ada_lovelace",)]
-        removal = pool.submit(accounts.remove, "ada_lovelace")
-        while accounts.people():
+        removal = pool.submit(accounts.removal.delete, "ada_lovelace")
+        while accounts.people.all():
             assert not removal.done()
         assert b"lovelace" in content(home)
         reader.execute("COMMIT").close()
@@ -109,19 +109,19 @@ def test_the_files_keep_nothing_once_whoever_reads_has_finished(
 def test_scrubbing_keeps_everything_that_is_there(home: Path, accounts: Accounts) -> None:
     _live(accounts, "ada", "id-ada", "Ada")
     before = _dump(home)
-    assert accounts.scrub()
+    assert accounts.removal.scrub()
     assert _dump(home) == before
-    assert accounts.take_consent("s-ada") is not None
+    assert accounts.consents.take("s-ada") is not None
 
 
 def test_what_is_deleted_becomes_zeros_at_once(home: Path, accounts: Accounts) -> None:
     """Events that are forgotten, long before anybody is removed."""
-    accounts.add("ada", refresh_token="r", oura_id="id-ada")
-    accounts.receive_events([incoming(b"object-id" * 3)])
-    accounts.finish_events([1])
-    accounts.scrub()
+    accounts.people.add("ada", SignIn(refresh_token="r", oura_id="id-ada"))
+    accounts.inbox.receive([incoming(b"object-id" * 3)])
+    accounts.inbox.finish([1])
+    accounts.removal.scrub()
     assert b"object-id" in content(home)
-    accounts.forget_events(AT + timedelta(days=36500))
+    accounts.inbox.forget(AT + timedelta(days=36500))
     with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
     assert b"object-id" not in content(home)

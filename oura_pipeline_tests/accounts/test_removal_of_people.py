@@ -10,16 +10,11 @@ from typing import Any
 import pytest
 
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
-from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.catalog.credentials import SignInRequired, TokenPair
 from oura_pipeline_tests.accounts.homes import alone, at_once, fetch, opened
-from oura_pipeline_tests.testing.token_server import (
-    Answer,
-    Refused,
-    TokenServer,
-    Unavailable,
-    renewer,
-)
+from oura_pipeline_tests.testing.token_server import TokenServer, Unavailable, renewer
 
 DIED = 42
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -37,8 +32,10 @@ class Told(list[tuple[str, str]]):
 @pytest.fixture
 def ada(accounts: Accounts) -> Accounts:
     """Ada, whose access token has expired, and Bob."""
-    accounts.add("ada", refresh_token="refresh-1", access_token="access-1", expires_at=LONG_AGO)
-    accounts.add("bob", refresh_token="r")
+    accounts.people.add(
+        "ada", SignIn(refresh_token="refresh-1", access_token="access-1", expires_at=LONG_AGO)
+    )
+    accounts.people.add("bob", SignIn(refresh_token="r"))
     return accounts
 
 
@@ -47,35 +44,35 @@ def _never(*_: Any) -> Any:
 
 
 def _revoke(accounts: Accounts, server: TokenServer, revoker: Any = _never) -> None:
-    accounts.revoke("ada", renewer(server.url), revoker, refused=Refused)
+    accounts.removal.revoke("ada", renewer(server.url), revoker)
 
 
 def test_who_disconnects_is_refused_their_tokens_and_keeps_everything_else(
     ada: Accounts, server: TokenServer
 ) -> None:
-    ada.record_fetches([fetch("ada")])
-    tokens = ada.tokens("ada", renewer(server.url), refused=Refused)
-    ada.disconnect("ada")
+    ada.fetches.record([fetch("ada")])
+    tokens = ada.tokens.get("ada", renewer(server.url))
+    ada.removal.disconnect("ada")
     message = "^ada has disconnected; nothing is fetched until they sign in again$"
     for ask in (tokens.access_token, lambda: tokens.renew("access-1")):
-        with pytest.raises(Refused, match=message):
+        with pytest.raises(SignInRequired, match=message):
             ask()
-    person = ada.person("ada")
+    person = ada.people.get("ada")
     assert (person.state, person.error) == (DISCONNECTED, None)
     assert person.joined_at < person.state_since
-    assert ada.fetches() == [fetch("ada")]
-    assert (ada.to_revoke(), server.requests) == (["ada"], [])
+    assert ada.fetches.find() == [fetch("ada")]
+    assert (ada.removal.to_revoke(), server.requests) == (["ada"], [])
 
 
 def test_who_leaves_is_refused_their_tokens(ada: Accounts, server: TokenServer) -> None:
-    tokens = ada.tokens("ada", renewer(server.url), refused=Refused)
-    ada.retire("ada")
+    tokens = ada.tokens.get("ada", renewer(server.url))
+    ada.removal.retire("ada")
     message = "^ada has left; their data is being deleted and nothing is fetched any more$"
     for _ in range(2):
-        with pytest.raises(Refused, match=message):
+        with pytest.raises(SignInRequired, match=message):
             tokens.access_token()
         _revoke(ada, server, Told())
-    assert ada.person("ada").state is RETIRED
+    assert ada.people.get("ada").state is RETIRED
 
 
 def test_who_disconnects_while_a_token_is_renewed_gets_none(
@@ -83,71 +80,71 @@ def test_who_disconnects_while_a_token_is_renewed_gets_none(
 ) -> None:
     """What was renewed is saved all the same: it is needed for giving the consent back."""
 
-    def renew_late(*asked: Any) -> Answer:
+    def renew_late(*asked: Any) -> TokenPair:
         answer = renewer(server.url)(*asked)
-        ada.disconnect("ada")
+        ada.removal.disconnect("ada")
         return answer
 
-    with pytest.raises(Refused, match=r"^ada has disconnected"):
-        ada.tokens("ada", renew_late, refused=Refused).access_token()
+    with pytest.raises(SignInRequired, match=r"^ada has disconnected"):
+        ada.tokens.get("ada", renew_late).access_token()
     told = Told()
-    ada.revoke("ada", _never, told, refused=Refused)
+    ada.removal.revoke("ada", _never, told)
     assert told == [("access-2", "refresh-2")]
 
 
 def test_who_leaves_while_a_renewal_is_refused_has_left(ada: Accounts) -> None:
     """And need not sign in again."""
 
-    def refuse_late(*_: Any) -> Answer:
-        ada.retire("ada")
-        raise Refused("invalid_grant")
+    def refuse_late(*_: Any) -> TokenPair:
+        ada.removal.retire("ada")
+        raise SignInRequired("invalid_grant")
 
-    with pytest.raises(Refused, match=r"^ada has left"):
-        ada.tokens("ada", refuse_late, refused=Refused).access_token()
-    person = ada.person("ada")
+    with pytest.raises(SignInRequired, match=r"^ada has left"):
+        ada.tokens.get("ada", refuse_late).access_token()
+    person = ada.people.get("ada")
     assert (person.state, person.error) == (RETIRED, None)
 
 
 def test_a_state_keeps_its_beginning_while_it_lasts(ada: Accounts) -> None:
-    for change in (ada.disconnect, ada.retire):
+    for change in (ada.removal.disconnect, ada.removal.retire):
         change("ada")
-        before = ada.person("ada")
+        before = ada.people.get("ada")
         change("ada")
-        assert ada.person("ada") == before
-    ada.reconnect("bob", refresh_token="s")
-    bob = ada.person("bob")
+        assert ada.people.get("ada") == before
+    ada.people.reconnect("bob", SignIn(refresh_token="s"))
+    bob = ada.people.get("bob")
     assert bob.state_since == bob.joined_at < bob.connected_since
 
 
 def test_who_disconnected_comes_back_as_they_were(ada: Accounts, server: TokenServer) -> None:
-    ada.disconnect("ada")
+    ada.removal.disconnect("ada")
     _revoke(ada, server, Told())
-    left = ada.person("ada")
-    back = ada.reconnect("ada", refresh_token="r", access_token="a")
+    left = ada.people.get("ada")
+    back = ada.people.reconnect("ada", SignIn(refresh_token="r", access_token="a"))
     assert back.state is CONNECTED
     assert back.joined_at == left.joined_at
     assert back.state_since > left.state_since
-    assert ada.tokens("ada", _never, refused=Refused).access_token() == "a"
-    assert ada.to_revoke() == []
+    assert ada.tokens.get("ada", _never).access_token() == "a"
+    assert ada.removal.to_revoke() == []
 
 
 def test_who_left_neither_comes_back_nor_disconnects(ada: Accounts) -> None:
     """Their data is being deleted, which takes a while."""
-    ada.retire("ada")
-    before = ada.people()
+    ada.removal.retire("ada")
+    before = ada.people.all()
     message = "^ada has left and their data is being deleted; wait until that is done"
     with pytest.raises(PersonRefused, match=message):
-        ada.reconnect("ada", refresh_token="r")
+        ada.people.reconnect("ada", SignIn(refresh_token="r"))
     with pytest.raises(PersonRefused, match=message):
-        ada.disconnect("ada")
-    assert ada.people() == before
+        ada.removal.disconnect("ada")
+    assert ada.people.all() == before
 
 
 def test_nobody_strange_goes(ada: Accounts) -> None:
     def revoke(username: str) -> None:
-        ada.revoke(username, _never, _never, refused=Refused)
+        ada.removal.revoke(username, _never, _never)
 
-    for go in (ada.disconnect, ada.retire, revoke):
+    for go in (ada.removal.disconnect, ada.removal.retire, revoke):
         with pytest.raises(UnknownPerson, match=r"^nobody is called 'eve'; there are: ada, bob$"):
             go("eve")
 
@@ -156,12 +153,12 @@ def test_a_consent_is_given_back_with_a_token_that_works(
     accounts: Accounts, server: TokenServer
 ) -> None:
     """Without a renewal where there is one already."""
-    accounts.add("ada", refresh_token="refresh-1", access_token="access-1")
-    accounts.disconnect("ada")
+    accounts.people.add("ada", SignIn(refresh_token="refresh-1", access_token="access-1"))
+    accounts.removal.disconnect("ada")
     told = Told()
     _revoke(accounts, server, told)
     assert (told, server.requests) == ([("access-1", "refresh-1")], [])
-    assert accounts.to_revoke() == []
+    assert accounts.removal.to_revoke() == []
     _revoke(accounts, server)
 
 
@@ -170,34 +167,34 @@ def test_an_expired_token_is_renewed_and_saved_before_it_gives_the_consent_back(
 ) -> None:
     """Also one that lives for no time at all."""
     server.lifetime = 0
-    ada.retire("ada")
+    ada.removal.retire("ada")
     seen = []
 
     def look(access_token: str, refresh_token: str) -> None:
         with opened(home) as others:
-            expires_at = others.person("ada").expires_at
+            expires_at = others.people.get("ada").expires_at
             seen.append((access_token, refresh_token, expires_at is not None))
             assert expires_at != LONG_AGO
 
     _revoke(ada, server, look)
     assert seen == [("access-2", "refresh-2", True)]
-    assert (server.requests, ada.to_revoke()) == (["refresh-1"], [])
+    assert (server.requests, ada.removal.to_revoke()) == (["refresh-1"], [])
 
 
 def test_a_consent_that_is_gone_already_needs_no_giving_back(
     ada: Accounts, server: TokenServer
 ) -> None:
-    ada.disconnect("ada")
+    ada.removal.disconnect("ada")
     server.current = 7
     _revoke(ada, server)
-    assert ada.to_revoke() == []
-    assert ada.person("ada").state is DISCONNECTED
+    assert ada.removal.to_revoke() == []
+    assert ada.people.get("ada").state is DISCONNECTED
 
 
 def test_trouble_at_oura_leaves_the_tokens_for_the_next_time(
     ada: Accounts, server: TokenServer
 ) -> None:
-    ada.disconnect("ada")
+    ada.removal.disconnect("ada")
     server.status = 503
     with pytest.raises(Unavailable):
         _revoke(ada, server)
@@ -208,69 +205,69 @@ def test_trouble_at_oura_leaves_the_tokens_for_the_next_time(
 
     with pytest.raises(Unavailable):
         _revoke(ada, server, out_of_order)
-    assert ada.to_revoke() == ["ada"]
+    assert ada.removal.to_revoke() == ["ada"]
     told = Told()
     _revoke(ada, server, told)
     assert told == [("access-2", "refresh-2")]
-    assert ada.to_revoke() == []
+    assert ada.removal.to_revoke() == []
 
 
 def test_who_is_connected_keeps_their_consent(ada: Accounts, server: TokenServer) -> None:
     _revoke(ada, server)
-    assert (ada.to_revoke(), server.requests) == ([], [])
+    assert (ada.removal.to_revoke(), server.requests) == ([], [])
 
 
 def test_those_whose_consent_is_to_be_given_back_are_listed(ada: Accounts) -> None:
     """Also somebody who would have had to sign in again: their access token may still work."""
-    ada.add("cyd", refresh_token="r", access_token="a")
-    with pytest.raises(Refused):
-        ada.tokens("cyd", _refuse, refused=Refused).renew("a")
-    ada.disconnect("cyd")
-    ada.retire("ada")
-    assert ada.to_revoke() == ["ada", "cyd"]
+    ada.people.add("cyd", SignIn(refresh_token="r", access_token="a"))
+    with pytest.raises(SignInRequired):
+        ada.tokens.get("cyd", _refuse).renew("a")
+    ada.removal.disconnect("cyd")
+    ada.removal.retire("ada")
+    assert ada.removal.to_revoke() == ["ada", "cyd"]
     told = Told()
-    ada.revoke("cyd", _never, told, refused=Refused)
-    assert (told, ada.to_revoke()) == ([("a", "r")], ["ada"])
+    ada.removal.revoke("cyd", _never, told)
+    assert (told, ada.removal.to_revoke()) == ([("a", "r")], ["ada"])
 
 
-def _refuse(*_: Any) -> Answer:
-    raise Refused("invalid_grant")
+def _refuse(*_: Any) -> TokenPair:
+    raise SignInRequired("invalid_grant")
 
 
 @pytest.mark.parametrize("at", ["renewing", "refusing", "giving back"])
 def test_signing_in_while_the_old_consent_is_given_back_keeps_the_new_tokens(
     ada: Accounts, server: TokenServer, at: str
 ) -> None:
-    ada.disconnect("ada")
+    ada.removal.disconnect("ada")
 
-    def renew(*asked: Any) -> Answer:
+    def renew(*asked: Any) -> TokenPair:
         answer = renewer(server.url)(*asked)
         if at != "giving back":
-            ada.reconnect("ada", refresh_token="new-r", access_token="new-a")
+            ada.people.reconnect("ada", SignIn(refresh_token="new-r", access_token="new-a"))
         if at == "refusing":
-            raise Refused("invalid_grant")
+            raise SignInRequired("invalid_grant")
         return answer
 
     def give_back(*_: str) -> None:
         assert at == "giving back"
-        ada.reconnect("ada", refresh_token="new-r", access_token="new-a")
+        ada.people.reconnect("ada", SignIn(refresh_token="new-r", access_token="new-a"))
 
-    ada.revoke("ada", renew, give_back, refused=Refused)
-    assert ada.person("ada").state is CONNECTED
-    assert ada.tokens("ada", _never, refused=Refused).access_token() == "new-a"
+    ada.removal.revoke("ada", renew, give_back)
+    assert ada.people.get("ada").state is CONNECTED
+    assert ada.tokens.get("ada", _never).access_token() == "new-a"
 
 
 def _revoke_at_once(home: Path, url: str, number: int) -> list[tuple[str, str]]:
     told = Told()
     with opened(home) as accounts:
-        accounts.revoke("ada", renewer(url), told, refused=Refused)
+        accounts.removal.revoke("ada", renewer(url), told)
     return told
 
 
 def test_of_several_who_give_a_consent_back_at_once_one_does(
     ada: Accounts, home: Path, server: TokenServer
 ) -> None:
-    ada.retire("ada")
+    ada.removal.retire("ada")
     told = at_once(4, _revoke_at_once, home, server.url)
     assert sorted(told) == [[], [], [], [("access-2", "refresh-2")]]
     assert server.requests == ["refresh-1"]
@@ -281,7 +278,7 @@ def _die(*_: Any) -> Any:
 
 
 def _die_before_asking(home: Path, _: str) -> None:
-    opened(home).revoke("ada", _die, _never, refused=Refused)
+    opened(home).removal.revoke("ada", _die, _never)
 
 
 def _die_before_saving(home: Path, url: str) -> None:
@@ -289,11 +286,11 @@ def _die_before_saving(home: Path, url: str) -> None:
         renewer(url)(*asked)
         os._exit(DIED)
 
-    opened(home).revoke("ada", renew, _never, refused=Refused)
+    opened(home).removal.revoke("ada", renew, _never)
 
 
 def _die_before_giving_back(home: Path, url: str) -> None:
-    opened(home).revoke("ada", renewer(url), _die, refused=Refused)
+    opened(home).removal.revoke("ada", renewer(url), _die)
 
 
 def _die_before_forgetting(home: Path, url: str) -> None:
@@ -301,7 +298,7 @@ def _die_before_forgetting(home: Path, url: str) -> None:
         (home / "told").write_text(f"{access_token} {refresh_token}", encoding="utf-8")
         os._exit(DIED)
 
-    opened(home).revoke("ada", renewer(url), give_back, refused=Refused)
+    opened(home).removal.revoke("ada", renewer(url), give_back)
 
 
 @pytest.mark.parametrize(
@@ -323,13 +320,13 @@ def test_dying_at_any_step_leaves_what_the_next_time_needs(
     told_next: list[tuple[str, str]],
     asked: list[str],
 ) -> None:
-    ada.retire("ada")
+    ada.removal.retire("ada")
     assert alone(die, home, server.url) == DIED
-    assert (ada.to_revoke(), ada.person("ada").state) == (["ada"], RETIRED)
+    assert (ada.removal.to_revoke(), ada.people.get("ada").state) == (["ada"], RETIRED)
     told = Told()
     _revoke(ada, server, told)
     assert (told, server.requests) == (told_next, asked)
-    assert (ada.to_revoke(), ada.person("ada").state) == ([], RETIRED)
+    assert (ada.removal.to_revoke(), ada.people.get("ada").state) == ([], RETIRED)
 
 
 def test_a_consent_that_was_given_back_before_a_crash_may_be_refused_then(
@@ -337,11 +334,13 @@ def test_a_consent_that_was_given_back_before_a_crash_may_be_refused_then(
 ) -> None:
     """Oura has ended the refresh token with it: that is the end of the story too."""
     expires_at = datetime.now(UTC) + timedelta(hours=1)
-    accounts.add("ada", refresh_token="refresh-1", access_token="a", expires_at=expires_at)
-    accounts.disconnect("ada")
+    accounts.people.add(
+        "ada", SignIn(refresh_token="refresh-1", access_token="a", expires_at=expires_at)
+    )
+    accounts.removal.disconnect("ada")
     assert alone(_die_before_forgetting, home, server.url) == DIED
     assert (home / "told").read_text(encoding="utf-8") == "a refresh-1"
     told = Told()
     _revoke(accounts, server, told)
     assert told == [("a", "refresh-1")]
-    assert accounts.to_revoke() == []
+    assert accounts.removal.to_revoke() == []

@@ -15,7 +15,6 @@ from oura_pipeline.accounts.sign_ups import WaitingSignUp
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline_tests.accounts.homes import at_once, content, opened
 from oura_pipeline_tests.accounts.times import age
-from oura_pipeline_tests.testing.token_server import Refused
 
 EXPIRES = datetime(2036, 1, 1, tzinfo=UTC)
 RULE = (
@@ -26,19 +25,19 @@ RULE = (
 
 def _begun(accounts: Accounts, oura_id: str | None = "id-1", invite: str | None = None) -> str:
     sign_in = SignIn(refresh_token="r", access_token=f"a-{oura_id}", oura_id=oura_id)
-    return accounts.begin_sign_up(sign_in, invite=invite)
+    return accounts.sign_ups.begin(sign_in, invite=invite)
 
 
 def _finish(accounts: Accounts, key: str, username: str = "ada", **options: Any) -> Person:
     options = {"people_limit": 0, "invite_required": False} | options
-    return accounts.finish_sign_up(key, username, **options)
+    return accounts.sign_ups.finish(key, username, **options)
 
 
 def _refusal(accounts: Accounts, key: str, username: str = "ada", **options: Any) -> str:
-    before = accounts.people(), accounts.invites(), accounts.waiting_sign_up(key)
+    before = accounts.people.all(), accounts.invites.all(), accounts.sign_ups.get(key)
     with pytest.raises(PersonRefused) as refused:
         _finish(accounts, key, username, **options)
-    assert (accounts.people(), accounts.invites(), accounts.waiting_sign_up(key)) == before
+    assert (accounts.people.all(), accounts.invites.all(), accounts.sign_ups.get(key)) == before
     return str(refused.value)
 
 
@@ -46,7 +45,7 @@ def _token(accounts: Accounts, username: str) -> str:
     def renew(*_: Any) -> Any:
         raise AssertionError("nothing is to be renewed")
 
-    return accounts.tokens(username, renew, refused=Refused).access_token()
+    return accounts.tokens.get(username, renew).access_token()
 
 
 def test_who_chose_a_username_is_here_with_everything_they_brought(accounts: Accounts) -> None:
@@ -60,8 +59,8 @@ def test_who_chose_a_username_is_here_with_everything_they_brought(accounts: Acc
         oura_id="id-1",
         name="Ada Lovelace",
     )
-    key = accounts.begin_sign_up(sign_in, invite="some-code")
-    waiting = accounts.waiting_sign_up(key)
+    key = accounts.sign_ups.begin(sign_in, invite="some-code")
+    waiting = accounts.sign_ups.get(key)
     assert waiting is not None
     assert waiting == WaitingSignUp(
         oura_id="id-1",
@@ -70,7 +69,7 @@ def test_who_chose_a_username_is_here_with_everything_they_brought(accounts: Acc
         begun_at=waiting.begun_at,
     )
     ada = _finish(accounts, key)
-    assert accounts.people() == [ada]
+    assert accounts.people.all() == [ada]
     assert ada == Person(
         username="ada",
         oura_id="id-1",
@@ -90,12 +89,12 @@ def test_who_chose_a_username_is_here_with_everything_they_brought(accounts: Acc
     assert ada.renewed_at is not None
     assert before <= waiting.begun_at <= ada.renewed_at < ada.joined_at <= datetime.now(UTC)
     assert _token(accounts, "ada") == "a"
-    assert accounts.waiting_sign_up(key) is None
+    assert accounts.sign_ups.get(key) is None
 
 
 def test_what_oura_did_not_say_stays_unknown(accounts: Accounts) -> None:
     """Two of whom Oura said no id do not replace each other."""
-    keys = [accounts.begin_sign_up(SignIn(refresh_token="r"), invite=None) for _ in range(2)]
+    keys = [accounts.sign_ups.begin(SignIn(refresh_token="r"), invite=None) for _ in range(2)]
     for key, username in zip(keys, ("ada", "bob"), strict=True):
         person = _finish(accounts, key, username)
         assert (person.oura_id, person.scopes, person.expires_at) == (None, None, None)
@@ -108,9 +107,9 @@ def test_a_bad_username_is_answered_with_the_rule(accounts: Accounts, username: 
 
 def test_a_username_that_is_taken_can_be_replaced_by_another_one(accounts: Accounts) -> None:
     """Also by somebody who has left and is still being deleted."""
-    accounts.add("ada", refresh_token="r")
-    accounts.add("bob", refresh_token="r")
-    accounts.retire("bob")
+    accounts.people.add("ada", SignIn(refresh_token="r"))
+    accounts.people.add("bob", SignIn(refresh_token="r"))
+    accounts.removal.retire("bob")
     key = _begun(accounts)
     for name in ("ada", "bob"):
         assert _refusal(accounts, key, name) == f"the username {name} is taken; choose another one"
@@ -119,40 +118,40 @@ def test_a_username_that_is_taken_can_be_replaced_by_another_one(accounts: Accou
 
 def test_an_oura_account_that_is_here_does_not_join_again(accounts: Accounts) -> None:
     key = _begun(accounts)
-    accounts.add("bob", refresh_token="r", oura_id="id-1")
+    accounts.people.add("bob", SignIn(refresh_token="r", oura_id="id-1"))
     assert _refusal(accounts, key) == (
         "this Oura account is connected already; sign in with Oura to come to your page"
     )
-    accounts.retire("bob")
+    accounts.removal.retire("bob")
     assert _refusal(accounts, key) == (
         "the data of this Oura account is being deleted; sign in with Oura again in an hour"
     )
-    accounts.remove("bob")
-    assert accounts.waiting_sign_up(key) is None  # it went with everything of theirs
+    accounts.removal.delete("bob")
+    assert accounts.sign_ups.get(key) is None  # it went with everything of theirs
 
 
 def test_a_full_house_lets_nobody_in_until_somebody_leaves(accounts: Accounts) -> None:
     """Who disconnected still counts, at Oura too; who left does not."""
     for name in ("bob", "cyd"):
-        accounts.add(name, refresh_token="r")
-    accounts.disconnect("bob")
+        accounts.people.add(name, SignIn(refresh_token="r"))
+    accounts.removal.disconnect("bob")
     key = _begun(accounts)
     assert _refusal(accounts, key, people_limit=2) == (
         "this application has all the people that Oura lets it have (2); "
         "ask who runs it to make room"
     )
-    accounts.retire("cyd")
+    accounts.removal.retire("cyd")
     assert _finish(accounts, key, people_limit=2).username == "ada"
     assert _finish(accounts, _begun(accounts, "id-2"), "eve", people_limit=0).username == "eve"
 
 
 def test_where_invites_are_required_one_that_works_lets_one_person_in(accounts: Accounts) -> None:
-    code = accounts.invite()
+    code = accounts.invites.create()
     first, second = _begun(accounts, "id-1", code), _begun(accounts, "id-2", code.upper())
     _finish(accounts, first, "ada", invite_required=True)
     bad = "this invite was used or has expired; ask who runs this application for a new one"
     assert _refusal(accounts, second, "bob", invite_required=True) == bad
-    expired = _begun(accounts, "id-3", accounts.invite(timedelta(0)))
+    expired = _begun(accounts, "id-3", accounts.invites.create(timedelta(0)))
     assert _refusal(accounts, expired, "bob", invite_required=True) == bad
     assert _refusal(accounts, _begun(accounts, "id-4"), "bob", invite_required=True) == (
         "this application is for people with an invite; ask who runs it for one"
@@ -161,31 +160,29 @@ def test_where_invites_are_required_one_that_works_lets_one_person_in(accounts: 
 
 def test_where_no_invite_is_required_a_bad_one_does_no_harm(accounts: Accounts) -> None:
     """And a good one is used up."""
-    code = accounts.invite()
+    code = accounts.invites.create()
     _finish(accounts, _begun(accounts, "id-1", "bad"), "ada")
     _finish(accounts, _begun(accounts, "id-2", code), "bob")
-    assert [invite.username for invite in accounts.invites()] == ["bob"]
+    assert [invite.username for invite in accounts.invites.all()] == ["bob"]
 
 
 def test_the_newest_sign_up_of_an_oura_account_replaces_the_older(accounts: Accounts) -> None:
     old, other, new = _begun(accounts), _begun(accounts, "id-2"), _begun(accounts)
-    waiting = [accounts.waiting_sign_up(key) is not None for key in (old, other, new)]
+    waiting = [accounts.sign_ups.get(key) is not None for key in (old, other, new)]
     assert waiting == [False, True, True]
 
 
-def test_a_sign_up_is_over_when_it_is_unknown_done_dropped_or_an_hour_old(
+def test_a_sign_up_is_over_when_it_is_unknown_done_or_an_hour_old(
     home: Path, accounts: Accounts
 ) -> None:
     over = "this sign-up is over or was done already; sign in with Oura once more"
-    done, dropped, old = (_begun(accounts, f"id-{number}") for number in range(3))
+    done, old = (_begun(accounts, f"id-{number}") for number in range(2))
     _finish(accounts, done)
-    accounts.drop_sign_up(dropped)
-    accounts.drop_sign_up("unknown")
     age(home, "sign_ups", "begun_at", timedelta(minutes=59))
-    assert accounts.waiting_sign_up(old) is not None
+    assert accounts.sign_ups.get(old) is not None
     age(home, "sign_ups", "begun_at", timedelta(minutes=1))
-    for key in (done, dropped, old, "unknown"):
-        assert accounts.waiting_sign_up(key) is None
+    for key in (done, old, "unknown"):
+        assert accounts.sign_ups.get(key) is None
         assert _refusal(accounts, key, "eve") == over
 
 
@@ -196,21 +193,21 @@ def test_old_sign_ups_are_forgotten_when_the_next_one_begins(
     key = _begun(accounts)
     age(home, "sign_ups", "begun_at", timedelta(hours=1))
     if begin == "begin_consent":
-        accounts.begin_consent("s", verifier="v", browser=None)
+        accounts.consents.begin("s", verifier="v", browser=None)
     else:
         _begun(accounts, "id-2")
     age(home, "sign_ups", "begun_at", timedelta(hours=-1))
-    assert accounts.waiting_sign_up(key) is None
+    assert accounts.sign_ups.get(key) is None
 
 
 def test_no_secret_of_a_sign_up_shows(home: Path, accounts: Accounts) -> None:
     """Neither in the files nor in a repr; the key is nowhere but with the browser."""
     sign_in = SignIn(refresh_token="secret-r", access_token="secret-a", oura_id="id-1")
-    key = accounts.begin_sign_up(sign_in, invite="secret-i")
+    key = accounts.sign_ups.begin(sign_in, invite="secret-i")
     assert len(key) >= 43
     for part in (b"secret", key.encode()):
         assert part not in content(home)
-    assert "secret" not in repr(accounts.waiting_sign_up(key))
+    assert "secret" not in repr(accounts.sign_ups.get(key))
 
 
 def test_a_sign_up_outlives_a_change_of_keys_and_needs_none(home: Path) -> None:
@@ -219,25 +216,25 @@ def test_a_sign_up_outlives_a_change_of_keys_and_needs_none(home: Path) -> None:
     with opened(home, keys=[old]) as accounts:
         first, second = _begun(accounts, "id-1", "code"), _begun(accounts, "id-2")
     with opened(home, keys=[strange]) as accounts:
-        assert accounts.waiting_sign_up(first) is None
+        assert accounts.sign_ups.get(first) is None
         assert "is over" in _refusal(accounts, first)
     with opened(home, keys=[new, old]) as accounts:
-        assert accounts.rotate_keys() == 0
+        assert accounts.tokens.reencrypt() == 0
     with opened(home, keys=[new]) as accounts:
-        waiting = accounts.waiting_sign_up(first)
+        waiting = accounts.sign_ups.get(first)
         assert waiting is not None
         assert waiting.invite == "code"
         _finish(accounts, first)
         assert _token(accounts, "ada") == "a-id-1"
     with opened(home, keys=[strange, new]) as accounts:
-        accounts.rotate_keys()
+        accounts.tokens.reencrypt()
         assert _finish(accounts, second, "bob").username == "bob"
 
 
 def _join(home: Path, keys: list[str], usernames: list[str], limit: int, number: int) -> str:
     with opened(home) as accounts:
         options = {"people_limit": limit, "invite_required": False}
-        return accounts.finish_sign_up(keys[number], usernames[number], **options).username
+        return accounts.sign_ups.finish(keys[number], usernames[number], **options).username
 
 
 def _choose_the_same(home: Path, keys: list[list[str]], number: int) -> list[str]:
@@ -266,20 +263,20 @@ def test_of_several_who_choose_a_username_at_once_one_gets_it(
 def test_of_several_who_take_the_last_place_at_once_one_gets_it(
     home: Path, accounts: Accounts
 ) -> None:
-    accounts.add("ada", refresh_token="r")
+    accounts.people.add("ada", SignIn(refresh_token="r"))
     names = ["bob", "cyd", "dan", "eve"]
     keys = [_begun(accounts, f"id-{number}") for number in range(4)]
     results = at_once(4, _join, home, keys, names, 2)
     assert len(set(results) & set(names)) == 1
-    assert len(accounts.people()) == 2
+    assert len(accounts.people.all()) == 2
 
 
 def test_of_several_who_use_an_invite_at_once_one_comes_in(home: Path, accounts: Accounts) -> None:
-    code, names = accounts.invite(), ["bob", "cyd", "dan", "eve"]
+    code, names = accounts.invites.create(), ["bob", "cyd", "dan", "eve"]
     keys = [_begun(accounts, f"id-{number}", code) for number in range(4)]
     results = at_once(4, _join_invited, home, keys, names)
     assert len(set(results) & set(names)) == 1
-    assert len(accounts.people()) == 1
+    assert len(accounts.people.all()) == 1
 
 
 def _join_invited(home: Path, keys: list[str], names: list[str], number: int) -> str:

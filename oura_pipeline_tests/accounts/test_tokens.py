@@ -11,21 +11,16 @@ from typing import Any
 
 import pytest
 
-from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.tokens import PersonTokens
+from oura_pipeline.catalog.credentials import SignInRequired, TokenPair
 from oura_pipeline_tests.accounts.homes import at_once, opened
-from oura_pipeline_tests.testing.token_server import (
-    Answer,
-    Refused,
-    TokenServer,
-    Unavailable,
-    renewer,
-)
+from oura_pipeline_tests.testing.token_server import TokenServer, Unavailable, renewer, token_pair
 
 
 def _tokens(accounts: Accounts, server: TokenServer) -> PersonTokens:
-    return accounts.tokens("ada", renewer(server.url), refused=Refused)
+    return accounts.tokens.get("ada", renewer(server.url))
 
 
 def _in(seconds: int) -> datetime:
@@ -35,7 +30,9 @@ def _in(seconds: int) -> datetime:
 @pytest.fixture
 def ada(accounts: Accounts) -> Accounts:
     """Ada, whose access token has expired."""
-    accounts.add("ada", refresh_token="refresh-1", access_token="access-1", expires_at=_in(-1))
+    accounts.people.add(
+        "ada", SignIn(refresh_token="refresh-1", access_token="access-1", expires_at=_in(-1))
+    )
     return accounts
 
 
@@ -43,9 +40,11 @@ def test_an_access_token_that_works_is_handed_out_without_asking(
     accounts: Accounts, server: TokenServer
 ) -> None:
     """Also one of which nobody knows when it expires."""
-    accounts.add("ada", refresh_token="refresh-1", access_token="a", expires_at=_in(7200))
+    accounts.people.add(
+        "ada", SignIn(refresh_token="refresh-1", access_token="a", expires_at=_in(7200))
+    )
     assert _tokens(accounts, server).access_token() == "a"
-    accounts.reconnect("ada", refresh_token="refresh-1", access_token="b")
+    accounts.people.reconnect("ada", SignIn(refresh_token="refresh-1", access_token="b"))
     assert _tokens(accounts, server).access_token() == "b"
     assert server.requests == []
 
@@ -53,7 +52,9 @@ def test_an_access_token_that_works_is_handed_out_without_asking(
 def test_an_access_token_that_is_missing_or_about_to_expire_is_renewed(
     accounts: Accounts, server: TokenServer
 ) -> None:
-    accounts.add("ada", refresh_token="refresh-1", access_token="a", expires_at=_in(7200))
+    accounts.people.add(
+        "ada", SignIn(refresh_token="refresh-1", access_token="a", expires_at=_in(7200))
+    )
     _change(accounts, "renewed_at = '2020-01-01 00:00:00.000000'")
     tokens = _tokens(accounts, server)
     _change(accounts, f"expires_at = '{_in(660):%Y-%m-%d %H:%M:%S}.000000'")
@@ -79,9 +80,9 @@ def test_what_a_renewal_brings_is_remembered(ada: Accounts, home: Path) -> None:
     expires = _in(86400)
     asked = []
 
-    def renew(refresh_token: str, token_url: str | None) -> Answer:
+    def renew(refresh_token: str, token_url: str | None) -> TokenPair:
         asked.append((refresh_token, token_url))
-        return Answer(
+        return TokenPair(
             access_token="a2",
             refresh_token="r2",
             expires_at=expires,
@@ -89,10 +90,10 @@ def test_what_a_renewal_brings_is_remembered(ada: Accounts, home: Path) -> None:
             token_url="https://two.example",
         )
 
-    before = ada.person("ada")
-    tokens = ada.tokens("ada", renew, refused=Refused)
+    before = ada.people.get("ada")
+    tokens = ada.tokens.get("ada", renew)
     assert tokens.access_token() == "a2"
-    after = ada.person("ada")
+    after = ada.people.get("ada")
     assert after.renewed_at is not None
     assert before.renewed_at is not None
     assert after.renewed_at > before.renewed_at
@@ -103,22 +104,24 @@ def test_what_a_renewal_brings_is_remembered(ada: Accounts, home: Path) -> None:
         before.connected_since,
     )
     with opened(home) as again:
-        assert again.tokens("ada", renew, refused=Refused).renew("a2") == "a2"
+        assert again.tokens.get("ada", renew).renew("a2") == "a2"
     assert asked == [("refresh-1", None), ("r2", "https://two.example")]
 
 
 def test_what_a_renewal_does_not_say_stays_as_it_was(accounts: Accounts) -> None:
-    accounts.add("ada", refresh_token="r1", scopes=["daily"], token_url="https://one.example")
+    accounts.people.add(
+        "ada", SignIn(refresh_token="r1", scopes=["daily"], token_url="https://one.example")
+    )
     asked = []
 
-    def renew(refresh_token: str, _: str | None) -> Answer:
+    def renew(refresh_token: str, _: str | None) -> TokenPair:
         asked.append(refresh_token)
-        return Answer(access_token=f"a{len(asked)}", refresh_token=None, expires_at=None)
+        return token_pair(f"a{len(asked)}", refresh_token)
 
-    tokens = accounts.tokens("ada", renew, refused=Refused)
+    tokens = accounts.tokens.get("ada", renew)
     assert (tokens.access_token(), tokens.renew("a1")) == ("a1", "a2")
     assert asked == ["r1", "r1"]
-    person = accounts.person("ada")
+    person = accounts.people.get("ada")
     assert (person.scopes, person.token_url) == (frozenset({"daily"}), "https://one.example")
 
 
@@ -137,22 +140,22 @@ def test_a_refused_renewal_means_signing_in_again_and_oura_is_not_asked_again(
     tokens = _tokens(ada, server)
     reason = "Oura refused to renew their tokens: invalid_grant"
     for ask in (tokens.access_token, lambda: tokens.renew("access-1"), tokens.access_token):
-        with pytest.raises(Refused, match=f"^ada must sign in again: {reason}$"):
+        with pytest.raises(SignInRequired, match=f"^ada must sign in again: {reason}$"):
             ask()
     assert server.requests == ["refresh-1"]
-    person = ada.person("ada")
+    person = ada.people.get("ada")
     assert (person.state, person.error) == (PersonState.SIGN_IN_REQUIRED, reason)
 
 
 def test_a_reason_that_repeats_tokens_is_kept_without_them(ada: Accounts) -> None:
-    def renew(refresh_token: str, _: str | None) -> Answer:
-        raise Refused(f"{refresh_token} and access-1 are bad\nsecond line")
+    def renew(refresh_token: str, _: str | None) -> TokenPair:
+        raise SignInRequired(f"{refresh_token} and access-1 are bad\nsecond line")
 
-    with pytest.raises(Refused) as refused:
-        ada.tokens("ada", renew, refused=Refused).access_token()
+    with pytest.raises(SignInRequired) as refused:
+        ada.tokens.get("ada", renew).access_token()
     reason = "Oura refused to renew their tokens: … and … are bad"
     assert str(refused.value) == f"ada must sign in again: {reason}"
-    assert ada.person("ada").error == reason
+    assert ada.people.get("ada").error == reason
 
 
 def test_trouble_at_oura_marks_nobody(ada: Accounts, server: TokenServer) -> None:
@@ -160,7 +163,7 @@ def test_trouble_at_oura_marks_nobody(ada: Accounts, server: TokenServer) -> Non
     server.status = 503
     with pytest.raises(Unavailable):
         tokens.access_token()
-    assert ada.person("ada").state is PersonState.CONNECTED
+    assert ada.people.get("ada").state is PersonState.CONNECTED
     server.status = None
     assert tokens.access_token() == "access-2"
 
@@ -168,42 +171,42 @@ def test_trouble_at_oura_marks_nobody(ada: Accounts, server: TokenServer) -> Non
 def test_signing_in_while_a_renewal_is_under_way_wins(ada: Accounts, server: TokenServer) -> None:
     """Whatever comes of the renewal belongs to the older grant."""
 
-    def renew_late(*asked: Any) -> Answer:
+    def renew_late(*asked: Any) -> TokenPair:
         answer = renewer(server.url)(*asked)
-        ada.reconnect("ada", refresh_token="new-r", access_token="new-a")
+        ada.people.reconnect("ada", SignIn(refresh_token="new-r", access_token="new-a"))
         return answer
 
-    def refuse_late(*_: Any) -> Answer:
-        ada.reconnect("ada", refresh_token="newer-r", access_token="newer-a")
-        raise Refused("invalid_grant")
+    def refuse_late(*_: Any) -> TokenPair:
+        ada.people.reconnect("ada", SignIn(refresh_token="newer-r", access_token="newer-a"))
+        raise SignInRequired("invalid_grant")
 
-    assert ada.tokens("ada", renew_late, refused=Refused).access_token() == "new-a"
-    assert ada.tokens("ada", refuse_late, refused=Refused).renew("new-a") == "newer-a"
-    assert ada.person("ada").state is PersonState.CONNECTED
+    assert ada.tokens.get("ada", renew_late).access_token() == "new-a"
+    assert ada.tokens.get("ada", refuse_late).renew("new-a") == "newer-a"
+    assert ada.people.get("ada").state is PersonState.CONNECTED
     assert _tokens(ada, server).access_token() == "newer-a"
 
 
 def test_signing_in_just_before_a_renewal_is_announced_wins(ada: Accounts) -> None:
     """What was read before is not announced, and so not asked."""
-    stored = ada.tokens("ada", _never, refused=Refused)._stored()
-    ada.reconnect("ada", refresh_token="new-r", access_token="new-a")
-    assert ada.tokens("ada", _never, refused=Refused)._ask(stored) is None
+    stored = ada.tokens.get("ada", _never)._stored()
+    ada.people.reconnect("ada", SignIn(refresh_token="new-r", access_token="new-a"))
+    assert ada.tokens.get("ada", _never)._ask(stored) is None
 
 
 def test_a_person_who_is_removed_while_being_renewed_stays_removed(ada: Accounts) -> None:
-    def renew(*_: Any) -> Answer:
-        ada.remove("ada")
-        return Answer(access_token="a", refresh_token="r", expires_at=None)
+    def renew(*_: Any) -> TokenPair:
+        ada.removal.delete("ada")
+        return token_pair("a")
 
-    tokens = ada.tokens("ada", renew, refused=Refused)
-    with pytest.raises(Refused, match=r"^ada has left"):
+    tokens = ada.tokens.get("ada", renew)
+    with pytest.raises(SignInRequired, match=r"^ada has left"):
         tokens.access_token()
-    assert ada.people() == []
+    assert ada.people.all() == []
 
 
 def test_tokens_of_nobody_are_not_to_be_had(accounts: Accounts) -> None:
     with pytest.raises(LookupError, match="nobody is called 'eve'"):
-        accounts.tokens("eve", _never, refused=Refused)
+        accounts.tokens.get("eve", _never)
 
 
 def test_threads_that_need_a_token_at_once_ask_once(ada: Accounts, server: TokenServer) -> None:
@@ -218,7 +221,7 @@ def test_threads_that_need_a_token_at_once_ask_once(ada: Accounts, server: Token
 
 def _access_token(home: Path, url: str, number: int) -> str:
     with opened(home) as accounts:
-        tokens = accounts.tokens("ada", renewer(url), refused=Refused)
+        tokens = accounts.tokens.get("ada", renewer(url))
         return tokens.renew("access-1") if number % 2 else tokens.access_token()
 
 
@@ -233,20 +236,20 @@ def test_eight_processes_that_need_a_token_at_once_ask_once(
 def test_two_people_are_renewed_side_by_side(accounts: Accounts) -> None:
     """The lock is one person's: the renewal of another one goes on inside it."""
     for name in ("ada", "bob"):
-        accounts.add(name, refresh_token=f"r-{name}")
+        accounts.people.add(name, SignIn(refresh_token=f"r-{name}"))
 
-    def plain(refresh_token: str, _: str | None) -> Answer:
-        return Answer(access_token=f"a-{refresh_token}", refresh_token="x", expires_at=None)
+    def plain(refresh_token: str, _: str | None) -> TokenPair:
+        return token_pair(f"a-{refresh_token}")
 
-    def nested(refresh_token: str, _: str | None) -> Answer:
-        bob = accounts.tokens("bob", plain, refused=Refused).access_token()
-        return Answer(access_token=f"{bob} in ada", refresh_token="x", expires_at=None)
+    def nested(refresh_token: str, _: str | None) -> TokenPair:
+        bob = accounts.tokens.get("bob", plain).access_token()
+        return token_pair(f"{bob} in ada")
 
-    ada = accounts.tokens("ada", nested, refused=Refused)
+    ada = accounts.tokens.get("ada", nested)
     assert ada.access_token() == "a-r-bob in ada"
 
 
-def _never(*_: Any) -> Answer:
+def _never(*_: Any) -> TokenPair:
     raise AssertionError("nothing is to be renewed")
 
 

@@ -14,12 +14,11 @@ import pytest
 
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import load_cipher
+from oura_pipeline.accounts.inbox import Event, Receipt
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.accounts.webhooks import Event, Receipt
 from oura_pipeline_tests.accounts.homes import incoming, opened
 from oura_pipeline_tests.accounts.times import upgrade
-from oura_pipeline_tests.testing.token_server import Refused
 
 SINCE = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 AT = "2026-01-02 03:04:05.678901"
@@ -69,13 +68,13 @@ def test_every_row_of_version_0001_is_kept(home: Path, upgraded: Accounts) -> No
             for table, rows in ROWS.items()
         }
     assert kept == ROWS
-    assert upgraded.tokens("ada", _never, refused=Refused).access_token() == "a"
+    assert upgraded.tokens.get("ada", _never).access_token() == "a"
 
 
 def test_people_of_version_0001_joined_when_they_signed_in_the_last_time(
     upgraded: Accounts,
 ) -> None:
-    ada, bob = upgraded.people()
+    ada, bob = upgraded.people.all()
     assert ada == Person(
         username="ada",
         oura_id="id-ada",
@@ -92,20 +91,24 @@ def test_people_of_version_0001_joined_when_they_signed_in_the_last_time(
         sync_asked_at=None,
         notified_at=None,
     )
-    assert (bob.state, bob.joined_at, upgraded.to_revoke()) == (PersonState.RETIRED, SINCE, [])
+    assert (bob.state, bob.joined_at, upgraded.removal.to_revoke()) == (
+        PersonState.RETIRED,
+        SINCE,
+        [],
+    )
 
 
 def test_events_of_version_0001_are_due_and_known(home: Path, upgraded: Accounts) -> None:
     """Also those that were received twice."""
     common = {"received_at": SINCE, "attempts": 0, "next_at": SINCE}
-    assert upgraded.waiting_events(due=SINCE) == [
+    assert upgraded.inbox.waiting(due=SINCE) == [
         Event(id=2, oura_id="id-ada", body=b"twice", **common),
         Event(id=4, oura_id=None, body=b"twice", **common),
     ]
     events = [incoming(body) for body in (b"done", b"twice", b"new")]
     receipts = [Receipt.REPEATED, Receipt.REPEATED, Receipt.KEPT]
-    assert upgraded.receive_events(events) == receipts
-    bodies = [event.body for event in upgraded.waiting_events()]
+    assert upgraded.inbox.receive(events) == receipts
+    bodies = [event.body for event in upgraded.inbox.waiting()]
     assert bodies == [b"twice", b"twice", b"new"]
     with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
         digests = connection.execute("SELECT digest FROM webhook_inbox ORDER BY id").fetchall()

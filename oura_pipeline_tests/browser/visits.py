@@ -90,12 +90,14 @@ class SandboxedSite:
     def invite(self) -> str:
         """A code for somebody new."""
         with opened() as pipeline:
-            return pipeline.accounts.invite()
+            return pipeline.accounts.invites.create()
 
     def people(self) -> dict[str, str]:
         """Everybody who is here, and their state."""
         with opened() as pipeline:
-            return {person.username: person.state.value for person in pipeline.accounts.people()}
+            return {
+                person.username: person.state.value for person in pipeline.accounts.people.all()
+            }
 
     def granted(self, person: str) -> list[list[str]]:
         """The scopes of each living grant that this person of the sandbox gave."""

@@ -16,6 +16,7 @@ import dagster as dg
 import httpx
 import pytest
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.document_types import (
     DOCUMENT_TYPES,
     SLEEP,
@@ -234,7 +235,9 @@ def moonlit(home: Path) -> Iterator[tuple[World, Moon]]:
         try:
             with world(home, oura, document_types=(*DOCUMENT_TYPES, MOONLIGHT)) as made:
                 with made.accounts() as accounts:
-                    accounts.add("ada", refresh_token="not-needed", access_token=TOKEN)
+                    accounts.people.add(
+                        "ada", SignIn(refresh_token="not-needed", access_token=TOKEN)
+                    )
                 yield made, moon
         finally:
             moon.shutdown()

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.cli import cli
 from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.sandbox.cloud import SandboxOptions
@@ -34,7 +35,7 @@ def made(there: Receiver, tmp_path: Path) -> Iterator[World]:
     public = {"OURA_PUBLIC_URL": there.url.removesuffix("/webhook")}
     with running(OPTIONS) as cloud, world(tmp_path / "data", cloud, settings=public) as made:
         with made.accounts() as accounts:
-            accounts.add("ada", refresh_token="r", scopes=["heart_health"])
+            accounts.people.add("ada", SignIn(refresh_token="r", scopes=["heart_health"]))
         yield made
 
 

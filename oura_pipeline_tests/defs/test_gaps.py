@@ -259,7 +259,7 @@ def remember(
     """Write into the ledger that these days were asked an hour ago."""
     at = datetime.now(UTC) - timedelta(hours=1)
     with made.accounts() as accounts:
-        accounts.record_fetches(
+        accounts.fetches.record(
             [
                 Fetch(
                     username=username,
@@ -315,7 +315,7 @@ def test_the_sensor_leaves_alone_who_must_sign_in_again(made: World) -> None:
     made.sandbox.change_person("runa", revoke="all")
     made.run(LAST, LAST, types=["sleep_time"], people=["runa"], groups=["oura"])
     with made.accounts() as accounts:
-        states = {person.username: person.state for person in accounts.people()}
+        states = {person.username: person.state for person in accounts.people.all()}
     assert states["runa"] is PersonState.SIGN_IN_REQUIRED
     assert asked(made) == [(str(FIRST), str(LAST), ["koa"], SLEEP_KEYS)]
 
@@ -389,7 +389,7 @@ def test_what_failed_is_asked_again_and_lands(made: World) -> None:
 def statuses(made: World) -> dict[str, set[FetchStatus]]:
     """What the ledger says of everybody's heart rate."""
     with made.accounts() as accounts:
-        rows = accounts.fetches("heartrate", first_day=FIRST, last_day=LAST)
+        rows = accounts.fetches.find("heartrate", first_day=FIRST, last_day=LAST)
     assert len(rows) == 2 * 5
     return {name: {row.status for row in rows if row.username == name} for name in ("runa", "koa")}
 

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.defs.new_people import (
     PARTITIONED,
     PEOPLE_PER_RUN,
@@ -343,9 +343,9 @@ def test_history_is_asked_for_until_it_is_there(made: World) -> None:
     assert isinstance(said, dg.SkipReason)
     assert said.skip_message == "Everybody who is connected has their history."
     with made.accounts() as accounts:
-        assert accounts.never_asked() == []
-        known = accounts.first_asked()
-        assert accounts.person("koa").oura_id
+        assert accounts.fetches.missing() == []
+        known = accounts.overview.first_asked()
+        assert accounts.people.get("koa").oura_id
     assert {known["koa", name] for name in PARTITIONED} == {HISTORY_START}
 
 
@@ -353,7 +353,7 @@ def test_a_scope_that_is_granted_later_brings_its_history(made: World) -> None:
     """What was not granted is forgotten then, so nobody asked for it yet."""
     everything = TODAY - HISTORY_START
     with made.accounts() as accounts:
-        accounts.record_fetches(
+        accounts.fetches.record(
             [
                 Fetch(
                     username="koa",
@@ -369,7 +369,7 @@ def test_a_scope_that_is_granted_later_brings_its_history(made: World) -> None:
         )
     assert isinstance(tick(made), dg.SkipReason)
     with made.accounts() as accounts:
-        accounts.forget_not_granted("koa")
+        accounts.fetches.forget_not_granted("koa")
     [request] = tick(made).run_requests
     assert asked_days(request) == (str(TODAY - timedelta(days=89)), str(TODAY))
     assert names(request) == {"workout"}
@@ -378,7 +378,7 @@ def test_a_scope_that_is_granted_later_brings_its_history(made: World) -> None:
 def test_whoever_cannot_be_asked_has_no_history_coming(made: World) -> None:
     """Disconnected, or to sign in again: it begins when they are back."""
     with made.accounts() as accounts:
-        accounts.disconnect("koa")
+        accounts.removal.disconnect("koa")
     assert isinstance(tick(made), dg.SkipReason)
 
 
@@ -415,8 +415,8 @@ def test_no_more_than_three_runs_are_asked_for(made: World) -> None:
     """Whoever signs in meanwhile comes before the rest."""
     with made.accounts() as accounts:
         for number in range(5):
-            accounts.add(f"somebody{number}", refresh_token="none")
-            accounts.record_fetches(
+            accounts.people.add(f"somebody{number}", SignIn(refresh_token="none"))
+            accounts.fetches.record(
                 [
                     Fetch(
                         username=f"somebody{number}",
@@ -438,7 +438,7 @@ def test_a_sync_is_asked_for_once_each_time_somebody_wants_it(made: World) -> No
     assert isinstance(tick(made, "sync_now"), dg.SkipReason)
     made.sign_in("runa")
     with made.accounts() as accounts:
-        accounts.ask_sync("runa", datetime.now(UTC))
+        accounts.people.request_sync("runa", datetime.now(UTC))
     result = tick(made, "sync_now")
     [request] = result.run_requests
     assert asked_days(request) == (str(TODAY - timedelta(days=6)), str(TODAY))

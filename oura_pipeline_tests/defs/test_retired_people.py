@@ -63,7 +63,7 @@ def work(made: World, instance: dg.DagsterInstance) -> dict[str, Any]:
 
 def states(made: World) -> dict[str, str]:
     with made.accounts() as accounts:
-        return {person.username: person.state.value for person in accounts.people()}
+        return {person.username: person.state.value for person in accounts.people.all()}
 
 
 def person(state: PersonState, since: datetime, username: str = ODD) -> Person:

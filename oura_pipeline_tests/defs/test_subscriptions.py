@@ -10,8 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from oura_pipeline.accounts.people import Person, PersonState
-from oura_pipeline.accounts.webhooks import Subscription
+from oura_pipeline.accounts.people import Person, PersonState, SignIn
+from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.defs.subscriptions import (
     ALIVE,
@@ -224,7 +224,7 @@ def made(cloud: Sandbox, there: Receiver, tmp_path: Path) -> Iterator[World]:
     """A world with a public address and one person, who let us see workouts."""
     public = {"OURA_PUBLIC_URL": there.url.removesuffix("/webhook")}
     with world(tmp_path / "data", cloud, settings=public) as made, made.accounts() as accounts:
-        accounts.add("ada", refresh_token="r", scopes=["workout"])
+        accounts.people.add("ada", SignIn(refresh_token="r", scopes=["workout"]))
         yield made
     cloud.clear_faults()
     for one in at_oura(cloud):
@@ -293,7 +293,7 @@ def test_from_the_first_tick_to_a_day_of_rest(made: World, cloud: Sandbox) -> No
             "As far as we remember, every subscription is there and lives."
         )
         with made.accounts() as accounts:
-            accounts.reconnect("ada", refresh_token="r", scopes=["workout", "tag"])
+            accounts.people.reconnect("ada", SignIn(refresh_token="r", scopes=["workout", "tag"]))
         assert isinstance(tick(made, instance), dg.RunRequest)
 
 

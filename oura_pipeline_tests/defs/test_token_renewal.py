@@ -11,7 +11,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.accounts.people import Person, PersonState, SignIn
+from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.defs.token_renewal import (
     Renewal,
@@ -20,7 +21,7 @@ from oura_pipeline.defs.token_renewal import (
     fail_if_nobody_renewed,
     renew_tokens,
 )
-from oura_pipeline.oura.errors import ClientRefused, OuraUnavailable, RateLimited, SignInRequired
+from oura_pipeline.oura.errors import ClientRefused, OuraUnavailable, RateLimited
 from oura_pipeline.people.notify import NoticeUndelivered
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.sandbox.running import Sandbox, running
@@ -159,7 +160,7 @@ def job(made: World) -> tuple[dict[str, Any], dict[tuple[str, str], str]]:
 
 
 def states(pipeline: Pipeline) -> dict[str, PersonState]:
-    return {person.username: person.state for person in pipeline.accounts.people()}
+    return {person.username: person.state for person in pipeline.accounts.people.all()}
 
 
 def test_everybody_is_renewed_every_night(made: World) -> None:
@@ -182,8 +183,8 @@ def test_one_persons_trouble_stays_theirs(made: World) -> None:
     assert "Oura refused to renew their tokens" in said
     assert said.endswith("\nSend them to http://127.0.0.1:8000 to sign in again.")
     with made.accounts() as accounts:
-        assert accounts.person("koa").state is PersonState.SIGN_IN_REQUIRED
-        assert accounts.person("runa").state is PersonState.CONNECTED
+        assert accounts.people.get("koa").state is PersonState.SIGN_IN_REQUIRED
+        assert accounts.people.get("runa").state is PersonState.CONNECTED
 
 
 def test_an_expired_token_is_renewed_once(made: World) -> None:
@@ -191,13 +192,15 @@ def test_an_expired_token_is_renewed_once(made: World) -> None:
     answer = made.sandbox.sign_in("runa")
     made.sandbox.reset_requests()
     with opened() as pipeline:
-        pipeline.accounts.reconnect(
+        pipeline.accounts.people.reconnect(
             "runa",
-            refresh_token=answer["refresh_token"],
-            access_token=answer["access_token"],
-            expires_at=datetime.now(UTC) - HOUR,
+            SignIn(
+                refresh_token=answer["refresh_token"],
+                access_token=answer["access_token"],
+                expires_at=datetime.now(UTC) - HOUR,
+            ),
         )
-        done = renew_tokens(pipeline, [pipeline.accounts.person("runa")])
+        done = renew_tokens(pipeline, [pipeline.accounts.people.get("runa")])
     assert done == Renewal(renewed=["runa"], refused=[], failed={})
     assert made.sandbox.requests()["token"] == {"runa": 1}
 
@@ -205,7 +208,7 @@ def test_an_expired_token_is_renewed_once(made: World) -> None:
 def test_whoever_was_renewed_meanwhile_is_left_alone(made: World) -> None:
     """By a run that needed the token before it was their turn."""
     with opened() as pipeline:
-        people = pipeline.accounts.people()
+        people = pipeline.accounts.people.all()
         tokens = pipeline.tokens("koa")
         tokens.renew(tokens.access_token())
         done = renew_tokens(pipeline, people)
@@ -215,9 +218,9 @@ def test_whoever_was_renewed_meanwhile_is_left_alone(made: World) -> None:
 
 def test_whoever_leaves_meanwhile_is_no_failure(made: World) -> None:
     with opened() as pipeline:
-        people = pipeline.accounts.people()
-        pipeline.accounts.remove("milo")
-        pipeline.accounts.disconnect("koa")
+        people = pipeline.accounts.people.all()
+        pipeline.accounts.removal.delete("milo")
+        pipeline.accounts.removal.disconnect("koa")
         done = renew_tokens(pipeline, people)
     assert (done.renewed, done.refused, done.failed) == (["runa"], ["koa"], {})
     assert made.sandbox.requests()["token"] == {"runa": 1}
@@ -227,7 +230,7 @@ def test_a_pause_that_oura_asks_for_holds_for_everyone(made: World) -> None:
     """Nobody is lost by it."""
     made.sandbox.fault("rate_limited", route="token", person="runa", count=None, seconds=2000)
     with opened() as pipeline:
-        done = renew_tokens(pipeline, [pipeline.accounts.person("runa")])
+        done = renew_tokens(pipeline, [pipeline.accounts.people.get("runa")])
         assert str(done.failed["runa"]) == str(RateLimited(2000))
         resets = pipeline.budget.state().resets_at
         assert resets is not None
@@ -259,7 +262,7 @@ def test_the_sensor_says_why_it_tells_nobody(made: World, monkeypatch: pytest.Mo
     assert said.skip_message == "Neither OURA_NOTIFY_URL nor OURA_NOTIFY_EMAIL is set."
     monkeypatch.setenv("OURA_NOTIFY_URL", made.sandbox.url)
     with made.accounts() as accounts:
-        accounts.notified(["koa"])
+        accounts.people.mark_notified(["koa"])
     said = tick(made)
     assert said.skip_message == ("Nobody must sign in again of whom the operator does not know.")
 

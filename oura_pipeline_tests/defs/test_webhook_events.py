@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from oura_pipeline.accounts.webhooks import Event, Incoming
+from oura_pipeline.accounts.inbox import Event, ReceivedEvent
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.defs.webhook_events import JOB, to_drain, webhook_events
 from oura_pipeline.sandbox.running import Sandbox, running
@@ -94,8 +94,8 @@ def told(home: Path, cloud: Sandbox, settings: dict[str, str] | None = None) -> 
         score = cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 51})
         night = cloud.revise("runa", "sleep", day=DAY, fields={"efficiency": 81})
         with made.accounts() as accounts:
-            accounts.identify("runa", oura_id)
-            accounts.receive_events(
+            accounts.people.identify("runa", oura_id)
+            accounts.inbox.receive(
                 [
                     incoming(oura_id, "daily_sleep", score["id"]),
                     incoming(oura_id, "sleep", night["id"]),
@@ -104,10 +104,10 @@ def told(home: Path, cloud: Sandbox, settings: dict[str, str] | None = None) -> 
         yield made
 
 
-def incoming(oura_id: str, data_type: str, object_id: str) -> Incoming:
+def incoming(oura_id: str, data_type: str, object_id: str) -> ReceivedEvent:
     said = {"event_type": "update", "data_type": data_type, "object_id": object_id}
     body = json.dumps({**said, "user_id": oura_id, "event_time": "2026-06-10T10:00:00+00:00"})
-    return Incoming(body=body.encode(), oura_id=oura_id, data_type=data_type, known_type=True)
+    return ReceivedEvent(body=body.encode(), oura_id=oura_id, data_type=data_type, known_type=True)
 
 
 def run(made: World) -> dg.ExecuteInProcessResult:
@@ -151,7 +151,7 @@ def test_a_run_shows_the_days_that_it_landed_and_pushed(cloud: Sandbox, tmp_path
         assert seen["graphite/daily_sleep", day]["points"] == 8
         assert "runa" not in str(seen)
         with made.accounts() as accounts:
-            assert accounts.backlog().waiting == 0
+            assert accounts.inbox.backlog().waiting == 0
         with project_instance() as instance:
             key = dg.AssetKey(["oura", "sleep"])
             assert instance.get_materialized_partitions(key) == {day}
@@ -167,7 +167,7 @@ def test_a_graphite_that_is_away_makes_the_run_red(cloud: Sandbox, tmp_path: Pat
         assert "points leave with the next run" in str(failure.event_specific_data)
         assert len(made.warehouse.query("FROM oura.daily_sleep")) == 1
         with made.accounts() as accounts:
-            assert accounts.backlog().waiting == 0
+            assert accounts.inbox.backlog().waiting == 0
 
 
 def test_finished_events_are_forgotten_after_a_week(cloud: Sandbox, tmp_path: Path) -> None:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 import signal
 
-from oura_pipeline.oura.errors import SignInRequired
-from oura_pipeline.oura.oauth import TokenAnswer
+from oura_pipeline.catalog.credentials import TokenPair
 from oura_pipeline.pipeline import opened
 
 
 def before_asking(settings: dict[str, str], username: str) -> None:
     """Die after it was announced, before Oura is asked: nothing is used up."""
 
-    def renew(refresh_token: str, token_url: str | None) -> TokenAnswer:
+    def renew(refresh_token: str, token_url: str | None) -> TokenPair:
         _die()
         raise AssertionError("nobody gets here")
 
     os.environ.update(settings)
     with opened() as pipeline:
-        tokens = pipeline.accounts.tokens(username, renew, refused=SignInRequired)
+        tokens = pipeline.accounts.tokens.get(username, renew)
         tokens.renew(tokens.access_token())
 
 
@@ -28,12 +27,12 @@ def after_the_answer(settings: dict[str, str], username: str) -> None:
     os.environ.update(settings)
     with opened() as pipeline:
 
-        def renew(refresh_token: str, token_url: str | None) -> TokenAnswer:
+        def renew(refresh_token: str, token_url: str | None) -> TokenPair:
             answer = pipeline.oauth.renew(refresh_token, token_url)
             _die()
             return answer
 
-        tokens = pipeline.accounts.tokens(username, renew, refused=SignInRequired)
+        tokens = pipeline.accounts.tokens.get(username, renew)
         tokens.renew(tokens.access_token())
 
 

@@ -70,7 +70,9 @@ def test_every_point_is_delivered_and_old_dashboards_have_data(
     """The ledger says that all were read back twice; the Go replicator's targets answer."""
     with told.accounts() as accounts:
         pushes = [
-            push for document_type in DOCUMENT_TYPES for push in accounts.pushes(document_type.name)
+            push
+            for document_type in DOCUMENT_TYPES
+            for push in accounts.pushes.find(document_type.name)
         ]
     late = datetime.now(UTC).date()
     assert {push.state for push in pushes if push.day < late} == {PushState.DELIVERED}
@@ -111,7 +113,7 @@ def test_a_carbon_without_our_schemas_is_found_out(own_cloud: Sandbox, tmp_path:
         assert list(red) == [("graphite/daily_readiness", "points_arrived")]
         assert "storage-schemas.conf" in red["graphite/daily_readiness", "points_arrived"]
         with made.accounts() as accounts:
-            [push] = accounts.pushes("daily_readiness")
+            [push] = accounts.pushes.find("daily_readiness")
         assert push.state is PushState.MISSING
 
 
@@ -121,7 +123,7 @@ def test_a_withdrawn_value_is_listed(told: World) -> None:
     told.sandbox.delete("koa", "daily_readiness", day=day)
     told.run(FIRST, LAST, types=["daily_readiness"])
     with told.accounts() as accounts:
-        listed = {row.metric: row.times for row in accounts.withdrawn()}
+        listed = {row.metric: row.times for row in accounts.pushes.withdrawn()}
     midnight = int(datetime.combine(day, time(), UTC).timestamp())
     assert listed["bio.koa.readiness.score"] == (midnight,)
     assert all(name.startswith("bio.koa.readiness.") for name in listed)

@@ -92,7 +92,7 @@ def test_what_waited_without_dagster_is_landed_when_it_is_back(tmp_path: Path) -
         assert execute(made, "webhook_events").success
         here, there = everything(made, "runa")
         with made.accounts() as accounts:
-            waiting = accounts.backlog().waiting
+            waiting = accounts.inbox.backlog().waiting
     assert here == there
     assert waiting == 0
 
@@ -107,8 +107,8 @@ def test_what_oura_did_not_answer_is_asked_again_by_the_gaps_sensor(own_world: W
     own_world.sandbox.clear_faults()
     later = datetime.now(UTC) + timedelta(hours=1)
     with own_world.accounts() as accounts:
-        failed = accounts.fetches(statuses=[FetchStatus.FAILED])
-        gaps = find_gaps(failed, accounts.never_asked(), later)
+        failed = accounts.fetches.find(statuses=[FetchStatus.FAILED])
+        gaps = find_gaps(failed, accounts.fetches.missing(), later)
     assert [gap.types for gap in gaps] == [(DAILY_SLEEP.name,)]
     request = run_request(gaps[0], later, share=0.5)
     ran = execute(

@@ -147,9 +147,9 @@ def work(made: World, *jobs: str) -> None:
 def lost(seen: list[str]) -> None:
     """The operator is to be told, and nobody takes the news."""
     with opened() as pipeline:
-        assert [p.username for p in pipeline.accounts.people([PersonState.SIGN_IN_REQUIRED])] == [
-            "milo"
-        ]
+        assert [
+            p.username for p in pipeline.accounts.people.all([PersonState.SIGN_IN_REQUIRED])
+        ] == ["milo"]
         settings = load_settings()
         for ways in (settings, read_settings({**os.environ, "OURA_NOTIFY_EMAIL": ""})):
             with pytest.raises(NoticeUndelivered) as refused:

@@ -19,7 +19,7 @@ from sqlalchemy import select, update
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.database import Database
-from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.defs.token_renewal import due_for_renewal, renew_tokens
 from oura_pipeline.ledger import FetchStatus
@@ -134,7 +134,7 @@ def settings_of(month: World) -> dict[str, str]:
 
 def renew(pipeline: Pipeline) -> None:
     """As every night."""
-    people = pipeline.accounts.people([PersonState.CONNECTED])
+    people = pipeline.accounts.people.all([PersonState.CONNECTED])
     renew_tokens(pipeline, due_for_renewal(people, datetime.now(UTC)))
 
 
@@ -155,7 +155,7 @@ def until_it_landed(pipeline: Pipeline) -> int:
 
 
 def states(pipeline: Pipeline) -> dict[str, PersonState]:
-    return {person.username: person.state for person in pipeline.accounts.people()}
+    return {person.username: person.state for person in pipeline.accounts.people.all()}
 
 
 def must_sign_in(pipeline: Pipeline) -> list[str]:
@@ -178,7 +178,7 @@ def lose_answers(month: World, number: int) -> None:
 def refused_by_oura(month: World, pipeline: Pipeline, username: str) -> bool:
     """Ask for one person until it landed or we give up; whether Oura, not we, has refused them."""
     for _ in range(PATIENCE):
-        person = pipeline.accounts.person(username)
+        person = pipeline.accounts.people.get(username)
         fetched = fetch_and_land(
             pipeline,
             DAILY_SLEEP,
@@ -200,9 +200,11 @@ def sign_in_again(month: World, pipeline: Pipeline) -> None:
     for username in must_sign_in(pipeline):
         month.sandbox.clear_faults()
         answer = month.sandbox.sign_in(username)
-        pipeline.accounts.reconnect(
+        pipeline.accounts.people.reconnect(
             username,
-            refresh_token=answer["refresh_token"],
-            access_token=answer["access_token"],
-            expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+            SignIn(
+                refresh_token=answer["refresh_token"],
+                access_token=answer["access_token"],
+                expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+            ),
         )

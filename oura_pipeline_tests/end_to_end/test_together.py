@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.end_to_end.conftest import LAST
@@ -77,7 +78,7 @@ def test_eight_processes_renew_one_token_with_one_request(
     own_cloud.reset_requests()
     with own_world.accounts() as accounts:
         token = own_cloud.sign_in("runa")["refresh_token"]
-        accounts.reconnect("runa", refresh_token=token)
+        accounts.people.reconnect("runa", SignIn(refresh_token=token))
     own_cloud.reset_requests()
     done = at_once([["-c", RENEW]] * 8, own_world.home)
     assert [process.returncode for process in done] == [0] * 8, [p.stderr for p in done]

@@ -55,8 +55,8 @@ def test_the_ledger_knows_who_and_why(troubled: World) -> None:
     """Not granted is neither failed nor empty; a dead refresh token asks for a new sign-in."""
     troubled.run(LAST, LAST, types=["daily_resilience"])
     with troubled.accounts() as accounts:
-        rows = accounts.fetches("daily_resilience", first_day=LAST, last_day=LAST)
-        states = {person.username: person.state for person in accounts.people()}
+        rows = accounts.fetches.find("daily_resilience", first_day=LAST, last_day=LAST)
+        states = {person.username: person.state for person in accounts.people.all()}
     assert {row.username: row.status for row in rows} == {
         "runa": FetchStatus.LANDED,
         "koa": FetchStatus.LANDED,
@@ -129,7 +129,7 @@ def test_somebody_who_leaves_during_a_run_stops_nobody(own_world: World) -> None
     own_world.sign_in("koa")
     with opened() as pipeline:
         people = people_to_ask(pipeline)
-        pipeline.accounts.remove("koa")
+        pipeline.accounts.removal.delete("koa")
         fetched = fetch_and_land(
             pipeline, DAILY_SLEEP, people, first_day=FIRST, last_day=LAST, run_id="a run"
         )

@@ -103,13 +103,13 @@ def test_the_columns_are_typed_as_in_the_warehouse(synced: World, folder: Path) 
 def test_the_ledgers_come_along(synced: World, folder: Path) -> None:
     """When Oura was asked and what came of it, what was sent, and the clock they lived by."""
     with synced.accounts() as accounts:
-        fetches = accounts.fetches(usernames=[ODD])
+        fetches = accounts.fetches.find(usernames=[ODD])
         pushes = [
             p
             for document_type in DOCUMENT_TYPES
-            for p in accounts.pushes(document_type.name, usernames=[ODD])
+            for p in accounts.pushes.find(document_type.name, usernames=[ODD])
         ]
-        offsets = accounts.offsets(ODD)
+        offsets = accounts.offsets.find(ODD)
     exported = rows(
         "SELECT document_type, day, status, documents, asked_at FROM {path} ORDER BY ALL",
         folder / "ledgers" / "fetches.parquet",
@@ -129,7 +129,7 @@ def test_person_json_says_who_and_what_and_no_secret(synced: World, folder: Path
     """Who, scopes, dates and counts; no token, and no e-mail address but Oura's own document's."""
     said = json.loads((folder / "person.json").read_text(encoding="utf-8"))
     with synced.accounts() as accounts:
-        person = accounts.person(ODD)
+        person = accounts.people.get(ODD)
     assert {key: said[key] for key in ("username", "oura_id", "scopes", "state", "graphite")} == {
         "username": ODD,
         "oura_id": person.oura_id,

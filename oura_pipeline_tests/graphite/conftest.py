@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from oura_pipeline.accounts.people import SignIn
+from oura_pipeline.accounts.pushes import Pushes
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.readback.render import RenderClient
@@ -30,10 +32,10 @@ def render(graphite: LocalGraphite) -> Iterator[RenderClient]:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Accounts]:
+def ledger(tmp_path: Path) -> Iterator[Pushes]:
     """A ledger that knows ada, bob and eve."""
     url = f"sqlite:///{tmp_path / 'accounts.sqlite'}"
     with Accounts.open(url, key_path=tmp_path / "token.key") as accounts:
         for username in ("ada", "bob", "eve"):
-            accounts.add(username, refresh_token=f"of {username}")
-        yield accounts
+            accounts.people.add(username, SignIn(refresh_token=f"of {username}"))
+        yield accounts.pushes.find

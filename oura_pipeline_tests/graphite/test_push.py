@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import stamina
 
-from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.accounts.pushes import Pushes
 from oura_pipeline.graphite.carbon import GraphiteUnavailable, Metrics, PlaintextSender
 from oura_pipeline.graphite.points import DayPoints, unpack
 from oura_pipeline.graphite.push import PushResult, push
@@ -42,25 +42,25 @@ def _no_waiting() -> Iterator[None]:
         yield
 
 
-def pushed(ledger: Accounts, *days: DayPoints, **options: object) -> tuple[PushResult, Basket]:
+def pushed(ledger: Pushes, *days: DayPoints, **options: object) -> tuple[PushResult, Basket]:
     """What a push does with a basket."""
     basket = options.pop("basket", None) or Basket()
     result = push(days, sender=basket, ledger=ledger, now=NOW, **options)  # type: ignore[arg-type]
     return result, basket  # type: ignore[return-value]
 
 
-def states(ledger: Accounts) -> dict[str, PushState]:
+def states(ledger: Pushes) -> dict[str, PushState]:
     """The state of each day."""
-    return {str(row.day): row.state for row in ledger.pushes("daily_sleep")}
+    return {str(row.day): row.state for row in ledger.find("daily_sleep")}
 
 
-def test_points_leave_metric_by_metric_and_the_ledger_knows(ledger: Accounts) -> None:
+def test_points_leave_metric_by_metric_and_the_ledger_knows(ledger: Pushes) -> None:
     """All days of a metric together, one row per day."""
     days = [scores(2, 70), of(1, {SCORE: [(at(1), 80)], "bio.ada.sleep.x": [(at(1), 0.5)]})]
     result, basket = pushed(ledger, *days)
     assert basket.sent == [{SCORE: [(at(2), 70), (at(1), 80)], "bio.ada.sleep.x": [(at(1), 0.5)]}]
     assert result == PushResult(days=2, points=3, unchanged=0, withdrawn=0, rejected={})
-    first, second = ledger.pushes("daily_sleep")
+    first, second = ledger.find("daily_sleep")
     assert (first.day, first.points, first.digest, first.state, first.at) == (
         ago(2),
         1,
@@ -71,7 +71,7 @@ def test_points_leave_metric_by_metric_and_the_ledger_knows(ledger: Accounts) ->
     assert unpack(second.index) == {SCORE: (at(1),), "bio.ada.sleep.x": (at(1),)}
 
 
-def test_an_unchanged_day_is_not_pushed(ledger: Accounts) -> None:
+def test_an_unchanged_day_is_not_pushed(ledger: Pushes) -> None:
     """The same digest means the same points; a changed one leaves alone."""
     pushed(ledger, scores(2, 70), scores(1, 80))
     result, basket = pushed(ledger, scores(2, 70), scores(1, 81))
@@ -79,14 +79,14 @@ def test_an_unchanged_day_is_not_pushed(ledger: Accounts) -> None:
     assert result == PushResult(days=1, points=1, unchanged=1, withdrawn=0, rejected={})
 
 
-def test_what_was_only_sent_is_pushed_again_when_it_is_young(ledger: Accounts) -> None:
+def test_what_was_only_sent_is_pushed_again_when_it_is_young(ledger: Pushes) -> None:
     """Where nobody can read back."""
     pushed(ledger, scores(9, 70), scores(1, 80))
     _, basket = pushed(ledger, scores(9, 70), scores(1, 80), resend_since=ago(7))
     assert basket.sent == [{SCORE: [(at(1), 80)]}]
 
 
-def test_what_was_delivered_is_not_pushed_again(ledger: Accounts) -> None:
+def test_what_was_delivered_is_not_pushed_again(ledger: Pushes) -> None:
     """However young; a file delivers at once."""
     pushed(ledger, scores(1, 80), basket=Basket(confirms_delivery=True))
     assert states(ledger) == {str(ago(1)): PushState.DELIVERED}
@@ -96,7 +96,7 @@ def test_what_was_delivered_is_not_pushed_again(ledger: Accounts) -> None:
     assert basket.sent == [{SCORE: [(at(1), 80)]}]
 
 
-def test_a_push_is_tried_again_and_then_given_up(ledger: Accounts) -> None:
+def test_a_push_is_tried_again_and_then_given_up(ledger: Pushes) -> None:
     """The rows stay pending, and leave with the next push although nothing changed."""
     result, basket = pushed(ledger, scores(2, 60), basket=Basket(breaks=2))
     assert (result.days, basket.sent) == (1, [{SCORE: [(at(2), 60)]}])
@@ -107,7 +107,7 @@ def test_a_push_is_tried_again_and_then_given_up(ledger: Accounts) -> None:
     assert basket.sent == [{SCORE: [(at(1), 80)]}]
 
 
-def test_a_withdrawn_value_is_listed(ledger: Accounts) -> None:
+def test_a_withdrawn_value_is_listed(ledger: Pushes) -> None:
     """Graphite cannot forget it; what stays is pushed."""
     metric = "bio.ada.sleep.heart_rate"
     pushed(ledger, of(1, {SCORE: [(at(1), 70)], metric: [(at(1), 50), (at(1, 300), 51)]}))
@@ -124,10 +124,10 @@ def test_a_withdrawn_value_is_listed(ledger: Accounts) -> None:
         )
         for name in (metric, SCORE)
     ]
-    assert unpack(ledger.pushes("daily_sleep")[0].index) == {metric: (at(1, 300),)}
+    assert unpack(ledger.find("daily_sleep")[0].index) == {metric: (at(1, 300),)}
 
 
-def test_a_day_without_documents_any_more_is_withdrawn(ledger: Accounts) -> None:
+def test_a_day_without_documents_any_more_is_withdrawn(ledger: Pushes) -> None:
     """Nothing is sent, and it is settled at once; a day that never had any leaves no row."""
     pushed(ledger, scores(1, 70))
     result, basket = pushed(ledger, of(1, {}), of(2, {}))
@@ -138,7 +138,7 @@ def test_a_day_without_documents_any_more_is_withdrawn(ledger: Accounts) -> None
     assert (result.days, result.unchanged) == (0, 1)
 
 
-def test_a_point_that_moves_to_the_next_day_is_not_withdrawn(ledger: Accounts) -> None:
+def test_a_point_that_moves_to_the_next_day_is_not_withdrawn(ledger: Pushes) -> None:
     """A traveller's days overlap: the later one has a value there now."""
     met = "bio.ada.activity.met"
     pushed(ledger, of(2, {met: [(at(1), 1.0), (at(1, 60), 1.1)]}))
@@ -148,7 +148,7 @@ def test_a_point_that_moves_to_the_next_day_is_not_withdrawn(ledger: Accounts) -
     assert (result.withdrawn, ledger.withdrawn()) == (0, [])
 
 
-def test_a_crash_forgets_neither_the_old_points_nor_the_new(ledger: Accounts) -> None:
+def test_a_crash_forgets_neither_the_old_points_nor_the_new(ledger: Pushes) -> None:
     """What was withdrawn before a broken push is listed by the next one."""
     pushed(ledger, of(1, {SCORE: [(at(1), 70)]}))
     with pytest.raises(GraphiteUnavailable):
@@ -158,7 +158,7 @@ def test_a_crash_forgets_neither_the_old_points_nor_the_new(ledger: Accounts) ->
     assert [one.metric for one in ledger.withdrawn()] == [SCORE, "bio.ada.sleep.x"]
 
 
-def test_people_and_types_are_kept_apart(ledger: Accounts) -> None:
+def test_people_and_types_are_kept_apart(ledger: Pushes) -> None:
     """In one push."""
     other = DayPoints("ada", "sleep", ago(1), {"bio.ada.sleep.latency": [(at(1), 5)]})
     bob = scores(1, 60, username="bob", root="bio.bob")
@@ -168,7 +168,7 @@ def test_people_and_types_are_kept_apart(ledger: Accounts) -> None:
     assert basket.sent == [{SCORE: [(at(1), 61)]}]
 
 
-def test_poison_is_left_out_and_reported(ledger: Accounts) -> None:
+def test_poison_is_left_out_and_reported(ledger: Pushes) -> None:
     """A bad point would take good ones with it."""
     good = [(at(1), 1), (at(0), 2.5)]
     bad = {
@@ -195,7 +195,7 @@ def test_poison_is_left_out_and_reported(ledger: Accounts) -> None:
     assert result.rejected == expected
 
 
-def test_a_point_that_is_too_far_ahead_leaves_when_its_time_comes(ledger: Accounts) -> None:
+def test_a_point_that_is_too_far_ahead_leaves_when_its_time_comes(ledger: Pushes) -> None:
     """It is not mistaken for unchanged."""
     day = of(0, {SCORE: [(at(0), 1), (at(-3), 2)]})
     pushed(ledger, day)
@@ -204,7 +204,7 @@ def test_a_point_that_is_too_far_ahead_leaves_when_its_time_comes(ledger: Accoun
     assert basket.sent == [{SCORE: [(at(0), 1), (at(-3), 2)]}]
 
 
-def test_many_points_leave_in_several_connections(ledger: Accounts) -> None:
+def test_many_points_leave_in_several_connections(ledger: Pushes) -> None:
     """So that neither memory nor what a broken connection leaves unconfirmed grows."""
     days = (of(n, {SCORE: [(at(n, s), s) for s in range(0, 86400, 4)]}) for n in range(20, 0, -1))
     with listening() as carbon:

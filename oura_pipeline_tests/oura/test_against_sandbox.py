@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from oura_pipeline.catalog.credentials import SignInRequired, TokenPair
 from oura_pipeline.catalog.document_types import (
     DAILY_RESILIENCE,
     DAILY_SLEEP,
@@ -26,11 +27,10 @@ from oura_pipeline.oura.errors import (
     MembershipLapsed,
     OuraUnavailable,
     ScopeNotGranted,
-    SignInRequired,
     UnexpectedAnswer,
 )
 from oura_pipeline.oura.http import http_client
-from oura_pipeline.oura.oauth import OAuth, TokenAnswer
+from oura_pipeline.oura.oauth import OAuth
 from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
 
@@ -199,7 +199,7 @@ def test_a_refresh_token_works_once(world: World) -> None:
     """Of two who use it, the second one has to sign in again."""
     pair = world.sandbox.sign_in("asha")
     answer = world.oauth.renew(pair["refresh_token"])
-    assert isinstance(answer, TokenAnswer)
+    assert isinstance(answer, TokenPair)
     assert answer.refresh_token != pair["refresh_token"]
     with pytest.raises(SignInRequired):
         world.oauth.renew(pair["refresh_token"])

@@ -6,7 +6,8 @@ import pickle
 
 import pytest
 
-from oura_pipeline.oura.errors import GarbledAnswer, OuraError, RateLimited, ScopeNotGranted
+from oura_pipeline.catalog.credentials import OuraError
+from oura_pipeline.oura.errors import GarbledAnswer, RateLimited, ScopeNotGranted
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,15 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 
+from oura_pipeline.catalog.credentials import OuraError, SignInRequired, TokenPair
 from oura_pipeline.oura.errors import (
     ClientRefused,
-    OuraError,
     OuraUnavailable,
     RateLimited,
-    SignInRequired,
     UnexpectedAnswer,
 )
 from oura_pipeline.oura.http import http_client
-from oura_pipeline.oura.oauth import OAuth, TokenAnswer, scopes_of
+from oura_pipeline.oura.oauth import OAuth, scopes_of
 from oura_pipeline_tests.oura.speaking import Reply, answer
 
 LEGACY, PORTAL = "https://legacy.test/oauth/token", "https://portal.test/oauth-token"
@@ -86,7 +85,7 @@ def oauth(endpoints: Endpoints) -> Iterator[OAuth]:
 def test_a_refresh_token_becomes_a_new_pair(oauth: OAuth, endpoints: Endpoints) -> None:
     """The client goes in the form, not in a header."""
     endpoints.will(LEGACY, answer(200, {**GOOD, "scope": "extapi:daily extapi:spo2 email"}))
-    assert oauth.renew("r0") == TokenAnswer(
+    assert oauth.renew("r0") == TokenPair(
         access_token="a1",
         refresh_token="r1",
         expires_at=NOW + timedelta(hours=1),

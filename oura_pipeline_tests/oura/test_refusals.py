@@ -8,17 +8,16 @@ from email.utils import formatdate
 import httpx
 import pytest
 
+from oura_pipeline.catalog.credentials import OuraError, SignInRequired
 from oura_pipeline.catalog.document_types import DAILY_RESILIENCE, DAILY_SLEEP, DAILY_STRESS
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import (
     DocumentNotFound,
     GarbledAnswer,
     MembershipLapsed,
-    OuraError,
     OuraUnavailable,
     RateLimited,
     ScopeNotGranted,
-    SignInRequired,
     UnexpectedAnswer,
 )
 from oura_pipeline.oura.responses import retry_after

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.oura.errors import (
     AlreadySubscribed,
     ClientRefused,
     GarbledAnswer,
-    OuraError,
     OuraUnavailable,
     RateLimited,
     SubscriptionGone,

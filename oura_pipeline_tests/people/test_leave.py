@@ -90,12 +90,13 @@ def delete(username: str) -> Deleted:
 def ledgers(made: World, username: str) -> dict[str, Any]:
     with made.accounts() as accounts:
         return {
-            "person": accounts.person(username),
-            "fetches": accounts.fetches(usernames=[username]),
+            "person": accounts.people.get(username),
+            "fetches": accounts.fetches.find(usernames=[username]),
             "pushes": [
-                accounts.pushes(document_type.name, usernames=[username]) for document_type in ROWS
+                accounts.pushes.find(document_type.name, usernames=[username])
+                for document_type in ROWS
             ],
-            "offsets": accounts.offsets(username),
+            "offsets": accounts.offsets.find(username),
         }
 
 
@@ -228,7 +229,7 @@ def test_whatever_was_done_before_a_crash_a_second_time_ends_it(
     with opened() as pipeline, pytest.raises(Stopped):
         delete_everything(pipeline, ODD, forget_in_dagster, stop)
     with household.accounts() as accounts:
-        waiting = [p.username for p in accounts.people([PersonState.RETIRED])]
+        waiting = [p.username for p in accounts.people.all([PersonState.RETIRED])]
     assert waiting == ([] if step == STEPS - 1 else [ODD])
     if waiting:
         delete(ODD)
@@ -265,8 +266,8 @@ def test_oura_hears_of_it(household: World) -> None:
     before = documents_of(household, OTHER)
     with opened() as pipeline:
         assert disconnect(pipeline, OTHER) == Revocation(done=True)
-        assert pipeline.accounts.to_revoke() == []
-        assert pipeline.accounts.person(OTHER).state is PersonState.DISCONNECTED
+        assert pipeline.accounts.removal.to_revoke() == []
+        assert pipeline.accounts.people.get(OTHER).state is PersonState.DISCONNECTED
     assert cloud.requests()["revoke"] == {AT_OURA[OTHER]: 1}
     for token in tokens:
         answer = cloud.http.get(
@@ -284,7 +285,7 @@ def test_oura_being_away_is_said_and_made_up_for(household: World) -> None:
     with opened() as pipeline:
         told = disconnect(pipeline, OTHER)
         assert (told.done, bool(told.reason)) == (False, True)
-        assert pipeline.accounts.to_revoke() == [OTHER]
+        assert pipeline.accounts.removal.to_revoke() == [OTHER]
         cloud.clear_faults()
         cloud.reset_requests()
         assert revoke(pipeline, OTHER) == Revocation(done=True)
@@ -307,7 +308,7 @@ def test_who_left_is_asked_for_nothing_and_cannot_stay_half(household: World) ->
     """Leaving is a state at once; the rest is the job's."""
     with opened() as pipeline:
         leave(pipeline, OTHER)
-        assert pipeline.accounts.person(OTHER).state is PersonState.RETIRED
+        assert pipeline.accounts.people.get(OTHER).state is PersonState.RETIRED
         with pytest.raises(PersonRefused):
             disconnect(pipeline, OTHER)
 

@@ -16,14 +16,14 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.people.notify import NoticeUndelivered, configured, news_of, send_pending
 from oura_pipeline.settings import Settings
 from oura_pipeline_tests.accounts.homes import at_once, opened
 from oura_pipeline_tests.testing.settings import settings_with
 from oura_pipeline_tests.testing.terminal import Chat, chatting
-from oura_pipeline_tests.testing.token_server import Refused
 
 SITE = "https://oura.example.org"
 
@@ -82,7 +82,7 @@ def accounts(tmp_path: Path) -> Iterator[Accounts]:
     """Ada and Bob must sign in again, Cyd is fine."""
     with opened(tmp_path) as made:
         for username in ("ada", "bob", "cyd"):
-            made.add(username, refresh_token=f"secret-of-{username}")
+            made.people.add(username, SignIn(refresh_token=f"secret-of-{username}"))
         lose(made, "bob")
         lose(made, "ada")
         yield made
@@ -92,10 +92,10 @@ def lose(accounts: Accounts, username: str) -> None:
     """Let Oura refuse to renew somebody's tokens."""
 
     def renew(refresh_token: str, _: str | None) -> Any:
-        raise Refused(f"400: {refresh_token} was already used")
+        raise SignInRequired(f"400: {refresh_token} was already used")
 
-    with pytest.raises(Refused):
-        accounts.tokens(username, renew, refused=Refused).access_token()
+    with pytest.raises(SignInRequired):
+        accounts.tokens.get(username, renew).access_token()
 
 
 def settings(chat: Chat | None = None, post: Post | None = None, **others: str) -> Settings:
@@ -112,14 +112,14 @@ def settings(chat: Chat | None = None, post: Post | None = None, **others: str) 
 
 
 def waiting(accounts: Accounts) -> list[str]:
-    return [person.username for person in accounts.to_notify()]
+    return [person.username for person in accounts.people.to_notify()]
 
 
 def test_the_operator_is_told_over_both_ways_once(
     accounts: Accounts, chat: Chat, post: Post
 ) -> None:
     """Each in a message that chats can show, and all in one mail."""
-    ada, bob = accounts.person("ada"), accounts.person("bob")
+    ada, bob = accounts.people.get("ada"), accounts.people.get("bob")
     both = settings(chat, post)
     assert send_pending(accounts, both) == ["ada", "bob"]
     assert chat.bodies == [news_of(ada, both), news_of(bob, both)]
@@ -136,7 +136,7 @@ def test_the_operator_is_told_over_both_ways_once(
 
 def test_the_news_say_who_why_since_when_and_where(accounts: Accounts) -> None:
     """And show no token."""
-    ada = accounts.person("ada")
+    ada = accounts.people.get("ada")
     since = f"{ada.state_since:%Y-%m-%d %H:%M} UTC"
     reason = "Oura refused to renew their tokens: 400: … was already used"
     sentence = f"ada must sign in again at {SITE}, since {since}: {reason}"
@@ -154,7 +154,7 @@ def test_the_news_say_who_why_since_when_and_where(accounts: Accounts) -> None:
 def test_whoever_is_lost_once_more_is_told_once_more(accounts: Accounts, chat: Chat) -> None:
     """Once each time somebody must sign in again."""
     send_pending(accounts, settings(chat))
-    accounts.reconnect("ada", refresh_token="another")
+    accounts.people.reconnect("ada", SignIn(refresh_token="another"))
     assert send_pending(accounts, settings(chat)) == []
     lose(accounts, "ada")
     assert send_pending(accounts, settings(chat)) == ["ada"]
@@ -170,8 +170,8 @@ def test_without_a_way_nobody_counts_as_told(accounts: Accounts, chat: Chat) -> 
 
 
 def test_nobody_to_tell_of_is_no_message(accounts: Accounts, chat: Chat, post: Post) -> None:
-    accounts.reconnect("ada", refresh_token="another")
-    accounts.reconnect("bob", refresh_token="another")
+    accounts.people.reconnect("ada", SignIn(refresh_token="another"))
+    accounts.people.reconnect("bob", SignIn(refresh_token="another"))
     assert send_pending(accounts, settings(chat, post)) == []
     assert (chat.bodies, post.mails) == ([], [])
 
@@ -300,8 +300,8 @@ def test_whoever_signs_in_while_the_operator_is_told_stays_connected(
     accounts: Accounts, chat: Chat
 ) -> None:
     send_pending(accounts, settings(chat))
-    accounts.reconnect("ada", refresh_token="another")
-    person: Person = accounts.person("ada")
+    accounts.people.reconnect("ada", SignIn(refresh_token="another"))
+    person: Person = accounts.people.get("ada")
     assert (person.state, person.notified_at) == (PersonState.CONNECTED, None)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from oura_pipeline.accounts.errors import UnknownPerson
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.document_types import PERSONAL_INFO
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import Pipeline, opened
@@ -49,9 +50,9 @@ def test_whoever_is_asked_who_they_are_is_identified(made: World) -> None:
     for username in ("runa", "koa"):
         made.sign_in(username)
     with opened() as pipeline:
-        assert {person.oura_id for person in pipeline.accounts.people()} == {None}
+        assert {person.oura_id for person in pipeline.accounts.people.all()} == {None}
         ask_who_they_are(pipeline)
-        ids = {person.username: person.oura_id for person in pipeline.accounts.people()}
+        ids = {person.username: person.oura_id for person in pipeline.accounts.people.all()}
     truth = {person["username"]: person["id"] for person in made.sandbox.people()}
     assert ids == {"runa": truth["runa"], "koa": truth["koa"]}
 
@@ -62,9 +63,9 @@ def test_two_people_with_one_oura_account_are_told_apart_by_a_failure(made: Worl
     answer = made.sandbox.sign_in("runa")
     with opened() as pipeline:
         ask_who_they_are(pipeline)
-        pipeline.accounts.add("runa-again", refresh_token=answer["refresh_token"])
+        pipeline.accounts.people.add("runa-again", SignIn(refresh_token=answer["refresh_token"]))
         asked = ask_who_they_are(pipeline)
-        assert pipeline.accounts.person("runa-again").oura_id is None
+        assert pipeline.accounts.people.get("runa-again").oura_id is None
     assert asked == {
         "runa": (FetchStatus.LANDED, None),
         "runa-again": (
@@ -81,7 +82,7 @@ def test_whoever_signs_in_with_another_account_than_before_is_refused(made: Worl
     answer = made.sandbox.sign_in("koa")
     with opened() as pipeline:
         ask_who_they_are(pipeline)
-        pipeline.accounts.reconnect("runa", refresh_token=answer["refresh_token"])
+        pipeline.accounts.people.reconnect("runa", SignIn(refresh_token=answer["refresh_token"]))
         [(status, error)] = ask_who_they_are(pipeline).values()
     assert status is FetchStatus.FAILED
     assert error is not None
@@ -95,9 +96,9 @@ def test_who_disconnected_or_left_is_not_asked(made: World) -> None:
     made.sandbox.change_person("milo", revoke="all")
     with opened() as pipeline:
         ask_who_they_are(pipeline)
-        pipeline.accounts.add("left", refresh_token="none")
-        pipeline.accounts.retire("left")
-        pipeline.accounts.disconnect("koa")
+        pipeline.accounts.people.add("left", SignIn(refresh_token="none"))
+        pipeline.accounts.removal.retire("left")
+        pipeline.accounts.removal.disconnect("koa")
         asked = [person.username for person in people_to_ask(pipeline)]
         by_name = [person.username for person in people_to_ask(pipeline, ["milo", "koa", "left"])]
     assert (asked, by_name) == (["milo", "runa"], ["milo"])
@@ -119,7 +120,7 @@ def test_whoever_left_since_a_run_was_asked_for_is_left_out(made: World) -> None
         asked = people_to_ask(pipeline, ["gone", "runa"], some_may_have_left=True)
         with pytest.raises(LookupError, match="none of these people is here") as caught:
             people_to_ask(pipeline, ["gone"], some_may_have_left=True)
-        pipeline.accounts.disconnect("runa")
+        pipeline.accounts.removal.disconnect("runa")
         assert people_to_ask(pipeline, ["gone", "runa"], some_may_have_left=True) == []
     assert [person.username for person in asked] == ["runa"]
     assert "gone" not in str(caught.value)
@@ -129,5 +130,5 @@ def test_the_day_of_who_they_are_is_today(made: World) -> None:
     made.sign_in("runa")
     with opened() as pipeline:
         ask_who_they_are(pipeline)
-        [row] = pipeline.accounts.fetches(PERSONAL_INFO.name)
+        [row] = pipeline.accounts.fetches.find(PERSONAL_INFO.name)
     assert row.day == datetime.now(UTC).date()

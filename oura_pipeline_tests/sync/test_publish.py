@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.pipeline import Pipeline, opened
@@ -36,7 +37,7 @@ def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
     )
     with opened(settings) as made:
         for username in ("ada", "bob"):
-            made.accounts.add(username, refresh_token=username)
+            made.accounts.people.add(username, SignIn(refresh_token=username))
         yield made
 
 
@@ -66,7 +67,7 @@ def brought_fetches(pipeline: Pipeline) -> list[tuple[Any, ...]]:
 def known_fetches(pipeline: Pipeline) -> list[tuple[Any, ...]]:
     columns = ("username", "document_type", "day", "status", "documents", "error", "at")
     return sorted(
-        tuple(getattr(row, name) for name in columns) for row in pipeline.accounts.fetches()
+        tuple(getattr(row, name) for name in columns) for row in pipeline.accounts.fetches.find()
     )
 
 
@@ -80,7 +81,7 @@ def test_the_copy_says_what_was_asked(pipeline: Pipeline) -> None:
     refused = fetch(
         "bob", 1, status=FetchStatus.FAILED, documents=0, error="Oura is away", at=AT + HOUR
     )
-    pipeline.accounts.record_fetches([fetch(), refused])
+    pipeline.accounts.fetches.record([fetch(), refused])
     publish(pipeline)
     assert read(pipeline, "FROM oura.fetches ORDER BY ALL") == [
         ("ada", "sleep", DAY, "landed", 2, None, AT),
@@ -92,35 +93,35 @@ def test_an_error_after_thousands_without_one_is_kept(pipeline: Pipeline) -> Non
     """Types are not guessed from the first rows."""
     rows = [fetch(day=number) for number in range(3000)]
     rows[2500] = fetch(day=2500, status=FetchStatus.FAILED, error="Oura is away")
-    pipeline.accounts.record_fetches(rows)
+    pipeline.accounts.fetches.record(rows)
     failed = [(day, error) for _, _, day, _, _, error, _ in brought_fetches(pipeline) if error]
     assert failed == [(DAY + timedelta(days=2500), "Oura is away")]
 
 
 def test_newer_answers_replace_older_ones(pipeline: Pipeline) -> None:
-    pipeline.accounts.record_fetches([fetch(day=day) for day in range(5)])
+    pipeline.accounts.fetches.record([fetch(day=day) for day in range(5)])
     brought_fetches(pipeline)
     newer = [
         fetch(day=4, status=FetchStatus.EMPTY, documents=0, at=AT + 5 * HOUR),
         fetch(day=5, at=AT + 5 * HOUR),
         fetch("bob", document_type="workout", at=AT + 5 * HOUR),
     ]
-    pipeline.accounts.record_fetches(newer)
+    pipeline.accounts.fetches.record(newer)
     assert brought_fetches(pipeline) == known_fetches(pipeline)
 
 
 def test_what_is_remembered_late_arrives_all_the_same(pipeline: Pipeline) -> None:
     """A long question is heard before and remembered after others that were published."""
-    pipeline.accounts.record_fetches([fetch(), fetch("bob", at=AT + 30 * HOUR)])
+    pipeline.accounts.fetches.record([fetch(), fetch("bob", at=AT + 30 * HOUR)])
     brought_fetches(pipeline)
     late = [fetch(documents=9, at=AT + HOUR), fetch(day=1, at=AT + HOUR)]
-    pipeline.accounts.record_fetches(late)
+    pipeline.accounts.fetches.record(late)
     assert brought_fetches(pipeline) == known_fetches(pipeline)
 
 
 def test_refusals_that_were_forgotten_are_gone(pipeline: Pipeline) -> None:
     """Some of a type, and all of another."""
-    pipeline.accounts.record_fetches(
+    pipeline.accounts.fetches.record(
         [
             fetch(),
             fetch(day=1, status=FetchStatus.NOT_GRANTED, documents=0, error="no"),
@@ -128,31 +129,31 @@ def test_refusals_that_were_forgotten_are_gone(pipeline: Pipeline) -> None:
         ]
     )
     brought_fetches(pipeline)
-    pipeline.accounts.forget_not_granted("ada")
+    pipeline.accounts.fetches.forget_not_granted("ada")
     assert brought_fetches(pipeline) == [("ada", "sleep", DAY, "landed", 2, None, AT)]
 
 
 def test_nobody_stays_who_left(pipeline: Pipeline) -> None:
     """Neither who was removed nor whose data is about to be deleted."""
     people = ("ada", "bob", "cleo")
-    pipeline.accounts.add("cleo", refresh_token="cleo")
+    pipeline.accounts.people.add("cleo", SignIn(refresh_token="cleo"))
     for username in people:
-        pipeline.accounts.record_fetches([fetch(username)])
-        pipeline.accounts.learn_offsets(username, [(AT, HOUR)])
+        pipeline.accounts.fetches.record([fetch(username)])
+        pipeline.accounts.offsets.record(username, [(AT, HOUR)])
     publish(pipeline)
-    pipeline.accounts.remove("ada")
-    pipeline.accounts.retire("bob")
+    pipeline.accounts.removal.delete("ada")
+    pipeline.accounts.removal.retire("bob")
     publish(pipeline)
     for table in ("oura.fetches", "oura.offsets", "bookkeeping.observed_offsets"):
         assert read(pipeline, f"SELECT username FROM {table}") == [("cleo",)]
 
 
 def test_nothing_new_is_no_new_copy(pipeline: Pipeline) -> None:
-    pipeline.accounts.record_fetches([fetch()])
-    pipeline.accounts.learn_offsets("ada", [(AT, HOUR)])
+    pipeline.accounts.fetches.record([fetch()])
+    pipeline.accounts.offsets.record("ada", [(AT, HOUR)])
     assert publish(pipeline).fresh
     assert not publish(pipeline).fresh
-    pipeline.accounts.record_fetches([fetch(at=AT + HOUR)])
+    pipeline.accounts.fetches.record([fetch(at=AT + HOUR)])
     assert publish(pipeline).fresh
     assert not publish(pipeline).fresh
 
@@ -166,7 +167,7 @@ def test_many_rows_arrive_in_portions(pipeline: Pipeline) -> None:
         for kind in ("a", "b")
         for day in range(2000)
     ]
-    pipeline.accounts.record_fetches(rows)
+    pipeline.accounts.fetches.record(rows)
     assert brought_fetches(pipeline) == known_fetches(pipeline)
 
 
@@ -186,18 +187,18 @@ def test_ledgers_agree_whatever_happens_between_two_copies(pipeline: Pipeline, s
             )
             for _ in range(dice.randrange(40))
         ]
-        pipeline.accounts.record_fetches(rows)
+        pipeline.accounts.fetches.record(rows)
         if dice.random() < 0.5:
-            pipeline.accounts.forget_not_granted("ada")
+            pipeline.accounts.fetches.forget_not_granted("ada")
         if dice.random() < 0.2:
-            pipeline.accounts.remove("bob")
-            pipeline.accounts.add("bob", refresh_token="bob")
+            pipeline.accounts.removal.delete("bob")
+            pipeline.accounts.people.add("bob", SignIn(refresh_token="bob"))
         assert brought_fetches(pipeline) == known_fetches(pipeline)
 
 
 def test_offsets_change_midway_between_two_that_differ(pipeline: Pipeline) -> None:
     """Equal neighbours are one; the first holds for all that is earlier."""
-    pipeline.accounts.learn_offsets(
+    pipeline.accounts.offsets.record(
         "ada", [(AT, HOUR), (AT + 2 * HOUR, HOUR), (AT + 6 * HOUR, -5 * HOUR)]
     )
     assert brought_offsets(pipeline) == [
@@ -217,7 +218,7 @@ def test_offsets_are_those_of_the_nearest_observation(pipeline: Pipeline, seed: 
             AT + (first + dice.randrange(50)) * HOUR: dice.choice([-5, 0, 1, 1]) * HOUR
             for _ in range(dice.randrange(8))
         }
-        pipeline.accounts.learn_offsets("ada", news.items())
+        pipeline.accounts.offsets.record("ada", news.items())
         observed |= news
         published = brought_offsets(pipeline)
         timeline = OffsetTimeline(observed.items())
@@ -229,12 +230,12 @@ def test_offsets_are_those_of_the_nearest_observation(pipeline: Pipeline, seed: 
 
 def test_only_what_is_newer_is_read_of_a_person(pipeline: Pipeline) -> None:
     """What stands is believed as long as the sums agree."""
-    pipeline.accounts.learn_offsets("ada", [(AT, HOUR), (AT + HOUR, HOUR)])
+    pipeline.accounts.offsets.record("ada", [(AT, HOUR), (AT + HOUR, HOUR)])
     brought_offsets(pipeline)
     with pipeline.warehouse.ledgers() as ledgers:
         before = ledgers.observed()["ada"]
     assert (before.observations, before.newest, before.seconds) == (2, AT + HOUR, 7200)
-    pipeline.accounts.learn_offsets("ada", [(AT + 3 * HOUR, 2 * HOUR)])
+    pipeline.accounts.offsets.record("ada", [(AT + 3 * HOUR, 2 * HOUR)])
     assert brought_offsets(pipeline) == [
         ("ada", BEGINNING, 3600),
         ("ada", AT + 2 * HOUR + timedelta(microseconds=1), 7200),

@@ -12,11 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from oura_pipeline.accounts.people import PersonState
-from oura_pipeline.accounts.webhooks import Subscription
+from oura_pipeline.accounts.people import PersonState, SignIn
+from oura_pipeline.accounts.subscriptions import Subscription
+from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.oura.budget import Budget
-from oura_pipeline.oura.errors import ClientRefused, OuraError, OuraUnavailable, RateLimited
+from oura_pipeline.oura.errors import ClientRefused, OuraUnavailable, RateLimited
 from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.sandbox.cloud import SandboxOptions
@@ -170,7 +171,7 @@ def sandbox(cloud: Sandbox) -> Iterator[Sandbox]:
 def pipeline(tmp_path: Path, sandbox: Sandbox, there: Receiver) -> Iterator[Pipeline]:
     """A pipeline with one person, who let us see sleep and tags."""
     with made(tmp_path, sandbox, there) as pipeline:
-        pipeline.accounts.add("ada", refresh_token="r", scopes=["tag", "workout"])
+        pipeline.accounts.people.add("ada", SignIn(refresh_token="r", scopes=["tag", "workout"]))
         yield pipeline
 
 
@@ -209,18 +210,18 @@ WANTED = of_all("enhanced_tag", "tag", "workout")
 def test_what_is_wanted_is_what_somebody_granted(pipeline: Pipeline) -> None:
     """Unknown scopes may be all of them; who cannot be asked wants nothing."""
     accounts = pipeline.accounts
-    assert wanted(accounts.people()) == WANTED
-    accounts.add("bob", refresh_token="r", scopes=["heart_health"])
+    assert wanted(accounts.people.all()) == WANTED
+    accounts.people.add("bob", SignIn(refresh_token="r", scopes=["heart_health"]))
     both = WANTED | of_all("vo2_max", "daily_cardiovascular_age")
-    assert wanted(accounts.people()) == both
-    accounts.add("cyd", refresh_token="r", scopes=None)
-    assert wanted(accounts.people()) == of_all(
+    assert wanted(accounts.people.all()) == both
+    accounts.people.add("cyd", SignIn(refresh_token="r", scopes=None))
+    assert wanted(accounts.people.all()) == of_all(
         *(document_type.webhook for document_type in DOCUMENT_TYPES if document_type.webhook)
     )
-    accounts.add("dia", refresh_token="r", scopes=[])
-    accounts.remove("cyd")
-    assert wanted(accounts.people()) == both
-    gone = [replace(p, state=PersonState.SIGN_IN_REQUIRED) for p in accounts.people()]
+    accounts.people.add("dia", SignIn(refresh_token="r", scopes=[]))
+    accounts.removal.delete("cyd")
+    assert wanted(accounts.people.all()) == both
+    gone = [replace(p, state=PersonState.SIGN_IN_REQUIRED) for p in accounts.people.all()]
     assert wanted(gone) == frozenset()
 
 
@@ -237,7 +238,7 @@ def test_the_first_run_makes_all_and_remembers_them(pipeline: Pipeline, sandbox:
     done = maintain(pipeline)
     assert summary(done) == (9, 9, 9, 0, 0, [], None)
     assert pairs_at_oura(sandbox) == sorted(WANTED)
-    assert pipeline.accounts.subscriptions() == list(done.listed)
+    assert pipeline.accounts.subscriptions.all() == list(done.listed)
     assert {row.callback_url for row in done.listed} == {pipeline.settings.site.webhook_url}
     sandbox.reset_requests()
     assert summary(maintain(pipeline)) == (9, 9, 0, 0, 0, [], None)
@@ -252,7 +253,7 @@ def test_without_an_address_nothing_is_touched(
     sandbox.reset_requests()
     with made(tmp_path, sandbox, None) as private:
         done = maintain(private)
-        assert len(private.accounts.subscriptions()) == 9
+        assert len(private.accounts.subscriptions.all()) == 9
     assert done == Maintained(
         skipped="There is no OURA_PUBLIC_URL, so Oura cannot reach us: no webhooks."
     )
@@ -288,15 +289,15 @@ def test_somebody_else_at_it_is_left_alone(pipeline: Pipeline, sandbox: Sandbox)
 def test_whoever_leaves_takes_along_what_only_they_wanted(
     pipeline: Pipeline, sandbox: Sandbox
 ) -> None:
-    pipeline.accounts.add("bob", refresh_token="r", scopes=["workout"])
+    pipeline.accounts.people.add("bob", SignIn(refresh_token="r", scopes=["workout"]))
     maintain(pipeline)
-    pipeline.accounts.remove("ada")
+    pipeline.accounts.removal.delete("ada")
     assert summary(maintain(pipeline)) == (3, 3, 0, 0, 6, [], None)
     assert pairs_at_oura(sandbox) == sorted(of_all("workout"))
-    pipeline.accounts.remove("bob")
+    pipeline.accounts.removal.delete("bob")
     assert summary(maintain(pipeline)) == (0, 0, 0, 0, 3, [], None)
     assert at_oura(sandbox) == []
-    assert pipeline.accounts.subscriptions() == []
+    assert pipeline.accounts.subscriptions.all() == []
 
 
 def test_what_points_elsewhere_goes_before_its_successor_comes(
@@ -368,7 +369,7 @@ def test_one_failure_stops_nobody_else(status: int, pipeline: Pipeline, sandbox:
 def test_failing_to_renew_or_to_end_stops_nobody_else(pipeline: Pipeline, sandbox: Sandbox) -> None:
     maintain(pipeline)
     later = datetime.now(UTC) + timedelta(days=80)
-    pipeline.accounts.reconnect("ada", refresh_token="r", scopes=["tag"])
+    pipeline.accounts.people.reconnect("ada", SignIn(refresh_token="r", scopes=["tag"]))
     sandbox.fault("error", route="webhook", skip=1)
     sandbox.fault("error", route="webhook", skip=3)
     done = maintain(pipeline, now=later)
@@ -380,14 +381,14 @@ def test_failing_to_renew_or_to_end_stops_nobody_else(pipeline: Pipeline, sandbo
 def test_without_a_list_nothing_is_done(pipeline: Pipeline, sandbox: Sandbox) -> None:
     """What was remembered stays; who asked is told why."""
     maintain(pipeline)
-    remembered = pipeline.accounts.subscriptions()
+    remembered = pipeline.accounts.subscriptions.all()
     sandbox.fault("gateway_timeout", route="webhook")
     with pytest.raises(OuraUnavailable):
         maintain(pipeline)
     sandbox.fault("error", route="webhook", status=401)
     with pytest.raises(ClientRefused, match="OURA_CLIENT_SECRET"):
         maintain(pipeline)
-    assert pipeline.accounts.subscriptions() == remembered
+    assert pipeline.accounts.subscriptions.all() == remembered
 
 
 def test_without_the_second_list_the_first_is_remembered(
@@ -398,7 +399,7 @@ def test_without_the_second_list_the_first_is_remembered(
     done = maintain(pipeline)
     assert (done.created, list(done.listed)) == (9, [])
     assert [line.partition(":")[0] for line in done.failed] == ["left to the next run"]
-    assert pipeline.accounts.subscriptions() == []
+    assert pipeline.accounts.subscriptions.all() == []
     assert summary(maintain(pipeline)) == (9, 9, 0, 0, 0, [], None)
 
 
@@ -465,7 +466,7 @@ def test_four_hundred_days_without_a_gap(tmp_path: Path) -> None:
             if day in MOVED:
                 move_one(sandbox, there, dice)
                 covered = covering(sandbox, there, now)
-            pairs = wanted(pipeline.accounts.people())
+            pairs = wanted(pipeline.accounts.people.all())
             assert pairs & covered <= covering(sandbox, there, now), f"a gap before day {day}"
             quiet = day % 3 != 1 and day not in AWAY
             if not quiet:
@@ -484,12 +485,13 @@ def test_four_hundred_days_without_a_gap(tmp_path: Path) -> None:
 
 def change_people(pipeline: Pipeline, day: int) -> None:
     if day in LEFT:
-        pipeline.accounts.remove(LEFT[day])
+        pipeline.accounts.removal.delete(LEFT[day])
     if day in JOINED:
         username, scopes = JOINED[day]
-        known = {person.username for person in pipeline.accounts.people()}
-        join = pipeline.accounts.reconnect if username in known else pipeline.accounts.add
-        join(username, refresh_token="r", scopes=scopes)
+        people = pipeline.accounts.people
+        known = {person.username for person in people.all()}
+        join = people.reconnect if username in known else people.add
+        join(username, SignIn(refresh_token="r", scopes=scopes))
 
 
 def move_one(sandbox: Sandbox, there: Receiver, dice: random.Random) -> None:

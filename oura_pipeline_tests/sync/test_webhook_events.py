@@ -19,7 +19,7 @@ import pytest
 import stamina
 from filelock import FileLock
 
-from oura_pipeline.accounts.webhooks import Event, Incoming, Receipt
+from oura_pipeline.accounts.inbox import Event, Receipt, ReceivedEvent
 from oura_pipeline.catalog.document_types import (
     DAILY_SLEEP,
     DOCUMENT_TYPES,
@@ -77,7 +77,7 @@ class Told:
         """Let somebody sign in, known by their id."""
         self.world.sign_in(username, scopes)
         self.ids |= {person["username"]: person["id"] for person in self.cloud.people()}
-        self.pipeline.accounts.identify(username, self.ids[username])
+        self.pipeline.accounts.people.identify(username, self.ids[username])
 
     def land(self, document_type: DocumentType, first: date, last: date) -> Fetched:
         """Ask for these days of everybody, as a sync does."""
@@ -89,7 +89,7 @@ class Told:
     def sync(self, document_type: DocumentType, first: date = DAY, last: date = DAY) -> None:
         """Land and push these days of everybody."""
         self.land(document_type, first, last)
-        usernames = [person.username for person in self.pipeline.accounts.people()]
+        usernames = [person.username for person in self.pipeline.accounts.people.all()]
         days = [first + ONE * n for n in range((last - first).days + 1)]
         push_documents(
             self.pipeline, document_type, usernames, days if document_type.partitioned else None
@@ -116,10 +116,10 @@ class Told:
         """Put bodies into the inbox, as the site does."""
         somebody = self.ids["runa"]
         incoming = [
-            Incoming(body=body, oura_id=somebody, data_type="any", known_type=True)
+            ReceivedEvent(body=body, oura_id=somebody, data_type="any", known_type=True)
             for body in bodies
         ]
-        assert set(self.pipeline.accounts.receive_events(incoming)) == {Receipt.KEPT}
+        assert set(self.pipeline.accounts.inbox.receive(incoming)) == {Receipt.KEPT}
 
     def drain(self, later: timedelta = timedelta(0), pipeline: Pipeline | None = None) -> Drained:
         """Land what is due now, or later."""
@@ -127,7 +127,7 @@ class Told:
         return land_events(pipeline, due_events(pipeline, now), run_id="events", now=now)
 
     def waiting(self) -> list[Event]:
-        return self.pipeline.accounts.waiting_events()
+        return self.pipeline.accounts.inbox.waiting()
 
     def asked(self) -> dict[str, int]:
         """Requests for documents, of one or of days, since the last sync."""
@@ -145,7 +145,7 @@ class Told:
             self.world.landed(person.username, row)
             == self.world.truth(person.username, row, first, last)
             for row in rows
-            for person in self.pipeline.accounts.people()
+            for person in self.pipeline.accounts.people.all()
         )
 
 
@@ -191,7 +191,7 @@ def test_an_update_lands_and_is_pushed(told: Told) -> None:
     assert told.asked() == {"daily_sleep": 1, "daily_sleep/one": 1}
     assert told.agree(DAILY_SLEEP)
     assert told.waiting() == []
-    [entry] = told.pipeline.accounts.fetches("daily_sleep", usernames=["runa"])
+    [entry] = told.pipeline.accounts.fetches.find("daily_sleep", usernames=["runa"])
     assert (entry.status, entry.changed, entry.run_id) == (FetchStatus.LANDED, 1, "events")
     lines = (told.world.home / "graphite.log").read_text(encoding="utf-8").splitlines()
     assert lines[-1].startswith("bio.runa.sleep.score 41 ")
@@ -209,7 +209,7 @@ def test_only_the_days_concerned_are_asked(told: Told) -> None:
     assert [entry for entry in landed if entry[0] == LAST.isoformat()] == told.world.truth(
         "runa", WORKOUT, LAST, LAST
     )
-    assert [entry.day for entry in told.pipeline.accounts.fetches("workout")] == [DAY, LAST]
+    assert [entry.day for entry in told.pipeline.accounts.fetches.find("workout")] == [DAY, LAST]
 
 
 def test_a_document_that_moved_leaves_its_old_day(told: Told) -> None:
@@ -236,9 +236,9 @@ def test_a_deleted_document_disappears(told: Told) -> None:
     assert [fetched.days for _, fetched in drained.fetched] == [[day]]
     assert [entry for entry, _ in told.world.landed("runa", DAILY_SLEEP)] == [DAY.isoformat()]
     assert told.waiting() == []
-    [push] = told.pipeline.accounts.pushes("daily_sleep", first_day=day, last_day=day)
+    [push] = told.pipeline.accounts.pushes.find("daily_sleep", first_day=day, last_day=day)
     assert push.points == 0
-    assert told.pipeline.accounts.withdrawn("daily_sleep") != []
+    assert told.pipeline.accounts.pushes.withdrawn("daily_sleep") != []
 
 
 def test_a_delete_of_what_stands_nowhere_is_looked_at_once_more(told: Told) -> None:
@@ -349,7 +349,7 @@ def test_events_of_nobody_and_nothing_are_finished(told: Told) -> None:
 def test_nobody_is_asked_about_who_does_not_want_it(told: Told, how: str) -> None:
     """Who disconnected or left: their events are finished without a question."""
     told.tell("update", "runa", DAILY_SLEEP, score_of(told)["id"])
-    getattr(told.pipeline.accounts, how)("runa")
+    getattr(told.pipeline.accounts.removal, how)("runa")
     assert told.drain().outcomes == {Outcome.NOT_CONNECTED: 1}
     assert (told.waiting(), told.asked()) == ([], {})
 
@@ -360,7 +360,7 @@ def test_what_is_not_granted_is_nothing_to_fetch(told: Told) -> None:
     told.tell("update", "koa", DAILY_SLEEP, score_of(told, "koa")["id"])
     assert told.drain().outcomes == {Outcome.NOT_GRANTED: 1}
     assert told.waiting() == []
-    assert told.pipeline.accounts.fetches("daily_sleep", usernames=["koa"]) == []
+    assert told.pipeline.accounts.fetches.find("daily_sleep", usernames=["koa"]) == []
 
 
 def test_who_must_sign_in_again_is_synced_after_they_did(told: Told) -> None:
@@ -461,7 +461,7 @@ def test_a_graphite_that_is_away_makes_no_event_wait(told: Told) -> None:
 
 
 def unsent(told: Told) -> list[str]:
-    pending = told.pipeline.accounts.pushes(states=[PushState.PENDING])
+    pending = told.pipeline.accounts.pushes.find(states=[PushState.PENDING])
     return [row.document_type for row in pending]
 
 
@@ -508,7 +508,7 @@ def test_a_sync_that_asked_earlier_does_not_land_over_an_event(told: Told) -> No
         answers = synced.result().answers
     assert [answer.username for answer in answers] == ["runa"]
     assert told.agree(DAILY_SLEEP, last=LAST)
-    entries = told.pipeline.accounts.fetches("daily_sleep", usernames=["runa"])
+    entries = told.pipeline.accounts.fetches.find("daily_sleep", usernames=["runa"])
     assert {entry.run_id for entry in entries} == {"sync"}
 
 
@@ -528,7 +528,7 @@ def test_nothing_shows_whose_event_it_was(told: Told, caplog: pytest.LogCaptureF
     caplog.set_level(logging.DEBUG)
     object_id = score_of(told)["id"]
     told.tell("update", "runa", DAILY_SLEEP, object_id)
-    person = told.pipeline.accounts.person("runa")
+    person = told.pipeline.accounts.people.get("runa")
     matter = Matter(person=person, document_type=DAILY_SLEEP, id=object_id, events=told.waiting())
     shown = f"{matter!r} {told.drain()!r}"
     assert object_id not in shown

@@ -21,7 +21,8 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from oura_pipeline.accounts.webhooks import Incoming
+from oura_pipeline.accounts.inbox import ReceivedEvent
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.defs.partitions import range_tags
 from oura_pipeline.defs.storage import project_instance
@@ -81,9 +82,10 @@ def sign_in(made: World, username: str) -> set[str]:
     tokens = {"refresh_token": answer["refresh_token"], "access_token": answer["access_token"]}
     expires_at = datetime.now(UTC) + timedelta(seconds=answer["expires_in"])
     with made.accounts() as accounts:
-        known = [person.username for person in accounts.people()]
-        write = accounts.reconnect if username in known else accounts.add
-        write(username, **tokens, expires_at=expires_at, oura_id=oura_id, scopes=["daily", "email"])
+        known = [person.username for person in accounts.people.all()]
+        write = accounts.people.reconnect if username in known else accounts.people.add
+        scopes = ["daily", "email"]
+        write(username, SignIn(**tokens, expires_at=expires_at, oura_id=oura_id, scopes=scopes))
     return set(tokens.values())
 
 
@@ -119,7 +121,7 @@ def populate(made: World) -> dict[str, Traces]:
         made.sandbox.change_person(AT_OURA[username], membership=True)
     with opened() as pipeline:
         pipeline.warehouse.publish(pipeline.settings.storage.analytics_path)
-        pipeline.accounts.receive_events([_event(some) for some in found.values()])
+        pipeline.accounts.inbox.receive([_event(some) for some in found.values()])
     _rotate(made.home / "graphite.log")
     _print_and_tick(made.home / "dagster")
     for username in AT_OURA:
@@ -146,9 +148,9 @@ def _run_with_a_key(made: World, people: list[str]) -> None:
         )
 
 
-def _event(some: Traces) -> Incoming:
+def _event(some: Traces) -> ReceivedEvent:
     body = json.dumps({"user_id": some.oura_id, "object_id": min(some.documents)}).encode()
-    return Incoming(body=body, oura_id=some.oura_id, data_type="sleep", known_type=True)
+    return ReceivedEvent(body=body, oura_id=some.oura_id, data_type="sleep", known_type=True)
 
 
 def _rotate(log: Path) -> None:

@@ -12,9 +12,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 
-
-class Refused(Exception):
-    """The endpoint refused a refresh token, or the person must sign in again."""
+from oura_pipeline.catalog.credentials import SignInRequired, TokenPair
 
 
 class Unavailable(Exception):
@@ -83,21 +81,20 @@ def token_server() -> Iterator[TokenServer]:
             thread.join()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """New tokens."""
+def token_pair(access_token: str, refresh_token: str = "refresh-2") -> TokenPair:
+    """Tokens for a day, of some endpoint, without a word about scopes."""
+    return TokenPair(
+        access_token=access_token,
+        refresh_token=refresh_token,
+        expires_at=datetime.now(UTC) + timedelta(days=1),
+        token_url="https://one.example",
+    )
 
-    access_token: str
-    refresh_token: str | None
-    expires_at: datetime | None
-    scopes: frozenset[str] | None = None
-    token_url: str | None = None
 
-
-def renewer(url: str) -> Callable[[str, str | None], Answer]:
+def renewer(url: str) -> Callable[[str, str | None], TokenPair]:
     """Asks the endpoint for new tokens."""
 
-    def renew(refresh_token: str, token_url: str | None) -> Answer:
+    def renew(refresh_token: str, token_url: str | None) -> TokenPair:
         request = urllib.request.Request(url, data=refresh_token.encode())
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
@@ -105,9 +102,9 @@ def renewer(url: str) -> Callable[[str, str | None], Answer]:
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == 400:
-                    raise Refused("invalid_grant") from None
+                    raise SignInRequired("invalid_grant") from None
                 raise Unavailable(f"status {error.code}") from None
-        return Answer(
+        return TokenPair(
             access_token=answer["access_token"],
             refresh_token=answer["refresh_token"],
             expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),

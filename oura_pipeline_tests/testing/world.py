@@ -18,6 +18,7 @@ from typing import Any
 
 import dagster as dg
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.definitions import definitions
@@ -53,11 +54,13 @@ class World:
         """Let somebody consent at the sandbox, and add them."""
         answer = self.sandbox.sign_in(username, scopes)
         with self.accounts() as accounts:
-            accounts.add(
+            accounts.people.add(
                 username,
-                refresh_token=answer["refresh_token"],
-                access_token=answer["access_token"],
-                expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+                SignIn(
+                    refresh_token=answer["refresh_token"],
+                    access_token=answer["access_token"],
+                    expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+                ),
             )
 
     def run(

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.oura.webhooks import signature
 from oura_pipeline.pipeline import open_accounts
@@ -58,7 +59,9 @@ def open_accounts_in(home: Path) -> Iterator[Accounts]:
 
 def add_person(accounts: Accounts, username: str, **values: Any) -> None:
     """Somebody who signed in; Oura calls them `id-` and their name."""
-    accounts.add(username, **{"refresh_token": "refresh", "oura_id": f"id-{username}", **values})
+    accounts.people.add(
+        username, SignIn(**{"refresh_token": "refresh", "oura_id": f"id-{username}", **values})
+    )
 
 
 def event_body(**changes: Any) -> bytes:

@@ -32,12 +32,12 @@ def test_a_form_without_its_token_changes_nothing(open_site: OpenSite) -> None:
     site = open_site()
     browser = site.browser()
     browser.join("runa")
-    before = site.accounts.person("runa")
+    before = site.accounts.people.get("runa")
     for action in ("/me/sync", "/me/disconnect", "/me/delete", "/signout", "/signin", "/operator"):
         for token in ("", "invented"):
             answer = browser.http.post(action, data={"csrf": token, "username": "runa"})
             assert (action, token, answer.status_code) == (action, token, 403)
-    assert site.accounts.person("runa") == before
+    assert site.accounts.people.get("runa") == before
     assert browser.go("/me").title == "runa: Connected · Oura pipeline"
 
 
@@ -272,8 +272,8 @@ def test_the_operator_can_invite_from_the_command_line(
     code, link = result.output.splitlines()
     assert link == f"https://ring.example/?invite={code}"
     with open_site(settings_in(tmp_path)) as site:
-        (invite,) = site.pipeline.accounts.invites()
-        assert site.pipeline.accounts.invite_works(code)
+        (invite,) = site.pipeline.accounts.invites.all()
+        assert site.pipeline.accounts.invites.is_valid(code)
     assert (invite.expires_at - invite.created_at).days == 3
 
 

@@ -16,7 +16,7 @@ import pytest
 from cryptography.fernet import Fernet
 from prometheus_client.parser import text_string_to_metric_families
 
-from oura_pipeline.accounts.webhooks import Subscription
+from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline_tests.accounts.homes import fetch
 from oura_pipeline_tests.web.site_client import (
@@ -163,10 +163,10 @@ def test_people_and_the_ledger_are_counted(client: httpx.Client, home: Path) -> 
     with open_accounts_in(home) as accounts:
         for name in ("ada", "bob", "cyd"):
             add_person(accounts, name)
-        accounts.retire("cyd")
+        accounts.removal.retire("cyd")
         day, later = date(2026, 1, 1), date(2026, 1, 2)
         failed = {"status": FetchStatus.FAILED, "error": "away"}
-        accounts.record_fetches(
+        accounts.fetches.record(
             [
                 fetch("ada", at=now - timedelta(hours=1)),
                 fetch("ada", day=later, at=now - timedelta(hours=9), **failed),
@@ -225,7 +225,7 @@ def test_webhooks_are_counted_from_refusal_to_backlog(client: httpx.Client, home
     soon = datetime.now(UTC) + timedelta(days=12)
     with open_accounts_in(home) as accounts:
         add_person(accounts, "ada")
-        accounts.record_subscriptions(
+        accounts.subscriptions.replace(
             [
                 Subscription(
                     id=str(days),
@@ -286,7 +286,7 @@ def test_nothing_that_is_open_says_who_is_here(client: httpx.Client, home: Path)
     """Neither names nor ids, tokens, secrets or paths."""
     with open_accounts_in(home) as accounts:
         add_person(accounts, "ada")
-        accounts.record_fetches([fetch("ada", error="of ada")])
+        accounts.fetches.record([fetch("ada", error="of ada")])
     deliver(client, event_body())
     said = "".join(client.get(path).text for path in ("/health", "/ready", "/metrics"))
     kept_back = ("ada", EVENT["object_id"], SECRET, TOKEN, str(home))

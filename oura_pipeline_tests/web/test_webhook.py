@@ -19,7 +19,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from oura_pipeline.accounts.webhooks import Deliveries, Incoming, Receipt
+from oura_pipeline.accounts.inbox import EventCount, Receipt, ReceivedEvent
 from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.sandbox.running import SandboxOptions, running
 from oura_pipeline.web.metrics import QuietLog, Traffic
@@ -49,7 +49,7 @@ def home(tmp_path: Path) -> Path:
     with open_accounts_in(tmp_path) as accounts:
         add_person(accounts, "ada")
         add_person(accounts, "cyd")
-        accounts.retire("cyd")
+        accounts.removal.retire("cyd")
     return tmp_path
 
 
@@ -81,7 +81,7 @@ def refused(client: httpx.Client, reason: str) -> float:
 def bodies(home: Path) -> list[bytes]:
     """What is in the inbox."""
     with open_accounts_in(home) as accounts:
-        return [row.body for row in accounts.waiting_events(100_000)]
+        return [row.body for row in accounts.inbox.waiting(100_000)]
 
 
 class Slow:
@@ -91,7 +91,7 @@ class Slow:
         self.began, self.may = threading.Event(), threading.Event()
         self.batches: list[int] = []
 
-    def __call__(self, events: Sequence[Incoming]) -> None:
+    def __call__(self, events: Sequence[ReceivedEvent]) -> None:
         self.began.set()
         assert self.may.wait(30)
         self.batches.append(len(events))
@@ -99,7 +99,7 @@ class Slow:
 
 @contextmanager
 def serving(
-    write: Callable[[Sequence[Incoming]], object], seconds: float = 8.0
+    write: Callable[[Sequence[ReceivedEvent]], object], seconds: float = 8.0
 ) -> Iterator[tuple[str, uvicorn.Server]]:
     """A server of nothing but the webhook, with an inbox of the test's."""
     log = QuietLog()
@@ -173,7 +173,7 @@ def test_an_acknowledged_event_is_in_the_inbox_byte_by_byte(
     body = b"  " + event_body(trace="x") + b"\n"
     assert deliver(client, body) == 200
     with open_accounts_in(home) as accounts:
-        [kept] = accounts.waiting_events()
+        [kept] = accounts.inbox.waiting()
     assert (kept.body, kept.oura_id) == (body, "id-ada")
 
 
@@ -190,8 +190,8 @@ def test_what_cannot_be_used_is_acknowledged_too(client: httpx.Client, home: Pat
     assert [deliver(client, body) for body in deliveries] == [200] * 6
     assert bodies(home) == [deliveries[0], deliveries[5]]
     with open_accounts_in(home) as accounts:
-        counted = {(row.receipt, row.data_type): row.count for row in accounts.deliveries()}
-        assert isinstance(accounts.deliveries()[0], Deliveries)
+        counted = {(row.receipt, row.data_type): row.count for row in accounts.inbox.counts()}
+        assert isinstance(accounts.inbox.counts()[0], EventCount)
     assert counted == {
         (Receipt.KEPT, "daily_sleep"): 1,
         (Receipt.KEPT, "vo2_max"): 1,
@@ -374,7 +374,7 @@ def test_the_sandbox_subscribes_and_delivers(home: Path) -> None:
             wait_until(lambda: sandbox.deliveries()[0]["state"] != "waiting")
         [delivery] = sandbox.deliveries()
         assert (delivery["statuses"], delivery["state"]) == ([200], "delivered")
-        [kept] = accounts.waiting_events()
+        [kept] = accounts.inbox.waiting()
         assert kept.oura_id == runa["id"]
         assert b'"object_id":"a-night"' in kept.body
     assert EVENT.keys() == {"event_type", "data_type", "object_id", "event_time", "user_id"}

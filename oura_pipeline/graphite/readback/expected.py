@@ -117,7 +117,7 @@ def _sent(days: Iterable[DayPoints], ledger: PushLedger) -> Iterator[tuple[DayPo
             person = (day.username, day.document_type)
             rows = {
                 row.day: row
-                for row in ledger.pushes(
+                for row in ledger.find(
                     day.document_type, usernames=[day.username], states=[PushState.SENT]
                 )
             }

@@ -133,7 +133,7 @@ def _mark(chunk: Chunk, ledger: PushLedger, now: datetime, arrival: ReadbackRepo
         for owner in one.owners:
             lost[owner][name] += 1
     missing = _still_so([chunk.rows[owner] for owner in sorted(lost)], ledger)
-    ledger.record_pushes([replace(row, state=PushState.MISSING, at=now) for row in missing])
+    ledger.record([replace(row, state=PushState.MISSING, at=now) for row in missing])
     for owner in sorted(lost):
         row, metrics = chunk.rows[owner], lost[owner]
         arrival.missing.append(
@@ -153,7 +153,7 @@ def mark_delivered(
 ) -> None:
     """Mark days as delivered, unless someone pushed other points meanwhile."""
     unchanged = _still_so(rows, ledger)
-    ledger.record_pushes([replace(row, state=PushState.DELIVERED, at=now) for row in unchanged])
+    ledger.record([replace(row, state=PushState.DELIVERED, at=now) for row in unchanged])
     arrival.delivered += len(unchanged)
     arrival.points += sum(row.points for row in unchanged)
 
@@ -166,7 +166,7 @@ def _still_so(rows: Sequence[Push], ledger: PushLedger) -> list[Push]:
     for (username, document_type), some in people.items():
         current = {
             row.day: row
-            for row in ledger.pushes(
+            for row in ledger.find(
                 document_type,
                 usernames=[username],
                 first_day=min(row.day for row in some),

@@ -87,7 +87,7 @@ OpenPipeline = Annotated[Pipeline, Depends(get_pipeline)]
 
 def get_person(pipeline: OpenPipeline, username: Annotated[str, Path(examples=["ada"])]) -> Person:
     try:
-        return pipeline.accounts.person(username)
+        return pipeline.accounts.people.get(username)
     except UnknownPerson:  # its message lists everybody's username
         raise HTTPException(404, "person not found") from None
 
@@ -142,13 +142,13 @@ def connect(pipeline: OpenPipeline, wanted: ConnectRequest | None = None) -> Con
 @ROUTER.get("/people", summary="List people")
 def people(pipeline: OpenPipeline) -> list[PersonResponse]:
     """Return everybody who signed in, ordered by username."""
-    return [PersonResponse(**_person(person)) for person in pipeline.accounts.people()]
+    return [PersonResponse(**_person(person)) for person in pipeline.accounts.people.all()]
 
 
 @ROUTER.get("/people/{username}/status", summary="Show a person", responses=_problems(404))
 def status(pipeline: OpenPipeline, person: KnownPerson) -> StatusResponse:
     """Return the state of a person's sign-in and data."""
-    overview = pipeline.accounts.overview(person.username)
+    overview = pipeline.accounts.overview.document_types(person.username)
     fetched = history(
         overview,
         first_day=pipeline.settings.oura.history_start,
@@ -194,7 +194,7 @@ def sync(pipeline: OpenPipeline, person: KnownPerson) -> SyncResponse:
     """Request that a person's last days be fetched soon, outside of the schedule."""
     if person.state is not PersonState.CONNECTED:
         raise HTTPException(409, "this person must sign in again first: POST /api/connect")
-    if pipeline.accounts.ask_sync(person.username, datetime.now(UTC)):
+    if pipeline.accounts.people.request_sync(person.username, datetime.now(UTC)):
         return SyncResponse(asked=True, detail="sync starts soon")
     return SyncResponse(asked=False, detail="a sync was requested less than five minutes ago")
 

@@ -66,7 +66,7 @@ def routes() -> list[BaseRoute]:
 def me(request: Request, person: Person) -> Response:
     """Somebody's own page."""
     site, now = site_of(request), datetime.now(UTC)
-    overview = site.pipeline.accounts.overview(person.username)
+    overview = site.pipeline.accounts.overview.document_types(person.username)
     granted = person.scopes
     wanted = scopes(site.settings.oura.scopes)
     copy = told(
@@ -96,7 +96,7 @@ def _months(site: Site, person: Person, today: date) -> list[Month]:
     names = allowed_types(person)
     first = first_day(today, site.settings.oura.history_start)
     accounts = site.pipeline.accounts
-    days = accounts.days(person.username, names, first_day=first, last_day=today)
+    days = accounts.overview.days(person.username, names, first_day=first, last_day=today)
     return calendar(days, len(names), first, today)
 
 
@@ -110,7 +110,7 @@ def _titles(granted: Collection[str], wanted: Sequence[Scope]) -> list[str]:
 def sync(request: Request, person: Person, fields: Fields) -> Response:
     """They want a sync now."""
     if person.state is PersonState.CONNECTED:
-        site_of(request).pipeline.accounts.ask_sync(person.username, datetime.now(UTC))
+        site_of(request).pipeline.accounts.people.request_sync(person.username, datetime.now(UTC))
     return see("/me")
 
 

@@ -81,7 +81,7 @@ def sign_in(request: Request, fields: Fields) -> Response:
     """Off to Oura."""
     site = site_of(request)
     invite = fields.get("invite", "").strip()[:LONGEST_CODE]
-    if invite and not site.pipeline.accounts.invite_works(invite):
+    if invite and not site.pipeline.accounts.invites.is_valid(invite):
         wrong = (
             "This invite does not work. It was used, has expired, or is mistyped. "
             "Ask whoever runs this for a new one."

@@ -69,17 +69,17 @@ def status(request: Request) -> Response:
     """Everything that an operator looks at first."""
     site, now = site_of(request), datetime.now(UTC)
     accounts = site.pipeline.accounts
-    people = accounts.people()
+    people = accounts.people.all()
     return page(
         request,
         "status.html",
-        people=people_rows(people, accounts.failed_days(), accounts.last_asked()),
+        people=people_rows(people, accounts.overview.failed_days(), accounts.overview.last_asked()),
         places=Places(people_here(site.pipeline), site.settings.site.people_limit),
         budget=site.pipeline.budget.state(),
-        backlog=accounts.backlog(),
-        webhooks=webhook_rows(people, accounts.subscriptions(), accounts.deliveries()),
+        backlog=accounts.inbox.backlog(),
+        webhooks=webhook_rows(people, accounts.subscriptions.all(), accounts.inbox.counts()),
         runs=last_runs(site.dagster, site.settings.site.dagster_url),
-        invites=open_invites(accounts.invites(), now),
+        invites=open_invites(accounts.invites.all(), now),
     )
 
 
@@ -88,7 +88,7 @@ def invite(request: Request, fields: Fields) -> Response:
     if not _is_operator(request):
         return see("/operator")
     site = site_of(request)
-    code = site.pipeline.accounts.invite(timedelta(days=INVITE_DAYS))
+    code = site.pipeline.accounts.invites.create(timedelta(days=INVITE_DAYS))
     return page(request, "invite.html", code=code, link=invite_link(site, code), days=INVITE_DAYS)
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from oura_pipeline.accounts.inbox import EventCount, Receipt
 from oura_pipeline.accounts.invites import Invite
 from oura_pipeline.accounts.people import Person, PersonState
-from oura_pipeline.accounts.webhooks import Deliveries, Receipt, Subscription
+from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.sync.subscriptions import wanted
 from oura_pipeline.web.labels import listed
 
@@ -87,7 +88,7 @@ def _waits(person: Person, last: datetime | None) -> bool:
 def webhook_rows(
     people: Sequence[Person],
     subscriptions: Iterable[Subscription],
-    deliveries: Iterable[Deliveries],
+    deliveries: Iterable[EventCount],
 ) -> list[WebhookRow]:
     """Every data type that is wanted, subscribed, or of which something came."""
     needed, there, came = wanted(people), list(subscriptions), list(deliveries)
@@ -108,7 +109,7 @@ def webhook_rows(
 
 
 def _webhook_row(
-    name: str, *, needed: set[str], there: list[Subscription], came: list[Deliveries]
+    name: str, *, needed: set[str], there: list[Subscription], came: list[EventCount]
 ) -> WebhookRow:
     missing = sorted(needed - {row.event_type for row in there})
     if missing:

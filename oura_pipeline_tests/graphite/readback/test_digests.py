@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.accounts.pushes import Pushes
 from oura_pipeline.graphite.carbon import PlaintextSender
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.points import DayPoints
@@ -33,15 +33,15 @@ def days_of(root: str) -> list[DayPoints]:
     ]
 
 
-def pushed(days: list[DayPoints], graphite: LocalGraphite, ledger: Accounts) -> list[Push]:
+def pushed(days: list[DayPoints], graphite: LocalGraphite, ledger: Pushes) -> list[Push]:
     """The ledger's rows after a push."""
     sender = PlaintextSender("127.0.0.1", graphite.line_port)
     push(days, sender=sender, ledger=ledger, now=datetime.now(UTC))
-    return ledger.pushes("daily_sleep")
+    return ledger.find("daily_sleep")
 
 
 def test_days_that_arrived_are_seen(
-    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
+    graphite: LocalGraphite, render: RenderClient, ledger: Pushes
 ) -> None:
     """All values at all times of the ledger give the digest of the ledger."""
     rows = pushed(days_of("bio.glance"), graphite, ledger)
@@ -54,7 +54,7 @@ def test_days_that_arrived_are_seen(
 
 @pytest.mark.parametrize("what", ["another value", "a point less"])
 def test_a_day_that_differs_in_one_value_is_not(
-    what: str, graphite: LocalGraphite, render: RenderClient, ledger: Accounts
+    what: str, graphite: LocalGraphite, render: RenderClient, ledger: Pushes
 ) -> None:
     """One value that somebody else overwrote, or one that never came, is enough."""
     root = f"bio.glance-{what.replace(' ', '-')}"

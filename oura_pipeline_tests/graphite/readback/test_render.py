@@ -11,7 +11,7 @@ import httpx
 import pytest
 import stamina
 
-from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.accounts.pushes import Pushes
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.graphite.readback.render import RenderClient
 
@@ -85,7 +85,7 @@ def test_an_infinity_of_someone_else_hides_no_other_metric(web: ThreadingHTTPSer
     }
 
 
-def test_nobody_there_is_said(ledger: Accounts) -> None:
+def test_nobody_there_is_said(ledger: Pushes) -> None:
     """With the address."""
     with (
         stamina.set_testing(True, attempts=1),

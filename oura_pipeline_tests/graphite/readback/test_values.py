@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.accounts.pushes import Pushes
 from oura_pipeline.graphite.carbon import Metrics, PickleSender, PlaintextSender, Sender
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.points import DayPoints
@@ -36,9 +36,9 @@ def line(graphite: LocalGraphite) -> PlaintextSender:
     return PlaintextSender("127.0.0.1", graphite.line_port)
 
 
-def states(ledger: Accounts) -> list[PushState]:
+def states(ledger: Pushes) -> list[PushState]:
     """The state of each day of daily_sleep."""
-    return [row.state for row in ledger.pushes("daily_sleep")]
+    return [row.state for row in ledger.find("daily_sleep")]
 
 
 def days_of(root: str, *, days: int = 3) -> list[DayPoints]:
@@ -58,7 +58,7 @@ def days_of(root: str, *, days: int = 3) -> list[DayPoints]:
 
 @pytest.mark.parametrize("kind", ["line", "pickle"])
 def test_what_arrived_is_delivered(
-    kind: str, graphite: LocalGraphite, render: RenderClient, ledger: Accounts
+    kind: str, graphite: LocalGraphite, render: RenderClient, ledger: Pushes
 ) -> None:
     """Every value of every day, by either protocol."""
     sender: Sender = (
@@ -92,7 +92,7 @@ class Leaky:
 
 
 def test_what_is_missing_is_sent_again(
-    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
+    graphite: LocalGraphite, render: RenderClient, ledger: Pushes
 ) -> None:
     """Only that, until it is there."""
     days = days_of("bio.leaky", days=2)
@@ -106,7 +106,7 @@ def test_what_is_missing_is_sent_again(
 
 
 def test_a_wrong_value_is_not_taken_for_the_right_one(
-    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
+    graphite: LocalGraphite, render: RenderClient, ledger: Pushes
 ) -> None:
     """It is overwritten with ours."""
     metric = "bio.wrong.sleep.score"
@@ -137,7 +137,7 @@ class Fickle(RenderClient):
         return answer
 
 
-def test_what_was_there_once_is_not_delivered(graphite: LocalGraphite, ledger: Accounts) -> None:
+def test_what_was_there_once_is_not_delivered(graphite: LocalGraphite, ledger: Pushes) -> None:
     """A crash can take back what carbon showed from its memory; so it is read twice."""
     day = of(1, {"bio.fickle.sleep.score": [(at(1), 70)]})
     push([day], sender=line(graphite), ledger=ledger, now=now())
@@ -154,7 +154,7 @@ def test_what_was_there_once_is_not_delivered(graphite: LocalGraphite, ledger: A
 
 
 def test_days_of_the_future_wait(
-    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
+    graphite: LocalGraphite, render: RenderClient, ledger: Pushes
 ) -> None:
     """Graphite does not show them yet; the other days do not wait with them."""
     root = "bio.future.sleep.score"
@@ -168,13 +168,13 @@ def test_days_of_the_future_wait(
 
 
 def test_only_what_was_sent_as_it_is_is_read_back(
-    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
+    graphite: LocalGraphite, render: RenderClient, ledger: Pushes
 ) -> None:
     """Neither days that never left nor days that changed since."""
     days = [of(n, {"bio.since.sleep.score": [(at(n), n)]}) for n in (3, 2, 1)]
     push(days[:2], sender=line(graphite), ledger=ledger, now=now())
-    row = ledger.pushes("daily_sleep")[1]
-    ledger.record_pushes([replace(row, digest="another")])
+    row = ledger.find("daily_sleep")[1]
+    ledger.record([replace(row, digest="another")])
     arrival = confirm(
         days, render=render, sender=line(graphite), ledger=ledger, pause=PAUSE, now=now()
     )
@@ -183,7 +183,7 @@ def test_only_what_was_sent_as_it_is_is_read_back(
 
 
 def test_a_day_that_is_pushed_anew_meanwhile_is_not_marked(
-    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
+    graphite: LocalGraphite, render: RenderClient, ledger: Pushes
 ) -> None:
     """What was read back is not what stands in the ledger now."""
     day = of(1, {"bio.meanwhile.sleep.score": [(at(1), 1)]})
@@ -191,8 +191,8 @@ def test_a_day_that_is_pushed_anew_meanwhile_is_not_marked(
 
     def days() -> Iterator[DayPoints]:
         yield day
-        (row,) = ledger.pushes("daily_sleep")
-        ledger.record_pushes([replace(row, digest="another")])
+        (row,) = ledger.find("daily_sleep")
+        ledger.record([replace(row, digest="another")])
 
     arrival = confirm(
         days(), render=render, sender=line(graphite), ledger=ledger, pause=PAUSE, now=now()
@@ -201,7 +201,7 @@ def test_a_day_that_is_pushed_anew_meanwhile_is_not_marked(
     assert states(ledger) == [PushState.SENT]
 
 
-def test_a_carbon_without_our_schemas_is_found_out(tmp_path: Path, ledger: Accounts) -> None:
+def test_a_carbon_without_our_schemas_is_found_out(tmp_path: Path, ledger: Pushes) -> None:
     """It drops a history without a word; the message says why."""
     require_graphite()
     shipped = "[default]\npattern = .*\nretentions = 60s:1d,5m:30d,1h:3y\n"
@@ -237,7 +237,7 @@ def test_a_carbon_without_our_schemas_is_found_out(tmp_path: Path, ledger: Accou
 
 
 def test_a_damaged_file_hides_no_other_metric(
-    graphite: LocalGraphite, render: RenderClient, ledger: Accounts
+    graphite: LocalGraphite, render: RenderClient, ledger: Pushes
 ) -> None:
     """Its name is found out; all the others arrive."""
     metrics = [f"bio.damaged.sleep.m{n}" for n in range(9)]
@@ -256,7 +256,7 @@ def test_a_damaged_file_hides_no_other_metric(
 
 
 def test_a_push_into_a_carbon_that_is_killed_arrives_in_the_end(
-    tmp_path: Path, ledger: Accounts
+    tmp_path: Path, ledger: Pushes
 ) -> None:
     """Killed while it takes points, and again before it wrote them."""
     require_graphite()

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.pipeline import Pipeline, opened
@@ -92,11 +93,13 @@ def shown(home: Path, *, days: int) -> Iterator[PeopleInGraphite]:
 def _sync(pipeline: Pipeline, sandbox: Sandbox, first: date) -> None:
     for username in sandbox.usernames:
         answer = sandbox.sign_in(username)
-        pipeline.accounts.add(
+        pipeline.accounts.people.add(
             username,
-            refresh_token=answer["refresh_token"],
-            access_token=answer["access_token"],
-            expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+            SignIn(
+                refresh_token=answer["refresh_token"],
+                access_token=answer["access_token"],
+                expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+            ),
         )
     people = people_to_ask(pipeline, [])
     days = [first + timedelta(days=number) for number in range((LAST - first).days + 1)]

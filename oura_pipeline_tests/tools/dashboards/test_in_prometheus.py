@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.document_types import get_document_type
 from oura_pipeline.pipeline import Pipeline, opened
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
@@ -141,11 +142,13 @@ def test_a_misspelt_function_is_an_error(watched: Watched) -> None:
 def _let_things_happen(pipeline: Pipeline, sandbox: Sandbox) -> None:
     for username in ("runa", "koa"):
         answer = sandbox.sign_in(username)
-        pipeline.accounts.add(
+        pipeline.accounts.people.add(
             username,
-            refresh_token=answer["refresh_token"],
-            access_token=answer["access_token"],
-            expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+            SignIn(
+                refresh_token=answer["refresh_token"],
+                access_token=answer["access_token"],
+                expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+            ),
         )
     document_type, people = get_document_type("daily_sleep"), people_to_ask(pipeline, [])
     first = LAST - timedelta(days=2)

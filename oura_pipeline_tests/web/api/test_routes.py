@@ -12,9 +12,9 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.ledger import FetchStatus
-from oura_pipeline.oura.errors import SignInRequired
 from oura_pipeline.pipeline import opened
 from oura_pipeline.sandbox.running import SandboxOptions, running
 from oura_pipeline_tests.accounts.homes import fetch
@@ -118,7 +118,7 @@ def test_somebody_can_sign_in_with_the_address_from_connect(tmp_path: Path) -> N
     assert (answer.status_code, answer.json().keys(), page.status_code) == (200, {"auth_url"}, 200)
     query = parse_qs(urlsplit(address).query)
     with open_accounts_in(tmp_path) as accounts:
-        consent = accounts.take_consent(query["state"][0])
+        consent = accounts.consents.take(query["state"][0])
     assert consent is not None
     assert (consent.username, consent.browser) == ("runa", None)
 
@@ -155,8 +155,8 @@ def test_everybody_is_listed(client: httpx.Client, home: Path) -> None:
     """By username, without ids and tokens."""
     with open_accounts_in(home) as accounts:
         add_person(accounts, "abe")
-        accounts.disconnect("abe")
-        abe, ada = accounts.people()[:2]
+        accounts.removal.disconnect("abe")
+        abe, ada = accounts.people.all()[:2]
     answer = client.get("/api/people")
     common = {"must_reconnect": False, "reason": None}
     assert (answer.status_code, answer.json()[:2]) == (
@@ -171,7 +171,7 @@ def test_everybody_is_listed(client: httpx.Client, home: Path) -> None:
 def test_a_status_without_any_fetch(client: httpx.Client, home: Path) -> None:
     """Nothing was asked, which is not the same as nothing there."""
     with open_accounts_in(home) as accounts:
-        ada = accounts.person("ada")
+        ada = accounts.people.get("ada")
     answer = client.get("/api/people/ada/status")
     assert (answer.status_code, answer.json()) == (
         200,
@@ -196,7 +196,7 @@ def test_a_status_says_what_was_fetched(client: httpx.Client, home: Path) -> Non
         add_person(accounts, "cyd")
         day, later = date(2026, 1, 1), date(2026, 1, 2)
         failed = {"status": FetchStatus.FAILED, "error": "Oura is away"}
-        accounts.record_fetches(
+        accounts.fetches.record(
             [
                 fetch("bob", day=day, at=at, documents=2),
                 fetch("bob", day=later, at=at, documents=0, **failed),
@@ -265,7 +265,7 @@ def test_a_sync_is_asked_for_once_in_five_minutes(client: httpx.Client, home: Pa
         {"asked": False, "detail": "a sync was requested less than five minutes ago"},
     )
     with open_accounts_in(home) as accounts:
-        assert accounts.person("eda").sync_asked_at is not None
+        assert accounts.people.get("eda").sync_asked_at is not None
 
 
 @pytest.mark.parametrize("way", [("GET", "status"), ("POST", "sync")])
@@ -316,7 +316,7 @@ def test_answers_fit_the_schema(client: httpx.Client, home: Path) -> None:
     with open_accounts_in(home) as accounts:
         add_person(accounts, "fay")
         names = [document_type.name for document_type in DOCUMENT_TYPES]
-        accounts.record_fetches([fetch("fay", document_type=name) for name in names])
+        accounts.fetches.record([fetch("fay", document_type=name) for name in names])
     schema = client.get("/api/openapi.json").json()
     for method, path, name in (
         ("GET", "/api/people/fay/status", "StatusResponse"),

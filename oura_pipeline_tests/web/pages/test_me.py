@@ -69,7 +69,7 @@ def runa(site: RunningSite) -> HtmlBrowser:
 
 def test_every_document_type_has_a_row_in_words(site: RunningSite, runa: HtmlBrowser) -> None:
     """Landed, empty, failed with its reason, and never asked: none is taken for another."""
-    site.accounts.record_fetches(
+    site.accounts.fetches.record(
         [
             fetch("daily_sleep", FetchStatus.LANDED),
             fetch("daily_sleep", FetchStatus.LANDED, day=TODAY - timedelta(days=1)),
@@ -99,7 +99,7 @@ def test_the_history_is_said_in_words_and_drawn(site: RunningSite, runa: HtmlBro
     )
     back = TODAY - timedelta(days=100)
     days = [document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned]
-    site.accounts.record_fetches([fetch(name, FetchStatus.EMPTY, day=back) for name in days])
+    site.accounts.fetches.record([fetch(name, FetchStatus.EMPTY, day=back) for name in days])
     page = runa.go("/me")
     assert page.text_of("history-words") == f"Fetched back to {back} of 2015-01-01."
     share = 100 / (TODAY - date(2015, 1, 1)).days
@@ -169,7 +169,7 @@ def test_the_calendar_counts_what_was_asked(site: RunningSite, runa: HtmlBrowser
     koa.join("koa")
     months = TODAY.replace(day=1)
     types = [document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned]
-    site.accounts.record_fetches(
+    site.accounts.fetches.record(
         [fetch(name, FetchStatus.LANDED, day=months) for name in types]
         + [fetch(name, FetchStatus.FAILED, day=TODAY, error="later") for name in types[:1]]
     )
@@ -242,9 +242,9 @@ def test_a_sync_can_be_asked_for_every_five_minutes(site: RunningSite, runa: Htm
     page = runa.send("/me/sync")
     assert page.text_of("sync-state") == "Asked just now; it begins soon."
     assert "sync-now" not in page.ids
-    asked = site.accounts.person("runa").sync_asked_at
+    asked = site.accounts.people.get("runa").sync_asked_at
     assert asked is not None
-    site.accounts.record_fetches([fetch("tag", FetchStatus.EMPTY)])
+    site.accounts.fetches.record([fetch("tag", FetchStatus.EMPTY)])
     with site.accounts._database.writing() as connection:
         connection.exec_driver_sql(
             "UPDATE people SET sync_asked_at = datetime(sync_asked_at, '-6 minutes')"
@@ -261,7 +261,7 @@ def test_disconnecting_gives_the_access_back_and_keeps_the_page(
     site.sandbox.reset_requests()
     page = runa.send("/me/disconnect")
     assert page.title == "runa: Disconnected · Oura pipeline"
-    assert site.accounts.person("runa").state is PersonState.DISCONNECTED
+    assert site.accounts.people.get("runa").state is PersonState.DISCONNECTED
     assert site.sandbox.requests()["revoke"] == {"runa": 1}
     assert "disconnect" not in page.ids
     assert "sync-now" not in page.ids
@@ -335,7 +335,7 @@ def test_deleting_needs_the_username(site: RunningSite, runa: HtmlBrowser) -> No
     page = runa.send("/me/delete", username="rune")
     assert (page.status, page.ids["username"]["aria-invalid"]) == (422, "true")
     assert page.text_of("username-error") == "✕ Type runa to confirm, exactly like this."
-    assert site.accounts.person("runa").state is PersonState.CONNECTED
+    assert site.accounts.people.get("runa").state is PersonState.CONNECTED
 
 
 def test_deleting_retires_signs_out_and_says_farewell(site: RunningSite, runa: HtmlBrowser) -> None:
@@ -344,7 +344,7 @@ def test_deleting_retires_signs_out_and_says_farewell(site: RunningSite, runa: H
     runa.go("/me/delete")
     page = runa.send("/me/delete", username="runa")
     assert (page.title, runa.path) == ("Farewell · Oura pipeline", "/farewell")
-    assert site.accounts.person("runa").state is PersonState.RETIRED
+    assert site.accounts.people.get("runa").state is PersonState.RETIRED
     assert site.sandbox.requests()["revoke"] == {"runa": 1}
     runa.go("/me")
     assert runa.path == "/"
@@ -357,7 +357,7 @@ def test_oura_being_away_does_not_stop_anybody_from_leaving(
     site.sandbox.fault("error", route="revoke", status=503, count=None)
     runa.go("/me/delete")
     assert runa.send("/me/delete", username="runa").title == "Farewell · Oura pipeline"
-    assert site.accounts.to_revoke() == ["runa"]
+    assert site.accounts.removal.to_revoke() == ["runa"]
 
 
 def test_nobody_else_sees_it(site: RunningSite, runa: HtmlBrowser) -> None:
@@ -372,7 +372,7 @@ def test_an_old_cookie_does_not_open_the_page_of_the_next_one(
     site: RunningSite, runa: HtmlBrowser
 ) -> None:
     """A username that is free again may be somebody else's."""
-    site.accounts.remove("runa")
+    site.accounts.removal.delete("runa")
     site.browser().join("koa", "runa")
     runa.go("/me")
     assert runa.path == "/"

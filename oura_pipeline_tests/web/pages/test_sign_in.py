@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.people import sign_in as flow
 from oura_pipeline.settings import ALL_SCOPES
@@ -32,7 +32,7 @@ def query(address: str) -> dict[str, str]:
 
 def nobody(site: RunningSite) -> bool:
     """Whether nobody was added."""
-    return site.accounts.people() == []
+    return site.accounts.people.all() == []
 
 
 def test_somebody_new_consents_chooses_a_username_and_sees_their_page(open_site: OpenSite) -> None:
@@ -44,7 +44,7 @@ def test_somebody_new_consents_chooses_a_username_and_sees_their_page(open_site:
     page = browser.send("/welcome", username="runa_1")
     assert (page.status, browser.path) == (200, "/me")
     assert page.title == "runa_1: Connected · Oura pipeline"
-    (person,) = site.accounts.people()
+    (person,) = site.accounts.people.all()
     ids = {held["username"]: held["id"] for held in site.sandbox.people()}
     assert (person.username, person.oura_id, person.state) == (
         "runa_1",
@@ -76,7 +76,7 @@ def test_the_challenge_is_made_of_the_verifier(open_site: OpenSite) -> None:
     """What was stored with the state is what Oura's answer is exchanged with."""
     site = open_site()
     asked = query(site.browser().begin())
-    consent = site.accounts.take_consent(asked["state"])
+    consent = site.accounts.consents.take(asked["state"])
     assert consent is not None
     digest = hashlib.sha256(consent.verifier.encode()).digest()
     assert asked["code_challenge"] == base64.urlsafe_b64encode(digest).decode().rstrip("=")
@@ -88,7 +88,7 @@ def test_who_was_here_before_keeps_their_username(open_site: OpenSite) -> None:
     site.browser().join("runa", "first_name")
     other = site.browser()
     assert other.sign_in("runa").title == "first_name: Connected · Oura pipeline"
-    assert [person.username for person in site.accounts.people()] == ["first_name"]
+    assert [person.username for person in site.accounts.people.all()] == ["first_name"]
 
 
 def test_who_disconnected_is_back_by_signing_in(open_site: OpenSite) -> None:
@@ -96,9 +96,9 @@ def test_who_disconnected_is_back_by_signing_in(open_site: OpenSite) -> None:
     site = open_site()
     browser = site.browser()
     browser.join("koa")
-    site.accounts.disconnect("koa")
+    site.accounts.removal.disconnect("koa")
     assert browser.sign_in("koa").title == "koa: Connected · Oura pipeline"
-    assert site.accounts.person("koa").state is PersonState.CONNECTED
+    assert site.accounts.people.get("koa").state is PersonState.CONNECTED
 
 
 def test_what_was_not_granted_is_asked_for_again_once_it_is(open_site: OpenSite) -> None:
@@ -119,23 +119,23 @@ def test_what_was_not_granted_is_asked_for_again_once_it_is(open_site: OpenSite)
         )
         for name in ("heartrate", "workout")
     ]
-    site.accounts.record_fetches(refused)
+    site.accounts.fetches.record(refused)
     browser.send("/signin")
     browser.go(browser.consent("koa", ["daily", "heartrate"]))
-    left = site.accounts.fetches(usernames=["koa"])
+    left = site.accounts.fetches.find(usernames=["koa"])
     assert [fetch.document_type for fetch in left] == ["workout"]
 
 
 def test_somebody_imported_by_username_gets_their_identity(open_site: OpenSite) -> None:
     """A sign-in that the operator began for a username without an Oura id is that person's."""
     site = open_site()
-    site.accounts.add("milo", refresh_token="from another program")
+    site.accounts.people.add("milo", SignIn(refresh_token="from another program"))
     address = flow.begin(site.pipeline, browser=None, username="milo")
     browser = site.browser()
     browser.sent_to = address
     assert browser.go(browser.consent("milo")).title == "milo: Connected · Oura pipeline"
     ids = {held["username"]: held["id"] for held in site.sandbox.people()}
-    assert site.accounts.person("milo").oura_id == ids["milo"]
+    assert site.accounts.people.get("milo").oura_id == ids["milo"]
 
 
 def test_a_username_with_another_identity_is_not_given_away(open_site: OpenSite) -> None:
@@ -335,7 +335,7 @@ def test_fewer_scopes_than_asked_are_accepted(open_site: OpenSite) -> None:
     browser = site.browser()
     browser.sign_in("runa", ["personal", "daily"])
     page = browser.send("/welcome", username="runa")
-    assert site.accounts.person("runa").scopes == frozenset({"personal", "daily"})
+    assert site.accounts.people.get("runa").scopes == frozenset({"personal", "daily"})
     missing = page.text_of("missing")
     assert "Heart rate" in missing
     assert "workout" in missing
@@ -349,7 +349,7 @@ def test_unknown_scopes_are_not_no_scopes(open_site: OpenSite) -> None:
     browser = site.browser()
     browser.sign_in("runa", [])
     page = browser.send("/welcome", username="runa")
-    assert site.accounts.person("runa").scopes is None
+    assert site.accounts.people.get("runa").scopes is None
     assert "not known" in page.text
 
 
@@ -358,18 +358,18 @@ def test_whose_data_is_being_deleted_must_wait(open_site: OpenSite) -> None:
     site = open_site()
     browser = site.browser()
     browser.join("runa")
-    site.accounts.retire("runa")
+    site.accounts.removal.retire("runa")
     site.sandbox.reset_requests()
     page = browser.sign_in("runa")
     assert (page.status, page.title) == (409, "Your data is being deleted · Oura pipeline")
-    assert site.accounts.person("runa").state is PersonState.RETIRED
+    assert site.accounts.people.get("runa").state is PersonState.RETIRED
     assert site.sandbox.requests()["revoke"] == {"runa": 1}
 
 
 def test_nobody_new_comes_in_where_it_is_closed(open_site: OpenSite) -> None:
     """Who is here still can, and what Oura gave to somebody new is given back at once."""
     site = open_site(oura_signup="closed")
-    site.accounts.add("koa", refresh_token="x", oura_id=identity(site, "koa"))
+    site.accounts.people.add("koa", SignIn(refresh_token="x", oura_id=identity(site, "koa")))
     site.sandbox.reset_requests()
     browser = site.browser()
     assert "Nobody new can sign in at the moment." in browser.go("/").text
@@ -387,7 +387,7 @@ def identity(site: RunningSite, name: str) -> str:
 def test_an_invite_lets_one_person_in(open_site: OpenSite) -> None:
     """Without one nobody new comes in, and the second one with it does not either."""
     site = open_site(oura_signup="invite")
-    code = site.accounts.invite()
+    code = site.accounts.invites.create()
     assert site.browser().sign_in("runa").status == 403
     assert site.browser().join("runa", invite=code).title == "runa: Connected · Oura pipeline"
     second = site.browser()
@@ -396,7 +396,7 @@ def test_an_invite_lets_one_person_in(open_site: OpenSite) -> None:
     assert (page.status, page.title) == (422, "Invite not accepted · Oura pipeline")
     assert page.ids["invite"]["aria-invalid"] == "true"
     assert page.ids["invite"]["value"] == code
-    assert [person.username for person in site.accounts.people()] == ["runa"]
+    assert [person.username for person in site.accounts.people.all()] == ["runa"]
 
 
 def test_an_invite_that_somebody_else_used_meanwhile_is_refused_at_the_end(
@@ -404,7 +404,7 @@ def test_an_invite_that_somebody_else_used_meanwhile_is_refused_at_the_end(
 ) -> None:
     """Two people with one code: the first username wins."""
     site = open_site(oura_signup="invite")
-    code = site.accounts.invite()
+    code = site.accounts.invites.create()
     first, second = site.browser(), site.browser()
     first.sign_in("runa", invite=code)
     second.sign_in("koa", invite=code)
@@ -425,7 +425,7 @@ def test_a_full_house_is_said_before_and_after(open_site: OpenSite) -> None:
     """Eight of ten are worth mentioning; ten of ten let nobody new in."""
     site = open_site(oura_people_limit=5)
     for number in range(4):
-        site.accounts.add(f"person{number}", refresh_token="x", oura_id=str(number))
+        site.accounts.people.add(f"person{number}", SignIn(refresh_token="x", oura_id=str(number)))
     browser = site.browser()
     assert "4 of the 5 people that Oura allows this site are here." in browser.go("/").text
     browser.join("runa")
@@ -437,8 +437,8 @@ def test_a_full_house_is_said_before_and_after(open_site: OpenSite) -> None:
 def test_who_left_takes_no_running_site(open_site: OpenSite) -> None:
     """Only the people that Oura counts are counted."""
     site = open_site(oura_people_limit=1)
-    site.accounts.add("gone", refresh_token="x", oura_id="1")
-    site.accounts.retire("gone")
+    site.accounts.people.add("gone", SignIn(refresh_token="x", oura_id="1"))
+    site.accounts.removal.retire("gone")
     assert site.browser().join("runa").title == "runa: Connected · Oura pipeline"
 
 
@@ -542,6 +542,6 @@ def test_no_secret_is_logged(open_site: OpenSite, caplog: pytest.LogCaptureFixtu
 
 def test_a_consent_lasts_ten_minutes_in_all_words() -> None:
     """The page and the accounts agree."""
-    from oura_pipeline.accounts.consents import CONSENT_LASTS
+    from oura_pipeline.accounts.sign_ups import CONSENT_LASTS
 
     assert timedelta(minutes=10) == CONSENT_LASTS

@@ -14,7 +14,9 @@ import pytest
 from dagster_graphql.schema import create_schema
 from graphql import parse, validate
 
-from oura_pipeline.accounts.webhooks import Incoming, Subscription
+from oura_pipeline.accounts.inbox import ReceivedEvent
+from oura_pipeline.accounts.people import SignIn
+from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.web.pages.dagster_runs import QUERY
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
@@ -109,13 +111,13 @@ def test_who_needs_the_operator_stands_first(open_site: OpenSite) -> None:
     """Must reconnect, then failed days, then the others by name."""
     site = open_site()
     for name in ("anna", "bert", "cleo", "dora"):
-        site.accounts.add(name, refresh_token="x", oura_id=name)
+        site.accounts.people.add(name, SignIn(refresh_token="x", oura_id=name))
     with site.accounts._database.writing() as connection:
         connection.exec_driver_sql(
             "UPDATE people SET state = 'sign_in_required', error = 'revoked' "
             "WHERE username = 'dora'"
         )
-    site.accounts.ask_sync("anna", now())
+    site.accounts.people.request_sync("anna", now())
     failed = Fetch(
         username="cleo",
         document_type="sleep",
@@ -125,7 +127,7 @@ def test_who_needs_the_operator_stands_first(open_site: OpenSite) -> None:
         run_id="run",
         at=now() - timedelta(hours=3),
     )
-    site.accounts.record_fetches([failed])
+    site.accounts.fetches.record([failed])
     page = entered(site).go("/status")
     rows = [name for name in page.ids if re.fullmatch("person-.*", name)]
     assert rows == ["person-dora", "person-cleo", "person-anna", "person-bert"]
@@ -138,7 +140,7 @@ def test_who_needs_the_operator_stands_first(open_site: OpenSite) -> None:
 def test_webhooks_are_shown_by_data_type(open_site: OpenSite) -> None:
     """What is subscribed, what is missing, when it ends, and what came."""
     site = open_site()
-    site.accounts.add("anna", refresh_token="x", oura_id="anna", scopes=["daily"])
+    site.accounts.people.add("anna", SignIn(refresh_token="x", oura_id="anna", scopes=["daily"]))
     ends = now() + timedelta(days=20, hours=1)
     kept = [
         Subscription(
@@ -146,11 +148,11 @@ def test_webhooks_are_shown_by_data_type(open_site: OpenSite) -> None:
         )
         for event in ("create", "update")
     ]
-    site.accounts.record_subscriptions(kept)
+    site.accounts.subscriptions.replace(kept)
     events = [(b"1", "anna"), (b"2", "anna"), (b"2", "anna"), (b"3", "nobody")]
-    site.accounts.receive_events(
+    site.accounts.inbox.receive(
         [
-            Incoming(body=body, oura_id=who, data_type="sleep", known_type=True)
+            ReceivedEvent(body=body, oura_id=who, data_type="sleep", known_type=True)
             for body, who in events
         ]
     )
@@ -167,7 +169,7 @@ def test_an_invite_is_shown_once_and_works(open_site: OpenSite) -> None:
     page = browser.send("/status/invite")
     code = page.text_of("invite-code")
     assert page.text_of("invite-link") == f"{site.url}/?invite={code}"
-    assert site.accounts.invite_works(code)
+    assert site.accounts.invites.is_valid(code)
     page = browser.go("/status")
     assert "1 invite is open" in page.text
     assert code not in page.html
@@ -181,7 +183,7 @@ def test_nobody_else_makes_an_invite(open_site: OpenSite) -> None:
     browser.go("/")
     csrf = dict(browser.page.form("/signin").fields)["csrf"]
     assert browser.http.post("/status/invite", data={"csrf": csrf}).status_code == 303
-    assert site.accounts.invites() == []
+    assert site.accounts.invites.all() == []
 
 
 def test_dagster_being_away_is_said(open_site: OpenSite) -> None:

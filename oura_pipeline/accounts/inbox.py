@@ -1,48 +1,24 @@
-"""What Oura's webhooks need to have remembered: the subscriptions, and events not yet dealt with.
-
-What surprises: an event is kept as it was received, before anybody looks into it; who sent it must
-be answered within seconds.
-"""
+"""The inbox of webhook events: kept as they were received until they are dealt with."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, literal_column, select, update
 
-from oura_pipeline.accounts.base import Part, now
+from oura_pipeline.accounts.base import Store, now
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import (
     deliveries,
     people,
     webhook_inbox,
-    webhook_subscriptions,
 )
 from oura_pipeline.days import digest
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subscription:
-    """One webhook subscription of this application at Oura.
-
-    Attributes:
-        id: Oura's.
-        data_type: Oura's name of the kind of document.
-        event_type: create, update or delete.
-        callback_url: where events go.
-        expires_at: when it ends, UTC; None: not known.
-    """
-
-    id: str
-    data_type: str
-    event_type: str
-    callback_url: str
-    expires_at: datetime | None
 
 
 class Receipt(StrEnum):
@@ -55,7 +31,7 @@ class Receipt(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Incoming:
+class ReceivedEvent:
     """An event that has just been received.
 
     Attributes:
@@ -72,7 +48,7 @@ class Incoming:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deliveries:
+class EventCount:
     """How many events of a kind were received.
 
     Attributes:
@@ -126,26 +102,10 @@ class Backlog:
     oldest: datetime | None
 
 
-class Webhooks(Part):
-    """The part that remembers subscriptions and events."""
+class Inbox(Store):
+    """Webhook events that were received, and how many of each kind."""
 
-    def subscriptions(self) -> list[Subscription]:
-        """What was recorded last, by data type and event type."""
-        order = (webhook_subscriptions.c.data_type, webhook_subscriptions.c.event_type)
-        with self._database.reading() as connection:
-            found = connection.execute(select(webhook_subscriptions).order_by(*order))
-            return [Subscription(**row._mapping) for row in found]
-
-    def record_subscriptions(self, subscriptions: Sequence[Subscription]) -> None:
-        """Replace all of them by what Oura has now."""
-        with self._database.writing() as connection:
-            connection.execute(delete(webhook_subscriptions))
-            if subscriptions:
-                connection.execute(
-                    webhook_subscriptions.insert(), [asdict(row) for row in subscriptions]
-                )
-
-    def receive_events(self, events: Sequence[Incoming]) -> list[Receipt]:
+    def receive(self, events: Sequence[ReceivedEvent]) -> list[Receipt]:
         """Keep what is new and ours, until it is finished; what became of each, in their order.
 
         One transaction, a handful of statements whatever the number; from here on what was kept
@@ -171,16 +131,16 @@ class Webhooks(Part):
             self._count(connection, events, receipts, at)
         return receipts
 
-    def deliveries(self) -> list[Deliveries]:
+    def counts(self) -> list[EventCount]:
         """How many events of each kind were received, by receipt and data type."""
         query = select(deliveries).order_by(deliveries.c.receipt, deliveries.c.data_type)
         with self._database.reading() as connection:
             return [
-                Deliveries(**dict(row._mapping) | {"receipt": Receipt(row.receipt)})
+                EventCount(**dict(row._mapping) | {"receipt": Receipt(row.receipt)})
                 for row in connection.execute(query)
             ]
 
-    def waiting_events(self, limit: int = 1000, *, due: datetime | None = None) -> list[Event]:
+    def waiting(self, limit: int = 1000, *, due: datetime | None = None) -> list[Event]:
         """The oldest events that are not finished; of those that are due by then, where given."""
         columns = [webhook_inbox.c[name] for name in Event.__dataclass_fields__]
         waiting = select(*columns).where(webhook_inbox.c.done_at.is_(None))
@@ -197,7 +157,7 @@ class Webhooks(Part):
             row = connection.execute(numbers.where(webhook_inbox.c.done_at.is_(None))).one()
             return Backlog(waiting=row[0], oldest=row[1])
 
-    def finish_events(self, ids: Iterable[int]) -> None:
+    def finish(self, ids: Iterable[int]) -> None:
         """They were dealt with; one that is finished already keeps its time."""
         finished = update(webhook_inbox).where(
             webhook_inbox.c.id.in_(list(ids)), webhook_inbox.c.done_at.is_(None)
@@ -205,7 +165,7 @@ class Webhooks(Part):
         with self._database.writing() as connection:
             connection.execute(finished.values(done_at=now()))
 
-    def postpone_events(self, ids: Iterable[int], until: datetime) -> None:
+    def postpone(self, ids: Iterable[int], until: datetime) -> None:
         """They could not be dealt with and are due again later; one that is finished stays so."""
         postponed = update(webhook_inbox).where(
             webhook_inbox.c.id.in_(list(ids)), webhook_inbox.c.done_at.is_(None)
@@ -214,7 +174,7 @@ class Webhooks(Part):
         with self._database.writing() as connection:
             connection.execute(postponed.values(changes))
 
-    def forget_events(self, before: datetime) -> int:
+    def forget(self, before: datetime) -> int:
         """Delete finished events that are older; how many they were."""
         with self._database.writing() as connection:
             return connection.execute(
@@ -232,7 +192,7 @@ class Webhooks(Part):
     def _count(
         self,
         connection: Connection,
-        events: Sequence[Incoming],
+        events: Sequence[ReceivedEvent],
         receipts: Sequence[Receipt],
         at: datetime,
     ) -> None:
@@ -246,20 +206,20 @@ class Webhooks(Part):
         connection.execute(self._database.insert(deliveries, ("last_at",), count=total), rows)
 
 
-def _known(connection: Connection, events: Sequence[Incoming]) -> set[str]:
+def _known(connection: Connection, events: Sequence[ReceivedEvent]) -> set[str]:
     """The Oura ids in a batch that belong to somebody who has not left."""
     ids = sorted({event.oura_id for event in events if event.oura_id is not None})
     here = (people.c.oura_id.in_(ids), people.c.state != PersonState.RETIRED.value)
     return set(connection.scalars(select(people.c.oura_id).where(*here)))
 
 
-def _refusal(event: Incoming, known: set[str]) -> Receipt | None:
+def _refusal(event: ReceivedEvent, known: set[str]) -> Receipt | None:
     if event.oura_id not in known:
         return Receipt.UNKNOWN_PERSON
     return None if event.known_type else Receipt.UNKNOWN_TYPE
 
 
-def _row(event: Incoming, name: str, at: datetime) -> dict[str, Any]:
+def _row(event: ReceivedEvent, name: str, at: datetime) -> dict[str, Any]:
     key = {"digest": name, "oura_id": event.oura_id, "body": event.body}
     return key | {"received_at": at, "next_at": at, "attempts": 0}
 
