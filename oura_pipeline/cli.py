@@ -22,7 +22,7 @@ from oura_pipeline.settings import SettingsError, load_settings
 from oura_pipeline.warehouse.errors import WarehouseError
 
 if TYPE_CHECKING:
-    from oura_pipeline.sync.subscriptions import Maintained
+    from oura_pipeline.sync.subscriptions import MaintainResult
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 out = Console()
@@ -107,8 +107,8 @@ def sync(
     if count and (first or last):
         raise click.UsageError("--last goes without --from and --to")
     from oura_pipeline.commands import sync as command
-    from oura_pipeline.pipeline import opened
-    from oura_pipeline.sync.fetch import people_to_ask
+    from oura_pipeline.pipeline import open_pipeline
+    from oura_pipeline.sync.fetch import people_to_fetch
 
     settings = load_settings()
     last_day = last.date() if last else command.last_partition()
@@ -117,9 +117,9 @@ def sync(
         command.check_range(first_day, last_day)
     except ValueError as error:
         raise Failed(str(error)) from None
-    with opened(settings) as pipeline:
+    with open_pipeline(settings) as pipeline:
         try:
-            people = people_to_ask(pipeline, usernames)
+            people = people_to_fetch(pipeline, usernames)
         except LookupError as error:
             raise Failed(str(error.args[0])) from None
     if not people:
@@ -246,9 +246,9 @@ def subscriptions() -> None:
 def subscriptions_list() -> None:
     """What Oura has now, where it points and when it ends."""
     from oura_pipeline.commands import subscriptions as command
-    from oura_pipeline.pipeline import opened
+    from oura_pipeline.pipeline import open_pipeline
 
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         out.print(command.table(pipeline))
 
 
@@ -257,9 +257,9 @@ def subscriptions_list() -> None:
 def subscriptions_renew(document_types: list[DocumentType]) -> None:
     """Let all of them, or those of some document types, live for another 90 days."""
     from oura_pipeline.commands import subscriptions as command
-    from oura_pipeline.pipeline import opened
+    from oura_pipeline.pipeline import open_pipeline
 
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         _tell_maintained(command.renew(pipeline, document_types))
 
 
@@ -267,12 +267,12 @@ def subscriptions_renew(document_types: list[DocumentType]) -> None:
 def subscriptions_create() -> None:
     """Make those that are missing; the site must be up, Oura calls it meanwhile."""
     from oura_pipeline.commands import subscriptions as command
-    from oura_pipeline.pipeline import opened
+    from oura_pipeline.pipeline import open_pipeline
     from oura_pipeline.sync.subscriptions import not_ready
 
     if reason := not_ready(load_settings()):
         raise Failed(reason)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         _tell_maintained(command.create(pipeline))
 
 
@@ -282,17 +282,17 @@ def subscriptions_create() -> None:
 def subscriptions_delete(elsewhere: bool, yes: bool) -> None:
     """End them. Dagster's sensor subscription_expiry, if on, makes what is wanted anew."""
     from oura_pipeline.commands import subscriptions as command
-    from oura_pipeline.pipeline import opened
+    from oura_pipeline.pipeline import open_pipeline
 
     if elsewhere and not load_settings().site.webhook_url:
         raise Failed("without OURA_PUBLIC_URL every webhook subscription points elsewhere; set it")
     if not (elsewhere or yes):
         click.confirm("All webhook subscriptions of this application end. Go on?", abort=True)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         _tell_maintained(command.delete(pipeline, elsewhere=elsewhere))
 
 
-def _tell_maintained(done: Maintained) -> None:
+def _tell_maintained(done: MaintainResult) -> None:
     from oura_pipeline.commands.subscriptions import told
 
     _tell(told(done))
@@ -340,9 +340,9 @@ def query(sql: str, limit: int, **files: str | None) -> None:
 @cli.command()
 def budget() -> None:
     """What Oura lets the whole application ask, and what of it is used."""
-    from oura_pipeline.pipeline import opened
+    from oura_pipeline.pipeline import open_pipeline
 
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         state = pipeline.budget.state()
     out.print(
         f"{state.used} of {state.limit} requests used; "

@@ -72,7 +72,7 @@ class Pipeline:
 
 
 @contextmanager
-def opened(settings: Settings | None = None, share: float = 1.0) -> Iterator[Pipeline]:
+def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Iterator[Pipeline]:
     """A pipeline for the settings of this process, or for those given.
 
     Args:

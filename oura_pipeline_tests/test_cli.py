@@ -24,7 +24,7 @@ from oura_pipeline.cli import cli
 from oura_pipeline.commands.sync import last_partition, reason
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.warehouse.errors import WarehouseBusy
@@ -120,7 +120,7 @@ def told(cloud: Sandbox, graphite: LocalGraphite, tmp_path: Path) -> Iterator[Sh
 
 def stored(shell: Shell, username: str) -> str:
     """The access token that is stored for somebody."""
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         return pipeline.accounts.tokens.get(username, pipeline.oauth.renew).access_token()
 
 

@@ -13,7 +13,7 @@ from oura_pipeline.accounts.errors import AccountsError
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.files import is_private
-from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.settings import Protocol, Settings, SettingsError, load_settings
 from oura_pipeline.warehouse.errors import WarehouseError
 
@@ -40,7 +40,7 @@ def examine() -> list[Finding]:
         _client(settings),
     ]
     try:
-        with opened(settings) as pipeline:
+        with open_pipeline(settings) as pipeline:
             findings += [*_accounts(pipeline), _warehouse(pipeline), _site(settings)]
             findings += [_webhooks(pipeline), oura := _oura(pipeline)]
             # Where nobody answers, the client would ask again and again.

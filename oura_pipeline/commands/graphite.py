@@ -20,9 +20,9 @@ from oura_pipeline.graphite.points import unpack
 from oura_pipeline.graphite.removal import stored_metrics
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 from oura_pipeline.ledger import Withdrawn
-from oura_pipeline.pipeline import RENDER_SECONDS, graphite_sender, open_accounts, opened
+from oura_pipeline.pipeline import RENDER_SECONDS, graphite_sender, open_accounts, open_pipeline
 from oura_pipeline.settings import Protocol, load_settings
-from oura_pipeline.sync.fetch import people_to_ask
+from oura_pipeline.sync.fetch import people_to_fetch
 from oura_pipeline.sync.push import confirm_sent, push_documents
 
 NEAR = timedelta(days=3)  # no document reaches further into other days
@@ -51,9 +51,9 @@ def replay(
     if first_day > last_day:
         raise click.UsageError(f"--from {first_day} is after --to {last_day}")
     days = days_between(first_day, last_day)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         try:
-            people = [person.username for person in people_to_ask(pipeline, usernames)]
+            people = [person.username for person in people_to_fetch(pipeline, usernames)]
             for document_type in types:
                 asked = days if document_type.partitioned else None
                 done = push_documents(pipeline, document_type, people, asked, even_unchanged=True)

@@ -16,7 +16,7 @@ from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.exports.person import README, ExportRefused, export_person
 from oura_pipeline.people import leave
-from oura_pipeline.pipeline import open_accounts, opened
+from oura_pipeline.pipeline import open_accounts, open_pipeline
 from oura_pipeline.settings import load_settings
 
 
@@ -66,7 +66,7 @@ def import_file(accounts: Accounts, path: Path) -> str:
 def export(username: str, folder: Path) -> list[str]:
     """Write everything there is of a person into a new folder; says what."""
     try:
-        with opened() as pipeline:
+        with open_pipeline() as pipeline:
             exported = export_person(pipeline, username, folder)
     except ExportRefused as error:
         raise click.ClickException(str(error)) from None
@@ -79,7 +79,7 @@ def export(username: str, folder: Path) -> list[str]:
 
 def disconnect(username: str) -> list[str]:
     """Fetch nothing of a person any more; says whether Oura knows."""
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         revocation = leave.disconnect(pipeline, username)
     return [f"Nothing of {username} is fetched any more; their data stays.", *_told(revocation)]
 
@@ -94,7 +94,7 @@ def what_goes(username: str, *, keep_data: bool) -> list[str]:
         with accounts() as known:
             known.people.get(username)
         return ["Their tokens and ledgers go; documents and points stay."]
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         pipeline.accounts.people.get(username)
         rows = pipeline.warehouse.rows_of(username)
         graphite = leave.whisper_paths(pipeline, username)
@@ -114,7 +114,7 @@ def what_goes(username: str, *, keep_data: bool) -> list[str]:
 def remove(username: str, *, keep_data: bool) -> Iterator[str]:
     """Remove a person, step by step; says what was done and what Graphite holds still."""
     if keep_data:
-        with opened() as pipeline:
+        with open_pipeline() as pipeline:
             # Not `leave`: a daemon would delete the data of who left.
             revocation = leave.disconnect(pipeline, username)
             pipeline.accounts.removal.delete(username)
@@ -125,7 +125,7 @@ def remove(username: str, *, keep_data: bool) -> Iterator[str]:
     from oura_pipeline.defs.scrub_names import forget_in, runs_under_way
     from oura_pipeline.defs.storage import project_instance
 
-    with opened() as pipeline, project_instance() as instance:
+    with open_pipeline() as pipeline, project_instance() as instance:
         yield from _told(leave.leave(pipeline, username))
         left = pipeline.accounts.people.get(username).state_since
         if busy := runs_under_way(instance, left):

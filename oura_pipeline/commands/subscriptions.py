@@ -13,22 +13,22 @@ from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.subscriptions import (
-    Maintained,
+    MaintainResult,
     Pair,
     Plan,
-    carry_out,
-    in_few_lines,
-    listed,
+    apply,
+    fetch_remote,
+    group_by_reason,
     plan,
     points_here,
-    wanted,
+    required,
 )
 
 
 def table(pipeline: Pipeline) -> Table:
     """What Oura has now, a row each."""
     now, here = datetime.now(UTC), pipeline.settings.site.webhook_url
-    pairs = wanted(pipeline.accounts.people.all())
+    pairs = required(pipeline.accounts.people.all())
     drawn = Table(
         header_style="bold",
         box=SIMPLE,
@@ -41,7 +41,7 @@ def table(pipeline: Pipeline) -> Table:
     drawn.add_column("expires in days", justify="right", max_width=9)
     drawn.add_column("callback", overflow="fold")
     drawn.add_column("note", no_wrap=True)
-    rows = listed(pipeline)
+    rows = fetch_remote(pipeline)
     for row in rows:
         ours = points_here(row, here)
         drawn.add_row(
@@ -57,23 +57,23 @@ def table(pipeline: Pipeline) -> Table:
     return drawn
 
 
-def renew(pipeline: Pipeline, document_types: Iterable[DocumentType]) -> Maintained:
+def renew(pipeline: Pipeline, document_types: Iterable[DocumentType]) -> MaintainResult:
     """Let those of these document types live for another 90 days or so."""
     names = {document_type.webhook for document_type in document_types}
-    return carry_out(
+    return apply(
         pipeline, lambda _, rows: Plan(renew=[row for row in rows if row.data_type in names])
     )
 
 
-def create(pipeline: Pipeline) -> Maintained:
+def create(pipeline: Pipeline) -> MaintainResult:
     """Make what is missing, and touch nothing else."""
     now, here = datetime.now(UTC), pipeline.settings.site.webhook_url
 
     def missing(pairs: frozenset[Pair], rows: Sequence[Subscription]) -> Plan:
         return Plan(create=plan(pairs, rows, callback_url=here, now=now).create)
 
-    done = carry_out(pipeline, missing)
-    left = missing(done.wanted, done.listed).create
+    done = apply(pipeline, missing)
+    left = missing(done.required, done.remote).create
     if left and not done.failed:
         names = ", ".join(" ".join(pair) for pair in left)
         done.failed.append(
@@ -83,10 +83,10 @@ def create(pipeline: Pipeline) -> Maintained:
     return done
 
 
-def delete(pipeline: Pipeline, *, elsewhere: bool) -> Maintained:
+def delete(pipeline: Pipeline, *, elsewhere: bool) -> MaintainResult:
     """End all of this application's, or those that point elsewhere."""
     here = pipeline.settings.site.webhook_url
-    return carry_out(
+    return apply(
         pipeline,
         lambda _, rows: Plan(
             delete=[row for row in rows if not (elsewhere and points_here(row, here))]
@@ -94,14 +94,14 @@ def delete(pipeline: Pipeline, *, elsewhere: bool) -> Maintained:
     )
 
 
-def told(done: Maintained) -> list[str]:
+def told(done: MaintainResult) -> list[str]:
     """What was done, and what did not work."""
     if done.skipped:
         return [done.skipped]
     counts = {"made": done.created, "renewed": done.renewed, "ended": done.deleted}
     work = ", ".join(f"{many} {what}" for what, many in counts.items() if many) or "nothing done"
-    first = f"{work[0].upper()}{work[1:]}; there are {len(done.listed)} now."
-    return [first, *in_few_lines(done.failed)]
+    first = f"{work[0].upper()}{work[1:]}; there are {len(done.remote)} now."
+    return [first, *group_by_reason(done.failed)]
 
 
 def _days(row: Subscription, now: datetime) -> str:

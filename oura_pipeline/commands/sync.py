@@ -23,7 +23,7 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.definitions import defs
 from oura_pipeline.defs.partitions import days, range_tags
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.sync.progress import listener
+from oura_pipeline.sync.progress import progress
 from oura_pipeline.warehouse.errors import WarehouseError
 
 
@@ -140,7 +140,7 @@ def reason(data: object) -> str:
 
 
 class Bar:
-    """A listener that draws: person × type, requests, rows, points."""
+    """Progress that is drawn: person × type, requests, rows, points."""
 
     def __init__(self, console: Console) -> None:
         self._lock = Lock()
@@ -162,12 +162,12 @@ class Bar:
     def shown(self, total: int) -> Iterator[None]:
         """Draw while the block runs; `total` is how many answers are expected."""
         self._progress.update(self._task, total=total)
-        token = listener.set(self)
+        token = progress.set(self)
         try:
             with self._progress:
                 yield
         finally:
-            listener.reset(token)
+            progress.reset(token)
 
     def started(self, document_type: str, people: int) -> None:
         """Show which document type is being asked for."""

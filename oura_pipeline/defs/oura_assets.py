@@ -15,7 +15,7 @@ from oura_pipeline.defs.partitions import asked_days
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.oura.errors import OuraUnavailable, RateLimited
-from oura_pipeline.sync.fetch import Fetched, fetch_and_land
+from oura_pipeline.sync.fetch import FetchResult, fetch_and_land
 
 # Oura being away passes: what else fails for everybody stays failed until somebody acts.
 TRANSIENT = (OuraUnavailable, RateLimited)
@@ -73,7 +73,7 @@ def priority(document_type: DocumentType) -> str:
     return "-10" if learns_its_day else "0"
 
 
-def fail_if_nobody_landed(document_type: DocumentType, fetched: Fetched) -> None:
+def fail_if_nobody_landed(document_type: DocumentType, fetched: FetchResult) -> None:
     """Fail when the question failed for everybody who was asked and could have answered.
 
     Raises:
@@ -90,7 +90,7 @@ def fail_if_nobody_landed(document_type: DocumentType, fetched: Fetched) -> None
 
 
 def metadata_of(
-    fetched: Fetched, fetches: Sequence[Fetch]
+    fetched: FetchResult, fetches: Sequence[Fetch]
 ) -> dict[str, int | float | dg.MarkdownMetadataValue]:
     """Counts of a day and costs of the question it was part of; never anything of a person."""
     status = [fetch.status for fetch in fetches]
@@ -112,7 +112,7 @@ def metadata_of(
     }
 
 
-def rows_chart(fetched: Fetched) -> dg.MarkdownMetadataValue:
+def rows_chart(fetched: FetchResult) -> dg.MarkdownMetadataValue:
     """How many rows each day of the run has; for its last day only, as this grows with the days."""
     days = fetched.by_day()
     return chart({day: sum(fetch.documents for fetch in days[day]) for day in days})

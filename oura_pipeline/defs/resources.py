@@ -7,8 +7,8 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from oura_pipeline.accounts.people import Person
-from oura_pipeline.pipeline import Pipeline, opened
-from oura_pipeline.sync.fetch import people_to_ask
+from oura_pipeline.pipeline import Pipeline, open_pipeline
+from oura_pipeline.sync.fetch import people_to_fetch
 
 
 class PipelineResource(dg.ConfigurableResource):
@@ -29,7 +29,7 @@ class PipelineResource(dg.ConfigurableResource):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["PipelineResource"]:
         """Open the pipeline for a run and close it afterwards."""
         with ExitStack() as stack:
-            self._pipeline = stack.enter_context(opened(share=self.share))
+            self._pipeline = stack.enter_context(open_pipeline(share=self.share))
             yield self
 
     @property
@@ -39,4 +39,4 @@ class PipelineResource(dg.ConfigurableResource):
 
     def chosen(self) -> list[Person]:
         """The people that the run is for, without who left since it was asked for."""
-        return people_to_ask(self._pipeline, self.people, some_may_have_left=True)
+        return people_to_fetch(self._pipeline, self.people, some_may_have_left=True)

@@ -20,13 +20,13 @@ from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.subscriptions import (
-    Maintained,
-    in_few_lines,
-    in_words,
+    MaintainResult,
+    describe,
+    group_by_reason,
     maintain,
     not_ready,
     plan,
-    wanted,
+    required,
 )
 
 SUBSCRIPTIONS = dg.AssetKey(["accounts", "subscriptions"])
@@ -79,20 +79,20 @@ def subscriptions(
         done = maintain(pipeline.opened, now=now)
     except OuraError as error:
         raise dg.Failure(f"Oura's webhook subscriptions are not known: {error}") from None
-    for line in in_few_lines(done.failed):
+    for line in group_by_reason(done.failed):
         context.log.warning(line)
     check = subscriptions_alive(done, pipeline.opened.settings.site.webhook_url, now)
     return dg.MaterializeResult(metadata=metadata_of(done, now), check_results=[check])
 
 
-def metadata_of(done: Maintained, now: datetime) -> dict[str, int | float | str]:
+def metadata_of(done: MaintainResult, now: datetime) -> dict[str, int | float | str]:
     """Counts, and when the first of them ends."""
     if done.skipped:
         return {"skipped": done.skipped}
-    ends = [row.expires_at for row in done.listed if row.expires_at]
+    ends = [row.expires_at for row in done.remote if row.expires_at]
     counts = {
-        "wanted": len(done.wanted),
-        "listed": len(done.listed),
+        "wanted": len(done.required),
+        "listed": len(done.remote),
         "created": done.created,
         "renewed": done.renewed,
         "deleted": done.deleted,
@@ -102,18 +102,20 @@ def metadata_of(done: Maintained, now: datetime) -> dict[str, int | float | str]
     return counts | days
 
 
-def subscriptions_alive(done: Maintained, callback_url: str, now: datetime) -> dg.AssetCheckResult:
+def subscriptions_alive(
+    done: MaintainResult, callback_url: str, now: datetime
+) -> dg.AssetCheckResult:
     """Red when one is missing or ends within three days, or when something did not work."""
-    left = plan(done.wanted, done.listed, callback_url=callback_url, now=now)
+    left = plan(done.required, done.remote, callback_url=callback_url, now=now)
     missing = [" ".join(pair) for pair in left.create]
     short = [
-        in_words(row)
+        describe(row)
         for row in left.renew
         if row.expires_at is not None and row.expires_at - now <= TOO_SHORT
     ]
     lines = [f"Missing: {', '.join(missing)}"] if missing else []
     lines += [f"Over within {TOO_SHORT.days} days: {', '.join(short)}"] if short else []
-    lines += in_few_lines(done.failed)
+    lines += group_by_reason(done.failed)
     return dg.AssetCheckResult(
         asset_key=SUBSCRIPTIONS,
         check_name=ALIVE,
@@ -159,11 +161,11 @@ def needed(
     now: datetime,
 ) -> str:
     """What is to be done by what we remember, in words; empty: nothing."""
-    steps = plan(wanted(people), recorded, callback_url=callback_url, now=now)
+    steps = plan(required(people), recorded, callback_url=callback_url, now=now)
     words = {
         "make": [" ".join(pair) for pair in steps.create],
-        "renew": [in_words(row) for row in steps.renew],
-        "end": [in_words(row) for row in steps.delete],
+        "renew": [describe(row) for row in steps.renew],
+        "end": [describe(row) for row in steps.delete],
     }
     return "; ".join(f"{verb} {', '.join(names)}" for verb, names in words.items() if names)
 

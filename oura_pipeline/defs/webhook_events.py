@@ -20,9 +20,9 @@ from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.pipeline import Pipeline, open_accounts
 from oura_pipeline.settings import load_settings
-from oura_pipeline.sync.fetch import Fetched
+from oura_pipeline.sync.fetch import FetchResult
 from oura_pipeline.sync.push import PushedDocuments, confirm_sent
-from oura_pipeline.sync.webhook_events import Drained, land_due, push_left_over
+from oura_pipeline.sync.webhook_events import DrainResult, land_due, push_pending
 
 JOB = "webhook_events"
 TICK = 15  # seconds
@@ -36,8 +36,8 @@ def empty_inbox(context: dg.OpExecutionContext, pipeline: PipelineResource) -> N
     """Land and push everything that is due, and read back what Graphite was told."""
     rooms, now = pipeline.opened, datetime.now(UTC)
     known = days()
-    drained = Drained()
-    left_over = [push_left_over(rooms, now)]
+    drained = DrainResult()
+    left_over = [push_pending(rooms, now)]
     for part in chain(left_over, land_due(rooms, run_id=context.run_id, now=now)):
         for event in materializations(part, known):
             context.log_event(event)
@@ -47,7 +47,7 @@ def empty_inbox(context: dg.OpExecutionContext, pipeline: PipelineResource) -> N
     _read_back(context, rooms, drained)
 
 
-def _read_back(context: dg.OpExecutionContext, rooms: Pipeline, drained: Drained) -> None:
+def _read_back(context: dg.OpExecutionContext, rooms: Pipeline, drained: DrainResult) -> None:
     """See to it that the points arrived; the events are finished, whatever comes of it."""
     try:
         if drained.unsent:
@@ -113,7 +113,7 @@ def to_drain(
 
 
 def materializations(
-    drained: Drained, known: dg.DailyPartitionsDefinition
+    drained: DrainResult, known: dg.DailyPartitionsDefinition
 ) -> Iterator[dg.AssetMaterialization]:
     """One per asset and day: what was landed and pushed, counted over all people."""
     first, last = known.get_first_partition_key(), known.get_last_partition_key()
@@ -139,9 +139,9 @@ def materializations(
             )
 
 
-def _fetched_together(parts: Sequence[Fetched]) -> Fetched:
+def _fetched_together(parts: Sequence[FetchResult]) -> FetchResult:
     """Several questions as one."""
-    return Fetched(
+    return FetchResult(
         days=sorted({day for part in parts for day in part.days}),
         answers=[answer for part in parts for answer in part.answers],
         fetches=[fetch for part in parts for fetch in part.fetches],

@@ -23,7 +23,7 @@ from types import TracebackType
 from oura_pipeline.oura.errors import RateLimited
 
 LOG = logging.getLogger(__name__)
-WORTH_SAYING = 2.0  # seconds
+LOG_WAITS_FROM = 2.0  # seconds
 _CLOCK_STEP = 1.0  # seconds by which a time may lie ahead before the clock was set back
 _BUSY = 60.0  # seconds that a process waits for the others' transactions
 
@@ -49,10 +49,10 @@ class BudgetState:
 
     def beyond(self, share: float) -> bool:
         """Whether more is used than this share: those who may use all of it are at work."""
-        return self.used > allowed(self.limit, share)
+        return self.used > requests_in_share(self.limit, share)
 
 
-def allowed(requests: int, share: float) -> int:
+def requests_in_share(requests: int, share: float) -> int:
     """How many of so many requests a share is: whole ones, and one at least."""
     return max(int(requests * share), 1)
 
@@ -123,7 +123,7 @@ class Budget:
         Raises:
             RateLimited: Oura asked for a pause that is longer than the patience.
         """
-        limit = allowed(self._requests, share)
+        limit = requests_in_share(self._requests, share)
         while seconds := self._take(limit):
             self._announce(seconds)
             self._sleep(seconds + random.uniform(0, min(0.05, seconds)))  # noqa: S311 - not a secret
@@ -180,7 +180,7 @@ class Budget:
         """Say once per wait, not once per thread."""
         now = self._clock()
         with self._lock:
-            news = seconds >= WORTH_SAYING and now >= self._said_until
+            news = seconds >= LOG_WAITS_FROM and now >= self._said_until
             if news:
                 self._said_until = now + seconds
         if news:

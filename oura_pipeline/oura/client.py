@@ -28,12 +28,12 @@ from oura_pipeline.oura.errors import (
 )
 from oura_pipeline.oura.http import MAX_BYTES, send
 from oura_pipeline.oura.offsets import OffsetTimeline
-from oura_pipeline.oura.pages import Document, Page, Reader
+from oura_pipeline.oura.pages import Document, Page, PageReader
 from oura_pipeline.oura.responses import TokenRefused, TooManyRequests, check
-from oura_pipeline.oura.windows import Question, questions
+from oura_pipeline.oura.windows import DateRangeQuery, date_range_queries
 
 Read = TypeVar("Read")
-PAUSES = 10  # times that one question may be answered with 429
+MAX_PAUSES = 10  # times that one question may be answered with 429
 LONGEST_PAUSE = 60.0  # seconds, where a 429 does not say how long
 EMPTY_PAGES = 20  # in a row
 
@@ -131,14 +131,14 @@ class OuraClient:
             reader = self._reader(document_type, offsets)
             yield self._ask(_Asked(document_type, document_type.path, reader.alone))
         elif document_type.ask is Ask.ALL:
-            yield from self._pages(self._reader(document_type, offsets), Question())
+            yield from self._pages(self._reader(document_type, offsets), DateRangeQuery())
         elif first_day is None or last_day is None:
             raise ValueError(
                 f"{document_type.name} is asked for by days: say the first and the last one"
             )
         else:
             reader = self._reader(document_type, offsets, lambda day: first_day <= day <= last_day)
-            for question in questions(document_type, first_day, last_day):
+            for question in date_range_queries(document_type, first_day, last_day):
                 yield from self._pages(reader, question)
 
     def document(
@@ -173,10 +173,10 @@ class OuraClient:
         document_type: DocumentType,
         offsets: OffsetTimeline,
         wanted: Callable[[date], bool] = lambda day: True,
-    ) -> Reader:
-        return Reader(document_type, wanted=wanted, offsets=offsets, today=self._today())
+    ) -> PageReader:
+        return PageReader(document_type, wanted=wanted, offsets=offsets, today=self._today())
 
-    def _pages(self, reader: Reader, question: Question) -> Iterator[Page]:
+    def _pages(self, reader: PageReader, question: DateRangeQuery) -> Iterator[Page]:
         """The pages of one question, guarded against an answer without end."""
         seen, empty = set[str](), 0
         parameters = dict(question.parameters)
@@ -205,21 +205,21 @@ class OuraClient:
         """The answer, with one renewal of the access token if that is refused."""
         token = self._tokens.access_token()
         with suppress(TokenRefused):
-            return self._patiently(asked, token)
+            return self._with_pauses(asked, token)
         token = self._tokens.renew(token)
         with suppress(TokenRefused):
-            return self._patiently(asked, token)
+            return self._with_pauses(asked, token)
         raise UnexpectedAnswer(
             "Oura refuses a token that it has just renewed for "
             f"{asked.document_type.name} (401), without naming a scope; ask again later, and let "
             "the person sign in again if that stays"
         )
 
-    def _patiently(self, asked: _Asked[Read], token: str) -> Read:
+    def _with_pauses(self, asked: _Asked[Read], token: str) -> Read:
         """The answer, with the pauses that Oura asks for, which hold for everyone."""
-        for pauses in range(PAUSES):
+        for pauses in range(MAX_PAUSES):
             try:
-                return self._persistently(asked, token)
+                return self._with_retries(asked, token)
             except TooManyRequests as refusal:
                 said = refusal.retry_after
             doubling = min(2.0**pauses, LONGEST_PAUSE) if pauses or said is None else 0.0
@@ -227,7 +227,7 @@ class OuraClient:
             self._budget.obey(pause)
         raise RateLimited(pause)
 
-    def _persistently(self, asked: _Asked[Read], token: str) -> Read:
+    def _with_retries(self, asked: _Asked[Read], token: str) -> Read:
         """The answer, asked for again where none came, or a garbled one."""
         self._budget.acquire(self._share)  # before the clock of the attempts runs
         for attempt in stamina.retry_context(
@@ -240,10 +240,10 @@ class OuraClient:
             with attempt:
                 if attempt.num > 1:
                     self._budget.acquire(self._share)
-                return self._once(asked, token)
+                return self._send(asked, token)
         raise AssertionError("an attempt either returns or raises")
 
-    def _once(self, asked: _Asked[Read], token: str) -> Read:
+    def _send(self, asked: _Asked[Read], token: str) -> Read:
         request = self._http.build_request(
             "GET",
             self._api_url + asked.path,

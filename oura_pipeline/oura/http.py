@@ -25,7 +25,7 @@ _ERROR_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Answer:
+class OuraResponse:
     """What came back: the body is whole, or the beginning of an error's.
 
     Attributes:
@@ -60,7 +60,7 @@ def send(
     *,
     max_bytes: int = MAX_BYTES,
     max_seconds: float = MAX_SECONDS,
-) -> Answer:
+) -> OuraResponse:
     """Send a request and read its whole answer, whatever its status.
 
     Raises:
@@ -82,7 +82,9 @@ def send(
     raise failure
 
 
-def _send(http: httpx.Client, request: httpx.Request, max_bytes: int, max_seconds: float) -> Answer:
+def _send(
+    http: httpx.Client, request: httpx.Request, max_bytes: int, max_seconds: float
+) -> OuraResponse:
     deadline = time.monotonic() + max_seconds
     body = bytearray()
     response = http.send(request, stream=True)
@@ -103,7 +105,7 @@ def _send(http: httpx.Client, request: httpx.Request, max_bytes: int, max_second
                 )
     finally:
         response.close()
-    return Answer(response.status_code, response.headers, bytes(body))
+    return OuraResponse(response.status_code, response.headers, bytes(body))
 
 
 def _without_query(record: logging.LogRecord) -> bool:

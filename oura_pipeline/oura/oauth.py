@@ -23,17 +23,17 @@ from oura_pipeline.oura.errors import (
     RateLimited,
     UnexpectedAnswer,
 )
-from oura_pipeline.oura.http import Answer, send
+from oura_pipeline.oura.http import OuraResponse, send
 from oura_pipeline.oura.responses import detail, fields, retry_after
 
-USUAL_SECONDS = 86400  # of an access token, where an answer does not say
-USUAL_PAUSE = 60.0  # seconds, where a 429 does not say
+DEFAULT_TOKEN_SECONDS = 86400  # of an access token, where an answer does not say
+DEFAULT_PAUSE_SECONDS = 60.0  # seconds, where a 429 does not say
 _MAX_BYTES = 1024 * 1024
 _OLD_NAMES = {"spo2Daily": "spo2"}  # of scopes; in Oura's own description until 1.37
 _USED_UP = re.compile(r"already used|\brevoked|\btoken\b.{0,20}\bexpired", re.IGNORECASE)
 
 
-def scopes_of(said: object) -> frozenset[str] | None:
+def parse_scopes(said: object) -> frozenset[str] | None:
     """The scopes in an answer or a callback, by their plain names; None: nothing is said."""
     names = said.replace(",", " ").split() if isinstance(said, str) else said
     if not isinstance(names, list) or not names:
@@ -169,7 +169,7 @@ class OAuth:
                 break
         raise _refused(refusals)
 
-    def _post(self, url: str, form: Mapping[str, str]) -> Answer:
+    def _post(self, url: str, form: Mapping[str, str]) -> OuraResponse:
         ours = {"client_id": self._client_id, "client_secret": self._client_secret}
         request = self._http.build_request(
             "POST", url, data={**form, **ours}, headers={"Accept": "application/json"}
@@ -177,18 +177,18 @@ class OAuth:
         return send(self._http, request, max_bytes=_MAX_BYTES)
 
 
-def _raise_if_out_of_order(answer: Answer) -> None:
+def _raise_if_out_of_order(answer: OuraResponse) -> None:
     """A 429 or a server error says nothing about the token."""
     if answer.status == 429:
         seconds = retry_after(answer.headers)
-        raise RateLimited(USUAL_PAUSE if seconds is None else seconds)
+        raise RateLimited(DEFAULT_PAUSE_SECONDS if seconds is None else seconds)
     if answer.status >= 500:
         raise OuraUnavailable(
             f"Oura's token endpoint is out of order ({answer.status}); ask again later"
         )
 
 
-def _refusal(answer: Answer) -> _Refusal:
+def _refusal(answer: OuraResponse) -> _Refusal:
     """What a refusal is about.
 
     An endpoint of the other portal answers 400 `invalid_request` to a refresh and 401 to a code.
@@ -217,7 +217,9 @@ def _refused(refusals: Mapping[_Refusal, str]) -> OuraError:
     )
 
 
-def _token_pair(answer: Answer, url: str, *, asked_at: datetime, kept: str | None) -> TokenPair:
+def _token_pair(
+    answer: OuraResponse, url: str, *, asked_at: datetime, kept: str | None
+) -> TokenPair:
     body = fields(answer)
     if not body:
         raise OuraUnavailable("Oura's token endpoint answered no JSON; ask again later")
@@ -232,7 +234,7 @@ def _token_pair(answer: Answer, url: str, *, asked_at: datetime, kept: str | Non
         access_token=access_token,
         refresh_token=refresh_token,
         expires_at=asked_at + _lifetime(body.get("expires_in")),
-        scopes=scopes_of(body.get("scope")),
+        scopes=parse_scopes(body.get("scope")),
         token_url=url,
     )
 
@@ -250,5 +252,5 @@ def _lifetime(said: Any) -> timedelta:
     except (TypeError, ValueError):
         seconds = math.nan
     if not math.isfinite(seconds):
-        seconds = USUAL_SECONDS
+        seconds = DEFAULT_TOKEN_SECONDS
     return timedelta(seconds=min(max(seconds, 0.0), 366 * 86400.0))

@@ -15,8 +15,14 @@ import msgspec
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer
 from oura_pipeline.oura.offsets import Observation, OffsetTimeline
-from oura_pipeline.oura.validation import Facts, Shape, check_strictly, garbled, misfit
-from oura_pipeline.oura.windows import Question
+from oura_pipeline.oura.validation import (
+    DocumentDecoder,
+    DocumentFacts,
+    check_unambiguous,
+    mismatch_message,
+    not_json_message,
+)
+from oura_pipeline.oura.windows import DateRangeQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Envelope(msgspec.Struct):
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 
 
-class Reader:
+class PageReader:
     """Reads the answers to questions about one document type.
 
     Args:
@@ -77,12 +83,12 @@ class Reader:
         today: date,
     ) -> None:
         self.document_type = document_type
-        self._shape = Shape(document_type)
+        self._shape = DocumentDecoder(document_type)
         self._wanted = wanted
         self._offsets = offsets
         self._today = today
 
-    def page(self, body: bytes, question: Question) -> tuple[Page, str | None]:
+    def page(self, body: bytes, question: DateRangeQuery) -> tuple[Page, str | None]:
         """A page and the token of the next one, if there is one.
 
         Raises:
@@ -106,21 +112,21 @@ class Reader:
             GarbledAnswer: it is no JSON.
             UnexpectedAnswer: it is not such a document.
         """
-        check_strictly(body, self.document_type.name)
+        check_unambiguous(body, self.document_type.name)
         raw = body.strip()
         facts = self._shape.read(raw)
         return Page(documents=[Document(self._day(facts), raw)], outside=[], offsets=facts.offsets)
 
-    def _day(self, facts: Facts) -> date:
+    def _day(self, facts: DocumentFacts) -> date:
         if facts.day is not None:
             return facts.day
         return self._today if facts.instant is None else self._offsets.local_day(facts.instant)
 
     def _envelope(self, body: bytes) -> Envelope:
-        check_strictly(body, self.document_type.name)
+        check_unambiguous(body, self.document_type.name)
         try:
             return _ENVELOPE.decode(body)
         except msgspec.ValidationError as error:
-            raise UnexpectedAnswer(misfit(self.document_type.name, str(error))) from None
+            raise UnexpectedAnswer(mismatch_message(self.document_type.name, str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise GarbledAnswer(garbled(self.document_type.name)) from None
+            raise GarbledAnswer(not_json_message(self.document_type.name)) from None

@@ -23,7 +23,7 @@ from oura_pipeline.oura.errors import (
     ScopeNotGranted,
     UnexpectedAnswer,
 )
-from oura_pipeline.oura.http import Answer
+from oura_pipeline.oura.http import OuraResponse
 
 SCOPES = (
     "email|personal|daily|heartrate|workout|tag|session|spo2Daily|spo2|heart_health|stress|"
@@ -55,7 +55,7 @@ class TooManyRequests(OuraError):
 
 
 def check(
-    answer: Answer,
+    answer: OuraResponse,
     *,
     document_type: DocumentType,
     single: bool = False,
@@ -84,7 +84,7 @@ def check(
     raise _error(answer, document_type.name, f": {said}" if said else "")
 
 
-def _error(answer: Answer, name: str, said: str) -> OuraError:
+def _error(answer: OuraResponse, name: str, said: str) -> OuraError:
     match answer.status:
         case 401:
             return TokenRefused()
@@ -109,7 +109,7 @@ def _error(answer: Answer, name: str, said: str) -> OuraError:
             )
 
 
-def detail(answer: Answer, secrets: tuple[str, ...] = ()) -> str:
+def detail(answer: OuraResponse, secrets: tuple[str, ...] = ()) -> str:
     """What an error's body says, in one short line without the secrets; empty: nothing readable."""
     said = " ".join(_texts(fields(answer)))
     for secret in filter(None, secrets):
@@ -119,7 +119,7 @@ def detail(answer: Answer, secrets: tuple[str, ...] = ()) -> str:
     return said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
 
 
-def fields(answer: Answer) -> dict[str, Any]:
+def fields(answer: OuraResponse) -> dict[str, Any]:
     """The JSON object of a body; empty where it is none."""
     try:
         body = json.loads(answer.body)
@@ -163,7 +163,7 @@ def _until(said: str, date: str, now: float) -> float | None:
         return at - now
 
 
-def _missing_scope(answer: Answer, said: str, document_type: DocumentType) -> str | None:
+def _missing_scope(answer: OuraResponse, said: str, document_type: DocumentType) -> str | None:
     for pattern in _NAMED:
         if found := pattern.search(said):
             return found[1]

@@ -27,8 +27,8 @@ from oura_pipeline.oura.errors import (
     SubscriptionGone,
     UnexpectedAnswer,
 )
-from oura_pipeline.oura.http import Answer, send
-from oura_pipeline.oura.oauth import USUAL_PAUSE
+from oura_pipeline.oura.http import OuraResponse, send
+from oura_pipeline.oura.oauth import DEFAULT_PAUSE_SECONDS
 from oura_pipeline.oura.responses import detail, retry_after
 
 PATH = "/v2/webhook/subscription"
@@ -154,7 +154,9 @@ class Subscriptions:
         except SubscriptionGone:
             return
 
-    def _ask(self, method: str, path: str = "", wish: Mapping[str, str] | None = None) -> Answer:
+    def _ask(
+        self, method: str, path: str = "", wish: Mapping[str, str] | None = None
+    ) -> OuraResponse:
         request = self._http.build_request(
             method,
             self._url + path,
@@ -170,7 +172,7 @@ class Subscriptions:
         raise _error(answer, f": {said}" if said else "", known_id=bool(path))
 
 
-def _error(answer: Answer, said: str, *, known_id: bool) -> OuraError:
+def _error(answer: OuraResponse, said: str, *, known_id: bool) -> OuraError:
     """What a refusal is about; of an id it can only be that there is none (FACTS §7)."""
     match answer.status:
         case 401:
@@ -183,7 +185,7 @@ def _error(answer: Answer, said: str, *, known_id: bool) -> OuraError:
             return AlreadySubscribed(f"Oura has a webhook subscription of this kind already{said}")
         case 429:
             seconds = retry_after(answer.headers)
-            return RateLimited(USUAL_PAUSE if seconds is None else seconds)
+            return RateLimited(DEFAULT_PAUSE_SECONDS if seconds is None else seconds)
         case status if status >= 500:
             return OuraUnavailable(
                 f"Oura is out of order ({status}{said}), or could not reach our receiver; look at "
@@ -204,7 +206,7 @@ def _client_refused(status: int, said: str) -> ClientRefused:
     )
 
 
-def _json(answer: Answer) -> Any:
+def _json(answer: OuraResponse) -> Any:
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):

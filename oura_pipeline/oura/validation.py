@@ -49,7 +49,7 @@ _TYPES: dict[Kind, Any] = {
 
 
 @dataclass(frozen=True)
-class Facts:
+class DocumentFacts:
     """What a document says about itself.
 
     Attributes:
@@ -63,7 +63,7 @@ class Facts:
     offsets: list[tuple[datetime, timedelta]]
 
 
-class Shape:
+class DocumentDecoder:
     """Reads documents of one type; build it once per answer, not once per document."""
 
     def __init__(self, document_type: DocumentType) -> None:
@@ -74,7 +74,7 @@ class Shape:
         self._decoder = msgspec.json.Decoder(_struct(document_type.name, fields))
         self._telling = tuple(field for field in document_type.fields if _tells(field))
 
-    def read(self, raw: bytes | msgspec.Raw) -> Facts:
+    def read(self, raw: bytes | msgspec.Raw) -> DocumentFacts:
         """What the document says about itself.
 
         Raises:
@@ -84,17 +84,17 @@ class Shape:
         try:
             document = self._decoder.decode(raw)
         except msgspec.ValidationError as error:
-            raise UnexpectedAnswer(misfit(self._type.name, str(error))) from None
+            raise UnexpectedAnswer(mismatch_message(self._type.name, str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise GarbledAnswer(garbled(self._type.name)) from None
-        return Facts(
+            raise GarbledAnswer(not_json_message(self._type.name)) from None
+        return DocumentFacts(
             day=getattr(document, self._type.day_field) if self._type.day_field else None,
             instant=getattr(document, self._instant) if self._instant else None,
             offsets=list(dict.fromkeys(_offsets(document, self._telling))) if self._telling else [],
         )
 
 
-def check_strictly(body: bytes, name: str) -> None:
+def check_unambiguous(body: bytes, name: str) -> None:
     """Refuse what two readers of the same JSON could take for different things.
 
     Raises:
@@ -104,12 +104,12 @@ def check_strictly(body: bytes, name: str) -> None:
     try:
         _STRICT.decode(body.decode())
     except _Misfit as error:
-        raise UnexpectedAnswer(misfit(name, str(error))) from None
+        raise UnexpectedAnswer(mismatch_message(name, str(error))) from None
     except (ValueError, RecursionError):
-        raise GarbledAnswer(garbled(name)) from None
+        raise GarbledAnswer(not_json_message(name)) from None
 
 
-def misfit(name: str, what: str) -> str:
+def mismatch_message(name: str, what: str) -> str:
     """The message for an answer that is JSON and yet not what we know."""
     return (
         f"Oura answered {name} with something else than we know: {what.replace(' - at `$`', '')}; "
@@ -117,7 +117,7 @@ def misfit(name: str, what: str) -> str:
     )
 
 
-def garbled(name: str) -> str:
+def not_json_message(name: str) -> str:
     """The message for an answer that is no JSON."""
     return f"Oura's answer for {name} is no JSON, or cut short; ask again later"
 

@@ -78,7 +78,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest().upper()
 
 
-def check_delivery(
+def verify_delivery(
     secret: str, *, timestamp: str | None, signature: str | None, body: bytes, now: datetime
 ) -> None:
     """Nothing, when the bytes are Oura's and recent.
@@ -106,7 +106,7 @@ def check_delivery(
         )
 
 
-def read_event(body: bytes) -> WebhookEvent:
+def parse_event(body: bytes) -> WebhookEvent:
     """What a delivery says; fields that we do not know are left out.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which questions cover a range of days: as few as Oura allows, none too narrow.
+"""Which queries cover a range of days: as few as Oura allows, none too narrow.
 
 What surprises: where Oura's ranges end differs by collection, and whether `end_datetime` belongs to
 the range is not known. So every question is wider than what is wanted of it, and each one owns a
@@ -23,12 +23,12 @@ _END = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class DateRangeQuery:
     """One range to ask for.
 
     Attributes:
         parameters: of the address.
-        first: the first instant that it owns, for questions about instants.
+        first: the first instant that it owns, for queries about instants.
         end: the first instant that it no longer owns.
         most_pages: more than that are no answer but a loop.
     """
@@ -43,8 +43,10 @@ class Question:
         return self.first <= instant < self.end
 
 
-def questions(document_type: DocumentType, first_day: date, last_day: date) -> list[Question]:
-    """The questions for the days from the first to the last, both included.
+def date_range_queries(
+    document_type: DocumentType, first_day: date, last_day: date
+) -> list[DateRangeQuery]:
+    """The queries for the days from the first to the last, both included.
 
     Raises:
         ValueError: the first day comes after the last one, or the type has no ranges.
@@ -58,22 +60,22 @@ def questions(document_type: DocumentType, first_day: date, last_day: date) -> l
     raise ValueError(f"{document_type.name} is not asked for by ranges of any number of days")
 
 
-def _by_days(first_day: date, last_day: date) -> Question:
+def _by_days(first_day: date, last_day: date) -> DateRangeQuery:
     first, last = first_day - WIDER, last_day + WIDER
-    return Question(
+    return DateRangeQuery(
         parameters={"start_date": first.isoformat(), "end_date": last.isoformat()},
         most_pages=100 + 10 * (last - first).days,
     )
 
 
-def _by_instants(first_day: date, last_day: date, max_days: int | None) -> list[Question]:
+def _by_instants(first_day: date, last_day: date, max_days: int | None) -> list[DateRangeQuery]:
     """Equal spans that touch; the edges that both ask for belong to the later one."""
     first = datetime.combine(first_day, time(), UTC) - EARLIEST
     end = datetime.combine(last_day, time(), UTC) + timedelta(days=1) + LATEST
     count = 1 if max_days is None else math.ceil((end - first) / timedelta(max_days))
     bounds = [_whole(first + (end - first) * part / count) for part in range(count + 1)]
     return [
-        Question(
+        DateRangeQuery(
             parameters={
                 "start_datetime": _rfc3339(bounds[part] - EDGE),
                 "end_datetime": _rfc3339(bounds[part + 1] + EDGE),

@@ -34,7 +34,7 @@ from oura_pipeline.catalog.credentials import OuraError, SignInRequired, TokenPa
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import ClientRefused, OuraUnavailable, RateLimited
-from oura_pipeline.oura.oauth import scopes_of
+from oura_pipeline.oura.oauth import parse_scopes
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.settings import SignUp
 
@@ -138,7 +138,7 @@ def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | No
             "browser. Nothing was changed; just sign in again."
         )
     tokens = _exchanged(pipeline, _code(callback), consent.verifier)
-    granted = tokens.scopes if tokens.scopes is not None else scopes_of(callback.get("scope"))
+    granted = tokens.scopes if tokens.scopes is not None else parse_scopes(callback.get("scope"))
     try:
         sign_in = SignIn(
             refresh_token=tokens.refresh_token,

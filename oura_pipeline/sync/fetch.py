@@ -26,22 +26,22 @@ from oura_pipeline.oura.errors import ScopeNotGranted
 from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.oura.pages import Document
 from oura_pipeline.pipeline import Pipeline
-from oura_pipeline.sync.progress import Listener, listener
+from oura_pipeline.sync.progress import Progress, progress
 from oura_pipeline.warehouse.errors import UnusableDocuments
 from oura_pipeline.warehouse.landing import Landing
 from oura_pipeline.warehouse.spool import Spool
 
 PEOPLE_AT_ONCE = 8
-ASKED = (PersonState.CONNECTED, PersonState.SIGN_IN_REQUIRED)
+FETCHED_STATES = (PersonState.CONNECTED, PersonState.SIGN_IN_REQUIRED)
 
 
 @dataclass(kw_only=True)
-class Answer:
+class PersonResult:
     """What came of asking for one person, from when to when."""
 
     username: str
     asked_at: datetime
-    heard_at: datetime
+    received_at: datetime
     status: FetchStatus = FetchStatus.LANDED
     error: Exception | None = None
     requests: int = 0
@@ -49,7 +49,7 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fetched:
+class FetchResult:
     """What came of one document type.
 
     Attributes:
@@ -61,7 +61,7 @@ class Fetched:
     """
 
     days: Sequence[date]
-    answers: Sequence[Answer]
+    answers: Sequence[PersonResult]
     fetches: Sequence[Fetch]
     landing: Landing | None
     seconds: float = 0.0
@@ -77,7 +77,7 @@ class Fetched:
         return sum(answer.pages for answer in self.answers)
 
     @property
-    def failed(self) -> list[Answer]:
+    def failed(self) -> list[PersonResult]:
         """The people whose question failed."""
         return [answer for answer in self.answers if answer.status is FetchStatus.FAILED]
 
@@ -89,7 +89,7 @@ class Fetched:
         return days
 
 
-def people_to_ask(
+def people_to_fetch(
     pipeline: Pipeline, usernames: Iterable[str] = (), *, some_may_have_left: bool = False
 ) -> list[Person]:
     """The people of these names, or everybody, without who disconnected or left.
@@ -115,7 +115,7 @@ def people_to_ask(
         # Without names: whoever has left is to be named nowhere any more.
         raise LookupError("none of these people is here (any more); look at whom the run is for")
     here = [everybody[name] for name in wanted if name in everybody]
-    return [person for person in here if person.state in ASKED]
+    return [person for person in here if person.state in FETCHED_STATES]
 
 
 def fetch_and_land(
@@ -126,20 +126,20 @@ def fetch_and_land(
     first_day: date,
     last_day: date,
     run_id: str,
-) -> Fetched:
+) -> FetchResult:
     """Ask for all people's documents of these days, both included, and land what was answered.
 
     For a document type without days the range is ignored and the day is that of the fetch.
     """
     began = time.monotonic()
-    hear = listener.get()
+    hear = progress.get()
     now = datetime.now(UTC)
     if not document_type.partitioned:
         first_day = last_day = now.date()
     hear.started(document_type.name, len(people))
     with pipeline.warehouse.spool(document_type) as spool:
 
-        def ask(person: Person) -> Answer | None:
+        def ask(person: Person) -> PersonResult | None:
             return _ask(
                 pipeline,
                 document_type,
@@ -165,7 +165,7 @@ def fetch_and_land(
                 for day in days
             ]
             pipeline.accounts.fetches.record(fetches)
-    return Fetched(
+    return FetchResult(
         days=days,
         answers=answers,
         fetches=fetches,
@@ -184,14 +184,19 @@ class Question:
     run_id: str
 
 
-def _answers(ask: Callable[[Person], Answer | None], people: Sequence[Person]) -> list[Answer]:
+def _answers(
+    ask: Callable[[Person], PersonResult | None], people: Sequence[Person]
+) -> list[PersonResult]:
     """Everybody's answer, several at once; without who has left."""
     with ThreadPoolExecutor(max_workers=PEOPLE_AT_ONCE) as pool:
         return [answer for answer in pool.map(ask, people) if answer]
 
 
 def _overtaken(
-    pipeline: Pipeline, document_type: DocumentType, answers: Sequence[Answer], days: Sequence[date]
+    pipeline: Pipeline,
+    document_type: DocumentType,
+    answers: Sequence[PersonResult],
+    days: Sequence[date],
 ) -> set[str]:
     """Whose days somebody else landed with what Oura said after it began to answer us.
 
@@ -212,7 +217,7 @@ def _overtaken(
 def _land(
     pipeline: Pipeline,
     document_type: DocumentType,
-    answers: Sequence[Answer],
+    answers: Sequence[PersonResult],
     spool: Spool,
     question: Question,
 ) -> Landing | None:
@@ -242,11 +247,11 @@ def _ask(
     *,
     days: tuple[date, date],
     spool: Spool,
-    hear: Listener,
-) -> Answer | None:
+    hear: Progress,
+) -> PersonResult | None:
     """Spool one person's documents; whatever goes wrong is the answer. None: they have left."""
     asked_at = datetime.now(UTC)
-    answer = Answer(username=person.username, asked_at=asked_at, heard_at=asked_at)
+    answer = PersonResult(username=person.username, asked_at=asked_at, received_at=asked_at)
     try:
         client = pipeline.client(person.username)
     except UnknownPerson:
@@ -272,7 +277,7 @@ def _ask(
     if answer.error:
         spool.discard(person.username)
     answer.requests, answer.pages = client.requests, client.pages
-    answer.heard_at = datetime.now(UTC)
+    answer.received_at = datetime.now(UTC)
     hear.person_done(document_type.name, person.username)
     return answer
 
@@ -300,7 +305,7 @@ def _identify(pipeline: Pipeline, person: Person, documents: Sequence[Document])
 
 def _entry(
     document_type: DocumentType,
-    answer: Answer,
+    answer: PersonResult,
     day: date,
     landing: Landing | None,
     *,
@@ -321,5 +326,5 @@ def _entry(
         changed=changed,
         error=str(answer.error) if answer.error else None,
         run_id=run_id,
-        at=answer.heard_at,
+        at=answer.received_at,
     )

@@ -1,6 +1,6 @@
 """Who is told how far a run is. Nobody, unless somebody listens.
 
-What surprises: a Dagster run has no door for this, so the listener stands in a context variable;
+What surprises: a Dagster run has no door for this, so the progress stands in a context variable;
 the code that works reads it once, in the thread that started the run.
 """
 
@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Protocol
 
 
-class Listener(Protocol):
+class Progress(Protocol):
     """Hears of work as it is done; called from several threads."""
 
     def started(self, document_type: str, people: int) -> None:
@@ -26,7 +26,7 @@ class Listener(Protocol):
         """So many more points were sent."""
 
 
-class Silence:
+class NoProgress:
     """Hears and says nothing."""
 
     def started(self, document_type: str, people: int) -> None:
@@ -42,5 +42,5 @@ class Silence:
         """Nothing."""
 
 
-_SILENCE = Silence()
-listener: ContextVar[Listener] = ContextVar("listener", default=_SILENCE)
+_SILENCE = NoProgress()
+progress: ContextVar[Progress] = ContextVar("progress", default=_SILENCE)

@@ -35,13 +35,13 @@ def publish(pipeline: Pipeline) -> Published:
         WarehouseError: the warehouse is busy or cannot be read; the old copy stays.
     """
     began = time.perf_counter()
-    bring_fetches(pipeline.accounts, pipeline.warehouse)
-    bring_offsets(pipeline.accounts, pipeline.warehouse)
+    update_fetches(pipeline.accounts, pipeline.warehouse)
+    update_offsets(pipeline.accounts, pipeline.warehouse)
     copy = pipeline.warehouse.publish(pipeline.settings.storage.analytics_path)
     return replace(copy, seconds=time.perf_counter() - began)
 
 
-def bring_fetches(accounts: Accounts, warehouse: Warehouse) -> None:
+def update_fetches(accounts: Accounts, warehouse: Warehouse) -> None:
     """Let `oura.fetches` be what the accounts say, without those who left."""
     with warehouse.ledgers() as ledgers:
         standing = ledgers.fetch_sums()
@@ -68,7 +68,7 @@ def bring_fetches(accounts: Accounts, warehouse: Warehouse) -> None:
             ledgers.replace_fetches(pairs, rows)
 
 
-def bring_offsets(accounts: Accounts, warehouse: Warehouse) -> None:
+def update_offsets(accounts: Accounts, warehouse: Warehouse) -> None:
     """Let `oura.offsets` follow from what the accounts know, without those who left."""
     with warehouse.ledgers() as ledgers:
         standing = ledgers.observed()

@@ -23,7 +23,7 @@ from oura_pipeline.graphite.readback.report import ReadbackReport
 from oura_pipeline.graphite.readback.values import confirm, mark_delivered
 from oura_pipeline.ledger import Push, PushState
 from oura_pipeline.pipeline import Pipeline
-from oura_pipeline.sync.progress import listener
+from oura_pipeline.sync.progress import progress
 
 ONE = timedelta(days=1)
 LOOK_BACK = timedelta(days=7)
@@ -91,7 +91,7 @@ def push_documents(
     )
     result.sent, result.withdrawn = pushed.points, pushed.withdrawn
     result.reports.update(pushed.rejected)
-    listener.get().pushed(document_type.name, result.sent)
+    progress.get().pushed(document_type.name, result.sent)
     result.seconds = time.monotonic() - began
     return result
 

@@ -53,12 +53,12 @@ class Plan:
 
 
 @dataclass(kw_only=True)
-class Maintained:
+class MaintainResult:
     """What came of it.
 
     Attributes:
-        wanted: the data types and event types of which there must be one.
-        listed: what Oura has now.
+        required: the data types and event types of which there must be one.
+        remote: what Oura has now.
         created: how many were made, as far as Oura said so.
         renewed: how many were renewed.
         deleted: how many were ended.
@@ -66,8 +66,8 @@ class Maintained:
         skipped: why nothing was looked at; None: it was.
     """
 
-    wanted: frozenset[Pair] = frozenset()
-    listed: Sequence[Subscription] = ()
+    required: frozenset[Pair] = frozenset()
+    remote: Sequence[Subscription] = ()
     created: int = 0
     renewed: int = 0
     deleted: int = 0
@@ -79,7 +79,7 @@ Choice = Callable[[frozenset[Pair], Sequence[Subscription]], Plan]
 Answer = TypeVar("Answer")
 
 
-def wanted(
+def required(
     people: Iterable[Person], document_types: Iterable[DocumentType] = DOCUMENT_TYPES
 ) -> frozenset[Pair]:
     """What Oura must tell us: each event of each document type that somebody lets us see."""
@@ -119,12 +119,12 @@ def plan(
             kept[pair] = row
     return Plan(
         create=sorted(wanted - kept.keys()),
-        renew=[row for _, row in sorted(kept.items()) if runs_out(row, now, RENEW_WITHIN)],
+        renew=[row for _, row in sorted(kept.items()) if expires_within(row, now, RENEW_WITHIN)],
         delete=sorted(delete, key=_order),
     )
 
 
-def maintain(pipeline: Pipeline, *, now: datetime | None = None) -> Maintained:
+def maintain(pipeline: Pipeline, *, now: datetime | None = None) -> MaintainResult:
     """Make, renew and end webhook subscriptions until they are as they must be.
 
     What one run cannot do is left to the next one. Nothing is done without a public address.
@@ -138,9 +138,9 @@ def maintain(pipeline: Pipeline, *, now: datetime | None = None) -> Maintained:
     """
     now = now or datetime.now(UTC)
     if reason := not_ready(pipeline.settings):
-        return Maintained(skipped=reason)
+        return MaintainResult(skipped=reason)
     url = pipeline.settings.site.webhook_url
-    return carry_out(pipeline, lambda pairs, rows: plan(pairs, rows, callback_url=url, now=now))
+    return apply(pipeline, lambda pairs, rows: plan(pairs, rows, callback_url=url, now=now))
 
 
 def not_ready(settings: Settings) -> str | None:
@@ -152,7 +152,7 @@ def not_ready(settings: Settings) -> str | None:
     return None
 
 
-def carry_out(pipeline: Pipeline, choose: Choice) -> Maintained:
+def apply(pipeline: Pipeline, choose: Choice) -> MaintainResult:
     """Do what is chosen from Oura's list, and remember the list afterwards; never twice at once.
 
     Args:
@@ -166,7 +166,7 @@ def carry_out(pipeline: Pipeline, choose: Choice) -> Maintained:
         with pipeline.accounts.lock("subscriptions", seconds=0):
             return _carry_out(pipeline, choose)
     except AccountsBusy:
-        return Maintained(skipped="Another process is at the webhook subscriptions.")
+        return MaintainResult(skipped="Another process is at the webhook subscriptions.")
 
 
 def client(pipeline: Pipeline) -> Subscriptions:
@@ -180,7 +180,7 @@ def client(pipeline: Pipeline) -> Subscriptions:
     )
 
 
-def listed(pipeline: Pipeline) -> list[Subscription]:
+def fetch_remote(pipeline: Pipeline) -> list[Subscription]:
     """What Oura has now, by data type and event type.
 
     Raises:
@@ -190,12 +190,12 @@ def listed(pipeline: Pipeline) -> list[Subscription]:
     return sorted((Subscription(**asdict(row)) for row in rows), key=_order)
 
 
-def in_words(row: Subscription) -> str:
+def describe(row: Subscription) -> str:
     """What it is about."""
     return f"{row.data_type} {row.event_type}"
 
 
-def in_few_lines(failed: Iterable[str]) -> list[str]:
+def group_by_reason(failed: Iterable[str]) -> list[str]:
     """What did not work, with a reason that was the same for several said once."""
     reasons: dict[str, list[str]] = {}
     for line in failed:
@@ -204,7 +204,7 @@ def in_few_lines(failed: Iterable[str]) -> list[str]:
     return [f"{', '.join(what)}: {why}" for why, what in reasons.items()]
 
 
-def runs_out(row: Subscription, now: datetime, within: timedelta) -> bool:
+def expires_within(row: Subscription, now: datetime, within: timedelta) -> bool:
     """Whether it ends within that time, or nobody knows when."""
     return row.expires_at is None or row.expires_at - now <= within
 
@@ -214,20 +214,20 @@ def points_here(row: Subscription, callback_url: str) -> bool:
     return bool(callback_url) and _plain(row.callback_url) == _plain(callback_url)
 
 
-def _carry_out(pipeline: Pipeline, choose: Choice) -> Maintained:
-    rows = listed(pipeline)
-    done = Maintained(wanted=wanted(pipeline.accounts.people.all()), listed=rows)
-    if steps := choose(done.wanted, rows):
+def _carry_out(pipeline: Pipeline, choose: Choice) -> MaintainResult:
+    rows = fetch_remote(pipeline)
+    done = MaintainResult(required=required(pipeline.accounts.people.all()), remote=rows)
+    if steps := choose(done.required, rows):
         try:
             _take(pipeline, steps, done)
-            done.listed = listed(pipeline)
+            done.remote = fetch_remote(pipeline)
         except OuraError as error:
             done.failed.append(f"left to the next run: {error}")
-    pipeline.accounts.subscriptions.replace(done.listed)
+    pipeline.accounts.subscriptions.replace(done.remote)
     return done
 
 
-def _take(pipeline: Pipeline, steps: Plan, done: Maintained) -> None:
+def _take(pipeline: Pipeline, steps: Plan, done: MaintainResult) -> None:
     """All steps; one that fails does not stop the others.
 
     Oura lets one of each kind be, so what is to go goes before what is to come.
@@ -237,16 +237,16 @@ def _take(pipeline: Pipeline, steps: Plan, done: Maintained) -> None:
     """
     oura = client(pipeline)
     for row in steps.delete:
-        error = _step(pipeline, done, f"delete {in_words(row)}", partial(oura.delete, row.id))
+        error = _step(pipeline, done, f"delete {describe(row)}", partial(oura.delete, row.id))
         done.deleted += not error
     for row in steps.renew:
-        error = _step(pipeline, done, f"renew {in_words(row)}", partial(oura.renew, row.id))
+        error = _step(pipeline, done, f"renew {describe(row)}", partial(oura.renew, row.id))
         done.renewed += not error
     _create(pipeline, oura, steps.create, done)
 
 
 def _create(
-    pipeline: Pipeline, oura: Subscriptions, pairs: Sequence[Pair], done: Maintained
+    pipeline: Pipeline, oura: Subscriptions, pairs: Sequence[Pair], done: MaintainResult
 ) -> None:
     """Make these, until Oura was away twice in a row: each time can take 75 s."""
     settings = pipeline.settings
@@ -270,7 +270,7 @@ def _create(
 
 
 def _step(
-    pipeline: Pipeline, done: Maintained, what: str, question: Callable[[], object]
+    pipeline: Pipeline, done: MaintainResult, what: str, question: Callable[[], object]
 ) -> OuraError | None:
     """What went wrong, which is noted; that there is one already is no failure."""
     try:

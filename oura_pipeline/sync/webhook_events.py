@@ -32,23 +32,25 @@ from oura_pipeline.oura.errors import (
     RateLimited,
     ScopeNotGranted,
 )
-from oura_pipeline.oura.webhooks import DeliveryRefused, WebhookEvent, read_event
+from oura_pipeline.oura.webhooks import DeliveryRefused, WebhookEvent, parse_event
 from oura_pipeline.pipeline import Pipeline
-from oura_pipeline.sync.fetch import PEOPLE_AT_ONCE, Fetched, fetch_and_land
+from oura_pipeline.sync.fetch import PEOPLE_AT_ONCE, FetchResult, fetch_and_land
 from oura_pipeline.sync.push import PushedDocuments, push_documents
 
-AT_ONCE = 1000  # events
-MOST_BATCHES = 100  # the next run takes what is left
-MOST_WAITING = 10_000  # events that are looked through for others about the same documents
+EVENTS_AT_ONCE = 1000  # events
+MAX_BATCHES = 100  # the next run takes what is left
+MAX_WAITING = 10_000  # events that are looked through for others about the same documents
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
-SETTLED = timedelta(minutes=10)  # a sync that asked before the event has landed by then
-DISAGREE = timedelta(hours=24)  # how long Oura may contradict itself about a document
-TROUBLE = timedelta(days=3)  # how long an event waits for Oura, or for us, to work again
-UNANSWERED = 3  # in a row, after which a person's other documents are not asked for
-LEFT_OVER = timedelta(minutes=10)  # a push that is under way takes less
+SYNCS_LAND_WITHIN = timedelta(minutes=10)  # a sync that asked before the event has landed by then
+BELIEVE_CONTRADICTION_AFTER = timedelta(
+    hours=24
+)  # how long Oura may contradict itself about a document
+GIVE_UP_AFTER = timedelta(days=3)  # how long an event waits for Oura, or for us, to work again
+MAX_UNANSWERED_IN_A_ROW = 3  # in a row, after which a person's other documents are not asked for
+PUSH_ENDS_WITHIN = timedelta(minutes=10)  # a push that is under way takes less
 
-BY_WEBHOOK = {
+DOCUMENT_TYPES_BY_DATA_TYPE = {
     document_type.webhook: document_type
     for document_type in DOCUMENT_TYPES
     if document_type.webhook and document_type.single
@@ -78,7 +80,7 @@ _REFUSALS: dict[type, Outcome] = {
 
 
 @dataclass(kw_only=True)
-class Drained:
+class DrainResult:
     """What became of some events.
 
     Attributes:
@@ -89,7 +91,7 @@ class Drained:
     """
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
-    fetched: list[tuple[DocumentType, Fetched]] = field(default_factory=list)
+    fetched: list[tuple[DocumentType, FetchResult]] = field(default_factory=list)
     pushed: list[tuple[DocumentType, PushedDocuments]] = field(default_factory=list)
     unsent: GraphiteUnavailable | None = None
 
@@ -104,7 +106,7 @@ class Drained:
         days = sorted(day for _, fetched in self.fetched for day in fetched.days)
         return [days[0], days[-1]] if days else []
 
-    def add(self, other: Drained) -> None:
+    def add(self, other: DrainResult) -> None:
         """Count another batch in."""
         self.outcomes.update(other.outcomes)
         self.fetched += other.fetched
@@ -113,7 +115,7 @@ class Drained:
 
 
 @dataclass(kw_only=True)
-class Matter:
+class AffectedDocument:
     """One document that events are about, and what is found out about it.
 
     Attributes:
@@ -157,9 +159,9 @@ class Matter:
         return min(event.received_at for event in self.events)
 
 
-def land_due(pipeline: Pipeline, *, run_id: str, now: datetime) -> Iterator[Drained]:
+def land_due(pipeline: Pipeline, *, run_id: str, now: datetime) -> Iterator[DrainResult]:
     """Land all events that are due at this moment, in batches: what became of each batch."""
-    for _ in range(MOST_BATCHES):
+    for _ in range(MAX_BATCHES):
         events = due_events(pipeline, now)
         if not events:
             return
@@ -168,10 +170,10 @@ def land_due(pipeline: Pipeline, *, run_id: str, now: datetime) -> Iterator[Drai
 
 def due_events(pipeline: Pipeline, now: datetime) -> list[Event]:
     """The oldest events that are due, and the postponed ones about the same documents."""
-    due = pipeline.accounts.inbox.waiting(AT_ONCE, due=now)
+    due = pipeline.accounts.inbox.waiting(EVENTS_AT_ONCE, due=now)
     if not due:
         return []
-    waiting = pipeline.accounts.inbox.waiting(MOST_WAITING)
+    waiting = pipeline.accounts.inbox.waiting(MAX_WAITING)
     about = {_about(event) for event in due} - {None}
     taken = {event.id for event in due}
     return due + [e for e in waiting if e.id not in taken and _about(e) in about]
@@ -179,11 +181,11 @@ def due_events(pipeline: Pipeline, now: datetime) -> list[Event]:
 
 def land_events(
     pipeline: Pipeline, events: Sequence[Event], *, run_id: str, now: datetime
-) -> Drained:
+) -> DrainResult:
     """Ask Oura what is true of the documents that these events are about, land it, push it.
 
     Every event is finished or postponed afterwards. A Graphite that is away makes no event wait:
-    it is in `unsent`, and `push_left_over` sends what did not leave.
+    it is in `unsent`, and `push_pending` sends what did not leave.
 
     Args:
         pipeline: what is worked with.
@@ -191,35 +193,35 @@ def land_events(
         run_id: of the run.
         now: the present; an event's age decides how patient we are.
     """
-    drained = Drained()
-    matters, settled = _sorted_out(pipeline, events)
-    _look(pipeline, matters)
+    drained = DrainResult()
+    matters, settled = _group_by_document(pipeline, events)
+    _probe(pipeline, matters)
     _choose_days(pipeline, matters, now)
     for document_type, some in _by_type(matters):
-        _ask_again(pipeline, document_type, some, drained, run_id)
-    _settle(pipeline, matters, settled, drained, now)
+        _refetch_days(pipeline, document_type, some, drained, run_id)
+    _acknowledge(pipeline, matters, settled, drained, now)
     _push(pipeline, drained)
     return drained
 
 
-def push_left_over(pipeline: Pipeline, now: datetime) -> Drained:
+def push_pending(pipeline: Pipeline, now: datetime) -> DrainResult:
     """Push again what did not leave in an earlier run, of events or of anything else."""
-    drained = Drained()
+    drained = DrainResult()
     left: dict[str, dict[str, set[date]]] = defaultdict(lambda: defaultdict(set))
     for row in pipeline.accounts.pushes.find(states=[PushState.PENDING]):
-        if row.at < now - LEFT_OVER:
+        if row.at < now - PUSH_ENDS_WITHIN:
             left[row.document_type][row.username].add(row.day)
     for document_type in DOCUMENT_TYPES:
         _push_days(pipeline, document_type, left[document_type.name], drained)
     return drained
 
 
-def wait(attempts: int) -> timedelta:
+def retry_delay(attempts: int) -> timedelta:
     """Return how long to leave an event alone after so many attempts before this one."""
     return back_off(attempts + 1, first=FIRST_WAIT, longest=LONGEST_WAIT)
 
 
-def spans(days: Mapping[str, Iterable[date]]) -> dict[tuple[date, date], list[str]]:
+def day_ranges(days: Mapping[str, Iterable[date]]) -> dict[tuple[date, date], list[str]]:
     """The fewest questions that are for exactly these people's days: first and last day → who."""
     found: dict[tuple[date, date], list[str]] = defaultdict(list)
     for username, theirs in sorted(days.items()):
@@ -228,12 +230,12 @@ def spans(days: Mapping[str, Iterable[date]]) -> dict[tuple[date, date], list[st
     return dict(sorted(found.items()))
 
 
-Settled = list[tuple[Event, Outcome]]
+Finished = list[tuple[Event, Outcome]]
 
 
 def _read(event: Event) -> WebhookEvent | None:
     try:
-        return read_event(event.body)
+        return parse_event(event.body)
     except DeliveryRefused:
         return None
 
@@ -244,11 +246,13 @@ def _about(event: Event) -> tuple[str, str, str] | None:
     return (said.user_id, said.data_type, said.object_id) if said else None
 
 
-def _sorted_out(pipeline: Pipeline, events: Sequence[Event]) -> tuple[list[Matter], Settled]:
+def _group_by_document(
+    pipeline: Pipeline, events: Sequence[Event]
+) -> tuple[list[AffectedDocument], Finished]:
     """The documents that the events are about, and the events that are about none of ours."""
     people: dict[str, Person | None] = {}
-    matters: dict[tuple[str, str, str], Matter] = {}
-    settled: Settled = []
+    matters: dict[tuple[str, str, str], AffectedDocument] = {}
+    settled: Finished = []
     for event in events:
         said = _read(event)
         if said is None:
@@ -256,12 +260,15 @@ def _sorted_out(pipeline: Pipeline, events: Sequence[Event]) -> tuple[list[Matte
             continue
         if said.user_id not in people:
             people[said.user_id] = pipeline.accounts.people.by_oura_id(said.user_id)
-        person, document_type = people[said.user_id], BY_WEBHOOK.get(said.data_type)
+        person, document_type = (
+            people[said.user_id],
+            DOCUMENT_TYPES_BY_DATA_TYPE.get(said.data_type),
+        )
         if person is None or document_type is None or person.state is not PersonState.CONNECTED:
             settled.append((event, _of_nobody(person, document_type)))
             continue
         key = said.user_id, said.data_type, said.object_id
-        fresh = Matter(person=person, document_type=document_type, id=said.object_id)
+        fresh = AffectedDocument(person=person, document_type=document_type, id=said.object_id)
         matters.setdefault(key, fresh).hear(event, said)
     return list(matters.values()), settled
 
@@ -272,16 +279,16 @@ def _of_nobody(person: Person | None, document_type: DocumentType | None) -> Out
     return Outcome.UNKNOWN_TYPE if document_type is None else Outcome.NOT_CONNECTED
 
 
-def _look(pipeline: Pipeline, matters: Sequence[Matter]) -> None:
+def _probe(pipeline: Pipeline, matters: Sequence[AffectedDocument]) -> None:
     """Ask for each document by its id, several people at once."""
-    by_person: dict[str, list[Matter]] = defaultdict(list)
+    by_person: dict[str, list[AffectedDocument]] = defaultdict(list)
     for matter in matters:
         by_person[matter.person.username].append(matter)
     with ThreadPoolExecutor(max_workers=PEOPLE_AT_ONCE) as pool:
-        list(pool.map(lambda theirs: _look_for_one(pipeline, theirs), by_person.values()))
+        list(pool.map(lambda theirs: _probe_person(pipeline, theirs), by_person.values()))
 
 
-def _look_for_one(pipeline: Pipeline, matters: Sequence[Matter]) -> None:
+def _probe_person(pipeline: Pipeline, matters: Sequence[AffectedDocument]) -> None:
     """Ask for one person's documents; no more after several in a row without an answer."""
     try:
         client = pipeline.client(matters[0].person.username)
@@ -293,15 +300,15 @@ def _look_for_one(pipeline: Pipeline, matters: Sequence[Matter]) -> None:
     # Those that were never asked for come first: a document that Oura never manages to give must
     # not keep the others from their turn.
     for matter in sorted(matters, key=lambda m: max(event.attempts for event in m.events)):
-        if unanswered >= UNANSWERED:
+        if unanswered >= MAX_UNANSWERED_IN_A_ROW:
             matter.error = OuraUnavailable("not asked: Oura does not answer")
             continue
-        _look_at(client, matter)
+        _probe_document(client, matter)
         away = isinstance(matter.error, (OuraUnavailable, RateLimited, AccountsBusy))
         unanswered = unanswered + 1 if away else 0
 
 
-def _look_at(client: OuraClient, matter: Matter) -> None:
+def _probe_document(client: OuraClient, matter: AffectedDocument) -> None:
     try:
         matter.days = {client.document(matter.document_type, matter.id).day}
         matter.exists = True
@@ -311,13 +318,15 @@ def _look_at(client: OuraClient, matter: Matter) -> None:
         matter.error = error
 
 
-def _by_type(matters: Sequence[Matter]) -> Iterator[tuple[DocumentType, list[Matter]]]:
+def _by_type(
+    matters: Sequence[AffectedDocument],
+) -> Iterator[tuple[DocumentType, list[AffectedDocument]]]:
     for document_type in DOCUMENT_TYPES:
         if some := [matter for matter in matters if matter.document_type is document_type]:
             yield document_type, some
 
 
-def _choose_days(pipeline: Pipeline, matters: Sequence[Matter], now: datetime) -> None:
+def _choose_days(pipeline: Pipeline, matters: Sequence[AffectedDocument], now: datetime) -> None:
     """Which days to ask: where each document belongs, and where it stands."""
     for document_type, some in _by_type(matters):
         stored = _stored(pipeline, document_type, some)
@@ -328,18 +337,18 @@ def _choose_days(pipeline: Pipeline, matters: Sequence[Matter], now: datetime) -
                 matter.days = {now.date()}
 
 
-def _is_worth_asking(matter: Matter, now: datetime) -> bool:
+def _is_worth_asking(matter: AffectedDocument, now: datetime) -> bool:
     """Whether the days where the document stands are asked again."""
     age = now - matter.received_at
     if matter.refusal:
         return False
     if matter.exists is None:
-        return age >= TROUBLE
-    return matter.exists or matter.deleted_at is not None or age >= DISAGREE
+        return age >= GIVE_UP_AFTER
+    return matter.exists or matter.deleted_at is not None or age >= BELIEVE_CONTRADICTION_AFTER
 
 
 def _stored(
-    pipeline: Pipeline, document_type: DocumentType, matters: Sequence[Matter]
+    pipeline: Pipeline, document_type: DocumentType, matters: Sequence[AffectedDocument]
 ) -> dict[tuple[str, str], set[date]]:
     return pipeline.warehouse.days_of(
         document_type,
@@ -348,11 +357,11 @@ def _stored(
     )
 
 
-def _ask_again(
+def _refetch_days(
     pipeline: Pipeline,
     document_type: DocumentType,
-    matters: Sequence[Matter],
-    drained: Drained,
+    matters: Sequence[AffectedDocument],
+    drained: DrainResult,
     run_id: str,
 ) -> None:
     """Ask for exactly the days that are concerned, and see what stands afterwards."""
@@ -361,7 +370,7 @@ def _ask_again(
     for matter in matters:
         days[matter.person.username] |= matter.days
     failed: set[tuple[str, date]] = set()
-    for (first, last), usernames in spans(days).items():
+    for (first, last), usernames in day_ranges(days).items():
         fetched = fetch_and_land(
             pipeline,
             document_type,
@@ -378,11 +387,11 @@ def _ask_again(
         matter.stands = (matter.person.username, matter.id) in stored
 
 
-def _settle(
+def _acknowledge(
     pipeline: Pipeline,
-    matters: Sequence[Matter],
-    settled: Settled,
-    drained: Drained,
+    matters: Sequence[AffectedDocument],
+    settled: Finished,
+    drained: DrainResult,
     now: datetime,
 ) -> None:
     """Finish and postpone the events, and count them."""
@@ -402,25 +411,30 @@ def _settle(
         pipeline.accounts.inbox.postpone(ids, until)
 
 
-def verdict(matter: Matter, event: Event, now: datetime) -> tuple[Outcome, datetime | None]:
+def verdict(
+    matter: AffectedDocument, event: Event, now: datetime
+) -> tuple[Outcome, datetime | None]:
     """What becomes of one of the events about a document: why it is finished, or until when not."""
     if matter.refusal:
         return matter.refusal, None
-    later = now + wait(event.attempts)
+    later = now + retry_delay(event.attempts)
     if matter.exists is None or matter.failed:
-        return Outcome.GIVEN_UP, later if now - event.received_at < TROUBLE else None
+        return Outcome.GIVEN_UP, later if now - event.received_at < GIVE_UP_AFTER else None
     deleted_at = matter.deleted_at
     agreed = matter.exists == matter.stands and (matter.exists or deleted_at is not None)
     if not agreed:
-        return Outcome.GIVEN_UP, later if now - event.received_at < DISAGREE else None
+        return (
+            Outcome.GIVEN_UP,
+            later if now - event.received_at < BELIEVE_CONTRADICTION_AFTER else None,
+        )
     # Deleted and there; or gone without having been asked, as it stood nowhere: once more later.
     doubtful = matter.exists or not matter.days
-    if doubtful and deleted_at is not None and now < deleted_at + SETTLED:
-        return Outcome.POSTPONED, deleted_at + SETTLED
+    if doubtful and deleted_at is not None and now < deleted_at + SYNCS_LAND_WITHIN:
+        return Outcome.POSTPONED, deleted_at + SYNCS_LAND_WITHIN
     return Outcome.LANDED if matter.exists else Outcome.GONE, None
 
 
-def _push(pipeline: Pipeline, drained: Drained) -> None:
+def _push(pipeline: Pipeline, drained: DrainResult) -> None:
     """Push every day that was asked, and those that lost a document to one or got one."""
     for document_type in DOCUMENT_TYPES:
         days: dict[str, set[date]] = defaultdict(set)
@@ -437,9 +451,9 @@ def _push_days(
     pipeline: Pipeline,
     document_type: DocumentType,
     days: Mapping[str, Iterable[date]],
-    drained: Drained,
+    drained: DrainResult,
 ) -> None:
-    for (first, last), usernames in spans(days).items():
+    for (first, last), usernames in day_ranges(days).items():
         some = days_between(first, last) if document_type.partitioned else None
         carried = pipeline if drained.unsent is None else replace(pipeline, sender=_Away())
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.settings import Settings
 from oura_pipeline.web.downloads import Downloads
 from oura_pipeline.web.metrics import Traffic
@@ -59,7 +59,7 @@ def open_site(settings: Settings | None = None) -> Iterator[Site]:
     Raises:
         SettingsError: a setting, or the file of the session key, cannot be used.
     """
-    with opened(settings) as pipeline, httpx.Client(timeout=DAGSTER_SECONDS) as dagster:
+    with open_pipeline(settings) as pipeline, httpx.Client(timeout=DAGSTER_SECONDS) as dagster:
         yield Site(
             pipeline=pipeline,
             session_key=session_key(pipeline.settings),

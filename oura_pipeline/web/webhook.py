@@ -25,9 +25,9 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.oura.webhooks import (
     DeliveryRefused,
     Refusal,
-    check_delivery,
-    read_event,
+    parse_event,
     verification_token,
+    verify_delivery,
 )
 from oura_pipeline.web.metrics import QuietLog, Traffic
 from oura_pipeline.web.site import Site
@@ -135,14 +135,14 @@ class Webhook:
             return GONE_AWAY
         if len(body) > LARGEST_BODY:
             return TOO_LARGE
-        check_delivery(
+        verify_delivery(
             self._secret,
             timestamp=headers.get(b"x-oura-timestamp", b"").decode("latin-1"),
             signature=headers.get(b"x-oura-signature", b"").decode("latin-1"),
             body=body,
             now=datetime.now(UTC),
         )
-        event = read_event(body)
+        event = parse_event(body)
         incoming = ReceivedEvent(
             body=body,
             oura_id=event.user_id,

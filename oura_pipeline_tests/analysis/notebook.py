@@ -19,10 +19,10 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.sync.publish import publish
 from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.testing.world import world
@@ -90,8 +90,8 @@ def _sync() -> None:
     Heart rates are most of the rows, and the notebook is about nights.
     """
     first = LAST - timedelta(days=DAYS - 1)
-    with opened() as pipeline:
-        people = people_to_ask(pipeline)
+    with open_pipeline() as pipeline:
+        people = people_to_fetch(pipeline)
         for document_type in (
             document_type for document_type in DOCUMENT_TYPES if document_type.ask is Ask.DAYS
         ):

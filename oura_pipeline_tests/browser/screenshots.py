@@ -17,7 +17,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, FloatRect
 
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline_tests.browser.png import shrink
@@ -111,7 +111,7 @@ class Photographer:
     def _status(self) -> None:
         with self._visit() as visit:
             self._take(visit.open("/operator"), "operator")
-            with opened() as pipeline:
+            with open_pipeline() as pipeline:
                 maintain(pipeline)
             visit.page.fill("#token", PASSWORD)
             self._take(visit.press("#enter"), "status")

@@ -26,11 +26,11 @@ from playwright.sync_api import (
 )
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.settings import load_settings
-from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.web.server import listen, running_site, socket_url
 from oura_pipeline_tests.testing.world import environment
 
@@ -75,8 +75,8 @@ class SandboxedSite:
         """Fetch, land and publish somebody's last days, as a run does; all types, or only these."""
         last = self.sandbox.options.end or datetime.now(UTC).date()
         first = last - timedelta(days=days - 1)
-        with opened() as pipeline:
-            people = people_to_ask(pipeline, [username])
+        with open_pipeline() as pipeline:
+            people = people_to_fetch(pipeline, [username])
             for document_type in (
                 document_type
                 for document_type in DOCUMENT_TYPES
@@ -89,12 +89,12 @@ class SandboxedSite:
 
     def invite(self) -> str:
         """A code for somebody new."""
-        with opened() as pipeline:
+        with open_pipeline() as pipeline:
             return pipeline.accounts.invites.create()
 
     def people(self) -> dict[str, str]:
         """Everybody who is here, and their state."""
-        with opened() as pipeline:
+        with open_pipeline() as pipeline:
             return {
                 person.username: person.state.value for person in pipeline.accounts.people.all()
             }

@@ -23,7 +23,7 @@ from oura_pipeline.defs.scrub_names import forget_in_dagster
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.exports.apple_health import json_schema
 from oura_pipeline.people.leave import delete_everything, leave
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.world import World, metadata, world
@@ -149,7 +149,7 @@ def test_only_the_days_of_the_run_are_written(made: World, tmp_path: Path) -> No
 def test_who_left_is_not_written_and_leaves_nothing(made: World, tmp_path: Path) -> None:
     """Not even by a run between their leaving and the end of their data."""
     export(made)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         leave(pipeline, "koa")
         for path in (tmp_path / "synced" / "koa").iterdir():
             path.unlink()

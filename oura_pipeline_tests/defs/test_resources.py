@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.world import world
@@ -37,7 +37,7 @@ def test_the_questions_of_a_run_wait_for_its_share(tmp_path: Path, share: float,
     with (
         running(SandboxOptions(people=1, days=5, end=date(2026, 6, 1))) as sandbox,
         world(tmp_path / "data", sandbox, settings={"OURA_RATE_LIMIT": "4/2"}) as made,
-        opened(share=share) as pipeline,
+        open_pipeline(share=share) as pipeline,
     ):
         made.sign_in("runa")
         client = pipeline.client("runa")

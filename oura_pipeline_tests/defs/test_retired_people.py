@@ -15,7 +15,7 @@ from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.defs.retired_people import JOB, pause, retired_people_sensor, to_request
 from oura_pipeline.defs.storage import ELSEWHERE, kept_files, project_instance
 from oura_pipeline.people.leave import disconnect, leave
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.leavers import AT_OURA, LAST, ODD, OTHER, WORD, sign_in
@@ -88,7 +88,7 @@ def person(state: PersonState, since: datetime, username: str = ODD) -> Person:
 def test_who_left_is_deleted_and_who_disconnected_is_revoked(house: World) -> None:
     """In one run; the third one is left alone."""
     house.sandbox.fault("error", route="revoke", count=1000)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         assert not disconnect(pipeline, WORD).done
         leave(pipeline, ODD)
     with project_instance() as instance:
@@ -108,7 +108,7 @@ def test_somebody_is_deleted_after_the_runs_that_may_still_land_for_them(house: 
     with project_instance() as instance:
         job = house.definitions.resolve_job_def("sync")
         earlier = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-        with opened() as pipeline:
+        with open_pipeline() as pipeline:
             leave(pipeline, ODD)
         later = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
         assert work(house, instance)["waiting"] == 1
@@ -124,7 +124,7 @@ def test_the_sensor_asks_while_there_is_somebody(empty_house: World) -> None:
         ask = retired_people_sensor()
         context = dg.build_sensor_context(instance=instance)
         assert isinstance(ask(context), dg.SkipReason)
-        with opened() as pipeline:
+        with open_pipeline() as pipeline:
             leave(pipeline, ODD)
         request = ask(context)
         assert isinstance(request, dg.RunRequest)

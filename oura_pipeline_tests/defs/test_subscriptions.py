@@ -29,7 +29,7 @@ from oura_pipeline.defs.subscriptions import (
 from oura_pipeline.oura.webhooks import EVENT_TYPES, verification_token
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sync.subscriptions import Maintained
+from oura_pipeline.sync.subscriptions import MaintainResult
 from oura_pipeline_tests.testing.http_sink import Receiver, receiver
 from oura_pipeline_tests.testing.world import World, red_checks, world
 
@@ -166,30 +166,30 @@ WANTED = frozenset(("workout", event) for event in EVENT_TYPES)
 @pytest.mark.parametrize(
     ("done", "said"),
     [
-        (Maintained(wanted=WANTED, listed=ALL), None),
-        (Maintained(wanted=WANTED, listed=[*ALL[1:], row("create", days=3.1)]), None),
-        (Maintained(skipped="There is no OURA_PUBLIC_URL"), None),
+        (MaintainResult(required=WANTED, remote=ALL), None),
+        (MaintainResult(required=WANTED, remote=[*ALL[1:], row("create", days=3.1)]), None),
+        (MaintainResult(skipped="There is no OURA_PUBLIC_URL"), None),
         (
-            Maintained(wanted=WANTED, listed=[*ALL[1:], row("create", days=3)]),
+            MaintainResult(required=WANTED, remote=[*ALL[1:], row("create", days=3)]),
             "Over within 3 days: workout create",
         ),
         (
-            Maintained(wanted=WANTED, listed=[*ALL[1:], row("create", url="https://b")]),
+            MaintainResult(required=WANTED, remote=[*ALL[1:], row("create", url="https://b")]),
             "Missing: workout create",
         ),
         (
-            Maintained(
-                wanted=WANTED, listed=ALL[2:], failed=["create a b: why: c", "create d e: why: c"]
+            MaintainResult(
+                required=WANTED, remote=ALL[2:], failed=["create a b: why: c", "create d e: why: c"]
             ),
             "Missing: workout create, workout update\ncreate a b, create d e: why: c",
         ),
         (
-            Maintained(wanted=WANTED, listed=ALL, failed=["delete tag create: why"]),
+            MaintainResult(required=WANTED, remote=ALL, failed=["delete tag create: why"]),
             "delete tag create: why",
         ),
     ],
 )
-def test_the_check_names_what_is_not_alive(done: Maintained, said: str | None) -> None:
+def test_the_check_names_what_is_not_alive(done: MaintainResult, said: str | None) -> None:
     result = subscriptions_alive(done, HERE, NOW)
     assert result.passed == (said is None)
     if said:
@@ -199,7 +199,7 @@ def test_the_check_names_what_is_not_alive(done: Maintained, said: str | None) -
 def test_an_end_that_oura_does_not_tell_is_no_alarm() -> None:
     """It is renewed at every look."""
     endless = [Subscription(**{**vars(one), "expires_at": None}) for one in ALL]
-    done = Maintained(wanted=WANTED, listed=endless)
+    done = MaintainResult(required=WANTED, remote=endless)
     assert subscriptions_alive(done, HERE, NOW).passed
     assert "days_to_next_expiry" not in metadata_of(done, NOW)
 

@@ -23,7 +23,7 @@ from oura_pipeline.defs.token_renewal import (
 )
 from oura_pipeline.oura.errors import ClientRefused, OuraUnavailable, RateLimited
 from oura_pipeline.people.notify import NoticeUndelivered
-from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.terminal import chatting
@@ -191,7 +191,7 @@ def test_an_expired_token_is_renewed_once(made: World) -> None:
     """Not a second time because it was due as well."""
     answer = made.sandbox.sign_in("runa")
     made.sandbox.reset_requests()
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         pipeline.accounts.people.reconnect(
             "runa",
             SignIn(
@@ -207,7 +207,7 @@ def test_an_expired_token_is_renewed_once(made: World) -> None:
 
 def test_whoever_was_renewed_meanwhile_is_left_alone(made: World) -> None:
     """By a run that needed the token before it was their turn."""
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         people = pipeline.accounts.people.all()
         tokens = pipeline.tokens("koa")
         tokens.renew(tokens.access_token())
@@ -217,7 +217,7 @@ def test_whoever_was_renewed_meanwhile_is_left_alone(made: World) -> None:
 
 
 def test_whoever_leaves_meanwhile_is_no_failure(made: World) -> None:
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         people = pipeline.accounts.people.all()
         pipeline.accounts.removal.delete("milo")
         pipeline.accounts.removal.disconnect("koa")
@@ -229,7 +229,7 @@ def test_whoever_leaves_meanwhile_is_no_failure(made: World) -> None:
 def test_a_pause_that_oura_asks_for_holds_for_everyone(made: World) -> None:
     """Nobody is lost by it."""
     made.sandbox.fault("rate_limited", route="token", person="runa", count=None, seconds=2000)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         done = renew_tokens(pipeline, [pipeline.accounts.people.get("runa")])
         assert str(done.failed["runa"]) == str(RateLimited(2000))
         resets = pipeline.budget.state().resets_at
@@ -250,7 +250,7 @@ def tick(made: World) -> dg.SkipReason:
 def lose(made: World, username: str) -> None:
     """Let somebody's consent be withdrawn, and notice."""
     made.sandbox.change_person(username, revoke="all")
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         tokens = pipeline.tokens(username)
         with pytest.raises(SignInRequired):
             tokens.renew(tokens.access_token())

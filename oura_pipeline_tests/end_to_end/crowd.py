@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from oura_pipeline.catalog.document_types import DocumentType, get_document_type
-from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sync.publish import publish
 from oura_pipeline_tests.end_to_end.onlookers import BULK, DAYS, TABLES
 
@@ -30,7 +30,7 @@ class Made:
 
 def write(username: str, first: int, last: int) -> None:
     """Land and publish that many rounds."""
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         for number in range(first, last + 1):
             for table in TABLES:
                 land(pipeline, get_document_type(table), username, number)

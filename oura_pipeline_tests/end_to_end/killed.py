@@ -6,7 +6,7 @@ import os
 import signal
 
 from oura_pipeline.catalog.credentials import TokenPair
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 
 
 def before_asking(settings: dict[str, str], username: str) -> None:
@@ -17,7 +17,7 @@ def before_asking(settings: dict[str, str], username: str) -> None:
         raise AssertionError("nobody gets here")
 
     os.environ.update(settings)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         tokens = pipeline.accounts.tokens.get(username, renew)
         tokens.renew(tokens.access_token())
 
@@ -25,7 +25,7 @@ def before_asking(settings: dict[str, str], username: str) -> None:
 def after_the_answer(settings: dict[str, str], username: str) -> None:
     """Die with Oura's answer in hand, before it is saved: the old token is used up."""
     os.environ.update(settings)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
 
         def renew(refresh_token: str, token_url: str | None) -> TokenPair:
             answer = pipeline.oauth.renew(refresh_token, token_url)
@@ -39,7 +39,7 @@ def after_the_answer(settings: dict[str, str], username: str) -> None:
 def after_saving(settings: dict[str, str], username: str) -> None:
     """Die when the new tokens are saved, before anybody uses them."""
     os.environ.update(settings)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         tokens = pipeline.tokens(username)
         tokens.renew(tokens.access_token())
         _die()

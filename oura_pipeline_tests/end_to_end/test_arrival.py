@@ -12,7 +12,7 @@ import pytest
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline.sync.push import push_documents
 from oura_pipeline_tests.end_to_end.conftest import LAST
@@ -89,7 +89,7 @@ def test_what_did_not_change_is_not_pushed_again(told: World) -> None:
         name: set(metadata(again, ["graphite", name], "points_sent").values()) for name in TYPES
     }
     assert set().union(*sent.values()) == {0}
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         [document_type] = [
             document_type for document_type in DOCUMENT_TYPES if document_type.name == "sleep"
         ]

@@ -15,7 +15,7 @@ import pytest
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.exports.views import Format, export_view, names
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.publish import publish
@@ -38,7 +38,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for username in cloud.usernames:
             made.sign_in(username)
         made.run(FIRST, LAST, groups=["oura"])
-        with opened() as pipeline:
+        with open_pipeline() as pipeline:
             publish(pipeline)
         yield made
 

@@ -15,7 +15,7 @@ from oura_pipeline.catalog.document_types import DAILY_SLEEP, ENHANCED_TAG, SLEE
 from oura_pipeline.defs.gaps import find_gaps, run_request
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.ledger import FetchStatus
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.subscriptions import maintain
@@ -83,7 +83,7 @@ def test_what_waited_without_dagster_is_landed_when_it_is_back(tmp_path: Path) -
         with running_site(listener=listener), HtmlBrowser(url) as browser:
             browser.join("runa")
             made.run(WEEK, LAST, types=NAMES, groups=["oura"])
-            with opened() as pipeline:
+            with open_pipeline() as pipeline:
                 assert not maintain(pipeline).failed
             change(cloud, notify=True)
             delivered(cloud, 4)

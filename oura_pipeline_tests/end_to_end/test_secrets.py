@@ -20,7 +20,7 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import ENHANCED_TAG, PERSONAL_INFO
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.people.notify import NoticeUndelivered, send_pending
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import load_settings, read_settings
@@ -112,7 +112,7 @@ def live(left: Traces, cloud: Sandbox, browser: HtmlBrowser) -> None:
         seen.append(browser.go("/me").html)
         seen.append(browser.send("/signout").html)
     turned_down(browser, seen)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         assert not maintain(pipeline).failed
     cloud.add("runa", ENHANCED_TAG.name, day=LAST, notify=True)
     cloud.change_person("milo", revoke="all")
@@ -146,7 +146,7 @@ def work(made: World, *jobs: str) -> None:
 
 def lost(seen: list[str]) -> None:
     """The operator is to be told, and nobody takes the news."""
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         assert [
             p.username for p in pipeline.accounts.people.all([PersonState.SIGN_IN_REQUIRED])
         ] == ["milo"]

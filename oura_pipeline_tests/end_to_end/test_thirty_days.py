@@ -24,10 +24,10 @@ from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.defs.token_renewal import due_for_renewal, renew_tokens
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.people.notify import send_pending
-from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline_tests.accounts.homes import alone
 from oura_pipeline_tests.end_to_end import killed
 from oura_pipeline_tests.testing.terminal import Chat, chatting
@@ -67,11 +67,11 @@ def test_thirty_days_with_a_token_that_lives_a_day(month: World, chat: Chat) -> 
     for number in range(DAYS):
         a_day_passes(month, ours_too=number % 2 == 0)
         kill_somebody(month, number)
-        with opened() as pipeline:
+        with open_pipeline() as pipeline:
             if number % 3:
                 renew(pipeline)
             assert until_it_landed(pipeline) <= PATIENCE
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         assert states(pipeline) == dict.fromkeys(PEOPLE, PersonState.CONNECTED)
         assert send_pending(pipeline.accounts, pipeline.settings) == []
     asked = month.sandbox.requests()["token"]
@@ -86,7 +86,7 @@ def test_thirty_days_in_which_answers_are_lost(month: World, chat: Chat) -> None
     for number in range(DAYS):
         a_day_passes(month, ours_too=number % 2 == 0)
         lose_answers(month, number)
-        with opened() as pipeline:
+        with open_pipeline() as pipeline:
             for username in PEOPLE:
                 refused = [username] if refused_by_oura(month, pipeline, username) else []
                 assert must_sign_in(pipeline) == refused
@@ -144,7 +144,7 @@ def until_it_landed(pipeline: Pipeline) -> int:
         fetched = fetch_and_land(
             pipeline,
             DAILY_SLEEP,
-            people_to_ask(pipeline),
+            people_to_fetch(pipeline),
             first_day=LAST - DAY,
             last_day=LAST - DAY,
             run_id="a day",

@@ -19,8 +19,8 @@ from oura_pipeline_tests.testing.world import World
 
 FIRST = LAST - timedelta(days=2)
 RENEW = """
-from oura_pipeline.pipeline import opened
-with opened() as pipeline:
+from oura_pipeline.pipeline import open_pipeline
+with open_pipeline() as pipeline:
     print(pipeline.client("runa").personal_info().raw.decode())
 """
 

@@ -9,9 +9,9 @@ import pytest
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import DAILY_RESILIENCE, DAILY_SLEEP, DOCUMENT_TYPES
 from oura_pipeline.ledger import FetchStatus
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.settings import ALL_SCOPES
-from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline_tests.end_to_end.conftest import LAST
 from oura_pipeline_tests.testing.world import World, metadata, red_checks
 
@@ -127,8 +127,8 @@ def test_somebody_who_leaves_during_a_run_stops_nobody(own_world: World) -> None
     """Their answer is dropped, the others' lands."""
     own_world.sign_in("runa")
     own_world.sign_in("koa")
-    with opened() as pipeline:
-        people = people_to_ask(pipeline)
+    with open_pipeline() as pipeline:
+        people = people_to_fetch(pipeline)
         pipeline.accounts.removal.delete("koa")
         fetched = fetch_and_land(
             pipeline, DAILY_SLEEP, people, first_day=FIRST, last_day=LAST, run_id="a run"

@@ -14,7 +14,7 @@ import pytest
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.exports.person import ExportRefused, export_person, export_zip
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.leavers import AT_OURA, FIRST, LAST, ODD, OTHER, sign_in
@@ -41,7 +41,7 @@ def synced(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def folder(synced: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The export of one of them."""
     target = tmp_path_factory.mktemp("taken") / "along"
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         export_person(pipeline, ODD, target)
     return target
 
@@ -176,7 +176,7 @@ def test_what_is_there_is_not_overwritten(synced: World, tmp_path: Path) -> None
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine", encoding="utf-8")
     (tmp_path / "empty").mkdir()
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         with pytest.raises(ExportRefused, match="is not empty: name a new folder"):
             export_person(pipeline, ODD, tmp_path / "full")
         with pytest.raises(UnknownPerson):
@@ -193,7 +193,7 @@ def test_a_zip_is_the_same(synced: World, folder: Path, tmp_path: Path) -> None:
     """Every file of the folder, under one folder; the one that was there before is replaced."""
     target = tmp_path / "data.zip"
     target.write_bytes(b"an older one")
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         exported = export_zip(pipeline, ODD, target)
     assert [path.name for path in tmp_path.iterdir()] == ["data.zip"]
     with zipfile.ZipFile(target) as packed:
@@ -208,7 +208,7 @@ def test_somebody_without_any_document_takes_a_readme_along(cloud: Sandbox, tmp_
     """Nothing was ever fetched: every type says `none`."""
     with world(tmp_path / "data", cloud) as made:
         sign_in(made, ODD)
-        with opened() as pipeline:
+        with open_pipeline() as pipeline:
             exported = export_person(pipeline, ODD, tmp_path / "along")
     assert exported.documents == {}
     text = (tmp_path / "along" / "README.md").read_text(encoding="utf-8")

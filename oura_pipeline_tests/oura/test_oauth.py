@@ -21,7 +21,7 @@ from oura_pipeline.oura.errors import (
     UnexpectedAnswer,
 )
 from oura_pipeline.oura.http import http_client
-from oura_pipeline.oura.oauth import OAuth, scopes_of
+from oura_pipeline.oura.oauth import OAuth, parse_scopes
 from oura_pipeline_tests.oura.speaking import Reply, answer
 
 LEGACY, PORTAL = "https://legacy.test/oauth/token", "https://portal.test/oauth-token"
@@ -285,7 +285,7 @@ def test_scopes_lose_their_prefix_and_silence_is_not_none(
     said: object, scopes: set[str] | None
 ) -> None:
     """Not said is something else than nothing granted."""
-    assert scopes_of(said) == scopes
+    assert parse_scopes(said) == scopes
 
 
 def test_revoking_names_both_tokens(oauth: OAuth, endpoints: Endpoints) -> None:
@@ -376,4 +376,4 @@ def test_the_shared_client_says_who_it_is_and_follows_no_redirect() -> None:
 
 def test_a_scope_that_no_database_could_keep_is_none() -> None:
     """Scopes are short names; whatever else stands among them was not granted."""
-    assert scopes_of("daily \ud800 spo2\0 t\u00e4g") == {"daily"}
+    assert parse_scopes("daily \ud800 spo2\0 t\u00e4g") == {"daily"}

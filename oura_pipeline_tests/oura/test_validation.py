@@ -22,7 +22,7 @@ from oura_pipeline.catalog.document_types import (
 )
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer
-from oura_pipeline.oura.validation import Facts, Shape
+from oura_pipeline.oura.validation import DocumentDecoder, DocumentFacts
 from oura_pipeline_tests.oura.speaking import SpeakingOura, answer
 
 SCORE = {"id": "a", "day": "2026-03-10", "score": 80}
@@ -30,9 +30,9 @@ NIGHT = {"id": "a", "day": "2026-03-10", "bedtime_start": "2026-03-09T23:00:00+0
 BEAT = {"timestamp": "2026-03-10T12:00:00+00:00", "source": "rest", "bpm": 60}
 
 
-def read(document_type: DocumentType, document: Any) -> Facts:
+def read(document_type: DocumentType, document: Any) -> DocumentFacts:
     """What a document says about itself."""
-    return Shape(document_type).read(msgspec.json.encode(document))
+    return DocumentDecoder(document_type).read(msgspec.json.encode(document))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_what_readers_disagree_about_is_refused(
 def test_what_is_no_json_number_is_garbled(number: bytes) -> None:
     """Python's own reader would take some of these."""
     with pytest.raises(GarbledAnswer):
-        Shape(DAILY_SLEEP).read(b'{"id":"a","day":"2026-03-10","new":' + number + b"}")
+        DocumentDecoder(DAILY_SLEEP).read(b'{"id":"a","day":"2026-03-10","new":' + number + b"}")
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from oura_pipeline.oura.webhooks import (
     DeliveryRefused,
     Refusal,
     WebhookEvent,
-    check_delivery,
-    read_event,
+    parse_event,
     signature,
     verification_token,
+    verify_delivery,
 )
 
 SECRET = "a client secret"
@@ -42,7 +42,7 @@ def check(**changes: Any) -> None:
     given = {"signature": signature(SECRET, stamp or "", body), "secret": SECRET, "now": NOW}
     given |= changes
     secret = given.pop("secret")
-    check_delivery(secret, timestamp=stamp, body=body, **given)
+    verify_delivery(secret, timestamp=stamp, body=body, **given)
 
 
 def refusal(**changes: Any) -> Refusal:
@@ -161,13 +161,13 @@ def test_the_ends_of_the_calendar_are_stale(stamp: str) -> None:
 
 def test_an_event_is_read_and_what_we_do_not_know_is_left_out() -> None:
     """Oura may add fields any day."""
-    read = read_event(event(trace_id="abc", nested={"a": [1]}))
+    read = parse_event(event(trace_id="abc", nested={"a": [1]}))
     assert read == WebhookEvent(**EVENT)
 
 
 def test_a_kind_of_document_that_we_do_not_know_is_an_event() -> None:
     """Whether it is of use is decided by those who have the table."""
-    assert read_event(event(data_type="daily_dreams")).data_type == "daily_dreams"
+    assert parse_event(event(data_type="daily_dreams")).data_type == "daily_dreams"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_kind_of_document_that_we_do_not_know_is_an_event() -> None:
 def test_what_is_no_json_object_is_malformed(body: bytes) -> None:
     """Also when it nests as deep as the limit lets it."""
     with pytest.raises(DeliveryRefused) as refused:
-        read_event(body)
+        parse_event(body)
     assert refused.value.refusal is Refusal.MALFORMED
 
 
@@ -188,7 +188,7 @@ def test_what_is_no_json_object_is_malformed(body: bytes) -> None:
 def test_every_field_must_be_a_usable_text(name: str, value: Any) -> None:
     """No text, an empty one, a huge one, or one that a database or a log cannot keep."""
     with pytest.raises(DeliveryRefused) as refused:
-        read_event(event(**{name: value}))
+        parse_event(event(**{name: value}))
     assert refused.value.refusal is Refusal.MALFORMED
 
 
@@ -197,13 +197,13 @@ def test_every_field_must_be_there(name: str) -> None:
     """An event without one of them cannot be acted upon."""
     body = {key: value for key, value in EVENT.items() if key != name}
     with pytest.raises(DeliveryRefused, match=f"no usable {name}"):
-        read_event(json.dumps(body).encode())
+        parse_event(json.dumps(body).encode())
 
 
 def test_an_unknown_event_type_is_malformed() -> None:
     """What to do about it is not known."""
     with pytest.raises(DeliveryRefused, match="event_type"):
-        read_event(event(event_type="created"))
+        parse_event(event(event_type="created"))
 
 
 def test_no_refusal_and_no_repr_repeats_what_was_received() -> None:
@@ -211,7 +211,7 @@ def test_no_refusal_and_no_repr_repeats_what_was_received() -> None:
     said = [repr(WebhookEvent(**EVENT))]
     for body in (event(user_id="person-91bc" * 30), event(event_type="object-7f3a"), BODY[:-2]):
         with pytest.raises(DeliveryRefused) as refused:
-            read_event(body)
+            parse_event(body)
         said += [str(refused.value), repr(refused.value.__cause__)]
     with pytest.raises(DeliveryRefused) as refused:
         check(signature="object-7f3a", timestamp="person-91bc")

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, HEARTRATE, RING_CONFIGURATION
-from oura_pipeline.oura.windows import Question, questions
+from oura_pipeline.oura.windows import DateRangeQuery, date_range_queries
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -23,7 +23,7 @@ RANGES = [
 ]
 
 
-def bounds(question: Question) -> tuple[datetime, datetime]:
+def bounds(question: DateRangeQuery) -> tuple[datetime, datetime]:
     """What Oura is asked for."""
     start, end = question.parameters["start_datetime"], question.parameters["end_datetime"]
     return datetime.fromisoformat(start), datetime.fromisoformat(end)
@@ -32,7 +32,7 @@ def bounds(question: Question) -> tuple[datetime, datetime]:
 @pytest.mark.parametrize(("first", "days"), RANGES)
 def test_instants_are_covered_once_by_few_questions(first: date, days: int) -> None:
     """Wherever the person was, and whichever end of a range Oura leaves out."""
-    asked = questions(HEARTRATE, first, first + timedelta(days=days - 1))
+    asked = date_range_queries(HEARTRATE, first, first + timedelta(days=days - 1))
     starts, ends = zip(*map(bounds, asked), strict=True)
     midnight = datetime.combine(first, time(), UTC)
     assert starts[0] < midnight - timedelta(hours=14)
@@ -44,8 +44,8 @@ def test_instants_are_covered_once_by_few_questions(first: date, days: int) -> N
 
 @pytest.mark.parametrize(("first", "days"), RANGES[::7])
 def test_every_instant_has_one_owner_that_asks_for_it(first: date, days: int) -> None:
-    """So rows that two questions bring are taken once."""
-    asked = questions(HEARTRATE, first, first + timedelta(days=days - 1))
+    """So rows that two queries bring are taken once."""
+    asked = date_range_queries(HEARTRATE, first, first + timedelta(days=days - 1))
     edges = [edge for question in asked for edge in (question.first, question.end)][1:-1]
     midnight = datetime.combine(first, time(), UTC)
     for instant in [midnight, midnight + days * DAY, *edges, *(edge - SECOND for edge in edges)]:
@@ -59,28 +59,30 @@ def test_every_instant_has_one_owner_that_asks_for_it(first: date, days: int) ->
 )
 def test_the_number_of_questions_about_instants(days: int, count: int) -> None:
     """One for 30 days, of which 28 hours go to the zones of the Earth."""
-    asked = questions(HEARTRATE, date(2026, 1, 1), date(2025, 12, 31) + timedelta(days=days))
+    asked = date_range_queries(
+        HEARTRATE, date(2026, 1, 1), date(2025, 12, 31) + timedelta(days=days)
+    )
     assert len(asked) == count
 
 
 def test_instants_without_a_longest_range_are_one_question() -> None:
     """However many days."""
     free = replace(HEARTRATE, max_days=None)
-    assert len(questions(free, date(2016, 1, 1), date(2026, 1, 1))) == 1
+    assert len(date_range_queries(free, date(2016, 1, 1), date(2026, 1, 1))) == 1
 
 
 def test_the_last_day_of_a_range_belongs_to_it() -> None:
     """And a range that ends before it begins is a mistake of the caller."""
-    assert questions(DAILY_SLEEP, date(2026, 3, 1), date(2026, 3, 1))[0].parameters == {
+    assert date_range_queries(DAILY_SLEEP, date(2026, 3, 1), date(2026, 3, 1))[0].parameters == {
         "start_date": "2026-02-27",
         "end_date": "2026-03-03",
     }
     with pytest.raises(ValueError, match="2026-03-02 comes after the last one 2026-03-01"):
-        questions(DAILY_SLEEP, date(2026, 3, 2), date(2026, 3, 1))
+        date_range_queries(DAILY_SLEEP, date(2026, 3, 2), date(2026, 3, 1))
 
 
 def test_a_row_that_cannot_be_asked_for_is_refused() -> None:
     """Rather than asked for in a way that loses days."""
     for document_type in (RING_CONFIGURATION, replace(DAILY_SLEEP, max_days=30)):
         with pytest.raises(ValueError, match="is not asked for by ranges"):
-            questions(document_type, date(2026, 3, 1), date(2026, 3, 1))
+            date_range_queries(document_type, date(2026, 3, 1), date(2026, 3, 1))

@@ -28,7 +28,7 @@ from oura_pipeline.people.leave import (
     revoke,
     whisper_paths,
 )
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.leavers import (
@@ -83,7 +83,7 @@ def theirs(populated: dict[str, Any]) -> dict[str, Traces]:
 
 
 def delete(username: str) -> Deleted:
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         return delete_everything(pipeline, username, forget_in_dagster)
 
 
@@ -141,7 +141,7 @@ def test_no_byte_stays_of_who_left(household: World, theirs: dict[str, Traces]) 
     assert deleted.files == 3
     kept = sorted(path.name for path in (household.home / "exports").iterdir())
     assert kept == sorted((WORD, OTHER)), "the folders of the others"
-    with opened() as pipeline, pytest.raises(UnknownPerson):
+    with open_pipeline() as pipeline, pytest.raises(UnknownPerson):
         delete_everything(pipeline, ODD, forget_in_dagster)
 
 
@@ -226,7 +226,7 @@ def test_whatever_was_done_before_a_crash_a_second_time_ends_it(
         if len(done) > step:
             raise Stopped
 
-    with opened() as pipeline, pytest.raises(Stopped):
+    with open_pipeline() as pipeline, pytest.raises(Stopped):
         delete_everything(pipeline, ODD, forget_in_dagster, stop)
     with household.accounts() as accounts:
         waiting = [p.username for p in accounts.people.all([PersonState.RETIRED])]
@@ -244,10 +244,10 @@ def test_a_killed_process_leaves_nothing_that_the_next_one_does_not_find(
     code = (
         "import os, signal\n"
         "from oura_pipeline.people.leave import delete_everything\n"
-        "from oura_pipeline.pipeline import opened\n"
+        "from oura_pipeline.pipeline import open_pipeline\n"
         "def die(username):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "with opened() as pipeline:\n"
+        "with open_pipeline() as pipeline:\n"
         f"    delete_everything(pipeline, {ODD!r}, die)\n"
     )
     died = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
@@ -264,7 +264,7 @@ def test_oura_hears_of_it(household: World) -> None:
     tokens = sign_in(household, OTHER)
     cloud.reset_requests()
     before = documents_of(household, OTHER)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         assert disconnect(pipeline, OTHER) == Revocation(done=True)
         assert pipeline.accounts.removal.to_revoke() == []
         assert pipeline.accounts.people.get(OTHER).state is PersonState.DISCONNECTED
@@ -282,7 +282,7 @@ def test_oura_being_away_is_said_and_made_up_for(household: World) -> None:
     cloud = household.sandbox
     sign_in(household, OTHER)
     cloud.fault("error", route="revoke", count=100)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         told = disconnect(pipeline, OTHER)
         assert (told.done, bool(told.reason)) == (False, True)
         assert pipeline.accounts.removal.to_revoke() == [OTHER]
@@ -306,7 +306,7 @@ def test_oura_being_away_does_not_keep_their_data(
 
 def test_who_left_is_asked_for_nothing_and_cannot_stay_half(household: World) -> None:
     """Leaving is a state at once; the rest is the job's."""
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         leave(pipeline, OTHER)
         assert pipeline.accounts.people.get(OTHER).state is PersonState.RETIRED
         with pytest.raises(PersonRefused):
@@ -332,13 +332,13 @@ def test_the_folder_of_whisper_is_named_to_the_letter(
     household: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the command, as whoever runs the Graphite types it; a prefix may have dots."""
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         holds = whisper_paths(pipeline, ODD)
     assert (holds.metrics, holds.folder) == ("bio.zebulon-q", "bio/zebulon-q/")
     assert holds.delete == "rm -r <whisper>/bio/zebulon-q"
     assert holds.delete in holds.lines[-1]
     monkeypatch.setenv("GRAPHITE_PREFIX", "home.bio")
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         assert whisper_paths(pipeline, ODD).delete == "rm -r <whisper>/home/bio/zebulon-q"
 
 
@@ -346,7 +346,7 @@ def test_nothing_was_ever_fetched_of_them(cloud: Sandbox, tmp_path: Path) -> Non
     """Neither a warehouse nor a log: nothing to delete, and nothing is made."""
     with world(tmp_path / "data", cloud) as made:
         tokens = sign_in(made, ODD)
-        with opened() as pipeline:
+        with open_pipeline() as pipeline:
             deleted = delete_everything(pipeline, ODD, lambda username: 0)
         assert (deleted.rows, deleted.published, deleted.lines) == (0, False, 0)
         assert not (made.home / "warehouse.duckdb").exists()

@@ -12,10 +12,10 @@ from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.document_types import PERSONAL_INFO
 from oura_pipeline.ledger import FetchStatus
-from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline_tests.testing.world import World, world
 
 
@@ -37,7 +37,7 @@ def ask_who_they_are(pipeline: Pipeline) -> dict[str, tuple[FetchStatus, str | N
     fetched = fetch_and_land(
         pipeline,
         PERSONAL_INFO,
-        people_to_ask(pipeline),
+        people_to_fetch(pipeline),
         first_day=date.min,
         last_day=date.min,
         run_id="a run",
@@ -49,7 +49,7 @@ def test_whoever_is_asked_who_they_are_is_identified(made: World) -> None:
     """By the id that webhook events name them with."""
     for username in ("runa", "koa"):
         made.sign_in(username)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         assert {person.oura_id for person in pipeline.accounts.people.all()} == {None}
         ask_who_they_are(pipeline)
         ids = {person.username: person.oura_id for person in pipeline.accounts.people.all()}
@@ -61,7 +61,7 @@ def test_two_people_with_one_oura_account_are_told_apart_by_a_failure(made: Worl
     """The second one's; nothing of it lands, and the first one keeps theirs."""
     made.sign_in("runa")
     answer = made.sandbox.sign_in("runa")
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         ask_who_they_are(pipeline)
         pipeline.accounts.people.add("runa-again", SignIn(refresh_token=answer["refresh_token"]))
         asked = ask_who_they_are(pipeline)
@@ -80,7 +80,7 @@ def test_whoever_signs_in_with_another_account_than_before_is_refused(made: Worl
     """Two people's documents must never land under one name."""
     made.sign_in("runa")
     answer = made.sandbox.sign_in("koa")
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         ask_who_they_are(pipeline)
         pipeline.accounts.people.reconnect("runa", SignIn(refresh_token=answer["refresh_token"]))
         [(status, error)] = ask_who_they_are(pipeline).values()
@@ -94,41 +94,41 @@ def test_who_disconnected_or_left_is_not_asked(made: World) -> None:
     for username in ("runa", "koa", "milo"):
         made.sign_in(username)
     made.sandbox.change_person("milo", revoke="all")
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         ask_who_they_are(pipeline)
         pipeline.accounts.people.add("left", SignIn(refresh_token="none"))
         pipeline.accounts.removal.retire("left")
         pipeline.accounts.removal.disconnect("koa")
-        asked = [person.username for person in people_to_ask(pipeline)]
-        by_name = [person.username for person in people_to_ask(pipeline, ["milo", "koa", "left"])]
+        asked = [person.username for person in people_to_fetch(pipeline)]
+        by_name = [person.username for person in people_to_fetch(pipeline, ["milo", "koa", "left"])]
     assert (asked, by_name) == (["milo", "runa"], ["milo"])
 
 
 def test_a_name_that_nobody_has_is_refused(made: World) -> None:
     made.sign_in("runa")
     with (
-        opened() as pipeline,
+        open_pipeline() as pipeline,
         pytest.raises(UnknownPerson, match="nobody is called 'x'; there are: runa"),
     ):
-        people_to_ask(pipeline, ["runa", "x"])
+        people_to_fetch(pipeline, ["runa", "x"])
 
 
 def test_whoever_left_since_a_run_was_asked_for_is_left_out(made: World) -> None:
     """The others are not asked in vain; and nobody at all is not everybody."""
     made.sign_in("runa")
-    with opened() as pipeline:
-        asked = people_to_ask(pipeline, ["gone", "runa"], some_may_have_left=True)
+    with open_pipeline() as pipeline:
+        asked = people_to_fetch(pipeline, ["gone", "runa"], some_may_have_left=True)
         with pytest.raises(LookupError, match="none of these people is here") as caught:
-            people_to_ask(pipeline, ["gone"], some_may_have_left=True)
+            people_to_fetch(pipeline, ["gone"], some_may_have_left=True)
         pipeline.accounts.removal.disconnect("runa")
-        assert people_to_ask(pipeline, ["gone", "runa"], some_may_have_left=True) == []
+        assert people_to_fetch(pipeline, ["gone", "runa"], some_may_have_left=True) == []
     assert [person.username for person in asked] == ["runa"]
     assert "gone" not in str(caught.value)
 
 
 def test_the_day_of_who_they_are_is_today(made: World) -> None:
     made.sign_in("runa")
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         ask_who_they_are(pipeline)
         [row] = pipeline.accounts.fetches.find(PERSONAL_INFO.name)
     assert row.day == datetime.now(UTC).date()

@@ -14,13 +14,13 @@ import pytest
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.oura.offsets import OffsetTimeline
-from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sync.publish import (
     BEGINNING,
-    bring_fetches,
-    bring_offsets,
     changes,
     publish,
+    update_fetches,
+    update_offsets,
 )
 from oura_pipeline_tests.testing.settings import settings_with
 
@@ -35,7 +35,7 @@ def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
     settings = settings_with(
         oura_pipeline_home=tmp_path, oura_client_id="id", oura_client_secret="secret"
     )
-    with opened(settings) as made:
+    with open_pipeline(settings) as made:
         for username in ("ada", "bob"):
             made.accounts.people.add(username, SignIn(refresh_token=username))
         yield made
@@ -60,7 +60,7 @@ def read(pipeline: Pipeline, sql: str) -> list[tuple[Any, ...]]:
 
 
 def brought_fetches(pipeline: Pipeline) -> list[tuple[Any, ...]]:
-    bring_fetches(pipeline.accounts, pipeline.warehouse)
+    update_fetches(pipeline.accounts, pipeline.warehouse)
     return pipeline.warehouse.query("FROM oura.fetches ORDER BY ALL")
 
 
@@ -72,7 +72,7 @@ def known_fetches(pipeline: Pipeline) -> list[tuple[Any, ...]]:
 
 
 def brought_offsets(pipeline: Pipeline) -> list[tuple[Any, ...]]:
-    bring_offsets(pipeline.accounts, pipeline.warehouse)
+    update_offsets(pipeline.accounts, pipeline.warehouse)
     return pipeline.warehouse.query("FROM oura.offsets ORDER BY ALL")
 
 

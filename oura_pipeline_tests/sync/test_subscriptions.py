@@ -19,10 +19,10 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.errors import ClientRefused, OuraUnavailable, RateLimited
 from oura_pipeline.oura.webhooks import verification_token
-from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sync.subscriptions import Maintained, Pair, Plan, maintain, plan, wanted
+from oura_pipeline.sync.subscriptions import MaintainResult, Pair, Plan, maintain, plan, required
 from oura_pipeline_tests.oura.speaking import Clock
 from oura_pipeline_tests.testing.http_sink import Receiver, receiver
 from oura_pipeline_tests.testing.settings import settings_with
@@ -125,7 +125,7 @@ PLANS: dict[str, tuple[set[Pair], list[Subscription], Plan]] = {
 
 
 @pytest.mark.parametrize("what", PLANS)
-def test_a_plan_turns_what_there_is_into_what_is_wanted(what: str) -> None:
+def test_a_plan_turns_what_there_is_into_what_is_required(what: str) -> None:
     pairs, listed, expected = PLANS[what]
     for rows in (listed, listed[::-1]):
         assert steps(plan(pairs, rows, callback_url=HERE, now=NOW)) == steps(expected)
@@ -185,7 +185,7 @@ def made(home: Path, sandbox: Sandbox, there: Receiver | None) -> Iterator[Pipel
         oura_public_url=there.url.removesuffix("/webhook") if there else "",
         oura_rate_limit="100000/1",
     )
-    with opened(settings) as pipeline:
+    with open_pipeline(settings) as pipeline:
         yield pipeline
 
 
@@ -210,22 +210,22 @@ WANTED = of_all("enhanced_tag", "tag", "workout")
 def test_what_is_wanted_is_what_somebody_granted(pipeline: Pipeline) -> None:
     """Unknown scopes may be all of them; who cannot be asked wants nothing."""
     accounts = pipeline.accounts
-    assert wanted(accounts.people.all()) == WANTED
+    assert required(accounts.people.all()) == WANTED
     accounts.people.add("bob", SignIn(refresh_token="r", scopes=["heart_health"]))
     both = WANTED | of_all("vo2_max", "daily_cardiovascular_age")
-    assert wanted(accounts.people.all()) == both
+    assert required(accounts.people.all()) == both
     accounts.people.add("cyd", SignIn(refresh_token="r", scopes=None))
-    assert wanted(accounts.people.all()) == of_all(
+    assert required(accounts.people.all()) == of_all(
         *(document_type.webhook for document_type in DOCUMENT_TYPES if document_type.webhook)
     )
     accounts.people.add("dia", SignIn(refresh_token="r", scopes=[]))
     accounts.removal.delete("cyd")
-    assert wanted(accounts.people.all()) == both
+    assert required(accounts.people.all()) == both
     gone = [replace(p, state=PersonState.SIGN_IN_REQUIRED) for p in accounts.people.all()]
-    assert wanted(gone) == frozenset()
+    assert required(gone) == frozenset()
 
 
-def test_all_that_can_be_announced_is_wanted() -> None:
+def test_all_that_can_be_announced_is_required() -> None:
     """The 16 data types that belong to document types of ours."""
     types = {document_type.webhook for document_type in DOCUMENT_TYPES if document_type.webhook}
     assert len(types) == 16
@@ -238,8 +238,8 @@ def test_the_first_run_makes_all_and_remembers_them(pipeline: Pipeline, sandbox:
     done = maintain(pipeline)
     assert summary(done) == (9, 9, 9, 0, 0, [], None)
     assert pairs_at_oura(sandbox) == sorted(WANTED)
-    assert pipeline.accounts.subscriptions.all() == list(done.listed)
-    assert {row.callback_url for row in done.listed} == {pipeline.settings.site.webhook_url}
+    assert pipeline.accounts.subscriptions.all() == list(done.remote)
+    assert {row.callback_url for row in done.remote} == {pipeline.settings.site.webhook_url}
     sandbox.reset_requests()
     assert summary(maintain(pipeline)) == (9, 9, 0, 0, 0, [], None)
     assert sandbox.requests()["webhook"] == {"-": 1}
@@ -254,7 +254,7 @@ def test_without_an_address_nothing_is_touched(
     with made(tmp_path, sandbox, None) as private:
         done = maintain(private)
         assert len(private.accounts.subscriptions.all()) == 9
-    assert done == Maintained(
+    assert done == MaintainResult(
         skipped="There is no OURA_PUBLIC_URL, so Oura cannot reach us: no webhooks."
     )
     assert sandbox.requests() == {}
@@ -282,11 +282,11 @@ def test_somebody_else_at_it_is_left_alone(pipeline: Pipeline, sandbox: Sandbox)
     """Two at once would make everything twice, or end what the other has just made."""
     with pipeline.accounts.lock("subscriptions"):
         done = maintain(pipeline)
-    assert done == Maintained(skipped="Another process is at the webhook subscriptions.")
+    assert done == MaintainResult(skipped="Another process is at the webhook subscriptions.")
     assert sandbox.requests() == {}
 
 
-def test_whoever_leaves_takes_along_what_only_they_wanted(
+def test_whoever_leaves_takes_along_what_only_they_required(
     pipeline: Pipeline, sandbox: Sandbox
 ) -> None:
     pipeline.accounts.people.add("bob", SignIn(refresh_token="r", scopes=["workout"]))
@@ -353,7 +353,7 @@ def test_what_was_made_all_the_same_is_not_made_twice(pipeline: Pipeline, sandbo
 def test_one_that_is_there_already_is_no_failure(pipeline: Pipeline, sandbox: Sandbox) -> None:
     sandbox.fault("error", route="webhook", skip=1, status=409)
     done = maintain(pipeline)
-    assert (done.created, done.failed, len(done.listed)) == (8, [], 8)
+    assert (done.created, done.failed, len(done.remote)) == (8, [], 8)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 422, 500])
@@ -361,8 +361,8 @@ def test_one_failure_stops_nobody_else(status: int, pipeline: Pipeline, sandbox:
     """It is told in one line that names what it was about."""
     sandbox.fault("error", route="webhook", skip=4, status=status)
     done = maintain(pipeline)
-    assert (done.created, len(done.listed), len(done.failed)) == (8, 8, 1)
-    [missing] = WANTED - {(row.data_type, row.event_type) for row in done.listed}
+    assert (done.created, len(done.remote), len(done.failed)) == (8, 8, 1)
+    [missing] = WANTED - {(row.data_type, row.event_type) for row in done.remote}
     assert done.failed[0].startswith(f"create {' '.join(missing)}: Oura ")
 
 
@@ -397,7 +397,7 @@ def test_without_the_second_list_the_first_is_remembered(
     """So the next tick sees a reason to look again."""
     sandbox.fault("gateway_timeout", route="webhook", skip=10)
     done = maintain(pipeline)
-    assert (done.created, list(done.listed)) == (9, [])
+    assert (done.created, list(done.remote)) == (9, [])
     assert [line.partition(":")[0] for line in done.failed] == ["left to the next run"]
     assert pipeline.accounts.subscriptions.all() == []
     assert summary(maintain(pipeline)) == (9, 9, 0, 0, 0, [], None)
@@ -413,7 +413,7 @@ def test_a_pause_that_oura_wants_is_made_by_everybody(
         waiting = replace(pipeline, budget=budget)
         sandbox.fault("rate_limited", route="webhook", skip=3, seconds=40)
         done = maintain(waiting)
-        assert (done.created, len(done.listed)) == (2, 0)
+        assert (done.created, len(done.remote)) == (2, 0)
         assert [line.partition(":")[0] for line in done.failed] == ["left to the next run"]
         assert budget.state().resets_at
         sandbox.fault("rate_limited", route="webhook", seconds=3600)
@@ -423,10 +423,10 @@ def test_a_pause_that_oura_wants_is_made_by_everybody(
     assert len(at_oura(sandbox)) == 2
 
 
-def summary(done: Maintained) -> tuple[int, int, int, int, int, list[str], str | None]:
+def summary(done: MaintainResult) -> tuple[int, int, int, int, int, list[str], str | None]:
     return (
-        len(done.wanted),
-        len(done.listed),
+        len(done.required),
+        len(done.remote),
         done.created,
         done.renewed,
         done.deleted,
@@ -466,7 +466,7 @@ def test_four_hundred_days_without_a_gap(tmp_path: Path) -> None:
             if day in MOVED:
                 move_one(sandbox, there, dice)
                 covered = covering(sandbox, there, now)
-            pairs = wanted(pipeline.accounts.people.all())
+            pairs = required(pipeline.accounts.people.all())
             assert pairs & covered <= covering(sandbox, there, now), f"a gap before day {day}"
             quiet = day % 3 != 1 and day not in AWAY
             if not quiet:

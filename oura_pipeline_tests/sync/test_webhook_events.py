@@ -30,24 +30,24 @@ from oura_pipeline.catalog.document_types import (
     get_document_type,
 )
 from oura_pipeline.ledger import FetchStatus, PushState
-from oura_pipeline.pipeline import Pipeline, graphite_sender, opened
+from oura_pipeline.pipeline import Pipeline, graphite_sender, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import ALL_SCOPES
-from oura_pipeline.sync.fetch import Fetched, fetch_and_land, people_to_ask
-from oura_pipeline.sync.progress import Silence, listener
+from oura_pipeline.sync.fetch import FetchResult, fetch_and_land, people_to_fetch
+from oura_pipeline.sync.progress import NoProgress, progress
 from oura_pipeline.sync.push import push_documents
 from oura_pipeline.sync.webhook_events import (
-    BY_WEBHOOK,
-    Drained,
-    Matter,
+    DOCUMENT_TYPES_BY_DATA_TYPE,
+    AffectedDocument,
+    DrainResult,
     Outcome,
+    day_ranges,
     due_events,
     land_due,
     land_events,
-    push_left_over,
-    spans,
-    wait,
+    push_pending,
+    retry_delay,
 )
 from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline.warehouse.warehouse import Warehouse
@@ -79,9 +79,9 @@ class Told:
         self.ids |= {person["username"]: person["id"] for person in self.cloud.people()}
         self.pipeline.accounts.people.identify(username, self.ids[username])
 
-    def land(self, document_type: DocumentType, first: date, last: date) -> Fetched:
+    def land(self, document_type: DocumentType, first: date, last: date) -> FetchResult:
         """Ask for these days of everybody, as a sync does."""
-        people = people_to_ask(self.pipeline)
+        people = people_to_fetch(self.pipeline)
         return fetch_and_land(
             self.pipeline, document_type, people, first_day=first, last_day=last, run_id="sync"
         )
@@ -121,7 +121,9 @@ class Told:
         ]
         assert set(self.pipeline.accounts.inbox.receive(incoming)) == {Receipt.KEPT}
 
-    def drain(self, later: timedelta = timedelta(0), pipeline: Pipeline | None = None) -> Drained:
+    def drain(
+        self, later: timedelta = timedelta(0), pipeline: Pipeline | None = None
+    ) -> DrainResult:
         """Land what is due now, or later."""
         pipeline, now = pipeline or self.pipeline, datetime.now(UTC) + later
         return land_events(pipeline, due_events(pipeline, now), run_id="events", now=now)
@@ -159,7 +161,7 @@ def cloud() -> Iterator[Sandbox]:
 @pytest.fixture
 def told(cloud: Sandbox, tmp_path: Path) -> Iterator[Told]:
     """A world with one person in it, whose sleep scores of a day are landed and pushed."""
-    with world(tmp_path / "data", cloud) as made, opened() as pipeline:
+    with world(tmp_path / "data", cloud) as made, open_pipeline() as pipeline:
         told = Told(world=made, pipeline=pipeline)
         told.sign_in("runa")
         told.sync(DAILY_SLEEP)
@@ -323,7 +325,7 @@ def test_the_days_of_a_person_are_as_few_questions_as_can_be() -> None:
         "cleo": [DAY + 3 * ONE],
         "dan": list[date](),
     }
-    assert spans(days) == {
+    assert day_ranges(days) == {
         (DAY, DAY + ONE): ["ada", "bob"],
         (DAY + 3 * ONE, DAY + 3 * ONE): ["ada", "cleo"],
     }
@@ -451,9 +453,9 @@ def test_a_graphite_that_is_away_makes_no_event_wait(told: Told) -> None:
     assert told.waiting() == []
     assert told.agree(DAILY_SLEEP, SLEEP)
     assert unsent(told) == ["daily_sleep", "sleep"]
-    push_left_over(told.pipeline, datetime.now(UTC))
+    push_pending(told.pipeline, datetime.now(UTC))
     assert unsent(told) == ["daily_sleep", "sleep"], "somebody may be sending them just now"
-    push_left_over(told.pipeline, datetime.now(UTC) + timedelta(hours=1))
+    push_pending(told.pipeline, datetime.now(UTC) + timedelta(hours=1))
     assert unsent(told) == []
     lines = (told.world.home / "graphite.log").read_text(encoding="utf-8")
     assert "bio.runa.sleep.score 45 " in lines
@@ -479,7 +481,7 @@ def test_a_run_that_dies_leaves_its_events_as_they_are(told: Told) -> None:
     assert told.agree(DAILY_SLEEP)
 
 
-class Slow(Silence):
+class Slow(NoProgress):
     """Keeps whoever was asked from landing until it may."""
 
     def __init__(self) -> None:
@@ -494,8 +496,8 @@ def test_a_sync_that_asked_earlier_does_not_land_over_an_event(told: Told) -> No
     """Its answer was overtaken: it asks again, and what stands is what Oura says now."""
     slow = Slow()
 
-    def sync() -> Fetched:
-        listener.set(slow)
+    def sync() -> FetchResult:
+        progress.set(slow)
         return told.land(DAILY_SLEEP, DAY, LAST)
 
     with ThreadPoolExecutor(1) as pool:
@@ -529,7 +531,9 @@ def test_nothing_shows_whose_event_it_was(told: Told, caplog: pytest.LogCaptureF
     object_id = score_of(told)["id"]
     told.tell("update", "runa", DAILY_SLEEP, object_id)
     person = told.pipeline.accounts.people.get("runa")
-    matter = Matter(person=person, document_type=DAILY_SLEEP, id=object_id, events=told.waiting())
+    matter = AffectedDocument(
+        person=person, document_type=DAILY_SLEEP, id=object_id, events=told.waiting()
+    )
     shown = f"{matter!r} {told.drain()!r}"
     assert object_id not in shown
     logged = [r.getMessage() for r in caplog.records if r.name.startswith("oura_pipeline")]
@@ -537,7 +541,14 @@ def test_nothing_shows_whose_event_it_was(told: Told, caplog: pytest.LogCaptureF
 
 
 def test_waits_double_up_to_an_hour() -> None:
-    assert [wait(attempts) / MINUTE for attempts in (0, 1, 2, 5, 6, 100)] == [1, 2, 4, 32, 60, 60]
+    assert [retry_delay(attempts) / MINUTE for attempts in (0, 1, 2, 5, 6, 100)] == [
+        1,
+        2,
+        4,
+        32,
+        60,
+        60,
+    ]
 
 
 SEED = 20260610
@@ -559,7 +570,7 @@ class Life:
     def look(self) -> None:
         """Read what there is: who, type → id → day."""
         for username in self.told.ids:
-            for row in BY_WEBHOOK.values():
+            for row in DOCUMENT_TYPES_BY_DATA_TYPE.values():
                 truth = self.told.world.truth(username, row)
                 self.held[username, row.name] = {said["id"]: day for day, said in truth}
 
@@ -654,12 +665,12 @@ def test_five_hundred_random_events_end_in_the_truth(tmp_path: Path) -> None:
     with (
         running(options, process=True) as cloud,
         world(tmp_path / "data", cloud) as made,
-        opened() as pipeline,
+        open_pipeline() as pipeline,
     ):
         told = Told(world=made, pipeline=pipeline)
         for username in cloud.usernames:
             told.sign_in(username)
-        for row in BY_WEBHOOK.values():
+        for row in DOCUMENT_TYPES_BY_DATA_TYPE.values():
             told.land(row, LAST - 20 * ONE, LAST)
         life = Life(told=told, chance=random.Random(SEED))
         life.look()
@@ -692,7 +703,7 @@ def test_five_hundred_random_events_end_in_the_truth(tmp_path: Path) -> None:
         differing = [
             (username, row.name)
             for username in told.ids
-            for row in BY_WEBHOOK.values()
+            for row in DOCUMENT_TYPES_BY_DATA_TYPE.values()
             if stands(made, username, row) != truth(made, username, row)
         ]
         assert differing == []

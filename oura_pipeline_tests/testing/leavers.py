@@ -26,7 +26,7 @@ from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.defs.partitions import range_tags
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.testing.world import World, world
 
@@ -119,7 +119,7 @@ def populate(made: World) -> dict[str, Traces]:
         _run_with_a_key(made, people)  # failures name them
     for username in (ODD, WORD):
         made.sandbox.change_person(AT_OURA[username], membership=True)
-    with opened() as pipeline:
+    with open_pipeline() as pipeline:
         pipeline.warehouse.publish(pipeline.settings.storage.analytics_path)
         pipeline.accounts.inbox.receive([_event(some) for some in found.values()])
     _rotate(made.home / "graphite.log")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
 from oura_pipeline.settings import Settings, read_settings
 from oura_pipeline.web.server import listen, running_site, socket_url
@@ -72,7 +72,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder in which everything was made and nothing happened."""
     home = tmp_path_factory.mktemp("fresh") / "data"
     settings = settings_with(oura_pipeline_home=home)
-    with opened(settings):
+    with open_pipeline(settings):
         return home
 
 
@@ -97,7 +97,7 @@ def _running_site(home: Path, cloud: Sandbox, **values: Any) -> Iterator[Running
     settings = read_settings(given | {name.upper(): value for name, value in values.items()})
     with (
         running_site(settings, listener=listener),
-        opened(settings) as pipeline,
+        open_pipeline(settings) as pipeline,
         ExitStack() as stack,
     ):
         yield RunningSite(url, settings, cloud, pipeline, stack)

@@ -13,7 +13,7 @@ from oura_pipeline.accounts.inbox import EventCount, Receipt
 from oura_pipeline.accounts.invites import Invite
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.subscriptions import Subscription
-from oura_pipeline.sync.subscriptions import wanted
+from oura_pipeline.sync.subscriptions import required
 from oura_pipeline.web.labels import listed
 
 
@@ -91,7 +91,7 @@ def webhook_rows(
     deliveries: Iterable[EventCount],
 ) -> list[WebhookRow]:
     """Every data type that is wanted, subscribed, or of which something came."""
-    needed, there, came = wanted(people), list(subscriptions), list(deliveries)
+    needed, there, came = required(people), list(subscriptions), list(deliveries)
     names = (
         {name for name, _ in needed}
         | {row.data_type for row in there}

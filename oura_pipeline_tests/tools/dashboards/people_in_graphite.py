@@ -19,10 +19,10 @@ import httpx
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.graphite.local import LocalGraphite
-from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
 from oura_pipeline.settings import read_settings
-from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.sync.push import confirm_sent, push_documents
 from oura_pipeline_tests.testing.world import environment
 
@@ -83,7 +83,7 @@ def shown(home: Path, *, days: int) -> Iterator[PeopleInGraphite]:
     with LocalGraphite() as graphite, running(options, process=True) as sandbox:
         settings = read_settings(environment(home, sandbox, graphite))
         first = LAST - timedelta(days=days - 1)
-        with opened(settings) as pipeline:
+        with open_pipeline(settings) as pipeline:
             _sync(pipeline, sandbox, first)
         usernames = sandbox.usernames
         with httpx.Client(timeout=60) as http:
@@ -101,7 +101,7 @@ def _sync(pipeline: Pipeline, sandbox: Sandbox, first: date) -> None:
                 expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
             ),
         )
-    people = people_to_ask(pipeline, [])
+    people = people_to_fetch(pipeline, [])
     days = [first + timedelta(days=number) for number in range((LAST - first).days + 1)]
     began = time.monotonic()
     for document_type in DOCUMENT_TYPES:

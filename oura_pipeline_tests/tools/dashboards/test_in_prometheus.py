@@ -17,10 +17,10 @@ import pytest
 
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.document_types import get_document_type
-from oura_pipeline.pipeline import Pipeline, opened
+from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
 from oura_pipeline.settings import read_settings
-from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline.web.server import listen, running_site, socket_url
 from oura_pipeline_tests.testing.paths import ROOT
@@ -78,7 +78,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             "OURA_SIGNUP": "open",
         }
         settings = read_settings(named)
-        with running_site(settings, listener=listener) as site, opened(settings) as pipeline:
+        with running_site(settings, listener=listener) as site, open_pipeline(settings) as pipeline:
             _let_things_happen(pipeline, sandbox)
             with _prometheus(home, site) as url:
                 watched = Watched(url=url)
@@ -150,7 +150,7 @@ def _let_things_happen(pipeline: Pipeline, sandbox: Sandbox) -> None:
                 expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
             ),
         )
-    document_type, people = get_document_type("daily_sleep"), people_to_ask(pipeline, [])
+    document_type, people = get_document_type("daily_sleep"), people_to_fetch(pipeline, [])
     first = LAST - timedelta(days=2)
     fetch_and_land(
         pipeline, document_type, people, first_day=first, last_day=LAST, run_id="watched"

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.ledger import FetchStatus
-from oura_pipeline.pipeline import opened
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import SandboxOptions, running
 from oura_pipeline_tests.accounts.homes import fetch
 from oura_pipeline_tests.web.site_client import (
@@ -237,7 +237,10 @@ def test_a_person_who_must_sign_in_again_shows_why(tmp_path: Path) -> None:
             "oura_client_secret": sandbox.options.client_secret,
             "oura_token_url": f"{sandbox.url}{sandbox.token_path}",
         }
-        with opened(site_settings(tmp_path, **values)) as pipeline, pytest.raises(SignInRequired):
+        with (
+            open_pipeline(site_settings(tmp_path, **values)) as pipeline,
+            pytest.raises(SignInRequired),
+        ):
             pipeline.client("runa").personal_info()
         with site_client(tmp_path, **values) as client:
             client.headers.update(OPERATOR)

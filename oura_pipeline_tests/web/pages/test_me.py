@@ -16,7 +16,7 @@ from oura_pipeline.accounts.database import file_lock
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, PERSONAL_INFO, SLEEP
 from oura_pipeline.ledger import Fetch, FetchStatus
-from oura_pipeline.sync.fetch import fetch_and_land, people_to_ask
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.sync.publish import publish
 from oura_pipeline.web.downloads import Downloads
 from oura_pipeline.web.pages.me_text import history_view
@@ -221,7 +221,7 @@ def land_day(site: RunningSite, username: str) -> None:
     fetch_and_land(
         site.pipeline,
         SLEEP,
-        people_to_ask(site.pipeline, [username]),
+        people_to_fetch(site.pipeline, [username]),
         first_day=TODAY - timedelta(days=2),
         last_day=TODAY,
         run_id="run",
