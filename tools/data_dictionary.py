@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import duckdb
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
-from oura_pipeline.catalog.fields import Field
+from oura_pipeline.catalog.fields import walk
 from oura_pipeline.markdown import markdown_table
 from oura_pipeline.warehouse.ledgers import ensure_ledgers
 from oura_pipeline.warehouse.tables import SCHEMA, ensure_descriptions, ensure_table
@@ -108,14 +108,9 @@ def _with_nested(table: str, columns: Columns) -> Iterator[tuple[str, str, str]]
     for column in columns:
         yield column
         if column[0] in fields:
-            yield from _inside(fields[column[0]], column[0])
-
-
-def _inside(field: Field, path: str) -> Iterator[tuple[str, str, str]]:
-    for inner in field.fields:
-        here = f"{path}.{inner.name}"
-        yield here, "STRUCT" if inner.fields else inner.sql_type, inner.description
-        yield from _inside(inner, here)
+            for path, field in walk(fields[column[0]].fields):
+                sql_type = "STRUCT" if field.fields else field.sql_type
+                yield ".".join((column[0], *path)), sql_type, field.description
 
 
 def _column_table(columns: Columns) -> str:

@@ -10,11 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from oura_pipeline.catalog.fields import Field, Kind, Merge
+from oura_pipeline.catalog.fields import Field, Merge
+from oura_pipeline.catalog.kinds import (
+    DAY,
+    DIGITS,
+    FLAG,
+    INSTANT,
+    INTEGER,
+    LOCAL,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    SERIES,
+    TEXT,
+    TEXTS,
+    Kind,
+)
 
-DIGITS, DAY, FLAG, INSTANT, INTEGER = Kind.DIGITS, Kind.DAY, Kind.FLAG, Kind.INSTANT, Kind.INTEGER
-LOCAL, NUMBER, OBJECT, OBJECTS = Kind.LOCAL, Kind.NUMBER, Kind.OBJECT, Kind.OBJECTS
-SERIES, TEXT, TEXTS = Kind.SERIES, Kind.TEXT, Kind.TEXTS
 SUM, LAST = Merge.SUM, Merge.LAST
 
 

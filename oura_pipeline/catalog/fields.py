@@ -1,32 +1,14 @@
-"""The words in which `documents.py` describes a field: its kind, its unit, what becomes of it.
-
-What surprises: an `INSTANT` may carry an offset that means nothing (Oura writes `T00:00:00+00:00`
-for people in every zone); a `LOCAL` instant carries the offset in force where the ring was. Only
-the latter tell where a person was.
-"""
+"""The fields of documents: name, kind, unit, and what becomes of their values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
-from enum import Enum, auto
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, replace
+from enum import Enum
+from functools import cached_property
+from typing import Any
 
-
-class Kind(Enum):
-    """What a field holds."""
-
-    TEXT = auto()
-    TEXTS = auto()
-    INTEGER = auto()
-    NUMBER = auto()
-    FLAG = auto()
-    DAY = auto()
-    INSTANT = auto()
-    LOCAL = auto()
-    SERIES = auto()  # {"interval": seconds, "items": [number or null, ...], "timestamp": instant}
-    DIGITS = auto()  # a text with one digit per interval
-    OBJECT = auto()
-    OBJECTS = auto()
+from oura_pipeline.catalog.kinds import Kind
 
 
 class Merge(Enum):
@@ -37,20 +19,6 @@ class Merge(Enum):
     LAST = "last"  # codes: phases, movement, class
 
 
-SQL_TYPES = {
-    Kind.TEXT: "VARCHAR",
-    Kind.TEXTS: "VARCHAR[]",
-    Kind.INTEGER: "BIGINT",
-    Kind.NUMBER: "DOUBLE",
-    Kind.FLAG: "BOOLEAN",
-    Kind.DAY: "DATE",
-    Kind.INSTANT: "TIMESTAMPTZ",
-    Kind.LOCAL: "TIMESTAMPTZ",
-    Kind.SERIES: 'STRUCT("interval" DOUBLE, "items" DOUBLE[], "timestamp" TIMESTAMPTZ)',
-    Kind.DIGITS: "VARCHAR",
-}
-
-
 @dataclass(frozen=True)
 class Field:
     """One field of a document, under Oura's own name.
@@ -59,17 +27,17 @@ class Field:
         name: Oura's name.
         kind: what it holds.
         description: what it means, with its unit; becomes the column's comment.
-        required: an answer in which it is absent or null is one that we do not understand.
+        required: an answer in which it is absent or null is refused.
         merge: how two values in one interval become one.
-        sent: False for numbers that say nothing on their own: a copy, a zone, a raw form.
+        sent: False for numbers that mean nothing on their own: a copy, a zone, a raw form.
         metric: its whole name within the series in Graphite, where that is not its path.
         codes: the texts that are sent as numbers.
         zero_is_missing: Oura writes 0 where it means null.
-        interval: seconds between the items of a `SERIES` or the characters of `DIGITS`, and so the
+        interval: seconds between the items of a series or the characters of digits, and so the
             interval at which Graphite stores them.
         low: the lowest number that can be true, in the unit of the description.
         high: the highest.
-        fields: what an `OBJECT`, or each of `OBJECTS`, holds.
+        fields: what an object, or each of several objects, holds.
     """
 
     name: str
@@ -87,10 +55,50 @@ class Field:
     high: float | None = None
     fields: tuple[Field, ...] = ()
 
+    @cached_property
+    def item(self) -> Field | None:
+        """The field of each item, where this is a list; else None."""
+        return replace(self, kind=self.kind.item) if self.kind.item else None
+
+    @cached_property
+    def inside(self) -> tuple[Field, ...]:
+        """The fields of an object, of each of several, or of a series; else none."""
+        return self.fields or tuple(Field(*member) for member in self.kind.members)
+
     @property
     def sql_type(self) -> str:
         """The DuckDB type of its column."""
-        if self.kind not in (Kind.OBJECT, Kind.OBJECTS):
-            return SQL_TYPES[self.kind]
-        inner = ", ".join(f'"{field.name}" {field.sql_type}' for field in self.fields)
-        return f"STRUCT({inner})" + ("[]" if self.kind is Kind.OBJECTS else "")
+        if self.item:
+            return f"{self.item.sql_type}[]"
+        if self.inside:
+            inner = ", ".join(f'"{field.name}" {field.sql_type}' for field in self.inside)
+            return f"STRUCT({inner})"
+        return self.kind.sql_type
+
+    @property
+    def json_type(self) -> Any:
+        """What DuckDB's `from_json` needs to read it: a type, a list of one, or an object."""
+        if self.item:
+            return [self.item.json_type]
+        if self.inside:
+            return {field.name: field.json_type for field in self.inside}
+        return self.kind.sql_type
+
+    @property
+    def tells_offset(self) -> bool:
+        """Whether it, or something inside it, tells the person's offset from UTC."""
+        return self.kind.tells_offset or any(field.tells_offset for field in self.fields)
+
+
+def walk(fields: Iterable[Field], *, lists: bool = True) -> Iterator[tuple[tuple[str, ...], Field]]:
+    """Yield the path and the row of every field and of those inside it, outer ones first.
+
+    Args:
+        fields: where to begin.
+        lists: whether to go into lists of objects too, whose fields are no parts of a column.
+    """
+    for field in fields:
+        yield (field.name,), field
+        if lists or not field.item:
+            for path, inner in walk(field.fields, lists=lists):
+                yield (field.name, *path), inner

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.catalog.fields import Field, Kind
+from oura_pipeline.catalog.fields import Field, walk
+from oura_pipeline.catalog.kinds import OBJECT
 
 DAY = 86400  # seconds
 UNKNOWN_INTERVAL = 60  # seconds
@@ -26,8 +27,6 @@ NOT_SENT = frozenset({"id", "timestamp_unix", "interval", "day_tz", "app_sleep_p
 
 _COMPONENT = re.compile(r"[a-z0-9_-]{1,100}")
 _SHORT = {"contributors": "contrib"}
-_NUMBERS = (Kind.INTEGER, Kind.NUMBER)
-_TEXTS = (Kind.TEXT, Kind.DAY, Kind.INSTANT, Kind.LOCAL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,14 +136,11 @@ def taken_by_others(document_type: DocumentType) -> dict[str, frozenset[str]]:
     }
 
 
-def leaves(fields: Iterable[Field], path: tuple[str, ...] = ()) -> Iterator[tuple[str, Field]]:
-    """The name in its series and the field of every known number, series and digits."""
-    for field in fields:
-        here = (*path, field.name)
-        if field.kind is Kind.OBJECT:
-            yield from leaves(field.fields, here)
-        elif _is_sent(field):
-            yield field.metric or path_name(here), field
+def leaves(fields: Iterable[Field]) -> Iterator[tuple[str, Field]]:
+    """Yield the name in its series and the row of every field whose numbers are sent."""
+    for path, field in walk(fields, lists=False):
+        if _is_sent(field):
+            yield field.metric or path_name(path), field
 
 
 def _tree(fields: Iterable[Field], path: tuple[str, ...]) -> Tree:
@@ -152,14 +148,14 @@ def _tree(fields: Iterable[Field], path: tuple[str, ...]) -> Tree:
     tree: Tree = {}
     for field in fields:
         here = (*path, field.name)
-        if field.kind is Kind.OBJECT:
+        if field.kind is OBJECT:
             tree[field.name] = _tree(field.fields, here)
         elif field.sent and sent_at_all(field.name):
             tree[field.name] = Leaf(
                 name=field.metric or path_name(here),
                 field=field,
-                is_number=field.kind in _NUMBERS,
-                is_text=field.kind in _TEXTS and field.codes is None,
+                is_number=field.kind.is_number,
+                is_text=field.kind.is_text and field.codes is None,
             )
         else:
             tree[field.name] = None
@@ -175,5 +171,5 @@ def _metrics(document_type: DocumentType, series: str, scalar: int) -> Iterator[
 
 
 def _is_sent(field: Field) -> bool:
-    number = field.kind in (Kind.INTEGER, Kind.NUMBER, Kind.SERIES, Kind.DIGITS)
-    return (number or field.codes is not None) and field.sent and sent_at_all(field.name)
+    numeric = field.kind.is_number or field.kind.is_spread or field.codes is not None
+    return numeric and field.sent and sent_at_all(field.name)

@@ -23,7 +23,7 @@ import duckdb
 
 from oura_pipeline.accounts.people import Person
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.catalog.fields import Field
+from oura_pipeline.catalog.fields import walk
 from oura_pipeline.files import replacing
 from oura_pipeline.ledger import Fetch
 from oura_pipeline.markdown import markdown_table
@@ -227,22 +227,16 @@ def _readme(username: str, counts: Mapping[str, int]) -> str:
 
 
 def _field_table(document_type: DocumentType) -> str:
-    nested = {field.name: field for field in document_type.fields if field.fields}
+    inside = {field.name: field.fields for field in document_type.fields}
     lines: list[tuple[str, str, str]] = []
     for column in columns(document_type):
-        if column.name in nested:
-            lines.append((f"`{column.name}`", "STRUCT", column.comment))
-            lines += _nested(nested[column.name], column.name)
-        else:
-            lines.append((f"`{column.name}`", column.sql_type, column.comment))
+        nested = inside.get(column.name, ())
+        sql_type = "STRUCT" if nested else column.sql_type
+        lines.append((f"`{column.name}`", sql_type, column.comment))
+        for path, field in walk(nested):
+            sql_type = "STRUCT" if field.fields else field.sql_type
+            lines.append((f"`{'.'.join((column.name, *path))}`", sql_type, field.description))
     return markdown_table(("column", "type", "what it is"), lines)
-
-
-def _nested(field: Field, path: str) -> Iterator[tuple[str, str, str]]:
-    for inner in field.fields:
-        here = f"{path}.{inner.name}"
-        yield f"`{here}`", "STRUCT" if inner.fields else inner.sql_type, inner.description
-        yield from _nested(inner, here)
 
 
 def _pack(exported: Exported, path: Path) -> None:

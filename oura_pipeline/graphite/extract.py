@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
 
-from oura_pipeline.catalog.fields import Kind, Merge
+from oura_pipeline.catalog.fields import Merge
+from oura_pipeline.catalog.kinds import DIGITS
 from oura_pipeline.catalog.metrics import (
     COUNT,
     DURATION,
@@ -28,8 +29,6 @@ from oura_pipeline.graphite.aggregate import MICRO, MetricSamples, Value, aligne
 from oura_pipeline.graphite.parse import ParsedSeries, Unreadable
 
 Path = tuple[str, ...]
-_LISTS = (Kind.TEXTS, Kind.OBJECTS)
-_SPREAD = (Kind.SERIES, Kind.DIGITS)
 
 
 class Place(NamedTuple):
@@ -117,9 +116,9 @@ class Extractor:
         field = leaf.field
         if leaf.is_number:
             self._known_number(leaf, value, path)
-        elif field.kind in _SPREAD:
+        elif field.kind.is_spread:
             self._spread(leaf, value, path)
-        elif field.kind in _LISTS:
+        elif field.kind.item is not None:
             if not isinstance(value, list) or parse.holds_numbers(value):
                 self._strange(value, path)
         elif field.codes is not None:
@@ -146,7 +145,7 @@ class Extractor:
         field = leaf.field
         stored = field.interval or UNKNOWN_INTERVAL
         try:
-            if field.kind is Kind.DIGITS:
+            if field.kind is DIGITS:
                 slots = parse.digits(value, self._place.start, stored)
                 if None in slots.values:
                     self.report("no digit", path)

@@ -12,40 +12,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.catalog.fields import Field, Kind
+from oura_pipeline.catalog.fields import Field
 from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer
-
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 # Of other centuries nobody's offset is asked, and at the ends of time there is no UTC.
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-
-
-class Series(msgspec.Struct):
-    """Numbers at equal intervals (seconds) from an instant on."""
-
-    items: list[float | None] | None = None
-    interval: float | None = None
-    timestamp: Instant | None = None
-
-
-_TYPES: dict[Kind, Any] = {
-    Kind.TEXT: str,
-    Kind.TEXTS: list[str | None],
-    Kind.INTEGER: int | float,  # a fraction is landed; what becomes of it is the warehouse's matter
-    Kind.NUMBER: float,
-    Kind.FLAG: bool,
-    Kind.DAY: date,
-    Kind.INSTANT: Instant,
-    Kind.LOCAL: Instant,
-    Kind.SERIES: Series,
-    Kind.DIGITS: str,
-}
 
 
 @dataclass(frozen=True)
@@ -72,7 +48,7 @@ class DocumentDecoder:
         keys = {*document_type.key, document_type.day_field, self._instant}
         fields = [(field, field.required or field.name in keys) for field in document_type.fields]
         self._decoder = msgspec.json.Decoder(_struct(document_type.name, fields))
-        self._telling = tuple(field for field in document_type.fields if _tells(field))
+        self._telling = tuple(field for field in document_type.fields if field.tells_offset)
 
     def read(self, raw: bytes | msgspec.Raw) -> DocumentFacts:
         """What the document says about itself.
@@ -155,15 +131,12 @@ def _struct(name: str, fields: list[tuple[Field, bool]]) -> type[msgspec.Struct]
 
 
 def _type_of(field: Field) -> Any:
-    if field.kind not in (Kind.OBJECT, Kind.OBJECTS):
-        return _TYPES[field.kind]
-    inner = _struct(field.name, [(member, member.required) for member in field.fields])
-    return inner if field.kind is Kind.OBJECT else list[inner]  # type: ignore[valid-type]
-
-
-def _tells(field: Field) -> bool:
-    """Whether a field tells the person's offset from UTC."""
-    return field.kind in (Kind.LOCAL, Kind.SERIES) or any(map(_tells, field.fields))
+    if field.item:
+        item = _type_of(field.item) if field.inside else _type_of(field.item) | None
+        return list[item]  # type: ignore[valid-type]
+    if field.inside:
+        return _struct(field.name, [(member, member.required) for member in field.inside])
+    return field.kind.python_type
 
 
 def _offsets(
@@ -173,12 +146,9 @@ def _offsets(
         value = getattr(document, field.name)
         if value is None:
             continue
-        if isinstance(value, list):
-            for part in value:
-                yield from _offsets(part, tuple(filter(_tells, field.fields)))
-        elif field.kind is Kind.OBJECT:
-            yield from _offsets(value, tuple(filter(_tells, field.fields)))
-        else:
-            instant = value.timestamp if field.kind is Kind.SERIES else value
-            if instant is not None and _EARLIEST <= instant < _LATEST:
-                yield instant.astimezone(UTC), instant.utcoffset()
+        if field.inside:
+            inside = tuple(inner for inner in field.inside if inner.tells_offset)
+            for part in value if isinstance(value, list) else [value]:
+                yield from _offsets(part, inside)
+        elif _EARLIEST <= value < _LATEST:
+            yield value.astimezone(UTC), value.utcoffset()

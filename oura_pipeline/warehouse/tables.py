@@ -11,12 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.catalog.fields import Field, Kind
+from oura_pipeline.catalog.fields import Field
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.scan import find_odd_documents
 
@@ -74,7 +73,7 @@ def columns(document_type: DocumentType) -> list[Column]:
 
 def json_schema(document_type: DocumentType) -> str:
     """What `from_json` needs to read a document into the types of the columns."""
-    return json.dumps(_json_schema(document_type.fields))
+    return json.dumps({field.name: field.json_type for field in document_type.fields})
 
 
 def standing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
@@ -260,21 +259,3 @@ def _day(document_type: DocumentType) -> str:
     if document_type.starts_at:
         return f"The person's local date of `{document_type.starts_at}`."
     return "The day of the newest fetch: these are the current values."
-
-
-def _json_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
-    return {field.name: _json_type(field) for field in fields}
-
-
-def _json_type(field: Field) -> Any:
-    match field.kind:
-        case Kind.OBJECT:
-            return _json_schema(field.fields)
-        case Kind.OBJECTS:
-            return [_json_schema(field.fields)]
-        case Kind.SERIES:
-            return {"interval": "DOUBLE", "items": ["DOUBLE"], "timestamp": "TIMESTAMPTZ"}
-        case Kind.TEXTS:
-            return ["VARCHAR"]
-        case _:
-            return field.sql_type

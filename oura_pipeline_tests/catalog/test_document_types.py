@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from oura_pipeline.accounts.people import SignIn
+from oura_pipeline.catalog import kinds
 from oura_pipeline.catalog.document_types import (
     DOCUMENT_TYPES,
     SLEEP,
@@ -24,7 +25,7 @@ from oura_pipeline.catalog.document_types import (
     DocumentType,
     get_document_type,
 )
-from oura_pipeline.catalog.fields import Field, Kind
+from oura_pipeline.catalog.fields import Field
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.paths import SHARED
@@ -55,16 +56,16 @@ NAMES = [
 ]
 # What a type of a document may be called in Oura's description, by our kinds.
 SAID = {
-    Kind.TEXT: ("string", "enum"),
-    Kind.TEXTS: ("array<string>",),
-    Kind.INTEGER: ("integer",),
-    Kind.NUMBER: ("number",),
-    Kind.FLAG: ("boolean",),
-    Kind.DAY: ("date",),
-    Kind.INSTANT: ("datetime",),
-    Kind.LOCAL: ("datetime(local offset)",),
-    Kind.SERIES: ("series",),
-    Kind.DIGITS: ("string",),
+    kinds.TEXT: ("string", "enum"),
+    kinds.TEXTS: ("array<string>",),
+    kinds.INTEGER: ("integer",),
+    kinds.NUMBER: ("number",),
+    kinds.FLAG: ("boolean",),
+    kinds.DAY: ("date",),
+    kinds.INSTANT: ("datetime",),
+    kinds.LOCAL: ("datetime(local offset)",),
+    kinds.SERIES: ("series",),
+    kinds.DIGITS: ("string",),
 }
 
 MOONLIGHT = DocumentType(
@@ -72,14 +73,14 @@ MOONLIGHT = DocumentType(
     scope="daily",
     description="Light of the moon on the sleeper.",
     fields=(
-        Field("id", Kind.TEXT, "Oura's identifier of the document.", required=True),
-        Field("day", Kind.DAY, "The day it belongs to.", required=True),
-        Field("score", Kind.INTEGER, "Moonlight score, 1 to 100.", low=0, high=100),
+        Field("id", kinds.TEXT, "Oura's identifier of the document.", required=True),
+        Field("day", kinds.DAY, "The day it belongs to.", required=True),
+        Field("score", kinds.INTEGER, "Moonlight score, 1 to 100.", low=0, high=100),
         Field(
             "light",
-            Kind.OBJECT,
+            kinds.OBJECT,
             "How bright it was.",
-            fields=(Field("average", Kind.NUMBER, "Mean brightness, lx."),),
+            fields=(Field("average", kinds.NUMBER, "Mean brightness, lx."),),
         ),
     ),
 )
@@ -173,9 +174,9 @@ def test_fields_are_those_that_oura_describes(
 def leaves(fields: Sequence[Field], above: str = "") -> Iterator[tuple[str, Field]]:
     """Fields with their path, in the notation of the description."""
     for field in fields:
-        if field.kind is Kind.OBJECT:
+        if field.kind is kinds.OBJECT:
             yield from leaves(field.fields, f"{above}{field.name}.")
-        elif field.kind is Kind.OBJECTS:
+        elif field.kind is kinds.OBJECTS:
             yield from leaves(field.fields, f"{above}{field.name}[].")
         else:
             yield above + field.name, field

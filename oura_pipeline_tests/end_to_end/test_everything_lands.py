@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from oura_pipeline.catalog import kinds
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, HEARTRATE, Ask, DocumentType
-from oura_pipeline.catalog.fields import Field, Kind
+from oura_pipeline.catalog.fields import Field
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.end_to_end.conftest import FIRST, LAST, Synced
 from oura_pipeline_tests.testing.world import comparable, metadata, red_checks, world
@@ -75,13 +76,13 @@ def local_times(fields: Sequence[Field], document: Any) -> Iterator[datetime]:
     """The instants of a document that carry the offset of where the person was."""
     for field in fields:
         value = document.get(field.name) if document else None
-        if field.kind is Kind.LOCAL and value:
+        if field.kind is kinds.LOCAL and value:
             yield datetime.fromisoformat(value)
-        elif field.kind is Kind.SERIES and value:
+        elif field.kind is kinds.SERIES and value:
             yield datetime.fromisoformat(value["timestamp"])
-        elif field.kind is Kind.OBJECT:
+        elif field.kind is kinds.OBJECT:
             yield from local_times(field.fields, value)
-        elif field.kind is Kind.OBJECTS:
+        elif field.kind is kinds.OBJECTS:
             for part in value or ():
                 yield from local_times(field.fields, part)
 

@@ -17,8 +17,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from oura_pipeline.catalog import kinds
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
-from oura_pipeline.catalog.fields import Field, Kind
+from oura_pipeline.catalog.fields import Field
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.paths import EXAMPLES
@@ -142,10 +143,10 @@ def numbers(
     """The numbers of a document that stand alone, with their path."""
     for field in fields:
         value = (document or {}).get(field.name)
-        if field.kind is Kind.OBJECT:
+        if field.kind is kinds.OBJECT:
             for path, inner, number in numbers(field.fields, value):
                 yield (field.name, *path), inner, number
-        elif field.kind in (Kind.INTEGER, Kind.NUMBER) and value is not None:
+        elif field.kind in (kinds.INTEGER, kinds.NUMBER) and value is not None:
             yield (field.name,), field, value
 
 

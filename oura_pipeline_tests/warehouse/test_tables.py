@@ -6,6 +6,7 @@ import dataclasses
 
 import duckdb
 
+from oura_pipeline.catalog import kinds
 from oura_pipeline.catalog.document_types import (
     DAILY_SLEEP,
     DOCUMENT_TYPES,
@@ -14,7 +15,7 @@ from oura_pipeline.catalog.document_types import (
     WORKOUT,
     DocumentType,
 )
-from oura_pipeline.catalog.fields import Field, Kind
+from oura_pipeline.catalog.fields import Field
 from oura_pipeline.warehouse.tables import columns, ensure_table
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.making import beat, january, landed, made, score
@@ -123,9 +124,9 @@ def test_new_descriptions_are_there_when_it_is_published(warehouse: Warehouse) -
 
 
 def test_a_field_whose_kind_changed_is_read_again(warehouse: Warehouse) -> None:
-    fields = (Field("level", Kind.INTEGER, "Level."), Field("level_text", Kind.TEXT, "Text."))
+    fields = (Field("level", kinds.INTEGER, "Level."), Field("level_text", kinds.TEXT, "Text."))
     old = dataclasses.replace(DAILY_SLEEP, fields=fields)
-    new = dataclasses.replace(old, fields=(Field("level", Kind.NUMBER, "Level."), fields[1]))
+    new = dataclasses.replace(old, fields=(Field("level", kinds.NUMBER, "Level."), fields[1]))
     landed(warehouse, old, {"ada": [made(january(1), level=1.5, level_text="x")]})
     landed(warehouse, new, {"bob": []})
     assert warehouse.query("SELECT level, level_text FROM oura.daily_sleep") == [(1.5, "x")]
@@ -133,7 +134,7 @@ def test_a_field_whose_kind_changed_is_read_again(warehouse: Warehouse) -> None:
 
 def test_an_older_version_of_the_code_still_lands_and_removes_nothing(warehouse: Warehouse) -> None:
     newer = dataclasses.replace(
-        DAILY_SLEEP, fields=(*DAILY_SLEEP.fields, Field("novel", Kind.INTEGER, "New."))
+        DAILY_SLEEP, fields=(*DAILY_SLEEP.fields, Field("novel", kinds.INTEGER, "New."))
     )
     landed(warehouse, newer, {"ada": [score(january(1), novel=5)]})
     landed(warehouse, DAILY_SLEEP, {"bob": [score(january(1), novel=6)]})

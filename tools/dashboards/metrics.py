@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from oura_pipeline.catalog import kinds
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.catalog.fields import Field, Kind, Merge
+from oura_pipeline.catalog.fields import Field, Merge
 from oura_pipeline.catalog.metrics import COUNT, DAY, DURATION, known_metrics, leaves
 from tools.dashboards.units import Unit, codes_of, unit_of
 
 _SPOKEN = {"hrv": "HRV", "rem": "REM", "met": "MET", "vo2": "VO2", "spo2": "SpO2"}
 # What flattening derives from documents, rather than finds in them.
 _DERIVED = {
-    COUNT: Field(COUNT, Kind.INTEGER, "How many there are that day, count.", merge=Merge.SUM),
-    DURATION: Field(DURATION, Kind.NUMBER, "From its begin to its end, s.", merge=Merge.SUM),
+    COUNT: Field(COUNT, kinds.INTEGER, "How many there are that day, count.", merge=Merge.SUM),
+    DURATION: Field(DURATION, kinds.NUMBER, "From its begin to its end, s.", merge=Merge.SUM),
 }
 
 

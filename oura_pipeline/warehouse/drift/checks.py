@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.catalog.fields import Field, Kind
+from oura_pipeline.catalog.fields import Field, walk
 from oura_pipeline.warehouse.drift import shapes
 from oura_pipeline.warehouse.tables import quoted, table_name
 from oura_pipeline.warehouse.warehouse import Warehouse
@@ -52,11 +52,8 @@ def out_of_range(
     }
 
 
-def _conditions(fields: Iterable[Field], names: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    for field in fields:
-        path = (*names, field.name)
-        if field.kind is Kind.OBJECT:
-            yield from _conditions(field.fields, path)
+def _conditions(fields: Iterable[Field]) -> Iterator[tuple[str, str]]:
+    for path, field in walk(fields, lists=False):
         column = ".".join(map(quoted, path))
         ends = [
             f"{column} {sign} {end}"

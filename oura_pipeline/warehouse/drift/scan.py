@@ -16,9 +16,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.catalog.fields import Kind
 from oura_pipeline.warehouse.drift.shapes import (
-    PATTERNS,
     is_doubtful,
     paths_of_numbers,
     temporal_paths,
@@ -27,7 +25,6 @@ from oura_pipeline.warehouse.drift.shapes import (
     without_odd_values,
 )
 
-_SQL_TYPES = {Kind.DAY: "DATE", Kind.INSTANT: "TIMESTAMPTZ", Kind.LOCAL: "TIMESTAMPTZ"}
 _CHUNK = 1000  # documents
 
 
@@ -115,10 +112,10 @@ def _clean(
 def _odd_texts(document_type: DocumentType) -> Iterable[str]:
     """Conditions that hold for a document with a text that is no day or instant."""
     for kind, paths in temporal_paths(document_type.fields).items():
-        pattern, sql_type = PATTERNS[kind], _SQL_TYPES[kind]
         odd = (
             "lambda t: t IS NOT NULL AND NOT "
-            f"(regexp_full_match(t, '{pattern}') AND try_cast(t AS {sql_type}) IS NOT NULL)"
+            f"(regexp_full_match(t, '{kind.pattern}') "
+            f"AND try_cast(t AS {kind.sql_type}) IS NOT NULL)"
         )
         single = [path for path in paths if "[*]" not in path]
         if single:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.catalog.fields import Kind, Merge
+from oura_pipeline.catalog.fields import Merge
+from oura_pipeline.catalog.kinds import DIGITS, INTEGER, SERIES
 from oura_pipeline.catalog.metrics import (
     COUNT,
     DURATION,
@@ -122,12 +123,12 @@ def _leaves(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Leaf]]:
 def _known(place: Place, path: Path, leaf: Leaf, *, in_json: bool) -> Iterator[str]:
     """The points of a field; of an integer's that holds fractions at times, from the JSON."""
     field = leaf.field
-    if field.kind is Kind.SERIES:
+    if field.kind is SERIES:
         samples = series(place, path, field)
-    elif field.kind is Kind.DIGITS:
+    elif field.kind is DIGITS:
         samples = digits(place, path, field)
     elif leaf.is_number:
-        value = json_number(path) if in_json and field.kind is Kind.INTEGER else column(path)
+        value = json_number(path) if in_json and field.kind is INTEGER else column(path)
         samples = plain(place, number(value, field))
     elif field.codes is not None:
         samples = plain(place, code(path, field.codes))
@@ -167,9 +168,9 @@ def _first_unknown(tree: Tree, path: Path) -> int | None:
         if known is None:
             return None
         if isinstance(known, Leaf):
-            if known.field.kind is Kind.SERIES:
+            if known.field.kind is SERIES:
                 return None if is_last else place + 1
-            read = known.field.kind is Kind.DIGITS or known.field.codes is not None
+            read = known.field.kind is DIGITS or known.field.codes is not None
             return None if read or (known.is_number and is_last) else place
         tree = known
     return len(path) - 1

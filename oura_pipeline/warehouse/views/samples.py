@@ -12,16 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from oura_pipeline.catalog.document_types import DocumentType, Variants
-from oura_pipeline.catalog.fields import Field, Kind, Merge
+from oura_pipeline.catalog.fields import Field, Merge
+from oura_pipeline.catalog.kinds import JSON_NUMBERS, NUMBER
 from oura_pipeline.catalog.metrics import UNKNOWN_INTERVAL, is_event
-from oura_pipeline.warehouse.drift.shapes import NUMBERS
 from oura_pipeline.warehouse.tables import literal, quoted, table_name
 from oura_pipeline.warehouse.views.clock import END_OF_TIME
 
 MICRO = 1_000_000  # microseconds in a second
 MIDNIGHT = "epoch_us(CAST(d.day AS TIMESTAMP))"  # 00:00 UTC of the day, μs
 
-_NUMBERS = ", ".join(map(literal, sorted(NUMBERS)))
+_NUMBERS = ", ".join(map(literal, sorted(JSON_NUMBERS)))
 _NAME = "[a-z0-9_-]{1,100}"
 _MERGED = {
     Merge.MEAN: "favg(value)",
@@ -132,7 +132,7 @@ def column(path: tuple[str, ...]) -> str:
 
 def number(value: str, field: Field) -> str:
     """A number as it counts: finite, and not 0 where that means that there is none."""
-    if field.kind is Kind.NUMBER:
+    if field.kind is NUMBER:
         value = f"CASE WHEN isfinite({value}) THEN {value} END"
     return f"nullif({value}, 0)" if field.zero_is_missing else value
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from oura_pipeline.catalog import kinds
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
-from oura_pipeline.catalog.fields import Field, Kind
+from oura_pipeline.catalog.fields import Field
 from oura_pipeline.catalog.metrics import known_metrics
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 from oura_pipeline_tests.testing.paths import ROOT
@@ -100,7 +101,7 @@ def test_a_panel_has_one_unit() -> None:
 def test_a_field_without_a_unit_is_refused() -> None:
     """Its description has to say one."""
     with pytest.raises(UnknownUnit, match="quiet: say the unit in its description"):
-        unit_of(Field("quiet", Kind.NUMBER, "Something."))
+        unit_of(Field("quiet", kinds.NUMBER, "Something."))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from oura_pipeline.catalog import kinds
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, REST_MODE_PERIOD, SLEEP
-from oura_pipeline.catalog.fields import Kind
 from oura_pipeline.warehouse.drift.shapes import (
     is_doubtful,
     same_meaning,
@@ -80,7 +80,7 @@ def test_same_meaning(one: str, other: str, same: bool) -> None:
 
 def test_where_days_and_instants_are() -> None:
     assert temporal_paths(REST_MODE_PERIOD.fields) == {
-        Kind.DAY: ['$."start_day"', '$."end_day"'],
-        Kind.INSTANT: [],
-        Kind.LOCAL: ['$."start_time"', '$."end_time"', '$."episodes"[*]."timestamp"'],
+        kinds.DAY: ['$."start_day"', '$."end_day"'],
+        kinds.INSTANT: [],
+        kinds.LOCAL: ['$."start_time"', '$."end_time"', '$."episodes"[*]."timestamp"'],
     }
