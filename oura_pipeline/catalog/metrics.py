@@ -126,9 +126,9 @@ def taken_by_others(document_type: DocumentType) -> dict[str, frozenset[str]]:
     mine = {metric.series for metric in known_metrics(document_type)} | {document_type.series}
     others = [
         metric
-        for document_type in DOCUMENT_TYPES
-        if document_type.name != document_type.name
-        for metric in known_metrics(document_type)
+        for other in DOCUMENT_TYPES
+        if other.name != document_type.name
+        for metric in known_metrics(other)
     ]
     return {
         series: frozenset(metric.name for metric in others if metric.series == series)

@@ -55,13 +55,13 @@ def expected(synced: Synced, document_type: DocumentType, username: str) -> list
 def _expected(synced: Synced, document_type: DocumentType, username: str) -> list[tuple[str, Any]]:
     truth = synced.world.truth
     if document_type.ask is not Ask.INSTANTS:
-        return truth(username, document_type, FIRST, LAST)
+        return truth(username, other, FIRST, LAST)
     edge = timedelta(days=2)
     known = sorted(
         (text.astimezone(UTC), text.utcoffset())
-        for document_type in PARTITIONED
-        for _, document in truth(username, document_type, FIRST - edge, LAST + edge)
-        for text in local_times(document_type.fields, document)
+        for other in PARTITIONED
+        for _, document in truth(username, other, FIRST - edge, LAST + edge)
+        for text in local_times(other.fields, document)
     )
     rows = []
     for _, document in truth(username, document_type, FIRST - edge, LAST + edge):
