@@ -55,7 +55,7 @@ def expected(synced: Synced, document_type: DocumentType, username: str) -> list
 def _expected(synced: Synced, document_type: DocumentType, username: str) -> list[tuple[str, Any]]:
     truth = synced.world.truth
     if document_type.ask is not Ask.INSTANTS:
-        return truth(username, other, FIRST, LAST)
+        return truth(username, document_type, FIRST, LAST)
     edge = timedelta(days=2)
     known = sorted(
         (text.astimezone(UTC), text.utcoffset())
