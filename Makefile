@@ -10,13 +10,14 @@ SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 # The folders of tests that need no server but the sandbox, no browser and no second process.
 QUICK := accounts/test_ catalog
 
-.PHONY: help demo test test-quick check format dev docs lock clean
+.PHONY: help demo test test-quick check format dev docs site lock clean
 help:
 	@echo "make demo      the whole way with made-up people: sandbox, sync, Graphite (SERVE=1: stays up)"
 	@echo "make dev       the site, Dagster's UI and daemon on 127.0.0.1"
 	@echo "make test      the tests"
 	@echo "make check     format, lint, types, generated docs"
-	@echo "make docs      write the generated parts of README.md and docs/"
+	@echo "make docs      write the generated parts of docs/, deploy/ and .env.example"
+	@echo "make site      build docs/ as a website, into site/"
 	@echo "make lock      resolve requirements.lock anew"
 
 demo: $(READY)
@@ -42,6 +43,11 @@ format: $(READY)
 docs: $(READY)
 	@$(BIN)/python -m tools.generate_docs
 
+# A missing page or heading fails it; `make check` also knows missing pictures.
+site: $(READY)
+	@$(BIN)/zensical build --clean --strict
+	@echo "Built site/index.html; look at it with: $(BIN)/zensical serve"
+
 LOCK := $(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --upgrade \
   --generate-hashes --no-strip-extras --no-emit-index-url --no-header
 lock: $(READY)
@@ -49,7 +55,7 @@ lock: $(READY)
 	@$(LOCK) deploy/graphite/requirements.in --output-file deploy/graphite/requirements.lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv site .mypy_cache .ruff_cache .pytest_cache
 
 $(READY): requirements.lock deploy/graphite/requirements.lock pyproject.toml tools/set_up.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
