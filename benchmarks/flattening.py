@@ -91,10 +91,10 @@ def measure(
     began = time.perf_counter()
     flattened = flatten(document_type, "ada", documents, first_day=span[0], last_day=span[-1])
     seconds = time.perf_counter() - began
-    points = sum(day.count for day in flattened.days)
-    index = max(len(day.index) for day in flattened.days)
+    points = sum(day.count for day in flattened)
+    index = max(len(day.index) for day in flattened)
     began = time.perf_counter()
-    for day in flattened.days:
+    for day in flattened:
         _ = day.digest
     digested = time.perf_counter() - began
     print(

@@ -46,7 +46,7 @@ def points_asset(document_type: DocumentType, days: dg.PartitionsDefinition) -> 
         asked = asked_days(context) if document_type.partitioned else None
         usernames = [person.username for person in pipeline.chosen()]
         done = push_documents(pipeline.opened, document_type, usernames, asked)
-        for reason, count in sorted(done.reports.items()):
+        for reason, count in sorted(done.skipped.items()):
             context.log.warning(f"{document_type.name}, not sent: {reason} ({count} times)")
         for day in done.days:
             key = day.isoformat() if document_type.partitioned else None

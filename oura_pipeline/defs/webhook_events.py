@@ -5,6 +5,7 @@ concerned is known only when Oura was asked for the documents, so the op does wh
 exactly these days, and says so: it reports a materialization of each asset and day.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
@@ -152,11 +153,11 @@ def _fetched_together(parts: Sequence[FetchResult]) -> FetchResult:
 
 def _pushed_together(parts: Sequence[PushedDocuments]) -> PushedDocuments:
     """Several pushes as one."""
-    together = PushedDocuments(days=sorted({day for part in parts for day in part.days}))
-    for part in parts:
-        together.points.update(part.points)
-        together.reports.update(part.reports)
-        together.sent += part.sent
-        together.withdrawn += part.withdrawn
-        together.seconds += part.seconds
-    return together
+    return PushedDocuments(
+        days=sorted({day for part in parts for day in part.days}),
+        points=sum((part.points for part in parts), Counter()),
+        skipped=sum((part.skipped for part in parts), Counter()),
+        sent=sum(part.sent for part in parts),
+        withdrawn=sum(part.withdrawn for part in parts),
+        seconds=sum(part.seconds for part in parts),
+    )

@@ -1,8 +1,4 @@
-"""The values of one metric on one day, and how several in one interval become one.
-
-What surprises: a value that is alone in its interval stays what it was, also an integer; a mean is
-always a float. Carbon stores doubles, so both are read back equal.
-"""
+"""The samples of a metric on one day, merged to one value per interval."""
 
 from __future__ import annotations
 
@@ -17,12 +13,13 @@ Value = int | float
 Point = tuple[int, Value]  # UTC seconds since 1970, aligned; value
 
 MICRO = 1_000_000  # microseconds in a second
-_EXACT = 2**53
+_EXACT = 2**53  # whisper stores doubles, which hold every integer up to here
 
 
 class MetricSamples:
-    """Values with the times to which they are aligned (seconds) and their instants (μs)."""
+    """Values of a metric, the times to which they are aligned (s), and their instants (μs)."""
 
+    # Three lists instead of a list of samples: a day of heart rate has a thousand.
     __slots__ = ("_instants", "_merge", "_times", "_values")
 
     def __init__(self, merge: Merge) -> None:
@@ -32,7 +29,7 @@ class MetricSamples:
         self._instants: list[int] = []
 
     def add(self, time: int, value: Value, instant: int) -> None:
-        """Add one value."""
+        """Add a value."""
         self._times.append(time)
         self._values.append(value)
         if self._merge is Merge.LAST:
@@ -48,13 +45,17 @@ class MetricSamples:
             self._instants.extend(instants)
 
     def points(self) -> list[Point]:
-        """One value per time, by time."""
+        """Return one value per time, by time.
+
+        A value that is alone at its time stays what it was, an integer too; a mean is a float.
+        """
+        # Strictly ascending: there is nothing to sort or merge. True of nearly every series.
         if all(map(lt, self._times, islice(self._times, 1, None))):
             return list(zip(self._times, self._values, strict=True))
         groups: dict[int, list[Value]] = {}
         for time, value in self._in_order():
             groups.setdefault(time, []).append(value)
-        return [(time, self._one(groups[time])) for time in sorted(groups)]
+        return [(time, self._merged(groups[time])) for time in sorted(groups)]
 
     def _in_order(self) -> Iterable[Point]:
         if self._merge is not Merge.LAST:
@@ -62,14 +63,15 @@ class MetricSamples:
         order = sorted(range(len(self._times)), key=self._instants.__getitem__)
         return ((self._times[i], self._values[i]) for i in order)
 
-    def _one(self, values: Sequence[Value]) -> Value:
+    def _merged(self, values: Sequence[Value]) -> Value:
         if len(values) == 1 or self._merge is Merge.LAST:
             return values[-1]
         return _sum(values) if self._merge is Merge.SUM else _mean(values)
 
 
 def usable(value: object) -> Value | None:
-    """The number as carbon can store it; None: it is no finite number."""
+    """Return a number as carbon can store it; None: it is no finite number."""
+    # Not `isinstance`: True is an int.
     if type(value) is float:
         return value if math.isfinite(value) else None
     if type(value) is not int:
@@ -83,7 +85,7 @@ def usable(value: object) -> Value | None:
 
 
 def all_usable(values: Sequence[Value]) -> bool:
-    """Whether carbon can store every one of these integers and floats as it is."""
+    """Return whether carbon can store each of these integers and floats as it is."""
     try:
         finite = all(map(math.isfinite, values))
     except OverflowError:
@@ -92,12 +94,13 @@ def all_usable(values: Sequence[Value]) -> bool:
 
 
 def aligned(instant: int, interval: int) -> int:
-    """The begin, in seconds, of the interval (seconds) that holds an instant (μs)."""
+    """Return the start, in seconds, of the interval (seconds) that holds an instant (μs)."""
     return instant // (interval * MICRO) * interval
 
 
 def _mean(values: Sequence[Value]) -> float:
     try:
+        # `fsum` is exact whatever the order, so equal documents have equal digests.
         return math.fsum(values) / len(values)
     except OverflowError:
         return math.fsum(value / len(values) for value in values)
@@ -109,4 +112,4 @@ def _sum(values: Sequence[Value]) -> Value:
     try:
         return math.fsum(values)
     except OverflowError:
-        return math.inf  # dropped and reported before the push
+        return math.inf  # `drop_invalid` reports it

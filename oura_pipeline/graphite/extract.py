@@ -1,8 +1,4 @@
-"""One document after the other becomes samples: which numbers, under which name, at which time.
-
-What surprises: what the table does not know is only decided when a document has been read to its
-end, because two of its fields can ask for one name in Graphite.
-"""
+"""Extract the numbers of documents: which, under which metric name, at which time."""
 
 from __future__ import annotations
 
@@ -25,238 +21,236 @@ from oura_pipeline.catalog.metrics import (
     sent_at_all,
 )
 from oura_pipeline.graphite import parse
-from oura_pipeline.graphite.aggregate import MICRO, MetricSamples, Value, aligned, usable
+from oura_pipeline.graphite.aggregate import MICRO, MetricSamples, Point, Value, aligned, usable
 from oura_pipeline.graphite.parse import ParsedSeries, Unreadable
 
 Path = tuple[str, ...]
 
 
-class Place(NamedTuple):
-    """Where the numbers of a document go.
+class Placement(NamedTuple):
+    """The series and time under which a document's numbers are sent.
 
     Attributes:
         series: the series in Graphite.
-        time: where its plain numbers stand, UTC seconds.
+        time: of its plain numbers, aligned, UTC seconds since 1970.
         instant: the same before it was aligned, μs.
-        start: the instant at which its digits begin, μs; None: nobody knows.
-        split: the sub-series that gets the values as well.
+        start: the instant at which its digits begin, μs; None: unknown.
+        sub_series: a part of the series that gets the values as well.
     """
 
     series: str
     time: int
     instant: int
     start: int | None
-    split: str | None = None
+    sub_series: str | None = None
 
 
 class Extractor:
-    """Reads the documents of one type and day of one person.
+    """Collects the numbers in one person's documents of one type and day.
 
     Attributes:
-        reports: how often something could not be sent, by reason and path; never a value.
-        samples: the samples of each metric, under its full name.
+        skipped: how often something could not be sent, by reason and path; never a value.
     """
 
     def __init__(self, vocabulary: Vocabulary, root: str) -> None:
         """Prepare for documents of a type.
 
         Args:
-            vocabulary: what the table knows of it.
-            root: what every metric of the person begins with, with the dot at its end.
+            vocabulary: the fields and metric names that the table has for the type.
+            root: the beginning of all of the person's metric names, with the dot at its end.
         """
-        self.reports: Counter[str] = Counter()
-        self.samples: dict[str, MetricSamples] = {}
+        self.skipped: Counter[str] = Counter()
+        self._samples: dict[str, MetricSamples] = {}
         self._vocabulary = vocabulary
         self._root = root
         self._unknown: list[tuple[str, Path, Value | ParsedSeries]] = []
-        self._place: Place
-        self._targets: tuple[str, ...]
+        self._placement: Placement
+        self._stems: tuple[str, ...]
 
-    def report(self, reason: str, path: Iterable[str]) -> None:
-        """Count something that could not be sent."""
-        self.reports[f"{reason}: {'.'.join(path)[:200]}"] += 1
+    def points(self) -> dict[str, list[Point]]:
+        """Return the points of each metric, by time."""
+        return {name: samples.points() for name, samples in self._samples.items()}
 
-    def document(self, document: Mapping[str, Any], place: Place) -> None:
-        """Take every number of a document."""
-        self._place = place
-        self._targets = (f"{self._root}{place.series}.",)
-        if place.split:
-            self._targets += (f"{self._root}{place.series}.{place.split}.",)
-        self._object(document, self._vocabulary.tree, ())
+    def skip(self, reason: str, path: Iterable[str]) -> None:
+        """Count something that cannot be sent."""
+        self.skipped[f"{reason}: {'.'.join(path)[:200]}"] += 1
+
+    def add_document(self, document: Mapping[str, Any], placement: Placement) -> None:
+        """Extract every number of a document."""
+        self._placement = placement
+        self._stems = (f"{self._root}{placement.series}.",)
+        if placement.sub_series:
+            self._stems += (f"{self._root}{placement.series}.{placement.sub_series}.",)
+        self._add_object(document, self._vocabulary.tree, ())
         if self._unknown:
-            self._settle_unknown()
+            self._add_unknown()
 
-    def count(self, place: Place) -> None:
+    def add_count(self, placement: Placement) -> None:
         """Count a document of the day."""
-        self._add(f"{self._root}{place.series}.{COUNT}", Merge.SUM, 1, place)
+        self._add(f"{self._root}{placement.series}.{COUNT}", Merge.SUM, 1, placement)
 
-    def duration(self, micros: int, place: Place) -> None:
-        """Take the duration of an event."""
+    def add_duration(self, micros: int, placement: Placement) -> None:
+        """Add the duration of an event."""
         value = parse.seconds(micros)
-        self._add(f"{self._root}{place.series}.{DURATION}", Merge.SUM, value, place)
+        self._add(f"{self._root}{placement.series}.{DURATION}", Merge.SUM, value, placement)
 
-    def _object(self, value: Mapping[str, Any], tree: Tree, path: Path) -> None:
+    def _add_object(self, value: Mapping[str, Any], tree: Tree, path: Path) -> None:
         for key, member in value.items():
             if member is None or member is True or member is False:
                 continue
             if key not in tree:
-                self._strange(member, (*path, key))
+                self._find_numbers(member, (*path, key))
                 continue
             known = tree[key]
             if isinstance(known, Leaf):
                 if not (known.is_text and type(member) is str):
-                    self._known(known, member, (*path, key))
+                    self._add_field(known, member, (*path, key))
             elif isinstance(known, dict) and isinstance(member, dict):
-                self._object(member, known, (*path, key))
+                self._add_object(member, known, (*path, key))
             elif known is not None:
-                self._strange(member, (*path, key))
+                self._find_numbers(member, (*path, key))
 
-    def _known(self, leaf: Leaf, value: object, path: Path) -> None:
-        """Take a field that the table knows, in the shape that it should have."""
+    def _add_field(self, leaf: Leaf, value: object, path: Path) -> None:
+        """Add a known field; where its value has another type, look for numbers in it."""
         field = leaf.field
         if leaf.is_number:
-            self._known_number(leaf, value, path)
+            self._add_known_number(leaf, value, path)
         elif field.kind.is_spread:
-            self._spread(leaf, value, path)
+            self._add_known_series(leaf, value, path)
         elif field.kind.item is not None:
             if not isinstance(value, list) or parse.holds_numbers(value):
-                self._strange(value, path)
+                self._find_numbers(value, path)
         elif field.codes is not None:
             code = field.codes.get(value) if isinstance(value, str) else None
             if code is None:
-                self.report("unknown code", path)
+                self.skip("unknown code", path)
             else:
-                self._number(leaf.name, field.merge, code)
+                self._add_number(leaf.name, field.merge, code)
         else:
-            self._strange(value, path)
+            self._find_numbers(value, path)
 
-    def _known_number(self, leaf: Leaf, value: object, path: Path) -> None:
+    def _add_known_number(self, leaf: Leaf, value: object, path: Path) -> None:
+        # Not `isinstance`: True is an int.
         if type(value) not in (int, float):
-            self._strange(value, path)
+            self._find_numbers(value, path)
             return
         number = usable(value)
         if number is None:
-            self.report("no finite number", path)
+            self.skip("no finite number", path)
         elif number != 0 or not leaf.field.zero_is_missing:
-            self._number(leaf.name, leaf.field.merge, number)
+            self._add_number(leaf.name, leaf.field.merge, number)
 
-    def _spread(self, leaf: Leaf, value: object, path: Path) -> None:
-        """Take a series or digits."""
+    def _add_known_series(self, leaf: Leaf, value: object, path: Path) -> None:
         field = leaf.field
         stored = field.interval or UNKNOWN_INTERVAL
         try:
             if field.kind is DIGITS:
-                slots = parse.digits(value, self._place.start, stored)
-                if None in slots.values:
-                    self.report("no digit", path)
+                series = parse.digits(value, self._placement.start, stored)
+                if None in series.values:
+                    self.skip("no digit", path)
             elif isinstance(value, dict):
-                slots = parse.series(value)
-                self._other_members(value, path)
+                series = parse.series(value)
+                self._find_other_members(value, path)
             else:
                 raise Unreadable("no series")
         except Unreadable as error:
-            self.report(str(error), path)
+            self.skip(str(error), path)
         else:
-            self._slots(leaf.name, field.merge, slots, stored, path)
+            self._add_series(leaf.name, field.merge, series, stored, path)
 
-    def _strange(self, value: object, path: Path) -> None:
-        """Look for numbers in what the table does not know, or knows in another shape."""
+    def _find_numbers(self, value: object, path: Path) -> None:
+        """Look for numbers in a value that the table does not know, or knows with another type."""
         if not sent_at_all(path[-1]):
             return
         if type(value) in (int, float):
             number = usable(value)
             if number is None:
-                self.report("no finite number", path)
+                self.skip("no finite number", path)
             else:
                 self._remember(path, number)
         elif isinstance(value, list):
             if value:
-                self.report("list that is no series", path)
+                self.skip("list that is no series", path)
         elif isinstance(value, dict):
-            self._strange_object(value, path)
+            self._find_numbers_in_object(value, path)
 
-    def _strange_object(self, value: dict[str, Any], path: Path) -> None:
+    def _find_numbers_in_object(self, value: dict[str, Any], path: Path) -> None:
         if not parse.looks_like_series(value):
             for key, member in value.items():
-                self._strange(member, (*path, key))
+                self._find_numbers(member, (*path, key))
             return
         try:
             self._remember(path, parse.series(value))
         except Unreadable as error:
-            self.report(str(error), path)
-        self._other_members(value, path)
+            self.skip(str(error), path)
+        self._find_other_members(value, path)
 
-    def _other_members(self, value: dict[str, Any], path: Path) -> None:
+    def _find_other_members(self, value: dict[str, Any], path: Path) -> None:
         for key in value.keys() - {"interval", "items", "timestamp"}:
-            self._strange(value[key], (*path, key))
+            self._find_numbers(value[key], (*path, key))
 
     def _remember(self, path: Path, value: Value | ParsedSeries) -> None:
         if all(map(component, path)):
             self._unknown.append((path_name(path), path, value))
         else:
-            self.report("name that Graphite cannot store", path)
+            self.skip("name that Graphite cannot store", path)
 
-    def _settle_unknown(self) -> None:
-        """Send what is unknown under names that are free; of two, the one spelt like its name."""
-        done: set[str] = set()
-        by_name = sorted(
-            self._unknown, key=lambda one: (one[0], ".".join(one[1]) != one[0], one[1])
+    def _add_unknown(self) -> None:
+        """Add what the table does not know, under names that are free."""
+        # Only at the end of a document, as two of its fields can have one name (`Pulse`, `pulse`).
+        # The field that is spelled like the name wins: the order of keys must not decide.
+        in_order = sorted(
+            self._unknown, key=lambda found: (found[0], ".".join(found[1]) != found[0], found[1])
         )
         self._unknown = []
-        for name, path, value in by_name:
-            if name in done or self._vocabulary.is_taken(name, self._place.series):
-                self.report("name that is taken", path)
+        added: set[str] = set()
+        for name, path, value in in_order:
+            if name in added or self._vocabulary.is_taken(name, self._placement.series):
+                self.skip("name that is taken", path)
                 continue
-            done.add(name)
+            added.add(name)
             if isinstance(value, ParsedSeries):
-                self._slots(name, Merge.MEAN, value, UNKNOWN_INTERVAL, path)
+                self._add_series(name, Merge.MEAN, value, UNKNOWN_INTERVAL, path)
             else:
-                self._number(name, Merge.MEAN, value)
+                self._add_number(name, Merge.MEAN, value)
 
-    def _number(self, name: str, merge: Merge, value: Value) -> None:
-        for target in self._targets:
-            self._add(target + name, merge, value, self._place)
+    def _add_number(self, name: str, merge: Merge, value: Value) -> None:
+        for stem in self._stems:
+            self._add(stem + name, merge, value, self._placement)
 
-    def _add(self, metric: str, merge: Merge, value: Value, place: Place) -> None:
-        samples = self.samples.get(metric)
+    def _add(self, metric: str, merge: Merge, value: Value, placement: Placement) -> None:
+        # Not `setdefault`: this runs once per heart beat, and would make samples for each.
+        samples = self._samples.get(metric)
         if samples is None:
-            samples = self.samples[metric] = MetricSamples(merge)
-        samples.add(place.time, value, place.instant)
+            samples = self._samples[metric] = MetricSamples(merge)
+        samples.add(placement.time, value, placement.instant)
 
-    def _slots(self, name: str, merge: Merge, slots: ParsedSeries, stored: int, path: Path) -> None:
-        values, bad = parse.cleaned(slots.values)
-        if bad:
-            self.report("no finite number", path)
-        step = _step(slots.interval, stored)
-        end = slots.start + len(values) * slots.interval
-        instants = range(slots.start, end, slots.interval)
-        if slots.interval == step * MICRO:
-            first = aligned(slots.start, step)
-            times: Sequence[int] = range(first, first + len(values) * step, step)
-        else:
-            times = [aligned(instant, step) for instant in instants]
-        for target in self._targets:
-            self._extend(target + name, merge, times, values, instants)
-
-    def _extend(
-        self,
-        metric: str,
-        merge: Merge,
-        times: Sequence[int],
-        values: list[Value | None],
-        instants: Sequence[int],
+    def _add_series(
+        self, name: str, merge: Merge, series: ParsedSeries, stored: int, path: Path
     ) -> None:
-        there = [value is not None for value in values]
-        if any(there):
-            samples = self.samples.setdefault(metric, MetricSamples(merge))
-            known = (value for value in values if value is not None)
-            samples.extend(compress(times, there), known, compress(instants, there))
+        values, bad = parse.clean(series.values)
+        if bad:
+            self.skip("no finite number", path)
+        present = [value is not None for value in values]
+        if not any(present):
+            return
+        end = series.start + len(values) * series.interval
+        instants = range(series.start, end, series.interval)
+        times = list(compress(_aligned_times(series, instants, stored), present))
+        numbers = [value for value in values if value is not None]
+        for stem in self._stems:
+            samples = self._samples.setdefault(stem + name, MetricSamples(merge))
+            samples.extend(times, numbers, compress(instants, present))
 
 
-def _step(interval: int, stored: int) -> int:
-    """Seconds to which values `interval` μs apart are aligned.
+def _aligned_times(series: ParsedSeries, instants: range, stored: int) -> Sequence[int]:
+    """Return the times of values, in seconds, aligned to Graphite's interval of `stored` seconds.
 
-    Their own interval where Graphite's fits into it, Graphite's otherwise.
+    Values that are a multiple of it apart keep their own interval.
     """
-    whole, rest = divmod(interval, stored * MICRO)
-    return whole * stored if whole and not rest else stored
+    whole, rest = divmod(series.interval, stored * MICRO)
+    step = whole * stored if whole and not rest else stored
+    if series.interval == step * MICRO:
+        first = aligned(series.start, step)
+        return range(first, first + len(instants) * step, step)
+    return [aligned(instant, step) for instant in instants]

@@ -1,8 +1,4 @@
-"""Sends a file of plaintext lines to carbon, later.
-
-What surprises: doing it twice is harmless. Carbon overwrites a point with itself, so after a broken
-connection the whole file is simply sent again.
-"""
+"""Send a file of plaintext lines to carbon."""
 
 from __future__ import annotations
 
@@ -17,13 +13,13 @@ from oura_pipeline.graphite.carbon import Sender
 from oura_pipeline.graphite.push import send
 from oura_pipeline.graphite.validate import PointValidator, is_name
 
-_LINES_AT_ONCE = 100_000
-_BAD_LISTED = 20
+_LINES_PER_BATCH = 100_000
+_MAX_EXAMPLES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class IngestResult:
-    """What became of a file.
+    """The outcome of sending a file.
 
     Attributes:
         points: how many lines were sent.
@@ -37,39 +33,41 @@ class IngestResult:
 
 
 def ingest(path: Path, sender: Sender, *, now: datetime) -> IngestResult:
-    """Send every good line of a file.
+    """Send every valid line of a file.
 
     Args:
         path: a file of lines `metric value seconds`, as `FileSender` writes them.
-        sender: takes the points away.
+        sender: sends the points to carbon.
         now: the present, aware; decides which times carbon can store.
 
     Raises:
         OSError: the file cannot be read.
-        GraphiteUnavailable: also after some tries; sending the file again is safe.
+        GraphiteUnavailable: after several tries; it is safe to send the whole file again, because
+            a point overwrites itself.
     """
     validator = PointValidator(now)
-    points = bad = 0
+    sent = bad = 0
     examples: list[tuple[int, str]] = []
-    for block in _blocks(path):
-        # Of two lines for one metric and time the later one counts.
+    for batch in _numbered_lines(path):
+        # Of two lines for one metric and time the later one counts. Carbon would let them overwrite
+        # each other in whatever order it writes them.
         metrics: dict[str, dict[int, Value]] = {}
-        for number, line in block:
+        for number, line in batch:
             try:
-                metric, time, value = _parsed(line, validator)
+                metric, time, value = _parse_line(line, validator)
             except ValueError as error:
                 bad += 1
-                if len(examples) < _BAD_LISTED:
+                if len(examples) < _MAX_EXAMPLES:
                     examples.append((number, str(error)))
             else:
                 metrics.setdefault(metric, {})[time] = value
-                points += 1
+                sent += 1
         if metrics:
-            send(sender, [(name, list(some.items())) for name, some in metrics.items()])
-    return IngestResult(points=points, bad=bad, examples=tuple(examples))
+            send(sender, [(name, list(points.items())) for name, points in metrics.items()])
+    return IngestResult(points=sent, bad=bad, examples=tuple(examples))
 
 
-def _parsed(line: bytes, validator: PointValidator) -> tuple[str, int, Value]:
+def _parse_line(line: bytes, validator: PointValidator) -> tuple[str, int, Value]:
     try:
         metric, text, seconds = line.decode("ascii").split()
         time, value = int(seconds), _number(text)
@@ -90,6 +88,6 @@ def _number(text: str) -> Value:
         return float(text)
 
 
-def _blocks(path: Path) -> Iterator[list[tuple[int, bytes]]]:
+def _numbered_lines(path: Path) -> Iterator[list[tuple[int, bytes]]]:
     with path.open("rb") as file:
-        yield from batched(enumerate(file, start=1), _LINES_AT_ONCE)
+        yield from batched(enumerate(file, start=1), _LINES_PER_BATCH)

@@ -1,4 +1,4 @@
-"""Asks graphite-web which names there are: the only one who knows what a Graphite still holds."""
+"""Ask graphite-web which metric names exist."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _NODES = msgspec.json.Decoder(list[_Node])
 
 
 def child_names(http: httpx.Client, url: str, prefix: str) -> set[str]:
-    """The names right below a prefix.
+    """Return the names directly below a prefix.
 
     Args:
-        http: the client.
-        url: address of graphite-web.
-        prefix: names joined by dots.
+        http: the client to ask with.
+        url: the address of graphite-web.
+        prefix: the components of a name, joined by dots.
 
     Raises:
-        GraphiteUnavailable: graphite-web does not answer, or not like graphite-web.
+        GraphiteUnavailable: graphite-web does not answer, or something else answers.
     """
     address = f"{url.rstrip('/')}/metrics/find/"
     try:

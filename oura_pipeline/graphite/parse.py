@@ -1,8 +1,4 @@
-"""What a document says: instants, series, digits. Nothing here knows a metric's name.
-
-What surprises: Oura writes intervals as floats (`300.0`) and the instants of series with
-milliseconds, so everything is counted in whole microseconds.
-"""
+"""Read instants, series and digits out of Oura's documents."""
 
 from __future__ import annotations
 
@@ -16,32 +12,33 @@ import msgspec
 
 from oura_pipeline.graphite.aggregate import MICRO, Value, all_usable, usable
 
-_PLAIN = {int, float, type(None)}
-_END_OF_TIME = 253_402_300_800  # year 10000, seconds
+_NUMBER_OR_NULL = {int, float, type(None)}
+_YEAR_10000 = 253_402_300_800  # seconds since 1970; `datetime` ends before it
 _DECODER = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True)
 class ParsedSeries:
-    """Values at equal distances.
+    """Values at equal intervals.
 
     Attributes:
-        start: the instant of the first, μs since 1970.
-        interval: from one to the next, μs.
-        values: None where there is none.
+        start: the instant of the first value, μs since 1970.
+        interval: from one value to the next, μs.
+        values: None where a value is missing.
     """
 
+    # Whole μs: Oura writes intervals as floats (`300.0`) and starts with milliseconds.
     start: int
     interval: int
     values: Sequence[Value | None]
 
 
 class Unreadable(ValueError):
-    """A part of a document cannot be understood; the message says what it lacks."""
+    """A part of a document cannot be read; the message says what it lacks."""
 
 
-def decoded(document: bytes) -> dict[str, Any]:
-    """The document as a dictionary.
+def decode(document: bytes) -> dict[str, Any]:
+    """Return the document as a dictionary.
 
     Raises:
         Unreadable: it is no JSON object.
@@ -49,16 +46,16 @@ def decoded(document: bytes) -> dict[str, Any]:
     try:
         value = _DECODER.decode(document)
     except msgspec.DecodeError:
-        # The standard library reads a number that no double can hold as infinity: one number
-        # is lost instead of the document.
-        value = _decoded_leniently(document)
+        # msgspec refuses a number that no double can hold. The standard library reads it as
+        # infinity, so that one number is lost instead of the document.
+        value = _decode_leniently(document)
     if not isinstance(value, dict):
         raise Unreadable("no JSON object")
     return value
 
 
 def instant(value: object) -> int | None:
-    """An instant of a document, μs since 1970; None: it is none, or has no offset."""
+    """Return an instant as μs since 1970; None: it is no instant, or has no UTC offset."""
     if not isinstance(value, str):
         return None
     try:
@@ -69,12 +66,12 @@ def instant(value: object) -> int | None:
 
 
 def looks_like_series(value: dict[str, Any]) -> bool:
-    """Whether an unknown object has the shape of a series."""
+    """Return whether an unknown object has the shape of a series."""
     return isinstance(value.get("items"), list) and ("interval" in value or "timestamp" in value)
 
 
 def series(value: dict[str, Any]) -> ParsedSeries:
-    """A series object: `{"interval": seconds, "items": [...], "timestamp": instant}`.
+    """Read a series object: `{"interval": seconds, "items": [...], "timestamp": instant}`.
 
     Raises:
         Unreadable: it has no list of items, no positive interval, or no instant.
@@ -83,19 +80,24 @@ def series(value: dict[str, Any]) -> ParsedSeries:
     if not isinstance(items, list):
         raise Unreadable("series without items")
     seconds = usable(value.get("interval"))
-    interval = round(seconds * MICRO) if seconds and abs(seconds) < _END_OF_TIME else 0
+    interval = round(seconds * MICRO) if seconds and abs(seconds) < _YEAR_10000 else 0
     if interval <= 0:
         raise Unreadable("series without a positive interval")
     start = instant(value.get("timestamp"))
     if start is None:
         raise Unreadable("series without an instant")
-    if start + len(items) * interval >= _END_OF_TIME * MICRO:
+    if start + len(items) * interval >= _YEAR_10000 * MICRO:
         raise Unreadable("series beyond the end of time")
     return ParsedSeries(start, interval, items)
 
 
 def digits(value: object, start: int | None, interval: int) -> ParsedSeries:
-    """A text with one digit per `interval` seconds; other characters become None.
+    """Read a text with one digit per `interval` seconds; other characters become None.
+
+    Args:
+        value: for instance a `sleep_phase_5_min`.
+        start: the instant of the first digit, μs since 1970; None: unknown.
+        interval: seconds per digit.
 
     Raises:
         Unreadable: it is no text, or nothing says when it begins.
@@ -104,17 +106,20 @@ def digits(value: object, start: int | None, interval: int) -> ParsedSeries:
         raise Unreadable("no text of digits")
     if start is None:
         raise Unreadable("digits without an instant")
+    # `isascii` first: `int` and `isdigit` take other scripts' digits too. The whole text at once is
+    # the usual case, and several times as fast as digit by digit.
     if value.isascii() and value.isdigit():
         return ParsedSeries(start, interval * MICRO, list(map(int, value)))
-    values = [int(one) if one.isascii() and one.isdigit() else None for one in value]
+    values = [int(char) if char.isascii() and char.isdigit() else None for char in value]
     return ParsedSeries(start, interval * MICRO, values)
 
 
-def cleaned(values: Sequence[Any]) -> tuple[list[Value | None], int]:
-    """The values with None for what is no finite number, and how many of those were not null."""
-    if set(map(type, values)) <= _PLAIN:
-        there = [value for value in values if value is not None]
-        if all_usable(there):
+def clean(values: Sequence[Any]) -> tuple[list[Value | None], int]:
+    """Replace what is no finite number by None; also return how many of those were not null."""
+    # A day of activity has 1,440 values: look at all of them at once before looking at each.
+    if set(map(type, values)) <= _NUMBER_OR_NULL:
+        present = [value for value in values if value is not None]
+        if all_usable(present):
             return list(values), 0
     numbers = [usable(value) for value in values]
     missing = sum(value is None for value in values)
@@ -122,7 +127,7 @@ def cleaned(values: Sequence[Any]) -> tuple[list[Value | None], int]:
 
 
 def holds_numbers(value: object) -> bool:
-    """Whether there is a number anywhere in a list or object."""
+    """Return whether there is a number anywhere in a list or object."""
     if isinstance(value, dict):
         return any(map(holds_numbers, value.values()))
     if isinstance(value, list):
@@ -131,12 +136,12 @@ def holds_numbers(value: object) -> bool:
 
 
 def seconds(micros: int) -> Value:
-    """Microseconds as seconds, an integer where that is exact."""
+    """Return microseconds as seconds, an integer where that is exact."""
     whole, rest = divmod(micros, MICRO)
     return whole if not rest else micros / MICRO
 
 
-def _decoded_leniently(document: bytes) -> Any:
+def _decode_leniently(document: bytes) -> Any:
     try:
         return json.loads(document)
     except (ValueError, RecursionError):

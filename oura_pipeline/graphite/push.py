@@ -1,8 +1,4 @@
-"""Days of points to Graphite, with a ledger row before and after.
-
-What surprises: while a day is on its way its row remembers the times of the old *and* the new
-points. A crash in between then forgets neither, and the next push still sees what was withdrawn.
-"""
+"""Send days of points to Graphite, with a ledger row before and after."""
 
 from __future__ import annotations
 
@@ -21,31 +17,35 @@ from oura_pipeline.graphite.points import DayPoints, Index, difference, pack, un
 from oura_pipeline.graphite.validate import PointValidator, drop_invalid
 from oura_pipeline.ledger import Push, PushLedger, PushState, Withdrawn
 
-_POINTS_AT_ONCE = 100_000
-_DAYS_AT_ONCE = 1000
-_TO_BE_SENT = (PushState.PENDING, PushState.MISSING)
+# A batch is what a broken connection leaves unconfirmed, and what is in memory twice meanwhile.
+_POINTS_PER_BATCH = 100_000
+_DAYS_PER_BATCH = 1000
+_UNSENT = (PushState.PENDING, PushState.MISSING)
 # No document reaches further into its neighbours' days.
 _REACH = timedelta(days=3)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PushResult:
-    """What a push did.
+    """The outcome of a push.
 
     Attributes:
         days: how many days were sent.
-        points: how many points.
+        points: how many points were sent.
         unchanged: how many days Graphite has already.
         withdrawn: how many points Graphite keeps although Oura withdrew them; they are listed in
             the ledger.
-        rejected: how many points were not sent because carbon could not store them, by reason.
+        points_by_day: how many points each day has, over all people, sent now or before.
+        skipped: how often something was not sent, because it is no point or because carbon could
+            not store it, by reason.
     """
 
     days: int
     points: int
     unchanged: int
     withdrawn: int
-    rejected: dict[str, int]
+    points_by_day: Counter[date]
+    skipped: Counter[str]
 
 
 def push(
@@ -57,35 +57,38 @@ def push(
     even_unchanged: bool = False,
     now: datetime,
 ) -> PushResult:
-    """Send the days whose points changed, or never left.
+    """Send the days whose points changed, or were never sent.
 
     Args:
-        days: the days of the asked people, by person and day, also those without points: that is
-            how a day is noticed whose documents are gone.
-        sender: takes the points away.
-        ledger: where pushes are remembered.
-        resend_since: days from this one on that were sent but not confirmed are sent again;
-            None: only those that did not leave.
+        days: by person and day, also days without points: this is how a push learns of days whose
+            documents are gone.
+        sender: sends the points.
+        ledger: remembers what was pushed.
+        resend_since: from this day on, days that were sent but not confirmed are sent again;
+            None: only days that were never sent.
         even_unchanged: also send what Graphite should have already.
         now: the present, aware.
 
     Raises:
-        GraphiteUnavailable: also after some tries; what did not leave stays pending and leaves
-            with the next push.
+        GraphiteUnavailable: after several tries; what was not sent stays pending and is sent by
+            the next push.
     """
-    run = _Run(sender, ledger, resend_since=resend_since, even_unchanged=even_unchanged, now=now)
-    # While one batch is on its way, which carbon makes last, the next one is flattened.
+    run = _PushRun(
+        sender, ledger, resend_since=resend_since, even_unchanged=even_unchanged, now=now
+    )
+    # Carbon takes longest, so the next batch is flattened while one is being sent: `days` is mostly
+    # an iterator that does its work when the next day is asked for.
     with ThreadPoolExecutor(1) as executor:
-        on_its_way: tuple[Future[None], list[_Due]] | None = None
+        in_flight: tuple[Future[None], list[_DueDay]] | None = None
         for batch in batched_by_weight(
-            days, lambda day: day.count, heaviest=_POINTS_AT_ONCE, longest=_DAYS_AT_ONCE
+            days, lambda day: day.count, heaviest=_POINTS_PER_BATCH, longest=_DAYS_PER_BATCH
         ):
             due = run.announce(batch)
-            if on_its_way:
-                run.settle(*on_its_way)
-            on_its_way = executor.submit(_send_days, sender, [day for day, _ in due]), due
-        if on_its_way:
-            run.settle(*on_its_way)
+            if in_flight:
+                run.record_sent(*in_flight)
+            in_flight = executor.submit(_send_days, sender, [day for day, _ in due]), due
+        if in_flight:
+            run.record_sent(*in_flight)
     run.record_withdrawn()
     return run.result()
 
@@ -111,7 +114,8 @@ def _send_days(sender: Sender, days: Sequence[DayPoints]) -> None:
 
 
 def by_metric(days: Iterable[DayPoints]) -> dict[str, list[Point]]:
-    """The points of all days, metric by metric."""
+    """Return the points of all days, metric by metric."""
+    # Carbon writes a metric's points with one update when they come together.
     metrics: dict[str, list[Point]] = defaultdict(list)
     for day in days:
         for metric, points in day.points.items():
@@ -119,19 +123,19 @@ def by_metric(days: Iterable[DayPoints]) -> dict[str, list[Point]]:
     return metrics
 
 
-_Due = tuple[DayPoints, Push | None]  # with its row in the ledger before this push
+_DueDay = tuple[DayPoints, Push | None]  # with its ledger row from before this push
 
 
 @dataclass(frozen=True)
-class _Late:
-    """A day that lost points: settled at the end, when its neighbours are known."""
+class _ShrunkDay:
+    """A day that lost points."""
 
     row: Push
     index: Index
     lost: Index
 
 
-class _Run:
+class _PushRun:
     def __init__(
         self,
         sender: Sender,
@@ -142,11 +146,12 @@ class _Run:
         now: datetime,
     ) -> None:
         self._sender, self._ledger, self._now = sender, ledger, now
-        self._again_since, self._even_unchanged = resend_since, even_unchanged
+        self._resend_since, self._even_unchanged = resend_since, even_unchanged
         self._validator = PointValidator(now)
         self._days = self._points = self._unchanged = self._withdrawn = 0
-        self._rejected: Counter[str] = Counter()
-        self._late: list[_Late] = []
+        self._points_by_day: Counter[date] = Counter()
+        self._skipped: Counter[str] = Counter()
+        self._shrunk: list[_ShrunkDay] = []
 
     def result(self) -> PushResult:
         return PushResult(
@@ -154,89 +159,98 @@ class _Run:
             points=self._points,
             unchanged=self._unchanged,
             withdrawn=self._withdrawn,
-            rejected=dict(self._rejected),
+            points_by_day=self._points_by_day,
+            skipped=self._skipped,
         )
 
-    def announce(self, days: list[DayPoints]) -> list[_Due]:
-        """Say in the ledger which of the days are about to leave."""
+    def announce(self, days: list[DayPoints]) -> list[_DueDay]:
+        """Record which of the days are about to be sent, and return them."""
         due = [
             (day, earlier)
-            for day, earlier in self._with_rows(map(self._clean, days))
+            for day, earlier in self._with_rows(map(self._valid, days))
             if self._is_due(day, earlier)
         ]
         self._ledger.record(
-            [self._row(day, PushState.PENDING, _index(day, earlier)) for day, earlier in due]
+            [
+                self._row(day, PushState.PENDING, _index_in_flight(day, earlier))
+                for day, earlier in due
+            ]
         )
         return due
 
-    def settle(self, sent: Future[None], due: list[_Due]) -> None:
-        """Wait until they have left, and say so."""
-        sent.result()
-        self._settle(due)
+    def record_sent(self, sending: Future[None], due: list[_DueDay]) -> None:
+        """Wait until the days have been sent, and record it."""
+        sending.result()
+        rows = []
+        for day, earlier in due:
+            done = self._sender.confirms_delivery or not day.count
+            row = self._row(day, PushState.DELIVERED if done else PushState.SENT, day.index)
+            lost = difference(unpack(earlier.index), unpack(day.index)) if earlier else {}
+            if lost:
+                # It stays pending until the end of the run: only then is it known whether another
+                # day has a value at those times, and a crash must not forget them.
+                self._shrunk.append(_ShrunkDay(row, unpack(day.index), lost))
+            else:
+                rows.append(row)
+        self._ledger.record(rows)
         self._days += len(due)
         self._points += sum(day.count for day, _ in due)
 
     def record_withdrawn(self) -> None:
-        """List what was withdrawn, except where another day has a value instead."""
-        people: dict[tuple[str, str], list[_Late]] = defaultdict(list)
-        for late in self._late:
-            people[late.row.username, late.row.document_type].append(late)
-        for (username, document_type), lates in people.items():
-            indexes = self._indexes(username, document_type, lates)
-            withdrawn = [one for late in lates for one in self._withdrawn_of(late, indexes)]
+        """List the points that were withdrawn, except where another day has a value instead."""
+        people: dict[tuple[str, str], list[_ShrunkDay]] = defaultdict(list)
+        for shrunk in self._shrunk:
+            people[shrunk.row.username, shrunk.row.document_type].append(shrunk)
+        for (username, document_type), days in people.items():
+            indexes = self._indexes_around(username, document_type, days)
+            withdrawn = [entry for day in days for entry in self._withdrawn_of(day, indexes)]
+            # In this order: after a crash in between, the next push lists them once more, which is
+            # harmless; the other way round it would not.
             self._ledger.record_withdrawn(withdrawn)
-            self._ledger.record([late.row for late in lates])
-            self._withdrawn += sum(len(one.times) for one in withdrawn)
+            self._ledger.record([day.row for day in days])
+            self._withdrawn += sum(len(entry.times) for entry in withdrawn)
 
-    def _clean(self, day: DayPoints) -> DayPoints:
-        clean, rejected = drop_invalid(day, self._validator)
-        self._rejected.update(rejected)
-        return clean
+    def _valid(self, day: DayPoints) -> DayPoints:
+        self._points_by_day[day.day] += day.count
+        self._skipped.update(day.skipped)
+        valid, dropped = drop_invalid(day, self._validator)
+        self._skipped.update(dropped)
+        return valid
 
-    def _with_rows(self, days: Iterable[DayPoints]) -> Iterator[_Due]:
-        """Each day with its row in the ledger."""
+    def _with_rows(self, days: Iterable[DayPoints]) -> Iterator[_DueDay]:
+        """Yield each day with its row in the ledger."""
         by_type: dict[str, list[DayPoints]] = defaultdict(list)
         for day in days:
             by_type[day.document_type].append(day)
-        for document_type, some in by_type.items():
+        for document_type, days_of_type in by_type.items():
             rows = self._ledger.find(
                 document_type,
-                usernames={day.username for day in some},
-                first_day=min(day.day for day in some),
-                last_day=max(day.day for day in some),
+                usernames={day.username for day in days_of_type},
+                first_day=min(day.day for day in days_of_type),
+                last_day=max(day.day for day in days_of_type),
             )
             known = {(row.username, row.day): row for row in rows}
-            for day in some:
+            for day in days_of_type:
                 yield day, known.get((day.username, day.day))
 
     def _is_due(self, day: DayPoints, earlier: Push | None) -> bool:
         if earlier is None:
             return day.count > 0
-        if earlier.digest != day.digest or earlier.state in _TO_BE_SENT:
+        if earlier.digest != day.digest or earlier.state in _UNSENT:
             return True
-        again = self._again_since is not None and day.day >= self._again_since
-        if earlier.state is PushState.SENT and again:
+        recent = self._resend_since is not None and day.day >= self._resend_since
+        if earlier.state is PushState.SENT and recent:
             return True
         if self._even_unchanged and day.count:
             return True
         self._unchanged += 1
         return False
 
-    def _settle(self, due: Iterable[_Due]) -> None:
-        settled = []
-        for day, earlier in due:
-            arrived = self._sender.confirms_delivery or not day.count
-            row = self._row(day, PushState.DELIVERED if arrived else PushState.SENT, day.index)
-            lost = difference(unpack(earlier.index), unpack(day.index)) if earlier else {}
-            if lost:
-                self._late.append(_Late(row, unpack(day.index), lost))
-            else:
-                settled.append(row)
-        self._ledger.record(settled)
-
-    def _indexes(self, username: str, document_type: str, lates: list[_Late]) -> dict[date, Index]:
-        """What each day around those has in Graphite now."""
-        days = [late.row.day for late in lates]
+    def _indexes_around(
+        self, username: str, document_type: str, shrunk: list[_ShrunkDay]
+    ) -> dict[date, Index]:
+        """Return what Graphite has now of each day around the days that lost points."""
+        days = [one.row.day for one in shrunk]
         rows = self._ledger.find(
             document_type,
             usernames=[username],
@@ -246,10 +260,10 @@ class _Run:
         reach = range(-_REACH.days, _REACH.days + 1)
         near = {day + timedelta(days=n) for day in days for n in reach}
         indexes = {row.day: unpack(row.index) for row in rows if row.day in near}
-        return indexes | {late.row.day: late.index for late in lates}
+        return indexes | {one.row.day: one.index for one in shrunk}
 
-    def _withdrawn_of(self, late: _Late, indexes: dict[date, Index]) -> Iterator[Withdrawn]:
-        row, lost = late.row, late.lost
+    def _withdrawn_of(self, shrunk: _ShrunkDay, indexes: dict[date, Index]) -> Iterator[Withdrawn]:
+        row, lost = shrunk.row, shrunk.lost
         for day, index in indexes.items():
             if abs(day - row.day) <= _REACH:
                 lost = difference(lost, index)
@@ -276,8 +290,9 @@ class _Run:
         )
 
 
-def _index(day: DayPoints, earlier: Push | None) -> bytes:
-    """What Graphite may have of a day while it is on its way."""
+def _index_in_flight(day: DayPoints, earlier: Push | None) -> bytes:
+    # The times of the old and of the new points: Graphite may have either. After a crash the next
+    # push can still tell what was withdrawn.
     if earlier is None:
         return day.index
     return pack(union(unpack(earlier.index), unpack(day.index)))

@@ -1,9 +1,4 @@
-"""What Graphite and the file of points hold of a person, and how it goes.
-
-What surprises: neither graphite-web nor carbonapi can delete a metric, and a point that was sent
-can never be taken back. Only the file of points is ours to write anew; whisper's folder is named,
-for whoever runs the Graphite.
-"""
+"""Remove a person's points from the file of points, and say how to remove them from Graphite."""
 
 from __future__ import annotations
 
@@ -20,12 +15,12 @@ from oura_pipeline.files import new_file, replacing
 
 @dataclass(frozen=True, kw_only=True)
 class StoredMetrics:
-    """What a Graphite holds of a person, if points of theirs were ever sent to it.
+    """Where a Graphite keeps a person's points, if any were ever sent to it.
 
     Attributes:
-        metrics: the beginning of every metric's name.
-        folder: where whisper keeps them, below its own folder; everything in it is theirs.
-        delete: the command, with `<whisper>` for whisper's folder.
+        metrics: the beginning of every metric name, without a dot at its end.
+        folder: below whisper's own folder; everything in it is theirs.
+        delete: the command that deletes it, with `<whisper>` for whisper's folder.
     """
 
     metrics: str
@@ -34,16 +29,18 @@ class StoredMetrics:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The same, in words."""
+        """Return what the operator has to do."""
+        # Carbon has no command to delete a point or a metric, and graphite-web none either.
         return (
-            f"Graphite keeps every point that was sent to it under {self.metrics}.*: neither "
+            f"Graphite still has every point that was sent to it under {self.metrics}.*: neither "
             "graphite-web nor carbonapi can delete a metric.",
-            f"On the machine that stores them, with whisper's folder for <whisper>: {self.delete}",
+            f"Delete them on the machine that stores them, with whisper's folder for <whisper>: "
+            f"{self.delete}",
         )
 
 
 def stored_metrics(prefix: str, username: str) -> StoredMetrics:
-    """Where the points of a person stand in a Graphite."""
+    """Return where a Graphite keeps a person's points."""
     folder = f"{prefix}.{username}".replace(".", "/")
     return StoredMetrics(
         metrics=f"{prefix}.{username}", folder=f"{folder}/", delete=f"rm -r <whisper>/{folder}"
@@ -51,43 +48,44 @@ def stored_metrics(prefix: str, username: str) -> StoredMetrics:
 
 
 def remove_lines(path: Path, metrics: str) -> int:
-    """Write the file of points, and every rotated one beside it, without those of a person.
+    """Remove a person's lines from the file of points and from every rotated one beside it.
 
     Args:
         path: the file that `FileSender` appends to; it waits meanwhile.
-        metrics: the beginning of their metrics' names, without a dot at its end.
+        metrics: the beginning of their metric names, without a dot at its end.
 
     Returns:
-        How many lines went.
+        How many lines were removed.
     """
     if not path.parent.is_dir():
         return 0
     with FileLock(f"{path}.lock"):
         new_file(path).unlink(missing_ok=True)  # a crash may have left lines of theirs in it
-        return sum(_without(file, f"{metrics}.".encode()) for file in _files(path))
+        # With the dot: `bio.ada` must not take the lines of `bio.adam`.
+        return sum(_remove_from(file, f"{metrics}.".encode()) for file in _files(path))
 
 
 def _files(path: Path) -> list[Path]:
-    """The file and what log rotation or an operator made of it: `graphite.log.1`, `….2.gz`."""
+    """Return the file and its rotated ones: `graphite.log`, `graphite.log.1`, `….2.gz`."""
     found = path.parent.glob(f"{path.name}*")
     return sorted(file for file in found if file.is_file() and file.suffix != ".lock")
 
 
-def _without(file: Path, start: bytes) -> int:
-    """Write a file anew without the lines that start like this; untouched where there is none."""
+def _remove_from(file: Path, start: bytes) -> int:
+    """Remove the lines with this start from a file; leave it untouched where there are none."""
     opened = gzip.open if file.suffix == ".gz" else open
-    gone = _count(file, start, opened)
-    if not gone:
+    removed = _count(file, start, opened)
+    if not removed:
         return 0
     with (
         replacing(file, keep_mode=True) as new,
-        opened(file, "rb") as read,
-        opened(new, "wb") as written,
+        opened(file, "rb") as source,
+        opened(new, "wb") as target,
     ):
-        written.writelines(line for line in read if not line.startswith(start))
-    return gone
+        target.writelines(line for line in source if not line.startswith(start))
+    return removed
 
 
 def _count(file: Path, start: bytes, opened: Callable[..., IO[Any]]) -> int:
-    with opened(file, "rb") as read:
-        return sum(line.startswith(start) for line in read)
+    with opened(file, "rb") as source:
+        return sum(line.startswith(start) for line in source)

@@ -38,4 +38,4 @@ def ledger(tmp_path: Path) -> Iterator[Pushes]:
     with Accounts.open(url, key_path=tmp_path / "token.key") as accounts:
         for username in ("ada", "bob", "eve"):
             accounts.people.add(username, SignIn(refresh_token=f"of {username}"))
-        yield accounts.pushes.find
+        yield accounts.pushes

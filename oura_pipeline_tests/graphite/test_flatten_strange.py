@@ -27,6 +27,7 @@ from oura_pipeline_tests.graphite.flattening import (
     readable,
     sent,
     series,
+    skipped,
     sleep,
 )
 from oura_pipeline_tests.testing.paths import EXAMPLES
@@ -77,7 +78,7 @@ def test_unknown_numbers_of_an_event_stand_at_its_time_and_become_their_mean() -
     assert readable(result) == {
         "2026-05-01": {"tag.count": [("05-01 00:00", 1)], "tag.dose": [("05-01 12:31", 2)]}
     }
-    assert result.reports == {"name that is taken: count": 1}
+    assert skipped(result) == {"name that is taken: count": 1}
 
 
 def test_an_unknown_number_never_takes_the_name_of_another_types_metric() -> None:
@@ -99,14 +100,14 @@ def test_an_unknown_number_never_takes_the_name_of_another_types_metric() -> Non
             "sleep.time_in_bed": [("05-02 00:00", 15000)],
         }
     }
-    assert result.reports == {
+    assert skipped(result) == {
         "name that is taken: contributors.timing": 1,
         "name that is taken: score": 1,
     }
     day = {"score": 70, "efficiency": 5, "readiness": {"score": 6}, "heart_rate": 7}
     result = flattened(DAILY_SLEEP, ("2026-05-02", day))
     assert readable(result) == {"2026-05-02": {"sleep.score": [("05-02 00:00", 70)]}}
-    assert result.reports == {
+    assert skipped(result) == {
         "name that is taken: efficiency": 1,
         "name that is taken: heart_rate": 1,
         "name that is taken: readiness.score": 1,
@@ -118,7 +119,7 @@ def test_an_unknown_number_never_takes_the_name_of_a_source() -> None:
     row = {"timestamp": "2026-05-01T12:31:21+00:00", "source": "rest", "awake": {"bpm": 5}}
     result = flattened(HEARTRATE, ("2026-05-01", row))
     assert readable(result) == {"2026-05-01": {}}
-    assert result.reports == {"name that is taken: awake.bpm": 1}
+    assert skipped(result) == {"name that is taken: awake.bpm": 1}
 
 
 def test_two_paths_of_one_name_are_not_mixed() -> None:
@@ -132,7 +133,7 @@ def test_two_paths_of_one_name_are_not_mixed() -> None:
             "readiness.score": [("05-02 00:00", 73)],
         }
     }
-    assert result.reports == {
+    assert skipped(result) == {
         "name that is taken: Foo": 1,
         "name that is taken: Rest": 1,
         "name that is taken: SCORE": 1,
@@ -144,7 +145,7 @@ def test_names_that_graphite_cannot_store_are_reported() -> None:
     bad = ["a.b", "a b", "größe", "", "x" * 101, "a/b", "{a}"]
     result = flattened(DAILY_READINESS, ("2026-05-02", dict.fromkeys(bad, 1)))
     assert readable(result) == {"2026-05-02": {}}
-    assert result.reports == {f"name that Graphite cannot store: {name}": 1 for name in bad}
+    assert skipped(result) == {f"name that Graphite cannot store: {name}": 1 for name in bad}
 
 
 def test_a_source_that_graphite_cannot_store_still_has_its_heart_rate() -> None:
@@ -152,7 +153,7 @@ def test_a_source_that_graphite_cannot_store_still_has_its_heart_rate() -> None:
     row = {"timestamp": "2026-05-01T12:31:21+00:00", "bpm": 60, "source": "third party.x"}
     result = flattened(HEARTRATE, ("2026-05-01", row))
     assert readable(result) == {"2026-05-01": {"hr.bpm": [("05-01 12:31", 60)]}}
-    assert result.reports == {"name that Graphite cannot store: source": 1}
+    assert skipped(result) == {"name that Graphite cannot store: source": 1}
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_what_cannot_be_understood_is_reported_and_not_sent(
     """By reason and path, without the value."""
     result = flattened(document_type, ("2026-05-01", document))  # type: ignore[arg-type]
     assert readable(result) == {"2026-05-01": {}}
-    assert result.reports == {report: 1}
+    assert skipped(result) == {report: 1}
 
 
 def test_bad_items_of_a_series_are_left_out() -> None:
@@ -243,7 +244,7 @@ def test_bad_items_of_a_series_are_left_out() -> None:
             "activity.met": [("05-01 04:00", 1), ("05-01 04:05", 5)],
         }
     }
-    assert result.reports == {"no digit: class_5_min": 1, "no finite number: met": 1}
+    assert skipped(result) == {"no digit: class_5_min": 1, "no finite number: met": 1}
 
 
 def test_numbers_of_any_size() -> None:
@@ -262,7 +263,7 @@ def test_numbers_of_any_size() -> None:
             "sleep.small": [("05-01 00:00", 5)],
         }
     }
-    assert result.reports == {"no finite number: huge": 1, "no finite number: inf": 1}
+    assert skipped(result) == {"no finite number: huge": 1, "no finite number: inf": 1}
 
 
 @pytest.mark.parametrize("raw", [b"", b"[1]", b"{", b"\xff"])
@@ -273,7 +274,7 @@ def test_a_document_that_is_none_is_reported(raw: bytes) -> None:
         DAILY_SLEEP, "ada", [(day, raw), (day, b'{"score": 5}')], first_day=day, last_day=day
     )
     assert readable(result) == {"2026-05-01": {"sleep.score": [("05-01 00:00", 5)]}}
-    assert list(result.reports.values()) == [1]
+    assert list(skipped(result).values()) == [1]
 
 
 def test_what_is_wrong_with_a_neighbour_is_not_reported() -> None:
@@ -284,7 +285,7 @@ def test_what_is_wrong_with_a_neighbour_is_not_reported() -> None:
         ("2026-05-02", {"day_summary": "calm"}),
         days=("2026-05-02", "2026-05-02"),
     )
-    assert result.reports == {"unknown code: day_summary": 1}
+    assert skipped(result) == {"unknown code: day_summary": 1}
 
 
 def test_a_username_must_be_a_name_in_graphite() -> None:
@@ -314,4 +315,4 @@ def test_every_recorded_example_becomes_points(document_type: object) -> None:
             for one in documents
         ]
         result = flattened(document_type, *days)  # type: ignore[arg-type]
-        assert result.reports == {}
+        assert skipped(result) == {}

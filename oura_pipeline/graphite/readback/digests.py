@@ -1,8 +1,8 @@
-"""Reads whole days back and compares their digests: nothing but the ledger is needed for it.
+"""Verify whole days by their digests.
 
-What surprises: the values that were sent are not looked up again. The ledger knows at which times
-each metric has a point, and the digest of the day; if what Graphite has at those times gives the
-same digest, every value is there and equal.
+The ledger knows at which times each metric has a point, and the digest of the day. If the values
+that Graphite has at those times give the same digest, every value is there and equal; the documents
+are not needed for it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from oura_pipeline.days import batched_by_weight
 from oura_pipeline.graphite.points import Index, digest_of, unpack
 from oura_pipeline.graphite.readback.queries import RenderQuery, render_queries
 from oura_pipeline.graphite.readback.render import RenderClient, StoredSeries
 from oura_pipeline.ledger import Push
 
-_POINTS_AT_ONCE = 1_000_000
-_QUERIES_AT_ONCE = 2  # graphite-web usually has more than one worker
+_POINTS_PER_BATCH, _DAYS_PER_BATCH = 1_000_000, 100_000
+_PARALLEL_QUERIES = 2  # graphite-web usually has more than one worker
 
 
 def verify_twice(rows: Sequence[Push], render: RenderClient, *, pause: float) -> list[Push]:
-    """Those of the days that Graphite has completely and exactly, and has again after a pause.
+    """Return the days that Graphite has completely and exactly, now and again after a pause.
 
     Args:
         rows: the ledger's rows of days that were sent.
@@ -35,88 +36,77 @@ def verify_twice(rows: Sequence[Push], render: RenderClient, *, pause: float) ->
     """
     if not rows:
         return []
-    # What came last is read last: it may not be readable yet.
+    # What was sent last is read last: it may not be readable yet.
     waiting = sorted(rows, key=lambda row: row.at)
     began = time.monotonic()
-    first = whole(waiting, render)
+    first = verify(waiting, render)
     if len(first) < len(waiting):
         time.sleep(pause)
         began = time.monotonic()
         seen = {(row.document_type, row.username, row.day) for row in first}
-        first += whole(
+        first += verify(
             [row for row in waiting if (row.document_type, row.username, row.day) not in seen],
             render,
         )
-    # Both readings take the same way through the days: what the first one took counts as pause.
+    # Both readings go through the days in the same order, so the time that the first one took
+    # counts as pause.
     time.sleep(max(0.0, pause - (time.monotonic() - began)))
-    return whole(first, render)
+    return verify(first, render)
 
 
-def whole(rows: Sequence[Push], render: RenderClient) -> list[Push]:
-    """Those of the days that Graphite has completely and exactly.
+def verify(rows: Sequence[Push], render: RenderClient) -> list[Push]:
+    """Return the days that Graphite has completely and exactly.
 
     Raises:
         GraphiteUnavailable: graphite-web did not answer.
     """
-    return [row for some in _chunks(rows) for row in _whole(some, render)]
+    batches = batched_by_weight(
+        rows, lambda row: row.points, heaviest=_POINTS_PER_BATCH, longest=_DAYS_PER_BATCH
+    )
+    return [row for batch in batches for row in _verify_batch(batch, render)]
 
 
-def _whole(rows: Sequence[Push], render: RenderClient) -> Iterator[Push]:
+def _verify_batch(rows: Sequence[Push], render: RenderClient) -> Iterator[Push]:
     indexes = [unpack(row.index) for row in rows]
-    read = _read(indexes, render)
+    stored = _read(indexes, render)
     for row, index in zip(rows, indexes, strict=True):
-        values = {metric: _values(read[metric], times) for metric, times in sorted(index.items())}
-        complete = {metric: some for metric, some in values.items() if some is not None}
+        values = {metric: _values(stored[metric], index[metric]) for metric in sorted(index)}
+        complete = {metric: found for metric, found in values.items() if found is not None}
         if len(complete) == len(values) and row.digest == digest_of(
-            (metric, index[metric], some) for metric, some in complete.items()
+            (metric, index[metric], found) for metric, found in complete.items()
         ):
             yield row
 
 
 def _read(indexes: Sequence[Index], render: RenderClient) -> dict[str, list[StoredSeries]]:
-    """What Graphite has of every metric around the times in the indexes."""
+    """Return what Graphite has of every metric around the times in the indexes."""
     times: dict[str, list[int]] = defaultdict(list)
     for index in indexes:
-        for metric, some in index.items():
-            times[metric].extend(some)
-    every = list(
-        render_queries({metric: array("q", sorted(some)) for metric, some in times.items()})
-    )
+        for metric, metric_times in index.items():
+            times[metric].extend(metric_times)
+    queries = list(render_queries({metric: array("q", sorted(times[metric])) for metric in times}))
 
     def ask(query: RenderQuery) -> dict[str, StoredSeries]:
-        names = [piece.metric for piece in query.pieces]
-        return render.slots(names, query.first, query.last)
+        names = [stretch.metric for stretch in query.stretches]
+        return render.stored_series(names, query.first, query.last)
 
-    read: dict[str, list[StoredSeries]] = defaultdict(list)
-    with ThreadPoolExecutor(_QUERIES_AT_ONCE) as pool:
-        for answer in pool.map(ask, every):
-            for metric, slots in answer.items():
-                read[metric].append(slots)
-    return read
+    stored: dict[str, list[StoredSeries]] = defaultdict(list)
+    with ThreadPoolExecutor(_PARALLEL_QUERIES) as pool:
+        for answer in pool.map(ask, queries):
+            for metric, series in answer.items():
+                stored[metric].append(series)
+    return stored
 
 
-def _values(read: Sequence[StoredSeries], times: Sequence[int]) -> list[float] | None:
-    """The values at these times, which may lie in more than one stretch; None: one is missing."""
-    for slots in read:
-        if values := slots.at(times):
+def _values(stored: Sequence[StoredSeries], times: Sequence[int]) -> list[float] | None:
+    """Return the values at these times, which may be in several series; None: one is missing."""
+    for series in stored:
+        if values := series.at(times):
             return values
     found: list[float] = []
     for at in times:
-        one = next((value for slots in read if (value := slots.at([at]))), None)
-        if one is None:
+        value = next((values for series in stored if (values := series.at([at]))), None)
+        if value is None:
             return None
-        found += one
+        found += value
     return found
-
-
-def _chunks(rows: Sequence[Push]) -> Iterator[list[Push]]:
-    chunk: list[Push] = []
-    points = 0
-    for row in rows:
-        chunk.append(row)
-        points += row.points
-        if points >= _POINTS_AT_ONCE:
-            yield chunk
-            chunk, points = [], 0
-    if chunk:
-        yield chunk

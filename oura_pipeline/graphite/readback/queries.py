@@ -1,8 +1,4 @@
-"""Which times of which metrics are read back together.
-
-What surprises: graphite-web reads every slot between the first and the last asked time, filled or
-not, so a sparse metric (a session every few days, five seconds per slot) is asked for in pieces.
-"""
+"""Group the times of metrics into queries that graphite-web answers quickly."""
 
 from __future__ import annotations
 
@@ -15,15 +11,26 @@ from operator import sub
 
 from oura_pipeline.catalog.metrics import DAY
 
-_GAP = 20_000  # slots
-_PIECE = 50_000  # points
-_TARGETS = 100
-_POINTS = 100_000
+# Graphite-web reads every slot between the first and the last time, filled or not. A sparse metric
+# (a session every few days, a slot every five seconds) is therefore split at its long gaps.
+_MAX_GAP_SLOTS = 20_000
+_MAX_STRETCH_POINTS = 50_000
+_MAX_QUERY_METRICS = 100
+_MAX_QUERY_POINTS = 100_000
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A stretch of one metric: the points `begin` to `end` (excluded) of its times."""
+class Stretch:
+    """A part of a metric without long gaps.
+
+    Attributes:
+        metric: the full name.
+        begin: the position of its first point among the times of the metric.
+        end: the position after its last point.
+        first: its first time, UTC seconds.
+        last: its last time.
+        step: seconds between two slots.
+    """
 
     metric: str
     begin: int
@@ -33,74 +40,76 @@ class Piece:
     step: int
 
     @property
-    def span(self) -> int:
-        """Seconds from its first to its last point."""
+    def seconds(self) -> int:
+        """Return the time from its first to its last point."""
         return self.last - self.first
 
 
 @dataclass
 class RenderQuery:
-    """Pieces that are read together.
+    """Stretches of different metrics that are read together.
 
     Attributes:
-        pieces: what is read.
-        first: the first time of all, UTC seconds.
-        last: the last one.
+        stretches: what is read.
+        first: the first time of all of them, UTC seconds.
+        last: the last time.
+        points: how many points they have.
     """
 
-    pieces: list[Piece] = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
     first: int = 0
     last: int = 0
     points: int = 0
 
-    def takes(self, piece: Piece) -> bool:
-        """Whether reading the piece as well costs less than asking again."""
-        if not self.pieces:
+    def fits(self, stretch: Stretch) -> bool:
+        """Return whether reading the stretch as well costs less than a query of its own."""
+        if not self.stretches:
             return True
-        first, last = min(self.first, piece.first), max(self.last, piece.last)
-        shortest = min(piece.span, *(other.span for other in self.pieces))
+        first, last = min(self.first, stretch.first), max(self.last, stretch.last)
+        shortest = min(stretch.seconds, *(other.seconds for other in self.stretches))
         return (
-            len(self.pieces) < _TARGETS
-            and self.points + piece.end - piece.begin <= _POINTS
-            and last - first <= 2 * shortest + _GAP * piece.step
-            and all(piece.metric != other.metric for other in self.pieces)
+            len(self.stretches) < _MAX_QUERY_METRICS
+            and self.points + stretch.end - stretch.begin <= _MAX_QUERY_POINTS
+            and last - first <= 2 * shortest + _MAX_GAP_SLOTS * stretch.step
+            and all(stretch.metric != other.metric for other in self.stretches)
         )
 
-    def add(self, piece: Piece) -> None:
-        """Read the piece as well."""
-        self.first = min(self.first, piece.first) if self.pieces else piece.first
-        self.last = max(self.last, piece.last) if self.pieces else piece.last
-        self.points += piece.end - piece.begin
-        self.pieces.append(piece)
+    def add(self, stretch: Stretch) -> None:
+        """Read the stretch as well."""
+        self.first = min(self.first, stretch.first) if self.stretches else stretch.first
+        self.last = max(self.last, stretch.last) if self.stretches else stretch.last
+        self.points += stretch.end - stretch.begin
+        self.stretches.append(stretch)
 
 
 def render_queries(times: Mapping[str, array[int]]) -> Iterator[RenderQuery]:
-    """Questions that cover all times (UTC seconds, ascending) of all metrics."""
-    pieces = [piece for metric, some in times.items() for piece in _pieces(metric, some)]
-    pieces.sort(key=lambda piece: (piece.step, piece.first, piece.metric))
+    """Yield queries that together cover all times (UTC seconds, ascending) of all metrics."""
+    stretches = [part for metric, some in times.items() for part in _stretches(metric, some)]
+    # Stretches of one interval that begin together nearly always fit into one query.
+    stretches.sort(key=lambda stretch: (stretch.step, stretch.first, stretch.metric))
     query = RenderQuery()
-    for piece in pieces:
-        if not query.takes(piece):
+    for stretch in stretches:
+        if not query.fits(stretch):
             yield query
             query = RenderQuery()
-        query.add(piece)
-    if query.pieces:
+        query.add(stretch)
+    if query.stretches:
         yield query
 
 
-def _pieces(metric: str, times: array[int]) -> Iterator[Piece]:
+def _stretches(metric: str, times: array[int]) -> Iterator[Stretch]:
     gaps = array("q", map(sub, islice(times, 1, None), times))
     step = math.gcd(*gaps) or DAY
     begin = 0
     for end in _ends(gaps, step):
         while begin < end:
-            until = min(end, begin + _PIECE)
-            yield Piece(metric, begin, until, times[begin], times[until - 1], step)
+            until = min(end, begin + _MAX_STRETCH_POINTS)
+            yield Stretch(metric, begin, until, times[begin], times[until - 1], step)
             begin = until
 
 
 def _ends(gaps: array[int], step: int) -> Iterable[int]:
-    """Where a stretch ends: before each long gap, and at the end."""
-    if not gaps or max(gaps) <= _GAP * step:
+    """Return where stretches end: before each long gap, and at the end."""
+    if not gaps or max(gaps) <= _MAX_GAP_SLOTS * step:
         return [len(gaps) + 1]
-    return [*(i + 1 for i, gap in enumerate(gaps) if gap > _GAP * step), len(gaps) + 1]
+    return [*(i + 1 for i, gap in enumerate(gaps) if gap > _MAX_GAP_SLOTS * step), len(gaps) + 1]

@@ -1,15 +1,11 @@
-"""What came of asking Graphite: what arrived, what waits, what is missing and why.
-
-What surprises: a missing point is nearly always a setting of carbon, not a lost packet, so the
-message names the setting.
-"""
+"""The outcome of reading points back: what arrived, what is missing, and what to do about it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
 
-_NAMED = 3
+_NAMED_METRICS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +14,7 @@ class MissingDay:
 
     Attributes:
         username: the person.
-        document_type: name of the document type.
+        document_type: the name of the document type.
         day: Oura's day.
         points: how many are missing or wrong.
         of: of how many.
@@ -55,20 +51,23 @@ class ReadbackReport:
 
     @property
     def message(self) -> str:
-        """What to do about what is missing, in one line; empty: nothing is."""
+        """Return in one line what to do about what is missing; empty: nothing is missing."""
         if not self.missing:
             return ""
         points = sum(day.points for day in self.missing)
-        names = sorted({name for day in self.missing for name in day.metrics})[:_NAMED]
+        names = sorted({name for day in self.missing for name in day.metrics})[:_NAMED_METRICS]
         text = (
-            f"{points} points of {len(self.missing)} days did not arrive in Graphite, among them "
-            f"{', '.join(names)}. "
+            f"{points:,} points of {len(self.missing):,} days did not arrive in Graphite, among "
+            f"them {', '.join(names)}. "
         )
         if self.unreadable:
+            # A carbon that is killed while it creates a file leaves an empty or truncated one, and
+            # fails to write to it ever after.
             return text + (
-                f"Graphite-web cannot read {', '.join(sorted(self.unreadable)[:_NAMED])}: delete "
-                "the damaged .wsp file and push again."
+                f"Graphite-web cannot read {', '.join(sorted(self.unreadable)[:_NAMED_METRICS])}: "
+                "delete the damaged .wsp file and push again."
             )
+        # A missing point is nearly always a setting of carbon, not a lost packet.
         prefix = names[0].partition(".")[0]
         return text + (
             f"Most likely carbon's storage-schemas.conf has no `{prefix}` section or had none when "

@@ -1,13 +1,9 @@
-"""Asks Graphite whether it heard: reads every value back, twice, and sends again what is missing.
-
-What surprises: the first reading proves little. A value can come from carbon's memory and be gone
-after a crash; only what is read again some seconds later, once carbon has written, counts.
-"""
+"""Read every value back, twice, and send again what is missing."""
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -19,7 +15,7 @@ from oura_pipeline.graphite.readback.expected import (
     Chunk,
     ExpectedMetrics,
     chunks,
-    owners,
+    days_in,
     select_days,
 )
 from oura_pipeline.graphite.readback.queries import render_queries
@@ -27,8 +23,10 @@ from oura_pipeline.graphite.readback.render import RenderClient
 from oura_pipeline.graphite.readback.report import MissingDay, ReadbackReport
 from oura_pipeline.ledger import Push, PushLedger, PushState
 
-_POLL = 0.25  # seconds
-_NAMED = 3
+_POLL_SECONDS = 0.25
+# New points are readable about a second after a push. Files of new metrics take longer.
+_SETTLE_SECONDS = (1.5, 5)  # at least, at most
+_NAMED_METRICS = 3
 
 
 def confirm(
@@ -47,7 +45,7 @@ def confirm(
         days: days that were pushed; those that are not in the state `sent` are left alone.
         render: reads values back.
         sender: sends again what is missing.
-        ledger: where pushes are remembered.
+        ledger: remembers what was pushed.
         pause: seconds between the two readings.
         rounds: how often something is sent again before it counts as missing.
         now: the present, aware; later points cannot be read yet.
@@ -56,122 +54,130 @@ def confirm(
         GraphiteUnavailable: carbon or graphite-web did not answer; the days stay `sent`.
     """
     render.unreadable = set()
-    arrival = ReadbackReport(unreadable=render.unreadable)
+    report = ReadbackReport(unreadable=render.unreadable)
     for chunk in chunks(days, ledger, now):
-        arrival.waiting += chunk.waiting
-        _Reading(chunk, render, sender, arrival).run(pause, rounds)
-        _mark(chunk, ledger, now, arrival)
-    return arrival
+        report.waiting += chunk.waiting
+        _ChunkReader(chunk, render, sender, report).run(pause, rounds)
+        _record(chunk, ledger, now, report)
+    return report
 
 
-class _Reading:
+class _ChunkReader:
     def __init__(
-        self, chunk: Chunk, render: RenderClient, sender: Sender, arrival: ReadbackReport
+        self, chunk: Chunk, render: RenderClient, sender: Sender, report: ReadbackReport
     ) -> None:
         self._chunk, self._render, self._sender = chunk, render, sender
-        self._arrival = arrival
+        self._report = report
 
     def run(self, pause: float, rounds: int) -> None:
         open_days = set(range(len(self._chunk.rows)))
-        wanted = {name: one.in_order() for name, one in self._chunk.metrics.items()}
+        expected = {name: points.sorted() for name, points in self._chunk.metrics.items()}
+        at_least, at_most = _SETTLE_SECONDS
         for attempt in range(rounds + 1):
             if attempt:
-                self._send_again(self._chunk.left)
-            first = self._settled(wanted, min(5, max(1.5, pause)))
+                self._send_again(self._chunk.missing)
+            first = self._missing_after(expected, min(at_most, max(at_least, pause)))
+            # The first reading can come from carbon's memory, which a crash empties. What is still
+            # there some seconds later has been written: carbon writes every second.
             time.sleep(pause)
-            second = self._missing(wanted)
-            self._chunk.left = first | second
-            clean = open_days - owners(first) - owners(second)
+            second = self._missing(expected)
+            self._chunk.missing = first | second
+            clean = open_days - days_in(first) - days_in(second)
             self._chunk.clean |= clean
             open_days -= clean
-            wanted = select_days(wanted, open_days)
+            expected = select_days(expected, open_days)
             if not open_days:
                 return
 
-    def _settled(self, wanted: ExpectedMetrics, seconds: float) -> ExpectedMetrics:
-        """What is missing once carbon had some seconds to make files and write."""
-        missing = self._missing(wanted)
+    def _missing_after(self, expected: ExpectedMetrics, seconds: float) -> ExpectedMetrics:
+        """Return what is missing once carbon had some seconds to create files and write."""
+        missing = self._missing(expected)
         deadline = time.monotonic() + seconds
         while missing and time.monotonic() < deadline:
-            time.sleep(_POLL)
+            time.sleep(_POLL_SECONDS)
             missing = self._missing(missing)
         return missing
 
-    def _missing(self, wanted: ExpectedMetrics) -> ExpectedMetrics:
-        """The points that cannot be read, or read differently."""
+    def _missing(self, expected: ExpectedMetrics) -> ExpectedMetrics:
+        """Return the points that cannot be read, or have another value."""
         missing: dict[str, list[int]] = defaultdict(list)
-        for query in render_queries({name: one.times for name, one in wanted.items()}):
-            names = [piece.metric for piece in query.pieces]
+        for query in render_queries({name: points.times for name, points in expected.items()}):
+            names = [stretch.metric for stretch in query.stretches]
             answer = self._render.values(names, query.first, query.last)
-            for piece in query.pieces:
-                got, one = answer.get(piece.metric, {}), wanted[piece.metric]
-                missing[piece.metric] += [
+            for stretch in query.stretches:
+                stored, points = answer.get(stretch.metric, {}), expected[stretch.metric]
+                missing[stretch.metric] += [
                     i
-                    for i in range(piece.begin, piece.end)
-                    if got.get(one.times[i]) != one.values[i]
+                    for i in range(stretch.begin, stretch.end)
+                    # Equal, not close: every double survives carbon, whisper and JSON.
+                    if stored.get(points.times[i]) != points.values[i]
                 ]
-        return {name: wanted[name].only(sorted(some)) for name, some in missing.items() if some}
+        return {
+            name: expected[name].select(sorted(positions))
+            for name, positions in missing.items()
+            if positions
+        }
 
     def _send_again(self, missing: ExpectedMetrics) -> None:
         if missing:
             send(
                 self._sender,
                 [
-                    (name, list(zip(one.times, one.values, strict=True)))
-                    for name, one in missing.items()
+                    (name, list(zip(points.times, points.values, strict=True)))
+                    for name, points in missing.items()
                 ],
             )
-            self._arrival.sent_again += sum(len(one.times) for one in missing.values())
+            self._report.sent_again += sum(len(points.times) for points in missing.values())
 
 
-def _mark(chunk: Chunk, ledger: PushLedger, now: datetime, arrival: ReadbackReport) -> None:
-    """Mark what arrived, unless someone pushed other points meanwhile; list what did not."""
-    arrived = [chunk.rows[i] for i in sorted(chunk.clean) if chunk.readable[i]]
-    mark_delivered(arrived, ledger, now, arrival)
-    lost: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for name, one in chunk.left.items():
-        for owner in one.owners:
-            lost[owner][name] += 1
-    missing = _still_so([chunk.rows[owner] for owner in sorted(lost)], ledger)
-    ledger.record([replace(row, state=PushState.MISSING, at=now) for row in missing])
-    for owner in sorted(lost):
-        row, metrics = chunk.rows[owner], lost[owner]
-        arrival.missing.append(
-            MissingDay(
-                username=row.username,
-                document_type=row.document_type,
-                day=row.day,
-                points=sum(metrics.values()),
-                of=row.points,
-                metrics=tuple(sorted(metrics)[:_NAMED]),
-            )
-        )
+def _record(chunk: Chunk, ledger: PushLedger, now: datetime, report: ReadbackReport) -> None:
+    arrived = [chunk.rows[day] for day in sorted(chunk.clean) if chunk.readable[day]]
+    mark_delivered(arrived, ledger, now, report)
+    lost: dict[int, Counter[str]] = defaultdict(Counter)
+    for name, points in chunk.missing.items():
+        for day in points.days:
+            lost[day][name] += 1
+    rows = _unchanged([chunk.rows[day] for day in sorted(lost)], ledger)
+    ledger.record([replace(row, state=PushState.MISSING, at=now) for row in rows])
+    report.missing += [_missing_day(chunk.rows[day], lost[day]) for day in sorted(lost)]
+
+
+def _missing_day(row: Push, metrics: Counter[str]) -> MissingDay:
+    return MissingDay(
+        username=row.username,
+        document_type=row.document_type,
+        day=row.day,
+        points=metrics.total(),
+        of=row.points,
+        metrics=tuple(sorted(metrics)[:_NAMED_METRICS]),
+    )
 
 
 def mark_delivered(
-    rows: Sequence[Push], ledger: PushLedger, now: datetime, arrival: ReadbackReport
+    rows: Sequence[Push], ledger: PushLedger, now: datetime, report: ReadbackReport
 ) -> None:
-    """Mark days as delivered, unless someone pushed other points meanwhile."""
-    unchanged = _still_so(rows, ledger)
+    """Mark days as delivered, unless other points were pushed in the meantime."""
+    unchanged = _unchanged(rows, ledger)
     ledger.record([replace(row, state=PushState.DELIVERED, at=now) for row in unchanged])
-    arrival.delivered += len(unchanged)
-    arrival.points += sum(row.points for row in unchanged)
+    report.delivered += len(unchanged)
+    report.points += sum(row.points for row in unchanged)
 
 
-def _still_so(rows: Sequence[Push], ledger: PushLedger) -> list[Push]:
-    same: list[Push] = []
+def _unchanged(rows: Sequence[Push], ledger: PushLedger) -> list[Push]:
+    """Return the rows that are in the ledger as they were when the reading began."""
+    unchanged: list[Push] = []
     people: dict[tuple[str, str], list[Push]] = defaultdict(list)
     for row in rows:
         people[row.username, row.document_type].append(row)
-    for (username, document_type), some in people.items():
+    for (username, document_type), theirs in people.items():
         current = {
             row.day: row
             for row in ledger.find(
                 document_type,
                 usernames=[username],
-                first_day=min(row.day for row in some),
-                last_day=max(row.day for row in some),
+                first_day=min(row.day for row in theirs),
+                last_day=max(row.day for row in theirs),
             )
         }
-        same += [row for row in some if current.get(row.day) == row]
-    return same
+        unchanged += [row for row in theirs if current.get(row.day) == row]
+    return unchanged

@@ -49,7 +49,7 @@ def web() -> Iterator[ThreadingHTTPServer]:
     [
         ([(503, b"")] * 3, r"/render answered 503; try later"),
         ([(404, b"")], r"/render answered 404: is GRAPHITE_RENDER_URL the address"),
-        ([(200, b"<html>")], r"answered something that is no JSON"),
+        ([(200, b"<html>")], r"did not answer in JSON"),
     ],
 )
 def test_what_is_no_graphite_web_is_said(
