@@ -5,6 +5,7 @@ What surprises: `Accounts` is one object made of parts that share nothing but th
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
@@ -23,6 +24,14 @@ class Store:
     def __init__(self, database: Database, cipher: TokenCipher) -> None:
         self._database = database
         self._cipher = cipher
+
+
+UNAMBIGUOUS = "abcdefghjkmnpqrstuvwxyz23456789"  # none is read, or heard, as another one
+
+
+def random_text(length: int) -> str:
+    """Return unpredictable letters and digits, 4.95 bits each, that are easy to type."""
+    return "".join(secrets.choice(UNAMBIGUOUS) for _ in range(length))
 
 
 def now() -> datetime:

@@ -5,17 +5,15 @@ What surprises: a code is shown once, when it is made; the database knows only i
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
-from oura_pipeline.accounts.base import Store, now
+from oura_pipeline.accounts.base import Store, now, random_text
 from oura_pipeline.accounts.schema import invites
 from oura_pipeline.days import digest
 
-_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is read as something else
 _GROUPS, _LETTERS = 3, 5  # 74 bits
 
 
@@ -41,9 +39,7 @@ class Invites(Store):
 
     def create(self, valid_for: timedelta = timedelta(days=7)) -> str:
         """A new code, in lower case with dashes; it is not to be had a second time."""
-        code = "-".join(
-            "".join(secrets.choice(_ALPHABET) for _ in range(_LETTERS)) for _ in range(_GROUPS)
-        )
+        code = "-".join(random_text(_LETTERS) for _ in range(_GROUPS))
         at = now()
         row = {"digest": _digest(code), "created_at": at, "expires_at": at + valid_for}
         with self._database.writing() as connection:

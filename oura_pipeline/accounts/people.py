@@ -6,7 +6,7 @@ by `tokens(...)`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, case, insert, literal, or_, select, update
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import Store, known_usernames, now, require_known
+from oura_pipeline.accounts.base import Store, known_usernames, now, random_text, require_known
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
-from oura_pipeline.accounts.usernames import check_username
+from oura_pipeline.accounts.usernames import ID_LETTERS, check_username
 
 
 class PersonState(StrEnum):
@@ -42,6 +42,8 @@ class Person:
 
     Attributes:
         username: their name in Graphite.
+        id: random and meaningless, like `p-7f3k2m`; given once and never changed. The name of them
+            for whoever must not learn the username.
         oura_id: Oura's id of them, `personal_info.id`; None until it is known.
         name: how they are called; None: not said.
         scopes: what they granted; None: not known, which is not the same as nothing.
@@ -58,6 +60,7 @@ class Person:
     """
 
     username: str
+    id: str
     oura_id: str | None
     name: str | None
     scopes: frozenset[str] | None
@@ -121,6 +124,25 @@ class People(Store):
             if row is None:
                 raise UnknownPerson([username], known_usernames(connection))
             return _person(row)
+
+    def by_id(self, person_id: str) -> Person:
+        """Return the person with this id.
+
+        Raises:
+            UnknownPerson: nobody has it; the message names no username.
+        """
+        with self._database.reading() as connection:
+            query = _people().where(schema.people.c.id == person_id)
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                raise UnknownPerson([person_id], connection.scalars(select(schema.people.c.id)))
+            return _person(row)
+
+    def usernames_by_id(self) -> dict[str, str]:
+        """Return the username of everybody, also of those who are leaving, by id."""
+        query = select(schema.people.c.id, schema.people.c.username)
+        with self._database.reading() as connection:
+            return dict(connection.execute(query).all())
 
     def by_oura_id(self, oura_id: str) -> Person | None:
         """Who has this id at Oura, if anybody."""
@@ -227,6 +249,7 @@ def insert_person(
     _require_own_id(connection, username, sign_in.oura_id)
     person = {
         "username": username,
+        "id": new_id(set(connection.scalars(select(schema.people.c.id)))),
         "oura_id": sign_in.oura_id,
         "name": sign_in.name,
         "scopes": stored_scopes(sign_in.scopes),
@@ -237,6 +260,13 @@ def insert_person(
     }
     connection.execute(insert(schema.people).values(person))
     connection.execute(insert(schema.tokens).values(_token_row(cipher, username, sign_in)))
+
+
+def new_id(taken: Container[str]) -> str:
+    """Return an id for somebody new that is not taken."""
+    while (person_id := f"p-{random_text(ID_LETTERS)}") in taken:
+        pass
+    return person_id
 
 
 def enter_state(connection: Connection, username: str, state: PersonState, **changes: Any) -> None:

@@ -69,6 +69,7 @@ people = Table(
     "people",
     metadata,
     Column("username", String(32), primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
     Column("oura_id", Text, unique=True),
     Column("name", Text),
     Column("scopes", Text),  # separated by spaces; NULL: not known, empty: none
@@ -161,7 +162,7 @@ webhook_inbox = Table(
     Column("body", LargeBinary, nullable=False),
     Column("received_at", Instant, nullable=False),
     Column("done_at", Instant, index=True),
-    Column("digest", Text, index=True, unique=True),  # of the body; NULL: a second one of 0001
+    Column("digest", Text, nullable=False, index=True, unique=True),  # of the body
     Column("attempts", Integer, nullable=False),
     Column("next_at", Instant, nullable=False),
     sqlite_autoincrement=True,

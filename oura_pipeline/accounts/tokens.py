@@ -33,8 +33,8 @@ _ENCRYPTED = {
     "consents": ("verifier", "browser", "invite"),
 }
 _REFUSALS = {
-    PersonState.DISCONNECTED: "{} has disconnected; nothing is fetched until they sign in again",
-    PersonState.RETIRED: "{} has left; their data is being deleted and nothing is fetched any more",
+    PersonState.DISCONNECTED: "has disconnected; nothing is fetched until they sign in again",
+    PersonState.RETIRED: "has left; their data is being deleted and nothing is fetched any more",
 }
 
 
@@ -213,9 +213,9 @@ class PersonTokens:
         """The tokens of somebody who is connected; raises `SignInRequired` for anybody else."""
         row = self._row()
         if row is not None and (said := _REFUSALS.get(row.state)):
-            raise SignInRequired(said.format(self._username))
+            raise SignInRequired(said)
         if row is None or row.refresh_token is None:
-            raise SignInRequired(f"{self._username} has left; there are no tokens any more")
+            raise SignInRequired("has left; there are no tokens any more")
         if row.state != PersonState.CONNECTED:
             raise self._sign_in(row.error)
         return self._decrypted(row)
@@ -242,7 +242,7 @@ class PersonTokens:
         )
 
     def _sign_in(self, reason: str | None) -> SignInRequired:
-        return SignInRequired(f"{self._username} must sign in again: {reason}")
+        return SignInRequired(f"must sign in again: {reason}")
 
 
 def _still_connected() -> ColumnElement[bool]:

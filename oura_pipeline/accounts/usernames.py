@@ -8,10 +8,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from oura_pipeline.accounts.base import UNAMBIGUOUS
 from oura_pipeline.accounts.errors import PersonRefused
 
 SHORTEST, LONGEST = 3, 32
+ID_LETTERS = 6  # of 31: 890 million ids, so that nobody gets one of somebody who has left
 _RULE = re.compile(r"[a-z][a-z0-9_-]{2,31}")
+# Whoever reads or types a name must know whether it is an id.
+_ID = re.compile(rf"p-[{UNAMBIGUOUS}]{{{ID_LETTERS}}}")
 _TOLD = (
     f"a username has {SHORTEST} to {LONGEST} characters, lower-case letters, digits, _ and -, "
     "beginning with a letter; choose one like that"
@@ -24,13 +28,15 @@ def check_username(username: str) -> str:
     Raises:
         PersonRefused: it is none; the message says all that is wrong with it.
     """
-    if _RULE.fullmatch(username):
+    if _usable(username):
         return username
     raise PersonRefused(f"{username!r} cannot be a username: it {'; it '.join(_wrong(username))}")
 
 
 def username_problem(username: str) -> str | None:
     """What to tell somebody whose choice cannot be a username; None: it can be one."""
+    if _ID.fullmatch(username):
+        return "this looks like an id that the application gives; choose another username"
     return None if _RULE.fullmatch(username) else _TOLD
 
 
@@ -38,11 +44,17 @@ def suggested_username(name: str) -> str | None:
     """The username that is nearest to a name; None where nothing usable is left of it."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9_-]+", "_", plain).lstrip("0123456789_-")[:LONGEST].rstrip("_-")
-    return slug if _RULE.fullmatch(slug) else None
+    return slug if _usable(slug) else None
+
+
+def _usable(username: str) -> bool:
+    return bool(_RULE.fullmatch(username)) and not _ID.fullmatch(username)
 
 
 def _wrong(username: str) -> list[str]:
     wrong = []
+    if _ID.fullmatch(username):
+        wrong.append("looks like an id that the application gives")
     if not SHORTEST <= len(username) <= LONGEST:
         wrong.append(f"has {len(username)} characters, {SHORTEST} to {LONGEST} are allowed")
     if username and not re.match("[a-z]", username):

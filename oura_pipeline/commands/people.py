@@ -158,10 +158,11 @@ def _told(revocation: leave.Revocation) -> list[str]:
 def table(accounts: Accounts) -> Table:
     """Everybody, a row each."""
     drawn = Table(header_style="bold")
-    for heading in ("username", "state", "since", "token renewed", "scopes"):
+    for heading in ("id", "username", "state", "since", "token renewed", "scopes"):
         drawn.add_column(heading)
     for person in accounts.people.all():
         drawn.add_row(
+            person.id,
             person.username,
             state_in_words(person),
             f"{person.connected_since:%Y-%m-%d}",

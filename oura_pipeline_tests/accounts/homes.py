@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -22,6 +23,11 @@ def opened(home: Path, keys: Sequence[str] = ()) -> Accounts:
     """The accounts in a data folder."""
     url = f"sqlite:///{home / 'accounts.sqlite'}"
     return Accounts.open(url, keys=keys, key_path=home / "token.key")
+
+
+def looks_like_an_id(text: str) -> bool:
+    """Whether this is an id of a person, like `p-7f3k2m`."""
+    return re.fullmatch("p-[a-hjkmnp-z2-9]{6}", text) is not None
 
 
 def at_once(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:

@@ -14,6 +14,7 @@ from oura_pipeline.accounts.go_replicator import Import
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.credentials import TokenPair
+from oura_pipeline_tests.accounts.homes import looks_like_an_id
 
 
 def _entry(number: int = 1, **token: Any) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def test_everybody_in_the_file_is_connected(accounts: Accounts, tmp_path: Path) 
     ada, bob = accounts.people.all()
     assert ada == Person(
         username="ada",
+        id=ada.id,
         oura_id="id-1",
         name="Person 1",
         scopes=None,
@@ -57,6 +59,8 @@ def test_everybody_in_the_file_is_connected(accounts: Accounts, tmp_path: Path) 
         sync_asked_at=None,
         notified_at=None,
     )
+    assert looks_like_an_id(ada.id)
+    assert looks_like_an_id(bob.id)
     assert (bob.username, bob.oura_id) == ("bob", "id-2")
     assert _tokens_of(accounts, "ada") == ("access-1", "refresh-1")
 

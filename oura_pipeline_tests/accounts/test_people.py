@@ -11,11 +11,18 @@ from typing import Any
 import pytest
 
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
-from oura_pipeline.accounts.people import Person, PersonState, SignIn
+from oura_pipeline.accounts.people import Person, PersonState, SignIn, new_id
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.ledger import Push, PushState, Withdrawn
-from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, incoming, opened
+from oura_pipeline_tests.accounts.homes import (
+    AT,
+    at_once,
+    fetch,
+    incoming,
+    looks_like_an_id,
+    opened,
+)
 from oura_pipeline_tests.testing.token_server import TokenServer, renewer
 
 EXPIRES = datetime(2030, 1, 1, tzinfo=UTC)
@@ -37,6 +44,7 @@ def test_a_person_is_remembered_as_they_signed_in(home: Path, accounts: Accounts
     )
     assert added == Person(
         username="ada",
+        id=added.id,
         oura_id="id-1",
         name="Ada Lovelace",
         scopes=frozenset({"daily", "spo2"}),
@@ -51,10 +59,45 @@ def test_a_person_is_remembered_as_they_signed_in(home: Path, accounts: Accounts
         sync_asked_at=None,
         notified_at=None,
     )
+    assert looks_like_an_id(added.id)
     assert added.renewed_at is not None
     assert before <= added.renewed_at <= added.connected_since <= datetime.now(UTC)
     with opened(home) as again:
         assert again.people.all() == [added]
+
+
+def test_a_person_is_found_by_their_id(accounts: Accounts) -> None:
+    ada, bob = (
+        accounts.people.add(username, SignIn(refresh_token="r")) for username in ("ada", "bob")
+    )
+    assert accounts.people.by_id(bob.id) == bob
+    assert accounts.people.usernames_by_id() == {ada.id: "ada", bob.id: "bob"}
+
+
+def test_an_id_that_nobody_has_is_refused_without_naming_anybody(accounts: Accounts) -> None:
+    ada = accounts.people.add("ada", SignIn(refresh_token="r"))
+    with pytest.raises(UnknownPerson) as refused:
+        accounts.people.by_id("p-222222")
+    assert str(refused.value) == f"nobody is called 'p-222222'; there are: {ada.id}"
+
+
+def test_whoever_comes_back_after_leaving_has_a_new_id(accounts: Accounts) -> None:
+    before = accounts.people.add("ada", SignIn(refresh_token="r"))
+    accounts.removal.delete("ada")
+    assert accounts.people.usernames_by_id() == {}
+    assert accounts.people.add("ada", SignIn(refresh_token="r")).id != before.id
+
+
+def test_an_id_that_is_taken_is_not_given_again() -> None:
+    proposed = []
+
+    class FirstTwo:
+        def __contains__(self, person_id: str) -> bool:
+            proposed.append(person_id)
+            return len(proposed) <= 2
+
+    assert new_id(FirstTwo()) == proposed[2]
+    assert all(map(looks_like_an_id, proposed))
 
 
 def test_what_is_not_known_is_none_and_what_is_empty_is_empty(accounts: Accounts) -> None:
@@ -132,6 +175,7 @@ def test_reconnecting_keeps_the_username_and_the_rows(
     )
     assert again == Person(
         username="ada",
+        id=refused.id,
         oura_id="id-1",
         name="Ada",
         scopes=frozenset({"spo2"}),

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
@@ -303,24 +304,29 @@ def test_who_must_sign_in_again_is_notified_once(postgres: Accounts, server: Tok
     )
 
 
-def test_a_database_of_version_0001_keeps_its_rows(url: str, tmp_path: Path) -> None:
+def test_a_database_of_the_first_schema_keeps_its_rows(url: str, tmp_path: Path) -> None:
     database = Database(url)
     with database.writing() as connection:
         upgrade(connection, "0001")
         connection.execute(
             text(
-                "INSERT INTO people (username, state, connected_since) "
-                "VALUES ('ada', 'connected', '2026-01-02T03:04:05.678901Z')"
-            )
+                "INSERT INTO people (username, id, state, connected_since, joined_at, state_since) "
+                "VALUES ('ada', 'p-7f3k2m', 'connected', :at, :at, :at)"
+            ),
+            {"at": AT},
         )
-        for body in (b"1", b"1"):
-            row = "INSERT INTO webhook_inbox (body, received_at) VALUES (:body, now())"
-            connection.execute(text(row), {"body": body})
+        connection.execute(
+            text(
+                "INSERT INTO webhook_inbox (body, digest, received_at, next_at, attempts) "
+                "VALUES (:body, :digest, now(), now(), 0)"
+            ),
+            {"body": b"1", "digest": sha256(b"1").hexdigest()},
+        )
     database.close()
     with Accounts.open(url, key_path=tmp_path / "token.key") as accounts:
-        ada = accounts.people.get("ada")
+        ada = accounts.people.by_id("p-7f3k2m")
         assert (ada.connected_since, ada.joined_at, ada.state_since) == (AT, AT, AT)
-        assert [event.body for event in accounts.inbox.waiting()] == [b"1", b"1"]
+        assert [event.body for event in accounts.inbox.waiting()] == [b"1"]
         accounts.people.add("bob", SignIn(refresh_token="r", oura_id="id-bob"))
         assert accounts.inbox.receive([incoming(b"1", "id-bob")]) == [Receipt.REPEATED]
 
@@ -343,6 +349,6 @@ def test_processes_and_threads_that_need_a_token_at_once_ask_once(
 
 def test_a_refused_renewal_means_signing_in_again(postgres: Accounts, server: TokenServer) -> None:
     server.current = 7
-    with pytest.raises(SignInRequired, match="ada must sign in again"):
+    with pytest.raises(SignInRequired, match="must sign in again"):
         postgres.tokens.get("ada", renewer(server.url)).access_token()
     assert postgres.people.get("ada").state is PersonState.SIGN_IN_REQUIRED

@@ -13,7 +13,7 @@ from oura_pipeline.accounts.errors import PersonRefused
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.sign_ups import WaitingSignUp
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline_tests.accounts.homes import at_once, content, opened
+from oura_pipeline_tests.accounts.homes import at_once, content, looks_like_an_id, opened
 from oura_pipeline_tests.accounts.times import age
 
 EXPIRES = datetime(2036, 1, 1, tzinfo=UTC)
@@ -72,6 +72,7 @@ def test_who_chose_a_username_is_here_with_everything_they_brought(accounts: Acc
     assert accounts.people.all() == [ada]
     assert ada == Person(
         username="ada",
+        id=ada.id,
         oura_id="id-1",
         name="Ada Lovelace",
         scopes=frozenset({"daily", "spo2"}),
@@ -86,6 +87,7 @@ def test_who_chose_a_username_is_here_with_everything_they_brought(accounts: Acc
         sync_asked_at=None,
         notified_at=None,
     )
+    assert looks_like_an_id(ada.id)
     assert ada.renewed_at is not None
     assert before <= waiting.begun_at <= ada.renewed_at < ada.joined_at <= datetime.now(UTC)
     assert _token(accounts, "ada") == "a"

@@ -131,7 +131,7 @@ def test_dying_between_the_answer_and_the_commit_is_tried_once_more_and_explaine
     tokens = ada.tokens.get("ada", renewer(server.url))
     for _ in range(2):
         with pytest.raises(
-            SignInRequired, match=r"^ada must sign in again: a renewal of .* interrupted"
+            SignInRequired, match=r"^must sign in again: a renewal of .* interrupted"
         ):
             tokens.access_token()
     assert server.requests == ["refresh-1", "refresh-1"]

@@ -8,7 +8,7 @@ from oura_pipeline.accounts.errors import PersonRefused
 from oura_pipeline.accounts.usernames import check_username, suggested_username, username_problem
 
 
-@pytest.mark.parametrize("username", ["ada", "a_b-9", "a" * 32])
+@pytest.mark.parametrize("username", ["ada", "a_b-9", "a" * 32, "p-parker2", "p-lee01"])
 def test_a_username_is_taken_as_it_is(username: str) -> None:
     assert check_username(username) == username
 
@@ -21,6 +21,7 @@ def test_a_username_is_taken_as_it_is(username: str) -> None:
         ("a" * 33, "has 33 characters, 3 to 32 are allowed"),
         ("_ada", "begins with '_', it must begin with a letter from a to z"),
         ("ada.l", "contains '.', only a to z, 0 to 9, _ and - are allowed"),
+        ("p-7f3k2m", "looks like an id that the application gives"),
         ("ada\n", "contains '\\n', only a to z, 0 to 9, _ and - are allowed"),
         (
             "9*",
@@ -46,6 +47,7 @@ def test_all_that_is_wrong_is_said_at_once(username: str, wrong: str) -> None:
         ("42-ada.", "ada"),
         ("x" * 40, "x" * 32),
         ("Al", None),
+        ("P-Parker", None),
         ("愛子", None),
     ],
 )
@@ -59,6 +61,12 @@ def test_somebody_who_chooses_is_told_the_rule(username: str) -> None:
     assert username_problem(username) == (
         "a username has 3 to 32 characters, lower-case letters, digits, _ and -, "
         "beginning with a letter; choose one like that"
+    )
+
+
+def test_somebody_who_chooses_an_id_is_told_so() -> None:
+    assert username_problem("p-7f3k2m") == (
+        "this looks like an id that the application gives; choose another username"
     )
 
 

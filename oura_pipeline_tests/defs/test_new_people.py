@@ -230,6 +230,7 @@ def test_the_same_name_after_a_new_sign_in_is_another_run() -> None:
 def person(username: str, asked: datetime | None = None) -> Person:
     return Person(
         username=username,
+        id=f"p-{username}",
         oura_id=None,
         name=None,
         scopes=None,

@@ -69,6 +69,7 @@ def states(made: World) -> dict[str, str]:
 def person(state: PersonState, since: datetime, username: str = ODD) -> Person:
     return Person(
         username=username,
+        id=f"p-{username}",
         oura_id=None,
         name=None,
         scopes=None,

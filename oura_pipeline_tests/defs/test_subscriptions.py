@@ -42,6 +42,7 @@ TOKEN = verification_token(OPTIONS.client_secret)
 def person(*scopes: str, state: PersonState = PersonState.CONNECTED) -> Person:
     return Person(
         username="ada",
+        id="p-7f3k2m",
         oura_id="oura-ada",
         name=None,
         scopes=frozenset(scopes),

@@ -37,6 +37,7 @@ DAY = timedelta(days=1)
 def person(expires: timedelta | None = None, renewed: timedelta | None = -HOUR) -> Person:
     return Person(
         username="ada",
+        id="p-7f3k2m",
         oura_id=None,
         name=None,
         scopes=None,

@@ -1,4 +1,4 @@
-"""Make the tables of people, tokens, ledgers, offsets, webhooks and invites."""
+"""Make every table of the accounts database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ INSTANT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Make every table."""
+    """Make the tables, those first that others refer to."""
     _people()
     _tokens()
     _fetches()
@@ -21,9 +21,11 @@ def upgrade() -> None:
     _offsets()
     _webhooks()
     _invites()
+    _consents()
+    _sign_ups()
 
 
-def _of_a_person(table: str) -> tuple[sa.Column[str], sa.ForeignKeyConstraint]:
+def _person_columns(table: str) -> tuple[sa.Column[str], sa.ForeignKeyConstraint]:
     return (
         sa.Column("username", sa.String(32), nullable=False),
         sa.ForeignKeyConstraint(
@@ -36,13 +38,19 @@ def _people() -> None:
     op.create_table(
         "people",
         sa.Column("username", sa.String(32), nullable=False),
+        sa.Column("id", sa.Text, nullable=False),
         sa.Column("oura_id", sa.Text),
         sa.Column("name", sa.Text),
         sa.Column("scopes", sa.Text),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("error", sa.Text),
         sa.Column("connected_since", INSTANT, nullable=False),
+        sa.Column("joined_at", INSTANT, nullable=False),
+        sa.Column("state_since", INSTANT, nullable=False),
+        sa.Column("sync_asked_at", INSTANT),
+        sa.Column("notified_at", INSTANT),
         sa.PrimaryKeyConstraint("username", name="pk_people"),
+        sa.UniqueConstraint("id", name="uq_people_id"),
         sa.UniqueConstraint("oura_id", name="uq_people_oura_id"),
     )
 
@@ -50,7 +58,7 @@ def _people() -> None:
 def _tokens() -> None:
     op.create_table(
         "tokens",
-        *_of_a_person("tokens"),
+        *_person_columns("tokens"),
         sa.Column("refresh_token", sa.Text, nullable=False),
         sa.Column("access_token", sa.Text),
         sa.Column("expires_at", INSTANT),
@@ -66,7 +74,7 @@ def _fetches() -> None:
     op.create_table(
         "fetches",
         sa.Column("document_type", sa.Text, nullable=False),
-        *_of_a_person("fetches"),
+        *_person_columns("fetches"),
         sa.Column("day", sa.Date, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("documents", sa.Integer, nullable=False),
@@ -84,7 +92,7 @@ def _pushes() -> None:
     op.create_table(
         "pushes",
         sa.Column("document_type", sa.Text, nullable=False),
-        *_of_a_person("pushes"),
+        *_person_columns("pushes"),
         sa.Column("day", sa.Date, nullable=False),
         sa.Column("points", sa.Integer, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
@@ -98,7 +106,7 @@ def _pushes() -> None:
 def _withdrawn() -> None:
     op.create_table(
         "withdrawn",
-        *_of_a_person("withdrawn"),
+        *_person_columns("withdrawn"),
         sa.Column("document_type", sa.Text, nullable=False),
         sa.Column("day", sa.Date, nullable=False),
         sa.Column("metric", sa.Text, nullable=False),
@@ -111,7 +119,7 @@ def _withdrawn() -> None:
 def _offsets() -> None:
     op.create_table(
         "offsets",
-        *_of_a_person("offsets"),
+        *_person_columns("offsets"),
         sa.Column("at", INSTANT, nullable=False),
         sa.Column("seconds", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("username", "at", name="pk_offsets"),
@@ -136,11 +144,23 @@ def _webhooks() -> None:
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.Column("received_at", INSTANT, nullable=False),
         sa.Column("done_at", INSTANT),
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("next_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_webhook_inbox"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_webhook_inbox_oura_id", "webhook_inbox", ["oura_id"])
     op.create_index("ix_webhook_inbox_done_at", "webhook_inbox", ["done_at"])
+    op.create_index("ix_webhook_inbox_digest", "webhook_inbox", ["digest"], unique=True)
+    op.create_table(
+        "deliveries",
+        sa.Column("receipt", sa.Text, nullable=False),
+        sa.Column("data_type", sa.Text, nullable=False),
+        sa.Column("count", sa.BigInteger, nullable=False),
+        sa.Column("last_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("receipt", "data_type", name="pk_deliveries"),
+    )
 
 
 def _invites() -> None:
@@ -155,4 +175,36 @@ def _invites() -> None:
         sa.ForeignKeyConstraint(
             ["username"], ["people.username"], "fk_invites_username", ondelete="SET NULL"
         ),
+    )
+
+
+def _consents() -> None:
+    op.create_table(
+        "consents",
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("verifier", sa.Text, nullable=False),
+        sa.Column("browser", sa.Text),
+        sa.Column("invite", sa.Text),
+        sa.Column("username", sa.String(32)),
+        sa.Column("begun_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("digest", name="pk_consents"),
+    )
+
+
+def _sign_ups() -> None:
+    op.create_table(
+        "sign_ups",
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("oura_id", sa.Text),
+        sa.Column("name", sa.Text),
+        sa.Column("scopes", sa.Text),
+        sa.Column("refresh_token", sa.Text, nullable=False),
+        sa.Column("access_token", sa.Text),
+        sa.Column("expires_at", INSTANT),
+        sa.Column("renewed_at", INSTANT),
+        sa.Column("token_url", sa.Text),
+        sa.Column("invite", sa.Text),
+        sa.Column("begun_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("digest", name="pk_sign_ups"),
+        sa.UniqueConstraint("oura_id", name="uq_sign_ups_oura_id"),
     )
