@@ -143,8 +143,9 @@ def test_a_person_is_added_and_listed(shell: Shell) -> None:
         0,
         "Added koa. `oura-pipeline sync --person koa` fetches the last week.\n",
     )
-    rows = [line for line in listed(shell) if line and line[0] == "koa"]
-    assert [row[1] for row in rows] == ["connected"]
+    with open_pipeline() as pipeline:
+        koa = pipeline.accounts.people.get("koa")
+    assert [koa.id, "koa", "connected"] in [row[:3] for row in listed(shell)]
 
 
 def test_adding_twice_gives_new_tokens(shell: Shell) -> None:
@@ -222,7 +223,7 @@ def test_disconnecting_keeps_the_data_and_says_whether_oura_knows(shell: Shell) 
     shell.world.sandbox.clear_faults()
     again = shell("people", "disconnect", "koa").output.splitlines()
     assert again == [*told, "Their consent is given back at Oura."]
-    assert [row[1] for row in listed(shell) if row[:1] == ["koa"]] == ["disconnected"]
+    assert [row[2] for row in listed(shell) if row[1:2] == ["koa"]] == ["disconnected"]
     assert "nobody is called 'ada'" in shell.refused("people", "disconnect", "ada")
 
 
