@@ -79,7 +79,7 @@ def fail_if_nobody_landed(document_type: DocumentType, fetched: FetchResult) -> 
     Raises:
         Failure: with who and why; worth a retry only when Oura was away.
     """
-    able = [a for a in fetched.answers if a.status is not FetchStatus.NOT_GRANTED]
+    able = [a for a in fetched.results if a.status is not FetchStatus.NOT_GRANTED]
     if not able or len(fetched.failed) < len(able):
         return
     why = "; ".join(f"{answer.username}: {answer.error}" for answer in fetched.failed)

@@ -144,7 +144,7 @@ def _fetched_together(parts: Sequence[FetchResult]) -> FetchResult:
     """Several questions as one."""
     return FetchResult(
         days=sorted({day for part in parts for day in part.days}),
-        answers=[answer for part in parts for answer in part.answers],
+        results=[result for part in parts for result in part.results],
         fetches=[fetch for part in parts for fetch in part.fetches],
         landing=None,
         seconds=sum(part.seconds for part in parts),

@@ -1,8 +1,4 @@
-"""Who is told how far a run is. Nobody, unless somebody listens.
-
-What surprises: a Dagster run has no door for this, so the progress stands in a context variable;
-the code that works reads it once, in the thread that started the run.
-"""
+"""Reports on how far a run is, for whoever shows them."""
 
 from __future__ import annotations
 
@@ -11,36 +7,38 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Hears of work as it is done; called from several threads."""
+    """A receiver of reports; it is called from several threads."""
 
     def started(self, document_type: str, people: int) -> None:
-        """So many people are being asked for a document type."""
+        """So many people are being fetched for a document type."""
 
     def page(self, document_type: str, username: str, documents: int) -> None:
-        """One request was answered with so many documents."""
+        """One response brought so many documents."""
 
     def person_done(self, document_type: str, username: str) -> None:
-        """That person's answer is complete, or failed."""
+        """Everything of that person was received, or failed."""
 
     def pushed(self, document_type: str, points: int) -> None:
         """So many more points were sent."""
 
 
 class NoProgress:
-    """Hears and says nothing."""
+    """A receiver that ignores all reports."""
 
     def started(self, document_type: str, people: int) -> None:
-        """Nothing."""
+        pass
 
     def page(self, document_type: str, username: str, documents: int) -> None:
-        """Nothing."""
+        pass
 
     def person_done(self, document_type: str, username: str) -> None:
-        """Nothing."""
+        pass
 
     def pushed(self, document_type: str, points: int) -> None:
-        """Nothing."""
+        pass
 
 
-_SILENCE = NoProgress()
-progress: ContextVar[Progress] = ContextVar("progress", default=_SILENCE)
+_NO_PROGRESS = NoProgress()
+# Dagster has no way to hand an object to the code of a run, hence a context variable. Threads do
+# not inherit it: read it in the thread that started the run.
+progress: ContextVar[Progress] = ContextVar("progress", default=_NO_PROGRESS)

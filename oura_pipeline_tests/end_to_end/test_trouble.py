@@ -133,7 +133,7 @@ def test_somebody_who_leaves_during_a_run_stops_nobody(own_world: World) -> None
         fetched = fetch_and_land(
             pipeline, DAILY_SLEEP, people, first_day=FIRST, last_day=LAST, run_id="a run"
         )
-    assert [answer.username for answer in fetched.answers] == ["runa"]
+    assert [answer.username for answer in fetched.results] == ["runa"]
     assert own_world.landed("runa", DAILY_SLEEP) == own_world.truth(
         "runa", DAILY_SLEEP, FIRST, LAST
     )

@@ -118,7 +118,7 @@ def test_whoever_left_since_a_run_was_asked_for_is_left_out(made: World) -> None
     made.sign_in("runa")
     with open_pipeline() as pipeline:
         asked = people_to_fetch(pipeline, ["gone", "runa"], some_may_have_left=True)
-        with pytest.raises(LookupError, match="none of these people is here") as caught:
+        with pytest.raises(LookupError, match="none of these people is known any more") as caught:
             people_to_fetch(pipeline, ["gone"], some_may_have_left=True)
         pipeline.accounts.removal.disconnect("runa")
         assert people_to_fetch(pipeline, ["gone", "runa"], some_may_have_left=True) == []

@@ -34,20 +34,22 @@ from oura_pipeline.pipeline import Pipeline, graphite_sender, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import ALL_SCOPES
+from oura_pipeline.sync.affected_documents import (
+    DOCUMENT_TYPES_BY_DATA_TYPE,
+    AffectedDocument,
+    Outcome,
+    retry_delay,
+)
 from oura_pipeline.sync.fetch import FetchResult, fetch_and_land, people_to_fetch
 from oura_pipeline.sync.progress import NoProgress, progress
 from oura_pipeline.sync.push import push_documents
 from oura_pipeline.sync.webhook_events import (
-    DOCUMENT_TYPES_BY_DATA_TYPE,
-    AffectedDocument,
     DrainResult,
-    Outcome,
     day_ranges,
     due_events,
     land_due,
     land_events,
     push_pending,
-    retry_delay,
 )
 from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline.warehouse.warehouse import Warehouse
@@ -507,7 +509,7 @@ def test_a_sync_that_asked_earlier_does_not_land_over_an_event(told: Told) -> No
         told.tell("update", "runa", DAILY_SLEEP, revised["id"])
         assert told.drain().outcomes == {Outcome.LANDED: 1}
         slow.may_land.set()
-        answers = synced.result().answers
+        answers = synced.result().results
     assert [answer.username for answer in answers] == ["runa"]
     assert told.agree(DAILY_SLEEP, last=LAST)
     entries = told.pipeline.accounts.fetches.find("daily_sleep", usernames=["runa"])

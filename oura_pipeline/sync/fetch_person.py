@@ -1,0 +1,128 @@
+"""One person's documents of one type, fetched into the spool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+
+from oura_pipeline.accounts.errors import AccountsBusy, PersonRefused, UnknownPerson
+from oura_pipeline.accounts.people import Person
+from oura_pipeline.catalog.credentials import OuraError
+from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.ledger import FetchStatus
+from oura_pipeline.oura.client import OuraClient
+from oura_pipeline.oura.errors import ScopeNotGranted
+from oura_pipeline.oura.offsets import OffsetTimeline
+from oura_pipeline.oura.pages import Document
+from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.sync.progress import Progress
+from oura_pipeline.warehouse.errors import UnusableDocuments
+from oura_pipeline.warehouse.spool import Spool
+
+
+@dataclass(kw_only=True)
+class PersonResult:
+    """What came of fetching one person's documents.
+
+    Attributes:
+        username: whose.
+        asked_at: when the first request was about to be sent, UTC.
+        received_at: when the last response was there, UTC.
+        status: landed, as long as nothing went wrong.
+        error: what went wrong.
+        requests: how many requests were sent.
+        pages: how many responses held documents, or an empty list of them.
+    """
+
+    username: str
+    asked_at: datetime
+    received_at: datetime
+    status: FetchStatus = FetchStatus.LANDED
+    error: Exception | None = None
+    requests: int = 0
+    pages: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonFetcher:
+    """The documents of one type and range of days, fetched for one person after the other.
+
+    Attributes:
+        pipeline: the pipeline.
+        document_type: of the documents.
+        days: the first and the last day, both included.
+        spool: where the documents go.
+        progress: is told of every page.
+    """
+
+    pipeline: Pipeline
+    document_type: DocumentType
+    days: tuple[date, date]
+    spool: Spool
+    progress: Progress
+
+    def fetch(self, person: Person) -> PersonResult | None:
+        """Spool a person's documents; None: they have left meanwhile.
+
+        What goes wrong for one person is part of the result and not raised: the others' documents
+        are landed all the same.
+        """
+        now = datetime.now(UTC)
+        result = PersonResult(username=person.username, asked_at=now, received_at=now)
+        try:
+            client = self.pipeline.client(person.username)
+            self._spool(person, client, result)
+        except UnknownPerson:
+            self.spool.discard(person.username)
+            return None
+        # Half of somebody's documents must not land: the missing ones would count as deleted.
+        if result.error:
+            self.spool.discard(person.username)
+        result.requests, result.pages = client.requests, client.pages
+        result.received_at = datetime.now(UTC)
+        self.progress.person_done(self.document_type.name, person.username)
+        return result
+
+    def _spool(self, person: Person, client: OuraClient, result: PersonResult) -> None:
+        try:
+            self._spool_pages(person, client)
+        except ScopeNotGranted as error:
+            result.status, result.error = FetchStatus.NOT_GRANTED, error
+        except (OuraError, AccountsBusy, PersonRefused, UnusableDocuments) as error:
+            result.status, result.error = FetchStatus.FAILED, error
+
+    def _spool_pages(self, person: Person, client: OuraClient) -> None:
+        offsets = self.pipeline.accounts.offsets
+        timeline = OffsetTimeline(offsets.find(person.username))
+        learned: list[tuple[datetime, timedelta]] = []
+        for page in client.documents(self.document_type, *self.days, offsets=timeline):
+            if self.document_type.identifies:
+                self._identify(person, page.documents)
+            self.spool.add(person.username, page.documents, asked=True)
+            self.spool.add(person.username, page.outside, asked=False)
+            learned.extend(page.offsets)
+            self.progress.page(self.document_type.name, person.username, len(page.documents))
+        offsets.record(person.username, learned)
+
+    def _identify(self, person: Person, documents: Sequence[Document]) -> None:
+        """Record Oura's id of a person where it is new.
+
+        Raises:
+            PersonRefused: it is somebody else's, or they had another one.
+        """
+        for document in documents:
+            oura_id = _IDENTITY.decode(document.raw).id
+            if oura_id != person.oura_id:
+                self.pipeline.accounts.people.identify(person.username, oura_id)
+
+
+class _Identity(msgspec.Struct):
+    """The part of a document that says whose it is."""
+
+    id: str
+
+
+_IDENTITY = msgspec.json.Decoder(_Identity)
