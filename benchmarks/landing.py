@@ -24,7 +24,7 @@ import pandas as pd
 
 from oura_pipeline.catalog.document_types import DAILY_ACTIVITY, HEARTRATE, SLEEP, DocumentType
 from oura_pipeline.warehouse.connection import SETTINGS
-from oura_pipeline.warehouse.spool import Spool, spooling
+from oura_pipeline.warehouse.spool import Spool, open_spool
 from oura_pipeline.warehouse.staging import spooled_lines
 from oura_pipeline.warehouse.tables import json_schema, quoted, typed_fields
 from oura_pipeline.warehouse.warehouse import Warehouse
@@ -228,9 +228,9 @@ def separated_text(
     folder: Path,
 ) -> None:
     """separated text and from_json."""
-    with spooling(folder, document_type.table) as spool:
+    with open_spool(folder, document_type.table) as spool:
         spool.add(PEOPLE[0], documents, asked=True)
-        found = spooled_lines(spool.files([PEOPLE[0]]), spool.longest)
+        found = spooled_lines(spool.files([PEOPLE[0]]), spool.longest_document)
         insert(connection, document_type, f"SELECT day, document::JSON AS document FROM {found}")
 
 
@@ -371,7 +371,7 @@ def land(
     ended = time.perf_counter()
     print(
         f"{label:34}{sum(map(len, shares.values())):12,}{spooled - began:8.2f}"
-        f"{ended - spooled:8.3f}  {landing.new}/{landing.different}/{landing.gone}"
+        f"{ended - spooled:8.3f}  {landing.inserted}/{landing.updated}/{landing.deleted}"
     )
 
 

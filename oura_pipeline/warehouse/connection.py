@@ -26,32 +26,32 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
-POLL = 0.02  # seconds between two looks at the lock
-NEWS = 10.0  # seconds
+POLL_SECONDS = 0.02  # seconds between two looks at the lock
+LOG_EVERY_SECONDS = 10.0  # seconds
 
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
-class Door:
+class ExclusiveFile:
     """Lets one operation at a time into a DuckDB file, across threads and processes.
 
     Args:
         path: the DuckDB file; it and its folder are made when something is first written.
-        patience: seconds to wait for others before giving up with `WarehouseBusy`.
-        news: seconds of waiting after which a line is logged, again and again.
+        timeout: seconds to wait for others before giving up with `WarehouseBusy`.
+        log_every: seconds of waiting after which a line is logged, again and again.
     """
 
-    def __init__(self, path: Path, *, patience: float, news: float = NEWS) -> None:
+    def __init__(self, path: Path, *, timeout: float, log_every: float = LOG_EVERY_SECONDS) -> None:
         self.path = path
-        self.patience = patience
-        self.news = news
+        self.timeout = timeout
+        self.log_every = log_every
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock, with the DuckDB file closed.
 
         Raises:
-            WarehouseBusy: others of this project have held it for longer than `patience`.
+            WarehouseBusy: others of this project have held it for longer than `timeout`.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # One object per operation: a lock that a thread already holds would let it in again.
@@ -67,7 +67,7 @@ class Door:
         """Hold the lock and a connection in UTC; both end with the block.
 
         Raises:
-            WarehouseBusy: somebody has held the file for longer than `patience`.
+            WarehouseBusy: somebody has held the file for longer than `timeout`.
             WarehouseUnreadable: this DuckDB cannot read the file.
         """
         with self.locked(), self.connected(read_only=read_only) as connection:
@@ -89,11 +89,12 @@ class Door:
             waited = time.monotonic() - began
             try:
                 lock.acquire(
-                    timeout=max(0.0, min(self.news, self.patience - waited)), poll_interval=POLL
+                    timeout=max(0.0, min(self.log_every, self.timeout - waited)),
+                    poll_interval=POLL_SECONDS,
                 )
             except Timeout:
                 waited = time.monotonic() - began
-                if waited >= self.patience:
+                if waited >= self.timeout:
                     raise WarehouseBusy(
                         f"{self.path.name}: other runs have held it for {waited:.0f} s; "
                         "look for a run that hangs, then start this one again"
@@ -113,15 +114,15 @@ class Door:
                 if holder is None:
                     raise WarehouseUnreadable(_reason(self.path, error)) from error
             now = time.monotonic()
-            if now - began >= self.patience:
+            if now - began >= self.timeout:
                 raise WarehouseBusy(
                     f"{self.path.name} is open in {holder}: close it there, "
                     "or open analytics.duckdb instead, which is made for reading"
                 )
-            if now - told > self.news:
+            if now - told > self.log_every:
                 told = now
                 logger.info("waiting for %s: open in %s", self.path.name, holder)
-            time.sleep(min(0.2, max(0.0, self.patience - (now - began))) or POLL)
+            time.sleep(min(0.2, max(0.0, self.timeout - (now - began))) or POLL_SECONDS)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import duckdb
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import digest
-from oura_pipeline.warehouse.ledgers import MADE, ensure_ledgers
+from oura_pipeline.warehouse.ledgers import VIEWS_DIGEST, ensure_ledgers
 from oura_pipeline.warehouse.readme import write_readme
 from oura_pipeline.warehouse.tables import SCHEMA, ensure_descriptions, ensure_table
 from oura_pipeline.warehouse.views.catalogue import VIEWS, ensure_views
@@ -32,20 +32,20 @@ def describe(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> N
 
 def _renew_views(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the views again, unless they stand as they were made for the tables as they are."""
-    row = connection.execute(f"SELECT digest FROM {MADE.full_name}").fetchone()
+    row = connection.execute(f"SELECT digest FROM {VIEWS_DIGEST.full_name}").fetchone()
     if row is not None and row[0] == _digest(connection):
         return
     ensure_views(connection)
-    connection.execute(f"DELETE FROM {MADE.full_name}")
-    connection.execute(f"INSERT INTO {MADE.full_name} VALUES (?)", [_digest(connection)])
+    connection.execute(f"DELETE FROM {VIEWS_DIGEST.full_name}")
+    connection.execute(f"INSERT INTO {VIEWS_DIGEST.full_name} VALUES (?)", [_digest(connection)])
 
 
 def _digest(connection: duckdb.DuckDBPyConnection) -> str:
     """Of the views as the code has them, of everything as it stands, and of this DuckDB."""
-    standing = connection.execute(
+    existing = connection.execute(
         "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() "
         "WHERE schema_name = ? AND database_name = current_database() ORDER BY ALL",
         [SCHEMA],
     ).fetchall()
-    wanted = [line for view in VIEWS for line in statements(view)]
-    return digest(repr((duckdb.__version__, wanted, standing)))
+    statements_of_views = [line for view in VIEWS for line in statements(view)]
+    return digest(repr((duckdb.__version__, statements_of_views, existing)))

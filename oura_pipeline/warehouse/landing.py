@@ -16,10 +16,10 @@ from datetime import date
 import duckdb
 
 from oura_pipeline.warehouse.connection import transaction
-from oura_pipeline.warehouse.drift.scan import Findings, find_odd_documents
-from oura_pipeline.warehouse.drift.unknown_fields import remember
+from oura_pipeline.warehouse.drift.scan import DriftScan, find_odd_documents
+from oura_pipeline.warehouse.drift.unknown_fields import record_paths
 from oura_pipeline.warehouse.spool import Spool
-from oura_pipeline.warehouse.staging import Question, stage
+from oura_pipeline.warehouse.staging import LandingRequest, stage
 from oura_pipeline.warehouse.tables import (
     ensure_table,
     json_schema,
@@ -28,7 +28,7 @@ from oura_pipeline.warehouse.tables import (
     typed_fields,
 )
 
-UNCHANGED = {"same", "notation"}
+UNCHANGED = {"unchanged", "reformatted"}
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class Landing:
 
     days: dict[tuple[str, date], DayCount]
     elsewhere: dict[tuple[str, date], DayCount] = field(default_factory=dict)
-    new: int = 0
-    different: int = 0
-    gone: int = 0
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
     outside: int = 0
     unknown_fields: list[str] = field(default_factory=list)
     odd_values: dict[str, int] = field(default_factory=dict)
@@ -74,46 +74,46 @@ class Landing:
     @property
     def changed(self) -> int:
         """Documents that are new, different or gone."""
-        return self.new + self.different + self.gone
+        return self.inserted + self.updated + self.deleted
 
 
-def land(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spool) -> Landing:
-    """Replace what stands for the question by what was spooled.
+def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> Landing:
+    """Replace what stands for the request by what was spooled.
 
     Raises:
         UnusableDocuments: some people's documents lack their key or are no JSON objects.
     """
-    ensure_table(connection, question.document_type)
+    ensure_table(connection, request.document_type)
     # Nobody else writes while we hold the lock, so only the writing needs the transaction; and
     # what is staged gets row numbers from 0 in order of arrival, which it would not inside of it.
-    stage(connection, question, spool)
-    findings = find_odd_documents(
+    stage(connection, request, spool)
+    scan = find_odd_documents(
         connection,
         "(SELECT i.rowid AS place, i.document FROM incoming i "
-        "JOIN fates f ON f.incoming = i.rowid)",
-        question.document_type,
+        "JOIN changes c ON c.incoming = i.rowid)",
+        request.document_type,
     )
-    remember(connection, question.document_type, findings.paths, question.fetched_at)
-    fates = _count_fates(connection)
+    record_paths(connection, request.document_type, scan.paths, request.fetched_at)
+    changes = _count_changes(connection)
     # Most of what is asked again is the same; a type without days still moves to the newest day.
-    if fates.keys() - UNCHANGED or not question.document_type.partitioned:
+    if changes.keys() - UNCHANGED or not request.document_type.partitioned:
         with transaction(connection):
-            _write(connection, question)
-    return _result(connection, question, findings, fates)
+            _write(connection, request)
+    return _result(connection, request, scan, changes)
 
 
-def _count_fates(connection: duckdb.DuckDBPyConnection) -> Counter[str]:
-    rows = connection.execute("SELECT fate, count(*) FROM fates GROUP BY fate").fetchall()
+def _count_changes(connection: duckdb.DuckDBPyConnection) -> Counter[str]:
+    rows = connection.execute("SELECT change, count(*) FROM changes GROUP BY change").fetchall()
     return Counter(dict(rows))
 
 
-def _write(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
-    document_type = question.document_type
+def _write(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
+    document_type = request.document_type
     table = table_name(document_type)
     names = [quoted(field.name) for field in typed_fields(document_type)]
     connection.execute(
-        f"DELETE FROM {table} WHERE rowid IN (SELECT standing FROM fates "
-        "WHERE fate IN ('gone', 'different', 'moved'))"
+        f"DELETE FROM {table} WHERE rowid IN (SELECT existing FROM changes "
+        "WHERE change IN ('deleted', 'updated', 'moved'))"
     )
     connection.execute(
         f"INSERT INTO {table} "
@@ -123,26 +123,26 @@ def _write(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
         "CASE WHEN o.place IS NULL THEN i.typed "
         f"ELSE from_json(o.cleaned, '{json_schema(document_type)}') END AS typed "
         "FROM incoming i LEFT JOIN odd_documents o ON o.place = i.rowid WHERE i.rowid IN "
-        "(SELECT incoming FROM fates WHERE fate IN ('new', 'different', 'moved')))",
-        {"fetched_at": question.fetched_at, "run_id": question.run_id},
+        "(SELECT incoming FROM changes WHERE change IN ('inserted', 'updated', 'moved')))",
+        {"fetched_at": request.fetched_at, "run_id": request.run_id},
     )
     if not document_type.partitioned:
         connection.execute(
-            f"UPDATE {table} SET day = f.new_day FROM fates f "
-            f"WHERE {table}.rowid = f.standing AND f.fate IN ('same', 'notation') "
-            f"AND {table}.day <> f.new_day"
+            f"UPDATE {table} SET day = c.new_day FROM changes c "
+            f"WHERE {table}.rowid = c.existing AND c.change IN ('unchanged', 'reformatted') "
+            f"AND {table}.day <> c.new_day"
         )
 
 
 def _result(
     connection: duckdb.DuckDBPyConnection,
-    question: Question,
-    findings: Findings,
-    fates: Counter[str],
+    request: LandingRequest,
+    scan: DriftScan,
+    changes: Counter[str],
 ) -> Landing:
-    changed = _changed_days(connection, question)
-    asked = {(name, day) for name in question.usernames for day in question.days}
-    documents = _documents_of_days(connection, question, {*changed} - asked)
+    changed = _changed_days(connection, request)
+    asked = {(name, day) for name in request.usernames for day in request.days}
+    documents = _documents_of_days(connection, request, {*changed} - asked)
     (outside,) = connection.execute("SELECT count(*) FROM incoming WHERE NOT asked").fetchone() or (
         0,
     )
@@ -152,46 +152,46 @@ def _result(
     return Landing(
         days={place: count for place, count in counts.items() if place in asked},
         elsewhere={place: count for place, count in counts.items() if place not in asked},
-        new=fates["new"],
-        different=fates["different"] + fates["moved"],
-        gone=fates["gone"],
-        outside=outside - fates["moved"],
-        unknown_fields=sorted(findings.unknown),
-        odd_values=dict(sorted(findings.odd.items())),
+        inserted=changes["inserted"],
+        updated=changes["updated"] + changes["moved"],
+        deleted=changes["deleted"],
+        outside=outside - changes["moved"],
+        unknown_fields=sorted(scan.unknown),
+        odd_values=dict(sorted(scan.odd.items())),
     )
 
 
 def _changed_days(
-    connection: duckdb.DuckDBPyConnection, question: Question
+    connection: duckdb.DuckDBPyConnection, request: LandingRequest
 ) -> Counter[tuple[str, date]]:
     """How many documents changed on which day of whom; a move changes both days."""
     new_day, old_day = (
         ("new_day", "old_day")
-        if question.document_type.partitioned
+        if request.document_type.partitioned
         else ("$last::DATE", "$last::DATE")
     )
-    moved_within = f"OR (fate = 'different' AND {old_day} <> {new_day})"
+    moved_within = f"OR (change = 'updated' AND {old_day} <> {new_day})"
     rows = connection.execute(
-        f"SELECT username, day, count(*) FROM (SELECT username, {new_day} AS day FROM fates "
-        f"WHERE fate IN ('new', 'different', 'moved') UNION ALL SELECT username, {old_day} "
-        f"FROM fates WHERE fate IN ('gone', 'moved') {moved_within}) GROUP BY username, day",
-        None if question.document_type.partitioned else {"last": question.last_day},
+        f"SELECT username, day, count(*) FROM (SELECT username, {new_day} AS day FROM changes "
+        f"WHERE change IN ('inserted', 'updated', 'moved') UNION ALL SELECT username, {old_day} "
+        f"FROM changes WHERE change IN ('deleted', 'moved') {moved_within}) GROUP BY username, day",
+        None if request.document_type.partitioned else {"last": request.last_day},
     ).fetchall()
     return Counter({(username, day): many for username, day, many in rows})
 
 
 def _documents_of_days(
     connection: duckdb.DuckDBPyConnection,
-    question: Question,
+    request: LandingRequest,
     elsewhere: Collection[tuple[str, date]],
 ) -> Counter[tuple[str, date]]:
     """How many documents the asked days, and those other days, have now."""
-    table = table_name(question.document_type)
-    if not question.document_type.partitioned:
+    table = table_name(request.document_type)
+    if not request.document_type.partitioned:
         rows = connection.execute(
             f"SELECT username, $1::DATE, count(*) FROM {table} "
             "WHERE username IN (FROM people) GROUP BY username",
-            [question.last_day],
+            [request.last_day],
         ).fetchall()
     else:
         rows = connection.execute(
@@ -200,8 +200,8 @@ def _documents_of_days(
             "IN (SELECT (unnest($names::VARCHAR[]), unnest($days::DATE[])))) "
             "GROUP BY username, day",
             {
-                "first": question.first_day,
-                "last": question.last_day,
+                "first": request.first_day,
+                "last": request.last_day,
                 "names": [username for username, _ in elsewhere],
                 "days": [day for _, day in elsewhere],
             },

@@ -20,7 +20,7 @@ from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.tables import SCHEMA, Column, comment_on, quoted
 
 BOOKKEEPING = "bookkeeping"
-_ARRIVING = "arriving"
+_INCOMING = "incoming"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -98,25 +98,27 @@ OBSERVED = LedgerTable(
     schema=BOOKKEEPING,
 )
 
-MADE = LedgerTable(
+VIEWS_DIGEST = LedgerTable(
     name="made",
     description="For what the views of schema oura were made, to see whether they are still right.",
     columns=(Column("digest", "VARCHAR", "Of the views, of all columns and of DuckDB's version."),),
     schema=BOOKKEEPING,
 )
 
-LEDGERS = (FETCHES, OFFSETS, UNKNOWN_FIELDS, OBSERVED, MADE)
+LEDGERS = (FETCHES, OFFSETS, UNKNOWN_FIELDS, OBSERVED, VIEWS_DIGEST)
 
 
 def ensure_ledgers(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the ledgers that do not stand yet, and let all of them say what they are."""
-    standing = _standing(connection)
-    stale = [ledger for ledger in LEDGERS if standing.get(ledger.full_name) != _said(ledger)]
+    existing = _existing_comments(connection)
+    stale = [
+        ledger for ledger in LEDGERS if existing.get(ledger.full_name) != _expected_comments(ledger)
+    ]
     if not stale:
         return
     with transaction(connection):
         for ledger in stale:
-            if ledger.full_name not in standing:
+            if ledger.full_name not in existing:
                 _create(connection, ledger)
             comment_on(connection, ledger.full_name, ledger.description, ledger.columns)
 
@@ -178,36 +180,36 @@ class Ledgers:
         )
 
     def _delete_matching(self, rows: Sequence[tuple[Any, ...]], key: tuple[str, ...]) -> None:
-        same = " AND ".join(f"old.{name} = {_ARRIVING}.{name}" for name in key)
+        same = " AND ".join(f"old.{name} = {_INCOMING}.{name}" for name in key)
         if not rows:
             return
-        with self._arriving(FETCHES, rows):
+        with self._registered(FETCHES, rows):
             self._connection.execute(
-                f"DELETE FROM {FETCHES.full_name} AS old USING {_ARRIVING} WHERE {same}"
+                f"DELETE FROM {FETCHES.full_name} AS old USING {_INCOMING} WHERE {same}"
             )
 
     def _insert(self, ledger: LedgerTable, rows: Sequence[tuple[Any, ...]]) -> None:
         if not rows:
             return
-        with self._arriving(ledger, rows):
-            self._connection.execute(f"INSERT INTO {ledger.full_name} SELECT * FROM {_ARRIVING}")
+        with self._registered(ledger, rows):
+            self._connection.execute(f"INSERT INTO {ledger.full_name} SELECT * FROM {_INCOMING}")
 
     @contextmanager
-    def _arriving(self, ledger: LedgerTable, rows: Sequence[tuple[Any, ...]]) -> Iterator[None]:
+    def _registered(self, ledger: LedgerTable, rows: Sequence[tuple[Any, ...]]) -> Iterator[None]:
         """Let SQL read these rows, whose values are of the ledger's first columns."""
         width = len(rows[0])
         frame = pd.DataFrame(rows, columns=[column.name for column in ledger.columns[:width]])
         # Without a type of its own, a column whose first thousand values are null becomes numbers.
         texts = [c.name for c in ledger.columns[:width] if c.sql_type == "VARCHAR"]
         frame = frame.astype(dict.fromkeys(texts, "string"))
-        self._connection.register(_ARRIVING, frame)
+        self._connection.register(_INCOMING, frame)
         try:
             yield
         finally:
-            self._connection.unregister(_ARRIVING)
+            self._connection.unregister(_INCOMING)
 
 
-def _standing(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str | None]]:
+def _existing_comments(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str | None]]:
     """What the ledgers that stand say of themselves; a column is '' for the table itself."""
     rows = connection.execute(
         "SELECT schema_name, table_name, '', comment FROM duckdb_tables() "
@@ -215,13 +217,13 @@ def _standing(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str 
         "SELECT schema_name, table_name, column_name, comment FROM duckdb_columns() "
         "WHERE database_name = current_database()"
     ).fetchall()
-    said: dict[str, dict[str, str | None]] = {}
+    comments: dict[str, dict[str, str | None]] = {}
     for schema, table, column, comment in rows:
-        said.setdefault(f"{quoted(schema)}.{quoted(table)}", {})[column] = comment
-    return said
+        comments.setdefault(f"{quoted(schema)}.{quoted(table)}", {})[column] = comment
+    return comments
 
 
-def _said(ledger: LedgerTable) -> dict[str, str | None]:
+def _expected_comments(ledger: LedgerTable) -> dict[str, str | None]:
     return {"": ledger.description, **{column.name: column.comment for column in ledger.columns}}
 
 

@@ -18,7 +18,7 @@ from oura_pipeline.warehouse.tables import (
     SCHEMA,
     Column,
     comment_on,
-    what_it_is,
+    table_description,
     write_lines,
 )
 from oura_pipeline.warehouse.views.catalogue import VIEWS
@@ -79,7 +79,9 @@ def write_readme(connection: duckdb.DuckDBPyConnection, published_at: datetime) 
     table = f"{SCHEMA}.{README}"
     lines = {FRESHNESS: _freshness(connection, published_at), **TOPICS, README: DESCRIPTION}
     lines |= {view.name: view.line for view in VIEWS}
-    lines |= {document_type.table: what_it_is(document_type) for document_type in DOCUMENT_TYPES}
+    lines |= {
+        document_type.table: table_description(document_type) for document_type in DOCUMENT_TYPES
+    }
     lines |= {ledger.name: ledger.description for ledger in LEDGERS if ledger.schema == SCHEMA}
     with transaction(connection):
         comment_on(connection, table, DESCRIPTION, COLUMNS)

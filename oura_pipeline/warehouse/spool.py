@@ -28,7 +28,7 @@ SEPARATOR = "\x1f"
 LINE_BREAKS = "\n\r"
 STAND_INS = "\x1e\x1d"  # what line breaks inside a document travel as
 
-_TRAVEL = bytes.maketrans(LINE_BREAKS.encode(), STAND_INS.encode())
+_TO_STAND_INS = bytes.maketrans(LINE_BREAKS.encode(), STAND_INS.encode())
 _FORBIDDEN = b"\x00" + (SEPARATOR + STAND_INS).encode()
 _BATCH = 1000  # documents; a night has some 10 kB
 
@@ -52,14 +52,14 @@ class Spool:
 
     Attributes:
         folder: where the files lie.
-        longest: bytes of the longest document.
-        broken: whether a document holds line breaks.
+        longest_document: bytes of the longest document.
+        has_line_breaks: whether a document holds line breaks.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.longest = 0
-        self.broken = False
+        self.longest_document = 0
+        self.has_line_breaks = False
         self._files: dict[str, Path] = {}
         self._discarded: set[str] = set()
         self._lock = threading.Lock()
@@ -74,9 +74,9 @@ class Spool:
             raws = [bytes(document.raw) for document in batch]
             broken = _has_line_breaks(username, raws)
             if broken:
-                raws = [raw.translate(_TRAVEL) for raw in raws]
+                raws = [raw.translate(_TO_STAND_INS) for raw in raws]
             days = {document.day for document in batch}
-            starts = {day: _start_of_line(username, day, asked) for day in days}
+            starts = {day: _line_prefix(username, day, asked) for day in days}
             parts = (
                 part
                 for document, raw in zip(batch, raws, strict=True)
@@ -116,16 +116,16 @@ class Spool:
             path = self._files.setdefault(username, self.folder / f"{len(self._files)}.{username}")
             with path.open("ab") as file:
                 file.write(lines)
-            self.longest = max(self.longest, longest)
-            self.broken = self.broken or broken
+            self.longest_document = max(self.longest_document, longest)
+            self.has_line_breaks = self.has_line_breaks or broken
 
 
 @contextmanager
-def spooling(folder: Path, name: str) -> Iterator[Spool]:
+def open_spool(folder: Path, name: str) -> Iterator[Spool]:
     """A spool in `folder`, gone with the block; those of crashed processes are removed first."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(folder / "lock"):
-        _sweep(folder)
+        _remove_abandoned(folder)
         own = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=folder))
         held = FileLock(own / "held", thread_local=False)
         held.acquire()
@@ -136,14 +136,14 @@ def spooling(folder: Path, name: str) -> Iterator[Spool]:
         shutil.rmtree(own, ignore_errors=True)
 
 
-def sweep(folder: Path) -> None:
+def remove_abandoned(folder: Path) -> None:
     """Remove what crashed processes have spooled."""
     if folder.is_dir():
         with FileLock(folder / "lock"):
-            _sweep(folder)
+            _remove_abandoned(folder)
 
 
-def _sweep(folder: Path) -> None:
+def _remove_abandoned(folder: Path) -> None:
     """Remove the spools that nobody holds any more. Call it under the folder's lock."""
     for left in folder.iterdir():
         if not left.is_dir():
@@ -158,7 +158,7 @@ def _sweep(folder: Path) -> None:
         logger.info("removed what a crashed run had spooled: %s", left.name)
 
 
-def _start_of_line(username: str, day: date, asked: bool) -> bytes:
+def _line_prefix(username: str, day: date, asked: bool) -> bytes:
     return SEPARATOR.join((username, day.isoformat(), str(int(asked)), "")).encode()
 
 

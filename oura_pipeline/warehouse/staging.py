@@ -24,7 +24,7 @@ _CHUNK = 1000  # documents
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class LandingRequest:
     """What was asked, by which run, answered when."""
 
     document_type: DocumentType
@@ -41,46 +41,46 @@ class Question:
         return [self.first_day + timedelta(days=number) for number in range(length)]
 
 
-def stage(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spool) -> None:
-    """Make the temporary tables `people`, `incoming` and `fates`, as `_read` and `_match` say.
+def stage(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> None:
+    """Make the temporary tables `people`, `incoming` and `changes`, as `_read` and `_match` say.
 
     Raises:
         UnusableDocuments: some people's documents lack their key or are no JSON objects.
     """
-    _read(connection, question, spool)
-    _refuse_unusable(connection, question.document_type)
-    _keep_the_last_of_each(connection, question.document_type)
-    _find_standing(connection, question)
-    _match(connection, question.document_type)
-    _compare_reworded(connection)
+    _read(connection, request, spool)
+    _refuse_unusable(connection, request.document_type)
+    _drop_repeated(connection, request.document_type)
+    _find_existing(connection, request)
+    _match(connection, request.document_type)
+    _tell_reformatted_from_updated(connection)
 
 
-def _read(connection: duckdb.DuckDBPyConnection, question: Question, spool: Spool) -> None:
+def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> None:
     """Make `incoming(username, day, asked, document, typed)`, in order of arrival."""
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE people AS SELECT unnest($1::VARCHAR[]) AS username",
-        [list(question.usernames)],
+        [list(request.usernames)],
     )
     document = "document"
-    if spool.broken:
+    if spool.has_line_breaks:
         document = f"translate(document, '{STAND_INS}', '{LINE_BREAKS}')"
     asked = (
-        "asked AND day BETWEEN $first AND $last" if question.document_type.partitioned else "asked"
+        "asked AND day BETWEEN $first AND $last" if request.document_type.partitioned else "asked"
     )
-    files = spool.files(question.usernames)
+    files = spool.files(request.usernames)
     try:
         connection.execute(
             "CREATE OR REPLACE TEMP TABLE incoming AS "
             f"SELECT username, day, {asked} AS asked, document, "
-            f"from_json(document, '{json_schema(question.document_type)}') AS typed FROM ("
+            f"from_json(document, '{json_schema(request.document_type)}') AS typed FROM ("
             f"SELECT username, day, asked, {document}::JSON AS document "
-            f"FROM {spooled_lines(files, spool.longest)})",
-            {"first": question.first_day, "last": question.last_day}
-            if question.document_type.partitioned
+            f"FROM {spooled_lines(files, spool.longest_document)})",
+            {"first": request.first_day, "last": request.last_day}
+            if request.document_type.partitioned
             else None,
         )
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        raise _no_json(files, spool.longest, question.document_type) from error
+        raise _no_json(files, spool.longest_document, request.document_type) from error
 
 
 def spooled_lines(files: Iterable[Path], longest: int) -> str:
@@ -134,9 +134,7 @@ def _unusable(document_type: DocumentType, usernames: list[str], what: str) -> U
     )
 
 
-def _keep_the_last_of_each(
-    connection: duckdb.DuckDBPyConnection, document_type: DocumentType
-) -> None:
+def _drop_repeated(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
     key = ", ".join(("username", *_key(document_type, "incoming")))
     repeated = connection.execute(
         f"SELECT 1 FROM incoming GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
@@ -148,19 +146,19 @@ def _keep_the_last_of_each(
         )
 
 
-def _find_standing(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
-    """Make `standing(place, username, day, the key, document)`: the rows it is about.
+def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
+    """Make `existing(place, username, day, the key, document)`: the rows it is about.
 
     Those of the asked people and days, and those of other days that share the key of an asked
     document that arrived.
     """
-    document_type = question.document_type
+    document_type = request.document_type
     listed = ", ".join(
         dict.fromkeys(["username", "day", *map(quoted, document_type.key), "document"])
     )
     rows = f"SELECT rowid AS place, {listed} FROM {table_name(document_type)} s"
     theirs = "username IN (FROM people)"
-    parameters = {"first": question.first_day, "last": question.last_day}
+    parameters = {"first": request.first_day, "last": request.last_day}
     if not document_type.partitioned:
         found, parameters = f"{rows} WHERE {theirs}", {}
     else:
@@ -172,7 +170,7 @@ def _find_standing(connection: duckdb.DuckDBPyConnection, question: Question) ->
                 f"AND {quoted(document_type.key[0])} BETWEEN {low} AND {high} AND EXISTS "
                 f"(SELECT 1 FROM incoming i WHERE i.asked AND {_same_key(document_type)})"
             )
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE standing AS {found}", parameters)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE existing AS {found}", parameters)
 
 
 def _bounds(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> tuple[str, str]:
@@ -191,41 +189,42 @@ def _bounds(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) 
 
 
 def _match(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
-    """Make `fates`: what becomes of each incoming document and of each that stands.
+    """Make `changes`: what becomes of each incoming document and of each that stands.
 
-    Columns: `username`; `incoming` and `standing`, rows there or null; `new_day`, `old_day`; and
-    `fate`: same, notation (another text; whether it says the same is to be seen), different,
+    Columns: `username`; `incoming` and `existing`, rows there or null; `new_day`, `old_day`; and
+    `change`: same, notation (another text; whether it says the same is to be seen), different,
     new, moved (to a day that was not asked) or gone.
     """
     same_day = "s.day = i.day" if document_type.partitioned else "true"
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE fates AS "
+        "CREATE OR REPLACE TEMP TABLE changes AS "
         "SELECT coalesce(i.username, s.username) AS username, i.place AS incoming, "
-        "s.place AS standing, i.day AS new_day, s.day AS old_day, CASE "
-        "WHEN i.place IS NULL THEN 'gone' WHEN s.place IS NULL THEN 'new' "
-        f"WHEN NOT i.asked THEN 'moved' WHEN NOT ({same_day}) THEN 'different' "
-        "WHEN i.document::VARCHAR = s.document::VARCHAR THEN 'same' ELSE 'notation' END AS fate "
+        "s.place AS existing, i.day AS new_day, s.day AS old_day, CASE "
+        "WHEN i.place IS NULL THEN 'deleted' WHEN s.place IS NULL THEN 'inserted' "
+        f"WHEN NOT i.asked THEN 'moved' WHEN NOT ({same_day}) THEN 'updated' "
+        "WHEN i.document::VARCHAR = s.document::VARCHAR THEN 'unchanged' ELSE 'reformatted' "
+        "END AS change "
         "FROM (SELECT rowid AS place, * FROM incoming) i "
-        f"FULL JOIN standing s ON {_same_key(document_type)} WHERE i.asked OR s.place IS NOT NULL"
+        f"FULL JOIN existing s ON {_same_key(document_type)} WHERE i.asked OR s.place IS NOT NULL"
     )
 
 
-def _compare_reworded(connection: duckdb.DuckDBPyConnection) -> None:
+def _tell_reformatted_from_updated(connection: duckdb.DuckDBPyConnection) -> None:
     """Where the text differs: does it say something else, or the same in other words?"""
     connection.execute(
-        "SELECT f.rowid, i.document, s.document FROM fates f "
-        "JOIN incoming i ON i.rowid = f.incoming JOIN standing s ON s.place = f.standing "
-        "WHERE f.fate = 'notation'"
+        "SELECT c.rowid, i.document, s.document FROM changes c "
+        "JOIN incoming i ON i.rowid = c.incoming JOIN existing s ON s.place = c.existing "
+        "WHERE c.change = 'reformatted'"
     )
-    compared, reworded = 0, []
+    compared, reformatted = 0, []
     while rows := connection.fetchmany(_CHUNK):
         compared += len(rows)
-        reworded += [place for place, said, stands in rows if same_meaning(said, stands)]
-    if len(reworded) < compared:  # the list is of the fewer: what is rewritten mostly differs
+        reformatted += [place for place, said, stands in rows if same_meaning(said, stands)]
+    if len(reformatted) < compared:  # the list is of the fewer: what is rewritten mostly differs
         connection.execute(
-            "UPDATE fates SET fate = 'different' "
-            "WHERE fate = 'notation' AND rowid NOT IN (SELECT unnest($1::BIGINT[]))",
-            [reworded],
+            "UPDATE changes SET change = 'updated' "
+            "WHERE change = 'reformatted' AND rowid NOT IN (SELECT unnest($1::BIGINT[]))",
+            [reformatted],
         )
 
 

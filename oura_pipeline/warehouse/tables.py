@@ -76,7 +76,7 @@ def json_schema(document_type: DocumentType) -> str:
     return json.dumps({field.name: field.json_type for field in document_type.fields})
 
 
-def standing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
+def existing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
     """The document types that have a table: those that ever landed, or were published."""
     rows = connection.execute(
         "SELECT table_name FROM duckdb_tables() "
@@ -89,7 +89,7 @@ def standing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
 
 def has_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> bool:
     """Whether a document of this type ever landed, or was published."""
-    return bool(_standing(connection, document_type))
+    return bool(_existing_columns(connection, document_type))
 
 
 def ensure_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
@@ -98,28 +98,28 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentT
     A transaction of its own, before the landing's. Descriptions that alone are different wait for
     `ensure_descriptions`: to read all that stand takes longer than a small landing.
     """
-    wanted = columns(document_type)
-    standing = _standing(connection, document_type)
-    stale = _stale(connection, wanted, standing)
+    expected = columns(document_type)
+    existing = _existing_columns(connection, document_type)
+    stale = _stale(connection, expected, existing)
     if not stale:
         return
-    if standing:
+    if existing:
         find_odd_documents(
             connection,
             f"(SELECT rowid AS place, document FROM {table_name(document_type)})",
             document_type,
         )
     with transaction(connection):
-        if standing:
-            _evolve(connection, document_type, stale, standing)
+        if existing:
+            _evolve(connection, document_type, stale, existing)
         else:
-            _create(connection, document_type, wanted)
-        _comment(connection, document_type, wanted)
-        _describe(connection, document_type)
+            _create(connection, document_type, expected)
+        _write_comments(connection, document_type, expected)
+        _write_description(connection, document_type)
 
 
 def ensure_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring what standing tables and columns say of themselves up to what the code describes."""
+    """Bring what existing tables and columns say of themselves up to what the code describes."""
     rows = connection.execute(
         "SELECT table_name, '', comment FROM duckdb_tables() "
         "WHERE schema_name = $1 AND database_name = current_database() UNION ALL "
@@ -127,20 +127,20 @@ def ensure_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
         "WHERE schema_name = $1 AND database_name = current_database()",
         [SCHEMA],
     ).fetchall()
-    standing = {(table, column): comment for table, column, comment in rows}
+    existing = {(table, column): comment for table, column, comment in rows}
     for document_type in DOCUMENT_TYPES:
-        if (document_type.table, "") not in standing:
+        if (document_type.table, "") not in existing:
             continue
-        wanted = columns(document_type)
+        expected = columns(document_type)
         described = {"": document_type.description} | {
-            column.name: column.comment for column in wanted
+            column.name: column.comment for column in expected
         }
         if any(
-            standing.get((document_type.table, name)) != text for name, text in described.items()
+            existing.get((document_type.table, name)) != text for name, text in described.items()
         ):
             with transaction(connection):
-                _comment(connection, document_type, wanted)
-                _describe(connection, document_type)
+                _write_comments(connection, document_type, expected)
+                _write_description(connection, document_type)
 
 
 def comment_on(
@@ -158,12 +158,14 @@ def comment_on(
     connection.execute("; ".join(statements))
 
 
-Standing = dict[str, str]  # name of a column: its type in DuckDB's own spelling
+Existing = dict[str, str]  # name of a column: its type in DuckDB's own spelling
 
-_spelled: dict[str, str] = {}  # a type as we write it: in DuckDB's own spelling
+_sql_spellings: dict[str, str] = {}  # a type as we write it: in DuckDB's own spelling
 
 
-def _standing(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> Standing:
+def _existing_columns(
+    connection: duckdb.DuckDBPyConnection, document_type: DocumentType
+) -> Existing:
     """The columns that stand; empty without a table."""
     try:
         rows = connection.execute(f"DESCRIBE {table_name(document_type)}").fetchall()
@@ -172,43 +174,45 @@ def _standing(connection: duckdb.DuckDBPyConnection, document_type: DocumentType
     return {row[0]: row[1] for row in rows}
 
 
-def _spellings(connection: duckdb.DuckDBPyConnection, wanted: list[Column]) -> dict[str, str]:
+def _spellings(connection: duckdb.DuckDBPyConnection, expected: list[Column]) -> dict[str, str]:
     """The types of these columns, at least, in DuckDB's own spelling; asked once per process."""
-    unasked = sorted({column.sql_type for column in wanted} - _spelled.keys())
-    if unasked:
-        nulls = ", ".join(f"NULL::{sql_type}" for sql_type in unasked)
+    unknown = sorted({column.sql_type for column in expected} - _sql_spellings.keys())
+    if unknown:
+        nulls = ", ".join(f"NULL::{sql_type}" for sql_type in unknown)
         rows = connection.execute(f"DESCRIBE SELECT {nulls}").fetchall()
-        _spelled.update(zip(unasked, (row[1] for row in rows), strict=True))
-    return _spelled
+        _sql_spellings.update(zip(unknown, (row[1] for row in rows), strict=True))
+    return _sql_spellings
 
 
 def _create(
-    connection: duckdb.DuckDBPyConnection, document_type: DocumentType, wanted: list[Column]
+    connection: duckdb.DuckDBPyConnection, document_type: DocumentType, expected: list[Column]
 ) -> None:
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    body = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in wanted)
+    body = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in expected)
     connection.execute(f"CREATE TABLE {table_name(document_type)} ({body})")
 
 
 def _stale(
-    connection: duckdb.DuckDBPyConnection, wanted: list[Column], standing: Standing
+    connection: duckdb.DuckDBPyConnection, expected: list[Column], existing: Existing
 ) -> list[Column]:
     """The columns that are missing or have another type."""
-    spelled = _spellings(connection, wanted)
-    return [column for column in wanted if standing.get(column.name) != spelled[column.sql_type]]
+    spellings = _spellings(connection, expected)
+    return [
+        column for column in expected if existing.get(column.name) != spellings[column.sql_type]
+    ]
 
 
 def _evolve(
     connection: duckdb.DuckDBPyConnection,
     document_type: DocumentType,
     stale: list[Column],
-    standing: Standing,
+    existing: Existing,
 ) -> None:
     """Add or retype those columns, and fill them from the documents."""
     table = table_name(document_type)
     for column in stale:
         name = quoted(column.name)
-        if column.name in standing:
+        if column.name in existing:
             connection.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
         connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {column.sql_type}")
     filled = ", ".join(f"{quoted(c.name)} = typed.{quoted(c.name)}" for c in stale)
@@ -221,18 +225,18 @@ def _evolve(
     )
 
 
-def _comment(
-    connection: duckdb.DuckDBPyConnection, document_type: DocumentType, wanted: list[Column]
+def _write_comments(
+    connection: duckdb.DuckDBPyConnection, document_type: DocumentType, expected: list[Column]
 ) -> None:
-    comment_on(connection, table_name(document_type), document_type.description, wanted)
+    comment_on(connection, table_name(document_type), document_type.description, expected)
 
 
-def _describe(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
+def _write_description(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
     """Keep the table that tells what each table is."""
     connection.execute(
         f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{README} (table_name VARCHAR, description VARCHAR)"
     )
-    write_lines(connection, {document_type.table: what_it_is(document_type)})
+    write_lines(connection, {document_type.table: table_description(document_type)})
 
 
 def write_lines(connection: duckdb.DuckDBPyConnection, lines: Mapping[str, str]) -> None:
@@ -247,7 +251,7 @@ def write_lines(connection: duckdb.DuckDBPyConnection, lines: Mapping[str, str])
     )
 
 
-def what_it_is(document_type: DocumentType) -> str:
+def table_description(document_type: DocumentType) -> str:
     """What a document type's table holds, and what one row is."""
     one = " and ".join(", ".join(("person", *document_type.key)).rsplit(", ", 1))
     return f"{document_type.description} One row per {one}."

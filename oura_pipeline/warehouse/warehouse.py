@@ -17,39 +17,39 @@ import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.warehouse import forgetting, publishing
-from oura_pipeline.warehouse.connection import Door, transaction
+from oura_pipeline.warehouse.connection import ExclusiveFile, transaction
 from oura_pipeline.warehouse.describing import describe
 from oura_pipeline.warehouse.exporting import copy_to_parquet
 from oura_pipeline.warehouse.landing import Landing, land
 from oura_pipeline.warehouse.ledgers import Ledgers, ensure_ledgers
 from oura_pipeline.warehouse.publishing import Published
-from oura_pipeline.warehouse.spool import Spool, spooling, sweep
-from oura_pipeline.warehouse.staging import Question
+from oura_pipeline.warehouse.spool import Spool, open_spool, remove_abandoned
+from oura_pipeline.warehouse.staging import LandingRequest
 from oura_pipeline.warehouse.tables import (
+    existing_types,
     has_table,
     quoted,
-    standing_types,
     table_name,
 )
 
-PATIENCE = 900.0  # seconds; the longest operation takes a few
+LOCK_TIMEOUT_SECONDS = 900.0  # seconds; the longest operation takes a few
 
 
 class Warehouse:
     """The DuckDB file at `path`; made when something is first landed or published.
 
-    Every method may raise `WarehouseBusy` (others had it for longer than `patience` seconds) and
+    Every method may raise `WarehouseBusy` (others had it for longer than `timeout` seconds) and
     `WarehouseUnreadable`.
     """
 
-    def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
+    def __init__(self, path: Path, *, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
         self.path = path
-        self._door = Door(path, patience=patience)
+        self._file = ExclusiveFile(path, timeout=timeout)
         self._spools = path.parent / "spool"
 
     def spool(self, document_type: DocumentType) -> AbstractContextManager[Spool]:
-        """A place on disk for the answers to one question; gone with the block."""
-        return spooling(self._spools, document_type.table)
+        """A place on disk for the answers to one request; gone with the block."""
+        return open_spool(self._spools, document_type.table)
 
     def land(
         self,
@@ -75,7 +75,7 @@ class Warehouse:
         people = tuple(sorted(set(usernames) - spool.discarded))
         if not people:
             return Landing(days={})
-        question = Question(
+        request = LandingRequest(
             document_type=document_type,
             usernames=people,
             first_day=first_day,
@@ -83,8 +83,8 @@ class Warehouse:
             fetched_at=fetched_at,
             run_id=run_id,
         )
-        with self._door.opened() as connection:
-            return land(connection, question, spool)
+        with self._file.opened() as connection:
+            return land(connection, request, spool)
 
     def documents(
         self, document_type: DocumentType, username: str, first_day: date, last_day: date
@@ -108,36 +108,6 @@ class Warehouse:
         for username, day, raw in self._select_documents(document_type, found, first_day, last_day):
             found[username].append((day, raw))
         return found
-
-    def all_documents(
-        self,
-        document_type: DocumentType,
-        *,
-        usernames: Collection[str] | None = None,
-        first_day: date = date.min,
-        last_day: date = date.max,
-        chunk: int = 50_000,
-    ) -> Iterator[tuple[str, date, bytes]]:
-        """Documents as (username, day, JSON), by person, day and key, with little in memory.
-
-        The warehouse is opened for about `chunk` documents at a time and closed in between, so
-        what lands meanwhile may or may not be among them.
-        """
-        spans = self._spans(document_type, usernames, first_day, last_day, chunk)
-        for username, first, last in spans:
-            yield from self._select_documents(document_type, [username], first, last)
-
-    def days_landed(self, document_type: DocumentType, username: str) -> dict[date, int]:
-        """How many documents each of the person's days has; days without any are absent."""
-        with self._reading(document_type) as connection:
-            if connection is None:
-                return {}
-            rows = connection.execute(
-                f"SELECT day, count(*) FROM {table_name(document_type)} "
-                "WHERE username = ? GROUP BY day ORDER BY day",
-                [username],
-            ).fetchall()
-        return dict(rows)
 
     def days_of(
         self, document_type: DocumentType, *, usernames: Collection[str], ids: Collection[str]
@@ -179,7 +149,7 @@ class Warehouse:
         return {name: many for name, (many,) in counted if many}
 
     def query(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a question in SQL that changes nothing; none as long as there is no file."""
+        """The rows of a request in SQL that changes nothing; none as long as there is no file."""
         with self._reading() as connection:
             return [] if connection is None else connection.execute(sql, params).fetchall()
 
@@ -189,13 +159,13 @@ class Warehouse:
         No byte of theirs stays in the file, nor in what crashed runs have spooled. The published
         copy keeps them until it is published again.
         """
-        sweep(self._spools)
-        with self._door.locked():
+        remove_abandoned(self._spools)
+        with self._file.locked():
             if not self.path.exists():
                 return 0
             with (
                 forgetting.replacing_database(self.path) as fresh,
-                self._door.connected() as connection,
+                self._file.connected() as connection,
             ):
                 forgetting.remove_spilled(self.path)
                 deleted = forgetting.delete_rows(connection, username)
@@ -213,14 +183,14 @@ class Warehouse:
                 return {}
             counts = {
                 document_type.name: copy_to_parquet(connection, document_type, username, folder)
-                for document_type in standing_types(connection)
+                for document_type in existing_types(connection)
             }
         return {name: rows for name, rows in counts.items() if rows}
 
     @contextmanager
     def ledgers(self) -> Iterator[Ledgers]:
         """The ledgers that stand beside the documents, in one transaction."""
-        with self._door.opened() as connection:
+        with self._file.opened() as connection:
             ensure_ledgers(connection)
             with transaction(connection):
                 yield Ledgers(connection)
@@ -232,10 +202,10 @@ class Warehouse:
         `oura.readme`. When nothing changed since the last time, the copy stays.
         """
         began = publishing.now()
-        with self._door.locked():
+        with self._file.locked():
             fresh = not publishing.is_current(self.path, target)
             if fresh:
-                with self._door.connected() as connection:
+                with self._file.connected() as connection:
                     describe(connection, datetime.now(UTC))
                 publishing.swap_in(self.path, target)
         size = target.stat().st_size
@@ -260,43 +230,16 @@ class Warehouse:
             ).fetchall()
         return [(username, day, document.encode()) for username, day, document in rows]
 
-    def _spans(
-        self,
-        document_type: DocumentType,
-        usernames: Collection[str] | None,
-        first_day: date,
-        last_day: date,
-        chunk: int,
-    ) -> list[tuple[str, date, date]]:
-        """Spans of one person's days with about `chunk` documents each."""
-        with self._reading(document_type) as connection:
-            if connection is None:
-                return []
-            rows = connection.execute(
-                "SELECT username, min(day), max(day) FROM (SELECT username, day, "
-                "(sum(count(*)) OVER (PARTITION BY username ORDER BY day) - 1) // $chunk AS part "
-                f"FROM {table_name(document_type)} WHERE day BETWEEN $first AND $last "
-                "AND ($names IS NULL OR list_contains($names::VARCHAR[], username)) "
-                "GROUP BY username, day) GROUP BY username, part ORDER BY username, part",
-                {
-                    "chunk": chunk,
-                    "first": first_day,
-                    "last": last_day,
-                    "names": None if usernames is None else list(usernames),
-                },
-            ).fetchall()
-        return [(username, first, last) for username, first, last in rows]
-
     def _for_every_table(
         self, sql: str, params: Sequence[Any] = ()
     ) -> list[tuple[str, tuple[Any, ...]]]:
-        """The rows of a question to each table that stands, with the document type's name."""
+        """The rows of a request to each table that stands, with the document type's name."""
         with self._reading() as connection:
             if connection is None:
                 return []
             return [
                 (document_type.name, row)
-                for document_type in standing_types(connection)
+                for document_type in existing_types(connection)
                 for row in connection.execute(
                     sql.format(table=table_name(document_type)), params
                 ).fetchall()
@@ -307,10 +250,10 @@ class Warehouse:
         self, document_type: DocumentType | None = None
     ) -> Iterator[duckdb.DuckDBPyConnection | None]:
         """A connection that cannot write; None where there is no file, or no table of the type."""
-        with self._door.locked():
+        with self._file.locked():
             if not self.path.exists():
                 yield None
                 return
-            with self._door.connected(read_only=True) as connection:
+            with self._file.connected(read_only=True) as connection:
                 there = document_type is None or has_table(connection, document_type)
                 yield connection if there else None

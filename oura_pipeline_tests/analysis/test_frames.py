@@ -27,7 +27,7 @@ from oura_pipeline.analysis.frames import (
 )
 from oura_pipeline.catalog.document_types import DAILY_ACTIVITY, SLEEP
 from oura_pipeline.warehouse.publishing import swap_in
-from oura_pipeline_tests.warehouse.views.asking import Desk, make_empty
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, create_empty_database
 
 SHORT = ["username", "day", "bedtime_start", "bedtime_start_local", "is_finished"]
 
@@ -74,13 +74,13 @@ NAP = night("15", "14T13:00", heart_rate=[90, 91], hrv=[20, 21], sleep_phase_5_m
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data folder whose published copy has three nights of ada, and one of bob."""
     folder = tmp_path_factory.mktemp("analysis")
-    make_empty(folder / "warehouse.duckdb")
-    desk = Desk(folder / "warehouse.duckdb")
-    desk.land(SLEEP, [*ADAS, NAP])
-    desk.land(SLEEP, [night("11", "10T23:45")], username="bob")
-    desk.land(DAILY_ACTIVITY, [], username="eve")
-    desk.fill("fetches", [{"username": "eve", "document_type": "sleep", "day": "2026-01-10"}])
-    desk.warehouse.publish(folder / "analytics.duckdb")
+    create_empty_database(folder / "warehouse.duckdb")
+    database = ViewDatabase(folder / "warehouse.duckdb")
+    database.land(SLEEP, [*ADAS, NAP])
+    database.land(SLEEP, [night("11", "10T23:45")], username="bob")
+    database.land(DAILY_ACTIVITY, [], username="eve")
+    database.fill("fetches", [{"username": "eve", "document_type": "sleep", "day": "2026-01-10"}])
+    database.warehouse.publish(folder / "analytics.duckdb")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OURA_PIPELINE_HOME", str(folder))
         yield folder
@@ -325,14 +325,14 @@ def test_a_night_in_which_the_clocks_change_is_drawn_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From going to bed to getting up, on one clock: put back, it would end an hour early."""
-    make_empty(tmp_path / "warehouse.duckdb")
-    desk = Desk(tmp_path / "warehouse.duckdb")
+    create_empty_database(tmp_path / "warehouse.duckdb")
+    database = ViewDatabase(tmp_path / "warehouse.duckdb")
     times = {
         "bedtime_start": "2026-10-25T01:00:00+02:00",
         "bedtime_end": "2026-10-25T04:00:00+01:00",
     }
-    desk.land(SLEEP, [night("25", "25T01:00") | {"day": "2026-10-25", **times}])
-    desk.warehouse.publish(tmp_path / "analytics.duckdb")
+    database.land(SLEEP, [night("25", "25T01:00") | {"day": "2026-10-25", **times}])
+    database.warehouse.publish(tmp_path / "analytics.duckdb")
     monkeypatch.setenv("OURA_PIPELINE_HOME", str(tmp_path))
     phases, *_ = plot_night("ada").axes
     assert [f"{num2date(end):%H:%M}" for end in phases.get_xlim()] == ["01:00", "05:00"]
@@ -343,10 +343,10 @@ def test_a_night_without_an_offset_is_drawn_without_a_clock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the person's clock showed is unknown then; that there was a night is not."""
-    make_empty(tmp_path / "warehouse.duckdb")
-    desk = Desk(tmp_path / "warehouse.duckdb")
-    desk.land(SLEEP, [night("25", "24T22:00") | {"bedtime_start": "2026-01-24T22:00:00"}])
-    desk.warehouse.publish(tmp_path / "analytics.duckdb")
+    create_empty_database(tmp_path / "warehouse.duckdb")
+    database = ViewDatabase(tmp_path / "warehouse.duckdb")
+    database.land(SLEEP, [night("25", "24T22:00") | {"bedtime_start": "2026-01-24T22:00:00"}])
+    database.warehouse.publish(tmp_path / "analytics.duckdb")
     monkeypatch.setenv("OURA_PIPELINE_HOME", str(tmp_path))
     figure = plot_night("ada")
     figure.canvas.draw()

@@ -475,7 +475,7 @@ def test_a_run_that_dies_leaves_its_events_as_they_are(told: Told) -> None:
     told.tell("update", "runa", DAILY_SLEEP, revised["id"])
     before = told.waiting()
     path = told.pipeline.warehouse.path
-    busy = replace(told.pipeline, warehouse=Warehouse(path, patience=0.1))
+    busy = replace(told.pipeline, warehouse=Warehouse(path, timeout=0.1))
     with FileLock(f"{path}.lock"), pytest.raises(WarehouseBusy):
         told.drain(pipeline=busy)
     assert told.waiting() == before != []

@@ -11,4 +11,4 @@ from oura_pipeline.warehouse.warehouse import Warehouse
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path / "warehouse.duckdb", patience=20)
+    return Warehouse(tmp_path / "warehouse.duckdb", timeout=20)

@@ -14,8 +14,8 @@ from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.warehouse import connection
 from oura_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnreadable
 from oura_pipeline.warehouse.warehouse import Warehouse
-from oura_pipeline_tests.warehouse.children import waiting
-from oura_pipeline_tests.warehouse.making import january, landed, score
+from oura_pipeline_tests.warehouse.child_process import waiting_child
+from oura_pipeline_tests.warehouse.documents import january, land, score
 
 HOLD = """
 import duckdb, sys
@@ -34,14 +34,14 @@ NEWER = {
 
 
 def test_it_is_not_held_between_operations(warehouse: Warehouse) -> None:
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     with duckdb.connect(warehouse.path) as foreign:
         assert foreign.execute("SELECT count(*) FROM oura.daily_sleep").fetchone() == (1,)
     assert warehouse.row_counts() == {"daily_sleep": 1}
 
 
 def test_instants_are_utc_whatever_the_machine_says(warehouse: Warehouse) -> None:
-    landed(warehouse, DAILY_SLEEP, {"ada": []})
+    land(warehouse, DAILY_SLEEP, {"ada": []})
     assert warehouse.query("SELECT current_setting('TimeZone')") == [("UTC",)]
     assert warehouse.query("SELECT '2026-10-25 00:30:00+00'::TIMESTAMPTZ::VARCHAR") == [
         ("2026-10-25 00:30:00+00",)
@@ -50,8 +50,8 @@ def test_instants_are_utc_whatever_the_machine_says(warehouse: Warehouse) -> Non
 
 def test_a_shell_that_has_it_open_is_named(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
-    with waiting(HOLD, path) as child, pytest.raises(WarehouseBusy) as caught:
-        Warehouse(path, patience=0.1).usernames()
+    with waiting_child(HOLD, path) as child, pytest.raises(WarehouseBusy) as caught:
+        Warehouse(path, timeout=0.1).usernames()
     message = str(caught.value)
     assert f"(process {child.pid})" in message
     assert message.startswith("warehouse.duckdb is open in ")
@@ -63,9 +63,9 @@ def test_a_shell_that_has_it_open_is_named(tmp_path: Path) -> None:
 def test_a_shell_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     found: list[list[str]] = []
-    with waiting(HOLD, path) as child:
+    with waiting_child(HOLD, path) as child:
         reader = threading.Thread(
-            target=lambda: found.append(Warehouse(path, patience=30).usernames())
+            target=lambda: found.append(Warehouse(path, timeout=30).usernames())
         )
         reader.start()
         assert child.stdin is not None
@@ -76,14 +76,14 @@ def test_a_shell_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_connection_of_this_process_is_named(warehouse: Warehouse) -> None:
-    landed(warehouse, DAILY_SLEEP, {"ada": []})
-    hasty = Warehouse(warehouse.path, patience=0.05)
+    land(warehouse, DAILY_SLEEP, {"ada": []})
+    hasty = Warehouse(warehouse.path, timeout=0.05)
     with duckdb.connect(warehouse.path), pytest.raises(WarehouseBusy, match="this same process"):
         hasty.usernames()
 
 
 def test_a_run_that_hangs_is_given_up_on(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "warehouse.duckdb", patience=0.1)
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb", timeout=0.1)
     with (
         FileLock(tmp_path / "warehouse.duckdb.lock"),
         pytest.raises(WarehouseBusy, match=r"warehouse.duckdb: other runs have held it for 0 s; "),
@@ -92,7 +92,7 @@ def test_a_run_that_hangs_is_given_up_on(tmp_path: Path) -> None:
 
 
 def test_a_long_wait_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    one = connection.Door(tmp_path / "warehouse.duckdb", patience=0.3, news=0.1)
+    one = connection.ExclusiveFile(tmp_path / "warehouse.duckdb", timeout=0.3, log_every=0.1)
     with (
         caplog.at_level(logging.INFO),
         FileLock(tmp_path / "warehouse.duckdb.lock"),
@@ -106,14 +106,14 @@ def test_a_long_wait_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture)
 def test_threads_take_turns(warehouse: Warehouse) -> None:
     failures: list[Exception] = []
 
-    def land(name: str) -> None:
+    def land_as(name: str) -> None:
         try:
             for _ in range(3):
-                landed(warehouse, DAILY_SLEEP, {name: [score(january(1))]})
+                land(warehouse, DAILY_SLEEP, {name: [score(january(1))]})
         except Exception as error:  # the thread's failure is the test's
             failures.append(error)
 
-    threads = [threading.Thread(target=land, args=(f"person{n}",)) for n in range(4)]
+    threads = [threading.Thread(target=land_as, args=(f"person{n}",)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -11,7 +11,7 @@ import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.warehouse.warehouse import Warehouse
-from oura_pipeline_tests.warehouse.making import january, landed, score
+from oura_pipeline_tests.warehouse.documents import january, land, score
 
 NUMBERS = re.compile(r"TINYINT|SMALLINT|INTEGER|BIGINT|FLOAT|DOUBLE|DECIMAL")
 UNIT = re.compile(
@@ -96,7 +96,7 @@ def test_the_questions_that_the_readme_names_can_be_asked(
 
 def test_a_readme_of_before_is_brought_up_to_date(warehouse: Warehouse, tmp_path: Path) -> None:
     """A warehouse of an earlier version has one without comments, topics and views."""
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     with duckdb.connect(warehouse.path) as old:
         old.execute("DROP TABLE oura.readme")
         old.execute("CREATE TABLE oura.readme (table_name VARCHAR, description VARCHAR)")
@@ -113,7 +113,7 @@ def test_a_view_that_was_dropped_or_replaced_comes_back(
 ) -> None:
     """Views are not made again for nothing, so what is wrong with them has to be seen."""
     target = tmp_path / "analytics.duckdb"
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     warehouse.publish(target)
     with duckdb.connect(warehouse.path) as connection:
         connection.execute("DROP VIEW oura.baselines")
@@ -127,11 +127,11 @@ def test_a_view_that_was_dropped_or_replaced_comes_back(
 
 def test_a_table_changes_under_its_views(warehouse: Warehouse, tmp_path: Path) -> None:
     """A column that an older version lacked arrives while views stand that use the table."""
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     warehouse.publish(tmp_path / "analytics.duckdb")
     with duckdb.connect(warehouse.path) as connection:
         connection.execute("ALTER TABLE oura.daily_sleep DROP COLUMN score")
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(2), 90)]}, days=(2, 2))
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(2), 90)]}, days=(2, 2))
     warehouse.publish(tmp_path / "analytics.duckdb")
     scores = "SELECT day, sleep_score FROM oura.daily_summary ORDER BY day"
     assert warehouse.query(scores) == [(january(1), 80), (january(2), 90)]
@@ -142,7 +142,7 @@ def test_who_is_forgotten_is_in_no_ledger_and_the_views_stay(
 ) -> None:
     """Views have a column of usernames too, and nothing can be deleted from them."""
     target = tmp_path / "analytics.duckdb"
-    landed(warehouse, DAILY_SLEEP, {name: [score(january(1))] for name in ("ada", "zebediah")})
+    land(warehouse, DAILY_SLEEP, {name: [score(january(1))] for name in ("ada", "zebediah")})
     warehouse.publish(target)
     with duckdb.connect(warehouse.path) as connection:
         for name in ("ada", "zebediah"):

@@ -13,7 +13,7 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.warehouse.tables import typed_fields
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.testing.paths import EXAMPLES
-from oura_pipeline_tests.warehouse.making import NOON, Made
+from oura_pipeline_tests.warehouse.documents import NOON, RawDocument
 
 ODD_NAMES = {"spo2.edge_cases": "daily_spo2"}
 TYPES = {document_type.name: document_type for document_type in DOCUMENT_TYPES}
@@ -49,7 +49,7 @@ def test_every_example_lands_and_comes_back(warehouse: Warehouse) -> None:
         document_type = type_of(path)
         assert document_type is not None
         made = [
-            Made(day_of(document_type, document), json.dumps(document, indent=1).encode())
+            RawDocument(day_of(document_type, document), json.dumps(document, indent=1).encode())
             for document in read(path)
         ]
         username = path.stem.lower().replace(".", "-")
@@ -64,7 +64,7 @@ def test_every_example_lands_and_comes_back(warehouse: Warehouse) -> None:
                 fetched_at=NOON,
                 run_id="run-1",
             )
-        assert (path.name, landing.new, landing.unknown_fields, landing.odd_values) == (
+        assert (path.name, landing.inserted, landing.unknown_fields, landing.odd_values) == (
             path.name,
             len(made),
             [],

@@ -12,7 +12,7 @@ import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES, HEARTRATE, SLEEP
 from oura_pipeline.warehouse.warehouse import Warehouse
-from oura_pipeline_tests.warehouse.making import beat, january, landed, night, score, standing
+from oura_pipeline_tests.warehouse.documents import all_documents, beat, january, land, night, score
 
 ADA, BOB = "ada-lovelace", "bob"
 SAYS = "zymurgy"  # in a text of ada's only
@@ -38,9 +38,9 @@ def full(warehouse: Warehouse) -> Warehouse:
     for value in (70, 80):
         for name in (ADA, BOB):
             own = SAYS if name == ADA else "plain"
-            landed(warehouse, SLEEP, {name: [night(january(1), note=own, average_breath=value)]})
-            landed(warehouse, DAILY_SLEEP, {name: [score(january(1), value)]})
-            landed(warehouse, HEARTRATE, {name: [beat(january(2), "10:00:00", value)]})
+            land(warehouse, SLEEP, {name: [night(january(1), note=own, average_breath=value)]})
+            land(warehouse, DAILY_SLEEP, {name: [score(january(1), value)]})
+            land(warehouse, HEARTRATE, {name: [beat(january(2), "10:00:00", value)]})
     with duckdb.connect(str(warehouse.path)) as connection:
         connection.execute("CREATE TABLE oura.older AS SELECT username FROM oura.sleep")
         connection.execute("CREATE VIEW oura.mine AS SELECT day, score FROM oura.daily_sleep")
@@ -60,7 +60,7 @@ def in_the_folder(warehouse: Warehouse, *texts: str) -> list[tuple[str, str]]:
 
 def everything_of(warehouse: Warehouse, username: str) -> dict[str, Any]:
     return {
-        row.name: [entry for entry in standing(warehouse, row) if entry[0] == username]
+        row.name: [entry for entry in all_documents(warehouse, row) if entry[0] == username]
         for row in (SLEEP, DAILY_SLEEP, HEARTRATE)
     }
 
@@ -81,8 +81,8 @@ def test_tables_types_comments_and_views_are_the_same(full: Warehouse) -> None:
     full.forget(ADA)
     assert (full.query(DESCRIBED), everything_of(full, BOB)) == before
     assert full.path.stat().st_mode & 0o777 == 0o640
-    landed(full, DAILY_SLEEP, {BOB: [score(january(2), 90)]}, days=(2, 2))
-    assert [day for _, day, _ in standing(full, DAILY_SLEEP)] == [january(1), january(2)]
+    land(full, DAILY_SLEEP, {BOB: [score(january(2), 90)]}, days=(2, 2))
+    assert [day for _, day, _ in all_documents(full, DAILY_SLEEP)] == [january(1), january(2)]
 
 
 def test_what_a_crashed_writer_left_in_the_log_is_not_lost_and_not_kept(full: Warehouse) -> None:
@@ -130,7 +130,7 @@ def test_an_export_has_the_rows_of_one_person_by_day(full: Warehouse, tmp_path: 
     """A Parquet file per type that they have; the columns are the table's."""
     folder = tmp_path / "out"
     folder.mkdir()
-    landed(full, DAILY_SLEEP, {ADA: [score(january(2), 60)]}, days=(2, 2))
+    land(full, DAILY_SLEEP, {ADA: [score(january(2), 60)]}, days=(2, 2))
     assert full.export(ADA, folder) == {"daily_sleep": 2, "heartrate": 1, "sleep": 1}
     assert sorted(path.name for path in folder.iterdir()) == [
         *("daily_sleep.parquet", "heartrate.parquet", "sleep.parquet")

@@ -20,23 +20,23 @@ from oura_pipeline.catalog.document_types import (
 from oura_pipeline.warehouse.errors import UnusableDocuments
 from oura_pipeline.warehouse.landing import DayCount, Landing
 from oura_pipeline.warehouse.warehouse import Warehouse
-from oura_pipeline_tests.warehouse.making import (
+from oura_pipeline_tests.warehouse.documents import (
     NOON,
-    Made,
+    RawDocument,
+    all_documents,
     beat,
     january,
-    landed,
-    made,
+    land,
     night,
+    raw_document,
     score,
-    standing,
 )
 
 LATER = NOON + timedelta(hours=1)
 
 
 def test_every_asked_day_of_everybody_is_counted_also_empty_ones(warehouse: Warehouse) -> None:
-    landing = landed(
+    landing = land(
         warehouse, DAILY_SLEEP, {"ada": [score(january(1)), score(january(3))], "bob": []}
     )
     assert landing == Landing(
@@ -48,7 +48,7 @@ def test_every_asked_day_of_everybody_is_counted_also_empty_ones(warehouse: Ware
             ("bob", january(2)): DayCount(0, 0),
             ("bob", january(3)): DayCount(0, 0),
         },
-        new=2,
+        inserted=2,
     )
 
 
@@ -56,7 +56,7 @@ def test_landing_twice_leaves_one_copy_with_the_time_it_was_first_said(
     warehouse: Warehouse,
 ) -> None:
     for at, run_id in ((NOON, "run-1"), (LATER, "run-2")):
-        landing = landed(warehouse, SLEEP, {"ada": [night(january(2))]}, at=at, run_id=run_id)
+        landing = land(warehouse, SLEEP, {"ada": [night(january(2))]}, at=at, run_id=run_id)
     assert landing.days[("ada", january(2))] == DayCount(1, 0)
     assert warehouse.query("SELECT id, run_id, epoch(fetched_at) FROM oura.sleep") == [
         ("night-2026-01-02", "run-1", NOON.timestamp())
@@ -64,11 +64,11 @@ def test_landing_twice_leaves_one_copy_with_the_time_it_was_first_said(
 
 
 def test_a_document_deleted_at_oura_disappears(warehouse: Warehouse) -> None:
-    landed(warehouse, SLEEP, {"ada": [night(january(1)), night(january(2))], "bob": []})
-    landing = landed(warehouse, SLEEP, {"ada": [night(january(1))]})
-    assert (landing.new, landing.different, landing.gone) == (0, 0, 1)
+    land(warehouse, SLEEP, {"ada": [night(january(1)), night(january(2))], "bob": []})
+    landing = land(warehouse, SLEEP, {"ada": [night(january(1))]})
+    assert (landing.inserted, landing.updated, landing.deleted) == (0, 0, 1)
     assert landing.days[("ada", january(2))] == DayCount(0, 1)
-    assert [day for _, day, _ in standing(warehouse, SLEEP)] == [january(1)]
+    assert [day for _, day, _ in all_documents(warehouse, SLEEP)] == [january(1)]
 
 
 def test_a_person_without_documents_loses_what_stood_on_those_days_only(
@@ -76,9 +76,9 @@ def test_a_person_without_documents_loses_what_stood_on_those_days_only(
 ) -> None:
     for days in ((1, 3), (4, 6)):
         everybody = {name: [score(january(days[0]))] for name in ("ada", "bob")}
-        landed(warehouse, DAILY_SLEEP, everybody, days=days)
-    landed(warehouse, DAILY_SLEEP, {"ada": []}, days=(1, 3))
-    assert [(name, day) for name, day, _ in standing(warehouse, DAILY_SLEEP)] == [
+        land(warehouse, DAILY_SLEEP, everybody, days=days)
+    land(warehouse, DAILY_SLEEP, {"ada": []}, days=(1, 3))
+    assert [(name, day) for name, day, _ in all_documents(warehouse, DAILY_SLEEP)] == [
         ("ada", january(4)),
         ("bob", january(1)),
         ("bob", january(4)),
@@ -88,15 +88,15 @@ def test_a_person_without_documents_loses_what_stood_on_those_days_only(
 def test_a_different_document_takes_the_place_and_the_time_of_the_old(
     warehouse: Warehouse,
 ) -> None:
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1), 80), score(january(2), 70)]})
-    landing = landed(
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1), 80), score(january(2), 70)]})
+    landing = land(
         warehouse,
         DAILY_SLEEP,
         {"ada": [score(january(1), 81), score(january(2), 70)]},
         at=LATER,
         run_id="run-2",
     )
-    assert (landing.new, landing.different, landing.gone) == (0, 1, 0)
+    assert (landing.inserted, landing.updated, landing.deleted) == (0, 1, 0)
     assert landing.days[("ada", january(1))] == DayCount(1, 1)
     assert landing.days[("ada", january(2))] == DayCount(1, 0)
     assert warehouse.query("SELECT day, score, run_id FROM oura.daily_sleep ORDER BY day") == [
@@ -119,9 +119,9 @@ def test_a_different_document_takes_the_place_and_the_time_of_the_old(
     ],
 )
 def test_only_another_meaning_is_a_change(warehouse: Warehouse, text: str, changed: int) -> None:
-    before = Made(january(1), b'{"id":"x","day":"2026-01-01","score":80}')
-    landed(warehouse, DAILY_SLEEP, {"ada": [before]})
-    landing = landed(warehouse, DAILY_SLEEP, {"ada": [Made(january(1), text.encode())]})
+    before = RawDocument(january(1), b'{"id":"x","day":"2026-01-01","score":80}')
+    land(warehouse, DAILY_SLEEP, {"ada": [before]})
+    landing = land(warehouse, DAILY_SLEEP, {"ada": [RawDocument(january(1), text.encode())]})
     assert landing.days[("ada", january(1))] == DayCount(1, changed)
     stands = text.encode() if changed else before.raw
     assert warehouse.documents(DAILY_SLEEP, "ada", january(1), january(1)) == [(january(1), stands)]
@@ -132,9 +132,9 @@ def test_other_words_and_other_values_are_told_apart(warehouse: Warehouse) -> No
     first, second, third = (score(january(day), 80) for day in (1, 2, 3))
     reworded = first._replace(raw=first.raw.replace(b": ", b" :  "))
     changed = second._replace(raw=second.raw.replace(b"80", b"81"))
-    landed(warehouse, DAILY_SLEEP, {"ada": [first, second, third]})
-    landing = landed(warehouse, DAILY_SLEEP, {"ada": [reworded, changed, third]})
-    assert (landing.new, landing.different, landing.gone) == (0, 1, 0)
+    land(warehouse, DAILY_SLEEP, {"ada": [first, second, third]})
+    landing = land(warehouse, DAILY_SLEEP, {"ada": [reworded, changed, third]})
+    assert (landing.inserted, landing.updated, landing.deleted) == (0, 1, 0)
     assert warehouse.documents(DAILY_SLEEP, "ada", january(1), january(3)) == [
         first,
         changed,
@@ -143,44 +143,44 @@ def test_other_words_and_other_values_are_told_apart(warehouse: Warehouse) -> No
 
 
 def test_true_is_not_one(warehouse: Warehouse) -> None:
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1), novel=1)]})
-    landing = landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1), novel=True)]})
-    assert landing.different == 1
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1), novel=1)]})
+    landing = land(warehouse, DAILY_SLEEP, {"ada": [score(january(1), novel=True)]})
+    assert landing.updated == 1
 
 
 def test_a_night_that_moves_into_the_asked_days_does_not_stand_twice(warehouse: Warehouse) -> None:
     """A bedtime edit can give a sleep another day; its id stays."""
-    landed(warehouse, SLEEP, {"ada": [night(january(4), id="x")]}, days=(4, 6))
-    landing = landed(warehouse, SLEEP, {"ada": [night(january(3), id="x")]}, days=(1, 3))
-    assert [(day, found["id"]) for _, day, found in standing(warehouse, SLEEP)] == [
+    land(warehouse, SLEEP, {"ada": [night(january(4), id="x")]}, days=(4, 6))
+    landing = land(warehouse, SLEEP, {"ada": [night(january(3), id="x")]}, days=(1, 3))
+    assert [(day, found["id"]) for _, day, found in all_documents(warehouse, SLEEP)] == [
         (january(3), "x")
     ]
     assert landing.days[("ada", january(3))] == DayCount(1, 1)
     assert landing.elsewhere == {("ada", january(4)): DayCount(0, 1)}
-    assert (landing.new, landing.different, landing.gone) == (0, 1, 0)
+    assert (landing.inserted, landing.updated, landing.deleted) == (0, 1, 0)
 
 
 def test_a_night_that_moves_out_of_the_asked_days_is_not_lost(warehouse: Warehouse) -> None:
-    landed(warehouse, SLEEP, {"ada": [night(january(3), id="x")]}, days=(1, 3))
-    landing = landed(
+    land(warehouse, SLEEP, {"ada": [night(january(3), id="x")]}, days=(1, 3))
+    landing = land(
         warehouse,
         SLEEP,
         {"ada": [night(january(2))]},
         outside={"ada": [night(january(4), id="x"), night(january(5), id="other")]},
         days=(1, 3),
     )
-    assert [(day, found["id"]) for _, day, found in standing(warehouse, SLEEP)] == [
+    assert [(day, found["id"]) for _, day, found in all_documents(warehouse, SLEEP)] == [
         (january(2), "night-2026-01-02"),
         (january(4), "x"),
     ]
     assert landing.days[("ada", january(3))] == DayCount(0, 1)
     assert landing.elsewhere == {("ada", january(4)): DayCount(1, 1)}
-    assert (landing.new, landing.different, landing.gone, landing.outside) == (1, 1, 0, 1)
+    assert (landing.inserted, landing.updated, landing.deleted, landing.outside) == (1, 1, 0, 1)
 
 
 def test_a_move_between_asked_days_changes_both(warehouse: Warehouse) -> None:
-    landed(warehouse, SLEEP, {"ada": [night(january(1), id="x")]})
-    landing = landed(warehouse, SLEEP, {"ada": [night(january(2), id="x")]})
+    land(warehouse, SLEEP, {"ada": [night(january(1), id="x")]})
+    landing = land(warehouse, SLEEP, {"ada": [night(january(2), id="x")]})
     assert landing.days == {
         ("ada", january(1)): DayCount(0, 1),
         ("ada", january(2)): DayCount(1, 1),
@@ -191,16 +191,16 @@ def test_a_move_between_asked_days_changes_both(warehouse: Warehouse) -> None:
 def test_heart_rate_filed_under_another_day_stands_once(warehouse: Warehouse) -> None:
     """Learning a person's offset moves rows near midnight, whose text does not change."""
     row = beat(january(3), "23:30:00")
-    landed(warehouse, HEARTRATE, {"ada": [row]}, days=(3, 3))
-    landing = landed(warehouse, HEARTRATE, {"ada": [row._replace(day=january(4))]}, days=(4, 4))
-    assert [day for _, day, _ in standing(warehouse, HEARTRATE)] == [january(4)]
+    land(warehouse, HEARTRATE, {"ada": [row]}, days=(3, 3))
+    landing = land(warehouse, HEARTRATE, {"ada": [row._replace(day=january(4))]}, days=(4, 4))
+    assert [day for _, day, _ in all_documents(warehouse, HEARTRATE)] == [january(4)]
     assert landing.elsewhere == {("ada", january(3)): DayCount(0, 1)}
 
 
 def test_the_same_key_of_another_person_is_another_document(warehouse: Warehouse) -> None:
-    landed(warehouse, SLEEP, {"ada": [night(january(1), id="x")]})
-    landed(warehouse, SLEEP, {"bob": [night(january(2), id="x")]})
-    assert [(name, day) for name, day, _ in standing(warehouse, SLEEP)] == [
+    land(warehouse, SLEEP, {"ada": [night(january(1), id="x")]})
+    land(warehouse, SLEEP, {"bob": [night(january(2), id="x")]})
+    assert [(name, day) for name, day, _ in all_documents(warehouse, SLEEP)] == [
         ("ada", january(1)),
         ("bob", january(2)),
     ]
@@ -209,7 +209,7 @@ def test_the_same_key_of_another_person_is_another_document(warehouse: Warehouse
 def test_of_one_key_in_one_answer_the_last_counts(warehouse: Warehouse) -> None:
     rows = [beat(january(1), "10:00:00", bpm) for bpm in range(60, 90)]
     other = beat(january(1), "10:00:00", 99, source="workout")
-    landing = landed(warehouse, HEARTRATE, {"ada": [*rows[:20], other, *rows[20:]]})
+    landing = land(warehouse, HEARTRATE, {"ada": [*rows[:20], other, *rows[20:]]})
     assert landing.days[("ada", january(1))] == DayCount(2, 2)
     assert warehouse.query("SELECT source, bpm FROM oura.heartrate ORDER BY source") == [
         ("awake", 89),
@@ -219,43 +219,48 @@ def test_of_one_key_in_one_answer_the_last_counts(warehouse: Warehouse) -> None:
 
 def test_one_instant_written_in_two_ways_is_one_key(warehouse: Warehouse) -> None:
     texts = ("2026-01-01T10:00:00+00:00", "2026-01-01T10:00:00.000Z", "2026-01-01T12:00:00+02:00")
-    rows = [made(january(1), timestamp=text, bpm=60, source="awake") for text in texts]
-    assert landed(warehouse, HEARTRATE, {"ada": rows}).new == 1
+    rows = [raw_document(january(1), timestamp=text, bpm=60, source="awake") for text in texts]
+    assert land(warehouse, HEARTRATE, {"ada": rows}).inserted == 1
 
 
 def test_a_null_source_is_a_source_of_its_own(warehouse: Warehouse) -> None:
-    row = made(january(1), timestamp="2026-01-01T10:00:00Z", bpm=60, source=None)
+    row = raw_document(january(1), timestamp="2026-01-01T10:00:00Z", bpm=60, source=None)
     for _ in range(2):
-        landing = landed(warehouse, HEARTRATE, {"ada": [row, beat(january(1), "10:00:00")]})
+        landing = land(warehouse, HEARTRATE, {"ada": [row, beat(january(1), "10:00:00")]})
     assert landing.days[("ada", january(1))] == DayCount(2, 0)
 
 
 def test_a_day_is_enough_where_documents_have_no_id(warehouse: Warehouse) -> None:
     """Documents of daily_cardiovascular_age had none in 2024; a new id is the same day still."""
-    old = made(january(1), day="2026-01-01", vascular_age=41)
-    new = made(january(1), id="x", day="2026-01-01", vascular_age=41)
-    landed(warehouse, DAILY_CARDIOVASCULAR_AGE, {"ada": [old]})
-    assert landed(warehouse, DAILY_CARDIOVASCULAR_AGE, {"ada": [new]}).different == 1
+    old = raw_document(january(1), day="2026-01-01", vascular_age=41)
+    new = raw_document(january(1), id="x", day="2026-01-01", vascular_age=41)
+    land(warehouse, DAILY_CARDIOVASCULAR_AGE, {"ada": [old]})
+    assert land(warehouse, DAILY_CARDIOVASCULAR_AGE, {"ada": [new]}).updated == 1
     assert warehouse.row_counts() == {"daily_cardiovascular_age": 1}
 
 
 def test_the_day_of_a_tag_is_kept_beside_its_own_field(warehouse: Warehouse) -> None:
-    tag = made(january(2), id="x", start_day="2026-01-02", start_time="2026-01-02T08:00:00+02:00")
-    landed(warehouse, ENHANCED_TAG, {"ada": [tag]})
+    tag = raw_document(
+        january(2), id="x", start_day="2026-01-02", start_time="2026-01-02T08:00:00+02:00"
+    )
+    land(warehouse, ENHANCED_TAG, {"ada": [tag]})
     assert warehouse.query("SELECT day, start_day FROM oura.enhanced_tag") == [
         (january(2), january(2))
     ]
 
 
 def test_current_states_are_replaced_as_a_whole(warehouse: Warehouse) -> None:
-    rings = [made(january(1), id=name, size=9) for name in ("old", "lost")]
-    landed(warehouse, RING_CONFIGURATION, {"ada": rings, "bob": rings[:1]}, days=(1, 1))
-    today = [made(january(2), id="old", size=9), made(january(2), id="new", size=10)]
-    landing = landed(
+    rings = [raw_document(january(1), id=name, size=9) for name in ("old", "lost")]
+    land(warehouse, RING_CONFIGURATION, {"ada": rings, "bob": rings[:1]}, days=(1, 1))
+    today = [
+        raw_document(january(2), id="old", size=9),
+        raw_document(january(2), id="new", size=10),
+    ]
+    landing = land(
         warehouse, RING_CONFIGURATION, {"ada": today}, days=(2, 2), at=LATER, run_id="run-2"
     )
     assert landing.days == {("ada", january(2)): DayCount(2, 2)}
-    assert (landing.new, landing.different, landing.gone) == (1, 0, 1)
+    assert (landing.inserted, landing.updated, landing.deleted) == (1, 0, 1)
     assert warehouse.query(
         "SELECT username, day, id, run_id FROM oura.ring_configuration ORDER BY ALL"
     ) == [
@@ -267,16 +272,16 @@ def test_current_states_are_replaced_as_a_whole(warehouse: Warehouse) -> None:
 
 def test_an_unchanged_state_moves_to_the_day_of_the_newest_fetch(warehouse: Warehouse) -> None:
     """Its day is when it was last seen; that alone is no change."""
-    landed(warehouse, PERSONAL_INFO, {"ada": [made(january(1), id="a", age=30)]})
-    landing = landed(warehouse, PERSONAL_INFO, {"ada": [made(january(2), id="a", age=30)]})
+    land(warehouse, PERSONAL_INFO, {"ada": [raw_document(january(1), id="a", age=30)]})
+    landing = land(warehouse, PERSONAL_INFO, {"ada": [raw_document(january(2), id="a", age=30)]})
     assert landing == Landing(days={**landing.days, ("ada", january(3)): DayCount(1, 0)})
-    assert standing(warehouse, PERSONAL_INFO) == [("ada", january(2), {"id": "a", "age": 30})]
+    assert all_documents(warehouse, PERSONAL_INFO) == [("ada", january(2), {"id": "a", "age": 30})]
 
 
 def test_there_is_one_profile_per_person(warehouse: Warehouse) -> None:
     for day, age in ((1, 40), (2, 40), (3, 41)):
-        profile = made(january(day), id="x", age=age, weight=70.5)
-        landing = landed(warehouse, PERSONAL_INFO, {"ada": [profile]}, days=(day, day))
+        profile = raw_document(january(day), id="x", age=age, weight=70.5)
+        landing = land(warehouse, PERSONAL_INFO, {"ada": [profile]}, days=(day, day))
     assert landing.days == {("ada", january(3)): DayCount(1, 1)}
     assert warehouse.query("SELECT day, age, weight FROM oura.personal_info") == [
         (january(3), 41, 70.5)
@@ -285,7 +290,7 @@ def test_there_is_one_profile_per_person(warehouse: Warehouse) -> None:
 
 def test_a_discarded_answer_changes_nothing(warehouse: Warehouse) -> None:
     everybody = {name: [score(january(1), 80)] for name in ("ada", "bob")}
-    landed(warehouse, DAILY_SLEEP, everybody)
+    land(warehouse, DAILY_SLEEP, everybody)
     with warehouse.spool(DAILY_SLEEP) as spool:
         for name in ("ada", "bob"):
             spool.add(name, [score(january(1), 90)], True)
@@ -301,7 +306,7 @@ def test_a_discarded_answer_changes_nothing(warehouse: Warehouse) -> None:
             run_id="run-2",
         )
     assert landing.days == {("bob", january(1)): DayCount(1, 1)}
-    assert [(name, found["score"]) for name, _, found in standing(warehouse, DAILY_SLEEP)] == [
+    assert [(name, found["score"]) for name, _, found in all_documents(warehouse, DAILY_SLEEP)] == [
         ("ada", 80),
         ("bob", 90),
     ]
@@ -327,20 +332,20 @@ def test_people_who_were_not_asked_do_not_land(warehouse: Warehouse) -> None:
 def test_documents_without_a_key_name_their_people_and_nothing_lands(
     warehouse: Warehouse, raw: bytes
 ) -> None:
-    landed(warehouse, SLEEP, {"ada": [night(january(1))]})
+    land(warehouse, SLEEP, {"ada": [night(january(1))]})
     with pytest.raises(UnusableDocuments) as caught:
-        landed(warehouse, SLEEP, {"ada": [], "bob": [Made(january(2), raw)]})
+        land(warehouse, SLEEP, {"ada": [], "bob": [RawDocument(january(2), raw)]})
     assert caught.value.usernames == ("bob",)
     assert str(caught.value).startswith("sleep: a document of bob ")
     assert str(caught.value).endswith("; nothing was landed")
-    assert [name for name, _, _ in standing(warehouse, SLEEP)] == ["ada"]
+    assert [name for name, _, _ in all_documents(warehouse, SLEEP)] == ["ada"]
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"5", b'"text"', b"null"])
 def test_what_is_no_object_is_no_document(warehouse: Warehouse, raw: bytes) -> None:
     """Also where the day alone is the key."""
     with pytest.raises(UnusableDocuments, match="a document of ada "):
-        landed(warehouse, DAILY_SLEEP, {"ada": [Made(january(1), raw)]})
+        land(warehouse, DAILY_SLEEP, {"ada": [RawDocument(january(1), raw)]})
 
 
 def test_documents_come_in_order_of_day_and_key(warehouse: Warehouse) -> None:
@@ -349,7 +354,7 @@ def test_documents_come_in_order_of_day_and_key(warehouse: Warehouse) -> None:
         beat(january(1), "11:00:00"),
         beat(january(1), "09:00:00"),
     ]
-    landed(warehouse, HEARTRATE, {"ada": rows, "bob": rows[:1]})
+    land(warehouse, HEARTRATE, {"ada": rows, "bob": rows[:1]})
     found = warehouse.documents(HEARTRATE, "ada", january(1), january(2))
     assert [(day, json.loads(raw)["timestamp"][11:13]) for day, raw in found] == [
         (january(1), "09"),
@@ -359,34 +364,21 @@ def test_documents_come_in_order_of_day_and_key(warehouse: Warehouse) -> None:
     assert warehouse.documents(HEARTRATE, "ada", january(2), january(2)) == [found[2]]
 
 
-def test_all_documents_come_in_chunks_and_complete(warehouse: Warehouse) -> None:
-    days = [january(day) for day in range(1, 11)]
-    everything = {
-        name: [beat(day, f"{hour:02}:00:00") for day in days for hour in range(5)]
-        for name in ("ada", "bob")
-    }
-    landed(warehouse, HEARTRATE, everything, days=(1, 10))
-    expected = [(name, row.day, row.raw) for name, rows in everything.items() for row in rows]
-    assert list(warehouse.all_documents(HEARTRATE, chunk=12)) == expected
-    assert list(warehouse.all_documents(HEARTRATE, usernames=["bob"])) == expected[50:]
-    some = warehouse.all_documents(HEARTRATE, first_day=january(2), last_day=january(3), chunk=1)
-    assert [day for _, day, _ in some] == ([january(2)] * 5 + [january(3)] * 5) * 2
-
-
 def test_counts_of_what_stands(warehouse: Warehouse) -> None:
-    landed(warehouse, SLEEP, {"ada": [night(january(1)), night(january(1), id="nap")]})
-    landed(warehouse, VO2_MAX, {"bob": [made(january(3), id="x", day="2026-01-03", vo2_max=47)]})
+    land(warehouse, SLEEP, {"ada": [night(january(1)), night(january(1), id="nap")]})
+    land(
+        warehouse,
+        VO2_MAX,
+        {"bob": [raw_document(january(3), id="x", day="2026-01-03", vo2_max=47)]},
+    )
     assert warehouse.usernames() == ["ada", "bob"]
     assert warehouse.row_counts() == {"sleep": 2, "vO2_max": 1}
-    assert warehouse.days_landed(SLEEP, "ada") == {january(1): 2}
     assert warehouse.query("SELECT vo2_max FROM oura.vo2_max") == [(47,)]
 
 
 def test_a_warehouse_that_does_not_exist_is_empty(warehouse: Warehouse) -> None:
     day = date(2026, 1, 1)
     assert warehouse.documents(SLEEP, "ada", day, day) == []
-    assert list(warehouse.all_documents(SLEEP)) == []
-    assert warehouse.days_landed(SLEEP, "ada") == {}
     assert warehouse.usernames() == []
     assert warehouse.row_counts() == {}
     assert warehouse.query("SELECT 1") == []
@@ -395,8 +387,8 @@ def test_a_warehouse_that_does_not_exist_is_empty(warehouse: Warehouse) -> None:
 
 
 def test_forgetting_a_person_leaves_the_others(warehouse: Warehouse) -> None:
-    landed(warehouse, SLEEP, {name: [night(january(1))] for name in ("ada", "bob")})
-    landed(warehouse, DAILY_SLEEP, {name: [score(january(1))] for name in ("ada", "bob")})
+    land(warehouse, SLEEP, {name: [night(january(1))] for name in ("ada", "bob")})
+    land(warehouse, DAILY_SLEEP, {name: [score(january(1))] for name in ("ada", "bob")})
     assert warehouse.forget("ada") == 2
     assert warehouse.forget("ada") == 0
     assert warehouse.usernames() == ["bob"]

@@ -15,8 +15,8 @@ import pytest
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES
 from oura_pipeline.warehouse.views.catalogue import VIEWS
 from oura_pipeline.warehouse.warehouse import Warehouse
-from oura_pipeline_tests.warehouse.children import finished, start, waiting
-from oura_pipeline_tests.warehouse.making import january, landed, score
+from oura_pipeline_tests.warehouse.child_process import output_of, start, waiting_child
+from oura_pipeline_tests.warehouse.documents import january, land, score
 
 READ = """
 import duckdb, sys
@@ -61,7 +61,7 @@ def read(target: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 def test_the_copy_is_complete_and_alone(warehouse: Warehouse, target: Path) -> None:
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     published = warehouse.publish(target)
     assert (published.path, published.fresh) == (target, True)
     assert published.bytes == target.stat().st_size > 0
@@ -84,15 +84,15 @@ def test_there_is_a_table_for_what_nobody_has_yet(warehouse: Warehouse, target: 
 
 def test_nothing_changed_nothing_copied(warehouse: Warehouse, target: Path) -> None:
     """Landing the same again changes nothing; looking does not either."""
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     assert warehouse.publish(target).fresh
     inode = target.stat().st_ino
     assert not warehouse.publish(target).fresh
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     warehouse.row_counts()
     assert not warehouse.publish(target).fresh
     assert target.stat().st_ino == inode
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1), 81)]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1), 81)]})
     assert warehouse.publish(target).fresh
     assert read(target, "SELECT score FROM oura.daily_sleep") == [(81,)]
 
@@ -101,7 +101,7 @@ def test_what_a_killed_process_left_in_the_log_is_published(
     warehouse: Warehouse, target: Path
 ) -> None:
     warehouse.publish(target)
-    finished(start(DIE_WITH_A_LOG, warehouse.path))
+    output_of(start(DIE_WITH_A_LOG, warehouse.path))
     assert warehouse.path.with_name("warehouse.duckdb.wal").exists()
     assert warehouse.publish(target).fresh
     assert read(target, "SELECT description FROM oura.readme WHERE table_name = 'mine'") == [
@@ -110,11 +110,11 @@ def test_what_a_killed_process_left_in_the_log_is_published(
 
 
 def test_a_reader_keeps_the_copy_it_opened(warehouse: Warehouse, target: Path) -> None:
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1), 70)]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1), 70)]})
     warehouse.publish(target)
-    with waiting(READ, target) as reader:
+    with waiting_child(READ, target) as reader:
         for value in (71, 72):
-            landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1), value)]})
+            land(warehouse, DAILY_SLEEP, {"ada": [score(january(1), value)]})
             warehouse.publish(target)
             assert asked(reader) == "[(70,)]\n"
         assert read(target, "SELECT score FROM oura.daily_sleep") == [(72,)]
@@ -132,9 +132,9 @@ def test_a_log_somebody_left_beside_the_old_copy_is_not_read_into_the_new(
     warehouse: Warehouse, target: Path
 ) -> None:
     warehouse.publish(target)
-    finished(start(DIE_WITH_A_LOG, target))
+    output_of(start(DIE_WITH_A_LOG, target))
     assert target.with_name("analytics.duckdb.wal").exists()
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     warehouse.publish(target)
     assert not target.with_name("analytics.duckdb.wal").exists()
     assert read(target, "SELECT count(*) FROM oura.readme WHERE table_name = 'mine'") == [(0,)]
@@ -145,8 +145,8 @@ def test_a_log_that_appears_beside_the_copy_is_gone_with_the_next(
 ) -> None:
     """Somebody wrote into the copy before; DuckDB would read their log into the new one."""
     warehouse.publish(target)
-    with waiting(WRITE_WHEN_ASKED, target) as writer:
-        landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    with waiting_child(WRITE_WHEN_ASKED, target) as writer:
+        land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
         warehouse.publish(target)
         assert asked(writer) == "written\n"
     assert target.with_name("analytics.duckdb.wal").exists()
@@ -164,7 +164,7 @@ def test_nobody_may_write_into_the_copy(warehouse: Warehouse, target: Path) -> N
 
 def test_readers_leave_nothing_beside_the_copy(warehouse: Warehouse, target: Path) -> None:
     warehouse.publish(target)
-    with waiting(READ, target) as reader, waiting(READ, target):
+    with waiting_child(READ, target) as reader, waiting_child(READ, target):
         assert asked(reader) == "[]\n"
         beside = {path.name for path in target.parent.iterdir()}
     assert beside == {"analytics.duckdb", "warehouse.duckdb", "warehouse.duckdb.lock"}
@@ -174,7 +174,7 @@ def test_a_killed_copy_leaves_the_old_one_and_one_file_at_most(
     warehouse: Warehouse, target: Path
 ) -> None:
     """Killed again and again in the middle of copying, and then published as if nothing was."""
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     warehouse.publish(target)
     with duckdb.connect(warehouse.path) as connection:  # 30 MB, so that copying takes a while
         connection.execute(
@@ -229,7 +229,7 @@ def test_a_copy_of_another_state_is_replaced_though_length_and_time_agree(
 def test_a_warehouse_that_was_removed_is_published_empty(
     warehouse: Warehouse, target: Path
 ) -> None:
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     warehouse.publish(target)
     warehouse.path.unlink()
     assert warehouse.publish(target).fresh
@@ -238,7 +238,7 @@ def test_a_warehouse_that_was_removed_is_published_empty(
 
 def test_a_failed_copy_leaves_the_old_one(warehouse: Warehouse, target: Path) -> None:
     warehouse.publish(target)
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     code = (
         "import resource, sys; from pathlib import Path\n"
         "from oura_pipeline.warehouse.publishing import swap_in\n"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, HEARTRATE, SLEEP
 from oura_pipeline.warehouse.warehouse import Warehouse
-from oura_pipeline_tests.warehouse.making import beat, january, landed, night, score
+from oura_pipeline_tests.warehouse.documents import beat, january, land, night, score
 
 
 def test_several_people_are_read_at_once(warehouse: Warehouse) -> None:
     """Everybody asked for is in the answer, nobody else, each with the asked days in order."""
     first, second, third = (score(january(day), 70 + day) for day in (1, 2, 3))
     other = score(january(2), 90)
-    landed(
+    land(
         warehouse,
         DAILY_SLEEP,
         {"ada": [third, second, first], "bob": [other], "cleo": [first], "dan": []},
@@ -26,7 +26,7 @@ def test_several_people_are_read_at_once(warehouse: Warehouse) -> None:
 
 def test_a_person_named_twice_is_read_once(warehouse: Warehouse) -> None:
     document = score(january(1))
-    landed(warehouse, DAILY_SLEEP, {"ada": [document]})
+    land(warehouse, DAILY_SLEEP, {"ada": [document]})
     assert warehouse.documents_of(DAILY_SLEEP, ["ada", "ada"], january(1), january(1)) == {
         "ada": [(january(1), document.raw)]
     }
@@ -35,15 +35,15 @@ def test_a_person_named_twice_is_read_once(warehouse: Warehouse) -> None:
 def test_nobody_has_documents_where_nothing_landed(warehouse: Warehouse) -> None:
     """Neither without a file nor without a table of the type."""
     assert warehouse.documents_of(DAILY_SLEEP, ["ada"], january(1), january(1)) == {"ada": []}
-    landed(warehouse, SLEEP, {"ada": []})
+    land(warehouse, SLEEP, {"ada": []})
     assert warehouse.documents_of(DAILY_SLEEP, ["ada"], january(1), january(1)) == {"ada": []}
 
 
 def test_the_days_of_a_document_are_found_by_its_id(warehouse: Warehouse) -> None:
     """Under whatever days it stands, of the people asked about and of nobody else."""
     same = [night(january(day), id="night") for day in (1, 3)]
-    landed(warehouse, SLEEP, {"ada": [same[0], night(january(2))], "bob": [same[1]]})
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(2))], "bob": [score(january(2))]})
+    land(warehouse, SLEEP, {"ada": [same[0], night(january(2))], "bob": [same[1]]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(2))], "bob": [score(january(2))]})
     found = warehouse.days_of(SLEEP, usernames=["ada", "bob"], ids=["night", "other"])
     assert found == {("ada", "night"): {january(1)}, ("bob", "night"): {january(3)}}
     identifier = f"score-{january(2)}"
@@ -55,5 +55,5 @@ def test_the_days_of_a_document_are_found_by_its_id(warehouse: Warehouse) -> Non
 def test_what_never_landed_or_has_no_id_has_no_days(warehouse: Warehouse) -> None:
     """Neither a type without a table nor one whose rows have no id is an error."""
     assert warehouse.days_of(SLEEP, usernames=["ada"], ids=["night"]) == {}
-    landed(warehouse, HEARTRATE, {"ada": [beat(january(1), "12:00:00")]})
+    land(warehouse, HEARTRATE, {"ada": [beat(january(1), "12:00:00")]})
     assert warehouse.days_of(HEARTRATE, usernames=["ada"], ids=["night"]) == {}

@@ -10,30 +10,30 @@ import pytest
 from msgspec import Raw
 
 from oura_pipeline.catalog.document_types import SLEEP
-from oura_pipeline.warehouse.spool import spooling
+from oura_pipeline.warehouse.spool import open_spool
 from oura_pipeline.warehouse.warehouse import Warehouse
-from oura_pipeline_tests.warehouse.making import Made, january, landed
+from oura_pipeline_tests.warehouse.documents import RawDocument, january, land
 
 
 def test_a_line_is_person_day_asked_and_document(tmp_path: Path) -> None:
-    with spooling(tmp_path, "sleep") as spool:
-        spool.add("ada", [Made(january(1), b'{"id":"a"}')], True)
-        spool.add("ada", [Made(january(9), b'{\r\n"id":"b"}')], False)
+    with open_spool(tmp_path, "sleep") as spool:
+        spool.add("ada", [RawDocument(january(1), b'{"id":"a"}')], True)
+        spool.add("ada", [RawDocument(january(9), b'{\r\n"id":"b"}')], False)
         assert [file.read_bytes() for file in spool.files(["ada", "bob"])] == [
             b'ada\x1f2026-01-01\x1f1\x1f{"id":"a"}\nada\x1f2026-01-09\x1f0\x1f{\x1d\x1e"id":"b"}\n'
         ]
-        assert (spool.broken, spool.longest) == (True, 12)
+        assert (spool.has_line_breaks, spool.longest_document) == (True, 12)
 
 
 def test_it_is_gone_with_the_block_and_nobody_elses_business(tmp_path: Path) -> None:
-    with spooling(tmp_path / "spool", "sleep") as spool:
-        spool.add("ada", [Made(january(1), b"{}")], True)
+    with open_spool(tmp_path / "spool", "sleep") as spool:
+        spool.add("ada", [RawDocument(january(1), b"{}")], True)
         assert stat.S_IMODE(spool.folder.stat().st_mode) == 0o700
     assert not spool.folder.exists()
 
 
 def test_it_is_gone_after_an_error_too(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), spooling(tmp_path, "sleep") as spool:
+    with pytest.raises(RuntimeError), open_spool(tmp_path, "sleep") as spool:
         raise RuntimeError
     assert not spool.folder.exists()
 
@@ -41,9 +41,9 @@ def test_it_is_gone_after_an_error_too(tmp_path: Path) -> None:
 def test_many_threads_may_add(tmp_path: Path) -> None:
     def add(name: str) -> None:
         for number in range(200):
-            spool.add(name, [Made(january(1), b'{"id":"%d"}' % number)], True)
+            spool.add(name, [RawDocument(january(1), b'{"id":"%d"}' % number)], True)
 
-    with spooling(tmp_path, "sleep") as spool:
+    with open_spool(tmp_path, "sleep") as spool:
         names = ["ada", "bob", "ada", "eve"]
         threads = [threading.Thread(target=add, args=(name,)) for name in names]
         for thread in threads:
@@ -57,22 +57,22 @@ def test_many_threads_may_add(tmp_path: Path) -> None:
 
 
 def test_an_iterable_without_end_in_sight_is_written_as_it_comes(tmp_path: Path) -> None:
-    with spooling(tmp_path, "sleep") as spool:
-        spool.add("ada", (Made(january(1), b"{}") for _ in range(12_345)), True)
+    with open_spool(tmp_path, "sleep") as spool:
+        spool.add("ada", (RawDocument(january(1), b"{}") for _ in range(12_345)), True)
         assert spool.files(["ada"])[0].read_bytes().count(b"\n") == 12_345
 
 
 def test_raw_messages_of_msgspec_are_documents(warehouse: Warehouse) -> None:
-    document = Made(january(1), Raw(b'{"id":"x"}'))
-    assert landed(warehouse, SLEEP, {"ada": [document]}).new == 1
+    document = RawDocument(january(1), Raw(b'{"id":"x"}'))
+    assert land(warehouse, SLEEP, {"ada": [document]}).inserted == 1
 
 
 def test_discarding_is_for_good(tmp_path: Path) -> None:
-    with spooling(tmp_path, "sleep") as spool:
-        spool.add("ada", [Made(january(1), b"{}")], True)
+    with open_spool(tmp_path, "sleep") as spool:
+        spool.add("ada", [RawDocument(january(1), b"{}")], True)
         spool.discard("ada")
         spool.discard("bob")
         for name in ("ada", "bob", "eve"):
-            spool.add(name, [Made(january(2), b"{}")], True)
+            spool.add(name, [RawDocument(january(2), b"{}")], True)
         assert [file.name for file in spool.files(["ada", "bob", "eve"])] == ["0.eve"]
         assert spool.discarded == {"ada", "bob"}

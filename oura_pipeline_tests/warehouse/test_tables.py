@@ -18,7 +18,7 @@ from oura_pipeline.catalog.document_types import (
 from oura_pipeline.catalog.fields import Field
 from oura_pipeline.warehouse.tables import columns, ensure_table
 from oura_pipeline.warehouse.warehouse import Warehouse
-from oura_pipeline_tests.warehouse.making import beat, january, landed, made, score
+from oura_pipeline_tests.warehouse.documents import beat, january, land, raw_document, score
 
 OLD_DAILY_SLEEP = dataclasses.replace(
     DAILY_SLEEP,
@@ -51,8 +51,8 @@ def comments(warehouse: Warehouse, document_type: DocumentType) -> dict[str, str
 
 
 def test_a_table_has_ouras_names_and_one_day(warehouse: Warehouse) -> None:
-    landed(warehouse, HEARTRATE, {"ada": [beat(january(1), "10:00:00")]})
-    landed(warehouse, SLEEP_TIME, {"ada": []})
+    land(warehouse, HEARTRATE, {"ada": [beat(january(1), "10:00:00")]})
+    land(warehouse, SLEEP_TIME, {"ada": []})
     assert described(warehouse, HEARTRATE) == [
         ("username", "VARCHAR"),
         ("day", "DATE"),
@@ -78,7 +78,7 @@ def test_a_table_has_ouras_names_and_one_day(warehouse: Warehouse) -> None:
 
 
 def test_tables_and_columns_carry_their_descriptions(warehouse: Warehouse) -> None:
-    landed(warehouse, HEARTRATE, {"ada": []})
+    land(warehouse, HEARTRATE, {"ada": []})
     assert warehouse.query(
         "SELECT comment FROM duckdb_tables() WHERE table_name = 'heartrate'"
     ) == [("Heart rate around the clock, unevenly spaced.",)]
@@ -94,9 +94,9 @@ def test_fields_of_a_newer_version_are_filled_from_the_documents(warehouse: Ware
         score(january(1), 80, contributors={"deep_sleep": 5, "total_sleep": 7}),
         score(january(2), 80.5, contributors={"deep_sleep": 6, "total_sleep": "8"}),
     ]
-    landed(warehouse, OLD_DAILY_SLEEP, {"ada": documents})
+    land(warehouse, OLD_DAILY_SLEEP, {"ada": documents})
     assert "score" not in dict(described(warehouse, OLD_DAILY_SLEEP))
-    landed(warehouse, DAILY_SLEEP, {"bob": []})
+    land(warehouse, DAILY_SLEEP, {"bob": []})
     assert warehouse.query(
         "SELECT score, contributors.deep_sleep, contributors.total_sleep, run_id "
         "FROM oura.daily_sleep ORDER BY day"
@@ -110,8 +110,8 @@ def test_new_descriptions_are_there_when_it_is_published(warehouse: Warehouse) -
     """A landing does not look at them; whoever reads, reads what was published."""
     fields = tuple(dataclasses.replace(field, description="?") for field in DAILY_SLEEP.fields)
     old = dataclasses.replace(DAILY_SLEEP, description="Scores.", fields=fields)
-    landed(warehouse, old, {"ada": [score(january(1))]})
-    landed(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    land(warehouse, old, {"ada": [score(january(1))]})
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     assert comments(warehouse, old) == {"": "Scores.", **{c.name: c.comment for c in columns(old)}}
     warehouse.publish(warehouse.path.with_name("analytics.duckdb"))
     assert comments(warehouse, DAILY_SLEEP) == {
@@ -127,8 +127,8 @@ def test_a_field_whose_kind_changed_is_read_again(warehouse: Warehouse) -> None:
     fields = (Field("level", kinds.INTEGER, "Level."), Field("level_text", kinds.TEXT, "Text."))
     old = dataclasses.replace(DAILY_SLEEP, fields=fields)
     new = dataclasses.replace(old, fields=(Field("level", kinds.NUMBER, "Level."), fields[1]))
-    landed(warehouse, old, {"ada": [made(january(1), level=1.5, level_text="x")]})
-    landed(warehouse, new, {"bob": []})
+    land(warehouse, old, {"ada": [raw_document(january(1), level=1.5, level_text="x")]})
+    land(warehouse, new, {"bob": []})
     assert warehouse.query("SELECT level, level_text FROM oura.daily_sleep") == [(1.5, "x")]
 
 
@@ -136,10 +136,10 @@ def test_an_older_version_of_the_code_still_lands_and_removes_nothing(warehouse:
     newer = dataclasses.replace(
         DAILY_SLEEP, fields=(*DAILY_SLEEP.fields, Field("novel", kinds.INTEGER, "New."))
     )
-    landed(warehouse, newer, {"ada": [score(january(1), novel=5)]})
-    landed(warehouse, DAILY_SLEEP, {"bob": [score(january(1), novel=6)]})
+    land(warehouse, newer, {"ada": [score(january(1), novel=5)]})
+    land(warehouse, DAILY_SLEEP, {"bob": [score(january(1), novel=6)]})
     before = warehouse.path.stat().st_mtime_ns
-    landed(warehouse, DAILY_SLEEP, {"bob": [score(january(1), novel=6)]})
+    land(warehouse, DAILY_SLEEP, {"bob": [score(january(1), novel=6)]})
     assert warehouse.path.stat().st_mtime_ns == before
     assert warehouse.query(
         "SELECT username, score, novel FROM oura.daily_sleep ORDER BY username"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 import pytest
@@ -20,7 +19,16 @@ from oura_pipeline.catalog.document_types import (
 )
 from oura_pipeline.warehouse.errors import UnusableDocuments
 from oura_pipeline.warehouse.warehouse import Warehouse
-from oura_pipeline_tests.warehouse.making import Made, beat, january, landed, made, night, score
+from oura_pipeline_tests.warehouse.documents import (
+    RawDocument,
+    all_documents,
+    beat,
+    january,
+    land,
+    night,
+    raw_document,
+    score,
+)
 
 TEXTS = [
     '{"id":"x","distance":1e-7}',
@@ -34,14 +42,14 @@ TEXTS = [
 
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
 def test_a_document_is_kept_to_the_byte(warehouse: Warehouse, text: str) -> None:
-    landed(warehouse, WORKOUT, {"ada": [Made(january(1), text.encode())]})
+    land(warehouse, WORKOUT, {"ada": [RawDocument(january(1), text.encode())]})
     assert warehouse.documents(WORKOUT, "ada", january(1), january(1)) == [
         (january(1), text.encode())
     ]
 
 
 def test_columns_hold_the_exact_values(warehouse: Warehouse) -> None:
-    document = made(
+    document = raw_document(
         january(1),
         id="x",
         activity="é😀 \" ' \\ \t",
@@ -50,7 +58,7 @@ def test_columns_hold_the_exact_values(warehouse: Warehouse) -> None:
         start_datetime="2026-10-25T02:30:00.000+02:00",
         end_datetime="2026-10-25T02:30:00.123456+01:00",
     )
-    landing = landed(warehouse, WORKOUT, {"ada": [document]})
+    landing = land(warehouse, WORKOUT, {"ada": [document]})
     assert (landing.unknown_fields, landing.odd_values) == ([], {})
     assert warehouse.query(
         "SELECT activity, calories, distance, start_datetime, end_datetime, label FROM oura.workout"
@@ -77,7 +85,7 @@ def test_nested_objects_and_series_are_structs_and_lists(warehouse: Warehouse) -
         },
         heart_rate=None,
     )
-    landed(warehouse, SLEEP, {"ada": [document]})
+    land(warehouse, SLEEP, {"ada": [document]})
     assert warehouse.query(
         "SELECT readiness.score, readiness.contributors.hrv_balance, "
         "readiness.contributors.recovery_index, hrv.interval, hrv.items, "
@@ -87,18 +95,18 @@ def test_nested_objects_and_series_are_structs_and_lists(warehouse: Warehouse) -
 
 def test_lists_of_texts_and_of_objects(warehouse: Warehouse) -> None:
     episodes = [{"tags": ["a", "b"], "timestamp": "2026-01-01T10:00:00.000+00:00"}]
-    document = made(january(1), id="x", start_day="2026-01-01", episodes=episodes)
-    assert landed(warehouse, REST_MODE_PERIOD, {"ada": [document]}).odd_values == {}
+    document = raw_document(january(1), id="x", start_day="2026-01-01", episodes=episodes)
+    assert land(warehouse, REST_MODE_PERIOD, {"ada": [document]}).odd_values == {}
     assert warehouse.query(
         "SELECT episodes[1].tags, epoch(episodes[1].timestamp) FROM oura.rest_mode_period"
     ) == [(["a", "b"], 1767261600.0)]
 
 
 def test_big_integers_stay_exact(warehouse: Warehouse) -> None:
-    row = made(
+    row = raw_document(
         january(1), timestamp="2026-01-01T00:00:00Z", timestamp_unix=2**63 - 1, source="awake"
     )
-    landed(warehouse, HEARTRATE, {"ada": [row]})
+    land(warehouse, HEARTRATE, {"ada": [row]})
     assert warehouse.query("SELECT timestamp_unix FROM oura.heartrate") == [(2**63 - 1,)]
 
 
@@ -109,7 +117,7 @@ def test_fields_that_nobody_described_are_kept_and_named(warehouse: Warehouse) -
         score(january(3)),
     ]
     for _ in range(2):  # also when nothing changed
-        landing = landed(warehouse, DAILY_SLEEP, {"ada": documents})
+        landing = land(warehouse, DAILY_SLEEP, {"ada": documents})
         assert landing.unknown_fields == ["contributors.bar", "contributors.foo", "novel"]
         assert landing.odd_values == {}
     assert warehouse.query(
@@ -121,7 +129,7 @@ def test_fields_that_nobody_described_are_kept_and_named(warehouse: Warehouse) -
 def test_an_unknown_field_of_a_document_that_does_not_land_is_not_reported(
     warehouse: Warehouse,
 ) -> None:
-    landing = landed(
+    landing = land(
         warehouse, DAILY_SLEEP, {"ada": []}, outside={"ada": [score(january(9), novel=1)]}
     )
     assert (landing.unknown_fields, landing.outside) == ([], 1)
@@ -134,7 +142,7 @@ def test_odd_values_are_null_in_their_column_and_counted(warehouse: Warehouse) -
         score(january(2), 71.0, timestamp="2026-02-30T00:00:00Z"),
         score(january(3), 72, timestamp="soon", contributors=[1]),
     ]
-    landing = landed(warehouse, DAILY_SLEEP, {"ada": documents})
+    landing = land(warehouse, DAILY_SLEEP, {"ada": documents})
     assert landing.odd_values == {
         "contributors": 1,
         "contributors.deep_sleep": 1,
@@ -150,7 +158,7 @@ def test_odd_values_are_null_in_their_column_and_counted(warehouse: Warehouse) -
         (71, None, None, None, None, None),
         (72, None, None, None, None, None),
     ]
-    raws = [json.loads(raw) for _, _, raw in warehouse.all_documents(DAILY_SLEEP)]
+    raws = [document for _, _, document in all_documents(warehouse, DAILY_SLEEP)]
     assert [raw["score"] for raw in raws] == [70.5, 71.0, 72]
 
 
@@ -186,13 +194,13 @@ def test_what_is_odd(
     fields: dict[str, object],
     odd: dict[str, int],
 ) -> None:
-    landing = landed(warehouse, document_type, {"ada": [made(january(1), id="x", **fields)]})
+    landing = land(warehouse, document_type, {"ada": [raw_document(january(1), id="x", **fields)]})
     assert (landing.odd_values, landing.unknown_fields) == (odd, [])
 
 
 def test_an_instant_without_offset_is_utc_where_oura_speaks_utc(warehouse: Warehouse) -> None:
-    row = made(january(1), timestamp="2026-01-01T10:00:00", bpm=60, source="awake")
-    landed(warehouse, HEARTRATE, {"ada": [row]})
+    row = raw_document(january(1), timestamp="2026-01-01T10:00:00", bpm=60, source="awake")
+    land(warehouse, HEARTRATE, {"ada": [row]})
     assert warehouse.query('SELECT epoch("timestamp") FROM oura.heartrate') == [(1767261600.0,)]
 
 
@@ -202,13 +210,13 @@ def test_what_can_be_no_json_is_refused_before_it_is_spooled(
 ) -> None:
     """DuckDB 1.5.5 aborts on broken UTF-8, so it must never see any."""
     with pytest.raises(UnusableDocuments) as caught:
-        landed(warehouse, SLEEP, {"ada": [Made(january(1), raw)]})
+        land(warehouse, SLEEP, {"ada": [RawDocument(january(1), raw)]})
     assert caught.value.usernames == ("ada",)
 
 
 def test_other_people_land_when_one_is_left_out(warehouse: Warehouse) -> None:
-    documents = {"ada": [beat(january(1), "10:00:00")], "bob": [made(january(1), bpm=5)]}
+    documents = {"ada": [beat(january(1), "10:00:00")], "bob": [raw_document(january(1), bpm=5)]}
     with pytest.raises(UnusableDocuments) as caught:
-        landed(warehouse, HEARTRATE, documents)
+        land(warehouse, HEARTRATE, documents)
     rest = {name: rows for name, rows in documents.items() if name not in caught.value.usernames}
-    assert landed(warehouse, HEARTRATE, rest).new == 1
+    assert land(warehouse, HEARTRATE, rest).inserted == 1

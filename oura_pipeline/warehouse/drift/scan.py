@@ -17,7 +17,7 @@ import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.warehouse.drift.shapes import (
-    is_doubtful,
+    may_not_fit,
     paths_of_numbers,
     temporal_paths,
     unknown_fields,
@@ -29,7 +29,7 @@ _CHUNK = 1000  # documents
 
 
 @dataclass
-class Findings:
+class DriftScan:
     """Paths, never values.
 
     Attributes:
@@ -45,7 +45,7 @@ class Findings:
 
 def find_odd_documents(
     connection: duckdb.DuckDBPyConnection, source: str, document_type: DocumentType
-) -> Findings:
+) -> DriftScan:
     """Look at every document of `source` and make the temporary table `odd_documents`.
 
     Args:
@@ -57,21 +57,21 @@ def find_odd_documents(
         What was found. `odd_documents(place, cleaned)` holds the JSON that the typed columns of
         the odd ones are to be read from.
     """
-    findings = Findings()
+    scan = DriftScan()
     connection.execute("CREATE OR REPLACE TEMP TABLE odd_documents (place BIGINT, cleaned VARCHAR)")
     doubtful = []
     for (text,) in connection.execute(
         f"SELECT DISTINCT json_structure(document) FROM {source}"
     ).fetchall():
         shape = json.loads(text)
-        findings.unknown |= unknown_fields(shape, document_type.fields)
-        findings.paths |= unknown_paths(shape, document_type.fields)
-        if is_doubtful(shape, document_type.fields):
+        scan.unknown |= unknown_fields(shape, document_type.fields)
+        scan.paths |= unknown_paths(shape, document_type.fields)
+        if may_not_fit(shape, document_type.fields):
             doubtful.append(text)
-    _clean(connection, source, document_type, doubtful, findings)
+    _clean(connection, source, document_type, doubtful, scan)
     for text in doubtful:
-        findings.paths |= paths_of_numbers(json.loads(text)) & findings.odd.keys()
-    return findings
+        scan.paths |= paths_of_numbers(json.loads(text)) & scan.odd.keys()
+    return scan
 
 
 def _clean(
@@ -79,9 +79,9 @@ def _clean(
     source: str,
     document_type: DocumentType,
     doubtful: list[str],
-    findings: Findings,
+    scan: DriftScan,
 ) -> None:
-    conditions = [*_odd_texts(document_type)]
+    conditions = [*_odd_text_conditions(document_type)]
     if doubtful:
         conditions.append("list_contains($shapes, json_structure(document)::VARCHAR)")
     if not conditions:
@@ -101,7 +101,7 @@ def _clean(
         cleaned = []
         for _, document in rows:
             text, odd = without_odd_values(document, document_type.fields, keep=document_type.key)
-            findings.odd += odd
+            scan.odd += odd
             cleaned.append(text)
         connection.execute(
             "INSERT INTO odd_documents SELECT unnest($places), unnest($cleaned)",
@@ -109,7 +109,7 @@ def _clean(
         )
 
 
-def _odd_texts(document_type: DocumentType) -> Iterable[str]:
+def _odd_text_conditions(document_type: DocumentType) -> Iterable[str]:
     """Conditions that hold for a document with a text that is no day or instant."""
     for kind, paths in temporal_paths(document_type.fields).items():
         odd = (

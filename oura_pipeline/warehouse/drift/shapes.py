@@ -47,7 +47,7 @@ def paths_of_numbers(shape: Shape) -> set[str]:
     return {".".join(path) for path, kind in _leaves(shape, ()) if kind in JSON_NUMBERS}
 
 
-def is_doubtful(shape: Shape, fields: Iterable[Field]) -> bool:
+def may_not_fit(shape: Shape, fields: Iterable[Field]) -> bool:
     """Whether a document of this shape may hold a value that is none of its field's kind."""
     return any(not _fits(shape.get(field.name, "NULL"), field) for field in fields)
 
@@ -121,7 +121,7 @@ def _fits(shape: Shape, field: Field) -> bool:
         return isinstance(shape, list) and shape != ["JSON"] and _fits(shape[0], field.item)
     if field.inside:
         # The shape of {} is called JSON.
-        is_object = isinstance(shape, dict) and not is_doubtful(shape, field.inside)
+        is_object = isinstance(shape, dict) and not may_not_fit(shape, field.inside)
         return is_object or shape == "JSON"
     return isinstance(shape, str) and shape in field.kind.json_types
 

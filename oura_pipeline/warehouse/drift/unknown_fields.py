@@ -2,7 +2,7 @@
 
 What surprises: a path there goes down to the value, and a field that is known stands there too when
 it held a number that its column cannot hold: in place of a text, or a fraction for an integer. Of
-a type at most `AT_MOST` are kept: an object whose keys are dates would bring new ones every day,
+a type at most `MAX_PATHS` are kept: an object whose keys are dates would bring new ones every day,
 and each is a part of the view `long`.
 """
 
@@ -17,10 +17,10 @@ import duckdb
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.warehouse.ledgers import UNKNOWN_FIELDS, ensure_ledgers
 
-AT_MOST = 100  # paths of a document type
+MAX_PATHS = 100  # paths of a document type
 
 
-def remember(
+def record_paths(
     connection: duckdb.DuckDBPyConnection,
     document_type: DocumentType,
     paths: Collection[str],
@@ -30,8 +30,8 @@ def remember(
     if not paths:
         return
     ensure_ledgers(connection)
-    known = remembered(connection).get(document_type.name, ())
-    new = sorted(set(paths) - {*known})[: max(0, AT_MOST - len(known))]
+    known = recorded_paths(connection).get(document_type.name, ())
+    new = sorted(set(paths) - {*known})[: max(0, MAX_PATHS - len(known))]
     if new:
         connection.execute(
             f"INSERT INTO {UNKNOWN_FIELDS.full_name} SELECT $1, unnest($2::VARCHAR[]), $3",
@@ -39,7 +39,7 @@ def remember(
         )
 
 
-def remembered(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+def recorded_paths(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
     """The paths in `oura.unknown_fields`, by the name of the document type."""
     rows = connection.execute(
         f"SELECT document_type, path FROM {UNKNOWN_FIELDS.full_name} ORDER BY ALL"

@@ -22,7 +22,7 @@ def _columns(days: int) -> tuple[Column, ...]:
     )
 
 
-def _told(days: int) -> str:
+def _statistics(days: int) -> str:
     return f"""avg(value) OVER days_{days} AS mean_{days}d,
     stddev_samp(value) OVER days_{days} AS sd_{days}d,
     count(value) OVER days_{days} AS days_{days}d,
@@ -64,8 +64,8 @@ SELECT
     day,
     metric,
     value,
-    {_told(7)},
-    {_told(28)}
+    {_statistics(7)},
+    {_statistics(28)}
 FROM (
     SELECT
         username,

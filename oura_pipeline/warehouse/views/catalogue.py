@@ -9,7 +9,7 @@ from __future__ import annotations
 import duckdb
 
 from oura_pipeline.warehouse.connection import transaction
-from oura_pipeline.warehouse.drift.unknown_fields import remembered
+from oura_pipeline.warehouse.drift.unknown_fields import recorded_paths
 from oura_pipeline.warehouse.tables import README, SCHEMA
 from oura_pipeline.warehouse.views.activity import MET_1MIN
 from oura_pipeline.warehouse.views.baselines import BASELINES
@@ -47,7 +47,7 @@ def ensure_views(connection: duckdb.DuckDBPyConnection) -> None:
     Every document type's table and the ledgers have to be there.
     """
     # What Oura has added since is only in the file that has it.
-    views = [*VIEWS[:-1], long_view(remembered(connection))]
+    views = [*VIEWS[:-1], long_view(recorded_paths(connection))]
     with transaction(connection):
         connection.execute("; ".join(line for view in views for line in statements(view)))
         readme = f"{SCHEMA}.{README}"

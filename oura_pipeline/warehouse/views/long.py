@@ -27,17 +27,17 @@ from oura_pipeline.catalog.metrics import (
 from oura_pipeline.warehouse.tables import literal, table_name
 from oura_pipeline.warehouse.views.samples import (
     MIDNIGHT,
-    Place,
+    SeriesSource,
     code,
     column,
     digits,
     duration,
     json_number,
     number,
-    places,
     plain,
     points,
     series,
+    series_sources,
     unsplit,
 )
 from oura_pipeline.warehouse.views.view import Column, View
@@ -100,14 +100,14 @@ def _branches(document_type: DocumentType, unknown: Iterable[str]) -> Iterator[s
     """One query for each metric, and one for each metric of the sub-series."""
     vocabulary = Vocabulary(document_type)
     strange = [tuple(path.split(".")) for path in unknown]
-    for place in places(document_type):
+    for source in series_sources(document_type):
         for path, leaf in _leaves(vocabulary.tree):
-            yield from _known(place, path, leaf, in_json=path in strange)
-        for name, paths in _free_names(vocabulary, place, strange):
+            yield from _known(source, path, leaf, in_json=path in strange)
+        for name, paths in _free_names(vocabulary, source, strange):
             value = f"coalesce({', '.join(map(json_number, paths))})"
-            yield from points(place, name, plain(place, value), Merge.MEAN)
-        if document_type.ends_at and place.series == document_type.series:
-            yield from points(unsplit(place), DURATION, duration(place), Merge.SUM)
+            yield from points(source, name, plain(source, value), Merge.MEAN)
+        if document_type.ends_at and source.series == document_type.series:
+            yield from points(unsplit(source), DURATION, duration(source), Merge.SUM)
     if document_type.counted:
         yield _count(document_type)
 
@@ -120,25 +120,25 @@ def _leaves(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Leaf]]:
             yield from _leaves(known, (*path, key))
 
 
-def _known(place: Place, path: Path, leaf: Leaf, *, in_json: bool) -> Iterator[str]:
+def _known(source: SeriesSource, path: Path, leaf: Leaf, *, in_json: bool) -> Iterator[str]:
     """The points of a field; of an integer's that holds fractions at times, from the JSON."""
     field = leaf.field
     if field.kind is SERIES:
-        samples = series(place, path, field)
+        samples = series(source, path, field)
     elif field.kind is DIGITS:
-        samples = digits(place, path, field)
+        samples = digits(source, path, field)
     elif leaf.is_number:
         value = json_number(path) if in_json and field.kind is INTEGER else column(path)
-        samples = plain(place, number(value, field))
+        samples = plain(source, number(value, field))
     elif field.codes is not None:
-        samples = plain(place, code(path, field.codes))
+        samples = plain(source, code(path, field.codes))
     else:
         return
-    yield from points(place, leaf.name, samples, field.merge)
+    yield from points(source, leaf.name, samples, field.merge)
 
 
 def _free_names(
-    vocabulary: Vocabulary, place: Place, paths: Iterable[Path]
+    vocabulary: Vocabulary, source: SeriesSource, paths: Iterable[Path]
 ) -> Iterator[tuple[str, list[Path]]]:
     """The names for what is unknown, with their paths: the one spelt like its name first."""
     sent = (path for path in paths if _is_sent(vocabulary.tree, path))
@@ -146,7 +146,7 @@ def _free_names(
         sent, key=lambda path: (path_name(path), ".".join(path) != path_name(path), path)
     )
     for name, spellings in groupby(in_order, key=path_name):
-        if not vocabulary.is_taken(name, place.series):
+        if not vocabulary.is_taken(name, source.series):
             yield name, list(spellings)
 
 

@@ -31,7 +31,7 @@ _MERGED = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class SeriesSource:
     """Documents of one type whose numbers go to one series.
 
     Attributes:
@@ -81,7 +81,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Samples:
+class UnmergedValues:
     """Values before they are merged, with the columns of their place, `slot`, `turn` and `value`.
 
     Attributes:
@@ -95,14 +95,14 @@ class Samples:
     single: bool = False
 
 
-def places(document_type: DocumentType) -> tuple[Place, ...]:
+def series_sources(document_type: DocumentType) -> tuple[SeriesSource, ...]:
     """Where the documents of a type go: one place, or one for the main ones and one for others."""
     if document_type.variants:
-        return _places_of_variants(document_type, document_type.variants)
+        return _sources_of_variants(document_type, document_type.variants)
     if not is_event(document_type):
         alone = document_type.daily or not document_type.key or document_type.newest is not None
         return (
-            Place(
+            SeriesSource(
                 document_type=document_type,
                 series=document_type.series,
                 chosen=_newest(document_type),
@@ -110,7 +110,7 @@ def places(document_type: DocumentType) -> tuple[Place, ...]:
             ),
         )
     return (
-        Place(
+        SeriesSource(
             document_type=document_type,
             series=document_type.series,
             where=_there(document_type),
@@ -120,9 +120,9 @@ def places(document_type: DocumentType) -> tuple[Place, ...]:
     )
 
 
-def unsplit(place: Place) -> Place:
+def unsplit(source: SeriesSource) -> SeriesSource:
     """The same place without sub-series."""
-    return replace(place, split=None)
+    return replace(source, split=None)
 
 
 def column(path: tuple[str, ...]) -> str:
@@ -153,35 +153,35 @@ def code(path: tuple[str, ...], codes: Mapping[str, int]) -> str:
     return f"CASE {column(path)} {cases} END"
 
 
-def plain(place: Place, value: str) -> Samples:
+def plain(source: SeriesSource, value: str) -> UnmergedValues:
     """One value per document."""
-    step = place.document_type.interval * MICRO
-    slot = aligned(place.instant, str(step)) if place.instant else MIDNIGHT
+    step = source.document_type.interval * MICRO
+    slot = aligned(source.instant, str(step)) if source.instant else MIDNIGHT
     columns = [
-        *_split_columns(place),
+        *_split_columns(source),
         f"{slot} AS slot",
-        f"{_turn(place, place.instant or MIDNIGHT)} AS turn",
+        f"{_turn(source, source.instant or MIDNIGHT)} AS turn",
         f"CAST({value} AS DOUBLE) AS value",
     ]
     there = f"{value} IS NOT NULL"
-    own = place.query(columns, there)
-    if place.instant is None:
-        return Samples(own, single=place.alone)
-    near, end = f"{place.instant} < end_before AND {there}", f"{place.instant} + {step}"
-    return Samples(own, place.query_of_following(columns, near, end))
+    own = source.query(columns, there)
+    if source.instant is None:
+        return UnmergedValues(own, single=source.alone)
+    near, end = f"{source.instant} < end_before AND {there}", f"{source.instant} + {step}"
+    return UnmergedValues(own, source.query_of_following(columns, near, end))
 
 
-def duration(place: Place) -> Samples:
+def duration(source: SeriesSource) -> UnmergedValues:
     """How long each document took, in seconds."""
     end, start = (
-        _instant_in(place.document_type.ends_at or ""),
-        _instant_in(_start(place.document_type)),
+        _instant_in(source.document_type.ends_at or ""),
+        _instant_in(_start(source.document_type)),
     )
     value = f"CASE WHEN {end} >= {start} THEN ({end} - {start}) / {MICRO} END"
-    return plain(unsplit(place), value)
+    return plain(unsplit(source), value)
 
 
-def series(place: Place, path: tuple[str, ...], field: Field) -> Samples:
+def series(source: SeriesSource, path: tuple[str, ...], field: Field) -> UnmergedValues:
     """The items of a series, each at its own instant."""
     whole = column(path)
     start, items = f"{whole}.timestamp", f"{whole}.items"
@@ -191,25 +191,27 @@ def series(place: Place, path: tuple[str, ...], field: Field) -> Samples:
         f"CASE WHEN {whole}.interval > 0 AND {end} < {END_OF_TIME} "
         f"THEN CAST(round({whole}.interval * {MICRO}) AS BIGINT) END"
     )
-    return _spread(place, _Spread(f"epoch_us({start})", step, f"({end}) * {MICRO}", items), field)
+    return _spread(
+        source, _EvenlySpaced(f"epoch_us({start})", step, f"({end}) * {MICRO}", items), field
+    )
 
 
-def digits(place: Place, path: tuple[str, ...], field: Field) -> Samples:
+def digits(source: SeriesSource, path: tuple[str, ...], field: Field) -> UnmergedValues:
     """The digits of a text, the first at the document's instant."""
-    start, text = _instant_in(_start(place.document_type)), column(path)
+    start, text = _instant_in(_start(source.document_type)), column(path)
     numbers = (
         f"list_transform(string_split({text}, ''), lambda one: "
         "CASE WHEN one BETWEEN '0' AND '9' THEN CAST(ascii(one) - 48 AS DOUBLE) END)"
     )
     end = f"{start} + length({text}) * {_stored(field)}"
-    return _spread(place, _Spread(start, str(_stored(field)), end, numbers), field)
+    return _spread(source, _EvenlySpaced(start, str(_stored(field)), end, numbers), field)
 
 
-def points(place: Place, name: str, samples: Samples, merge: Merge) -> Iterator[str]:
+def points(source: SeriesSource, name: str, samples: UnmergedValues, merge: Merge) -> Iterator[str]:
     """The queries for the points of a metric: one for the series, one for its sub-series."""
-    yield _points(place, literal(name), samples, merge)
-    if place.split:
-        yield _points(place, f"sub_series || {literal('.' + name)}", samples, merge, by_split=True)
+    yield _points(source, literal(name), samples, merge)
+    if source.split:
+        yield _points(source, f"sub_series || {literal('.' + name)}", samples, merge, by_split=True)
 
 
 def aligned(instant: str, step: str) -> str:
@@ -218,12 +220,17 @@ def aligned(instant: str, step: str) -> str:
 
 
 def _points(
-    place: Place, metric: str, samples: Samples, merge: Merge, *, by_split: bool = False
+    source: SeriesSource,
+    metric: str,
+    samples: UnmergedValues,
+    merge: Merge,
+    *,
+    by_split: bool = False,
 ) -> str:
     """One point per person, day, metric and slot, unless the day after has one there too."""
     named = (
-        f"SELECT username, {literal(place.document_type.name)} AS document_type, day, "
-        f"{literal(place.series)} AS series, {metric} AS metric, make_timestamptz(slot) AS time"
+        f"SELECT username, {literal(source.document_type.name)} AS document_type, day, "
+        f"{literal(source.series)} AS series, {metric} AS metric, make_timestamptz(slot) AS time"
     )
     if samples.single:
         return f"{named}, value FROM ({samples.own})"
@@ -239,7 +246,7 @@ def _points(
 
 
 @dataclass(frozen=True)
-class _Spread:
+class _EvenlySpaced:
     """SQL for values at equal distances: μs of the first, between two, behind the last; a list."""
 
     start: str
@@ -248,58 +255,57 @@ class _Spread:
     values: str
 
 
-def _spread(place: Place, spread: _Spread, field: Field) -> Samples:
+def _spread(source: SeriesSource, spread: _EvenlySpaced, field: Field) -> UnmergedValues:
     stored = _stored(field)
     columns = [
-        *_split_columns(place),
+        *_split_columns(source),
         f"{spread.start} AS start",
         f"{spread.step} AS step",
         f"{spread.values} AS items",
-        *_keys(place),
+        *_keys(source),
     ]
     there = f"{spread.start} IS NOT NULL"
     near, end = f"{spread.start} < end_before", f"{spread.end} + {stored}"
-    return Samples(
-        _spread_items(place, place.query(columns, there), stored),
-        _spread_items(place, place.query_of_following(columns, near, end), stored),
+    return UnmergedValues(
+        _spread_items(source, source.query(columns, there), stored),
+        _spread_items(source, source.query_of_following(columns, near, end), stored),
     )
 
 
-def _spread_items(place: Place, lists: str, stored: int) -> str:
+def _spread_items(source: SeriesSource, lists: str, stored: int) -> str:
     """Values, aligned to their own distance where Graphite's fits into it, to Graphite's if not."""
     bucket = f"(CASE WHEN step % {stored} = 0 THEN step ELSE {stored} END)"
     return (
-        f"SELECT *, {aligned('instant', bucket)} AS slot, {_turn_of_item(place)} AS turn FROM ("
+        f"SELECT *, {aligned('instant', bucket)} AS slot, {_turn_of_item(source)} AS turn FROM ("
         "SELECT *, start + nth * step AS instant FROM ("
         "SELECT *, unnest(items) AS value, generate_subscripts(items, 1) - 1 AS nth "
         f"FROM ({lists}) WHERE step > 0)) WHERE value IS NOT NULL AND isfinite(value)"
     )
 
 
-def _split_columns(place: Place) -> list[str]:
-    return [f"{place.split} AS sub_series"] if place.split else []
+def _split_columns(source: SeriesSource) -> list[str]:
+    return [f"{source.split} AS sub_series"] if source.split else []
 
 
-def _keys(place: Place) -> list[str]:
+def _keys(source: SeriesSource) -> list[str]:
     """What tells the documents of a day apart, in the order in which they are read."""
-    if place.alone:
+    if source.alone:
         return []
-    return [f"{column((name,))} AS key_{i}" for i, name in enumerate(place.document_type.key)]
+    return [f"{column((name,))} AS key_{i}" for i, name in enumerate(source.document_type.key)]
 
 
-def _turn(place: Place, instant: str) -> str:
+def _turn(source: SeriesSource, instant: str) -> str:
     """What the last of several has the most of: its instant, then its place in line."""
-    if place.alone:
+    if source.alone:
         return instant
-    return f"row({', '.join([instant, *(column((name,)) for name in place.document_type.key)])})"
+    return f"row({', '.join([instant, *(column((name,)) for name in source.document_type.key)])})"
 
 
-def _turn_of_item(place: Place) -> str:
-    if place.alone:
+def _turn_of_item(source: SeriesSource) -> str:
+    if source.alone:
         return "instant"
-    return (
-        f"row({', '.join(['instant', *(f'key_{i}' for i in range(len(place.document_type.key)))])})"
-    )
+    keys = (f"key_{i}" for i in range(len(source.document_type.key)))
+    return f"row({', '.join(['instant', *keys])})"
 
 
 def _newest(document_type: DocumentType) -> str:
@@ -314,7 +320,9 @@ def _is_first(order: str) -> str:
     return f"row_number() OVER (PARTITION BY d.username, $day ORDER BY {order}) = 1"
 
 
-def _places_of_variants(document_type: DocumentType, variants: Variants) -> tuple[Place, ...]:
+def _sources_of_variants(
+    document_type: DocumentType, variants: Variants
+) -> tuple[SeriesSource, ...]:
     """The longest main document of a day (of equals the earliest, then by id), and others."""
     kind, main = column((variants.field,)), literal(variants.main)
     length, start = column((variants.length,)), column((_start(document_type),))
@@ -323,14 +331,14 @@ def _places_of_variants(document_type: DocumentType, variants: Variants) -> tupl
     is_main = f"{_is_first(order)} AND {kind} = {main}"
     where = f"{kind} IN ({known})"
     return (
-        Place(
+        SeriesSource(
             document_type=document_type,
             series=document_type.series,
             where=where,
             chosen=is_main,
             alone=True,
         ),
-        Place(
+        SeriesSource(
             document_type=document_type,
             series=variants.other_series,
             where=where,

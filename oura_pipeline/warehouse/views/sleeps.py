@@ -56,7 +56,7 @@ _READ = f"""
 """
 
 
-class _Told(NamedTuple):
+class _SleepColumn(NamedTuple):
     """What a sleep tells: the column's name, its comment, its SQL."""
 
     name: str
@@ -64,39 +64,41 @@ class _Told(NamedTuple):
     sql: str
 
 
-def _minutes(name: str, comment: str, field: str) -> _Told:
-    return _Told(name, f"{comment}, minutes.", f"{field} / 60")
+def _minutes(name: str, comment: str, field: str) -> _SleepColumn:
+    return _SleepColumn(name, f"{comment}, minutes.", f"{field} / 60")
 
 
-def _counted(code: int, phase: str) -> _Told:
+def _counted(code: int, phase: str) -> _SleepColumn:
     many = f"length(phases) - length(replace(phases, '{code}', ''))"
-    return _Told(
+    return _SleepColumn(
         f"hypnogram_{phase}_minutes",
         f"In phase {phase} by the hypnogram, minutes; null without one.",
         f"({many}) * phase_seconds / 60",
     )
 
 
-_TOLD = (
-    _Told("sleep_id", "Oura's identifier of the sleep.", "id"),
-    _Told("bedtime_start", "When the person went to bed, an instant.", "bedtime_start"),
-    _Told(
+_SLEEP_COLUMNS = (
+    _SleepColumn("sleep_id", "Oura's identifier of the sleep.", "id"),
+    _SleepColumn("bedtime_start", "When the person went to bed, an instant.", "bedtime_start"),
+    _SleepColumn(
         "bedtime_end",
         "When the person got up, an instant; null while the night lasts.",
         "bedtime_end",
     ),
-    _Told("bedtime_start_local", "Going to bed, as the person's clock showed it.", "start_local"),
-    _Told(
+    _SleepColumn(
+        "bedtime_start_local", "Going to bed, as the person's clock showed it.", "start_local"
+    ),
+    _SleepColumn(
         "bedtime_end_local",
         "Getting up, as the person's clock showed it.",
         "end_local",
     ),
-    _Told(
+    _SleepColumn(
         "utc_offset_minutes",
         "Local time minus UTC on going to bed, minutes; east is positive.",
         "date_diff('minute', make_timestamp(epoch_us(bedtime_start)), start_local)",
     ),
-    _Told(
+    _SleepColumn(
         "is_finished",
         "Whether the end is known; false while Oura still computes the night.",
         "bedtime_end IS NOT NULL",
@@ -108,49 +110,52 @@ _TOLD = (
     _minutes("light_minutes", "Light sleep, Oura's number", "light_sleep_duration"),
     _minutes("rem_minutes", "REM sleep, Oura's number", "rem_sleep_duration"),
     _minutes("latency_minutes", "Until asleep", "latency"),
-    _Told("efficiency_percent", "Asleep of the time in bed, percent (%).", "efficiency"),
-    _Told("restless_periods", "Restless periods, count.", "restless_periods"),
-    _Told(
+    _SleepColumn("efficiency_percent", "Asleep of the time in bed, percent (%).", "efficiency"),
+    _SleepColumn("restless_periods", "Restless periods, count.", "restless_periods"),
+    _SleepColumn(
         "average_heart_rate_bpm", "Mean heart rate, beats per minute (bpm).", "average_heart_rate"
     ),
-    _Told(
+    _SleepColumn(
         "lowest_heart_rate_bpm", "Lowest heart rate, beats per minute (bpm).", "lowest_heart_rate"
     ),
-    _Told(
+    _SleepColumn(
         "hrv_average_ms", "Mean heart rate variability (RMSSD) as Oura gives it, ms.", "average_hrv"
     ),
-    _Told(
+    _SleepColumn(
         "hrv_min_ms",
         "Lowest of the 5-minute values of heart rate variability (RMSSD), ms.",
         "list_min(hrv.items)",
     ),
-    _Told(
+    _SleepColumn(
         "hrv_max_ms",
         "Highest of the 5-minute values of heart rate variability (RMSSD), ms.",
         "list_max(hrv.items)",
     ),
-    _Told("average_breath_per_minute", "Mean breaths per minute.", "average_breath"),
-    _Told(
+    _SleepColumn("average_breath_per_minute", "Mean breaths per minute.", "average_breath"),
+    _SleepColumn(
         "readiness_score",
         "Readiness as this sleep alone would have it, a score of 1 to 100.",
         "readiness.score",
     ),
-    _Told(
+    _SleepColumn(
         "temperature_deviation_c",
         "Body temperature against the usual, °C, of this sleep alone.",
         "readiness.temperature_deviation",
     ),
-    _Told(
+    _SleepColumn(
         "temperature_trend_deviation_c",
         "Its trend over some days, °C, of this sleep alone.",
         "readiness.temperature_trend_deviation",
     ),
     *(_counted(code, phase) for code, phase in PHASES.items()),
-    _Told("sleep_algorithm_version", "Oura's algorithm, v1 or v2.", "sleep_algorithm_version"),
-    _Told("low_battery_alert", "Whether the battery was low.", "low_battery_alert"),
+    _SleepColumn(
+        "sleep_algorithm_version", "Oura's algorithm, v1 or v2.", "sleep_algorithm_version"
+    ),
+    _SleepColumn("low_battery_alert", "Whether the battery was low.", "low_battery_alert"),
 )
 _SELECTED = ",\n    ".join(
-    told.name if told.sql == told.name else f"{told.sql} AS {told.name}" for told in _TOLD
+    column.name if column.sql == column.name else f"{column.sql} AS {column.name}"
+    for column in _SLEEP_COLUMNS
 )
 
 USERNAME = Column("username", "The person.")
@@ -177,7 +182,7 @@ NIGHTS = View(
     columns=(
         USERNAME,
         SLEEP_DAY,
-        *(Column(told.name, told.comment) for told in _TOLD),
+        *(Column(column.name, column.comment) for column in _SLEEP_COLUMNS),
         Column("long_sleeps", "How many long_sleep documents the day has, count."),
     ),
     sql=f"""
@@ -205,7 +210,7 @@ NAPS = View(
         SLEEP_DAY,
         Column("nap", "Its number within the day by its begin, count from 1."),
         Column("type", "Oura's type: sleep, late_nap or long_sleep."),
-        *(Column(told.name, told.comment) for told in _TOLD),
+        *(Column(column.name, column.comment) for column in _SLEEP_COLUMNS),
     ),
     sql=f"""
 SELECT

@@ -1,4 +1,4 @@
-"""A desk of one test, and an empty one that nobody changes."""
+"""A database of one test, and an empty one that nobody changes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from oura_pipeline_tests.warehouse.views.asking import Desk, make_empty
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, create_empty_database
 
 
 @pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
     path = tmp_path_factory.mktemp("views") / "warehouse.duckdb"
-    make_empty(path)
-    return Desk(path)
+    create_empty_database(path)
+    return ViewDatabase(path)
 
 
 @pytest.fixture
-def desk(empty: Desk, tmp_path: Path) -> Desk:
-    return Desk(Path(shutil.copy(empty.warehouse.path, tmp_path)))
+def database(empty_database: ViewDatabase, tmp_path: Path) -> ViewDatabase:
+    return ViewDatabase(Path(shutil.copy(empty_database.warehouse.path, tmp_path)))

@@ -24,7 +24,7 @@ from oura_pipeline.catalog.document_types import (
 )
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.warehouse.views.asking import Desk, Document
+from oura_pipeline_tests.warehouse.views.view_database import Document, ViewDatabase
 
 # Berlin puts its clocks back on 2026-10-25, inside these days; milo flies there and back.
 OPTIONS = SandboxOptions(end=date(2026, 10, 28), days=30)
@@ -36,9 +36,13 @@ Truth = dict[str, list[Document]]
 
 
 @pytest.fixture(scope="module")
-def told(empty: Desk, tmp_path_factory: pytest.TempPathFactory) -> tuple[Desk, Any]:
-    """A desk with all that the sandbox holds of these people, and the documents themselves."""
-    desk = Desk(Path(shutil.copy(empty.warehouse.path, tmp_path_factory.mktemp("people"))))
+def told(
+    empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[ViewDatabase, Any]:
+    """A database with all that the sandbox holds of these people, and the documents themselves."""
+    database = ViewDatabase(
+        Path(shutil.copy(empty_database.warehouse.path, tmp_path_factory.mktemp("people")))
+    )
     truths: dict[str, Truth] = {}
     with running(OPTIONS) as sandbox:
         for username in PEOPLE:
@@ -50,8 +54,8 @@ def told(empty: Desk, tmp_path_factory: pytest.TempPathFactory) -> tuple[Desk, A
             }
     for username, truth in truths.items():
         for document_type in TYPES:
-            desk.land(document_type, truth[document_type.name], username)
-    return desk, truths
+            database.land(document_type, truth[document_type.name], username)
+    return database, truths
 
 
 def clock(text: str) -> str:
@@ -89,11 +93,13 @@ def naps_of(sleeps: list[Document]) -> list[Document]:
 
 
 @pytest.mark.parametrize("username", PEOPLE)
-def test_nights_are_those_that_the_documents_tell(told: tuple[Desk, Any], username: str) -> None:
+def test_nights_are_those_that_the_documents_tell(
+    told: tuple[ViewDatabase, Any], username: str
+) -> None:
     """The main sleep of every day, when it was on the person's clock, and what it consisted of."""
-    desk, truths = told
+    database, truths = told
     nights = [night for sleeps in by_day(truths[username]).values() if (night := night_of(sleeps))]
-    assert desk.ask(
+    assert database.query(
         "SELECT day, sleep_id, bedtime_start_local, bedtime_end_local, is_finished, "
         "total_sleep_minutes, awake_minutes, hrv_min_ms, hypnogram_rem_minutes "
         f"FROM oura.nights WHERE username = '{username}' ORDER BY day"
@@ -116,12 +122,14 @@ def test_nights_are_those_that_the_documents_tell(told: tuple[Desk, Any], userna
     assert len(nights) >= 10
 
 
-def test_runas_naps_are_counted_and_her_second_long_sleep_is_one(told: tuple[Desk, Any]) -> None:
+def test_runas_naps_are_counted_and_her_second_long_sleep_is_one(
+    told: tuple[ViewDatabase, Any],
+) -> None:
     """Every sleep that counts is a night or a nap; the summary counts the naps."""
-    desk, truths = told
+    database, truths = told
     days = sorted(by_day(truths["runa"]).items())
     naps = [(day, n, one) for day, own in days for n, one in enumerate(naps_of(own), start=1)]
-    assert desk.ask(
+    assert database.query(
         "SELECT day, nap, type, sleep_id, bedtime_start_local, total_sleep_minutes "
         "FROM oura.naps WHERE username = 'runa' ORDER BY day, nap"
     ) == [
@@ -132,7 +140,7 @@ def test_runas_naps_are_counted_and_her_second_long_sleep_is_one(told: tuple[Des
         for day, n, one in naps
     ]
     assert {"sleep", "late_nap", "long_sleep"} == {one["type"] for _, _, one in naps}
-    assert desk.ask(
+    assert database.query(
         "SELECT day, nap_count, round(nap_minutes, 6) FROM oura.daily_summary "
         "WHERE username = 'runa' AND nap_count > 0 ORDER BY day"
     ) == [
@@ -146,21 +154,23 @@ def test_runas_naps_are_counted_and_her_second_long_sleep_is_one(told: tuple[Des
     ]
 
 
-def test_siones_unfinished_nights_have_no_end(told: tuple[Desk, Any]) -> None:
+def test_siones_unfinished_nights_have_no_end(told: tuple[ViewDatabase, Any]) -> None:
     """There is at least one, and it is not finished."""
-    desk, truths = told
+    database, truths = told
     unfinished = [one for one in truths["sione"]["sleep"] if one["bedtime_end"] is None]
     assert unfinished
-    assert desk.ask(
+    assert database.query(
         "SELECT sleep_id, bedtime_end, bedtime_end_local FROM oura.nights "
         "WHERE username = 'sione' AND NOT is_finished ORDER BY day"
     ) == [(one["id"], None, None) for one in unfinished]
 
 
 @pytest.mark.parametrize("username", PEOPLE)
-def test_hearts_and_phases_stand_at_their_time(told: tuple[Desk, Any], username: str) -> None:
+def test_hearts_and_phases_stand_at_their_time(
+    told: tuple[ViewDatabase, Any], username: str
+) -> None:
     """Every item and every character of every sleep that counts."""
-    desk, truths = told
+    database, truths = told
     hearts, phases = [], []
     for sleeps in by_day(truths[username]).values():
         for sleep in sleeps:
@@ -168,20 +178,20 @@ def test_hearts_and_phases_stand_at_their_time(told: tuple[Desk, Any], username:
             hearts += [(sleep["id"], part, *row) for row in _hearts(sleep)]
             phases += [(sleep["id"], part, *row) for row in _phases(sleep)]
     of_person = f"WHERE username = '{username}' ORDER BY sleep_id, time"
-    assert desk.ask(
+    assert database.query(
         f"SELECT sleep_id, part, time, time_local, bpm, hrv_ms FROM oura.sleep_heart {of_person}"
     ) == sorted(hearts, key=lambda row: (row[0], row[2]))
-    assert desk.ask(
+    assert database.query(
         f"SELECT sleep_id, part, time, time_local, phase FROM oura.hypnogram {of_person}"
     ) == sorted(phases, key=lambda row: (row[0], row[2]))
 
 
 @pytest.mark.parametrize("username", ["runa", "milo"])
 def test_every_minute_is_there_once_and_the_later_day_wins(
-    told: tuple[Desk, Any], username: str
+    told: tuple[ViewDatabase, Any], username: str
 ) -> None:
     """Milo's activity days overlap when he has flown east."""
-    desk, truths = told
+    database, truths = told
     minutes: dict[str, tuple[str, str, float]] = {}
     for document in sorted(truths[username]["daily_activity"], key=lambda one: one["day"]):
         met = document["met"] or {"items": []}
@@ -192,30 +202,34 @@ def test_every_minute_is_there_once_and_the_later_day_wins(
                 minutes[instant(met["timestamp"], 60 * n)] = row
     total = sum(len(_items(one["met"])) for one in truths[username]["daily_activity"])
     assert (total > len(minutes)) is (username == "milo")
-    assert desk.ask(
+    assert database.query(
         "SELECT time, day, time_local, met FROM oura.met_1min "
         f"WHERE username = '{username}' ORDER BY time"
     ) == [(time, *row) for time, row in sorted(minutes.items())]
 
 
 @pytest.mark.parametrize("username", ["runa", "milo"])
-def test_the_views_agree_with_what_graphite_is_told(told: tuple[Desk, Any], username: str) -> None:
+def test_the_views_agree_with_what_graphite_is_told(
+    told: tuple[ViewDatabase, Any], username: str
+) -> None:
     """`long` is made in another way: the same nights, and the same minutes where days overlap."""
-    desk, _ = told
+    database, _ = told
     points = f"FROM oura.long WHERE username = '{username}' AND series"
-    assert desk.ask(
+    assert database.query(
         f"SELECT time, met FROM oura.met_1min WHERE username = '{username}' ORDER BY 1"
-    ) == (desk.ask(f"SELECT time, value {points} = 'activity' AND metric = 'met' ORDER BY 1"))
-    assert desk.ask(
+    ) == (database.query(f"SELECT time, value {points} = 'activity' AND metric = 'met' ORDER BY 1"))
+    assert database.query(
         "SELECT day, hrv_average_ms::DOUBLE FROM oura.nights "
         f"WHERE username = '{username}' AND hrv_average_ms IS NOT NULL ORDER BY 1"
-    ) == desk.ask(f"SELECT day, value {points} = 'sleep' AND metric = 'average_hrv' ORDER BY 1")
+    ) == database.query(
+        f"SELECT day, value {points} = 'sleep' AND metric = 'average_hrv' ORDER BY 1"
+    )
 
 
 @pytest.mark.parametrize("username", PEOPLE)
-def test_what_a_day_counts_is_what_there_is(told: tuple[Desk, Any], username: str) -> None:
+def test_what_a_day_counts_is_what_there_is(told: tuple[ViewDatabase, Any], username: str) -> None:
     """Workouts with their minutes, and tags of both kinds."""
-    desk, truths = told
+    database, truths = told
     truth = truths[username]
     workouts: dict[str, list[float]] = defaultdict(list)
     for one in truth["workout"]:
@@ -226,7 +240,7 @@ def test_what_a_day_counts_is_what_there_is(told: tuple[Desk, Any], username: st
         tags[one["start_day"]] += 1
     for one in truth["tag"]:
         tags[one["day"]] += max(1, len(one["tags"] or []))
-    rows = desk.ask(
+    rows = database.query(
         "SELECT day, workout_count, round(workout_minutes, 6), tag_count FROM oura.daily_summary "
         f"WHERE username = '{username}' AND (workout_count > 0 OR tag_count > 0) ORDER BY day"
     )

@@ -6,16 +6,16 @@ from typing import Any
 
 from oura_pipeline.catalog.document_types import DAILY_ACTIVITY, DAILY_READINESS, DAILY_SLEEP
 from oura_pipeline.warehouse.views.catalogue import VIEWS
-from oura_pipeline_tests.warehouse.views.asking import Desk
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 
 def score(day: str, value: int | None) -> dict[str, Any]:
     return {"id": day, "day": f"2026-{day}", "score": value}
 
 
-def test_the_window_is_of_calendar_days_and_of_days_with_a_value(desk: Desk) -> None:
+def test_the_window_is_of_calendar_days_and_of_days_with_a_value(database: ViewDatabase) -> None:
     """A week is the day and six before it; a day without a value counts for nothing."""
-    desk.land(
+    database.land(
         DAILY_SLEEP,
         [
             score("01-01", 70),
@@ -27,7 +27,7 @@ def test_the_window_is_of_calendar_days_and_of_days_with_a_value(desk: Desk) -> 
         ],
     )
     two = 7.071067812  # the root of 50
-    assert desk.ask(
+    assert database.query(
         "SELECT * REPLACE (round(sd_7d, 9) AS sd_7d, round(sd_28d, 9) AS sd_28d) "
         "FROM oura.baselines WHERE metric = 'sleep_score' ORDER BY day"
     ) == [
@@ -47,12 +47,12 @@ def test_the_window_is_of_calendar_days_and_of_days_with_a_value(desk: Desk) -> 
     ]
 
 
-def test_metrics_and_people_have_windows_of_their_own(desk: Desk) -> None:
+def test_metrics_and_people_have_windows_of_their_own(database: ViewDatabase) -> None:
     """And a metric without a value on a day has no row on it."""
-    desk.land(DAILY_SLEEP, [score("01-01", 70), score("01-02", None)])
-    desk.land(DAILY_READINESS, [score("01-01", 50), score("01-02", 60)])
-    desk.land(DAILY_SLEEP, [score("01-02", 10)], "ben")
-    assert desk.ask(
+    database.land(DAILY_SLEEP, [score("01-01", 70), score("01-02", None)])
+    database.land(DAILY_READINESS, [score("01-01", 50), score("01-02", 60)])
+    database.land(DAILY_SLEEP, [score("01-02", 10)], "ben")
+    assert database.query(
         "SELECT username, day, metric, value, mean_7d FROM oura.baselines "
         "WHERE metric NOT LIKE '%count' AND metric NOT LIKE '%minutes' ORDER BY ALL"
     ) == [
@@ -63,27 +63,27 @@ def test_metrics_and_people_have_windows_of_their_own(desk: Desk) -> None:
     ]
 
 
-def test_a_question_for_some_days_still_knows_the_days_before(desk: Desk) -> None:
+def test_a_question_for_some_days_still_knows_the_days_before(database: ViewDatabase) -> None:
     """A filter by day takes rows away and nothing out of the windows of others."""
-    desk.land(DAILY_SLEEP, [score("01-01", 70), score("01-02", 80)])
-    assert desk.ask(
+    database.land(DAILY_SLEEP, [score("01-01", 70), score("01-02", 80)])
+    assert database.query(
         "SELECT mean_7d, days_7d FROM oura.baselines "
         "WHERE username = 'ada' AND day = '2026-01-02' AND metric = 'sleep_score'"
     ) == [(75.0, 2)]
 
 
-def test_every_number_of_the_summary_is_a_metric(desk: Desk) -> None:
+def test_every_number_of_the_summary_is_a_metric(database: ViewDatabase) -> None:
     """And nothing else is one: a day of zeros and nothing but the counts of others."""
-    desk.land(
+    database.land(
         DAILY_ACTIVITY,
         [{"id": "a", "day": "2026-01-01", "timestamp": "2026-01-01T04:00:00+00:00", "steps": 5}],
     )
     summary = next(view for view in VIEWS if view.name == "daily_summary")
-    kinds: dict[str, str] = dict(row[:2] for row in desk.ask(f"DESCRIBE {summary.full_name}"))
+    kinds: dict[str, str] = dict(row[:2] for row in database.query(f"DESCRIBE {summary.full_name}"))
     numbers = {name for name, kind in kinds.items() if kind in ("DOUBLE", "BIGINT", "INTEGER")}
     baselines = next(view for view in VIEWS if view.name == "baselines")
     assert {name for name in kinds if f"'{name}'" in baselines.sql} == numbers
-    assert desk.ask("SELECT metric, value FROM oura.baselines ORDER BY metric") == [
+    assert database.query("SELECT metric, value FROM oura.baselines ORDER BY metric") == [
         ("nap_count", 0.0),
         ("nap_minutes", 0.0),
         ("session_count", 0.0),
@@ -94,11 +94,11 @@ def test_every_number_of_the_summary_is_a_metric(desk: Desk) -> None:
     ]
 
 
-def test_an_absurd_value_is_none_and_spoils_nothing(desk: Desk) -> None:
+def test_an_absurd_value_is_none_and_spoils_nothing(database: ViewDatabase) -> None:
     """Its square would overflow, and nobody would get an answer."""
     days = [{**score("01-01", 70), "temperature_deviation": 1e200}, score("01-02", 80)]
-    desk.land(DAILY_READINESS, [*days, {**score("01-03", 90), "temperature_deviation": 0.5}])
-    assert desk.ask(
+    database.land(DAILY_READINESS, [*days, {**score("01-03", 90), "temperature_deviation": 0.5}])
+    assert database.query(
         "SELECT day, metric, value, days_7d FROM oura.baselines "
         "WHERE metric IN ('readiness_score', 'temperature_deviation_c') ORDER BY metric, day"
     ) == [

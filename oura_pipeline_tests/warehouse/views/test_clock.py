@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from oura_pipeline.warehouse.views.clock import later, later_local, local_time, minutes_between
-from oura_pipeline_tests.warehouse.views.asking import SESSION_ZONE, written
+from oura_pipeline_tests.warehouse.views.view_database import SESSION_ZONE, as_text
 
 TEXTS = {
     "2026-03-29T23:41:10+02:00": "2026-03-29T23:41:10",
@@ -37,7 +37,7 @@ def value(sql: str, document: object = None) -> object:
             f"SELECT {sql} FROM (SELECT $1::JSON AS document)",
             [json.dumps(document)],
         ).fetchone()
-    return written(row[0]) if row else None
+    return as_text(row[0]) if row else None
 
 
 @pytest.mark.parametrize(("text", "shown"), TEXTS.items())

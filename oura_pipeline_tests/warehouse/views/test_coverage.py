@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
-from oura_pipeline_tests.warehouse.views.asking import Desk
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 AT = "2026-01-12T08:00:00Z"
 
@@ -25,9 +25,9 @@ def fetch(
     }
 
 
-def test_every_day_of_every_type_has_a_status(desk: Desk) -> None:
+def test_every_day_of_every_type_has_a_status(database: ViewDatabase) -> None:
     """A day between the first and the last one that nobody asked for was never asked."""
-    desk.fill(
+    database.fill(
         "fetches",
         [
             fetch("vO2_max", 10, "not_granted", error="the scope heart_health is not granted"),
@@ -37,7 +37,7 @@ def test_every_day_of_every_type_has_a_status(desk: Desk) -> None:
         ],
     )
     asked = "FROM oura.coverage WHERE document_type IN ('sleep', 'vO2_max')"
-    assert desk.ask(f"{asked} ORDER BY document_type, day") == [
+    assert database.query(f"{asked} ORDER BY document_type, day") == [
         ("ada", "sleep", "2026-01-10", "landed", 3, AT, None),
         ("ada", "sleep", "2026-01-11", "empty", 0, AT, None),
         ("ada", "sleep", "2026-01-12", "never_asked", None, None, None),
@@ -54,16 +54,16 @@ def test_every_day_of_every_type_has_a_status(desk: Desk) -> None:
         ("ada", "vO2_max", "2026-01-12", "failed", 0, AT, "Oura is unavailable"),
     ]
     types = "SELECT document_type, count(*) FROM oura.coverage GROUP BY 1 ORDER BY 1"
-    assert desk.ask(types) == sorted(
+    assert database.query(types) == sorted(
         (document_type.name, 3) for document_type in DOCUMENT_TYPES if document_type.partitioned
     )
 
 
-def test_people_have_their_own_first_and_last_day(desk: Desk) -> None:
+def test_people_have_their_own_first_and_last_day(database: ViewDatabase) -> None:
     """What was asked of one says nothing of another."""
-    desk.fill("fetches", [fetch("sleep", 10, "landed", 1)])
-    desk.fill("fetches", [fetch("sleep", day, "empty", username="ben") for day in (20, 21)])
-    assert desk.ask(
+    database.fill("fetches", [fetch("sleep", 10, "landed", 1)])
+    database.fill("fetches", [fetch("sleep", day, "empty", username="ben") for day in (20, 21)])
+    assert database.query(
         "SELECT username, day, status FROM oura.coverage WHERE document_type = 'sleep' ORDER BY ALL"
     ) == [
         ("ada", "2026-01-10", "landed"),
@@ -72,9 +72,11 @@ def test_people_have_their_own_first_and_last_day(desk: Desk) -> None:
     ]
 
 
-def test_a_snapshot_has_no_days_to_miss(desk: Desk) -> None:
+def test_a_snapshot_has_no_days_to_miss(database: ViewDatabase) -> None:
     """Asking for the profile today does not say that days since the last sleep were forgotten."""
-    desk.fill("fetches", [fetch("sleep", 10, "landed", 1), fetch("personal_info", 25, "landed", 1)])
-    assert desk.ask(
+    database.fill(
+        "fetches", [fetch("sleep", 10, "landed", 1), fetch("personal_info", 25, "landed", 1)]
+    )
+    assert database.query(
         "SELECT max(day), count(*) FROM oura.coverage WHERE document_type = 'sleep'"
     ) == [("2026-01-10", 1)]

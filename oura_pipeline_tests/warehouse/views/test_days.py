@@ -23,7 +23,7 @@ from oura_pipeline.catalog.document_types import (
     WORKOUT,
     get_document_type,
 )
-from oura_pipeline_tests.warehouse.views.asking import Desk
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 DAY = "2026-01-10"
 
@@ -104,17 +104,19 @@ FULL = {
 
 
 @pytest.fixture(scope="module")
-def full(empty: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A desk with one document of every kind, which is only asked."""
-    desk = Desk(Path(shutil.copy(empty.warehouse.path, tmp_path_factory.mktemp("full"))))
+def full(empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
+    """A database with one document of every kind, which is only asked."""
+    database = ViewDatabase(
+        Path(shutil.copy(empty_database.warehouse.path, tmp_path_factory.mktemp("full")))
+    )
     for name, documents in FULL.items():
-        desk.land(get_document_type(name), documents)
-    return desk
+        database.land(get_document_type(name), documents)
+    return database
 
 
-def test_a_day_has_everything_in_the_unit_of_its_columns(full: Desk) -> None:
+def test_a_day_has_everything_in_the_unit_of_its_columns(full: ViewDatabase) -> None:
     """The temperatures are those of the day, not of the sleep; three tags in two documents."""
-    assert full.ask("FROM oura.daily_summary") == [
+    assert full.query("FROM oura.daily_summary") == [
         (
             *("ada", DAY, 81, 77, 92),
             *(450.0, 480.0, 90.0, 250.0, 110.0, 30.0, 1.5, 94, 2, 40.0),
@@ -126,10 +128,10 @@ def test_a_day_has_everything_in_the_unit_of_its_columns(full: Desk) -> None:
     ]
 
 
-def test_a_day_of_one_document_is_null_elsewhere_and_counts_nothing(desk: Desk) -> None:
+def test_a_day_of_one_document_is_null_elsewhere_and_counts_nothing(database: ViewDatabase) -> None:
     """A stress of 0 without a summary is what Oura says of a running day: 0, and no text."""
-    desk.land(DAILY_STRESS, [of_day(stress_high=0, recovery_high=0, day_summary=None)])
-    assert desk.ask("FROM oura.daily_summary") == [
+    database.land(DAILY_STRESS, [of_day(stress_high=0, recovery_high=0, day_summary=None)])
+    assert database.query("FROM oura.daily_summary") == [
         (
             *("ada", DAY, *(None,) * 11, 0, 0.0),
             *((None,) * 18),
@@ -139,18 +141,20 @@ def test_a_day_of_one_document_is_null_elsewhere_and_counts_nothing(desk: Desk) 
     ]
 
 
-def test_a_score_and_contributors_can_be_null(desk: Desk) -> None:
+def test_a_score_and_contributors_can_be_null(database: ViewDatabase) -> None:
     """A partly worn day: the document is there, the numbers are not."""
-    desk.land(DAILY_READINESS, [of_day(score=None, contributors=None, temperature_deviation=None)])
-    desk.land(DAILY_SLEEP, [of_day(score=None, contributors={"deep_sleep": None})])
-    assert desk.ask("SELECT day, sleep_score, readiness_score FROM oura.daily_summary") == [
+    database.land(
+        DAILY_READINESS, [of_day(score=None, contributors=None, temperature_deviation=None)]
+    )
+    database.land(DAILY_SLEEP, [of_day(score=None, contributors={"deep_sleep": None})])
+    assert database.query("SELECT day, sleep_score, readiness_score FROM oura.daily_summary") == [
         (DAY, None, None)
     ]
 
 
-def test_all_three_ways_in_which_oxygen_is_unknown_are_null(desk: Desk) -> None:
+def test_all_three_ways_in_which_oxygen_is_unknown_are_null(database: ViewDatabase) -> None:
     """Two nulls and a 0; the index of disturbances is its own number."""
-    desk.land(
+    database.land(
         DAILY_SPO2,
         [
             of_day(spo2_percentage={"average": None}, breathing_disturbance_index=3),
@@ -159,68 +163,72 @@ def test_all_three_ways_in_which_oxygen_is_unknown_are_null(desk: Desk) -> None:
         ],
     )
     asked = "SELECT day, spo2_percent, breathing_disturbance_index FROM oura.daily_summary"
-    assert desk.ask(f"{asked} ORDER BY day") == [
+    assert database.query(f"{asked} ORDER BY day") == [
         ("2026-01-10", None, 3),
         ("2026-01-11", None, None),
         ("2026-01-12", None, 0),
     ]
 
 
-def test_the_levels_of_resilience_count_from_one_to_five(desk: Desk) -> None:
+def test_the_levels_of_resilience_count_from_one_to_five(database: ViewDatabase) -> None:
     """A level that nobody heard of has no code."""
     levels = ["limited", "adequate", "solid", "strong", "exceptional", "heroic", None]
-    desk.land(
+    database.land(
         DAILY_RESILIENCE,
         [of_day(day=f"2026-01-1{n}", level=level) for n, level in enumerate(levels)],
     )
     asked = "SELECT resilience_level, resilience_code FROM oura.daily_summary ORDER BY day"
-    assert desk.ask(asked) == list(zip(levels, [1, 2, 3, 4, 5, None, None], strict=True))
+    assert database.query(asked) == list(zip(levels, [1, 2, 3, 4, 5, None, None], strict=True))
 
 
-def test_unknown_amounts_do_not_become_zero_where_something_is_counted(desk: Desk) -> None:
+def test_unknown_amounts_do_not_become_zero_where_something_is_counted(
+    database: ViewDatabase,
+) -> None:
     """A nap of unknown length is a nap; of two workouts the one that is known counts."""
-    desk.land(SLEEP, [sleep("nap", 13, type="sleep", total_sleep_duration=None)])
-    desk.land(WORKOUT, [workout("w1", "10:00", "09:00")])
+    database.land(SLEEP, [sleep("nap", 13, type="sleep", total_sleep_duration=None)])
+    database.land(WORKOUT, [workout("w1", "10:00", "09:00")])
     asked = "SELECT nap_count, nap_minutes, workout_count, workout_minutes FROM oura.daily_summary"
-    assert desk.ask(asked) == [(1, None, 1, None)]
-    desk.land(WORKOUT, [workout("w1", "10:00", "09:00"), workout("w2", "10:00", "10:30")])
-    assert desk.ask(asked) == [(1, None, 2, 30.0)]
+    assert database.query(asked) == [(1, None, 1, None)]
+    database.land(WORKOUT, [workout("w1", "10:00", "09:00"), workout("w2", "10:00", "10:30")])
+    assert database.query(asked) == [(1, None, 2, 30.0)]
 
 
-def test_what_makes_no_day(desk: Desk) -> None:
+def test_what_makes_no_day(database: ViewDatabase) -> None:
     """Heart-rate rows, bedtimes and sleeps that were none are not a day of their own."""
-    desk.land(HEARTRATE, [{"timestamp": "2026-01-10T09:00:00+00:00", "bpm": 60, "source": "rest"}])
-    desk.land(SLEEP_TIME, [of_day(recommendation="earlier_bedtime")])
-    desk.land(SLEEP, [sleep("rest", 15, type="rest"), sleep("gone", 16, type="deleted")])
-    assert desk.ask("FROM oura.daily_summary") == []
-    assert desk.ask("FROM oura.daily_records") == []
-    assert desk.ask("FROM oura.baselines") == []
+    database.land(
+        HEARTRATE, [{"timestamp": "2026-01-10T09:00:00+00:00", "bpm": 60, "source": "rest"}]
+    )
+    database.land(SLEEP_TIME, [of_day(recommendation="earlier_bedtime")])
+    database.land(SLEEP, [sleep("rest", 15, type="rest"), sleep("gone", 16, type="deleted")])
+    assert database.query("FROM oura.daily_summary") == []
+    assert database.query("FROM oura.daily_records") == []
+    assert database.query("FROM oura.baselines") == []
 
 
-def test_somebody_without_any_document_is_in_no_view(full: Desk) -> None:
+def test_somebody_without_any_document_is_in_no_view(full: ViewDatabase) -> None:
     """Others being there changes nothing for them."""
-    views = full.ask("SELECT view_name FROM duckdb_views() WHERE schema_name = 'oura'")
+    views = full.query("SELECT view_name FROM duckdb_views() WHERE schema_name = 'oura'")
     assert len(views) >= 14
     theirs = " UNION ALL ".join(
         f"SELECT '{name}' FROM oura.{name} WHERE username = 'cleo'" for (name,) in views
     )
-    assert full.ask(theirs) == []
+    assert full.query(theirs) == []
 
 
-def records(desk: Desk) -> list[tuple[Any, ...]]:
-    rows = desk.ask("FROM oura.daily_records ORDER BY username, day, metric_type")
+def records(database: ViewDatabase) -> list[tuple[Any, ...]]:
+    rows = database.query("FROM oura.daily_records ORDER BY username, day, metric_type")
     return [(*row[:4], json.loads(row[4])) for row in rows]
 
 
-def test_a_record_has_only_keys_with_a_value(desk: Desk) -> None:
+def test_a_record_has_only_keys_with_a_value(database: ViewDatabase) -> None:
     """Numbers are numbers, and 0 is a value."""
     for document_type in (DAILY_READINESS, DAILY_SLEEP, SLEEP, DAILY_STRESS):
-        desk.land(document_type, FULL[document_type.name])
-    desk.land(
+        database.land(document_type, FULL[document_type.name])
+    database.land(
         DAILY_ACTIVITY,
         [of_day(timestamp="2026-01-10T04:00:00+00:00", steps=0, high_activity_time=90)],
     )
-    assert records(desk) == [
+    assert records(database) == [
         ("ada", DAY, "activity", "oura", {"steps": 0, "high_activity_minutes": 1.5}),
         (
             *("ada", DAY, "hrv", "oura"),
@@ -260,13 +268,13 @@ def test_a_record_has_only_keys_with_a_value(desk: Desk) -> None:
     ]
 
 
-def test_a_record_without_a_value_is_absent(desk: Desk) -> None:
+def test_a_record_without_a_value_is_absent(database: ViewDatabase) -> None:
     """No naps are no sleep record; a nap without a night is one."""
-    desk.land(DAILY_READINESS, [of_day(score=None)])
-    desk.land(DAILY_SLEEP, [of_day(score=None), of_day(day="2026-01-11", score=70)])
+    database.land(DAILY_READINESS, [of_day(score=None)])
+    database.land(DAILY_SLEEP, [of_day(score=None), of_day(day="2026-01-11", score=70)])
     nap = sleep("nap", 13, type="sleep", total_sleep_duration=1500)
-    desk.land(SLEEP, [{**nap, "day": "2026-01-12"}])
-    assert records(desk) == [
+    database.land(SLEEP, [{**nap, "day": "2026-01-12"}])
+    assert records(database) == [
         ("ada", "2026-01-11", "sleep", "oura", {"score": 70, "nap_count": 0, "nap_minutes": 0.0}),
         ("ada", "2026-01-12", "sleep", "oura", {"nap_count": 1, "nap_minutes": 25.0}),
     ]

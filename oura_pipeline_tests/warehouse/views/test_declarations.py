@@ -6,7 +6,7 @@ import pytest
 
 from oura_pipeline.warehouse.views.catalogue import VIEWS
 from oura_pipeline.warehouse.views.view import Column, View
-from oura_pipeline_tests.warehouse.views.asking import Desk
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 EACH = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 # The end of a column's name, and what its comment must say.
@@ -53,16 +53,18 @@ SAID = (
 
 
 @EACH
-def test_a_view_has_the_columns_that_it_declares(empty: Desk, view: View) -> None:
+def test_a_view_has_the_columns_that_it_declares(empty_database: ViewDatabase, view: View) -> None:
     """The list of columns and the SQL are written apart; here they meet."""
-    described = empty.ask(f"DESCRIBE {view.full_name}")
+    described = empty_database.query(f"DESCRIBE {view.full_name}")
     assert [row[0] for row in described] == [column.name for column in view.columns]
 
 
 @EACH
-def test_the_file_says_what_every_view_and_column_is(empty: Desk, view: View) -> None:
+def test_the_file_says_what_every_view_and_column_is(
+    empty_database: ViewDatabase, view: View
+) -> None:
     """Whoever opens the file with any tool sees the comments."""
-    told = empty.ask(
+    told = empty_database.query(
         "SELECT '', comment FROM duckdb_views() WHERE schema_name = 'oura' "
         f"AND view_name = '{view.name}' UNION ALL "
         "(SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = 'oura' "
@@ -72,18 +74,22 @@ def test_the_file_says_what_every_view_and_column_is(empty: Desk, view: View) ->
 
 
 @EACH
-def test_the_readme_has_a_line_for_every_view_and_one_only(empty: Desk, view: View) -> None:
+def test_the_readme_has_a_line_for_every_view_and_one_only(
+    empty_database: ViewDatabase, view: View
+) -> None:
     """Also after the views were made twice."""
-    lines = empty.ask(f"SELECT description FROM oura.readme WHERE table_name = '{view.name}'")
+    lines = empty_database.query(
+        f"SELECT description FROM oura.readme WHERE table_name = '{view.name}'"
+    )
     assert lines == [(view.line,)]
     assert view.one_row_per in view.line
     assert view.definition in view.line
 
 
 @EACH
-def test_every_number_tells_its_unit(empty: Desk, view: View) -> None:
+def test_every_number_tells_its_unit(empty_database: ViewDatabase, view: View) -> None:
     """A unit, a scale, a count or a code: a number without any says nothing."""
-    kinds = {row[0]: row[1] for row in empty.ask(f"DESCRIBE {view.full_name}")}
+    kinds = {row[0]: row[1] for row in empty_database.query(f"DESCRIBE {view.full_name}")}
     numeric = {"DOUBLE", "BIGINT", "INTEGER"}
     silent = [
         column.name
@@ -108,9 +114,11 @@ def test_whatever_is_called_hrv_says_by_which_method(view: View) -> None:
 
 
 @EACH
-def test_an_empty_warehouse_has_every_view_and_no_row(empty: Desk, view: View) -> None:
+def test_an_empty_warehouse_has_every_view_and_no_row(
+    empty_database: ViewDatabase, view: View
+) -> None:
     """Nobody signed in yet, and every question can be asked."""
-    assert empty.ask(f"FROM {view.full_name}") == []
+    assert empty_database.query(f"FROM {view.full_name}") == []
 
 
 def _agrees(column: Column) -> bool:

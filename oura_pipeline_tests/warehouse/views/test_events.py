@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from oura_pipeline.catalog.document_types import ENHANCED_TAG, TAG, WORKOUT
-from oura_pipeline_tests.warehouse.views.asking import Desk
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 
-def test_a_workout_over_midnight_keeps_ouras_day_and_both_its_dates(desk: Desk) -> None:
+def test_a_workout_over_midnight_keeps_ouras_day_and_both_its_dates(database: ViewDatabase) -> None:
     """Its ends are local each by its own text, and it lasts as long as it lasted."""
-    desk.land(
+    database.land(
         WORKOUT,
         [
             {
@@ -39,7 +39,7 @@ def test_a_workout_over_midnight_keeps_ouras_day_and_both_its_dates(desk: Desk) 
             },
         ],
     )
-    assert desk.ask("FROM oura.workouts ORDER BY workout_id") == [
+    assert database.query("FROM oura.workouts ORDER BY workout_id") == [
         (
             *("ada", "2026-03-28", "w1", "running", "hard", "manual", None),
             *("2026-03-28T22:30:00Z", "2026-03-29T01:45:30Z"),
@@ -59,9 +59,9 @@ def enhanced(name: str, **fields: Any) -> dict[str, Any]:
     return {"id": name, **nothing, **when, **fields}
 
 
-def test_a_newer_tag_is_called_what_the_person_calls_it(desk: Desk) -> None:
+def test_a_newer_tag_is_called_what_the_person_calls_it(database: ViewDatabase) -> None:
     """Else by Oura's code; a text alone has no name; empty texts are none."""
-    desk.land(
+    database.land(
         ENHANCED_TAG,
         [
             enhanced("a", tag_type_code="custom", custom_name="cold shower", comment=""),
@@ -71,7 +71,7 @@ def test_a_newer_tag_is_called_what_the_person_calls_it(desk: Desk) -> None:
         ],
     )
     who, when = ("ada", "2026-01-10", "enhanced_tag"), "2026-01-10T12:00:00Z"
-    assert desk.ask("FROM oura.tags ORDER BY tag_id") == [
+    assert database.query("FROM oura.tags ORDER BY tag_id") == [
         (*who, "a", when, "2026-01-10T21:30:00", None, "cold shower", None),
         (*who, "b", when, "2026-01-10T21:30:00", None, "tag_sleep_alcohol", "two glasses"),
         (*who, "c", when, "2026-01-10T21:30:00", "2026-01-10T12:30:00Z", None, "walked by the sea"),
@@ -79,10 +79,10 @@ def test_a_newer_tag_is_called_what_the_person_calls_it(desk: Desk) -> None:
     ]
 
 
-def test_an_older_tag_is_a_row_for_each_of_its_tags(desk: Desk) -> None:
+def test_an_older_tag_is_a_row_for_each_of_its_tags(database: ViewDatabase) -> None:
     """One of nothing but text, or of nothing, is a row without a name."""
     when = {"day": "2026-01-10", "timestamp": "2026-01-10T20:00:00-05:00"}
-    desk.land(
+    database.land(
         TAG,
         [
             {"id": "a", **when, "text": "long day", "tags": ["tag_a", "tag_b"]},
@@ -92,7 +92,7 @@ def test_an_older_tag_is_a_row_for_each_of_its_tags(desk: Desk) -> None:
         ],
     )
     moment = ("2026-01-11T01:00:00Z", "2026-01-10T20:00:00", None)
-    assert desk.ask("FROM oura.tags ORDER BY tag_id, name") == [
+    assert database.query("FROM oura.tags ORDER BY tag_id, name") == [
         ("ada", "2026-01-10", "tag", "a", *moment, "tag_a", "long day"),
         ("ada", "2026-01-10", "tag", "a", *moment, "tag_b", "long day"),
         ("ada", "2026-01-10", "tag", "b", *moment, None, "tea"),

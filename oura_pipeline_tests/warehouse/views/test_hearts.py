@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oura_pipeline.catalog.document_types import HEARTRATE
-from oura_pipeline_tests.warehouse.views.asking import Desk
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 
 def beat(when: str, bpm: int | None, source: str = "awake") -> dict[str, Any]:
@@ -23,9 +23,9 @@ def offset(since: str, hours: float, username: str = "ada") -> dict[str, Any]:
 ALWAYS = "1900-01-01 00:00:00"
 
 
-def test_five_minutes_are_those_of_utc(desk: Desk) -> None:
+def test_five_minutes_are_those_of_utc(database: ViewDatabase) -> None:
     """The first instant belongs to them, the last one to the next; sources do not matter."""
-    desk.land(
+    database.land(
         HEARTRATE,
         [
             beat("2026-01-10T09:04:59.999", 50),
@@ -35,25 +35,25 @@ def test_five_minutes_are_those_of_utc(desk: Desk) -> None:
             beat("2026-01-10T09:09:59", None),
         ],
     )
-    desk.fill("offsets", [offset(ALWAYS, -3.5)])
-    assert desk.ask("FROM oura.heart_rate_5min ORDER BY time") == [
+    database.fill("offsets", [offset(ALWAYS, -3.5)])
+    assert database.query("FROM oura.heart_rate_5min ORDER BY time") == [
         ("ada", "2026-01-10", "2026-01-10T09:00:00Z", "2026-01-10T05:30:00", 50.0, 50, 50, 1),
         ("ada", "2026-01-10", "2026-01-10T09:05:00Z", "2026-01-10T05:35:00", 75.0, 60, 95, 3),
     ]
 
 
-def test_five_minutes_before_1970_are_rounded_down_too(desk: Desk) -> None:
+def test_five_minutes_before_1970_are_rounded_down_too(database: ViewDatabase) -> None:
     """An odd clock puts nothing into the five minutes that follow."""
-    desk.land(HEARTRATE, [beat("1969-12-31T23:59:58", 60), beat("1970-01-01T00:00:00", 70)])
-    assert desk.ask("SELECT time, bpm_mean FROM oura.heart_rate_5min ORDER BY time") == [
+    database.land(HEARTRATE, [beat("1969-12-31T23:59:58", 60), beat("1970-01-01T00:00:00", 70)])
+    assert database.query("SELECT time, bpm_mean FROM oura.heart_rate_5min ORDER BY time") == [
         ("1969-12-31T23:55:00Z", 60.0),
         ("1970-01-01T00:00:00Z", 70.0),
     ]
 
 
-def test_hours_are_those_of_the_persons_clock(desk: Desk) -> None:
+def test_hours_are_those_of_the_persons_clock(database: ViewDatabase) -> None:
     """In Kathmandu (+05:45) an hour begins at a quarter past."""
-    desk.land(
+    database.land(
         HEARTRATE,
         [
             beat("2026-01-10T09:14:59", 50),
@@ -62,17 +62,17 @@ def test_hours_are_those_of_the_persons_clock(desk: Desk) -> None:
             beat("2026-01-10T10:15:00", 90),
         ],
     )
-    desk.fill("offsets", [offset(ALWAYS, 5.75)])
-    assert desk.ask("FROM oura.heart_rate_hourly ORDER BY time") == [
+    database.fill("offsets", [offset(ALWAYS, 5.75)])
+    assert database.query("FROM oura.heart_rate_hourly ORDER BY time") == [
         ("ada", "2026-01-10", "2026-01-10T08:15:00Z", "2026-01-10T14:00:00", 50.0, 50, 50, 1),
         ("ada", "2026-01-10", "2026-01-10T09:15:00Z", "2026-01-10T15:00:00", 65.0, 60, 70, 2),
         ("ada", "2026-01-10", "2026-01-10T10:15:00Z", "2026-01-10T16:00:00", 90.0, 90, 90, 1),
     ]
 
 
-def test_an_hour_that_comes_twice_is_two_rows(desk: Desk) -> None:
+def test_an_hour_that_comes_twice_is_two_rows(database: ViewDatabase) -> None:
     """Berlin puts its clocks back at 01:00 UTC, and forward in March."""
-    desk.land(
+    database.land(
         HEARTRATE,
         [
             beat("2026-03-29T00:30:00", 50),
@@ -81,7 +81,7 @@ def test_an_hour_that_comes_twice_is_two_rows(desk: Desk) -> None:
             beat("2026-10-25T01:30:00", 80),
         ],
     )
-    desk.fill(
+    database.fill(
         "offsets",
         [
             offset(ALWAYS, 1),
@@ -89,13 +89,15 @@ def test_an_hour_that_comes_twice_is_two_rows(desk: Desk) -> None:
             offset("2026-10-25 01:00:00", 1),
         ],
     )
-    assert desk.ask("SELECT time, hour_local, bpm_mean FROM oura.heart_rate_hourly ORDER BY 1") == [
+    assert database.query(
+        "SELECT time, hour_local, bpm_mean FROM oura.heart_rate_hourly ORDER BY 1"
+    ) == [
         ("2026-03-29T00:00:00Z", "2026-03-29T01:00:00", 50.0),
         ("2026-03-29T01:00:00Z", "2026-03-29T03:00:00", 60.0),
         ("2026-10-25T00:00:00Z", "2026-10-25T02:00:00", 70.0),
         ("2026-10-25T01:00:00Z", "2026-10-25T02:00:00", 80.0),
     ]
-    assert desk.ask("SELECT time_local FROM oura.heart_rate_5min ORDER BY time") == [
+    assert database.query("SELECT time_local FROM oura.heart_rate_5min ORDER BY time") == [
         ("2026-03-29T01:30:00",),
         ("2026-03-29T03:30:00",),
         ("2026-10-25T02:30:00",),
@@ -103,27 +105,29 @@ def test_an_hour_that_comes_twice_is_two_rows(desk: Desk) -> None:
     ]
 
 
-def test_somebody_whose_offsets_nobody_knows_is_at_utc(desk: Desk) -> None:
+def test_somebody_whose_offsets_nobody_knows_is_at_utc(database: ViewDatabase) -> None:
     """Other people's offsets are theirs, and one that begins later is not yet in force."""
-    desk.land(HEARTRATE, [beat("2026-01-10T09:31:00", 50)])
-    desk.land(HEARTRATE, [beat("2026-01-10T09:31:00", 60)], "ben")
-    desk.fill(
+    database.land(HEARTRATE, [beat("2026-01-10T09:31:00", 50)])
+    database.land(HEARTRATE, [beat("2026-01-10T09:31:00", 60)], "ben")
+    database.fill(
         "offsets",
         [offset("2026-01-10 09:31:01", 4), offset(ALWAYS, -7, "ben"), offset(ALWAYS, 9, "cleo")],
     )
-    assert desk.ask("SELECT username, time, hour_local FROM oura.heart_rate_hourly ORDER BY 1") == [
+    assert database.query(
+        "SELECT username, time, hour_local FROM oura.heart_rate_hourly ORDER BY 1"
+    ) == [
         ("ada", "2026-01-10T09:00:00Z", "2026-01-10T09:00:00"),
         ("ben", "2026-01-10T09:00:00Z", "2026-01-10T02:00:00"),
     ]
-    assert desk.ask("SELECT username, time_local FROM oura.heart_rate_5min ORDER BY 1") == [
+    assert database.query("SELECT username, time_local FROM oura.heart_rate_5min ORDER BY 1") == [
         ("ada", "2026-01-10T09:30:00"),
         ("ben", "2026-01-10T02:30:00"),
     ]
 
 
-def test_an_offset_is_in_force_from_its_first_instant_on(desk: Desk) -> None:
+def test_an_offset_is_in_force_from_its_first_instant_on(database: ViewDatabase) -> None:
     """A person who flies at 09:30 has the half hour before and the one after in two hours."""
-    desk.land(
+    database.land(
         HEARTRATE,
         [
             beat("2026-01-10T09:29:59", 50),
@@ -131,8 +135,10 @@ def test_an_offset_is_in_force_from_its_first_instant_on(desk: Desk) -> None:
             beat("2026-01-10T09:31:00", None),
         ],
     )
-    desk.fill("offsets", [offset(ALWAYS, 0), offset("2026-01-10 09:30:00", -5)])
-    assert desk.ask("SELECT time, hour_local, samples FROM oura.heart_rate_hourly ORDER BY 2") == [
+    database.fill("offsets", [offset(ALWAYS, 0), offset("2026-01-10 09:30:00", -5)])
+    assert database.query(
+        "SELECT time, hour_local, samples FROM oura.heart_rate_hourly ORDER BY 2"
+    ) == [
         ("2026-01-10T09:00:00Z", "2026-01-10T04:00:00", 1),
         ("2026-01-10T09:00:00Z", "2026-01-10T09:00:00", 1),
     ]

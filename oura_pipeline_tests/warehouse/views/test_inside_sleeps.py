@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oura_pipeline.catalog.document_types import SLEEP
-from oura_pipeline_tests.warehouse.views.asking import Desk
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 
 def sleep(**fields: Any) -> dict[str, Any]:
@@ -24,13 +24,13 @@ def series(items: list[Any] | None, start: str = "23:00:10.000", every: float = 
     return {"interval": every, "items": items, "timestamp": f"2026-01-09T{start}+05:45"}
 
 
-def test_both_hearts_of_an_instant_share_a_row(desk: Desk) -> None:
+def test_both_hearts_of_an_instant_share_a_row(database: ViewDatabase) -> None:
     """Nulls stay null, rows of nothing are absent, and lists of different lengths are normal."""
-    desk.land(
+    database.land(
         SLEEP,
         [sleep(heart_rate=series([None, 60.5, None, 58]), hrv=series([None, None, 0, 31, 7]))],
     )
-    assert desk.ask("FROM oura.sleep_heart ORDER BY time") == [
+    assert database.query("FROM oura.sleep_heart ORDER BY time") == [
         (
             "ada",
             "2026-01-10",
@@ -78,13 +78,15 @@ def test_both_hearts_of_an_instant_share_a_row(desk: Desk) -> None:
     ]
 
 
-def test_a_series_begins_at_its_own_timestamp_and_has_its_own_interval(desk: Desk) -> None:
+def test_a_series_begins_at_its_own_timestamp_and_has_its_own_interval(
+    database: ViewDatabase,
+) -> None:
     """Not at bedtime, and not every five minutes because that is usual."""
-    desk.land(
+    database.land(
         SLEEP,
         [sleep(heart_rate=series([60, 61], "23:30:00.500"), hrv=series([40, 41], every=7.5))],
     )
-    assert desk.ask(
+    assert database.query(
         "SELECT time, time_local, bpm, hrv_ms, interval_seconds FROM oura.sleep_heart ORDER BY time"
     ) == [
         ("2026-01-09T17:15:10Z", "2026-01-09T23:00:10", None, 40.0, 7.5),
@@ -94,9 +96,9 @@ def test_a_series_begins_at_its_own_timestamp_and_has_its_own_interval(desk: Des
     ]
 
 
-def test_a_sleep_without_usable_series_has_no_hearts(desk: Desk) -> None:
+def test_a_sleep_without_usable_series_has_no_hearts(database: ViewDatabase) -> None:
     """Null, empty, without items, without an interval: absent and no error."""
-    desk.land(
+    database.land(
         SLEEP,
         [
             sleep(id="a", heart_rate=None, hrv=None),
@@ -105,22 +107,24 @@ def test_a_sleep_without_usable_series_has_no_hearts(desk: Desk) -> None:
             sleep(id="d", heart_rate={"interval": 300.0, "items": [60], "timestamp": None}),
         ],
     )
-    assert desk.ask("FROM oura.sleep_heart") == []
+    assert database.query("FROM oura.sleep_heart") == []
 
 
-def test_an_absurd_interval_is_none_and_spoils_nothing(desk: Desk) -> None:
+def test_an_absurd_interval_is_none_and_spoils_nothing(database: ViewDatabase) -> None:
     """One that overflows the time there is; the other series stays."""
     for every in (1e12, 1e300):
-        desk.land(SLEEP, [sleep(heart_rate=series([50, 51], every=every), hrv=series([40]))])
-        assert desk.ask("SELECT time, bpm, hrv_ms FROM oura.sleep_heart") == [
+        database.land(SLEEP, [sleep(heart_rate=series([50, 51], every=every), hrv=series([40]))])
+        assert database.query("SELECT time, bpm, hrv_ms FROM oura.sleep_heart") == [
             ("2026-01-09T17:15:10Z", None, 40.0)
         ]
 
 
-def test_parts_of_a_day_are_told_apart_and_false_detections_have_none(desk: Desk) -> None:
+def test_parts_of_a_day_are_told_apart_and_false_detections_have_none(
+    database: ViewDatabase,
+) -> None:
     """The second long sleep is a nap; rest and deleted are nothing."""
     hearts = {"heart_rate": series([60]), "sleep_phase_5_min": "1", "movement_30_sec": "2"}
-    desk.land(
+    database.land(
         SLEEP,
         [
             sleep(id="night", **hearts),
@@ -131,18 +135,18 @@ def test_parts_of_a_day_are_told_apart_and_false_detections_have_none(desk: Desk
         ],
     )
     for view in ("sleep_heart", "hypnogram", "movement"):
-        assert desk.ask(f"SELECT sleep_id, part FROM oura.{view} ORDER BY ALL") == [
+        assert database.query(f"SELECT sleep_id, part FROM oura.{view} ORDER BY ALL") == [
             ("again", "nap"),
             ("nap", "nap"),
             ("night", "night"),
         ]
 
 
-def test_phases_are_every_half_minute_where_there_are_such(desk: Desk) -> None:
+def test_phases_are_every_half_minute_where_there_are_such(database: ViewDatabase) -> None:
     """A character that is no phase leaves a gap, and those after it keep their time."""
-    desk.land(SLEEP, [sleep(sleep_phase_30_sec="412?03", sleep_phase_5_min="111")])
+    database.land(SLEEP, [sleep(sleep_phase_30_sec="412?03", sleep_phase_5_min="111")])
     who = ("ada", "2026-01-10", "n1", "night")
-    assert desk.ask("FROM oura.hypnogram ORDER BY time") == [
+    assert database.query("FROM oura.hypnogram ORDER BY time") == [
         (*who, "2026-01-09T17:15:10Z", "2026-01-09T23:00:10", 30, 4, "awake"),
         (*who, "2026-01-09T17:15:40Z", "2026-01-09T23:00:40", 30, 1, "deep"),
         (*who, "2026-01-09T17:16:10Z", "2026-01-09T23:01:10", 30, 2, "light"),
@@ -150,13 +154,13 @@ def test_phases_are_every_half_minute_where_there_are_such(desk: Desk) -> None:
     ]
 
 
-def test_phases_are_every_five_minutes_where_there_is_nothing_finer(desk: Desk) -> None:
+def test_phases_are_every_five_minutes_where_there_is_nothing_finer(database: ViewDatabase) -> None:
     """A sleep without any phases has no hypnogram."""
-    desk.land(
+    database.land(
         SLEEP,
         [sleep(sleep_phase_30_sec=None, sleep_phase_5_min="43"), sleep(id="n2", time_in_bed=1)],
     )
-    assert desk.ask(
+    assert database.query(
         "SELECT sleep_id, time, interval_seconds, phase FROM oura.hypnogram ORDER BY time"
     ) == [
         ("n1", "2026-01-09T17:15:10Z", 300, "awake"),
@@ -164,11 +168,11 @@ def test_phases_are_every_five_minutes_where_there_is_nothing_finer(desk: Desk) 
     ]
 
 
-def test_movement_is_every_half_minute(desk: Desk) -> None:
+def test_movement_is_every_half_minute(database: ViewDatabase) -> None:
     """All four codes, a gap for what is none of them."""
-    desk.land(SLEEP, [sleep(movement_30_sec="1234 51")])
+    database.land(SLEEP, [sleep(movement_30_sec="1234 51")])
     who = ("ada", "2026-01-10", "n1", "night")
-    assert desk.ask("FROM oura.movement ORDER BY time") == [
+    assert database.query("FROM oura.movement ORDER BY time") == [
         (*who, "2026-01-09T17:15:10Z", "2026-01-09T23:00:10", 1, "none"),
         (*who, "2026-01-09T17:15:40Z", "2026-01-09T23:00:40", 2, "restless"),
         (*who, "2026-01-09T17:16:10Z", "2026-01-09T23:01:10", 3, "tossing"),
@@ -177,9 +181,9 @@ def test_movement_is_every_half_minute(desk: Desk) -> None:
     ]
 
 
-def test_inside_a_night_the_clock_is_not_put_forward_or_back(desk: Desk) -> None:
+def test_inside_a_night_the_clock_is_not_put_forward_or_back(database: ViewDatabase) -> None:
     """Berlin's clocks change at 01:00 UTC; local times keep the offset of going to bed."""
-    desk.land(
+    database.land(
         SLEEP,
         [
             sleep(
@@ -196,7 +200,7 @@ def test_inside_a_night_the_clock_is_not_put_forward_or_back(desk: Desk) -> None
             ),
         ],
     )
-    assert desk.ask("SELECT time, time_local FROM oura.hypnogram ORDER BY time") == [
+    assert database.query("SELECT time, time_local FROM oura.hypnogram ORDER BY time") == [
         ("2026-03-29T00:55:00Z", "2026-03-29T01:55:00"),
         ("2026-03-29T01:00:00Z", "2026-03-29T02:00:00"),
         ("2026-10-25T00:55:00Z", "2026-10-25T02:55:00"),

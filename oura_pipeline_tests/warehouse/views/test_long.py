@@ -34,8 +34,8 @@ from oura_pipeline.graphite.flatten import flatten
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.warehouse.views.catalogue import ensure_views
-from oura_pipeline_tests.warehouse.making import NOON, Made
-from oura_pipeline_tests.warehouse.views.asking import Desk, make_empty
+from oura_pipeline_tests.warehouse.documents import NOON, RawDocument
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, create_empty_database
 
 LAST = date(2026, 4, 20)  # so that somebody travelled and somebody changed the clocks
 
@@ -44,30 +44,32 @@ Document = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def five(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def five(tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
     """A warehouse with everything that the sandbox's five awkward people have of 45 days."""
     path = tmp_path_factory.mktemp("long") / "warehouse.duckdb"
-    make_empty(path)
-    desk = Desk(path)
+    create_empty_database(path)
+    database = ViewDatabase(path)
     with running(SandboxOptions(people=5, days=45, end=LAST)) as sandbox:
         for document_type in DOCUMENT_TYPES:
             everybodys = {
                 username: [
-                    made(entry["day"], entry["document"])
+                    raw_document(entry["day"], entry["document"])
                     for entry in sandbox.truth(username, document_type.name)
                 ]
                 for username in sandbox.usernames
             }
-            land(desk, document_type, everybodys)
-    return desk
+            land(database, document_type, everybodys)
+    return database
 
 
 @pytest.mark.parametrize(
     "document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name
 )
-def test_everybodys_points_are_those_of_graphite(five: Desk, document_type: DocumentType) -> None:
+def test_everybodys_points_are_those_of_graphite(
+    five: ViewDatabase, document_type: DocumentType
+) -> None:
     """For every document type and each of five awkward people: days, metrics, times and values."""
-    people = five.ask(f"SELECT DISTINCT username FROM oura.{document_type.table} ORDER BY ALL")
+    people = five.query(f"SELECT DISTINCT username FROM oura.{document_type.table} ORDER BY ALL")
     assert people
     found = shown(five, document_type)
     assert found
@@ -76,13 +78,13 @@ def test_everybodys_points_are_those_of_graphite(five: Desk, document_type: Docu
     assert found == {}
 
 
-def test_where_a_travellers_days_overlap_the_later_day_wins(desk: Desk) -> None:
+def test_where_a_travellers_days_overlap_the_later_day_wins(database: ViewDatabase) -> None:
     """Of met and of the classes; where the later day has null the earlier one stays."""
     first = activity("2026-05-01", "04:00:00+09:00", [1, 2, 3, 4], "12")
     second = activity("2026-05-02", "04:01:30+09:00", [None, 6, 7], "5")
     second["timestamp"] = "2026-05-01T04:05:00+09:00"
     second["met"]["timestamp"] = "2026-05-01T04:01:30+09:00"
-    assert points(desk, DAILY_ACTIVITY, first, second) == {
+    assert points(database, DAILY_ACTIVITY, first, second) == {
         "2026-05-01 activity.class_5_min 04-30 19:00:00": 1,
         "2026-05-02 activity.class_5_min 04-30 19:05:00": 5,
         "2026-05-01 activity.met 04-30 19:00:00": 1,
@@ -92,20 +94,20 @@ def test_where_a_travellers_days_overlap_the_later_day_wins(desk: Desk) -> None:
     }
 
 
-def test_single_events_of_two_days_in_one_minute_are_the_later_days(desk: Desk) -> None:
+def test_single_events_of_two_days_in_one_minute_are_the_later_days(database: ViewDatabase) -> None:
     """Oura's day and the instant need not agree."""
     one = workout("a", "10:00:10", "10:30:10", calories=100)
     other = {**workout("b", "10:00:50", "10:20:50", calories=50), "day": "2026-05-02"}
-    assert points(desk, WORKOUT, one, other) == {
+    assert points(database, WORKOUT, one, other) == {
         "2026-05-02 workout.calories 05-01 10:00:00": 50,
         "2026-05-02 workout.duration 05-01 10:00:00": 1200,
     }
 
 
-def test_two_workouts_in_one_minute_are_added_up(desk: Desk) -> None:
+def test_two_workouts_in_one_minute_are_added_up(database: ViewDatabase) -> None:
     """Amounts and durations; an end before the start is no duration, null is no distance."""
     assert points(
-        desk,
+        database,
         WORKOUT,
         workout("a", "10:00:10", "10:30:10", calories=100.5, distance=None),
         workout("b", "10:00:50", "09:00:00", calories=50, distance=0),
@@ -116,10 +118,10 @@ def test_two_workouts_in_one_minute_are_added_up(desk: Desk) -> None:
     }
 
 
-def test_heart_rates_of_a_minute_are_their_mean_and_by_source_too(desk: Desk) -> None:
+def test_heart_rates_of_a_minute_are_their_mean_and_by_source_too(database: ViewDatabase) -> None:
     """A source that Graphite cannot store still counts; a row of null does not."""
     assert points(
-        desk,
+        database,
         HEARTRATE,
         beat("10:00:01", 60, "awake"),
         beat("10:00:59", 70, "Rest"),
@@ -134,23 +136,23 @@ def test_heart_rates_of_a_minute_are_their_mean_and_by_source_too(desk: Desk) ->
     }
 
 
-def test_battery_rows_stand_every_five_minutes(desk: Desk) -> None:
+def test_battery_rows_stand_every_five_minutes(database: ViewDatabase) -> None:
     """Two of them are their mean; flags are no numbers."""
     rows = [
         {"timestamp": f"2026-05-01T10:0{minute}:00Z", "level": level, "charging": True}
         for minute, level in ((1, 50), (4, 53), (5, 54))
     ]
-    assert points(desk, RING_BATTERY_LEVEL, *rows) == {
+    assert points(database, RING_BATTERY_LEVEL, *rows) == {
         "2026-05-01 battery.level 05-01 10:00:00": 51.5,
         "2026-05-01 battery.level 05-01 10:05:00": 54,
     }
 
 
-def test_the_night_stands_at_midnight_and_naps_at_their_time(desk: Desk) -> None:
+def test_the_night_stands_at_midnight_and_naps_at_their_time(database: ViewDatabase) -> None:
     """The longest long_sleep is the night, another one a nap; rest and the unknown are silent."""
     nested = {"score": 71, "contributors": {"hrv_balance": None, "recovery_index": 0}}
     assert points(
-        desk,
+        database,
         SLEEP,
         sleep("c", "long_sleep", 100, "2026-05-01T01:00:30Z", average_hrv=40),
         sleep("b", "long_sleep", 200, "2026-05-01T02:00:00Z", average_hrv=50, readiness=nested),
@@ -168,11 +170,11 @@ def test_the_night_stands_at_midnight_and_naps_at_their_time(desk: Desk) -> None
     }
 
 
-def test_digits_and_series_stand_at_their_own_instants(desk: Desk) -> None:
+def test_digits_and_series_stand_at_their_own_instants(database: ViewDatabase) -> None:
     """No digit is no value; two phases in one interval are the last by its instant, then by id."""
     hearts = {"interval": 150.0, "items": [50, None, 60.5], "timestamp": "2026-05-01T02:01:00Z"}
     assert points(
-        desk,
+        database,
         SLEEP,
         sleep("n", "long_sleep", None, "2026-05-01T02:01:00Z", heart_rate=hearts),
         sleep("b", "sleep", None, "2026-05-01T09:01:00Z", sleep_phase_5_min="1x0²4"),
@@ -188,10 +190,10 @@ def test_digits_and_series_stand_at_their_own_instants(desk: Desk) -> None:
     }
 
 
-def test_series_finer_or_coarser_than_graphite_keeps_them(desk: Desk) -> None:
+def test_series_finer_or_coarser_than_graphite_keeps_them(database: ViewDatabase) -> None:
     """Finer ones are merged, coarser ones keep their distance; absurd ones are absent."""
     assert points(
-        desk,
+        database,
         SESSION,
         {
             "id": "a",
@@ -212,79 +214,79 @@ def test_series_finer_or_coarser_than_graphite_keeps_them(desk: Desk) -> None:
     }
 
 
-def test_before_1970_times_are_rounded_down_too(desk: Desk) -> None:
+def test_before_1970_times_are_rounded_down_too(database: ViewDatabase) -> None:
     """An odd clock moves nothing into the wrong minute."""
     old = workout("a", "10:00:50", "10:01:50") | {"start_datetime": "1969-12-31T23:58:50Z"}
     old["end_datetime"] = "1969-12-31T23:59:50Z"
-    assert points(desk, WORKOUT, old) == {"2026-05-01 workout.duration 12-31 23:58:00": 60}
+    assert points(database, WORKOUT, old) == {"2026-05-01 workout.duration 12-31 23:58:00": 60}
 
 
-def test_zero_oxygen_is_none(desk: Desk) -> None:
+def test_zero_oxygen_is_none(database: ViewDatabase) -> None:
     """Oura writes 0 and two kinds of null."""
     days = [{"average": 0}, None, {"average": None}, {"average": 97.5}]
     documents = [
         {"id": str(i), "day": f"2026-05-0{i}", "spo2_percentage": value}
         for i, value in enumerate(days, 1)
     ]
-    assert points(desk, DAILY_SPO2, *documents) == {
+    assert points(database, DAILY_SPO2, *documents) == {
         "2026-05-04 spo2.daily_average 05-04 00:00:00": 97.5
     }
 
 
-def test_a_level_without_a_code_is_absent(desk: Desk) -> None:
+def test_a_level_without_a_code_is_absent(database: ViewDatabase) -> None:
     """What Oura adds tomorrow has no number yet."""
     levels = ["limited", "legendary", "exceptional"]
     documents = [
         {"id": str(i), "day": f"2026-05-0{i}", "level": level} for i, level in enumerate(levels, 1)
     ]
-    assert points(desk, DAILY_RESILIENCE, *documents) == {
+    assert points(database, DAILY_RESILIENCE, *documents) == {
         "2026-05-01 resilience.level 05-01 00:00:00": 1,
         "2026-05-03 resilience.level 05-03 00:00:00": 5,
     }
 
 
-def test_only_the_newest_ring_is_there(desk: Desk) -> None:
+def test_only_the_newest_ring_is_there(database: ViewDatabase) -> None:
     """1970 and null are of unknown age, and of equally old ones the last listed counts."""
     rings: list[tuple[str, str | None, int]] = [
         ("a", None, 7),
         ("b", "1970-01-01T00:00:00+00:00", 8),
     ]
-    assert points(desk, RING_CONFIGURATION, *(ring(*one) for one in rings)) == {
+    assert points(database, RING_CONFIGURATION, *(ring(*one) for one in rings)) == {
         "2026-04-20 ring.size 04-20 00:00:00": 8
     }
     rings.append(("A", "2024-01-01T00:00:00+00:00", 9))
-    assert points(desk, RING_CONFIGURATION, *(ring(*one) for one in rings)) == {
+    assert points(database, RING_CONFIGURATION, *(ring(*one) for one in rings)) == {
         "2026-04-20 ring.size 04-20 00:00:00": 9
     }
 
 
-def test_tags_are_counted_by_day(desk: Desk) -> None:
+def test_tags_are_counted_by_day(database: ViewDatabase) -> None:
     """Two on one day are 2."""
     documents = [
         {"id": str(i), "start_day": day, "start_time": f"{day}T10:00:00Z"}
         for i, day in enumerate(["2026-05-01", "2026-05-01", "2026-05-02"])
     ]
-    assert points(desk, ENHANCED_TAG, *documents) == {
+    assert points(database, ENHANCED_TAG, *documents) == {
         "2026-05-01 enhanced_tag.count 05-01 00:00:00": 2,
         "2026-05-02 enhanced_tag.count 05-02 00:00:00": 1,
     }
 
 
-def test_an_event_that_need_not_say_when_stands_at_its_day(desk: Desk) -> None:
+def test_an_event_that_need_not_say_when_stands_at_its_day(database: ViewDatabase) -> None:
     """Rest mode: a number nobody described, at its time or at midnight."""
     documents: list[Document] = [
         {"id": "a", "start_day": "2026-05-01", "start_time": None, "novel": 1},
         {"id": "b", "start_day": "2026-05-02", "start_time": "2026-05-02T10:00:59Z", "novel": 2}
         | {"end_time": "2026-05-03T10:00:59.5Z"},
     ]
-    assert points(desk, REST_MODE_PERIOD, *documents) == {
+    assert points(database, REST_MODE_PERIOD, *documents) == {
         "2026-05-01 rest_mode_period.novel 05-01 00:00:00": 1,
         "2026-05-02 rest_mode_period.duration 05-02 10:00:00": 86400.5,
         "2026-05-02 rest_mode_period.novel 05-02 10:00:00": 2,
     }
 
 
-def test_numbers_that_nobody_described_are_there(desk: Desk) -> None:
+def test_numbers_that_nobody_described_are_there(database: ViewDatabase) -> None:
     """Plain and nested ones; texts, flags, identifiers and names that others have are not."""
     novel = {"Inner": 2.5, "text": "5", "flag": True, "ring_id": 7, "deeper": {"most": 0}}
     document = {
@@ -299,7 +301,7 @@ def test_numbers_that_nobody_described_are_there(desk: Desk) -> None:
         "Twice": 3,
         "twice": 4,
     }
-    assert points(desk, DAILY_SLEEP, document) == {
+    assert points(database, DAILY_SLEEP, document) == {
         "2026-05-01 sleep.contrib.deep_sleep 05-01 00:00:00": 5,
         "2026-05-01 sleep.contrib.new 05-01 00:00:00": 7,
         "2026-05-01 sleep.contrib.newer 05-01 00:00:00": 8,
@@ -310,7 +312,7 @@ def test_numbers_that_nobody_described_are_there(desk: Desk) -> None:
     }
 
 
-def test_numbers_where_something_else_should_be_are_there(desk: Desk) -> None:
+def test_numbers_where_something_else_should_be_are_there(database: ViewDatabase) -> None:
     """A fraction for an integer, a number for a text or flag; a text for a number is none."""
     document = {
         "id": "a",
@@ -327,7 +329,7 @@ def test_numbers_where_something_else_should_be_are_there(desk: Desk) -> None:
         "sleep_phase_5_min": 4,
         "heart_rate": {**series(300, []), "more": 6},
     }
-    assert points(desk, SLEEP, document) == {
+    assert points(database, SLEEP, document) == {
         "2026-05-01 sleep.average_hrv 05-01 00:00:00": 40.5,
         "2026-05-01 sleep.efficiency.novel 05-01 00:00:00": 3,
         "2026-05-01 sleep.heart_rate.more 05-01 00:00:00": 6,
@@ -337,13 +339,13 @@ def test_numbers_where_something_else_should_be_are_there(desk: Desk) -> None:
     }
 
 
-def test_unknown_numbers_of_heart_rates_have_their_source_too(desk: Desk) -> None:
+def test_unknown_numbers_of_heart_rates_have_their_source_too(database: ViewDatabase) -> None:
     """They are merged as means, and by source."""
     rows = [
         beat("10:00:01", 60, "awake") | {"novel": 1},
         beat("10:00:31", 60, "awake") | {"novel": 2},
     ]
-    assert points(desk, HEARTRATE, *rows) == {
+    assert points(database, HEARTRATE, *rows) == {
         "2026-05-01 hr.awake.bpm 05-01 10:00:00": 60,
         "2026-05-01 hr.awake.novel 05-01 10:00:00": 1.5,
         "2026-05-01 hr.bpm 05-01 10:00:00": 60,
@@ -351,12 +353,12 @@ def test_unknown_numbers_of_heart_rates_have_their_source_too(desk: Desk) -> Non
     }
 
 
-def test_paths_that_nobody_described_are_kept_once(desk: Desk) -> None:
+def test_paths_that_nobody_described_are_kept_once(database: ViewDatabase) -> None:
     """With the first time; a landing without new ones writes nothing."""
     document = {"id": "a", "day": "2026-04-01", "novel": {"x": 1, "y": [{"z": 2}]}, "score": 7.5}
     for fields in ({}, {}, {"later": None}):
-        land(desk, DAILY_SLEEP, {"ada": [made("2026-04-01", document | fields)]})
-    assert desk.ask("FROM oura.unknown_fields ORDER BY path") == [
+        land(database, DAILY_SLEEP, {"ada": [raw_document("2026-04-01", document | fields)]})
+    assert database.query("FROM oura.unknown_fields ORDER BY path") == [
         ("daily_sleep", "later", "2026-02-01T12:00:00Z"),
         ("daily_sleep", "novel.x", "2026-02-01T12:00:00Z"),
         ("daily_sleep", "novel.y.z", "2026-02-01T12:00:00Z"),
@@ -364,19 +366,21 @@ def test_paths_that_nobody_described_are_kept_once(desk: Desk) -> None:
     ]
 
 
-def test_keys_that_are_new_every_day_do_not_make_the_view_grow_for_ever(desk: Desk) -> None:
+def test_keys_that_are_new_every_day_do_not_make_the_view_grow_for_ever(
+    database: ViewDatabase,
+) -> None:
     """The hundred first paths of a type are kept, in whatever landing they come."""
     for first in (0, 60, 120):
         keys = {f"day-{number:03}": 1 for number in range(first, first + 60)}
         document = {"id": "a", "day": "2026-04-01", "novel": keys}
-        land(desk, DAILY_SLEEP, {"ada": [made("2026-04-01", document)]})
-    kept = desk.ask("SELECT count(*), min(path), max(path) FROM oura.unknown_fields")
+        land(database, DAILY_SLEEP, {"ada": [raw_document("2026-04-01", document)]})
+    kept = database.query("SELECT count(*), min(path), max(path) FROM oura.unknown_fields")
     assert kept == [(100, "novel.day-000", "novel.day-099")]
 
 
-def test_a_question_for_one_metric_reads_one_table(five: Desk) -> None:
+def test_a_question_for_one_metric_reads_one_table(five: ViewDatabase) -> None:
     """Series and metric are constants of each part, so that DuckDB leaves the other parts out."""
-    plan = five.ask(
+    plan = five.query(
         "EXPLAIN FROM oura.long WHERE username = 'runa' AND series = 'sleep' "
         "AND metric = 'average_hrv' AND day BETWEEN '2026-04-01' AND '2026-04-03'"
     )[0][1]
@@ -384,22 +388,32 @@ def test_a_question_for_one_metric_reads_one_table(five: Desk) -> None:
     assert "username='runa'" in plan
 
 
-def points(desk: Desk, document_type: DocumentType, *documents: Document) -> dict[str, float]:
+def points(
+    database: ViewDatabase, document_type: DocumentType, *documents: Document
+) -> dict[str, float]:
     """What the view has of these documents of ada's, which is what Graphite gets."""
-    land(desk, document_type, {"ada": [made(_day(document_type, one), one) for one in documents]})
-    if desk.ask("FROM oura.unknown_fields"):
-        renew(desk)
-    found = shown(desk, document_type).get("ada", {})
-    assert_same(found, pushed(desk, document_type, "ada"))
+    land(
+        database,
+        document_type,
+        {"ada": [raw_document(_day(document_type, one), one) for one in documents]},
+    )
+    if database.query("FROM oura.unknown_fields"):
+        renew(database)
+    found = shown(database, document_type).get("ada", {})
+    assert_same(found, pushed(database, document_type, "ada"))
     return {f"{day} {metric} {_text(time)}": value for (day, metric, time), value in found.items()}
 
 
-def land(desk: Desk, document_type: DocumentType, everybodys: Mapping[str, Iterable[Made]]) -> None:
+def land(
+    database: ViewDatabase,
+    document_type: DocumentType,
+    everybodys: Mapping[str, Iterable[RawDocument]],
+) -> None:
     """Land what people have."""
-    with desk.warehouse.spool(document_type) as spool:
+    with database.warehouse.spool(document_type) as spool:
         for username, documents in everybodys.items():
             spool.add(username, list(documents), True)
-        desk.warehouse.land(
+        database.warehouse.land(
             document_type,
             spool,
             usernames=list(everybodys),
@@ -410,15 +424,17 @@ def land(desk: Desk, document_type: DocumentType, everybodys: Mapping[str, Itera
         )
 
 
-def renew(desk: Desk) -> None:
+def renew(database: ViewDatabase) -> None:
     """Make the views anew, as publishing does, with what nobody described."""
-    with desk.opened() as connection:
+    with database.open() as connection:
         ensure_views(connection)
 
 
-def pushed(desk: Desk, document_type: DocumentType, username: str) -> dict[Point, float]:
+def pushed(
+    database: ViewDatabase, document_type: DocumentType, username: str
+) -> dict[Point, float]:
     """What Graphite gets."""
-    documents = desk.warehouse.documents(document_type, username, date.min, date.max)
+    documents = database.warehouse.documents(document_type, username, date.min, date.max)
     flat = flatten(document_type, username, documents, first_day=date.min, last_day=date.max)
     return {
         (day.day, metric.removeprefix(f"bio.{username}."), time): value
@@ -428,9 +444,9 @@ def pushed(desk: Desk, document_type: DocumentType, username: str) -> dict[Point
     }
 
 
-def shown(desk: Desk, document_type: DocumentType) -> dict[str, dict[Point, float]]:
+def shown(database: ViewDatabase, document_type: DocumentType) -> dict[str, dict[Point, float]]:
     """What the view has, by person; nothing twice."""
-    with desk.opened() as connection:
+    with database.open() as connection:
         rows = connection.execute(
             "SELECT username, day, series || '.' || metric, epoch_us(time) // 1000000, value "
             "FROM oura.long WHERE document_type = ?",
@@ -449,8 +465,8 @@ def assert_same(found: dict[Point, float], wanted: dict[Point, float]) -> None:
     assert [one for one in wanted if not isclose(wanted[one], found[one], rel_tol=1e-9)] == []
 
 
-def made(day: str | None, document: Document) -> Made:
-    return Made(date.fromisoformat(day) if day else LAST, json.dumps(document).encode())
+def raw_document(day: str | None, document: Document) -> RawDocument:
+    return RawDocument(date.fromisoformat(day) if day else LAST, json.dumps(document).encode())
 
 
 def activity(day: str, start: str, items: list[Any], classes: str) -> Document:

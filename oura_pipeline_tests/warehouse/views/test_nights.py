@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oura_pipeline.catalog.document_types import SLEEP
-from oura_pipeline_tests.warehouse.views.asking import Desk
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 FULL: dict[str, Any] = {
     "id": "n1",
@@ -56,10 +56,10 @@ def sleep(name: str, start: str, bed: int | None, **fields: Any) -> dict[str, An
     }
 
 
-def test_a_night_tells_everything_in_the_unit_of_its_columns(desk: Desk) -> None:
+def test_a_night_tells_everything_in_the_unit_of_its_columns(database: ViewDatabase) -> None:
     """Oura's seconds are minutes, its numbers stay; phases are counted from the finer text."""
-    desk.land(SLEEP, [FULL])
-    assert desk.ask("FROM oura.nights") == [
+    database.land(SLEEP, [FULL])
+    assert database.query("FROM oura.nights") == [
         (
             "ada",
             "2026-01-10",
@@ -99,9 +99,9 @@ def test_a_night_tells_everything_in_the_unit_of_its_columns(desk: Desk) -> None
     ]
 
 
-def test_a_night_without_anything_is_null_and_not_zero(desk: Desk) -> None:
+def test_a_night_without_anything_is_null_and_not_zero(database: ViewDatabase) -> None:
     """An unfinished night has a begin and little else."""
-    desk.land(
+    database.land(
         SLEEP,
         [
             {
@@ -118,7 +118,7 @@ def test_a_night_without_anything_is_null_and_not_zero(desk: Desk) -> None:
             }
         ],
     )
-    assert desk.ask("FROM oura.nights") == [
+    assert database.query("FROM oura.nights") == [
         ("ada", "2026-01-10", "n1", "2026-01-09T10:00:00Z", None)
         + ("2026-01-09T23:00:00", None, 780, False)
         + (None,) * 24
@@ -126,18 +126,22 @@ def test_a_night_without_anything_is_null_and_not_zero(desk: Desk) -> None:
     ]
 
 
-def test_phases_are_counted_from_five_minutes_where_there_is_nothing_finer(desk: Desk) -> None:
+def test_phases_are_counted_from_five_minutes_where_there_is_nothing_finer(
+    database: ViewDatabase,
+) -> None:
     """An empty text is none; a phase that did not come is 0 where there is a hypnogram."""
-    desk.land(SLEEP, [{**FULL, "sleep_phase_30_sec": "", "sleep_phase_5_min": "4411"}])
-    assert desk.ask(
+    database.land(SLEEP, [{**FULL, "sleep_phase_30_sec": "", "sleep_phase_5_min": "4411"}])
+    assert database.query(
         "SELECT hypnogram_deep_minutes, hypnogram_light_minutes, hypnogram_rem_minutes, "
         "hypnogram_awake_minutes FROM oura.nights"
     ) == [(10.0, 0.0, 0.0, 10.0)]
 
 
-def test_the_night_is_the_longest_long_sleep_and_all_else_that_counts_is_a_nap(desk: Desk) -> None:
+def test_the_night_is_the_longest_long_sleep_and_all_else_that_counts_is_a_nap(
+    database: ViewDatabase,
+) -> None:
     """Six sleeps on one day: one night, three naps, and two that are nothing."""
-    desk.land(
+    database.land(
         SLEEP,
         [
             sleep("rested", "09T12:00", 40000, type="rest"),
@@ -150,10 +154,10 @@ def test_the_night_is_the_longest_long_sleep_and_all_else_that_counts_is_a_nap(d
             sleep("none", "09T13:00", 50000, type=None),
         ],
     )
-    assert desk.ask("SELECT sleep_id, time_in_bed_minutes, long_sleeps FROM oura.nights") == [
+    assert database.query("SELECT sleep_id, time_in_bed_minutes, long_sleeps FROM oura.nights") == [
         ("first", 20000 / 60, 2)
     ]
-    assert desk.ask(
+    assert database.query(
         "SELECT nap, type, sleep_id, total_sleep_minutes FROM oura.naps ORDER BY nap"
     ) == [
         (1, "late_nap", "late", None),
@@ -162,9 +166,11 @@ def test_the_night_is_the_longest_long_sleep_and_all_else_that_counts_is_a_nap(d
     ]
 
 
-def test_of_equally_long_sleeps_the_first_is_the_night_and_then_the_id_decides(desk: Desk) -> None:
+def test_of_equally_long_sleeps_the_first_is_the_night_and_then_the_id_decides(
+    database: ViewDatabase,
+) -> None:
     """Instants are compared, not texts; a sleep whose length nobody knows comes last."""
-    desk.land(
+    database.land(
         SLEEP,
         [
             sleep("unknown", "09T18:00", None),
@@ -173,45 +179,47 @@ def test_of_equally_long_sleeps_the_first_is_the_night_and_then_the_id_decides(d
             sleep("b", "09T23:00", 9000),
         ],
     )
-    assert desk.ask("SELECT sleep_id, long_sleeps FROM oura.nights") == [("b", 4)]
-    assert desk.ask("SELECT nap, sleep_id FROM oura.naps ORDER BY nap") == [
+    assert database.query("SELECT sleep_id, long_sleeps FROM oura.nights") == [("b", 4)]
+    assert database.query("SELECT nap, sleep_id FROM oura.naps ORDER BY nap") == [
         (1, "unknown"),
         (2, "c"),
         (3, "a"),
     ]
 
 
-def test_a_day_of_naps_alone_has_no_night(desk: Desk) -> None:
+def test_a_day_of_naps_alone_has_no_night(database: ViewDatabase) -> None:
     """Neither has a day whose only sleep was none after all."""
-    desk.land(
+    database.land(
         SLEEP,
         [
             sleep("nap", "10T13:00", 1800, type="sleep"),
             {**sleep("rest", "11T13:00", 1800, type="rest"), "day": "2026-01-11"},
         ],
     )
-    assert desk.ask("FROM oura.nights") == []
-    assert desk.ask("SELECT day, nap, sleep_id FROM oura.naps") == [("2026-01-10", 1, "nap")]
+    assert database.query("FROM oura.nights") == []
+    assert database.query("SELECT day, nap, sleep_id FROM oura.naps") == [("2026-01-10", 1, "nap")]
 
 
-def test_people_and_days_do_not_mix(desk: Desk) -> None:
+def test_people_and_days_do_not_mix(database: ViewDatabase) -> None:
     """Everybody has a night of their own on each of their days."""
-    desk.land(SLEEP, [FULL, {**FULL, "id": "n2", "day": "2026-01-11", "time_in_bed": 60}])
-    desk.land(SLEEP, [{**FULL, "id": "b1", "time_in_bed": 90000}], "ben")
+    database.land(SLEEP, [FULL, {**FULL, "id": "n2", "day": "2026-01-11", "time_in_bed": 60}])
+    database.land(SLEEP, [{**FULL, "id": "b1", "time_in_bed": 90000}], "ben")
     asked = "SELECT username, day, sleep_id, long_sleeps FROM oura.nights"
-    assert desk.ask(f"{asked} ORDER BY ALL") == [
+    assert database.query(f"{asked} ORDER BY ALL") == [
         ("ada", "2026-01-10", "n1", 1),
         ("ada", "2026-01-11", "n2", 1),
         ("ben", "2026-01-10", "b1", 1),
     ]
-    assert desk.ask(f"{asked} WHERE username = 'cleo'") == []
+    assert database.query(f"{asked} WHERE username = 'cleo'") == []
 
 
-def test_a_night_in_which_the_clocks_change_lasts_as_long_as_it_lasted(desk: Desk) -> None:
+def test_a_night_in_which_the_clocks_change_lasts_as_long_as_it_lasted(
+    database: ViewDatabase,
+) -> None:
     """Berlin in March and in October: each end is local by the offset that is written there."""
     spring = {"id": "s", "day": "2026-03-29", "type": "long_sleep", "time_in_bed": 25200}
     autumn = {"id": "a", "day": "2026-10-25", "type": "long_sleep", "time_in_bed": 32400}
-    desk.land(
+    database.land(
         SLEEP,
         [
             {
@@ -226,7 +234,7 @@ def test_a_night_in_which_the_clocks_change_lasts_as_long_as_it_lasted(desk: Des
             },
         ],
     )
-    assert desk.ask(
+    assert database.query(
         "SELECT bedtime_start, bedtime_end, bedtime_start_local, bedtime_end_local, "
         "utc_offset_minutes, time_in_bed_minutes FROM oura.nights ORDER BY day"
     ) == [

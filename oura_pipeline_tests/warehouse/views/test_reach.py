@@ -14,8 +14,8 @@ import pytest
 from oura_pipeline.catalog.document_types import DAILY_ACTIVITY, DAILY_SLEEP, HEARTRATE, SLEEP
 from oura_pipeline.warehouse.views.catalogue import VIEWS, ensure_views
 from oura_pipeline.warehouse.views.view import View
-from oura_pipeline_tests.warehouse.views.asking import Desk
 from oura_pipeline_tests.warehouse.views.test_nights import FULL
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 NAPPED = {
     **FULL,
@@ -33,9 +33,9 @@ EACH = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 NEEDS_OTHER_DAYS = {"baselines", "coverage", "met_1min", "long"}
 
 
-def scans(desk: Desk, sql: str) -> list[tuple[str, str]]:
+def scans(database: ViewDatabase, sql: str) -> list[tuple[str, str]]:
     """The tables that a question reads, and the filters with which it does."""
-    with desk.opened() as connection:
+    with database.open() as connection:
         row = connection.execute(f"EXPLAIN (FORMAT json) {sql}").fetchone()
     assert row
     return [
@@ -55,14 +55,18 @@ DAYS = ("2026-01-01", "2026-01-10", "2026-02-01")
 
 
 @pytest.fixture(scope="module")
-def kept(empty: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def kept(empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
     """Two people's rows in every table: what DuckDB knows to be empty it does not read at all."""
-    desk = Desk(Path(shutil.copy(empty.warehouse.path, tmp_path_factory.mktemp("kept"))))
+    database = ViewDatabase(
+        Path(shutil.copy(empty_database.warehouse.path, tmp_path_factory.mktemp("kept")))
+    )
     for username in ("ada", "ben"):
-        desk.land(SLEEP, [{**NAPPED, "id": day, "day": day} for day in DAYS], username)
-        desk.land(DAILY_ACTIVITY, [{**MOVED, "day": day} for day in DAYS], username)
-        desk.land(HEARTRATE, [{**BEAT, "timestamp": f"{day}T09:00:00Z"} for day in DAYS], username)
-    with desk.opened() as connection:
+        database.land(SLEEP, [{**NAPPED, "id": day, "day": day} for day in DAYS], username)
+        database.land(DAILY_ACTIVITY, [{**MOVED, "day": day} for day in DAYS], username)
+        database.land(
+            HEARTRATE, [{**BEAT, "timestamp": f"{day}T09:00:00Z"} for day in DAYS], username
+        )
+    with database.open() as connection:
         for (table,) in connection.execute(
             "SELECT table_name FROM duckdb_columns() WHERE schema_name = 'oura' "
             "AND column_name IN ('username', 'day') AND table_name IN "
@@ -74,11 +78,11 @@ def kept(empty: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
                 "SELECT unnest(['ada', 'ben']), unnest($1::DATE[])",
                 [DAYS[:2]],
             )
-    return desk
+    return database
 
 
 @EACH
-def test_a_filter_by_person_reaches_every_table(kept: Desk, view: View) -> None:
+def test_a_filter_by_person_reaches_every_table(kept: ViewDatabase, view: View) -> None:
     """Nobody's rows are read but theirs."""
     read = scans(kept, f"SELECT * FROM {view.full_name} WHERE username = 'ada'")
     assert read
@@ -90,7 +94,7 @@ def test_a_filter_by_person_reaches_every_table(kept: Desk, view: View) -> None:
     [view for view in VIEWS if view.name not in NEEDS_OTHER_DAYS],
     ids=lambda view: view.name,
 )
-def test_a_filter_by_day_reaches_every_table(kept: Desk, view: View) -> None:
+def test_a_filter_by_day_reaches_every_table(kept: ViewDatabase, view: View) -> None:
     """Where no other day of the person is needed."""
     asked = f"SELECT * FROM {view.full_name} WHERE username = 'ada' AND day >= DATE '2026-01-10'"
     read = [one for one in scans(kept, asked) if one[0] != "offsets"]
@@ -98,9 +102,9 @@ def test_a_filter_by_day_reaches_every_table(kept: Desk, view: View) -> None:
     assert [table for table, filters in read if "day>='2026-01-10'" not in filters] == []
 
 
-def test_whoever_asks_for_scores_reads_no_series(kept: Desk) -> None:
+def test_whoever_asks_for_scores_reads_no_series(kept: ViewDatabase) -> None:
     """Of the tables with documents and series, only the columns that are asked for."""
-    with kept.opened() as connection:
+    with kept.open() as connection:
         row = connection.execute(
             "EXPLAIN (FORMAT json) SELECT day, sleep_score, steps FROM oura.daily_summary"
         ).fetchone()
@@ -110,49 +114,51 @@ def test_whoever_asks_for_scores_reads_no_series(kept: Desk) -> None:
     assert {"score", "steps"} <= read
 
 
-def test_landing_goes_on_under_the_views(desk: Desk) -> None:
+def test_landing_goes_on_under_the_views(database: ViewDatabase) -> None:
     """A table that gets a column back keeps its views, and what lands shows up in them."""
-    with desk.opened() as connection:
+    with database.open() as connection:
         connection.execute("ALTER TABLE oura.daily_sleep DROP COLUMN score")
         connection.execute("ALTER TABLE oura.sleep DROP COLUMN latency")
-    desk.land(DAILY_SLEEP, [{"id": "x", "day": "2026-01-10", "score": 81}])
-    desk.land(SLEEP, [FULL])
-    assert desk.ask("SELECT sleep_score, latency_minutes FROM oura.daily_summary") == [(81, 1.5)]
+    database.land(DAILY_SLEEP, [{"id": "x", "day": "2026-01-10", "score": 81}])
+    database.land(SLEEP, [FULL])
+    assert database.query("SELECT sleep_score, latency_minutes FROM oura.daily_summary") == [
+        (81, 1.5)
+    ]
 
 
-def test_the_views_outlive_the_forgetting_of_a_person(desk: Desk) -> None:
+def test_the_views_outlive_the_forgetting_of_a_person(database: ViewDatabase) -> None:
     """The file is written anew then; views and comments go with it, the person does not."""
-    desk.land(SLEEP, [FULL])
-    desk.land(SLEEP, [FULL], "ben")
-    desk.warehouse.forget("ada")
-    assert desk.ask("SELECT username, sleep_id FROM oura.nights") == [("ben", "n1")]
-    assert desk.ask(
+    database.land(SLEEP, [FULL])
+    database.land(SLEEP, [FULL], "ben")
+    database.warehouse.forget("ada")
+    assert database.query("SELECT username, sleep_id FROM oura.nights") == [("ben", "n1")]
+    assert database.query(
         "SELECT comment FROM duckdb_columns() WHERE schema_name = 'oura' "
         "AND table_name = 'nights' AND column_name = 'latency_minutes'"
     ) == [("Until asleep, minutes.",)]
 
 
-def test_a_copy_can_be_attached_under_any_name(desk: Desk) -> None:
+def test_a_copy_can_be_attached_under_any_name(database: ViewDatabase) -> None:
     """Views name their tables by schema only, so they work in whatever database they are."""
-    desk.land(SLEEP, [FULL])
+    database.land(SLEEP, [FULL])
     with duckdb.connect() as connection:
-        connection.execute(f"ATTACH '{desk.warehouse.path}' AS theirs (READ_ONLY)")
+        connection.execute(f"ATTACH '{database.warehouse.path}' AS theirs (READ_ONLY)")
         rows = connection.execute("SELECT username, sleep_id FROM theirs.oura.nights").fetchall()
     assert rows == [("ada", "n1")]
 
 
-def test_making_the_views_again_brings_an_old_one_up_to_date(desk: Desk) -> None:
+def test_making_the_views_again_brings_an_old_one_up_to_date(database: ViewDatabase) -> None:
     """A view of an earlier version is replaced, whatever its columns were."""
-    with desk.opened() as connection:
+    with database.open() as connection:
         connection.execute("CREATE OR REPLACE VIEW oura.nights AS SELECT 1 AS one")
         ensure_views(connection)
-    assert desk.ask("FROM oura.nights") == []
-    assert desk.ask("FROM oura.daily_summary") == []
+    assert database.query("FROM oura.nights") == []
+    assert database.query("FROM oura.daily_summary") == []
 
 
-def test_long_is_whole_before_it_is_read(kept: Desk) -> None:
+def test_long_is_whole_before_it_is_read(kept: ViewDatabase) -> None:
     """Its parts end in an order: read as they come, DuckDB waits for ever on large answers."""
-    with kept.opened() as connection:
+    with kept.open() as connection:
         row = connection.execute("EXPLAIN (FORMAT json) SELECT * FROM oura.long").fetchone()
     assert row
     operators = [name for name in _names(json.loads(row[1])) if name in ("ORDER_BY", "UNION")]

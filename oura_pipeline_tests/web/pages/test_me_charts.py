@@ -22,16 +22,16 @@ from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline.web.charts.night import Beat, Nap, Night, Stretch, night_picture
 from oura_pipeline.web.charts.trend import METRICS, Reading, Trend
 from oura_pipeline.web.pages.me_charts import Told, told
-from oura_pipeline_tests.warehouse.making import NOON, Made, made, score
+from oura_pipeline_tests.warehouse.documents import NOON, RawDocument, raw_document, score
 
 DAY = date(2026, 3, 30)  # in the night to the day before, clocks went forward in Europe
 
 
-def sleep(day: date, began: str, ended: str | None, /, **fields: Any) -> Made:
+def sleep(day: date, began: str, ended: str | None, /, **fields: Any) -> RawDocument:
     """A sleep of a day, with the least that Oura says of one."""
     name = f"sleep-{began}"
     times = {"bedtime_start": began, "bedtime_end": ended, "time_in_bed": 600}
-    return made(day, **{"id": name, "day": str(day), "type": "long_sleep"} | times | fields)
+    return raw_document(day, **{"id": name, "day": str(day), "type": "long_sleep"} | times | fields)
 
 
 def series(began: str, *items: float | None) -> dict[str, Any]:
@@ -78,7 +78,7 @@ SLEEPS = {
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """A warehouse of ada, koa and milo."""
-    made_up = Warehouse(tmp_path_factory.mktemp("home") / "warehouse.duckdb", patience=20)
+    made_up = Warehouse(tmp_path_factory.mktemp("home") / "warehouse.duckdb", timeout=20)
     land(made_up, SLEEP, SLEEPS)
     scores = {
         "ada": [score(DAY - timedelta(days=back), 60 + back % 7 * 3) for back in range(0, 80, 3)],
@@ -87,12 +87,12 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     }
     land(made_up, DAILY_SLEEP, scores)
     land(made_up, DAILY_READINESS, {"ada": [score(DAY, 71)]})
-    land(made_up, DAILY_ACTIVITY, {"ada": [made(DAY, **activity(DAY))]})
+    land(made_up, DAILY_ACTIVITY, {"ada": [raw_document(DAY, **activity(DAY))]})
     return made_up
 
 
 def land(
-    warehouse: Warehouse, document_type: DocumentType, asked: Mapping[str, Sequence[Made]]
+    warehouse: Warehouse, document_type: DocumentType, asked: Mapping[str, Sequence[RawDocument]]
 ) -> None:
     """Let these be the documents of the 90 days up to the last one."""
     with warehouse.spool(document_type) as spool:
@@ -201,9 +201,11 @@ def test_numbers_that_are_none_are_not_drawn(warehouse: Warehouse, tmp_path: Pat
     day = DAY - timedelta(days=10)
     endless = sleep(day, BEGAN, None, average_heart_rate=1, heart_rate=series(BEGAN, 1, 50))
     raw = endless.raw.replace(b"[1, 50]", b"[1e999, 50]").replace(b'te": 1,', b'te": 1e999,')
-    land(warehouse, SLEEP, {"sol": [Made(day, raw)]})
+    land(warehouse, SLEEP, {"sol": [RawDocument(day, raw)]})
     land(
-        warehouse, DAILY_SLEEP, {"sol": [Made(day, score(day, 1).raw.replace(b" 1}", b" 1e999}"))]}
+        warehouse,
+        DAILY_SLEEP,
+        {"sol": [RawDocument(day, score(day, 1).raw.replace(b" 1}", b" 1e999}"))]},
     )
     known = told(published(warehouse, tmp_path / "endless.duckdb"), "sol", DAY)
     assert [night.average for night in known.nights] == [None]

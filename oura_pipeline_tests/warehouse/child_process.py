@@ -1,4 +1,4 @@
-"""Python in another process, for what only another process can do."""
+"""Python in other processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 def start(code: str, *arguments: object) -> subprocess.Popen[str]:
-    """A child that runs this code; its arguments are in `sys.argv[1:]`."""
+    """Start a process that runs this code; its arguments are in `sys.argv[1:]`."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdin=subprocess.PIPE,
@@ -19,16 +19,16 @@ def start(code: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def finished(child: subprocess.Popen[str]) -> str:
-    """What it printed; fails with its error where there was one."""
+def output_of(child: subprocess.Popen[str]) -> str:
+    """Return what it printed; fail with its error if it failed."""
     out, error = child.communicate(timeout=60)
     assert child.returncode == 0, error
     return out
 
 
 @contextmanager
-def waiting(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A child that printed a line and now waits; it is ended with the block."""
+def waiting_child(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Start a process, wait until it prints `ready`, and kill it at the end of the block."""
     child = start(code, *arguments)
     assert child.stdout is not None
     line = child.stdout.readline()

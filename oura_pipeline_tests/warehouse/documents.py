@@ -1,4 +1,4 @@
-"""Made-up documents, and one call that spools and lands them."""
+"""RawDocument-up documents, and one call that spools and lands them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST = date(2026, 1, 1)
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 
 
-class Made(NamedTuple):
+class RawDocument(NamedTuple):
     """A document with its day and JSON, as the client of Oura gives it."""
 
     day: date
@@ -26,11 +26,11 @@ def january(day: int) -> date:
     return date(2026, 1, day)
 
 
-def made(day: date, /, **fields: Any) -> Made:
-    return Made(day, json.dumps(fields).encode())
+def raw_document(day: date, /, **fields: Any) -> RawDocument:
+    return RawDocument(day, json.dumps(fields).encode())
 
 
-def night(day: date, /, **fields: Any) -> Made:
+def night(day: date, /, **fields: Any) -> RawDocument:
     """A sleep document."""
     defaults = {
         "id": f"night-{day}",
@@ -39,30 +39,30 @@ def night(day: date, /, **fields: Any) -> Made:
         "type": "long_sleep",
         "time_in_bed": 28800,
     }
-    return made(day, **defaults | fields)
+    return raw_document(day, **defaults | fields)
 
 
-def score(day: date, value: int | None = 80, /, **fields: Any) -> Made:
+def score(day: date, value: int | None = 80, /, **fields: Any) -> RawDocument:
     """A daily_sleep document."""
-    return made(day, id=f"score-{day}", day=day.isoformat(), score=value, **fields)
+    return raw_document(day, id=f"score-{day}", day=day.isoformat(), score=value, **fields)
 
 
-def beat(day: date, time: str, bpm: int = 60, source: str = "awake") -> Made:
+def beat(day: date, time: str, bpm: int = 60, source: str = "awake") -> RawDocument:
     """A heart-rate row; its instant is of the UTC date of `day` plus `time`."""
-    return made(day, timestamp=f"{day}T{time}+00:00", bpm=bpm, source=source)
+    return raw_document(day, timestamp=f"{day}T{time}+00:00", bpm=bpm, source=source)
 
 
-def landed(
+def land(
     warehouse: Warehouse,
     document_type: DocumentType,
-    asked: Mapping[str, Iterable[Made]],
+    asked: Mapping[str, Iterable[RawDocument]],
     *,
-    outside: Mapping[str, Iterable[Made]] | None = None,
+    outside: Mapping[str, Iterable[RawDocument]] | None = None,
     days: tuple[int, int] = (1, 3),
     at: datetime = NOON,
     run_id: str = "run-1",
 ) -> Landing:
-    """Land what these people have on those days of January."""
+    """Land these people's documents of those days of January."""
     with warehouse.spool(document_type) as spool:
         for username, documents in asked.items():
             spool.add(username, documents, True)
@@ -79,9 +79,11 @@ def landed(
         )
 
 
-def standing(warehouse: Warehouse, document_type: DocumentType) -> list[tuple[str, date, Any]]:
-    """Everything that stands, as (username, day, decoded document)."""
+def all_documents(warehouse: Warehouse, document_type: DocumentType) -> list[tuple[str, date, Any]]:
+    """Everything of a type, as (username, day, decoded document)."""
+    found = warehouse.documents_of(document_type, warehouse.usernames(), date.min, date.max)
     return [
         (username, day, json.loads(raw))
-        for username, day, raw in warehouse.all_documents(document_type)
+        for username, documents in found.items()
+        for day, raw in documents
     ]

@@ -1,8 +1,4 @@
-"""Land literal documents, ask the views, and get rows that can be written down.
-
-What surprises: questions are asked in a session whose zone is nobody's, so that a view which leans
-on it gives itself away. Instants come back as `2026-03-28T22:41:10Z`, local times without a zone.
-"""
+"""A warehouse with all views, into which tests land documents and from which they query rows."""
 
 from __future__ import annotations
 
@@ -20,40 +16,44 @@ from oura_pipeline.warehouse.ledgers import ensure_ledgers
 from oura_pipeline.warehouse.tables import ensure_table
 from oura_pipeline.warehouse.views.catalogue import ensure_views
 from oura_pipeline.warehouse.warehouse import Warehouse
-from oura_pipeline_tests.warehouse.making import NOON, Made
+from oura_pipeline_tests.warehouse.documents import NOON, RawDocument
 
 Document = dict[str, Any]
 Row = tuple[Any, ...]
 
-SESSION_ZONE = "Pacific/Marquesas"  # nine and a half hours behind UTC
+# Nobody in the tests lives here, nine and a half hours behind UTC: a view that depends on the
+# session's zone gives wrong times.
+SESSION_ZONE = "Pacific/Marquesas"
 
 
-class Desk:
-    """Where documents are put and questions are asked: a warehouse that has the views."""
+class ViewDatabase:
+    """A warehouse that has every view."""
 
     def __init__(self, path: Path) -> None:
-        self.warehouse = Warehouse(path, patience=20)
+        self.warehouse = Warehouse(path, timeout=20)
 
     def land(
         self, document_type: DocumentType, documents: Iterable[Document], username: str = "ada"
     ) -> None:
-        """Land what a person has of a type, on whatever days."""
-        made = [Made(_day(document_type, one), json.dumps(one).encode()) for one in documents]
+        """Land a person's documents of a type, of any days."""
+        raws = [
+            RawDocument(_day(document_type, one), json.dumps(one).encode()) for one in documents
+        ]
         with self.warehouse.spool(document_type) as spool:
-            spool.add(username, made, True)
+            spool.add(username, raws, True)
             self.warehouse.land(
                 document_type,
                 spool,
                 usernames=[username],
-                first_day=min((one.day for one in made), default=date(2026, 1, 1)),
-                last_day=max((one.day for one in made), default=date(2026, 1, 1)),
+                first_day=min((one.day for one in raws), default=date(2026, 1, 1)),
+                last_day=max((one.day for one in raws), default=date(2026, 1, 1)),
                 fetched_at=NOON,
                 run_id="run-1",
             )
 
     def fill(self, ledger: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Put rows into a ledger."""
-        with self.opened() as connection:
+        with self.open() as connection:
             for row in rows:
                 marks = ", ".join("?" for _ in row)
                 connection.execute(
@@ -61,21 +61,21 @@ class Desk:
                     list(row.values()),
                 )
 
-    def ask(self, sql: str) -> list[Row]:
-        """The rows of a question, as they are written down in tests."""
-        with self.opened() as connection:
-            return [tuple(map(written, row)) for row in connection.execute(sql).fetchall()]
+    def query(self, sql: str) -> list[Row]:
+        """Return rows; instants as `2026-03-28T22:41:10Z`, local times without a zone."""
+        with self.open() as connection:
+            return [tuple(map(as_text, row)) for row in connection.execute(sql).fetchall()]
 
     @contextmanager
-    def opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The warehouse, in a session whose zone is nobody's."""
+    def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the warehouse in a session whose zone is that of nobody in the tests."""
         with duckdb.connect(str(self.warehouse.path)) as connection:
             connection.execute(f"SET TimeZone = '{SESSION_ZONE}'")
             yield connection
 
 
-def make_empty(path: Path) -> None:
-    """A warehouse with every table, ledger and view, and nothing in them."""
+def create_empty_database(path: Path) -> None:
+    """Create a warehouse with every table, ledger and view, and nothing in them."""
     with duckdb.connect(str(path)) as connection:
         for document_type in DOCUMENT_TYPES:
             ensure_table(connection, document_type)
@@ -84,8 +84,8 @@ def make_empty(path: Path) -> None:
         ensure_views(connection)
 
 
-def written(value: Any) -> Any:
-    """A value as tests write it: instants with Z, local times without, days."""
+def as_text(value: Any) -> Any:
+    """Return dates and times as text: instants with Z, local times without."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
             return value.isoformat()
