@@ -1,8 +1,4 @@
-"""The site as a Starlette application: addresses for machines, pages for people.
-
-What surprises: the two halves meet only here. Pages have sessions and forms; what machines ask
-(webhook, health, metrics, API) has none of that and stays quick.
-"""
+"""The site as a Starlette application: routes for machines, pages for people."""
 
 from __future__ import annotations
 
@@ -18,63 +14,65 @@ from starlette.types import Scope
 
 from oura_pipeline.web import monitoring, sessions, webhook
 from oura_pipeline.web.api.routes import create_api
-from oura_pipeline.web.metrics import Counted
-from oura_pipeline.web.middleware import LastResort, RequestLog, SafeHeaders
+from oura_pipeline.web.metrics import CountResponses
+from oura_pipeline.web.middleware import ErrorPage, RequestLog, SecurityHeaders
 from oura_pipeline.web.pages import me, sign_in, status
-from oura_pipeline.web.pages.templates import Static, message
+from oura_pipeline.web.pages.templates import CachedStaticFiles, message_page
 from oura_pipeline.web.site import Site
 
 
 def create_app(site: Site) -> Starlette:
-    """The application of a site; all addresses that it gives out begin with `site_url`."""
+    """Return the application of a site; every URL it gives out starts with `site_url`."""
     app = Starlette(
-        routes=[*_for_machines(site), Mount("/static", Static()), _for_people(site)],
+        routes=[*_machine_routes(site), Mount("/static", CachedStaticFiles()), _pages(site)],
         middleware=[
-            Middleware(Counted, traffic=site.traffic),
+            Middleware(CountResponses, metrics=site.request_metrics),
             Middleware(RequestLog),
-            Middleware(SafeHeaders, settings=site.settings),
-            Middleware(LastResort, page=_last_resort),
+            Middleware(SecurityHeaders, settings=site.settings),
+            Middleware(ErrorPage, page=_error_page),
         ],
-        exception_handlers={HTTPException: _refused},
+        exception_handlers={HTTPException: _http_error_page},
     )
     app.state.site = site
-    # A redirect to the address with a slash would be made of the Host header.
+    # Redirecting to the address with a slash would put the Host header into the Location.
     app.router.redirect_slashes = False
     return app
 
 
-def _for_machines(site: Site) -> list[BaseRoute]:
-    """Webhook, health, metrics and API: no sessions, no pages."""
+def _machine_routes(site: Site) -> list[BaseRoute]:
+    """Return webhook, health, metrics and API, which have no session and so set no cookie."""
     return [*webhook.routes(site), *monitoring.routes(site), Mount("/api", create_api(site))]
 
 
-def _for_people(site: Site) -> Mount:
-    """Pages, with sessions."""
-    addresses = [*sign_in.routes(), *me.routes(), *status.routes()]
-    pages = Router(addresses, redirect_slashes=False)
+def _pages(site: Site) -> Mount:
+    """Return the pages, with sessions."""
+    routes = [*sign_in.routes(), *me.routes(), *status.routes()]
+    pages = Router(routes, redirect_slashes=False)
     return Mount("", pages, middleware=[sessions.middleware(site.settings, site.session_key)])
 
 
-def _refused(request: Request, error: Exception) -> Response:
-    """A page for what is not there, or not asked for like this."""
+def _http_error_page(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == HTTPStatus.NOT_FOUND:
-        title, said = "There is no such page", "The address may be mistyped or out of date."
-    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        title, said = "This page cannot be asked like that", "Begin at the front page instead."
-    else:
-        title, said = HTTPStatus(error.status_code).phrase, error.detail
-    answer = message(request, title, said, status=error.status_code)
-    answer.headers.update(error.headers or {})
-    return answer
+    title, text = _HTTP_ERRORS.get(error.status_code) or (
+        HTTPStatus(error.status_code).phrase,
+        error.detail,
+    )
+    page = message_page(request, title, text, status=error.status_code)
+    page.headers.update(error.headers or {})
+    return page
 
 
-def _last_resort(scope: Scope, incident: str) -> Response:
-    """A page for what nobody foresaw."""
-    return message(
+_HTTP_ERRORS = {
+    404: ("Page not found", "The address may be mistyped or out of date."),
+    405: ("Method not allowed", "Go to the front page instead."),
+}
+
+
+def _error_page(scope: Scope, incident: str) -> Response:
+    return message_page(
         Request(scope),
-        "Something went wrong here",
-        "It is not your fault, and it was written down.",
-        f"Tell whoever runs this: incident {incident}.",
+        "Something went wrong",
+        "This is not your fault. The error has been logged.",
+        f"Please report incident {incident} to the operator of this site.",
         status=500,
     )

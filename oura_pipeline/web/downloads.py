@@ -1,34 +1,31 @@
-"""How many exports may be made or sent at once, so that a few people do not stop the site.
-
-What surprises: a download counts until its last byte is sent, because its file takes up the disk
-until then, although the folder does not show it any more.
-"""
+"""A limit on concurrent downloads, so that a few people cannot block the site."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
 
-MOST = 4  # of the threads that answer requests; making an export may wait for the warehouse
+# Each takes one of the threads that answer requests, and may wait for the warehouse.
+MAX_DOWNLOADS = 4
 
 
 @dataclass(frozen=True)
 class Downloads:
-    """Whose data is on its way to them; one download for each of them."""
+    """Downloads under way, at most one per person."""
 
-    most: int = MOST
-    _busy: set[str] = field(default_factory=set)
+    limit: int = MAX_DOWNLOADS
+    _active: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, username: str) -> bool:
-        """Whether they may have theirs now; if so, `end` comes at its end."""
+        """Return whether the download may start; if so, call `end` once its last byte is sent."""
         with self._lock:
-            if username in self._busy or len(self._busy) >= self.most:
+            if username in self._active or len(self._active) >= self.limit:
                 return False
-            self._busy.add(username)
+            self._active.add(username)
             return True
 
     def end(self, username: str) -> None:
-        """It was sent, or it failed."""
+        """Let the next download start."""
         with self._lock:
-            self._busy.discard(username)
+            self._active.discard(username)

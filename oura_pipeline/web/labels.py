@@ -1,7 +1,4 @@
-"""Plain words for what Oura and the table of document types name tersely.
-
-What surprises: nothing is lost by a name that is missing here; it is shown as it is spelt.
-"""
+"""Plain names for Oura's scopes and document types, and other short texts."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from dataclasses import dataclass
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 
-_SCOPES = {
+_SCOPE_TITLES = {
     "email": "E-mail address",
     "personal": "Profile",
     "daily": "Sleep, activity, readiness",
@@ -23,72 +20,68 @@ _SCOPES = {
     "stress": "Resilience",
     "ring_configuration": "Ring and battery",
 }
-_KINDS = {"heartrate": "Heart rate", "daily_spo2": "Daily SpO2"}
-# What is fetched for a scope without a document type of its own.
-_WITHOUT_TYPE = {"email": "The address of your Oura account, as a part of your profile."}
+_TYPE_TITLES = {"heartrate": "Heart rate", "daily_spo2": "Daily SpO2"}
+# Scopes without a document type of their own.
+_OTHER_SCOPES = {"email": "The address of your Oura account, as a part of your profile."}
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What a person may allow.
-
-    Attributes:
-        name: Oura's.
-        title: the same in words.
-        types: what is fetched for it.
-    """
+class OuraScope:
+    """A scope that a person may grant, and the document types that need it."""
 
     name: str
     title: str
-    types: tuple[DocumentType, ...]
+    document_types: tuple[DocumentType, ...]
 
     @property
-    def lines(self) -> list[tuple[str, str]]:
-        """What is fetched for it: kind and description."""
-        if not self.types:
-            return [("", _WITHOUT_TYPE.get(self.name, "Nothing at the moment."))]
-        return [(kind(document_type), document_type.description) for document_type in self.types]
+    def details(self) -> list[tuple[str, str]]:
+        """Title and description of what is fetched."""
+        if not self.document_types:
+            return [("", _OTHER_SCOPES.get(self.name, "Nothing at the moment."))]
+        return [
+            (type_title(document_type), document_type.description)
+            for document_type in self.document_types
+        ]
 
     @property
-    def kinds(self) -> list[str]:
-        """The document types in words."""
-        return [kind(document_type).lower() for document_type in self.types] or [self.title.lower()]
+    def type_names(self) -> list[str]:
+        """The titles of the document types, for the middle of a sentence."""
+        titles = [type_title(document_type) for document_type in self.document_types]
+        return [title.lower() for title in titles or [self.title]]
 
 
-def scopes(names: str) -> list[Scope]:
-    """Scopes by their names, separated by spaces, in that order."""
-    return [
-        Scope(
-            name,
-            scope_title(name),
-            tuple(document_type for document_type in DOCUMENT_TYPES if document_type.scope == name),
-        )
-        for name in names.split()
-    ]
+def scopes(names: str) -> list[OuraScope]:
+    """Return scopes by their space-separated names, in that order."""
+    return [OuraScope(name, scope_title(name), _types_of(name)) for name in names.split()]
+
+
+def _types_of(scope: str) -> tuple[DocumentType, ...]:
+    return tuple(document_type for document_type in DOCUMENT_TYPES if document_type.scope == scope)
 
 
 def scope_title(name: str) -> str:
-    """A scope in words."""
-    return _SCOPES.get(name) or _spelt(name)
+    """Return the title of a scope."""
+    return _SCOPE_TITLES.get(name) or _title(name)
 
 
-def kind(document_type: DocumentType) -> str:
-    """A document type in words."""
-    return _KINDS.get(document_type.name) or _spelt(document_type.name)
+def type_title(document_type: DocumentType) -> str:
+    """Return the title of a document type."""
+    return _TYPE_TITLES.get(document_type.name) or _title(document_type.name)
 
 
-def listed(words: Sequence[str]) -> str:
-    """`a, b and c`."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+def join_and(texts: Sequence[str]) -> str:
+    """Return `a, b and c`."""
+    if len(texts) < 2:
+        return "".join(texts)
+    return f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
 def sentence(text: str) -> str:
-    """A message of the program as a sentence."""
+    """Return an error message of the program as a sentence."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
-def _spelt(name: str) -> str:
+def _title(name: str) -> str:
+    # What Oura adds tomorrow is shown under its own name.
     spaced = name.replace("_", " ")
     return spaced[:1].upper() + spaced[1:]

@@ -1,8 +1,4 @@
-"""What stands around every request: one line in the log, safe headers, a page when all else fails.
-
-What surprises: these are plain ASGI functions. Starlette's comfortable base class starts a task per
-request, which the webhook would pay for.
-"""
+"""ASGI middleware around every request: one log line, security headers, a page for errors."""
 
 from __future__ import annotations
 
@@ -19,43 +15,44 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from oura_pipeline.settings import Settings
 
 LOG = logging.getLogger("oura_pipeline.web")
-LONGEST_PATH = 200
+MAX_LOGGED_PATH = 200  # characters
+
+# These are plain ASGI classes: Starlette's BaseHTTPMiddleware starts a task per request, which
+# would slow down the webhook.
 
 
 class RequestLog:
-    """One line per request: method, path without its query, status, milliseconds."""
+    """One log line per request: method, path, status, milliseconds."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 0
+        started, status = time.perf_counter(), 0
 
-        async def noting(message: Message) -> None:
+        async def note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, note_status)
         finally:
-            milliseconds = (time.perf_counter() - began) * 1000
-            path = quote(scope["path"])[:LONGEST_PATH]  # quoted: a path may hold a line break
-            LOG.info("%s %s %s %.0f ms", scope["method"], path, status or "-", milliseconds)
+            milliseconds = (time.perf_counter() - started) * 1000
+            LOG.info("%s %s %s %.0f ms", scope["method"], _path(scope), status or "-", milliseconds)
 
 
-class SafeHeaders:
-    """Headers that keep pages from being framed, scripted, sniffed or told to others."""
+class SecurityHeaders:
+    """Headers that keep pages from being framed, scripted, sniffed or leaked as a referrer."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._headers = {
-            "Content-Security-Policy": _policy(settings.oura.authorize_url),
+            "Content-Security-Policy": _content_policy(settings.oura.authorize_url),
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
@@ -66,12 +63,11 @@ class SafeHeaders:
             self._headers["Strict-Transport-Security"] = "max-age=31536000"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def adding(message: Message) -> None:
+        async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
@@ -79,27 +75,26 @@ class SafeHeaders:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, adding)
+        await self._app(scope, receive, add_headers)
 
 
-class LastResort:
-    """Whatever was not foreseen becomes a page with a short id, which is in the log as well."""
+class ErrorPage:
+    """A page for unexpected errors, with a short incident id that is logged with the traceback."""
 
     def __init__(self, app: ASGIApp, page: Callable[[Scope, str], Response]) -> None:
         self._app = app
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
         started = False
 
-        async def noting(message: Message) -> None:
+        async def note_start(message: Message) -> None:
             nonlocal started
             started = started or message["type"] == "http.response.start"
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, note_start)
         except Exception:
             incident = secrets.token_hex(4)
             LOG.exception("incident %s", incident)
@@ -108,11 +103,16 @@ class LastResort:
             await self._page(scope, incident)(scope, receive, send)
 
 
-def _policy(authorize_url: str) -> str:
-    """No script, no inline style; forms go here and, by a redirect, to Oura.
+def _path(scope: Scope) -> str:
+    """Return the path for the log: without the query, which holds OAuth's code and state."""
+    return quote(scope["path"])[:MAX_LOGGED_PATH]  # quoted: a path may contain a line break
 
-    Browsers apply `form-action` to every hop of a redirect, and Oura's sign-in hops between its
-    own hosts.
+
+def _content_policy(authorize_url: str) -> str:
+    """Return the Content-Security-Policy: no scripts, no inline styles, forms only to us and Oura.
+
+    Browsers apply `form-action` to every hop of a redirect, and Oura's sign-in redirects between
+    its own hosts.
     """
     url = urlsplit(authorize_url)
     allowed = ["'self'", f"{url.scheme}://{url.netloc}"]

@@ -1,8 +1,4 @@
-"""What machines ask the site: is it alive, can it work, and the numbers behind that.
-
-What surprises: all three addresses are open to everyone, like the webhook. They say how many and
-how long, never who: no username, no id, no path and no secret stands in them.
-"""
+"""Health, readiness and metrics, for monitoring."""
 
 from __future__ import annotations
 
@@ -30,27 +26,30 @@ from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import Pipeline, token_keys
 from oura_pipeline.web.site import Site
 
-CACHED_SECONDS = 5.0
-LEDGER_SECONDS = 60.0  # counting the days of a ledger reads all of it
+CACHE_SECONDS = 5.0
+LEDGER_CACHE_SECONDS = 60.0  # counting the days of the ledger reads all of it
 _NO_STORE = {"cache-control": "no-store"}
 
 
+# All three are open to everyone, like the webhook. They say how many and how long, never who: no
+# username, no id, no path and no secret.
 def routes(site: Site) -> list[BaseRoute]:
-    """`/health`, `/ready` and `/metrics`."""
-    numbers = Numbers(site.pipeline)
-    site.traffic.registry.register(numbers)
+    """Return `/health`, `/ready` and `/metrics`."""
+    registry = site.request_metrics.registry
+    registry.register(PipelineCollector(site.pipeline))
 
     async def ready(request: Request) -> Response:
         checks = await run_in_threadpool(readiness, site.pipeline)
-        good = all(check["ok"] for check in checks)
-        said = {"status": "ready" if good else "not ready", "checks": checks}
-        return JSONResponse(said, 200 if good else 503, headers=_NO_STORE)
+        ok = all(check["ok"] for check in checks)
+        body = {"status": "ready" if ok else "not ready", "checks": checks}
+        return JSONResponse(body, 200 if ok else 503, headers=_NO_STORE)
 
     async def metrics(request: Request) -> Response:
         try:
-            text = await run_in_threadpool(generate_latest, site.traffic.registry)
+            text = await run_in_threadpool(generate_latest, registry)
         except SQLAlchemyError:
-            return Response("the accounts database does not answer\n", 503)
+            # No metrics at all: then Prometheus knows that the target is down.
+            return Response("the accounts database is unavailable\n", 503)
         return Response(text, headers={**_NO_STORE, "content-type": CONTENT_TYPE_LATEST})
 
     return [
@@ -61,57 +60,60 @@ def routes(site: Site) -> list[BaseRoute]:
 
 
 async def health(request: Request) -> Response:
-    """This process answers; nothing else is asked."""
+    # Nothing else is checked: a restart would not repair a database.
     return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
 
 def readiness(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """What must work for the site to work, and how old the warehouse is, which need not be."""
+    """Return a check of everything the site needs, and the age of the warehouse."""
     published = _age(pipeline.settings.storage.analytics_path)
     landed = _age(pipeline.settings.storage.warehouse_path)
     return [
-        _check("accounts", "does not answer", lambda: pipeline.accounts.inbox.backlog()),
-        _check("key", "is missing, or opens no stored token", lambda: _key(pipeline)),
-        _check("data folder", "cannot be written", lambda: _write(pipeline.settings.storage.home)),
+        _check("accounts", "unavailable", lambda: pipeline.accounts.inbox.backlog()),
+        _check(
+            "key", "missing, or does not decrypt the stored tokens", lambda: _check_key(pipeline)
+        ),
+        _check(
+            "data folder", "not writable", lambda: _check_writable(pipeline.settings.storage.home)
+        ),
         {"name": "warehouse", "ok": True, "landed_seconds_ago": landed}
         | {"published_seconds_ago": published},
     ]
 
 
-class Numbers:
-    """Collects what the databases and files say, when it is asked, every few seconds at most."""
+class PipelineCollector:
+    """A Prometheus collector of what the databases and files say."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._lock = threading.Lock()
-        self._quick = _Cached(CACHED_SECONDS, lambda: list(_metrics(pipeline)))
-        self._ledger = _Cached(LEDGER_SECONDS, lambda: list(_ledger(pipeline)))
+        self._quick = _Cached(CACHE_SECONDS, lambda: list(_metrics(pipeline)))
+        self._ledger = _Cached(LEDGER_CACHE_SECONDS, lambda: list(_ledger(pipeline)))
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: registering must not ask the databases."""
+        """Return nothing: without this method, registering would query the databases."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """All metrics."""
+        """Return all metrics."""
         with self._lock:
             return [*self._quick.get(), *self._ledger.get()]
 
 
 class _Cached:
-    """The result of a function, for some seconds."""
+    """The result of a function, kept for some seconds: /metrics is open, and must stay cheap."""
 
-    def __init__(self, seconds: float, make: Callable[[], list[Metric]]) -> None:
+    def __init__(self, seconds: float, compute: Callable[[], list[Metric]]) -> None:
         self._seconds = seconds
-        self._make = make
-        self._made: list[Metric] = []
-        self._until = 0.0
+        self._compute = compute
+        self._result: list[Metric] = []
+        self._expires = 0.0
 
     def get(self) -> list[Metric]:
-        """The result, made anew when it is too old."""
-        if time.monotonic() >= self._until:
-            self._made = self._make()
-            self._until = time.monotonic() + self._seconds
-        return self._made
+        if time.monotonic() >= self._expires:
+            self._result = self._compute()
+            self._expires = time.monotonic() + self._seconds
+        return self._result
 
 
 def _metrics(pipeline: Pipeline) -> Iterator[Metric]:
@@ -139,7 +141,7 @@ def _people(pipeline: Pipeline) -> Iterator[Metric]:
     yield by_state
 
 
-def _asked(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
+def _longest_unasked(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
     people = pipeline.accounts.people.all()
     connected = {p.username for p in people if p.state is PersonState.CONNECTED}
     asked = [
@@ -147,30 +149,28 @@ def _asked(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
     ]
     yield _gauge(
         "oura_longest_unasked_seconds",
-        "Seconds since Oura was asked for the connected person whose turn is longest ago.",
+        "Longest time since Oura was last asked for a connected person.",
         (now - min(asked)).total_seconds() if asked else None,
     )
 
 
 def _budget(pipeline: Pipeline) -> Iterator[Metric]:
     budget = pipeline.budget.state()
-    yield _gauge("oura_budget_limit", "Requests to Oura that a period allows.", budget.limit)
+    yield _gauge("oura_budget_limit", "Requests to Oura allowed per period.", budget.limit)
     yield _gauge("oura_budget_used", "Requests to Oura in the period that ends now.", budget.used)
 
 
 def _webhooks(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
     backlog = pipeline.accounts.inbox.backlog()
-    yield _gauge(
-        "oura_inbox_waiting", "Webhook events that wait to be acted upon.", backlog.waiting
-    )
+    yield _gauge("oura_inbox_waiting", "Webhook events waiting to be processed.", backlog.waiting)
     yield _gauge(
         "oura_inbox_oldest_seconds",
-        "Age of the oldest of them.",
+        "Age of the oldest waiting webhook event.",
         (now - backlog.oldest).total_seconds() if backlog.oldest else 0,
     )
     deliveries = CounterMetricFamily(
         "oura_webhook_deliveries",
-        "Webhook deliveries that were acknowledged, by what came of them.",
+        "Acknowledged webhook deliveries, by result.",
         labels=["receipt", "data_type"],
     )
     for row in pipeline.accounts.inbox.counts():
@@ -184,21 +184,21 @@ def _subscriptions(subscriptions: list[Subscription], now: datetime) -> Iterator
     yield _gauge("oura_subscriptions", "Webhook subscriptions at Oura.", len(subscriptions))
     yield _gauge(
         "oura_subscriptions_expire_in_days",
-        "Days until the first of them ends.",
+        "Days until the first webhook subscription expires.",
         (min(ends) - now).total_seconds() / 86400 if ends else None,
     )
 
 
 def _ledger(pipeline: Pipeline) -> Iterator[Metric]:
-    yield from _asked(pipeline, datetime.now(UTC))
+    yield from _longest_unasked(pipeline, datetime.now(UTC))
     yield _gauge(
         "oura_failed_days",
-        "Days on which something failed for somebody, people added up.",
+        "Days with a failed fetch, summed over people.",
         sum(pipeline.accounts.overview.failed_days().values()),
     )
     days = GaugeMetricFamily(
         "oura_ledger_days",
-        "Days of people and document types that Oura was asked for, by what came of it.",
+        "Fetched days, per person and document type, by result.",
         labels=["status"],
     )
     counted = pipeline.accounts.overview.statuses()
@@ -207,36 +207,36 @@ def _ledger(pipeline: Pipeline) -> Iterator[Metric]:
     yield days
 
 
-def _gauge(name: str, what: str, value: float | None) -> Metric:
-    """One number; a metric without a sample where there is none."""
-    gauge = GaugeMetricFamily(name, what)
+def _gauge(name: str, description: str, value: float | None) -> Metric:
+    gauge = GaugeMetricFamily(name, description)
+    # A zero for an unknown value would make an alert fire always or never.
     if value is not None:
         gauge.add_metric([], value)
     return gauge
 
 
-def _check(name: str, trouble: str, work: Callable[[], object]) -> dict[str, Any]:
-    """Whether it works; what exactly went wrong may hold a path and is not said."""
+def _check(name: str, problem: str, check: Callable[[], object]) -> dict[str, Any]:
     try:
-        work()
+        check()
     except (OSError, SQLAlchemyError, AccountsError):
-        return {"name": name, "ok": False, "detail": trouble}
+        # The error itself may contain a path.
+        return {"name": name, "ok": False, "detail": problem}
     return {"name": name, "ok": True}
 
 
-def _key(pipeline: Pipeline) -> None:
-    """Fails where the next start would: this process has read the key long ago."""
+def _check_key(pipeline: Pipeline) -> None:
+    # This process has the key in memory; without this, only the next start would fail.
     settings = pipeline.settings
     pipeline.accounts.check_key(keys=token_keys(settings), key_path=settings.storage.token_key_path)
 
 
-def _write(home: Path) -> None:
+def _check_writable(home: Path) -> None:
     with tempfile.TemporaryFile(dir=home) as file:
         file.write(b"ready")
 
 
 def _age(path: Path) -> float | None:
-    """Seconds since a file was written; None: there is none."""
+    """Return the seconds since a file was written; None: there is no file."""
     with suppress(OSError):
         return round(max(time.time() - path.stat().st_mtime, 0.0), 1)
     return None

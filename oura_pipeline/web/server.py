@@ -1,8 +1,4 @@
-"""The site as a server: uvicorn on a socket, in this process or in a thread of a test.
-
-What surprises: the socket listens before the server runs. Whoever comes early waits in its queue,
-and a test knows the address before there is a site.
-"""
+"""The site as a server: uvicorn on a socket, in this process or in a thread."""
 
 from __future__ import annotations
 
@@ -19,16 +15,18 @@ from oura_pipeline.web.site import Site, open_site
 
 
 def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
-    """Run until interrupted; port 0 is a free one, and the line printed says which.
+    """Serve until interrupted and print the address; port 0 picks a free port.
 
     Raises:
-        OSError: the address is not to be had.
+        OSError: cannot listen on the address.
         SettingsError: a setting cannot be used.
     """
+    # The socket listens before the site is open: early requests wait in its queue, and a free
+    # port is known in time for the addresses in the settings.
     with listen(host, port) as listener, open_site(_settings(None, listener)) as site:
-        here = socket_url(listener)
-        people = "" if here == site.settings.site.url else f" (people: {site.settings.site.url})"
-        print(f"Site: {here}{people}", flush=True)
+        url = socket_url(listener)
+        public = "" if url == site.settings.site.url else f" (public: {site.settings.site.url})"
+        print(f"Site: {url}{public}", flush=True)
         _server(site).run(sockets=[listener])
 
 
@@ -36,11 +34,11 @@ def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
 def running_site(
     settings: Settings | None = None, *, listener: socket.socket | None = None
 ) -> Iterator[str]:
-    """A site in a thread, for the length of the block; gives its address.
+    """Run a site in a thread for the length of the block; yield its address.
 
     Args:
-        settings: those of the site; None: those of this process.
-        listener: a socket that listens already, which is closed at the end; None: on a free port.
+        settings: of the site; None: those of this process.
+        listener: a listening socket, closed at the end; None: a new one on a free port.
     """
     with (
         listener or listen("127.0.0.1", 0) as bound,
@@ -59,29 +57,28 @@ def running_site(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that accepts connections already."""
+    """Return a listening socket."""
     return socket.create_server((host, port), backlog=512)
 
 
 def socket_url(listener: socket.socket) -> str:
-    """Where a socket listens, as a URL."""
+    """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
-    host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104  (read, not listened at)
+    host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104  (compared, not bound)
     return f"http://{host}:{port}"
 
 
 def _settings(settings: Settings | None, listener: socket.socket) -> Settings:
-    """Those given, or of this process; without a public address the site is at its own listener."""
+    """Return the settings; without a public address the site's address is that of its socket."""
     return (settings or load_settings()).served_at(socket_url(listener))
 
 
 def _server(site: Site) -> uvicorn.Server:
-    """Quiet, because the site has its own log; the Host and forwarded headers are never used."""
     config = uvicorn.Config(
         create_app(site),
-        access_log=False,
+        access_log=False,  # it would log query strings; the site has its own log
         log_level="warning",
-        proxy_headers=False,
+        proxy_headers=False,  # addresses come from the settings, never from a request's headers
         server_header=False,
         timeout_graceful_shutdown=5,
         ws="none",

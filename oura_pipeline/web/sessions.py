@@ -1,8 +1,4 @@
-"""Who a browser is: a signed cookie that names a person or says that this is an operator.
-
-What surprises: the cookie also says since when the person is here. A username that is free again
-after a deletion may be somebody else's tomorrow, and an old cookie must not open their page.
-"""
+"""Who a browser is: a signed cookie that names a person or the operator."""
 
 from __future__ import annotations
 
@@ -23,48 +19,51 @@ from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.files import create_private, is_private
 from oura_pipeline.settings import Settings, SettingsError
 
-DAYS = 30 * 24 * 3600  # seconds that a cookie is good for
+COOKIE_SECONDS = 30 * 24 * 3600
 OPERATOR_SECONDS = 12 * 3600
 
 
 def middleware(settings: Settings, key: str) -> Middleware:
-    """Reads and writes the cookie; on https it is sent over nothing else."""
+    """Return the middleware that reads and writes the cookie."""
     return Middleware(
         SessionMiddleware,
         secret_key=key,
         session_cookie="oura_pipeline",
-        max_age=DAYS,
+        max_age=COOKIE_SECONDS,
         same_site="lax",
         https_only=settings.site.url.startswith("https://"),
     )
 
 
 def browser_id(request: Request) -> str:
-    """The id of this browser, made when it begins to sign in."""
+    """Return the id of this browser, created when it starts to sign in."""
     return str(request.session.setdefault("browser", secrets.token_urlsafe(16)))
 
 
 def csrf_token(request: Request) -> str:
-    """What every form of this session carries."""
+    """Return the token that every form of this session contains."""
     return str(request.session.setdefault("csrf", secrets.token_urlsafe(24)))
 
 
 def csrf_matches(request: Request, given: str) -> bool:
-    """Whether a form carries the token of its session."""
-    wanted = str(request.session.get("csrf", ""))
-    return bool(wanted) and hmac.compare_digest(wanted.encode(), given.encode())
+    """Return whether a form contains the token of its session."""
+    expected = str(request.session.get("csrf", ""))
+    return bool(expected) and hmac.compare_digest(expected.encode(), given.encode())
 
 
 def sign_in(request: Request, person: Person) -> None:
-    """From here on this browser is that person; whatever it was before is forgotten."""
+    """Sign a person in, in a new session."""
     request.session.clear()
     request.session["username"] = person.username
+    # A username that is free again after a deletion may be somebody else's tomorrow: an old cookie
+    # must not open their page.
     request.session["joined_at"] = person.joined_at.isoformat()
-    csrf_token(request)  # here, because an error page shows the form to sign out and saves nothing
+    # Created here because an error page contains the sign-out form but saves no session.
+    csrf_token(request)
 
 
 def signed_in(request: Request, accounts: Accounts) -> Person | None:
-    """Who this browser is, if they are still the same person and have not left."""
+    """Return the signed-in person; None: nobody, or they have left since."""
     username = request.session.get("username")
     if username is None:
         return None
@@ -77,67 +76,68 @@ def signed_in(request: Request, accounts: Accounts) -> Person | None:
 
 
 def begin_sign_up(request: Request, key: str) -> None:
-    """Somebody new is about to choose a username in this browser."""
+    """Start a session for a new person who is to choose a username."""
     request.session.clear()
     request.session["sign_up"] = key
 
 
 def sign_up_key(request: Request) -> str | None:
-    """The key of the sign-up under way in this browser."""
+    """Return the key of the sign-up under way in this browser."""
     key: str | None = request.session.get("sign_up")
     return key
 
 
 def make_operator(request: Request, settings: Settings, key: str) -> None:
-    """From here on this browser is the operator's, for some hours."""
+    """Sign the operator in, in a new session."""
     request.session.clear()
-    request.session["operator"] = _operator_mark(settings, key)
+    request.session["operator"] = _password_hash(settings, key)
     request.session["operator_since"] = int(time())
     csrf_token(request)
 
 
 def is_operator(request: Request, settings: Settings, key: str) -> bool:
-    """Whether the proxy or the cookie says so; another password ends what the cookie says."""
+    """Return whether the proxy or the cookie says that this is the operator."""
     if settings.site.operator_header:
-        named = request.headers.get(settings.site.operator_header, "")
-        if named in settings.site.operators:
+        name = request.headers.get(settings.site.operator_header, "")
+        if name in settings.site.operators:
             return True
-    mark, since = request.session.get("operator"), request.session.get("operator_since", 0)
-    if mark is None or not settings.site.operator_token.get_secret_value():
+    password_hash, since = request.session.get("operator"), request.session.get("operator_since", 0)
+    if password_hash is None or not settings.site.operator_token.get_secret_value():
         return False
     fresh = time() - since < OPERATOR_SECONDS
-    return fresh and hmac.compare_digest(str(mark), _operator_mark(settings, key))
+    return fresh and hmac.compare_digest(str(password_hash), _password_hash(settings, key))
+
+
+def sign_out(request: Request) -> None:
+    """End the session."""
+    request.session.clear()
 
 
 def session_key(settings: Settings) -> str:
-    """The key that signs cookies: as set, or the one in the data folder, made when missing.
+    """Return the key that signs cookies: the setting, or a file in the data folder.
 
     Raises:
         SettingsError: the file cannot be used.
     """
-    given = settings.site.session_key.get_secret_value()
-    return given or _key_in(settings.storage.session_key_path)
+    return settings.site.session_key.get_secret_value() or _read_key(
+        settings.storage.session_key_path
+    )
 
 
-def _operator_mark(settings: Settings, key: str) -> str:
-    """Tells passwords apart without being one."""
+def _password_hash(settings: Settings, key: str) -> str:
+    """Return a hash for the cookie, so that a new password ends old sessions."""
     password = settings.site.operator_token.get_secret_value()
     return hmac.new(key.encode(), password.encode(), hashlib.sha256).hexdigest()
 
 
-def _key_in(path: Path) -> str:
+def _read_key(path: Path) -> str:
     if not path.exists():
         create_private(path, secrets.token_urlsafe(48) + "\n")
     if not is_private(path):
         raise SettingsError(
-            f"others may read the session key; run: chmod 600 {shlex.quote(str(path))}"
+            f"the session key is readable by others: chmod 600 {shlex.quote(str(path))}"
         )
     key = path.read_text(encoding="utf-8").strip()
     if not key:
-        raise SettingsError(f"the session key {path} is empty; delete the file, a new one is made")
+        raise SettingsError(f"the session key {path} is empty: delete the file to create a new one")
     return key
-
-
-def forget(request: Request) -> None:
-    """Sign this browser out."""
-    request.session.clear()

@@ -1,16 +1,12 @@
-"""What Oura calls: the question whether the callback is ours, and the events.
-
-What surprises: 200 means "on the disk". EventCount that come while one is being written wait for
-each other and become one transaction, so a commit is paid once for all of them; whatever goes
-wrong is answered 503, because Oura tries again for an hour, and never 410, which would end the
-subscription.
-"""
+"""The address that Oura calls: confirmation of the callback, and event deliveries."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-from collections import deque
+import logging
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -29,111 +25,117 @@ from oura_pipeline.oura.webhooks import (
     verification_token,
     verify_delivery,
 )
-from oura_pipeline.web.metrics import QuietLog, Traffic
+from oura_pipeline.web.metrics import RequestMetrics
 from oura_pipeline.web.site import Site
 
-ANSWER_SECONDS = 8.0  # Oura gives up after 10
-LARGEST_BODY = 64 * 1024
-LONGEST_CHALLENGE = 512
-LARGEST_BATCH = 500
-MOST_WAITING = 5000
+RESPONSE_TIMEOUT_SECONDS = 8.0  # Oura gives up after 10
+MAX_BODY_BYTES = 64 * 1024
+MAX_CHALLENGE_LENGTH = 512
+MAX_BATCH = 500
+MAX_WAITING = 5000
+LOG_INTERVAL_SECONDS = 60.0
 KNOWN_TYPES = frozenset(
     document_type.webhook for document_type in DOCUMENT_TYPES if document_type.webhook
 )
 
-KEPT = Response(status_code=200)
-GONE_AWAY = Response(status_code=400)
-TOO_LARGE = JSONResponse({"detail": "too large"}, 413, headers={"connection": "close"})
-NOT_KEPT = JSONResponse({"detail": "try again"}, 503, headers={"retry-after": "60"})
-WRONG_METHOD = JSONResponse({"detail": "POST or GET"}, 405, headers={"allow": "GET, POST"})
+# 200 means "on the disk". Whatever goes wrong here is a 503, because Oura then retries for an
+# hour; never a 410, which would end the subscription.
+STORED = Response(status_code=200)
+NOT_STORED = JSONResponse({"detail": "try again"}, 503, headers={"retry-after": "60"})
+DISCONNECTED = Response(status_code=400)
+TOO_LARGE = JSONResponse({"detail": "body too large"}, 413, headers={"connection": "close"})
+WRONG_METHOD = JSONResponse({"detail": "method not allowed"}, 405, headers={"allow": "GET, POST"})
 WRONG_TOKEN = JSONResponse({"detail": "wrong verification_token"}, 401)
-BAD_CHALLENGE = JSONResponse({"detail": "challenge has 1 to 512 characters"}, 400)
+BAD_CHALLENGE = JSONResponse({"detail": "challenge must have 1 to 512 characters"}, 400)
 REFUSED = {
     refusal: JSONResponse({"detail": refusal.value}, 400 if refusal is Refusal.MALFORMED else 401)
     for refusal in Refusal
 }
+_log = logging.getLogger(__name__)
 
 
 def routes(site: Site) -> list[BaseRoute]:
-    """The address that Oura calls."""
-    log = QuietLog()
-    secret = site.settings.oura.client_secret.get_secret_value()
-    inbox = Inbox(site.pipeline.accounts.inbox.receive, log)
-    webhook = Webhook(secret, inbox=inbox, traffic=site.traffic, log=log)
+    """Return `/webhook`."""
+    log = RateLimitedLog()
+    webhook = Webhook(
+        site.settings.oura.client_secret.get_secret_value(),
+        writer=BatchWriter(site.pipeline.accounts.inbox.receive, log),
+        metrics=site.request_metrics,
+        log=log,
+    )
     return [Route("/webhook", webhook, name="webhook")]
 
 
 class Webhook:
-    """The ASGI application of the one address; no session, no template.
+    """The ASGI application of the webhook.
 
     Args:
         secret: of our client.
-        inbox: keeps what is good.
-        traffic: counts.
-        log: told what was refused.
-        seconds: until when there is an answer, whatever it is.
+        writer: stores what passes the checks.
+        metrics: count deliveries.
+        log: of what was refused.
+        timeout: seconds after which a delivery is answered 503.
     """
 
     def __init__(
         self,
         secret: str,
         *,
-        inbox: Inbox,
-        traffic: Traffic,
-        log: QuietLog,
-        seconds: float = ANSWER_SECONDS,
+        writer: BatchWriter,
+        metrics: RequestMetrics,
+        log: RateLimitedLog,
+        timeout: float = RESPONSE_TIMEOUT_SECONDS,
     ) -> None:
         self._secret = secret
-        self._inbox = inbox
-        self._traffic = traffic
+        self._writer = writer
+        self._metrics = metrics
         self._log = log
-        self._seconds = seconds
+        self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
         if scope["method"] == "POST":
-            with self._traffic.webhook_seconds.time():
-                answer = await self._answer(scope, receive)
+            with self._metrics.webhook_seconds.time():
+                response = await self._respond(scope, receive)
         elif scope["method"] == "GET":
-            answer = self._shake_hands(QueryParams(scope["query_string"]))
+            response = self._confirm(QueryParams(scope["query_string"]))
         else:
-            answer = WRONG_METHOD
-        await answer(scope, receive, send)
+            response = WRONG_METHOD
+        await response(scope, receive, send)
 
-    def _shake_hands(self, query: QueryParams) -> Response:
-        """Repeat the challenge of who knows the token that only we and Oura know."""
+    def _confirm(self, query: QueryParams) -> Response:
+        """Echo the challenge of a caller that knows the token shared by us and Oura."""
         given = query.get("verification_token", "").encode()
         if not self._secret or not hmac.compare_digest(
             given, verification_token(self._secret).encode()
         ):
-            self._log.warn("handshake", "refused to confirm the webhook: the token is not ours")
+            self._log.warn("handshake", "refused to confirm the webhook: wrong verification_token")
             return WRONG_TOKEN
         challenge = query.get("challenge", "")
-        if not 0 < len(challenge) <= LONGEST_CHALLENGE:
+        if not 0 < len(challenge) <= MAX_CHALLENGE_LENGTH:
             return BAD_CHALLENGE
         return JSONResponse({"challenge": challenge})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
         try:
-            async with asyncio.timeout(self._seconds):
-                return await self._keep(scope, receive)
+            async with asyncio.timeout(self._timeout):
+                return await self._store(scope, receive)
         except DeliveryRefused as refused:
-            self._traffic.refused.labels(refused.refusal.value).inc()
-            self._log.warn(refused.refusal, f"refused a webhook delivery: {refused}")
+            self._metrics.refused.labels(refused.refusal.value).inc()
+            self._log.warn(refused.refusal, f"webhook delivery refused: {refused}")
             return REFUSED[refused.refusal]
         except TimeoutError:
-            self._log.warn("late", "a webhook delivery could not be kept in time; Oura tries again")
-            return NOT_KEPT
+            self._log.warn("late", "webhook delivery not stored in time; Oura will retry")
+            return NOT_STORED
 
-    async def _keep(self, scope: Scope, receive: Receive) -> Response:
-        """Read, check, and wait until it is on the disk."""
+    async def _store(self, scope: Scope, receive: Receive) -> Response:
+        """Read and check a delivery, and wait until it is on the disk."""
         headers = dict(scope["headers"])
-        if _announced(headers.get(b"content-length")) > LARGEST_BODY:
+        if _content_length(headers.get(b"content-length")) > MAX_BODY_BYTES:
             return TOO_LARGE
-        body = await _body(receive)
+        body = await _read_body(receive)
         if body is None:
-            return GONE_AWAY
-        if len(body) > LARGEST_BODY:
+            return DISCONNECTED
+        if len(body) > MAX_BODY_BYTES:
             return TOO_LARGE
         verify_delivery(
             self._secret,
@@ -149,79 +151,97 @@ class Webhook:
             data_type=event.data_type,
             known_type=event.data_type in KNOWN_TYPES,
         )
-        return KEPT if await self._inbox.keep(incoming) else NOT_KEPT
+        return STORED if await self._writer.write(incoming) else NOT_STORED
 
 
-class Inbox:
-    """Writes deliveries together that wait together.
-
-    The task that writes lives only as long as something waits: a server that ends its requests
-    before it ends has nothing left to write.
+class BatchWriter:
+    """Stores deliveries that wait at the same time in one transaction, so they share its commit.
 
     Args:
-        write: keeps events durably, all or none; runs in a thread.
-        log: told when it could not.
+        write: stores events durably, all or none; runs in a thread.
+        log: of failed writes.
     """
 
-    def __init__(self, write: Callable[[Sequence[ReceivedEvent]], object], log: QuietLog) -> None:
+    def __init__(
+        self, write: Callable[[Sequence[ReceivedEvent]], object], log: RateLimitedLog
+    ) -> None:
         self._write = write
         self._log = log
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="webhook-inbox")
         self._waiting: deque[tuple[ReceivedEvent, asyncio.Future[bool]]] = deque()
+        # It lives only while something waits: a server that has finished its requests has nothing
+        # left to write.
         self._writing: asyncio.Task[None] | None = None
 
-    async def keep(self, incoming: ReceivedEvent) -> bool:
-        """Whether it is on the disk now."""
-        if len(self._waiting) >= MOST_WAITING:
-            self._log.warn("full", "too many webhook deliveries wait; Oura tries again")
+    async def write(self, incoming: ReceivedEvent) -> bool:
+        """Return whether the delivery is on the disk."""
+        if len(self._waiting) >= MAX_WAITING:
+            self._log.warn("full", "too many webhook deliveries are waiting; Oura will retry")
             return False
-        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((incoming, kept))
+        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((incoming, stored))
         if self._writing is None:
-            self._writing = asyncio.create_task(self._write_all())
-        return await kept
+            self._writing = asyncio.create_task(self._write_waiting())
+        return await stored
 
-    async def _write_all(self) -> None:
+    async def _write_waiting(self) -> None:
         loop = asyncio.get_running_loop()
         try:
             while batch := self._next_batch():
                 events = [incoming for incoming, _ in batch]
-                kept = await loop.run_in_executor(self._thread, self._written, events)
+                stored = await loop.run_in_executor(self._thread, self._try_write, events)
                 for _, waiting in batch:
                     if not waiting.done():
-                        waiting.set_result(kept)
+                        waiting.set_result(stored)
         finally:
             self._writing = None
 
     def _next_batch(self) -> list[tuple[ReceivedEvent, asyncio.Future[bool]]]:
-        """The oldest, without those that were answered meanwhile because time was up."""
         batch: list[tuple[ReceivedEvent, asyncio.Future[bool]]] = []
-        while self._waiting and len(batch) < LARGEST_BATCH:
+        while self._waiting and len(batch) < MAX_BATCH:
             incoming, waiting = self._waiting.popleft()
-            if not waiting.done():
+            if not waiting.done():  # done: its timeout was over, and Oura was told to retry
                 batch.append((incoming, waiting))
         return batch
 
-    def _written(self, events: Sequence[ReceivedEvent]) -> bool:
-        """Whether they were written; what went wrong is named, not quoted: it may hold a body."""
+    def _try_write(self, events: Sequence[ReceivedEvent]) -> bool:
         try:
             self._write(events)
-        except Exception as error:  # whatever it is, Oura must try again
+        except Exception as error:  # whatever it is, Oura must retry
+            # Only the class: the message of an SQL error may quote a body.
             name = type(error).__name__
-            self._log.warn("write", f"webhook deliveries could not be kept ({name})")
+            self._log.warn("write", f"webhook deliveries could not be stored ({name})")
             return False
         return True
 
 
-def _announced(content_length: bytes | None) -> int:
-    """Bytes of the body as announced; the server has refused what is no number."""
-    return int(content_length or 0)
+class RateLimitedLog:
+    """A log that strangers cannot fill: one line a minute for each reason, the rest is counted."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next: dict[str, float] = {}
+        self._suppressed: Counter[str] = Counter()
+
+    def warn(self, reason: str, message: str) -> None:
+        """Log the message or count it; `reason` is one of a few fixed names."""
+        now = self._clock()
+        if now < self._next.get(reason, now):
+            self._suppressed[reason] += 1
+            return
+        self._next[reason] = now + LOG_INTERVAL_SECONDS
+        suppressed = self._suppressed.pop(reason, 0)
+        _log.warning("%s%s", message, f" ({suppressed} more before)" if suppressed else "")
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """The raw body, not much more of it than is allowed; None: whoever sent it went away."""
+def _content_length(value: bytes | None) -> int:
+    return int(value or 0)  # uvicorn has refused what is not a number
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the raw body, or hardly more than is allowed of it; None: the caller went away."""
     body = b""
-    while len(body) <= LARGEST_BODY:
+    while len(body) <= MAX_BODY_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None

@@ -52,7 +52,7 @@ def open_tables(page: Page) -> None:
 
 def test_pictures_and_tables_are_for_everyone(visit: Visit) -> None:
     """Light and dark, phone and desk, with every table open: nothing to complain of."""
-    assert visit.page.locator("svg.picture").count() == 8
+    assert visit.page.locator("svg.chart").count() == 8
     open_tables(visit.page)
     visit.check()
 
@@ -60,7 +60,7 @@ def test_pictures_and_tables_are_for_everyone(visit: Visit) -> None:
 def test_a_page_without_pictures_is_for_everyone(site: SandboxedSite, visitor: Visitor) -> None:
     """Somebody new sees sentences and a calendar in which nothing was asked yet."""
     visit = visitor(site).join("runa", "runa").check()
-    assert visit.page.locator("svg.picture").count() == 0
+    assert visit.page.locator("svg.chart").count() == 0
     assert visit.page.locator("svg.month").count() == 12
 
 
@@ -73,14 +73,14 @@ def test_words_in_pictures_can_be_read(visit: Visit, size: dict[str, Any]) -> No
     assert visit.page.evaluate(_OVERLAPS) == []
 
 
-_SIZES = """() => [...new Set([...document.querySelectorAll('svg.picture text')]
+_SIZES = """() => [...new Set([...document.querySelectorAll('svg.chart text')]
   .map(e => getComputedStyle(e).fontSize))]"""
-_OUTSIDE = """() => [...document.querySelectorAll('svg.picture text')].filter(e => {
+_OUTSIDE = """() => [...document.querySelectorAll('svg.chart text')].filter(e => {
   const box = e.getBoundingClientRect()
   const card = e.closest('.card').getBoundingClientRect()
   return box.left < card.left || box.right > card.right || box.bottom > card.bottom
 }).map(e => e.textContent)"""
-_OVERLAPS = """() => [...document.querySelectorAll('svg.picture')].flatMap(svg => {
+_OVERLAPS = """() => [...document.querySelectorAll('svg.chart')].flatMap(svg => {
   const texts = [...svg.querySelectorAll('text')]
   const boxes = texts.map(e => [e.textContent, e.getBoundingClientRect()])
   return boxes.flatMap(([one, a], at) => boxes.slice(at + 1).filter(([, b]) =>
@@ -94,7 +94,7 @@ def test_a_plot_is_as_wide_as_its_place_and_lines_are_not_stretched(visit: Visit
     heights, widths = set(), []
     for size in SIZES:
         visit.page.set_viewport_size(size)
-        box = visit.page.locator("svg.picture.night").first.bounding_box()
+        box = visit.page.locator("svg.chart.night").first.bounding_box()
         assert box is not None
         heights.add(box["height"])
         widths.append(round(box["width"]))

@@ -68,7 +68,7 @@ def test_deleting_everything_wants_the_username_and_signs_out(
     visit.press("#delete").check()
     visit.page.fill("#username", "koa")
     visit.press("#delete-everything").check()
-    assert visit.error == "Type runa to confirm, exactly like this."
+    assert visit.error == "To confirm, type runa exactly as shown."
     assert visit.page.title().startswith("Not deleted")
     assert site.people() == {"runa": "connected"}
     visit.page.fill("#username", "runa")

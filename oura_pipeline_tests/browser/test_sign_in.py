@@ -55,7 +55,7 @@ def test_when_oura_is_away_nothing_is_kept_and_it_can_be_tried_again(
     """The code is lost, the person is not."""
     site.sandbox.fault("gateway_timeout", route="token", count=None)
     visit = visitor(site).sign_in("runa").check()
-    assert visit.heading == "Oura is away"
+    assert visit.heading == "Oura is unavailable"
     assert [trouble[:3] for trouble in visit.problems] == ["503"]
     visit.problems.clear()
     site.sandbox.clear_faults()
@@ -73,7 +73,7 @@ def test_whoever_must_sign_in_again_does_it_with_one_button(
     assert site.people() == {"runa": "sign_in_required"}
     assert "Reconnect with Oura" in visit.text
     row = visit.page.locator("#type-daily_sleep").inner_text()
-    assert ("Waits until you reconnect." in row, "invalid_grant" in row) == (True, False)
+    assert ("Will be fetched once you reconnect." in row, "invalid_grant" in row) == (True, False)
     visit.press("#reconnect").consent("runa").check()
     assert (visit.path, visit.heading) == ("/me", "runa")
     assert visit.page.locator("#reconnect").count() == 0
@@ -106,12 +106,12 @@ def test_an_invite_is_needed_works_once_and_never_wrongly(
     assert "needs an invite" in visit.text
     visit.open("/").page.fill("#invite", "no-such-code")
     visit.press("#sign-in").check()
-    assert "It was used, has expired, or is mistyped." in visit.error
+    assert "it was used, has expired or is mistyped." in visit.error
     _with_invite(visit, code).page.fill("#username", "runa")
     assert visit.press("#choose").heading == "runa"
     late = visitor(site).open("/")
     late.page.fill("#invite", code)
-    assert "It was used" in late.press("#sign-in").error
+    assert "it was used" in late.press("#sign-in").error
     assert visitor(site).sign_in("runa").heading == "runa"
     assert site.people() == {"runa": "connected"}
     assert site.granted("koa") == []
@@ -139,7 +139,7 @@ def test_a_full_house_says_so(open_site: OpenSite, visitor: Visitor) -> None:
     site = open_site(OURA_PEOPLE_LIMIT="1")
     visitor(site).join("koa", "koa")
     visit = visitor(site).open("/").check()
-    assert "All 1 places" in visit.text
+    assert "1 person, and all places are taken" in visit.text
     assert "places" in visit.press("#sign-in").consent("runa").check().text
     assert (site.people(), site.granted("runa")) == ({"koa": "connected"}, [])
 
@@ -164,7 +164,7 @@ def test_scopes_that_oura_does_not_tell_are_unknown_not_missing(
     site.sandbox.change_options(callback_scope=False, token_scope=False)
     visit = visitor(site).join("runa", "runa").check()
     assert visit.page.locator("#missing").count() == 0
-    assert "not known" in visit.text
+    assert "unknown" in visit.text
     site.sync("runa", "sleep")
     assert visit.open("/me").check().page.locator("#type-sleep .state-good").count() == 1
 

@@ -16,7 +16,7 @@ def test_the_operator_logs_in_and_sees_how_everything_is(
     assert visit.path == "/operator"
     visit.check().page.fill("#token", "guessed")
     visit.press("#enter").check()
-    assert visit.error == "This is not the password."
+    assert visit.error == "Wrong password."
     visit.page.fill("#token", PASSWORD)
     visit.press("#enter").check()
     assert visit.path == "/status"

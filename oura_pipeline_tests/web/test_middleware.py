@@ -161,10 +161,10 @@ def test_the_host_header_is_never_believed(open_site: OpenSite) -> None:
 @pytest.mark.parametrize(
     ("method", "address", "status", "title"),
     [
-        ("GET", "/nothing-here", 404, "There is no such page"),
-        ("GET", "/static/nothing.css", 404, "There is no such page"),
-        ("DELETE", "/me", 405, "This page cannot be asked like that"),
-        ("GET", "/me/sync", 405, "This page cannot be asked like that"),
+        ("GET", "/nothing-here", 404, "Page not found"),
+        ("GET", "/static/nothing.css", 404, "Page not found"),
+        ("DELETE", "/me", 405, "Method not allowed"),
+        ("GET", "/me/sync", 405, "Method not allowed"),
     ],
 )
 def test_what_is_not_there_has_a_page(
@@ -187,9 +187,9 @@ def test_what_nobody_foresaw_is_told_by_a_number_that_is_in_the_log(
     with site.accounts._database.writing() as connection:
         connection.exec_driver_sql("DROP TABLE fetches")
     page = browser.go("/me")
-    assert (page.status, page.title) == (500, "Something went wrong here · Oura pipeline")
+    assert (page.status, page.title) == (500, "Something went wrong · Oura pipeline")
     assert "no such table" not in page.text
-    found = re.search(r"incident ([0-9a-f]{8})\.", page.text)
+    found = re.search(r"incident ([0-9a-f]{8}) ", page.text)
     assert found
     assert f"incident {found[1]}" in caplog.text
     assert "no such table: fetches" in caplog.text

@@ -124,7 +124,7 @@ def test_a_site_is_not_ready_when_its_database_does_not_answer(
     answer = client.get("/ready")
     assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
     assert answer.json()["checks"][:3] == [
-        {"name": "accounts", "ok": False, "detail": "does not answer"},
+        {"name": "accounts", "ok": False, "detail": "unavailable"},
         {"name": "key", "ok": True},
         {"name": "data folder", "ok": True},
     ]
@@ -144,7 +144,7 @@ def test_a_site_is_not_ready_when_its_key_is_not_there_for_the_next_start(
         (home / "token.key").write_bytes(other)
         (home / "token.key").chmod(0o600)
     answer = client.get("/ready")
-    key = {"name": "key", "ok": False, "detail": "is missing, or opens no stored token"}
+    key = {"name": "key", "ok": False, "detail": "missing, or does not decrypt the stored tokens"}
     assert (answer.status_code, answer.json()["checks"][1]) == (503, key)
 
 
@@ -152,7 +152,7 @@ def test_a_site_is_not_ready_when_its_folder_is_gone(client: httpx.Client, home:
     """Nothing could be landed."""
     shutil.move(home, home.with_name("elsewhere"))
     answer = client.get("/ready")
-    folder = {"name": "data folder", "ok": False, "detail": "cannot be written"}
+    folder = {"name": "data folder", "ok": False, "detail": "not writable"}
     assert (answer.status_code, answer.json()["checks"][2]) == (503, folder)
     assert str(home) not in answer.text
 
@@ -279,7 +279,7 @@ def test_metrics_of_a_broken_database_are_no_metrics(client: httpx.Client, home:
     """Prometheus then knows that the target is down."""
     break_inbox(home)
     answer = client.get("/metrics")
-    assert (answer.status_code, answer.text) == (503, "the accounts database does not answer\n")
+    assert (answer.status_code, answer.text) == (503, "the accounts database is unavailable\n")
 
 
 def test_nothing_that_is_open_says_who_is_here(client: httpx.Client, home: Path) -> None:

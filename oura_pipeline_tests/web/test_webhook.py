@@ -22,9 +22,9 @@ from starlette.routing import Route
 from oura_pipeline.accounts.inbox import EventCount, Receipt, ReceivedEvent
 from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.sandbox.running import SandboxOptions, running
-from oura_pipeline.web.metrics import QuietLog, Traffic
+from oura_pipeline.web.metrics import RequestMetrics
 from oura_pipeline.web.server import listen, socket_url
-from oura_pipeline.web.webhook import MOST_WAITING, Inbox, Webhook
+from oura_pipeline.web.webhook import MAX_WAITING, BatchWriter, RateLimitedLog, Webhook
 from oura_pipeline_tests.accounts.homes import at_once, incoming
 from oura_pipeline_tests.web.site_client import (
     EVENT,
@@ -84,26 +84,28 @@ def bodies(home: Path) -> list[bytes]:
         return [row.body for row in accounts.inbox.waiting(100_000)]
 
 
-class Slow:
-    """Keeps events in a list, once it may; a test knows when it has begun."""
+class SlowWrite:
+    """A write that waits until a test allows it, and notes the size of each batch."""
 
     def __init__(self) -> None:
-        self.began, self.may = threading.Event(), threading.Event()
+        self.started, self.allowed = threading.Event(), threading.Event()
         self.batches: list[int] = []
 
     def __call__(self, events: Sequence[ReceivedEvent]) -> None:
-        self.began.set()
-        assert self.may.wait(30)
+        self.started.set()
+        assert self.allowed.wait(30)
         self.batches.append(len(events))
 
 
 @contextmanager
-def serving(
-    write: Callable[[Sequence[ReceivedEvent]], object], seconds: float = 8.0
+def webhook_server(
+    write: Callable[[Sequence[ReceivedEvent]], object], timeout: float = 8.0
 ) -> Iterator[tuple[str, uvicorn.Server]]:
     """A server of nothing but the webhook, with an inbox of the test's."""
-    log = QuietLog()
-    webhook = Webhook(SECRET, inbox=Inbox(write, log), traffic=Traffic(), log=log, seconds=seconds)
+    log = RateLimitedLog()
+    webhook = Webhook(
+        SECRET, writer=BatchWriter(write, log), metrics=RequestMetrics(), log=log, timeout=timeout
+    )
     app = Starlette(routes=[Route("/webhook", webhook)])
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", lifespan="off"))
     with listen("127.0.0.1", 0) as listener:
@@ -269,51 +271,51 @@ def test_oura_tries_again_when_the_database_fails(client: httpx.Client, home: Pa
 
 def test_there_is_an_answer_before_oura_gives_up() -> None:
     """Also while somebody else holds the database; what was written late is a repetition later."""
-    slow = Slow()
-    with serving(slow, seconds=0.2) as (url, _), ThreadPoolExecutor(2) as threads:
+    slow = SlowWrite()
+    with webhook_server(slow, timeout=0.2) as (url, _), ThreadPoolExecutor(2) as threads:
         statuses = list(
             threads.map(post, [url] * 2, [event_body(), event_body(object_id="second")])
         )
-        slow.may.set()
+        slow.allowed.set()
         assert statuses == [503, 503]
         assert post(url, event_body()) == 200
     assert slow.batches == [1, 1]  # the second was answered already, and is not written
 
 
-async def kept_together(slow: Slow, count: int) -> list[bool]:
+async def write_together(slow: SlowWrite, count: int) -> list[bool]:
     """One delivery whose commit takes until so many others wait, and those."""
-    inbox, loop = Inbox(slow, QuietLog()), asyncio.get_running_loop()
-    first = asyncio.create_task(inbox.keep(incoming(b"first")))
-    await loop.run_in_executor(None, slow.began.wait, 10)
-    others = [asyncio.create_task(inbox.keep(incoming(b"%d" % n))) for n in range(count)]
+    writer, loop = BatchWriter(slow, RateLimitedLog()), asyncio.get_running_loop()
+    first = asyncio.create_task(writer.write(incoming(b"first")))
+    await loop.run_in_executor(None, slow.started.wait, 10)
+    others = [asyncio.create_task(writer.write(incoming(b"%d" % n))) for n in range(count)]
     await asyncio.sleep(0)  # every one of them begins
-    slow.may.set()
+    slow.allowed.set()
     return list(await asyncio.gather(first, *others))
 
 
 def test_deliveries_that_come_during_a_commit_share_the_next_one() -> None:
     """A commit waits for the disk; it is paid once for all who wait, up to 500."""
-    slow = Slow()
-    assert asyncio.run(kept_together(slow, 620)) == [True] * 621
+    slow = SlowWrite()
+    assert asyncio.run(write_together(slow, 620)) == [True] * 621
     assert slow.batches == [1, 500, 120]
 
 
 def test_a_full_inbox_sends_deliveries_back_to_oura() -> None:
     """Memory is no place for them: Oura keeps them for an hour."""
-    slow = Slow()
-    kept = asyncio.run(kept_together(slow, MOST_WAITING + 3))
-    assert (kept.count(False), kept[-3:], sum(slow.batches)) == (3, [False] * 3, MOST_WAITING + 1)
+    slow = SlowWrite()
+    kept = asyncio.run(write_together(slow, MAX_WAITING + 3))
+    assert (kept.count(False), kept[-3:], sum(slow.batches)) == (3, [False] * 3, MAX_WAITING + 1)
 
 
 def test_a_server_that_ends_finishes_what_it_has_taken() -> None:
     """Whoever waits for an answer gets it."""
-    slow = Slow()
+    slow = SlowWrite()
     with ThreadPoolExecutor(1) as threads:
-        with serving(slow) as (url, server):
+        with webhook_server(slow) as (url, server):
             waiting = threads.submit(post, url, event_body())
-            assert slow.began.wait(10)
+            assert slow.started.wait(10)
             server.should_exit = True
-            slow.may.set()
+            slow.allowed.set()
         assert (waiting.result(), slow.batches) == (200, [1])
 
 
@@ -337,7 +339,7 @@ def test_what_is_refused_is_logged_without_content_and_not_often(
 def test_a_quiet_log_says_how_much_it_left_out(caplog: pytest.LogCaptureFixture) -> None:
     """Once a minute and reason."""
     now = [0.0]
-    log = QuietLog(clock=lambda: now[0])
+    log = RateLimitedLog(clock=lambda: now[0])
     for at, reason in [(0, "a"), (1, "a"), (2, "b"), (59, "a"), (60, "a"), (61, "a"), (200, "a")]:
         now[0] = at
         log.warn(reason, f"{reason} at {at}")

@@ -1,8 +1,4 @@
-"""A year of fetching: a mark for each day that says what came of asking Oura for it.
-
-What surprises: marks differ in shape, not only in colour, and only what a person allows counts. A
-day on which Oura had nothing of most kinds is complete: all of them were asked for.
-"""
+"""A calendar of fetching: a mark per day that shows the result of requesting it from Oura."""
 
 from __future__ import annotations
 
@@ -15,65 +11,63 @@ from markupsafe import Markup
 
 from oura_pipeline.accounts.overview import DayOverview
 from oura_pipeline.days import days_between
-from oura_pipeline.web.charts.svg import element
-from oura_pipeline.web.labels import listed
+from oura_pipeline.web.charts.svg import element, image
+from oura_pipeline.web.labels import join_and
 
 MONTHS = 12
-_PITCH, _COLUMNS = 12, 6  # px of a day with the space after it; weeks that a month can touch
+_PITCH, _COLUMNS = 12, 6  # px per day with the gap after it; weeks that a month can touch
 
 
+# Marks differ in shape, not only in colour, for people who cannot tell the colours apart.
 class DayState(Enum):
-    """What came of a day: title, explanation, and the shape of its mark in a square of 10."""
+    """The state of a day: title, explanation, and the shape of its mark in a square of 10."""
 
-    COMPLETE = ("complete", "every kind that you allow was fetched", "M0 0h10v10h-10z")
+    COMPLETE = ("complete", "every type that you allow has been fetched", "M0 0h10v10h-10z")
     PARTLY = (
-        "partly",
-        "some kinds were not asked for yet",
+        "partial",
+        "some types have not been fetched yet",
         "M0 0h10v10h-10zM1.5 1.5v4h7v-4z",
     )
     EMPTY = (
-        "nothing there",
-        "Oura has nothing of that day",
+        "no data",
+        "Oura has no data for this day",
         "M0 0h10v10h-10zM1.5 1.5v7h7v-7z",
     )
     FAILED = (
         "failed",
-        "something could not be fetched; it is tried again",
+        "something could not be fetched and will be retried",
         "M0 2l2-2 3 3 3-3 2 2-3 3 3 3-2 2-3-3-3 3-2-2 3-3z",
     )
     NOT_GRANTED = ("not allowed", "you did not allow any of it at Oura", "M0 3.5h10v3h-10z")
-    NOT_ASKED = ("not asked yet", "Oura was not asked for that day yet", "M3.5 3.5h3v3h-3z")
+    NOT_ASKED = ("not fetched yet", "this day has not been requested yet", "M3.5 3.5h3v3h-3z")
 
     @property
     def title(self) -> str:
-        """Few words."""
         return self.value[0]
 
     @property
-    def meaning(self) -> str:
-        """What it means, as the end of a sentence."""
+    def explanation(self) -> str:
         return self.value[1]
 
     @property
     def shape(self) -> str:
-        """The path of its mark."""
+        """The path of the mark."""
         return self.value[2]
 
     @property
-    def kind(self) -> str:
-        """Its class in site.css."""
+    def css_class(self) -> str:
         return f"day {self.name.lower().replace('_', '-')}"
 
     @property
     def mark(self) -> Markup:
-        """Its mark for the legend."""
-        drawn = element("path", class_=self.kind, d=self.shape)
+        """The mark for the legend."""
+        drawn = element("path", class_=self.css_class, d=self.shape)
         return element("svg", drawn, class_="mark", viewBox="0 0 10 10", aria_hidden="true")
 
 
 @dataclass(frozen=True)
 class Month:
-    """A month of the calendar: its first day there, and what came of that one and the next."""
+    """A month of the calendar: its first day there, and the states from that day on."""
 
     first: date
     states: Sequence[DayState]
@@ -85,19 +79,18 @@ class Month:
 
     @property
     def counts(self) -> list[int]:
-        """How many days there are of each state, in the order of `DayState`."""
+        """The number of days in each state, in the order of `DayState`."""
         return [sum(state is one for state in self.states) for one in DayState]
 
 
 def calendar(
     days: Mapping[date, DayOverview], granted: int, first: date, last: date
 ) -> list[Month]:
-    """The months from the first day to the last.
+    """Return the months from the first day to the last.
 
     Args:
-        days: what the ledger says of the kinds that the person allows; a day that is absent was
-            not asked for.
-        granted: how many kinds they allow.
+        days: what the ledger says of the granted document types; absent days were not requested.
+        granted: the number of granted document types.
         first: the first day.
         last: the last day.
     """
@@ -108,22 +101,20 @@ def calendar(
 
 
 def first_day(today: date, history_start: date) -> date:
-    """Where the calendar begins: with eleven months before that of today, or with the history."""
-    at = today.year * 12 + today.month - MONTHS
-    return max(date(at // 12, at % 12 + 1, 1), history_start)
+    """Return the first day of the calendar: of 12 months up to today, or of the history."""
+    month = today.year * 12 + today.month - MONTHS
+    return max(date(month // 12, month % 12 + 1, 1), history_start)
 
 
-def month_picture(month: Month) -> Markup:
-    """A month: a column for each week, Monday at the top."""
-    name = f"month-{month.first:%Y-%m}"
-    return element(
-        "svg",
-        element("title", month.title, id=f"{name}-title"),
-        element("desc", _about(month), id=f"{name}-about"),
-        *(_mark(month.first + timedelta(days=at), one) for at, one in enumerate(month.states)),
-        class_="month",
-        role="img",
-        aria_labelledby=f"{name}-title {name}-about",
+def month_chart(month: Month) -> Markup:
+    """Return a month: a column per week, Monday at the top."""
+    days = enumerate(month.states)
+    return image(
+        f"month-{month.first:%Y-%m}",
+        *(_mark(month.first + timedelta(days=number), state) for number, state in days),
+        title=month.title,
+        description=_description(month),
+        css_class="month",
         viewBox=f"0 0 {_COLUMNS * _PITCH - 2} {7 * _PITCH - 2}",
     )
 
@@ -133,26 +124,26 @@ def _mark(day: date, state: DayState) -> Markup:
     return element(
         "path",
         element("title", f"{day}: {state.title}"),
-        class_=state.kind,
+        class_=state.css_class,
         transform=f"translate({column * _PITCH} {row * _PITCH})",
         d=state.shape,
     )
 
 
 def _state(known: DayOverview | None, granted: int) -> DayState:
-    """What the answers of a day come to."""
     if known is None:
         return DayState.NOT_ASKED if granted else DayState.NOT_GRANTED
-    answered, wanted = known.landed + known.empty, granted - known.not_granted
+    fetched, expected = known.landed + known.empty, granted - known.not_granted
     if known.failed:
         return DayState.FAILED
-    if wanted <= 0:
+    if expected <= 0:
         return DayState.NOT_GRANTED
-    if answered < wanted:
+    if fetched < expected:
         return DayState.PARTLY
+    # A day for which Oura has no data of most types is complete: all of them were requested.
     return DayState.COMPLETE if known.landed else DayState.EMPTY
 
 
-def _about(month: Month) -> str:
-    told = zip(DayState, month.counts, strict=True)
-    return listed([f"{count} {state.title}" for state, count in told if count]) + "."
+def _description(month: Month) -> str:
+    counts = zip(DayState, month.counts, strict=True)
+    return join_and([f"{count} {state.title}" for state, count in counts if count]) + "."

@@ -1,12 +1,7 @@
-"""A night as a picture, a few sentences and tables: phases of sleep, heart rate and HRV.
-
-What surprises: times are seconds after going to bed, and the clock is the one that the person had
-there and then. It goes on through a night in which the clocks change, as Oura's documents do.
-"""
+"""A night as a chart, sentences and tables: sleep phases, heart rate and HRV."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,31 +9,33 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
+from oura_pipeline.web.charts.numbers import duration, hours_minutes, mean, rounded, utc_offset
 from oura_pipeline.web.charts.svg import (
     Point,
-    across_axis,
+    chart,
     line,
     path,
-    picture,
     plot,
     scale,
-    side_word,
-    value_axis,
-    word,
+    side_label,
+    text,
+    x_axis,
+    y_axis,
 )
-from oura_pipeline.web.labels import listed
+from oura_pipeline.web.labels import join_and
 
-PHASES = {"awake": "Awake", "rem": "REM", "light": "Light", "deep": "Deep"}  # from the top
-UNIT = 30  # seconds: a phase is not shorter, so that most numbers of a path are whole
-_ROW, _BAR, _BAND, _TITLE, _AXIS = 26, 18, 72, 34, 24  # px
-LONGEST = 36 * 3600  # seconds: what is dated later than this after going to bed is not believed
-_HOURS = (1, 2, 3, 4, 6, 12)
-_MOST_MARKS = 5
+PHASES = {"awake": "Awake", "rem": "REM", "light": "Light", "deep": "Deep"}  # top to bottom
+UNIT_SECONDS = 30  # the shortest phase, so that most numbers of a path are integers
+# What is dated later than this after bedtime is an error in the document.
+MAX_SECONDS = 36 * 3600
+_ROW, _BAR, _LINE, _TITLE, _AXIS = 26, 18, 72, 34, 24  # px
+_HOUR_STEPS = (1, 2, 3, 4, 6, 12)
+_MAX_HOUR_MARKS = 5  # a phone has no room for more
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A phase of sleep without a break: seconds after going to bed, and its name."""
+class PhaseSpan:
+    """An uninterrupted sleep phase; start and end are seconds since bedtime."""
 
     start: float
     end: float
@@ -46,10 +43,10 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Beat:
-    """Heart rate, bpm, and HRV, ms RMSSD, of an interval: its begin and its length, seconds."""
+class HeartSample:
+    """Heart rate (bpm) and HRV (ms RMSSD) of an interval; start is in seconds since bedtime."""
 
-    second: float
+    start: float
     seconds: float
     bpm: float | None
     hrv: float | None
@@ -57,9 +54,9 @@ class Beat:
 
 @dataclass(frozen=True)
 class Nap:
-    """A sleep that is not the day's night: when it began on the person's clock, minutes asleep."""
+    """A sleep that is not the day's night: start in local time, minutes asleep."""
 
-    began: datetime
+    start: datetime
     asleep: float | None
 
 
@@ -69,141 +66,122 @@ class Night:
 
     Attributes:
         day: Oura's.
-        began: going to bed, as the person's clock showed it.
-        offset: how far that clock was ahead of UTC, minutes.
-        ended: getting up, on the clock at that time; None: Oura does not say it yet.
-        seconds: from going to bed to getting up.
-        asleep: minutes; None, here and below: Oura does not say.
+        bedtime: in local time.
+        utc_offset: of the local time at bedtime, minutes.
+        wake_time: in local time; None: Oura has not said yet.
+        seconds: from bedtime to wake time.
+        asleep: minutes; None, here and below: unknown.
         in_bed: minutes.
         minutes: of each phase.
-        lowest: heart rate, bpm.
-        average: heart rate, bpm.
+        lowest_bpm: lowest heart rate, bpm.
+        average_bpm: average heart rate, bpm.
         hrv: average, ms RMSSD.
-        stretches: the phases in their order.
-        beats: heart rate and HRV in their order.
+        phases: in their order.
+        heart: samples, in their order.
         naps: of the same day.
     """
 
     day: date
-    began: datetime
-    offset: int | None
-    ended: datetime | None
+    bedtime: datetime
+    utc_offset: int | None
+    wake_time: datetime | None
     seconds: float | None
     asleep: float | None
     in_bed: float | None
     minutes: dict[str, float | None]
-    lowest: float | None
-    average: float | None
+    lowest_bpm: float | None
+    average_bpm: float | None
     hrv: float | None
-    stretches: Sequence[Stretch] = ()
-    beats: Sequence[Beat] = ()
+    phases: Sequence[PhaseSpan] = ()
+    heart: Sequence[HeartSample] = ()
     naps: Sequence[Nap] = ()
 
     @property
     def facts(self) -> list[tuple[str, str, str]]:
-        """What is to be read first: name, number, unit."""
+        """The most important values: name, number, unit."""
         return [
-            ("Asleep", clock(self.asleep), "h:min"),
-            ("Lowest heart rate", whole(self.lowest), "bpm"),
-            ("HRV", whole(self.hrv), "ms RMSSD"),
+            ("Asleep", hours_minutes(self.asleep), "h:min"),
+            ("Lowest heart rate", rounded(self.lowest_bpm), "bpm"),
+            ("HRV", rounded(self.hrv), "ms RMSSD"),
         ]
 
     @property
-    def when(self) -> str:
-        """From when to when, on which clock."""
-        zone = "" if self.offset is None else f" ({utc(self.offset)})"
-        if self.ended is None:
-            return f"In bed since {self.began:%H:%M}{zone}. This night has not ended yet."
-        return f"In bed from {self.began:%H:%M} to {self.ended:%H:%M}{zone}."
+    def times(self) -> str:
+        """A sentence with bedtime and wake time."""
+        zone = "" if self.utc_offset is None else f" ({utc_offset(self.utc_offset)})"
+        if self.wake_time is None:
+            return f"In bed since {self.bedtime:%H:%M}{zone}. This night has not ended yet."
+        return f"In bed from {self.bedtime:%H:%M} to {self.wake_time:%H:%M}{zone}."
 
     @property
-    def naps_in_words(self) -> str:
-        """What else was slept that day; empty: nothing."""
-        told = [_nap(nap) for nap in self.naps]
-        return f"Also: {listed(told)}." if told else ""
+    def naps_text(self) -> str:
+        """A sentence about naps; empty: there were none."""
+        return f"Also {join_and([_nap_text(nap) for nap in self.naps])}." if self.naps else ""
 
     @property
     def table(self) -> list[tuple[str, str, str]]:
-        """The numbers of the picture as a whole: name, number, unit."""
-        phases = [(name, clock(self.minutes.get(key)), "h:min") for key, name in PHASES.items()]
+        """The values of the whole night: name, number, unit."""
+        phases = [
+            (title, hours_minutes(self.minutes.get(key)), "h:min") for key, title in PHASES.items()
+        ]
         return [
             *phases,
-            ("Asleep", clock(self.asleep), "h:min"),
-            ("In bed", clock(self.in_bed), "h:min"),
-            ("Lowest heart rate", whole(self.lowest), "bpm"),
-            ("Average heart rate", whole(self.average), "bpm"),
-            ("Average HRV", whole(self.hrv), "ms RMSSD"),
+            ("Asleep", hours_minutes(self.asleep), "h:min"),
+            ("In bed", hours_minutes(self.in_bed), "h:min"),
+            ("Lowest heart rate", rounded(self.lowest_bpm), "bpm"),
+            ("Average heart rate", rounded(self.average_bpm), "bpm"),
+            ("Average HRV", rounded(self.hrv), "ms RMSSD"),
         ]
 
     @property
     def hours(self) -> list[tuple[str, str, str]]:
-        """The lines of the picture by hours of the clock: hour, mean bpm, mean HRV."""
-        by_hour: dict[datetime, list[Beat]] = {}
-        for beat in self.beats:
-            at = self.began + timedelta(seconds=beat.second)
-            by_hour.setdefault(at.replace(minute=0, second=0, microsecond=0), []).append(beat)
+        """The lines of the chart by hour: hour, mean bpm, mean HRV."""
+        by_hour: dict[datetime, list[HeartSample]] = {}
+        for sample in self.heart:
+            # The clock at bedtime goes on through a change to summer time, as in Oura's documents.
+            at = self.bedtime + timedelta(seconds=sample.start)
+            by_hour.setdefault(at.replace(minute=0, second=0, microsecond=0), []).append(sample)
         return [
-            (f"{hour:%H:%M}", _mean(beat.bpm for beat in beats), _mean(beat.hrv for beat in beats))
-            for hour, beats in sorted(by_hour.items())
+            (f"{hour:%H:%M}", mean(one.bpm for one in samples), mean(one.hrv for one in samples))
+            for hour, samples in sorted(by_hour.items())
         ]
 
 
-def night_picture(name: str, night: Night) -> Markup | None:
-    """The course of a night; None: there is nothing of it that can be drawn."""
+def night_chart(name: str, night: Night) -> Markup | None:
+    """Return the chart of a night; None: there is nothing to draw."""
     span = _span(night)
     bands = [band for band in _bands(night) if band.drawable]
     if not bands or span <= 0:
         return None
-    tops, bottom = _tops(bands)
-    return picture(
+    tops, bottom = _layout(bands)
+    return chart(
         name,
-        *across_axis(_clock_marks(night.began, span), 0, bottom),
+        *x_axis(_hour_marks(night.bedtime, span), 0, bottom),
         *(part for band, top in zip(bands, tops, strict=True) for part in band.parts(top, span)),
         title=f"The night of {night.day}",
-        description=_about(night, [band.title for band in bands]),
+        description=_description(night, [band.title for band in bands]),
         height=bottom + _AXIS,
-        kind="night",
+        css_class="night",
     )
-
-
-def clock(minutes: float | None) -> str:
-    """Minutes as hours and minutes, `7:05`; a dash for what is not known."""
-    if minutes is None:
-        return "–"
-    whole_minutes = math.floor(minutes + 0.5)
-    return f"{whole_minutes // 60}:{whole_minutes % 60:02d}"
-
-
-def whole(value: float | None) -> str:
-    """A number without decimals, halves away from zero; a dash for what is not known."""
-    if value is None:
-        return "–"
-    return f"{math.copysign(math.floor(abs(value) + 0.5), value):.0f}".replace("-0", "0")
-
-
-def utc(minutes: int) -> str:
-    """An offset: `UTC+05:30`."""
-    sign = "−" if minutes < 0 else "+"
-    return f"UTC{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
 
 @dataclass(frozen=True)
 class _Hypnogram:
-    stretches: Sequence[Stretch]
-    title = "phases of sleep"
+    phases: Sequence[PhaseSpan]
+    title = "sleep phases"
     head = 6
     height = _ROW * len(PHASES)
 
     @property
     def drawable(self) -> bool:
-        return bool(self.stretches)
+        return bool(self.phases)
 
     def parts(self, top: float, span: float) -> Iterator[Markup]:
-        for row, words in enumerate(PHASES.values()):
-            yield side_word(words, top + row * _ROW + _ROW / 2 + 4)
-        bars = [path(_bars(self.stretches, key), f"bars {key}") for key in PHASES]
-        risers = path(_risers(self.stretches), "risers")
-        yield plot(risers, *bars, top=top, width=span / UNIT, height=self.height)
+        for row, title in enumerate(PHASES.values()):
+            yield side_label(title, top + row * _ROW + _ROW / 2 + 4)
+        bars = [path(_bars(self.phases, key), f"bars {key}") for key in PHASES]
+        risers = path(_risers(self.phases), "risers")
+        yield plot(risers, *bars, top=top, width=span / UNIT_SECONDS, height=self.height)
 
 
 @dataclass(frozen=True)
@@ -212,44 +190,45 @@ class _Line:
 
     points: Sequence[Point | None]
     title: str
-    kind: str
+    css_class: str
     head = _TITLE
-    height = _BAND
+    height = _LINE
 
     @property
     def drawable(self) -> bool:
         return any(self.points)
 
     def parts(self, top: float, span: float) -> Iterator[Markup]:
-        upwards = scale([point[1] for point in self.points if point], self.height)
-        drawn = [point and (point[0] / UNIT, upwards.at(point[1])) for point in self.points]
-        yield word(self.title, x=0, y=top - 11, kind="name")
-        yield from value_axis(upwards, top)
-        yield plot(path(line(drawn), self.kind), top=top, width=span / UNIT, height=self.height)
+        values = scale([point[1] for point in self.points if point], self.height)
+        scaled = [point and (point[0] / UNIT_SECONDS, values.y(point[1])) for point in self.points]
+        yield text(self.title, x=0, y=top - 11, css_class="name")
+        yield from y_axis(values, top)
+        drawn = path(line(scaled), self.css_class)
+        yield plot(drawn, top=top, width=span / UNIT_SECONDS, height=self.height)
 
 
 def _bands(night: Night) -> Iterator[_Hypnogram | _Line]:
-    yield _Hypnogram(night.stretches)
-    bpm = [(beat, beat.bpm) for beat in night.beats]
-    yield _Line(_course(bpm), "Heart rate, bpm", "line heart")
-    hrv = [(beat, beat.hrv) for beat in night.beats]
-    yield _Line(_course(hrv), "HRV, ms RMSSD", "line hrv")
+    yield _Hypnogram(night.phases)
+    bpm = [(sample, sample.bpm) for sample in night.heart]
+    yield _Line(_points(bpm), "Heart rate, bpm", "line heart")
+    hrv = [(sample, sample.hrv) for sample in night.heart]
+    yield _Line(_points(hrv), "HRV, ms RMSSD", "line hrv")
 
 
-def _course(values: Sequence[tuple[Beat, float | None]]) -> list[Point | None]:
-    """Points in the middle of their intervals, and gaps where there is no value."""
+def _points(values: Sequence[tuple[HeartSample, float | None]]) -> list[Point | None]:
+    """Return points in the middle of their intervals, and gaps where there is no value."""
     points: list[Point | None] = []
     due = None
-    for beat, value in values:
-        if due is not None and beat.second > due:
+    for sample, value in values:
+        if due is not None and sample.start > due:
             points.append(None)
-        points.append(None if value is None else (beat.second + beat.seconds / 2, value))
-        due = beat.second + beat.seconds * 1.5
+        points.append(None if value is None else (sample.start + sample.seconds / 2, value))
+        due = sample.start + sample.seconds * 1.5
     return points
 
 
-def _tops(bands: Sequence[_Hypnogram | _Line]) -> tuple[list[float], float]:
-    """Where each band begins, and where the last one ends."""
+def _layout(bands: Sequence[_Hypnogram | _Line]) -> tuple[list[float], float]:
+    """Return where each band begins, and where the last one ends."""
     tops, y = [], 0.0
     for band in bands:
         tops.append(y + band.head)
@@ -258,61 +237,52 @@ def _tops(bands: Sequence[_Hypnogram | _Line]) -> tuple[list[float], float]:
 
 
 def _span(night: Night) -> float:
-    """Seconds from going to bed to the last thing known of the night."""
-    ends = [stretch.end for stretch in night.stretches]
-    ends += [beat.second + beat.seconds for beat in night.beats]
+    """Return the seconds from bedtime to the last thing known of the night."""
+    ends = [phase.end for phase in night.phases]
+    ends += [sample.start + sample.seconds for sample in night.heart]
     ends += [] if night.seconds is None else [night.seconds]
-    return min(max(ends, default=0), LONGEST)
+    return min(max(ends, default=0), MAX_SECONDS)
 
 
-def _bars(stretches: Sequence[Stretch], phase: str) -> str:
-    top = list(PHASES).index(phase) * _ROW + (_ROW - _BAR) // 2
+def _bars(phases: Sequence[PhaseSpan], key: str) -> str:
+    top = list(PHASES).index(key) * _ROW + (_ROW - _BAR) // 2
     return "".join(
         f"M{_units(one.start)} {top}h{_units(one.end - one.start)}v{_BAR}H{_units(one.start)}z"
-        for one in stretches
-        if one.phase == phase
+        for one in phases
+        if one.phase == key
     )
 
 
-def _risers(stretches: Sequence[Stretch]) -> str:
-    """Lines between phases that follow each other at once."""
+def _risers(phases: Sequence[PhaseSpan]) -> str:
+    """Return lines between adjacent phases."""
     rows = {key: row * _ROW + _ROW // 2 for row, key in enumerate(PHASES)}
     return "".join(
         f"M{_units(after.start)} {rows[before.phase]}V{rows[after.phase]}"
-        for before, after in pairwise(stretches)
+        for before, after in pairwise(phases)
         if before.end == after.start
     )
 
 
 def _units(seconds: float) -> str:
-    return f"{round(seconds / UNIT, 2):.10g}"
+    return f"{round(seconds / UNIT_SECONDS, 2):.10g}"
 
 
-def _clock_marks(began: datetime, span: float) -> Iterator[tuple[float, str]]:
-    """The full hours of the clock: per cent of the span, and words; not too many of them."""
-    step = next((hours for hours in _HOURS if span / 3600 / hours <= _MOST_MARKS), _HOURS[-1])
-    mark = began.replace(hour=0, minute=0, second=0, microsecond=0)
-    while (place := (mark - began).total_seconds()) <= span:
-        if place >= 0:
-            yield 100 * place / span, f"{mark:%H:%M}"
+def _hour_marks(bedtime: datetime, span: float) -> Iterator[tuple[float, str]]:
+    """Yield full hours: per cent of the span, and the time."""
+    fitting = (step for step in _HOUR_STEPS if span / 3600 / step <= _MAX_HOUR_MARKS)
+    step = next(fitting, _HOUR_STEPS[-1])
+    mark = bedtime.replace(hour=0, minute=0, second=0, microsecond=0)
+    while (seconds := (mark - bedtime).total_seconds()) <= span:
+        if seconds >= 0:
+            yield 100 * seconds / span, f"{mark:%H:%M}"
         mark += timedelta(hours=step)
 
 
-def _about(night: Night, titles: Sequence[str]) -> str:
+def _description(night: Night, titles: Sequence[str]) -> str:
     facts = "; ".join(f"{name} {number} {unit}" for name, number, unit in night.facts)
-    return f"{night.when} Drawn are {listed(titles)}. {facts}. The table below has the numbers."
+    return f"{night.times} Shows {join_and(titles)}. {facts}. The table below has the numbers."
 
 
-def _nap(nap: Nap) -> str:
-    asleep = "" if nap.asleep is None else f", {_spoken(nap.asleep)} asleep"
-    return f"a nap at {nap.began:%H:%M}{asleep}"
-
-
-def _spoken(minutes: float) -> str:
-    hours, rest = divmod(math.floor(minutes + 0.5), 60)
-    return f"{hours} h {rest} min" if hours else f"{rest} min"
-
-
-def _mean(values: Iterator[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return whole(sum(known) / len(known)) if known else "–"
+def _nap_text(nap: Nap) -> str:
+    asleep = "" if nap.asleep is None else f", {duration(nap.asleep)} asleep"
+    return f"a nap at {nap.start:%H:%M}{asleep}"

@@ -1,9 +1,4 @@
-"""Inline SVG: elements that escape what they are given, lines with gaps, axes.
-
-What surprises: a picture is not scaled as a whole. It is as wide as its place, its text keeps its
-size, and only the plots inside it are stretched, so that one drawing serves a phone and a desk. It
-has no style of its own: the Content-Security-Policy forbids that, and site.css knows its classes.
-"""
+"""Inline SVG: escaped elements, lines with gaps, scales and axes."""
 
 from __future__ import annotations
 
@@ -15,26 +10,26 @@ from itertools import chain, count
 from markupsafe import Markup, escape
 
 _STEPS = (10, 20, 25, 50)  # and ten, a hundred, … times as much
-_MARGIN = -8  # px: where the words to the left of a plot end
+_LABEL_X = -8  # px: where the labels to the left of a plot end
 
 Point = tuple[float, float]
 
 
 def element(name: str, *children: str, **attributes: object) -> Markup:
-    """An element; everything is escaped but children that are elements already.
+    """Return an element; everything is escaped except children that are elements.
 
-    `class_` stands for `class` and `aria_hidden` for `aria-hidden`.
+    `class_` stands for `class`, and `aria_hidden` for `aria-hidden`.
     """
-    told = "".join(f' {_spelt(key)}="{_shown(value)}"' for key, value in attributes.items())
-    inside = "".join(escape(child) for child in children)
-    # Of names that stand in our code, and of what was escaped above.
-    return Markup(f"<{name}{told}>{inside}</{name}>" if inside else f"<{name}{told}/>")  # noqa: S704
+    pairs = "".join(f' {_attribute(key)}="{_value(value)}"' for key, value in attributes.items())
+    inner = "".join(escape(child) for child in children)
+    # The names stand in our code, and the rest is escaped above.
+    return Markup(f"<{name}{pairs}>{inner}</{name}>" if inner else f"<{name}{pairs}/>")  # noqa: S704
 
 
-def picture(
-    name: str, *parts: str, title: str, description: str, height: float, kind: str
+def image(
+    name: str, *parts: str, title: str, description: str, css_class: str, **attributes: object
 ) -> Markup:
-    """A drawing as wide as its place and `height` pixels high, described for who cannot see it.
+    """Return a drawing with a title and description for screen readers.
 
     `name` is unique on its page.
     """
@@ -43,16 +38,33 @@ def picture(
         element("title", title, id=f"{name}-title"),
         element("desc", description, id=f"{name}-about"),
         *parts,
-        class_=f"picture {kind}",
+        class_=css_class,
         role="img",
         aria_labelledby=f"{name}-title {name}-about",
+        **attributes,
+    )
+
+
+# A chart is not scaled as a whole: it is as wide as its container and its text keeps its size. Only
+# the plots inside it are stretched, so that one drawing serves a phone and a desktop. It has no
+# inline style, which the Content-Security-Policy forbids: site.css knows its classes.
+def chart(
+    name: str, *parts: str, title: str, description: str, height: float, css_class: str
+) -> Markup:
+    """Return an image as wide as its container and `height` pixels high."""
+    return image(
+        name,
+        *parts,
+        title=title,
+        description=description,
+        css_class=f"chart {css_class}",
         width="100%",
         height=height,
     )
 
 
 def plot(*parts: str, top: float, width: float, height: float) -> Markup:
-    """A part of a picture that is `width` units wide, however wide that is on the screen."""
+    """Return a part of a chart that is `width` units wide, stretched to the width of the chart."""
     return element(
         "svg",
         *parts,
@@ -60,37 +72,37 @@ def plot(*parts: str, top: float, width: float, height: float) -> Markup:
         y=top,
         width="100%",
         height=height,
-        viewBox=f"0 0 {_shown(width)} {_shown(height)}",
+        viewBox=f"0 0 {_value(width)} {_value(height)}",
         preserveAspectRatio="none",
     )
 
 
-def path(steps: str, kind: str) -> Markup:
-    """A path of a class."""
-    return element("path", class_=kind, d=steps)
+def path(steps: str, css_class: str) -> Markup:
+    """Return a path."""
+    return element("path", class_=css_class, d=steps)
 
 
 def line(points: Iterable[Point | None]) -> str:
-    """The steps of a path through points; None is a gap, and a point alone is a dot."""
-    steps, pen, alone = [], "M", False
+    """Return the steps of a path through points; None is a gap, and a single point is a dot."""
+    steps, pen, single = [], "M", False
     for point in [*points, None]:
         if point is None:
-            steps += ["h0"] if alone else []
-            pen, alone = "M", False
+            steps += ["h0"] if single else []
+            pen, single = "M", False
         else:
-            steps.append(f"{pen}{_shown(point[0])} {_shown(point[1])}")
-            pen, alone = "L", pen == "M"
+            steps.append(f"{pen}{_value(point[0])} {_value(point[1])}")
+            pen, single = "L", pen == "M"
     return "".join(steps)
 
 
 def dots(points: Iterable[Point]) -> str:
-    """The steps of a path that is a dot at each point."""
-    return "".join(f"M{_shown(x)} {_shown(y)}h0" for x, y in points)
+    """Return the steps of a path with a dot at each point."""
+    return "".join(f"M{_value(x)} {_value(y)}h0" for x, y in points)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to pixels from the top: the lowest tick is at the bottom.
+    """From values to pixels from the top; the lowest tick is at the bottom.
 
     Attributes:
         ticks: round values, ascending; the first and the last one are the ends.
@@ -100,54 +112,56 @@ class Scale:
     ticks: tuple[int, ...]
     height: float
 
-    def at(self, value: float) -> float:
-        """Where a value is."""
+    def y(self, value: float) -> float:
+        """Return the pixels from the top."""
         low, high = self.ticks[0], self.ticks[-1]
         return self.height * (high - value) / (high - low)
 
 
-def scale(values: Sequence[float], height: float, *, parts: int = 3) -> Scale:
-    """A scale for values, at least one, with at most as many parts between its ticks."""
+def scale(values: Sequence[float], height: float, *, intervals: int = 3) -> Scale:
+    """Return a scale for values (at least one) with at most so many intervals between ticks."""
     for step in chain((1, 2, 5), (10**power * step for power in count() for step in _STEPS)):
         low, high = math.floor(min(values) / step), math.ceil(max(values) / step)
-        high += low == high
-        if high - low <= parts:
+        high += low == high  # a single value, too, gets a height
+        if high - low <= intervals:
             break
     return Scale(tuple(step * number for number in range(low, high + 1)), height)
 
 
-def value_axis(upwards: Scale, top: float) -> Iterable[Markup]:
-    """A rule and a number at each tick."""
-    for tick in upwards.ticks:
-        y = top + upwards.at(tick)
+def y_axis(values: Scale, top: float) -> Iterable[Markup]:
+    """Yield a line and a number at each tick."""
+    for tick in values.ticks:
+        y = top + values.y(tick)
         yield element("line", class_="rule", x2="100%", y1=y, y2=y)
-        yield word(f"{tick}", x=_MARGIN, y=y + 4, anchor="end")
+        yield side_label(f"{tick}", y + 4)
 
 
-def across_axis(marks: Iterable[tuple[float, str]], top: float, bottom: float) -> Iterable[Markup]:
-    """A line from top to bottom and words below it at each mark: (per cent, words)."""
-    for place, words in marks:
-        x = f"{_shown(place)}%"
+def x_axis(marks: Iterable[tuple[float, str]], top: float, bottom: float) -> Iterable[Markup]:
+    """Yield a line from top to bottom and a label below it at each mark (per cent, label)."""
+    for percent, label in marks:
+        x = f"{_value(percent)}%"
         yield element("line", class_="rule", x1=x, x2=x, y1=top, y2=bottom)
-        yield word(words, x=x, y=bottom + 17, anchor="middle")
+        yield text(label, x=x, y=bottom + 17, anchor="middle")
 
 
-def word(text: str, *, x: object, y: float, anchor: str = "start", kind: str = "word") -> Markup:
-    """A text."""
-    return element("text", text, class_=kind, x=x, y=y, text_anchor=anchor)
+def text(
+    content: str, *, x: object, y: float, anchor: str = "start", css_class: str = "label"
+) -> Markup:
+    """Return a text."""
+    return element("text", content, class_=css_class, x=x, y=y, text_anchor=anchor)
 
 
-def side_word(text: str, y: float) -> Markup:
-    """A text to the left of the plots."""
-    return word(text, x=_MARGIN, y=y, anchor="end")
+def side_label(content: str, y: float) -> Markup:
+    """Return a label to the left of the plots."""
+    return text(content, x=_LABEL_X, y=y, anchor="end")
 
 
-def _spelt(name: str) -> str:
+def _attribute(name: str) -> str:
     return name.rstrip("_").replace("_", "-")
 
 
-def _shown(value: object) -> str:
-    """A number with two decimals at most; anything else as an escaped text."""
+def _value(value: object) -> str:
+    """Return a number with at most two decimals, anything else as escaped text."""
     if isinstance(value, (int, float)):
-        return f"{round(value, 2) + 0.0:.10g}"
+        return f"{round(value, 2) + 0.0:.10g}"  # + 0.0: no minus before a zero
     return escape(value)

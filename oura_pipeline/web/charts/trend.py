@@ -1,7 +1,4 @@
-"""A number over 90 days: a dot for each day, a line for the mean of 7, and what that says in words.
-
-What surprises: a day without a value is a gap in the line and no dot. It is never a zero.
-"""
+"""A metric over 90 days: a dot per day, a line for the mean of 7 days, and a sentence."""
 
 from __future__ import annotations
 
@@ -11,18 +8,9 @@ from datetime import date, timedelta
 
 from markupsafe import Markup
 
-from oura_pipeline.web.charts.night import whole
-from oura_pipeline.web.charts.svg import (
-    Point,
-    across_axis,
-    dots,
-    line,
-    path,
-    picture,
-    plot,
-    scale,
-    value_axis,
-)
+from oura_pipeline.days import days_between
+from oura_pipeline.web.charts.numbers import rounded
+from oura_pipeline.web.charts.svg import Point, chart, dots, line, path, plot, scale, x_axis, y_axis
 
 DAYS = 90
 _HEIGHT, _TOP, _AXIS = 96, 8, 24  # px
@@ -30,7 +18,7 @@ _HEIGHT, _TOP, _AXIS = 96, 8, 24  # px
 
 @dataclass(frozen=True)
 class Metric:
-    """A column of the view `daily_summary` that is drawn."""
+    """A column of the view `daily_summary`."""
 
     name: str
     title: str
@@ -48,7 +36,7 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Reading:
-    """A value of a day, and the means of the days up to it."""
+    """The value of a day, and the means of the days up to it."""
 
     day: date
     value: float
@@ -62,94 +50,97 @@ class Trend:
     """A metric up to a day.
 
     Attributes:
-        metric: what it is.
-        until: the last day of the picture.
-        readings: one for each day with a value, at least one, ascending.
+        metric: the metric.
+        last_day: the last day of the chart.
+        readings: one per day with a value, ascending; at least one.
     """
 
     metric: Metric
-    until: date
+    last_day: date
     readings: Sequence[Reading]
 
     @property
     def last(self) -> Reading:
-        """The newest one."""
         return self.readings[-1]
 
     @property
     def number(self) -> str:
         """The newest value."""
-        return whole(self.last.value)
+        return rounded(self.last.value)
 
     @property
-    def against(self) -> str:
-        """The newest value against the mean of 28 days, in words."""
+    def comparison(self) -> str:
+        """A sentence that compares the newest value with the mean of 28 days."""
         mean = self.last.mean_28d
         if mean is None or self.last.days_28d < 2:
-            return "There is no other value of the last 28 days."
-        apart = int(whole(self.last.value)) - int(whole(mean))
-        place = f"{abs(apart)} {'above' if apart > 0 else 'below'}" if apart else "The same as"
-        return f"{place} your 28-day mean of {whole(mean)}."
+            return "No other value in the last 28 days."
+        # The difference of the numbers shown, not of the values: it must add up on the page.
+        difference = int(rounded(self.last.value)) - int(rounded(mean))
+        if not difference:
+            return f"The same as your 28-day mean of {rounded(mean)}."
+        where = "above" if difference > 0 else "below"
+        return f"{abs(difference)} {where} your 28-day mean of {rounded(mean)}."
 
 
-def trend_picture(trend: Trend) -> Markup:
-    """The days up to the last one."""
-    first = trend.until - timedelta(days=DAYS - 1)
+def trend_chart(trend: Trend) -> Markup:
+    """Return the chart of a trend."""
+    first = trend.last_day - timedelta(days=DAYS - 1)
     values = [value for row in trend.readings for value in (row.value, row.mean_7d)]
-    upwards = scale([value for value in values if value is not None], _HEIGHT)
-    drawn = [((row.day - first).days + 0.5, row) for row in trend.readings]
-    each = [(x, upwards.at(row.value)) for x, row in drawn]
+    vertical = scale([value for value in values if value is not None], _HEIGHT)
+    # In the middle of each day.
+    placed = [((row.day - first).days + 0.5, row) for row in trend.readings]
+    points = [(x, vertical.y(row.value)) for x, row in placed]
     bottom = _TOP + _HEIGHT
-    return picture(
+    return chart(
         f"trend-{trend.metric.name}",
-        *across_axis(_months(first), 0, bottom),
-        *value_axis(upwards, _TOP),
+        *x_axis(_months(first, trend.last_day), 0, bottom),
+        *y_axis(vertical, _TOP),
         plot(
-            path(dots(each), "dots"),
-            path(line(_means(drawn, upwards.at)), "line mean"),
-            path(dots(each[-1:]), "dots last"),
+            path(dots(points), "dots"),
+            path(line(_mean_points(placed, vertical.y)), "line mean"),
+            path(dots(points[-1:]), "dots last"),
             top=_TOP,
             width=DAYS,
             height=_HEIGHT,
         ),
-        title=f"{trend.metric.title}, {DAYS} days up to {trend.until}",
-        description=_about(trend),
+        title=f"{trend.metric.title}, {DAYS} days up to {trend.last_day}",
+        description=_description(trend),
         height=bottom + _AXIS,
-        kind="trend",
+        css_class="trend",
     )
 
 
 def trend_rows(trends: Sequence[Trend]) -> list[tuple[date, list[str]]]:
-    """The values of all pictures: a row for each day that has any, the newest first."""
-    values = [{row.day: whole(row.value) for row in trend.readings} for trend in trends]
-    days = sorted({day for one in values for day in one}, reverse=True)
-    return [(day, [one.get(day, "–") for one in values]) for day in days]
+    """Return the values of all charts: a row per day with any value, newest first."""
+    columns = [{row.day: rounded(row.value) for row in trend.readings} for trend in trends]
+    days = sorted({day for column in columns for day in column}, reverse=True)
+    return [(day, [column.get(day, "–") for column in columns]) for day in days]
 
 
-def _means(
-    drawn: Sequence[tuple[float, Reading]], at: Callable[[float], float]
+def _mean_points(
+    placed: Sequence[tuple[float, Reading]], y: Callable[[float], float]
 ) -> Iterator[Point | None]:
     before = None
-    for x, row in drawn:
+    for x, row in placed:
+        # A day without a value is a gap, never a zero.
         if before is not None and x - before > 1:
             yield None
-        yield None if row.mean_7d is None else (x, at(row.mean_7d))
+        yield None if row.mean_7d is None else (x, y(row.mean_7d))
         before = x
 
 
-def _months(first: date) -> Iterator[tuple[float, str]]:
-    """The first days of months: per cent, name."""
-    for number in range(DAYS):
-        day = first + timedelta(days=number)
+def _months(first: date, last: date) -> Iterator[tuple[float, str]]:
+    """Yield the first days of months: per cent, name."""
+    for number, day in enumerate(days_between(first, last)):
         if day.day == 1:
             yield 100 * number / DAYS, f"{day:%b}"
 
 
-def _about(trend: Trend) -> str:
+def _description(trend: Trend) -> str:
     values = [row.value for row in trend.readings]
     unit = trend.metric.unit
     days = f"{len(values)} days with a value" if len(values) > 1 else "1 day with a value"
     return (
-        f"{days}, from {whole(min(values))} to {whole(max(values))} {unit}; "
-        f"{trend.number} {unit} on {trend.last.day}. {trend.against}"
+        f"{days}, from {rounded(min(values))} to {rounded(max(values))} {unit}; "
+        f"{trend.number} {unit} on {trend.last.day}. {trend.comparison}"
     )

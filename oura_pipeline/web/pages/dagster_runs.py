@@ -1,8 +1,4 @@
-"""The last run of every job, asked of Dagster's UI.
-
-What surprises: the site needs no Dagster to work, so whatever goes wrong here is only a sentence on
-the page.
-"""
+"""The last run of every job, from Dagster's UI."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ import httpx
 
 QUERY = """query LastRuns { repositoriesOrError { __typename ... on RepositoryConnection { nodes {
   jobs { name runs(limit: 1) { runId status creationTime startTime endTime } } } } } }"""
-BY_HAND = "__ASSET_JOB"  # what Dagster calls a run of assets that somebody or a sensor picked
+ADHOC_JOB = "__ASSET_JOB"  # Dagster's name for runs of assets that a person or a sensor selected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,54 +19,55 @@ class LastRun:
     """The last run of a job.
 
     Attributes:
-        job: its name.
-        kind: good, bad, warn or quiet.
-        status: in words.
-        at: when it ended, or began if it has not ended yet; None: it never ran.
+        job: the name of the job.
+        level: good, bad, warn or quiet.
+        status: for people.
+        at: when it ended, or started if it is running; None: it never ran.
         url: its page in Dagster's UI; None: it never ran.
     """
 
     job: str
-    kind: str
+    level: str
     status: str
     at: datetime | None = None
     url: str | None = None
 
 
 def last_runs(http: httpx.Client, dagster_url: str) -> list[LastRun] | None:
-    """The last run of every job, by name; None: Dagster's UI does not answer as it should."""
+    """Return the last run of every job, by name; None: Dagster's UI does not answer properly."""
     try:
         answer = http.post(f"{dagster_url}/graphql", json={"query": QUERY})
         nodes = answer.raise_for_status().json()["data"]["repositoriesOrError"]["nodes"]
         jobs = [job for node in nodes for job in node["jobs"]]
         return sorted((_last_run(job, dagster_url) for job in jobs), key=lambda run: run.job)
+    # Anything may run at that address. The site works without Dagster, so this is never an error.
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
         return None
 
 
 def _last_run(job: Mapping[str, Any], dagster_url: str) -> LastRun:
-    name = "assets picked in the UI or by a sensor" if job["name"] == BY_HAND else job["name"]
+    name = "assets selected by hand or by a sensor" if job["name"] == ADHOC_JOB else job["name"]
     if not job["runs"]:
-        return LastRun(job=name, kind="quiet", status="never ran")
+        return LastRun(job=name, level="quiet", status="never ran")
     run = job["runs"][0]
-    kind, status = _WORDS.get(run["status"], ("quiet", str(run["status"]).lower()))
+    level, status = _STATUSES.get(run["status"], ("quiet", str(run["status"]).lower()))
     at = run["endTime"] or run["startTime"] or run["creationTime"]
     return LastRun(
         job=name,
-        kind=kind,
+        level=level,
         status=status,
         at=datetime.fromtimestamp(at, UTC),
         url=f"{dagster_url}/runs/{run['runId']}",
     )
 
 
-_WORDS = {
+_STATUSES = {
     "SUCCESS": ("good", "succeeded"),
     "FAILURE": ("bad", "failed"),
-    "CANCELED": ("warn", "was ended"),
-    "CANCELING": ("warn", "is being ended"),
-    "STARTED": ("quiet", "is running"),
-    "STARTING": ("quiet", "is starting"),
-    "QUEUED": ("quiet", "waits its turn"),
-    "NOT_STARTED": ("quiet", "waits its turn"),
+    "CANCELED": ("warn", "canceled"),
+    "CANCELING": ("warn", "canceling"),
+    "STARTED": ("quiet", "running"),
+    "STARTING": ("quiet", "starting"),
+    "QUEUED": ("quiet", "queued"),
+    "NOT_STARTED": ("quiet", "queued"),
 }

@@ -1,8 +1,4 @@
-"""What a form that was sent here must prove before anybody looks at its fields.
-
-What surprises: browsers send `Origin: null` from pages that tell nobody where they come from, as
-ours do. So that word proves nothing either way, and the token in the form decides.
-"""
+"""Routes for forms, which accept only what one of our own pages sent."""
 
 from __future__ import annotations
 
@@ -13,58 +9,59 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from oura_pipeline.web.pages.templates import message, site_of
+from oura_pipeline.web.pages.templates import get_site, message_page
 from oura_pipeline.web.sessions import csrf_matches
 
-AS_BROWSERS_SEND = "application/x-www-form-urlencoded"
-LARGEST_FORM = 16 * 1024
-MOST_FIELDS = 20
+FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
+MAX_FORM_BYTES = 16 * 1024
+MAX_FIELDS = 20
 
 Fields = Mapping[str, str]
 
 
-def form_route(path: str, answer: Callable[[Request, Fields], Response]) -> Route:
-    """The address of a form; `answer` runs in a thread, and only for forms that are ours."""
-    return Route(path, _checked(answer), methods=["POST"], max_body_size=LARGEST_FORM)
+def form_route(path: str, handle: Callable[[Request, Fields], Response]) -> Route:
+    """Return the route of a form; `handle` runs in a thread, and only for our own forms."""
+    return Route(path, _checked(handle), methods=["POST"], max_body_size=MAX_FORM_BYTES)
 
 
 def _checked(
-    answer: Callable[[Request, Fields], Response],
+    handle: Callable[[Request, Fields], Response],
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         if not _is_plain_form(request):
-            return await run_in_threadpool(_refused, request)
-        async with request.form(max_fields=MOST_FIELDS) as form:
+            return await run_in_threadpool(_expired, request)
+        async with request.form(max_fields=MAX_FIELDS) as form:
             fields = {name: text for name, text in form.items() if isinstance(text, str)}
-        if not _sent_from_here(request) or not csrf_matches(request, fields.get("csrf", "")):
-            return await run_in_threadpool(_refused, request)
-        return await run_in_threadpool(answer, request, fields)
+        if not _from_our_site(request) or not csrf_matches(request, fields.get("csrf", "")):
+            return await run_in_threadpool(_expired, request)
+        return await run_in_threadpool(handle, request, fields)
 
     return endpoint
 
 
 def _is_plain_form(request: Request) -> bool:
-    """Whether it is encoded as our forms are; another encoding may name a character set."""
-    kind, _, _ = request.headers.get("content-type", "").partition(";")
-    return kind.strip().lower() == AS_BROWSERS_SEND
+    # A multipart form may name a character set, and so contain what no text may hold.
+    content_type, _, _ = request.headers.get("content-type", "").partition(";")
+    return content_type.strip().lower() == FORM_CONTENT_TYPE
 
 
-def _sent_from_here(request: Request) -> bool:
-    """Whether the browser says so, as far as it says anything."""
+def _from_our_site(request: Request) -> bool:
+    # Our pages send no referrer, and browsers then send `Origin: null`. So that value proves
+    # nothing either way, and the token in the form decides.
     origin = request.headers.get("origin", "null")
-    if origin not in ("null", site_of(request).settings.site.url):
+    if origin not in ("null", get_site(request).settings.site.url):
         return False
     return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
 
 
-def _refused(request: Request) -> Response:
-    return message(
+def _expired(request: Request) -> Response:
+    return message_page(
         request,
         "This form has expired",
-        "It was open for too long, or in another window somebody signed in or out. Nothing was "
+        "It was open for too long, or someone signed in or out in another window. Nothing was "
         "changed.",
-        f"Go back, load the page again and try once more. This site is at "
-        f"{site_of(request).settings.site.url}.",
+        f"Go back, reload the page and try again. The address of this site is "
+        f"{get_site(request).settings.site.url}.",
         status=403,
         alert=True,
     )

@@ -1,9 +1,4 @@
-"""What the published copy says of a person: the profile, the last nights, the trends.
-
-What surprises: a copy that an older version published lacks views; what it cannot tell is absent
-then, as for somebody of whom nothing was published yet. Times leave DuckDB as seconds since 1970,
-because thousands of them as Python's would take longer than everything else.
-"""
+"""What the published copy contains about a person: profile, last nights, trends."""
 
 from __future__ import annotations
 
@@ -20,29 +15,29 @@ import duckdb
 from oura_pipeline.analysis.frames import AnalysisError, connect
 from oura_pipeline.catalog.document_types import PERSONAL_INFO
 from oura_pipeline.warehouse.tables import table_name
-from oura_pipeline.web.charts.night import LONGEST, PHASES, Beat, Nap, Night, Stretch
+from oura_pipeline.web.charts.night import MAX_SECONDS, PHASES, HeartSample, Nap, Night, PhaseSpan
 from oura_pipeline.web.charts.trend import DAYS, METRICS, Reading, Trend
 from oura_pipeline.web.pages.me_text import profile_rows
 
 LOG = logging.getLogger("oura_pipeline.web")
 NIGHTS = 3
-_RECENT = 10  # days in which the newest nights usually are
+_RECENT_DAYS = 10  # in which the newest nights usually are
 
-_NO_NUMBERS = (math.inf, -math.inf)
+_INFINITE = (math.inf, -math.inf)
 
-Known = TypeVar("Known")
+Found = TypeVar("Found")
 Rows = list[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """What the published copy tells of somebody.
+class PageData:
+    """What the published copy contains about a person.
 
     Attributes:
-        published_at: when its content was written, UTC; None: there is no copy.
-        profile: name and value, without the address.
-        nights: the newest ones, the newest first.
-        trends: the metrics that have a value.
+        published_at: when the copy was written, UTC; None: there is no copy.
+        profile: names and values, without the e-mail address.
+        nights: the newest ones, newest first.
+        trends: of the metrics that have a value.
     """
 
     published_at: datetime | None = None
@@ -51,73 +46,74 @@ class Told:
     trends: Sequence[Trend] = ()
 
 
-def told(published: Path, username: str, newest: date) -> Told:
-    """What the copy tells of a person of the days up to `newest`."""
+def page_data(published: Path, username: str, newest: date) -> PageData:
+    """Return what the copy contains about a person, of the days up to `newest`."""
     try:
         written = datetime.fromtimestamp(published.stat().st_mtime, UTC)
         with connect(published) as database:
-            database.execute("SET threads = 1")  # more of them cost more than they help here
-            copy = _Copy(database, username, newest)
-            return Told(
+            database.execute("SET threads = 1")  # more threads cost more than they help here
+            copy = _PublishedCopy(database, username, newest)
+            return PageData(
                 published_at=written,
-                profile=copy.ask(copy.profile),
-                nights=copy.ask(copy.nights),
-                trends=copy.ask(copy.trends),
+                profile=copy.read(copy.profile),
+                nights=copy.read(copy.nights),
+                trends=copy.read(copy.trends),
             )
     except FileNotFoundError:
-        return Told()
-    except (AnalysisError, duckdb.Error) as error:  # its text may hold values
+        return PageData()
+    except (AnalysisError, duckdb.Error) as error:
+        # Only the class: the message may contain values.
         LOG.warning("the published copy cannot be read: %s", type(error).__name__)
-        return Told()
+        return PageData()
 
 
-class _Copy:
-    """The copy, opened, and of whom it is asked."""
+class _PublishedCopy:
+    """The open copy, and the person and days to read."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection, username: str, newest: date) -> None:
         self._database = database
         self._username = username
         self._first, self._last = newest - timedelta(days=DAYS - 1), newest
 
-    def ask(self, question: Callable[[], Sequence[Known]]) -> Sequence[Known]:
-        """An answer; an empty one when the copy has no such table, view or column."""
+    def read(self, query: Callable[[], Sequence[Found]]) -> Sequence[Found]:
+        """Return the result of a query, or nothing if an older version published the copy."""
         try:
-            return question()
+            return query()
+        # A copy of an older version lacks tables, views or columns.
         except (duckdb.CatalogException, duckdb.BinderException):
             return ()
 
     def profile(self) -> list[tuple[str, str]]:
-        """What Oura says about the person."""
         query = f"SELECT age, weight, height, biological_sex FROM {table_name(PERSONAL_INFO)}"
         rows = self._database.execute(f"{query} WHERE username = $1", [self._username]).fetchall()
         return profile_rows(*rows[0]) if rows else []
 
     def nights(self) -> list[Night]:
-        """The newest nights with their courses."""
-        recent = self._last - timedelta(days=_RECENT - 1)
+        recent = self._last - timedelta(days=_RECENT_DAYS - 1)
         rows = self._rows(_NIGHTS, recent, self._last)
         if len(rows) < NIGHTS:
             rows = self._rows(_NIGHTS, self._first, self._last)
         if not rows:
             return []
         days = (rows[-1][0], rows[0][0])
-        phases, beats, naps = (self._rows(query, *days) for query in (_PHASES, _BEATS, _NAPS))
-        return [_night(row, phases, beats, naps) for row in rows]
+        phases, heart, naps = (self._rows(query, *days) for query in (_PHASES, _HEART, _NAPS))
+        return [_night(row, phases, heart, naps) for row in rows]
 
     def trends(self) -> list[Trend]:
-        """The metrics that have a value, in their order."""
-        found: dict[str, list[Reading]] = {}
-        for name, *reading in self._rows(_READINGS, self._first, self._last):
-            found.setdefault(name, []).append(Reading(*reading))
-        known = [metric for metric in METRICS if metric.name in found]
-        return [Trend(metric, self._last, found[metric.name]) for metric in known]
+        readings: dict[str, list[Reading]] = {}
+        for name, *values in self._rows(_READINGS, self._first, self._last):
+            readings.setdefault(name, []).append(Reading(*values))
+        known = [metric for metric in METRICS if metric.name in readings]
+        return [Trend(metric, self._last, readings[metric.name]) for metric in known]
 
     def _rows(self, query: str, *values: object) -> Rows:
-        """What a query finds; a number that is none, as JSON can smuggle in, is not known."""
         rows = self._database.execute(query, [self._username, *values]).fetchall()
-        return [tuple(None if value in _NO_NUMBERS else value for value in row) for row in rows]
+        # JSON may contain 1e999, which is read as infinity.
+        return [tuple(None if value in _INFINITE else value for value in row) for row in rows]
 
 
+# Times leave DuckDB as seconds since 1970: converting thousands of them to Python's datetime would
+# take longer than everything else.
 _NIGHTS = f"""
 SELECT day, epoch(bedtime_start), epoch(bedtime_end), bedtime_start_local, bedtime_end_local,
     utc_offset_minutes, total_sleep_minutes, time_in_bed_minutes, awake_minutes, rem_minutes,
@@ -131,7 +127,7 @@ WHERE username = $1 AND day BETWEEN $2 AND $3 AND part = 'night'
     AND phase IN ({", ".join(f"'{phase}'" for phase in PHASES)})
 ORDER BY time
 """
-_BEATS = """
+_HEART = """
 SELECT day, epoch(time), interval_seconds, bpm, hrv_ms FROM oura.sleep_heart
 WHERE username = $1 AND day BETWEEN $2 AND $3 AND part = 'night' ORDER BY time
 """
@@ -141,7 +137,7 @@ WHERE username = $1 AND day BETWEEN $2 AND $3 ORDER BY day, nap
 """
 _NAMES = ", ".join(f"'{metric.name}'" for metric in METRICS)
 _VALUES = ", ".join(f"{metric.name}::DOUBLE" for metric in METRICS)
-# As the view `baselines` has it, which needs the whole history: here it is 27 days more.
+# The same as the view `baselines`, which reads the whole history; here 27 more days are enough.
 _READINGS = f"""
 WITH readings AS (
     SELECT day, unnest([{_NAMES}]) AS metric, unnest([{_VALUES}]) AS value
@@ -160,41 +156,41 @@ SELECT * FROM means WHERE day >= $2 ORDER BY day
 """
 
 
-def _night(row: tuple[Any, ...], phases: Rows, beats: Rows, naps: Rows) -> Night:
-    day, start, end, began, ended, offset, asleep, in_bed, awake, rem, light, deep, *heart = row
-    lowest, average, hrv = heart
+def _night(row: tuple[Any, ...], phases: Rows, heart: Rows, naps: Rows) -> Night:
+    day, start, end, bedtime, wake_time, offset, asleep, in_bed, *minutes = row[:-3]
+    lowest, average, hrv = row[-3:]
     return Night(
         day=day,
-        began=began,
-        ended=ended,
+        bedtime=bedtime,
+        wake_time=wake_time,
         seconds=None if end is None else end - start,
-        offset=offset,
+        utc_offset=offset,
         asleep=asleep,
         in_bed=in_bed,
-        minutes={"awake": awake, "rem": rem, "light": light, "deep": deep},
-        lowest=lowest,
-        average=average,
+        minutes=dict(zip(PHASES, minutes, strict=True)),
+        lowest_bpm=lowest,
+        average_bpm=average,
         hrv=hrv,
-        stretches=_stretches(_within(phases, day, start)),
-        beats=[Beat(*found) for found in _within(beats, day, start)],
-        naps=[Nap(*found[1:]) for found in naps if found[0] == day],
+        phases=_merge(_of_night(phases, day, start)),
+        heart=[HeartSample(*sample) for sample in _of_night(heart, day, start)],
+        naps=[Nap(*nap[1:]) for nap in naps if nap[0] == day],
     )
 
 
-def _within(rows: Rows, day: date, start: float) -> Iterator[tuple[Any, ...]]:
-    """What is of a day's night: seconds after going to bed, and the rest."""
-    for of, at, *rest in rows:
-        if of == day and 0 <= at - start < LONGEST:
-            yield at - start, *rest
+def _of_night(rows: Rows, day: date, start: float) -> Iterator[tuple[Any, ...]]:
+    """Yield what belongs to a day's night: seconds since bedtime, and the other columns."""
+    for row_day, at, *values in rows:
+        if row_day == day and 0 <= at - start < MAX_SECONDS:
+            yield at - start, *values
 
 
-def _stretches(intervals: Iterable[tuple[Any, ...]]) -> list[Stretch]:
-    """Intervals of one phase that follow each other at once become one stretch."""
-    stretches: list[Stretch] = []
-    for begin, seconds, phase in intervals:
-        last = stretches[-1] if stretches else None
-        if last and (last.phase, last.end) == (phase, begin):
-            stretches[-1] = Stretch(last.start, begin + seconds, phase)
+def _merge(intervals: Iterable[tuple[Any, ...]]) -> list[PhaseSpan]:
+    """Merge adjacent intervals of one phase."""
+    spans: list[PhaseSpan] = []
+    for start, seconds, phase in intervals:
+        last = spans[-1] if spans else None
+        if last and (last.phase, last.end) == (phase, start):
+            spans[-1] = PhaseSpan(last.start, start + seconds, phase)
         else:
-            stretches.append(Stretch(begin, begin + seconds, phase))
-    return stretches
+            spans.append(PhaseSpan(start, start + seconds, phase))
+    return spans

@@ -1,7 +1,4 @@
-"""What a person's page says, made of what the accounts and the published copy know.
-
-What surprises: these are functions of values, without a request or a database.
-"""
+"""Texts and rows of a person's page, from what the accounts and the published copy know."""
 
 from __future__ import annotations
 
@@ -13,136 +10,140 @@ from oura_pipeline.accounts.overview import TypeOverview
 from oura_pipeline.accounts.people import SYNC_PAUSE, Person, PersonState
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.web.history import history
-from oura_pipeline.web.labels import kind, sentence
+from oura_pipeline.web.labels import sentence, type_title
 from oura_pipeline.web.pages.templates import ago
 
 
 @dataclass(frozen=True, kw_only=True)
-class Connection:
-    """How somebody's connection is.
+class ConnectionText:
+    """The state of somebody's connection.
 
     Attributes:
-        kind: good, bad or quiet.
+        level: good, bad or quiet.
         title: two words.
-        words: a sentence.
-        trouble: what is wrong, in a heading; None: nothing.
-        advice: what helps.
-        can_disconnect: whether there is something to end.
+        text: a sentence.
+        problem: the heading of a notice; None: there is no problem.
+        advice: what to do.
+        can_disconnect: whether to offer to disconnect.
     """
 
-    kind: str
+    level: str
     title: str
-    words: str
-    trouble: str | None = None
+    text: str
+    problem: str | None = None
     advice: str = ""
     can_disconnect: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
-class HistoryView:
-    """How far the history is."""
+class HistoryText:
+    """How much of the history has been fetched."""
 
-    words: str
+    text: str
     percent: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class SyncView:
-    """Whether a sync was asked for, and whether another one can be."""
+class SyncText:
+    """The state of a requested sync, and whether another one may be requested."""
 
-    words: str
+    text: str
     possible: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class TypeRow:
-    """How one document type of a person is."""
+class DocumentTypeRow:
+    """The state of one document type of a person."""
 
     name: str
     title: str
     description: str
-    kind: str
+    level: str
     state: str
     detail: str = ""
-    last: datetime | None = None
-    latest: date | None = None
+    last_fetched: datetime | None = None
+    latest_day: date | None = None
     documents: int | None = None
 
 
-def connection(person: Person) -> Connection:
-    """A person's state in words."""
+def connection_text(person: Person) -> ConnectionText:
+    """Return the state of a person's connection."""
     return _CONNECTIONS[person.state]
 
 
-_CONNECTIONS: Mapping[PersonState, Connection] = {
-    PersonState.CONNECTED: Connection(
-        kind="good", title="Connected", words="Connected: your data is fetched every day."
+_CONNECTIONS: Mapping[PersonState, ConnectionText] = {
+    PersonState.CONNECTED: ConnectionText(
+        level="good", title="Connected", text="Connected: your data is fetched every day."
     ),
-    PersonState.SIGN_IN_REQUIRED: Connection(
-        kind="bad",
+    PersonState.SIGN_IN_REQUIRED: ConnectionText(
+        level="bad",
         title="Must reconnect",
-        words="Oura does not let this site in any more.",
-        trouble="Please reconnect",
-        advice="Oura does not accept this site’s access to your account any more, so nothing is "
-        "fetched. Sign in once more, and what was missed in between is fetched, too.",
+        text="Oura no longer gives this site access.",
+        problem="Please reconnect",
+        advice="Oura no longer accepts this site’s access to your account, so nothing is fetched. "
+        "Sign in again, and what was missed in between will be fetched, too.",
     ),
-    PersonState.DISCONNECTED: Connection(
-        kind="quiet",
+    PersonState.DISCONNECTED: ConnectionText(
+        level="quiet",
         title="Disconnected",
-        words="Disconnected: nothing is fetched.",
-        trouble="You are disconnected",
-        advice="Nothing is fetched, and the access was given back to Oura. What was fetched before "
-        "is still here. Reconnect whenever you like.",
+        text="Disconnected: nothing is fetched.",
+        problem="You are disconnected",
+        advice="Nothing is fetched, and access to your Oura account has been revoked. Data fetched "
+        "before is still here. You can reconnect at any time.",
         can_disconnect=False,
     ),
 }
 
 
-def history_view(overview: Sequence[TypeOverview], first_day: date, today: date) -> HistoryView:
-    """How far back Oura was asked, of how far it is to be."""
+def history_text(overview: Sequence[TypeOverview], first_day: date, today: date) -> HistoryText:
+    """Return how far back data has been fetched."""
     done = history(overview, first_day=first_day, today=today)
     if done.reached == first_day:
-        return HistoryView(words=f"Complete: fetched back to {first_day}.", percent=100)
+        return HistoryText(text=f"Complete: fetched back to {first_day}.", percent=100)
     if done.reached is not None:
-        words = f"Fetched back to {done.reached} of {first_day}."
+        text = f"Fetched back to {done.reached}; goes back to {first_day}."
     elif done.share:
-        words = f"On its way back to {first_day}; not every kind of document was asked for yet."
+        text = f"In progress: goes back to {first_day}. Some types have not been fetched yet."
     else:
-        words = f"Has not begun yet; it goes back to {first_day}."
-    return HistoryView(words=words, percent=min(int(done.share * 100), 99))
+        text = f"Not started yet: goes back to {first_day}."
+    # 100 only when it is complete.
+    return HistoryText(text=text, percent=min(int(done.share * 100), 99))
 
 
 def newest_day(overview: Sequence[TypeOverview], today: date) -> date:
-    """The newest day that has documents; today while there are none."""
+    """Return the newest day that has documents; today if there are none."""
     return max((row.latest_day for row in overview if row.latest_day), default=today)
 
 
-def allowed_types(person: Person) -> list[str]:
-    """The document types with days that the person lets us see, as far as is known."""
-    granted = [
-        document_type
+def granted_types(person: Person) -> list[str]:
+    """Return the names of the dated document types that a person granted, as far as is known."""
+    return [
+        document_type.name
         for document_type in DOCUMENT_TYPES
-        if person.scopes is None or document_type.scope in person.scopes
+        if document_type.partitioned and _is_granted(document_type, person)
     ]
-    return [document_type.name for document_type in granted if document_type.partitioned]
 
 
-def sync_view(person: Person, overview: Sequence[TypeOverview], now: datetime) -> SyncView:
-    """Whether they asked for a sync, what came of it, and whether they may ask again."""
+def _is_granted(document_type: DocumentType, person: Person) -> bool:
+    return person.scopes is None or document_type.scope in person.scopes
+
+
+def sync_text(person: Person, overview: Sequence[TypeOverview], now: datetime) -> SyncText:
+    """Return the state of the last requested sync, and whether another one may be requested."""
     if person.state is not PersonState.CONNECTED:
-        return SyncView(words="Possible again once you are connected.", possible=False)
+        return SyncText(text="Available once you are connected.", possible=False)
     asked = person.sync_asked_at
     if asked is None:
-        return SyncView(words="The last days, now instead of at the usual time.", possible=True)
+        return SyncText(text="Fetch the last days now instead of at the usual time.", possible=True)
     fetched = any(row.last_asked_at > asked for row in overview)
-    outcome = "and Oura was asked since" if fetched else "it begins soon"
-    return SyncView(
-        words=f"Asked {ago(asked, now)}; {outcome}.", possible=now - asked >= SYNC_PAUSE
+    result = "data has been fetched since" if fetched else "it will start soon"
+    return SyncText(
+        text=f"Requested {ago(asked, now)}; {result}.", possible=now - asked >= SYNC_PAUSE
     )
 
 
-def type_rows(person: Person, overview: Sequence[TypeOverview]) -> list[TypeRow]:
-    """A row for every document type, also for those that were never asked for."""
+def type_rows(person: Person, overview: Sequence[TypeOverview]) -> list[DocumentTypeRow]:
+    """Return a row for every document type, including those that were never fetched."""
     known = {row.document_type: row for row in overview}
     return [
         _type_row(document_type, known.get(document_type.name), person)
@@ -150,26 +151,28 @@ def type_rows(person: Person, overview: Sequence[TypeOverview]) -> list[TypeRow]
     ]
 
 
-def _type_row(document_type: DocumentType, known: TypeOverview | None, person: Person) -> TypeRow:
-    granted = person.scopes is None or document_type.scope in person.scopes
-    kind_, state, detail = _state(known, granted=granted)
-    if kind_ == "bad" and person.state is PersonState.SIGN_IN_REQUIRED:
-        detail = "Waits until you reconnect."
-    return TypeRow(
+def _type_row(
+    document_type: DocumentType, known: TypeOverview | None, person: Person
+) -> DocumentTypeRow:
+    level, state, detail = _state(known, granted=_is_granted(document_type, person))
+    if level == "bad" and person.state is PersonState.SIGN_IN_REQUIRED:
+        # The error of the ledger would be about tokens.
+        detail = "Will be fetched once you reconnect."
+    return DocumentTypeRow(
         name=document_type.name,
-        title=kind(document_type),
+        title=type_title(document_type),
         description=document_type.description,
-        kind=kind_,
+        level=level,
         state=state,
         detail=detail,
-        last=known.last_asked_at if known else None,
-        latest=known.latest_day if known else None,
+        last_fetched=known.last_asked_at if known else None,
+        latest_day=known.latest_day if known else None,
         documents=known.documents if known else None,
     )
 
 
 def _state(known: TypeOverview | None, *, granted: bool) -> tuple[str, str, str]:
-    """Kind of mark, words, details."""
+    """Return level, state and detail."""
     if known and known.failed:
         days = "1 day" if known.failed == 1 else f"{known.failed:,} days"
         return "bad", f"failed on {days}", sentence(known.error or "no reason given")
@@ -178,18 +181,18 @@ def _state(known: TypeOverview | None, *, granted: bool) -> tuple[str, str, str]
     if known is None:
         return "quiet", "not fetched yet", ""
     if known.landed:
-        return "good", "landed", ""
-    return "quiet", "empty", "Oura has nothing of this kind."
+        return "good", "fetched", ""
+    return "quiet", "no data", "Oura has no data of this type."
 
 
 def profile_rows(
     age: int | None, weight: float | None, height: float | None, sex: str | None
 ) -> list[tuple[str, str]]:
-    """What Oura says about the person, in words."""
-    told = [
+    """Return names and values of a person's profile at Oura."""
+    values = [
         ("Age", None if age is None else f"{age} years"),
         ("Weight", None if weight is None else f"{weight:.1f} kg"),
         ("Height", None if height is None else f"{height:.2f} m"),
         ("Biological sex", sex),
     ]
-    return [(name, value or "not told") for name, value in told]
+    return [(name, value or "unknown") for name, value in values]

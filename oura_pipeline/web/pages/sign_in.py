@@ -1,153 +1,141 @@
-"""The way in: the front page, to Oura and back, the choice of a username, and out again.
-
-What surprises: a sign-in that fails changes nothing in the browser. Whoever comes back with a used
-link is still who they were.
-"""
+"""Pages for signing in: the front page, to Oura and back, choosing a username, signing out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from oura_pipeline.accounts.errors import PersonRefused
-from oura_pipeline.people import sign_in as flow
+from oura_pipeline.people import sign_in
 from oura_pipeline.settings import SignUp
 from oura_pipeline.web import sessions
 from oura_pipeline.web.labels import scopes, sentence
 from oura_pipeline.web.pages.forms import Fields, form_route
-from oura_pipeline.web.pages.templates import message, page, site_of
+from oura_pipeline.web.pages.templates import get_site, message_page, page, redirect
 
-SCARCE = 0.8  # of Oura's limit of people
-LONGEST_CODE = 200
+NEARLY_FULL = 0.8  # of Oura's limit of people
+MAX_CODE_LENGTH = 200
+MAX_USERNAME_LENGTH = 100
 
-# What a failed sign-in is called, and its HTTP status.
-FAILED: dict[type[flow.SignInFailed], tuple[str, int]] = {
-    flow.StaleLink: ("This link does not work any more", 400),
-    flow.Declined: ("You said no, and that is fine", 200),
-    flow.OuraRefused: ("Oura did not let you in", 400),
-    flow.OuraAway: ("Oura is away", 503),
-    flow.Misconfigured: ("This site is not set up correctly", 503),
-    flow.NobodyKnown: ("Oura did not say who you are", 502),
-    flow.BeingDeleted: ("Your data is being deleted", 409),
-    flow.NotAdmitted: ("You cannot join at the moment", 403),
+# Title and status of the page for a failed sign-in.
+FAILURES: dict[type[sign_in.SignInFailed], tuple[str, int]] = {
+    sign_in.StaleLink: ("This link has expired", 400),
+    sign_in.Declined: ("Sign-in cancelled", 200),
+    sign_in.OuraRefused: ("Oura refused the sign-in", 400),
+    sign_in.OuraAway: ("Oura is unavailable", 503),
+    sign_in.Misconfigured: ("This site is not set up correctly", 503),
+    sign_in.NobodyKnown: ("Oura did not identify you", 502),
+    sign_in.BeingDeleted: ("Your data is being deleted", 409),
+    sign_in.NotAdmitted: ("You cannot join at the moment", 403),
 }
 
 
 @dataclass(frozen=True)
-class Places:
-    """How many people are here, of those whom Oura allows."""
+class Capacity:
+    """How many people use the site, and how many Oura allows (0: no limit)."""
 
-    here: int
+    people: int
     limit: int
 
     @property
     def full(self) -> bool:
-        """Whether nobody new fits in."""
-        return 0 < self.limit <= self.here
+        return 0 < self.limit <= self.people
 
     @property
-    def scarce(self) -> bool:
-        """Whether it is worth saying how many there are."""
-        return self.limit > 0 and self.here >= SCARCE * self.limit
+    def nearly_full(self) -> bool:
+        return self.limit > 0 and self.people >= NEARLY_FULL * self.limit
 
 
 def routes() -> list[BaseRoute]:
-    """The addresses of this module."""
+    """Return the routes of this module."""
     return [
-        Route("/", front),
-        Route("/signin", to_front),
-        form_route("/signin", sign_in),
-        Route("/oauth/callback", callback),
-        Route("/welcome", welcome),
-        form_route("/welcome", choose),
+        Route("/", show_front_page),
+        # Somebody reloads where a form was sent to.
+        Route("/signin", lambda request: redirect("/")),
+        form_route("/signin", begin),
+        Route("/oauth/callback", finish),
+        Route("/welcome", ask_username),
+        form_route("/welcome", choose_username),
         form_route("/signout", sign_out),
     ]
 
 
-def front(request: Request) -> Response:
-    """What this is, and the way in."""
-    return _front(request, invite=request.query_params.get("invite", "")[:LONGEST_CODE])
+def show_front_page(request: Request) -> Response:
+    """Show what this site is, and how to sign in."""
+    return _front_page(request, invite=request.query_params.get("invite", "")[:MAX_CODE_LENGTH])
 
 
-def to_front(request: Request) -> Response:
-    """Somebody reloaded where a form was sent to."""
-    return see("/")
-
-
-def sign_in(request: Request, fields: Fields) -> Response:
-    """Off to Oura."""
-    site = site_of(request)
-    invite = fields.get("invite", "").strip()[:LONGEST_CODE]
+def begin(request: Request, fields: Fields) -> Response:
+    """Send a browser to Oura."""
+    site = get_site(request)
+    invite = fields.get("invite", "").strip()[:MAX_CODE_LENGTH]
     if invite and not site.pipeline.accounts.invites.is_valid(invite):
-        wrong = (
-            "This invite does not work. It was used, has expired, or is mistyped. "
-            "Ask whoever runs this for a new one."
+        error = (
+            "This invite is not valid: it was used, has expired or is mistyped. "
+            "Ask the operator of this site for a new one."
         )
-        return _front(request, invite=invite, invite_error=wrong, status=422)
+        return _front_page(request, invite=invite, invite_error=error, status=422)
     try:
         browser = sessions.browser_id(request)
-        return see(flow.begin(site.pipeline, browser=browser, invite=invite or None))
-    except flow.SignInFailed as failed:
-        return _failed(request, failed)
+        return redirect(sign_in.begin(site.pipeline, browser=browser, invite=invite or None))
+    except sign_in.SignInFailed as failure:
+        return _failure_page(request, failure)
 
 
-def callback(request: Request) -> Response:
-    """Back from Oura."""
-    site, browser = site_of(request), request.session.get("browser")
+def finish(request: Request) -> Response:
+    """Sign in the person whom Oura sent back."""
+    site, browser = get_site(request), request.session.get("browser")
     try:
-        arrived = flow.finish(site.pipeline, request.query_params, browser=browser)
-    except flow.SignInFailed as failed:
-        return _failed(request, failed)
-    if isinstance(arrived, str):
-        sessions.begin_sign_up(request, arrived)
-        return see("/welcome")
-    sessions.sign_in(request, arrived)
-    return see("/me")
+        result = sign_in.finish(site.pipeline, request.query_params, browser=browser)
+    except sign_in.SignInFailed as failure:
+        # The session stays as it was: whoever comes back with a used link is still signed in.
+        return _failure_page(request, failure)
+    if isinstance(result, str):
+        sessions.begin_sign_up(request, result)
+        return redirect("/welcome")
+    sessions.sign_in(request, result)
+    return redirect("/me")
 
 
-def welcome(request: Request) -> Response:
-    """The question for a username."""
-    if sessions.signed_in(request, site_of(request).pipeline.accounts):
-        return see("/me")
+def ask_username(request: Request) -> Response:
+    """Ask a new person for a username."""
+    if sessions.signed_in(request, get_site(request).pipeline.accounts):
+        return redirect("/me")
     if sessions.sign_up_key(request) is None:
-        return see("/")
+        return redirect("/")
     return page(request, "welcome.html", value="", error=None)
 
 
-def choose(request: Request, fields: Fields) -> Response:
-    """The answer to it."""
-    key, username = sessions.sign_up_key(request), fields.get("username", "").strip()[:100]
+def choose_username(request: Request, fields: Fields) -> Response:
+    """Finish a sign-up."""
+    key = sessions.sign_up_key(request)
+    username = fields.get("username", "").strip()[:MAX_USERNAME_LENGTH]
     if key is None:
-        return see("/me")
+        return redirect("/me")
     try:
-        person = flow.choose_username(site_of(request).pipeline, key, username)
-    except flow.SignInFailed as failed:
-        return _failed(request, failed)
+        person = sign_in.choose_username(get_site(request).pipeline, key, username)
+    except sign_in.SignInFailed as failure:
+        return _failure_page(request, failure)
     except PersonRefused as refused:
         error = sentence(str(refused))
         return page(request, "welcome.html", status=422, value=username, error=error)
     sessions.sign_in(request, person)
-    return see("/me")
+    return redirect("/me")
 
 
 def sign_out(request: Request, fields: Fields) -> Response:
-    """Forget who this browser is."""
-    sessions.forget(request)
-    return see("/")
+    """End the session of a person or operator."""
+    sessions.sign_out(request)
+    return redirect("/")
 
 
-def see(address: str) -> Response:
-    """On to another page, with GET."""
-    return RedirectResponse(address, 303, headers={"Cache-Control": "no-store"})
-
-
-def _front(
+def _front_page(
     request: Request, *, invite: str, invite_error: str | None = None, status: int = 200
 ) -> Response:
-    site = site_of(request)
+    site = get_site(request)
     settings = site.settings
     return page(
         request,
@@ -156,13 +144,15 @@ def _front(
         person=sessions.signed_in(request, site.pipeline.accounts),
         signup=settings.site.signup,
         by_invite=settings.site.signup is SignUp.INVITE,
-        places=Places(flow.people_here(site.pipeline), settings.site.people_limit),
+        capacity=Capacity(sign_in.people_here(site.pipeline), settings.site.people_limit),
         scopes=scopes(settings.oura.scopes),
         invite=invite,
         invite_error=invite_error,
     )
 
 
-def _failed(request: Request, failed: flow.SignInFailed) -> Response:
-    title, status = FAILED[type(failed)]
-    return message(request, title, str(failed), status=status, sign_in=True, alert=status >= 400)
+def _failure_page(request: Request, failure: sign_in.SignInFailed) -> Response:
+    title, status = FAILURES[type(failure)]
+    return message_page(
+        request, title, str(failure), status=status, sign_in=True, alert=status >= 400
+    )

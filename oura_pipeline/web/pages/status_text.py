@@ -1,7 +1,4 @@
-"""What the operator's page says, made of what the accounts know.
-
-What surprises: whoever needs the operator stands first, whatever their name.
-"""
+"""Rows and texts of the status page, from what the accounts know."""
 
 from __future__ import annotations
 
@@ -14,63 +11,64 @@ from oura_pipeline.accounts.invites import Invite
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.sync.subscriptions import required
-from oura_pipeline.web.labels import listed
+from oura_pipeline.web.labels import join_and
 
 
 @dataclass(frozen=True, kw_only=True)
 class PersonRow:
-    """How one person is."""
+    """The state of one person."""
 
     person: Person
-    kind: str
+    level: str
     state: str
     failed_days: int
-    last: datetime | None
-    waiting: bool
+    last_fetched: datetime | None
+    sync_pending: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookRow:
-    """How the webhook of one of Oura's data types is.
+    """The state of the webhook of one of Oura's data types.
 
     Attributes:
-        data_type: Oura's name of it.
-        kind: good, bad or quiet.
-        state: whether we are subscribed, in words.
-        ends_at: when the first subscription ends.
-        last_at: when the last event came.
-        counts: how many events came, by what became of them.
+        data_type: Oura's name.
+        level: good, bad or quiet.
+        state: whether it is subscribed to.
+        ends_at: when the first subscription expires.
+        last_at: when the last event arrived.
+        counts: number of events by result.
     """
 
     data_type: str
-    kind: str
+    level: str
     state: str
     ends_at: datetime | None
     last_at: datetime | None
     counts: Mapping[Receipt, int]
 
 
+# In the order of the page: whoever needs the operator comes first.
 _STATES = {
     PersonState.SIGN_IN_REQUIRED: ("bad", "must reconnect"),
-    PersonState.RETIRED: ("warn", "left; is being deleted"),
+    PersonState.RETIRED: ("warn", "left; being deleted"),
     PersonState.CONNECTED: ("good", "connected"),
     PersonState.DISCONNECTED: ("quiet", "disconnected"),
 }
-_ORDER = {state: place for place, state in enumerate(_STATES)}
+_ORDER = {state: position for position, state in enumerate(_STATES)}
 
 
 def people_rows(
     people: Iterable[Person], failed_days: Mapping[str, int], last: Mapping[str, datetime]
 ) -> list[PersonRow]:
-    """Everybody, those first who need something."""
+    """Return a row for everybody, those first who need something."""
     rows = [
         PersonRow(
             person=person,
-            kind=_STATES[person.state][0],
+            level=_STATES[person.state][0],
             state=_STATES[person.state][1],
             failed_days=failed_days.get(person.username, 0),
-            last=last.get(person.username),
-            waiting=_waits(person, last.get(person.username)),
+            last_fetched=last.get(person.username),
+            sync_pending=_sync_pending(person, last.get(person.username)),
         )
         for person in people
     ]
@@ -80,56 +78,57 @@ def people_rows(
     )
 
 
-def _waits(person: Person, last: datetime | None) -> bool:
+def _sync_pending(person: Person, last_fetched: datetime | None) -> bool:
     asked = person.sync_asked_at
-    return asked is not None and (last is None or last < asked)
+    return asked is not None and (last_fetched is None or last_fetched < asked)
 
 
 def webhook_rows(
     people: Sequence[Person],
-    subscriptions: Iterable[Subscription],
-    deliveries: Iterable[EventCount],
+    subscriptions: Sequence[Subscription],
+    deliveries: Sequence[EventCount],
 ) -> list[WebhookRow]:
-    """Every data type that is wanted, subscribed, or of which something came."""
-    needed, there, came = required(people), list(subscriptions), list(deliveries)
-    names = (
-        {name for name, _ in needed}
-        | {row.data_type for row in there}
-        | {row.data_type for row in came}
-    )
+    """Return a row for every data type that is required, subscribed to or was delivered."""
+    pairs = required(people)
+    names = {name for name, _ in pairs}
+    names |= {row.data_type for row in subscriptions} | {row.data_type for row in deliveries}
     return [
         _webhook_row(
             name,
-            needed={event for data_type, event in needed if data_type == name},
-            there=[row for row in there if row.data_type == name],
-            came=[row for row in came if row.data_type == name],
+            events={event for data_type, event in pairs if data_type == name},
+            subscriptions=[row for row in subscriptions if row.data_type == name],
+            deliveries=[row for row in deliveries if row.data_type == name],
         )
         for name in sorted(names)
     ]
 
 
 def _webhook_row(
-    name: str, *, needed: set[str], there: list[Subscription], came: list[EventCount]
+    name: str,
+    *,
+    events: set[str],
+    subscriptions: list[Subscription],
+    deliveries: list[EventCount],
 ) -> WebhookRow:
-    missing = sorted(needed - {row.event_type for row in there})
+    missing = sorted(events - {row.event_type for row in subscriptions})
     if missing:
-        kind, state = "bad", f"{listed(missing)} missing"
-    elif there:
-        kind, state = "good", "subscribed"
+        level, state = "bad", f"{join_and(missing)} missing"
+    elif subscriptions:
+        level, state = "good", "subscribed"
     else:
-        kind, state = "quiet", "not wanted"
-    ends = [row.expires_at for row in there if row.expires_at]
+        level, state = "quiet", "not needed"
+    ends = [row.expires_at for row in subscriptions if row.expires_at]
     return WebhookRow(
         data_type=name,
-        kind=kind,
+        level=level,
         state=state,
         ends_at=min(ends, default=None),
-        last_at=max((row.last_at for row in came), default=None),
-        counts={row.receipt: row.count for row in came},
+        last_at=max((row.last_at for row in deliveries), default=None),
+        counts={row.receipt: row.count for row in deliveries},
     )
 
 
 def open_invites(invites: Iterable[Invite], now: datetime) -> list[Invite]:
-    """Those that somebody may still come in with, the one that ends first at the top."""
+    """Return the invites that can still be used, the first to expire first."""
     usable = [invite for invite in invites if not invite.used_at and invite.expires_at > now]
     return sorted(usable, key=lambda invite: invite.expires_at)

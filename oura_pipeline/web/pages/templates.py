@@ -1,7 +1,4 @@
-"""Pages out of templates: what every page needs, and the words for times and numbers.
-
-What surprises: a template that names something which is not there fails; it never shows nothing.
-"""
+"""Responses of the pages: rendered templates, messages, redirects and static files."""
 
 from __future__ import annotations
 
@@ -13,20 +10,21 @@ from typing import Any
 
 import jinja2
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from oura_pipeline.web.sessions import csrf_token, is_operator
 from oura_pipeline.web.site import Site
 
-HERE = Path(__file__).parents[1]
-FOR_EVER = "public, max-age=31536000, immutable"
+WEB = Path(__file__).parents[1]
+CACHE_FOREVER = "public, max-age=31536000, immutable"
+NO_STORE = {"Cache-Control": "no-store"}
 
 
-def page(request: Request, template: str, /, *, status: int = 200, **shown: Any) -> HTMLResponse:
-    """A template as an answer; who the browser is stands in its head."""
-    site = site_of(request)
+def page(request: Request, template: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a rendered template, with what the header of every page needs."""
+    site = get_site(request)
     session = request.scope.get("session", {})
     html = (
         _environment()
@@ -37,16 +35,16 @@ def page(request: Request, template: str, /, *, status: int = 200, **shown: Any)
             waiting=session.get("sign_up"),
             operator="session" in request.scope
             and is_operator(request, site.settings, site.session_key),
-            leavable=bool(session.get("username") or session.get("operator")),
+            can_sign_out=bool(session.get("username") or session.get("operator")),
             csrf=lambda: csrf_token(request),
             now=datetime.now(UTC),
-            **shown,
+            **values,
         )
     )
-    return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
+    return HTMLResponse(html, status, headers=NO_STORE)
 
 
-def message(
+def message_page(
     request: Request,
     title: str,
     *sentences: str,
@@ -54,15 +52,15 @@ def message(
     sign_in: bool = False,
     alert: bool = False,
 ) -> HTMLResponse:
-    """A page that says one thing, with a way on.
+    """Return a page with a message and a link to go on.
 
     Args:
-        request: what it answers.
+        request: the request to answer.
         title: of the page.
-        sentences: what it says.
-        status: of HTTP.
-        sign_in: whether the way on is to sign in.
-        alert: whether it is read out at once.
+        sentences: a paragraph each.
+        status: of the response.
+        sign_in: whether to offer to sign in.
+        alert: whether screen readers announce it at once.
     """
     return page(
         request,
@@ -75,35 +73,39 @@ def message(
     )
 
 
-def site_of(request: Request) -> Site:
-    """The site that this request came to."""
+def redirect(url: str) -> Response:
+    """Return a redirect that is followed with GET."""
+    return RedirectResponse(url, 303, headers=NO_STORE)
+
+
+def get_site(request: Request) -> Site:
+    """Return the site of a request."""
     site: Site = request.app.state.site
     return site
 
 
-class Static(StaticFiles):
-    """The style sheet and the mark; their address changes with their content."""
+class CachedStaticFiles(StaticFiles):
+    """The style sheet and the icon, cached forever: their address changes with their content."""
 
     def __init__(self) -> None:
-        super().__init__(directory=HERE / "static")
+        super().__init__(directory=WEB / "static")
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file, to be kept for ever."""
         response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = FOR_EVER
+        response.headers["Cache-Control"] = CACHE_FOREVER
         return response
 
 
 def ago(then: datetime, now: datetime) -> str:
-    """How long ago, roughly, in words; `in 3 days` for what is still to come."""
+    """Return roughly how long ago, `3 days ago`, or how soon, `in 3 days`."""
     seconds = int((now - then).total_seconds())
-    words = _span(abs(seconds))
-    if words is None:
+    text = _duration(abs(seconds))
+    if text is None:
         return "just now" if seconds >= 0 else "in a moment"
-    return f"{words} ago" if seconds >= 0 else f"in {words}"
+    return f"{text} ago" if seconds >= 0 else f"in {text}"
 
 
-def _span(seconds: int) -> str | None:
+def _duration(seconds: int) -> str | None:
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if count := seconds // length:
             return f"{count} {unit}{'s' if count > 1 else ''}"
@@ -118,25 +120,24 @@ def _day(value: date) -> str:
     return f"{value:%Y-%m-%d}"
 
 
-def _counted(count: int, one: str, many: str = "") -> str:
+def _plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        loader=jinja2.FileSystemLoader(WEB / "templates"),
         autoescape=True,
-        undefined=jinja2.StrictUndefined,
+        undefined=jinja2.StrictUndefined,  # a misspelt name fails instead of showing nothing
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"ago": ago, "instant": _instant, "day": _day, "counted": _counted}
-    environment.globals |= {"style": _versioned("site.css"), "mark": _versioned("ring.svg")}
+    environment.filters |= {"ago": ago, "instant": _instant, "day": _day, "plural": _plural}
+    environment.globals |= {"style": _versioned("site.css"), "icon": _versioned("ring.svg")}
     return environment
 
 
 def _versioned(name: str) -> str:
-    """The address of a static file; browsers keep it for ever, so it changes with the content."""
-    digest = hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256((WEB / "static" / name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?v={digest}"

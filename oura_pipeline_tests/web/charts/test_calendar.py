@@ -12,7 +12,7 @@ from oura_pipeline.web.charts.calendar import (
     Month,
     calendar,
     first_day,
-    month_picture,
+    month_chart,
 )
 
 DAY = date(2026, 10, 28)
@@ -60,7 +60,7 @@ def test_the_calendar_begins_with_a_month_or_with_the_history() -> None:
 def test_a_column_is_a_week_and_monday_is_at_the_top() -> None:
     """2026-11-01 is a Sunday: alone at the bottom of the first column."""
     states = [DayState.COMPLETE, DayState.FAILED]
-    assert month_picture(Month(date(2026, 11, 1), states)) == (
+    assert month_chart(Month(date(2026, 11, 1), states)) == (
         '<svg class="month" role="img" aria-labelledby="month-2026-11-title month-2026-11-about" '
         'viewBox="0 0 70 82"><title id="month-2026-11-title">November 2026</title>'
         '<desc id="month-2026-11-about">1 complete and 1 failed.</desc>'

@@ -8,70 +8,72 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from oura_pipeline.web.charts.night import (
-    Beat,
+    HeartSample,
     Nap,
     Night,
-    Stretch,
-    clock,
-    night_picture,
-    utc,
-    whole,
+    PhaseSpan,
+    night_chart,
 )
+from oura_pipeline.web.charts.numbers import hours_minutes, rounded, utc_offset
 
-BEGAN = datetime(2026, 10, 27, 23, 0)
+BEDTIME = datetime(2026, 10, 27, 23, 0)
 BARE = Night(
     day=date(2026, 10, 28),
-    began=BEGAN,
-    offset=60,
-    ended=None,
+    bedtime=BEDTIME,
+    utc_offset=60,
+    wake_time=None,
     seconds=None,
     asleep=None,
     in_bed=None,
     minutes={},
-    lowest=None,
-    average=None,
+    lowest_bpm=None,
+    average_bpm=None,
     hrv=None,
 )
 NIGHT = replace(
     BARE,
-    ended=BEGAN + timedelta(hours=2),
+    wake_time=BEDTIME + timedelta(hours=2),
     seconds=7200,
     asleep=95.5,
     in_bed=120,
     minutes={"awake": 24.5, "rem": 0, "light": 65.5, "deep": None},
-    lowest=47,
-    average=52.5,
+    lowest_bpm=47,
+    average_bpm=52.5,
     hrv=48,
-    stretches=[Stretch(0, 600, "awake"), Stretch(600, 4500, "light"), Stretch(4800, 7200, "deep")],
-    beats=[
-        Beat(0, 300, 60, None),
-        Beat(300, 300, 57, 40),
-        Beat(600, 300, None, 44),
-        Beat(3600, 300, 50, 48),
-        Beat(3900, 300, 51.2, 51),
+    phases=[
+        PhaseSpan(0, 600, "awake"),
+        PhaseSpan(600, 4500, "light"),
+        PhaseSpan(4800, 7200, "deep"),
+    ],
+    heart=[
+        HeartSample(0, 300, 60, None),
+        HeartSample(300, 300, 57, 40),
+        HeartSample(600, 300, None, 44),
+        HeartSample(3600, 300, 50, 48),
+        HeartSample(3900, 300, 51.2, 51),
     ],
 )
 
 
 def test_three_stretches_are_three_bars_and_what_touches_is_joined() -> None:
     """A unit is 30 seconds; the gap before the deep sleep stays one."""
-    drawn = night_picture("n", replace(NIGHT, beats=[]))
+    drawn = night_chart("n", replace(NIGHT, heart=[]))
     assert drawn == (
-        '<svg class="picture night" role="img" aria-labelledby="n-title n-about" width="100%" '
+        '<svg class="chart night" role="img" aria-labelledby="n-title n-about" width="100%" '
         'height="140"><title id="n-title">The night of 2026-10-28</title>'
-        '<desc id="n-about">In bed from 23:00 to 01:00 (UTC+01:00). Drawn are phases of sleep. '
+        '<desc id="n-about">In bed from 23:00 to 01:00 (UTC+01:00). Shows sleep phases. '
         "Asleep 1:36 h:min; Lowest heart rate 47 bpm; HRV 48 ms RMSSD. "
         "The table below has the numbers.</desc>"
         '<line class="rule" x1="0%" x2="0%" y1="0" y2="116"/>'
-        '<text class="word" x="0%" y="133" text-anchor="middle">23:00</text>'
+        '<text class="label" x="0%" y="133" text-anchor="middle">23:00</text>'
         '<line class="rule" x1="50%" x2="50%" y1="0" y2="116"/>'
-        '<text class="word" x="50%" y="133" text-anchor="middle">00:00</text>'
+        '<text class="label" x="50%" y="133" text-anchor="middle">00:00</text>'
         '<line class="rule" x1="100%" x2="100%" y1="0" y2="116"/>'
-        '<text class="word" x="100%" y="133" text-anchor="middle">01:00</text>'
-        '<text class="word" x="-8" y="23" text-anchor="end">Awake</text>'
-        '<text class="word" x="-8" y="49" text-anchor="end">REM</text>'
-        '<text class="word" x="-8" y="75" text-anchor="end">Light</text>'
-        '<text class="word" x="-8" y="101" text-anchor="end">Deep</text>'
+        '<text class="label" x="100%" y="133" text-anchor="middle">01:00</text>'
+        '<text class="label" x="-8" y="23" text-anchor="end">Awake</text>'
+        '<text class="label" x="-8" y="49" text-anchor="end">REM</text>'
+        '<text class="label" x="-8" y="75" text-anchor="end">Light</text>'
+        '<text class="label" x="-8" y="101" text-anchor="end">Deep</text>'
         '<svg class="plot" y="6" width="100%" height="104" viewBox="0 0 240 104" '
         'preserveAspectRatio="none">'
         '<path class="risers" d="M20 13V65"/>'
@@ -85,7 +87,7 @@ def test_three_stretches_are_three_bars_and_what_touches_is_joined() -> None:
 
 def test_heart_rate_and_hrv_are_lines_with_gaps() -> None:
     """A null and a missing hour are gaps; points stand in the middle of their five minutes."""
-    drawn = night_picture("n", replace(NIGHT, stretches=[]))
+    drawn = night_chart("n", replace(NIGHT, phases=[]))
     assert drawn is not None
     assert '<path class="line heart" d="M5 0L15 21.6M125 72L135 63.36"/>' in drawn
     assert '<path class="line hrv" d="M15 72L25 52.8M125 33.6L135 19.2"/>' in drawn
@@ -96,14 +98,12 @@ def test_heart_rate_and_hrv_are_lines_with_gaps() -> None:
 
 def test_what_is_missing_has_no_axes() -> None:
     """A short night without HRV has a heart rate only; one without any course no drawing."""
-    beats = [replace(beat, hrv=None) for beat in NIGHT.beats]
-    drawn = night_picture("n", replace(NIGHT, beats=beats))
+    beats = [replace(beat, hrv=None) for beat in NIGHT.heart]
+    drawn = night_chart("n", replace(NIGHT, heart=beats))
     assert drawn is not None
     assert ("Heart rate" in drawn, "ms RMSSD</text>" in drawn) == (True, False)
-    nulls = [Beat(0, 300, None, None)]
-    assert [
-        night_picture("n", one) for one in (BARE, replace(NIGHT, stretches=[], beats=nulls))
-    ] == [
+    nulls = [HeartSample(0, 300, None, None)]
+    assert [night_chart("n", one) for one in (BARE, replace(NIGHT, phases=[], heart=nulls))] == [
         None,
         None,
     ]
@@ -111,27 +111,27 @@ def test_what_is_missing_has_no_axes() -> None:
 
 def test_what_cannot_be_is_not_drawn() -> None:
     """A night that ended before it began; one of a year is drawn for a day and a half."""
-    beats = [Beat(0, 300, 50, 50)]
-    short = replace(NIGHT, seconds=-60, stretches=[], beats=[])
-    assert night_picture("n", short) is None
-    long = night_picture("n", replace(NIGHT, seconds=365 * 86400, stretches=[], beats=beats))
+    beats = [HeartSample(0, 300, 50, 50)]
+    short = replace(NIGHT, seconds=-60, phases=[], heart=[])
+    assert night_chart("n", short) is None
+    long = night_chart("n", replace(NIGHT, seconds=365 * 86400, phases=[], heart=beats))
     assert long is not None
     assert 'viewBox="0 0 4320 72"' in long
 
 
 def test_a_night_is_said_in_words() -> None:
     """From when to when on whose clock, and what else was slept."""
-    assert NIGHT.when == "In bed from 23:00 to 01:00 (UTC+01:00)."
-    assert BARE.when == "In bed since 23:00 (UTC+01:00). This night has not ended yet."
-    traveller = replace(NIGHT, offset=-570, ended=BEGAN + timedelta(hours=8))
-    assert traveller.when == "In bed from 23:00 to 07:00 (UTC−09:30)."
+    assert NIGHT.times == "In bed from 23:00 to 01:00 (UTC+01:00)."
+    assert BARE.times == "In bed since 23:00 (UTC+01:00). This night has not ended yet."
+    traveller = replace(NIGHT, utc_offset=-570, wake_time=BEDTIME + timedelta(hours=8))
+    assert traveller.times == "In bed from 23:00 to 07:00 (UTC−09:30)."
     naps = [Nap(datetime(2026, 10, 28, 13, 5), 43.4), Nap(datetime(2026, 10, 28, 17, 0), None)]
-    assert replace(NIGHT, naps=naps).naps_in_words == (
-        "Also: a nap at 13:05, 43 min asleep and a nap at 17:00."
+    assert replace(NIGHT, naps=naps).naps_text == (
+        "Also a nap at 13:05, 43 min asleep and a nap at 17:00."
     )
     long = [Nap(datetime(2026, 10, 28, 13, 5), 65)]
-    assert replace(NIGHT, naps=long).naps_in_words == "Also: a nap at 13:05, 1 h 5 min asleep."
-    assert NIGHT.naps_in_words == ""
+    assert replace(NIGHT, naps=long).naps_text == "Also a nap at 13:05, 1 h 5 min asleep."
+    assert NIGHT.naps_text == ""
 
 
 def test_a_night_is_told_in_tables() -> None:
@@ -154,12 +154,12 @@ def test_a_night_is_told_in_tables() -> None:
 
 def test_a_night_when_the_clocks_change_goes_on_by_the_clock_at_bedtime() -> None:
     """Seven hours by both clocks of the person are eight hours of sleep, and drawn as such."""
-    night = replace(BARE, ended=BEGAN + timedelta(hours=7), seconds=8 * 3600)
-    beats = [Beat(hour * 3600, 300, 50, 50) for hour in range(8)]
-    night = replace(night, beats=beats)
-    drawn = night_picture("n", night)
+    night = replace(BARE, wake_time=BEDTIME + timedelta(hours=7), seconds=8 * 3600)
+    beats = [HeartSample(hour * 3600, 300, 50, 50) for hour in range(8)]
+    night = replace(night, heart=beats)
+    drawn = night_chart("n", night)
     assert drawn is not None
-    assert night.when.startswith("In bed from 23:00 to 06:00")
+    assert night.times.startswith("In bed from 23:00 to 06:00")
     assert 'viewBox="0 0 960 72"' in drawn
     assert [hour for hour, _, _ in night.hours] == [f"{(23 + at) % 24:02d}:00" for at in range(8)]
 
@@ -176,7 +176,7 @@ def test_a_night_when_the_clocks_change_goes_on_by_the_clock_at_bedtime() -> Non
 )
 def test_a_clock_has_as_many_hours_as_a_phone_has_room_for(hours: float, marks: list[str]) -> None:
     """Rarer ones in longer nights."""
-    drawn = night_picture("n", replace(BARE, beats=[Beat(0, hours * 3600, 50, None)]))
+    drawn = night_chart("n", replace(BARE, heart=[HeartSample(0, hours * 3600, 50, None)]))
     assert drawn is not None
     words = [part.split("</text>")[0] for part in drawn.split('">')]
     assert [text for text in words if len(text) == 5 and text[2] == ":"] == marks
@@ -184,7 +184,7 @@ def test_a_clock_has_as_many_hours_as_a_phone_has_room_for(hours: float, marks: 
 
 def test_numbers_are_rounded_as_people_do() -> None:
     """Halves go up; minutes carry over to hours."""
-    assert [whole(value) for value in (None, 0, -0.4, 2.5, 3.5, -2.5)] == [
+    assert [rounded(value) for value in (None, 0, -0.4, 2.5, 3.5, -2.5)] == [
         "–",
         "0",
         "0",
@@ -192,5 +192,14 @@ def test_numbers_are_rounded_as_people_do() -> None:
         "4",
         "-3",
     ]
-    assert [clock(value) for value in (None, 0, 59.5, 491.4)] == ["–", "0:00", "1:00", "8:11"]
-    assert [utc(value) for value in (0, 345, -210)] == ["UTC+00:00", "UTC+05:45", "UTC−03:30"]
+    assert [hours_minutes(value) for value in (None, 0, 59.5, 491.4)] == [
+        "–",
+        "0:00",
+        "1:00",
+        "8:11",
+    ]
+    assert [utc_offset(value) for value in (0, 345, -210)] == [
+        "UTC+00:00",
+        "UTC+05:45",
+        "UTC−03:30",
+    ]

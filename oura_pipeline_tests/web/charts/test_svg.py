@@ -11,14 +11,14 @@ from markupsafe import Markup
 from oura_pipeline.web.charts import svg
 from oura_pipeline.web.charts.svg import (
     Scale,
-    across_axis,
+    chart,
     dots,
     element,
     line,
-    picture,
     plot,
     scale,
-    value_axis,
+    x_axis,
+    y_axis,
 )
 
 STYLE = (Path(svg.__file__).parents[1] / "static" / "site.css").read_text(encoding="utf-8")
@@ -83,39 +83,39 @@ def test_a_scale_ends_at_round_values(values: list[float], ticks: tuple[int, ...
     """With few parts, around all of the values, and never without height."""
     made = scale(values, 60)
     assert made == Scale(ticks, 60)
-    assert (made.at(ticks[-1]), made.at(ticks[0])) == (0, 60)
+    assert (made.y(ticks[-1]), made.y(ticks[0])) == (0, 60)
 
 
 def test_axes_are_rules_with_words() -> None:
     """Below the middle of a rule across, to the left of one for a value."""
-    assert "".join(across_axis([(0, "22:00"), (50, "02:00"), (99, "06:00")], 5, 80)) == (
+    assert "".join(x_axis([(0, "22:00"), (50, "02:00"), (99, "06:00")], 5, 80)) == (
         '<line class="rule" x1="0%" x2="0%" y1="5" y2="80"/>'
-        '<text class="word" x="0%" y="97" text-anchor="middle">22:00</text>'
+        '<text class="label" x="0%" y="97" text-anchor="middle">22:00</text>'
         '<line class="rule" x1="50%" x2="50%" y1="5" y2="80"/>'
-        '<text class="word" x="50%" y="97" text-anchor="middle">02:00</text>'
+        '<text class="label" x="50%" y="97" text-anchor="middle">02:00</text>'
         '<line class="rule" x1="99%" x2="99%" y1="5" y2="80"/>'
-        '<text class="word" x="99%" y="97" text-anchor="middle">06:00</text>'
+        '<text class="label" x="99%" y="97" text-anchor="middle">06:00</text>'
     )
-    assert "".join(value_axis(Scale((40, 50), 60), 10)) == (
+    assert "".join(y_axis(Scale((40, 50), 60), 10)) == (
         '<line class="rule" x2="100%" y1="70" y2="70"/>'
-        '<text class="word" x="-8" y="74" text-anchor="end">40</text>'
+        '<text class="label" x="-8" y="74" text-anchor="end">40</text>'
         '<line class="rule" x2="100%" y1="10" y2="10"/>'
-        '<text class="word" x="-8" y="14" text-anchor="end">50</text>'
+        '<text class="label" x="-8" y="14" text-anchor="end">50</text>'
     )
 
 
 def test_a_picture_says_what_it_is() -> None:
     """Its title and description are read to who cannot see it; only its plot is stretched."""
-    drawn = picture(
+    drawn = chart(
         "n",
         plot(top=5, width=90, height=60),
         title="T",
         description="D",
         height=90,
-        kind="trend",
+        css_class="trend",
     )
     assert drawn == (
-        '<svg class="picture trend" role="img" aria-labelledby="n-title n-about" width="100%" '
+        '<svg class="chart trend" role="img" aria-labelledby="n-title n-about" width="100%" '
         'height="90"><title id="n-title">T</title><desc id="n-about">D</desc>'
         '<svg class="plot" y="5" width="100%" height="60" viewBox="0 0 90 60" '
         'preserveAspectRatio="none"/></svg>'

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from oura_pipeline.web.charts.trend import METRICS, Reading, Trend, trend_picture, trend_rows
+from oura_pipeline.web.charts.trend import METRICS, Reading, Trend, trend_chart, trend_rows
 
 UNTIL = date(2026, 10, 28)
 
@@ -24,26 +24,26 @@ HRV = Trend(
 
 def test_days_are_dots_and_means_are_a_line_with_gaps() -> None:
     """Ninety units wide; the last day is marked, and nothing stands for a day without a value."""
-    assert trend_picture(HRV) == (
-        '<svg class="picture trend" role="img" '
+    assert trend_chart(HRV) == (
+        '<svg class="chart trend" role="img" '
         'aria-labelledby="trend-hrv_average_ms-title trend-hrv_average_ms-about" width="100%" '
         'height="128"><title id="trend-hrv_average_ms-title">HRV, 90 days up to 2026-10-28</title>'
         '<desc id="trend-hrv_average_ms-about">4 days with a value, from 50 to 80 ms RMSSD; '
         "70 ms RMSSD on 2026-10-28. 4 above your 28-day mean of 66.</desc>"
         '<line class="rule" x1="1.11%" x2="1.11%" y1="0" y2="104"/>'
-        '<text class="word" x="1.11%" y="121" text-anchor="middle">Aug</text>'
+        '<text class="label" x="1.11%" y="121" text-anchor="middle">Aug</text>'
         '<line class="rule" x1="35.56%" x2="35.56%" y1="0" y2="104"/>'
-        '<text class="word" x="35.56%" y="121" text-anchor="middle">Sep</text>'
+        '<text class="label" x="35.56%" y="121" text-anchor="middle">Sep</text>'
         '<line class="rule" x1="68.89%" x2="68.89%" y1="0" y2="104"/>'
-        '<text class="word" x="68.89%" y="121" text-anchor="middle">Oct</text>'
+        '<text class="label" x="68.89%" y="121" text-anchor="middle">Oct</text>'
         '<line class="rule" x2="100%" y1="104" y2="104"/>'
-        '<text class="word" x="-8" y="108" text-anchor="end">50</text>'
+        '<text class="label" x="-8" y="108" text-anchor="end">50</text>'
         '<line class="rule" x2="100%" y1="72" y2="72"/>'
-        '<text class="word" x="-8" y="76" text-anchor="end">60</text>'
+        '<text class="label" x="-8" y="76" text-anchor="end">60</text>'
         '<line class="rule" x2="100%" y1="40" y2="40"/>'
-        '<text class="word" x="-8" y="44" text-anchor="end">70</text>'
+        '<text class="label" x="-8" y="44" text-anchor="end">70</text>'
         '<line class="rule" x2="100%" y1="8" y2="8"/>'
-        '<text class="word" x="-8" y="12" text-anchor="end">80</text>'
+        '<text class="label" x="-8" y="12" text-anchor="end">80</text>'
         '<svg class="plot" y="8" width="100%" height="96" viewBox="0 0 90 96" '
         'preserveAspectRatio="none">'
         '<path class="dots" d="M0.5 96h0M86.5 64h0M87.5 0h0M89.5 32h0"/>'
@@ -60,8 +60,8 @@ def test_days_are_dots_and_means_are_a_line_with_gaps() -> None:
         (70, 78.5, 28, "9 below your 28-day mean of 79."),
         (78.4, 77.6, 2, "The same as your 28-day mean of 78."),
         (0, 1, 2, "1 below your 28-day mean of 1."),
-        (82, 82, 1, "There is no other value of the last 28 days."),
-        (82, None, 0, "There is no other value of the last 28 days."),
+        (82, 82, 1, "No other value in the last 28 days."),
+        (82, None, 0, "No other value in the last 28 days."),
     ],
 )
 def test_the_last_value_is_set_against_four_weeks(
@@ -69,12 +69,12 @@ def test_the_last_value_is_set_against_four_weeks(
 ) -> None:
     """In numbers that fit those that are shown, and without an opinion."""
     last = Reading(UNTIL, value, mean, mean, days)
-    assert replace(HRV, readings=[last]).against == words
+    assert replace(HRV, readings=[last]).comparison == words
 
 
 def test_one_day_is_enough_for_a_picture() -> None:
     """A dot in a scale around it, and the right grammar."""
-    drawn = trend_picture(replace(HRV, readings=[reading(1, 61, None)]))
+    drawn = trend_chart(replace(HRV, readings=[reading(1, 61, None)]))
     assert '<path class="dots" d="M88.5 96h0"/>' in drawn
     assert '<path class="line mean" d=""/>' in drawn
     assert ">1 day with a value, from 61 to 61 ms RMSSD; 61 ms RMSSD on 2026-10-27." in drawn

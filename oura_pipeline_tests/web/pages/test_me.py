@@ -19,7 +19,7 @@ from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.sync.publish import publish
 from oura_pipeline.web.downloads import Downloads
-from oura_pipeline.web.pages.me_text import history_view
+from oura_pipeline.web.pages.me_text import history_text
 from oura_pipeline_tests.web.conftest import OpenSite, RunningSite
 from oura_pipeline_tests.web.html_browser import HtmlBrowser
 
@@ -83,9 +83,9 @@ def test_every_document_type_has_a_row_in_words(site: RunningSite, runa: HtmlBro
         for document_type in DOCUMENT_TYPES
         if (name := f"type-{document_type.name}") not in page.ids
     ] == []
-    sleep = "Daily sleep Sleep score and what contributed to it. ✓ landed 2 hours ago"
+    sleep = "Daily sleep Sleep score and what contributed to it. ✓ fetched 2 hours ago"
     assert page.text_of("type-daily_sleep") == f"{sleep} {TODAY} 6"
-    assert "– empty Oura has nothing of this kind. 2 hours ago – 0" in page.text_of("type-tag")
+    assert "– no data Oura has no data of this type. 2 hours ago – 0" in page.text_of("type-tag")
     assert "✕ failed on 1 day Oura is out of order; ask again later." in page.text_of(
         "type-workout"
     )
@@ -94,21 +94,19 @@ def test_every_document_type_has_a_row_in_words(site: RunningSite, runa: HtmlBro
 
 def test_the_history_is_said_in_words_and_drawn(site: RunningSite, runa: HtmlBrowser) -> None:
     """How far back every kind was asked for."""
-    assert "Has not begun yet; it goes back to 2015-01-01." in runa.go("/me").text_of(
-        "history-words"
-    )
+    assert "Not started yet: goes back to 2015-01-01." in runa.go("/me").text_of("history-text")
     back = TODAY - timedelta(days=100)
     days = [document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned]
     site.accounts.fetches.record([fetch(name, FetchStatus.EMPTY, day=back) for name in days])
     page = runa.go("/me")
-    assert page.text_of("history-words") == f"Fetched back to {back} of 2015-01-01."
+    assert page.text_of("history-text") == f"Fetched back to {back}; goes back to 2015-01-01."
     share = 100 / (TODAY - date(2015, 1, 1)).days
     assert page.ids["history-bar"]["value"] == str(int(share * 100))
 
 
 def test_the_history_is_complete_only_when_it_is() -> None:
     """99 % until the first day of everything was asked."""
-    assert history_view([], date(2026, 1, 1), date(2026, 1, 1)).percent < 100
+    assert history_text([], date(2026, 1, 1), date(2026, 1, 1)).percent < 100
 
 
 def test_the_profile_comes_from_the_published_copy_without_the_address(
@@ -157,9 +155,9 @@ def test_who_has_nothing_yet_sees_sentences_and_no_axes(
         prepare()
         page = runa.go("/me")
         assert page.status == 200
-        assert page.text_of("no-nights").startswith("No night to draw yet.")
-        assert page.text_of("no-trends").startswith("No trend to draw yet.")
-        assert "picture" not in page.html.partition("<main")[2].partition('id="calendar"')[0]
+        assert page.text_of("no-nights").startswith("No nights yet.")
+        assert page.text_of("no-trends").startswith("No trends yet.")
+        assert "chart" not in page.html.partition("<main")[2].partition('id="calendar"')[0]
         assert "published" not in page.ids
 
 
@@ -175,7 +173,7 @@ def test_the_calendar_counts_what_was_asked(site: RunningSite, runa: HtmlBrowser
     )
     page = runa.go("/me")
     one = months == TODAY
-    rows = page.text_of("calendar-table").partition("Not asked yet ")[2]
+    rows = page.text_of("calendar-table").partition("Not fetched yet ")[2]
     asked = f"{f'{0 if one else 1}'} 0 0 1 0 {TODAY.day - (1 if one else 2)}"
     assert rows.endswith(f"{months:%B %Y} {asked}")
     assert f"{months:%B %Y} 0 0 0 0 0 {TODAY.day}" in koa.go("/me").text_of("calendar-table")
@@ -205,9 +203,7 @@ def test_nights_and_trends_are_ones_own(site: RunningSite, runa: HtmlBrowser) ->
         assert f"Lowest heart rate {night['lowest_heart_rate']} bpm" in table
         assert f"Average HRV {night['average_hrv']} ms RMSSD" in table
         assert f"HRV {night['average_hrv']} ms RMSSD" in page.text_of(f"trend-of-{HRV}")
-        assert page.text_of("published").startswith(
-            "Nights and trends are drawn from what was publ"
-        )
+        assert page.text_of("published").startswith("Nights and trends show data published")
     first, second = (newest_nights(site, name)[0][1]["id"] for name in ("runa", "koa"))
     assert first != second
     assert runa.page.text_of(f"trend-of-{HRV}") != koa.page.text_of(f"trend-of-{HRV}")
@@ -240,7 +236,7 @@ def newest_nights(site: RunningSite, username: str) -> list[tuple[str, dict[str,
 def test_a_sync_can_be_asked_for_every_five_minutes(site: RunningSite, runa: HtmlBrowser) -> None:
     """The button is gone meanwhile, and the page says when it was pressed."""
     page = runa.send("/me/sync")
-    assert page.text_of("sync-state") == "Asked just now; it begins soon."
+    assert page.text_of("sync-state") == "Requested just now; it will start soon."
     assert "sync-now" not in page.ids
     asked = site.accounts.people.get("runa").sync_asked_at
     assert asked is not None
@@ -250,7 +246,7 @@ def test_a_sync_can_be_asked_for_every_five_minutes(site: RunningSite, runa: Htm
             "UPDATE people SET sync_asked_at = datetime(sync_asked_at, '-6 minutes')"
         )
     page = runa.go("/me")
-    assert page.text_of("sync-state") == "Asked 6 minutes ago; it begins soon."
+    assert page.text_of("sync-state") == "Requested 6 minutes ago; it will start soon."
     assert "sync-now" in page.ids
 
 
@@ -318,7 +314,7 @@ def test_a_download_that_is_broken_off_is_over(site: RunningSite, runa: HtmlBrow
 
 def test_a_few_downloads_at_once_and_one_for_each_person() -> None:
     """Who ended makes room, for themselves and for others."""
-    downloads = Downloads(most=2)
+    downloads = Downloads(limit=2)
     assert [downloads.begin(name) for name in ("ada", "ada", "koa", "milo")] == [
         True,
         False,
@@ -334,7 +330,7 @@ def test_deleting_needs_the_username(site: RunningSite, runa: HtmlBrowser) -> No
     runa.go("/me/delete")
     page = runa.send("/me/delete", username="rune")
     assert (page.status, page.ids["username"]["aria-invalid"]) == (422, "true")
-    assert page.text_of("username-error") == "✕ Type runa to confirm, exactly like this."
+    assert page.text_of("username-error") == "✕ To confirm, type runa exactly as shown."
     assert site.accounts.people.get("runa").state is PersonState.CONNECTED
 
 
@@ -343,7 +339,7 @@ def test_deleting_retires_signs_out_and_says_farewell(site: RunningSite, runa: H
     site.sandbox.reset_requests()
     runa.go("/me/delete")
     page = runa.send("/me/delete", username="runa")
-    assert (page.title, runa.path) == ("Farewell · Oura pipeline", "/farewell")
+    assert (page.title, runa.path) == ("Goodbye · Oura pipeline", "/farewell")
     assert site.accounts.people.get("runa").state is PersonState.RETIRED
     assert site.sandbox.requests()["revoke"] == {"runa": 1}
     runa.go("/me")
@@ -356,7 +352,7 @@ def test_oura_being_away_does_not_stop_anybody_from_leaving(
     """The access is given back later; the farewell comes now."""
     site.sandbox.fault("error", route="revoke", status=503, count=None)
     runa.go("/me/delete")
-    assert runa.send("/me/delete", username="runa").title == "Farewell · Oura pipeline"
+    assert runa.send("/me/delete", username="runa").title == "Goodbye · Oura pipeline"
     assert site.accounts.removal.to_revoke() == ["runa"]
 
 

@@ -19,9 +19,9 @@ from oura_pipeline.catalog.document_types import (
     DocumentType,
 )
 from oura_pipeline.warehouse.warehouse import Warehouse
-from oura_pipeline.web.charts.night import Beat, Nap, Night, Stretch, night_picture
+from oura_pipeline.web.charts.night import HeartSample, Nap, Night, PhaseSpan, night_chart
 from oura_pipeline.web.charts.trend import METRICS, Reading, Trend
-from oura_pipeline.web.pages.me_charts import Told, told
+from oura_pipeline.web.pages.me_charts import PageData, page_data
 from oura_pipeline_tests.warehouse.documents import NOON, RawDocument, raw_document, score
 
 DAY = date(2026, 3, 30)  # in the night to the day before, clocks went forward in Europe
@@ -126,32 +126,36 @@ def published(warehouse: Warehouse, target: Path) -> Path:
 
 def test_the_newest_nights_are_told_as_they_were(copy: Path) -> None:
     """Intervals become stretches, items with nulls stay as they are, naps go with their day."""
-    first, second, third = told(copy, "ada", DAY).nights
+    first, second, third = page_data(copy, "ada", DAY).nights
     assert first == Night(
         day=DAY,
-        began=datetime(2026, 3, 29, 23, 0),
-        ended=datetime(2026, 3, 29, 23, 10),
+        bedtime=datetime(2026, 3, 29, 23, 0),
+        wake_time=datetime(2026, 3, 29, 23, 10),
         seconds=600,
-        offset=120,
+        utc_offset=120,
         asleep=8,
         in_bed=10,
         minutes={"awake": 2, "rem": 0, "light": 5, "deep": 3},
-        lowest=47,
-        average=52.5,
+        lowest_bpm=47,
+        average_bpm=52.5,
         hrv=48,
-        stretches=[Stretch(0, 120, "awake"), Stretch(120, 420, "light"), Stretch(420, 600, "deep")],
-        beats=[Beat(0, 300, 60, None)],
+        phases=[
+            PhaseSpan(0, 120, "awake"),
+            PhaseSpan(120, 420, "light"),
+            PhaseSpan(420, 600, "deep"),
+        ],
+        heart=[HeartSample(0, 300, 60, None)],
         naps=[Nap(datetime(2026, 3, 30, 13, 5), 40)],
     )
-    assert (second.when, second.seconds) == ("In bed from 23:00 to 06:00 (UTC+01:00).", 6 * 3600)
-    assert night_picture("bare", second) is None
-    assert third.when == "In bed since 22:00 (UTC−09:30). This night has not ended yet."
-    assert third.stretches == [Stretch(0, 300, "awake"), Stretch(300, 600, "light")]
+    assert (second.times, second.seconds) == ("In bed from 23:00 to 06:00 (UTC+01:00).", 6 * 3600)
+    assert night_chart("bare", second) is None
+    assert third.times == "In bed since 22:00 (UTC−09:30). This night has not ended yet."
+    assert third.phases == [PhaseSpan(0, 300, "awake"), PhaseSpan(300, 600, "light")]
 
 
 def test_trends_are_what_the_view_says(copy: Path) -> None:
     """The same values and means as `baselines`, which reads the whole history for them."""
-    sleep_score, readiness, active, hrv, resting = told(copy, "ada", DAY).trends
+    sleep_score, readiness, active, hrv, resting = page_data(copy, "ada", DAY).trends
     assert [readiness, active, hrv, resting] == [
         Trend(metric, DAY, [Reading(DAY, value, value, value, 1)])
         for metric, value in zip(METRICS[1:], (71, 0, 48, 47), strict=True)
@@ -168,23 +172,21 @@ def test_trends_are_what_the_view_says(copy: Path) -> None:
 
 def test_the_means_of_the_first_days_know_the_days_before(copy: Path) -> None:
     """A picture that begins later has the same numbers."""
-    everything = told(copy, "ada", DAY).trends[0].readings
-    later = told(copy, "ada", DAY + timedelta(days=30)).trends[0].readings
+    everything = page_data(copy, "ada", DAY).trends[0].readings
+    later = page_data(copy, "ada", DAY + timedelta(days=30)).trends[0].readings
     assert later == [row for row in everything if row.day > DAY - timedelta(days=60)]
 
 
 def test_nobody_sees_anybody_else(copy: Path) -> None:
     """Koa has one night that has not ended; nothing of theirs is in ada's and the other way."""
-    koa = told(copy, "koa", DAY)
-    assert [(one.hrv, one.stretches, one.beats, one.naps) for one in koa.nights] == [
-        (99, [], [], [])
-    ]
+    koa = page_data(copy, "koa", DAY)
+    assert [(one.hrv, one.phases, one.heart, one.naps) for one in koa.nights] == [(99, [], [], [])]
     assert [(trend.metric.name, trend.last.value) for trend in koa.trends] == [
         ("sleep_score", 99),
         ("hrv_average_ms", 99),
         ("resting_heart_rate_bpm", 99),
     ]
-    ada = told(copy, "ada", DAY)
+    ada = page_data(copy, "ada", DAY)
     assert 99 not in [row.value for trend in ada.trends for row in trend.readings]
     assert 99 not in [night.hrv for night in ada.nights]
 
@@ -192,7 +194,7 @@ def test_nobody_sees_anybody_else(copy: Path) -> None:
 def test_who_has_nothing_is_told_nothing(copy: Path) -> None:
     """Nulls only, unknown, or a name that would like to be SQL."""
     for username in ("milo", "nobody", "' OR '1'='1"):
-        known = told(copy, username, DAY)
+        known = page_data(copy, username, DAY)
         assert (known.profile, known.nights, known.trends) == ([], [], [])
 
 
@@ -207,19 +209,19 @@ def test_numbers_that_are_none_are_not_drawn(warehouse: Warehouse, tmp_path: Pat
         DAILY_SLEEP,
         {"sol": [RawDocument(day, score(day, 1).raw.replace(b" 1}", b" 1e999}"))]},
     )
-    known = told(published(warehouse, tmp_path / "endless.duckdb"), "sol", DAY)
-    assert [night.average for night in known.nights] == [None]
-    assert [night.beats for night in known.nights] == [
-        [Beat(0, 300, None, None), Beat(300, 300, 50, None)]
+    known = page_data(published(warehouse, tmp_path / "endless.duckdb"), "sol", DAY)
+    assert [night.average_bpm for night in known.nights] == [None]
+    assert [night.heart for night in known.nights] == [
+        [HeartSample(0, 300, None, None), HeartSample(300, 300, 50, None)]
     ]
     assert known.trends == []
 
 
 def test_without_a_copy_there_is_nothing(tmp_path: Path) -> None:
     """Not published yet; or what lies there is no database."""
-    assert told(tmp_path / "analytics.duckdb", "ada", DAY) == Told()
+    assert page_data(tmp_path / "analytics.duckdb", "ada", DAY) == PageData()
     (tmp_path / "analytics.duckdb").write_bytes(b"no database")
-    assert told(tmp_path / "analytics.duckdb", "ada", DAY) == Told()
+    assert page_data(tmp_path / "analytics.duckdb", "ada", DAY) == PageData()
 
 
 def test_a_copy_of_an_older_version_tells_what_it_has(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -230,10 +232,10 @@ def test_a_copy_of_an_older_version_tells_what_it_has(warehouse: Warehouse, tmp_
         connection.execute("DROP VIEW oura.daily_summary; DROP VIEW oura.nights")
     hour_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     os.utime(old, (hour_ago.timestamp(), hour_ago.timestamp()))
-    assert told(old, "ada", DAY) == Told(published_at=hour_ago, profile=[])
+    assert page_data(old, "ada", DAY) == PageData(published_at=hour_ago, profile=[])
     with duckdb.connect(str(old)) as connection:
         connection.execute("CREATE VIEW oura.nights AS SELECT username, day FROM oura.sleep")
-    assert told(old, "ada", DAY).nights == ()
+    assert page_data(old, "ada", DAY).nights == ()
 
 
 def test_a_new_copy_is_seen_while_the_old_one_is_open(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -245,9 +247,9 @@ def test_a_new_copy_is_seen_while_the_old_one_is_open(warehouse: Warehouse, tmp_
         connection.execute("DELETE FROM oura.sleep")
     with duckdb.connect(str(target), read_only=True) as old:
         old.execute("SELECT count(*) FROM oura.sleep").fetchone()
-        assert days(told(target, "ada", DAY).nights) != []
+        assert days(page_data(target, "ada", DAY).nights) != []
         newer.replace(target)
-        assert days(told(target, "ada", DAY).nights) == []
+        assert days(page_data(target, "ada", DAY).nights) == []
 
 
 def days(nights: Sequence[Night]) -> list[date]:

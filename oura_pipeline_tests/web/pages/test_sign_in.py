@@ -18,7 +18,7 @@ import pytest
 
 from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.ledger import Fetch, FetchStatus
-from oura_pipeline.people import sign_in as flow
+from oura_pipeline.people import sign_in
 from oura_pipeline.settings import ALL_SCOPES
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
 
@@ -130,7 +130,7 @@ def test_somebody_imported_by_username_gets_their_identity(open_site: OpenSite) 
     """A sign-in that the operator began for a username without an Oura id is that person's."""
     site = open_site()
     site.accounts.people.add("milo", SignIn(refresh_token="from another program"))
-    address = flow.begin(site.pipeline, browser=None, username="milo")
+    address = sign_in.begin(site.pipeline, browser=None, username="milo")
     browser = site.browser()
     browser.sent_to = address
     assert browser.go(browser.consent("milo")).title == "milo: Connected · Oura pipeline"
@@ -143,7 +143,7 @@ def test_a_username_with_another_identity_is_not_given_away(open_site: OpenSite)
     site = open_site()
     site.browser().join("runa")
     browser = site.browser()
-    browser.sent_to = flow.begin(site.pipeline, browser=None, username="runa")
+    browser.sent_to = sign_in.begin(site.pipeline, browser=None, username="runa")
     assert browser.go(browser.consent("koa")).title == "Choose a username · Oura pipeline"
 
 
@@ -159,7 +159,7 @@ def test_whom_the_operator_sends_needs_no_code(open_site: OpenSite) -> None:
     """A sign-in begun by the API may end in any browser, and brings its own invite and name."""
     site = open_site(oura_signup="invite")
     browser = site.browser()
-    browser.sent_to = flow.begin(site.pipeline, browser=None, username="newcomer")
+    browser.sent_to = sign_in.begin(site.pipeline, browser=None, username="newcomer")
     assert browser.go(browser.consent("asha")).title == "newcomer: Connected · Oura pipeline"
 
 
@@ -169,7 +169,7 @@ def test_an_unknown_state_is_refused(open_site: OpenSite, state: str) -> None:
     site = open_site()
     site.sandbox.reset_requests()
     page = site.browser().go(f"/oauth/callback?code=abc&state={state}")
-    assert (page.status, page.title) == (400, "This link does not work any more · Oura pipeline")
+    assert (page.status, page.title) == (400, "This link has expired · Oura pipeline")
     assert GONE in page.text
     assert page.form("/signin")
     assert "token" not in site.sandbox.requests()
@@ -232,7 +232,7 @@ def test_saying_no_is_fine(open_site: OpenSite) -> None:
     browser = site.browser()
     browser.begin()
     page = browser.go(browser.consent("runa", decision="deny"))
-    assert (page.status, page.title) == (200, "You said no, and that is fine · Oura pipeline")
+    assert (page.status, page.title) == (200, "Sign-in cancelled · Oura pipeline")
     assert nobody(site)
 
 
@@ -243,7 +243,7 @@ def test_what_oura_says_went_wrong_is_never_repeated(open_site: OpenSite) -> Non
     state = query(browser.begin())["state"]
     words = "%3Cb%3Ecall+0900-555%3C/b%3E"
     page = browser.go(f"/oauth/callback?error={words}&error_description={words}&state={state}")
-    assert (page.status, page.title) == (400, "Oura did not let you in · Oura pipeline")
+    assert (page.status, page.title) == (400, "Oura refused the sign-in · Oura pipeline")
     assert "0900" not in page.html
 
 
@@ -251,7 +251,7 @@ def test_a_callback_without_a_code_is_refused(open_site: OpenSite) -> None:
     """Neither an error nor a code: nothing to go on with."""
     browser = open_site().browser()
     page = browser.go(f"/oauth/callback?state={query(browser.begin())['state']}")
-    assert (page.status, page.title) == (400, "Oura did not let you in · Oura pipeline")
+    assert (page.status, page.title) == (400, "Oura refused the sign-in · Oura pipeline")
 
 
 def test_a_code_that_oura_does_not_take_back_is_refused(open_site: OpenSite) -> None:
@@ -263,7 +263,7 @@ def test_a_code_that_oura_does_not_take_back_is_refused(open_site: OpenSite) -> 
     browser.go(f"/oauth/callback?code={used}&state={query(browser.sent_to)['state']}")
     state = query(browser.begin())["state"]
     page = browser.go(f"/oauth/callback?code={used}&state={state}")
-    assert (page.status, page.title) == (400, "Oura did not let you in · Oura pipeline")
+    assert (page.status, page.title) == (400, "Oura refused the sign-in · Oura pipeline")
     assert nobody(site)
 
 
@@ -279,7 +279,7 @@ def test_oura_being_away_is_said(open_site: OpenSite, kind: str, route: str) -> 
     back = browser.consent("runa")
     site.sandbox.fault(kind, route=route, status=503, seconds=120, count=None)
     page = browser.go(back)
-    assert (page.status, page.title) == (503, "Oura is away · Oura pipeline")
+    assert (page.status, page.title) == (503, "Oura is unavailable · Oura pipeline")
     assert page.form("/signin")
     assert nobody(site)
 
@@ -292,7 +292,7 @@ def test_an_answer_that_does_not_say_who_is_an_error(open_site: OpenSite) -> Non
     back = browser.consent("runa")
     site.sandbox.fault("truncated", route="personal_info", count=None)
     page = browser.go(back)
-    assert (page.status, page.title) == (502, "Oura did not say who you are · Oura pipeline")
+    assert (page.status, page.title) == (502, "Oura did not identify you · Oura pipeline")
     assert nobody(site)
 
 
@@ -303,7 +303,7 @@ def test_an_id_that_no_database_could_keep_is_none(open_site: OpenSite, said: st
         site = open_site(oura_api_url=url)
         browser = site.browser()
         page = browser.sign_in("runa")
-    assert (page.status, page.title) == (502, "Oura did not say who you are · Oura pipeline")
+    assert (page.status, page.title) == (502, "Oura did not identify you · Oura pipeline")
     assert nobody(site)
 
 
@@ -350,7 +350,7 @@ def test_unknown_scopes_are_not_no_scopes(open_site: OpenSite) -> None:
     browser.sign_in("runa", [])
     page = browser.send("/welcome", username="runa")
     assert site.accounts.people.get("runa").scopes is None
-    assert "not known" in page.text
+    assert "unknown" in page.text
 
 
 def test_whose_data_is_being_deleted_must_wait(open_site: OpenSite) -> None:
@@ -372,7 +372,7 @@ def test_nobody_new_comes_in_where_it_is_closed(open_site: OpenSite) -> None:
     site.accounts.people.add("koa", SignIn(refresh_token="x", oura_id=identity(site, "koa")))
     site.sandbox.reset_requests()
     browser = site.browser()
-    assert "Nobody new can sign in at the moment." in browser.go("/").text
+    assert "Sign-up is closed at the moment." in browser.go("/").text
     page = browser.sign_in("runa")
     assert (page.status, page.title) == (403, "You cannot join at the moment · Oura pipeline")
     assert site.sandbox.requests()["revoke"] == {"runa": 1}
@@ -427,9 +427,11 @@ def test_a_full_house_is_said_before_and_after(open_site: OpenSite) -> None:
     for number in range(4):
         site.accounts.people.add(f"person{number}", SignIn(refresh_token="x", oura_id=str(number)))
     browser = site.browser()
-    assert "4 of the 5 people that Oura allows this site are here." in browser.go("/").text
+    assert "4 of 5 places that Oura allows this site are taken." in browser.go("/").text
     browser.join("runa")
-    assert "All 5 places that Oura allows this site are taken." in site.browser().go("/").text
+    assert (
+        "Oura allows this site 5 people, and all places are taken." in site.browser().go("/").text
+    )
     page = site.browser().sign_in("koa")
     assert (page.status, page.title) == (403, "You cannot join at the moment · Oura pipeline")
 

@@ -28,7 +28,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def entered(site: RunningSite) -> HtmlBrowser:
+def operator_browser(site: RunningSite) -> HtmlBrowser:
     """A browser in which the operator is."""
     browser = site.browser()
     browser.go("/operator")
@@ -100,7 +100,7 @@ def test_a_header_that_nobody_set_up_is_a_strangers(open_site: OpenSite) -> None
 
 def test_a_new_password_ends_old_sessions(open_site: OpenSite) -> None:
     """The cookie was signed by the same key, and is worth nothing all the same."""
-    cookies = dict(entered(open_site()).http.cookies)
+    cookies = dict(operator_browser(open_site()).http.cookies)
     browser = open_site(oura_operator_token="a new one").browser()
     browser.http.cookies.update(cookies)
     browser.go("/status")
@@ -128,12 +128,12 @@ def test_who_needs_the_operator_stands_first(open_site: OpenSite) -> None:
         at=now() - timedelta(hours=3),
     )
     site.accounts.fetches.record([failed])
-    page = entered(site).go("/status")
+    page = operator_browser(site).go("/status")
     rows = [name for name in page.ids if re.fullmatch("person-.*", name)]
     assert rows == ["person-dora", "person-cleo", "person-anna", "person-bert"]
     assert page.text_of("person-dora") == "dora ✕ must reconnect since just now : revoked never – 0"
     assert page.text_of("person-cleo").endswith("since just now 3 hours ago – 1")
-    assert page.text_of("person-anna").endswith("never asked just now 0")
+    assert page.text_of("person-anna").endswith("never requested just now 0")
     assert page.title == "Status: 1 must reconnect · Oura pipeline"
 
 
@@ -156,7 +156,7 @@ def test_webhooks_are_shown_by_data_type(open_site: OpenSite) -> None:
             for body, who in events
         ]
     )
-    page = entered(site).go("/status")
+    page = operator_browser(site).go("/status")
     assert page.text_of("webhook-sleep") == "sleep ✕ delete missing in 20 days just now 2 1 1"
     assert "create, delete and update missing" in page.text_of("webhook-daily_sleep")
     assert page.text_of("backlog").startswith("2 oldest just now")
@@ -165,13 +165,13 @@ def test_webhooks_are_shown_by_data_type(open_site: OpenSite) -> None:
 def test_an_invite_is_shown_once_and_works(open_site: OpenSite) -> None:
     """Code and link; afterwards only that there is one."""
     site = open_site(oura_signup="invite")
-    browser = entered(site)
+    browser = operator_browser(site)
     page = browser.send("/status/invite")
     code = page.text_of("invite-code")
     assert page.text_of("invite-link") == f"{site.url}/?invite={code}"
     assert site.accounts.invites.is_valid(code)
     page = browser.go("/status")
-    assert "1 invite is open" in page.text
+    assert "1 open invite" in page.text
     assert code not in page.html
     assert site.browser().join("runa", invite=code).status == 200
 
@@ -188,8 +188,8 @@ def test_nobody_else_makes_an_invite(open_site: OpenSite) -> None:
 
 def test_dagster_being_away_is_said(open_site: OpenSite) -> None:
     """The rest of the page is there."""
-    page = entered(open_site(oura_dagster_url="http://127.0.0.1:9")).page
-    assert "Dagster’s UI does not answer at http://127.0.0.1:9" in page.text
+    page = operator_browser(open_site(oura_dagster_url="http://127.0.0.1:9")).page
+    assert "Dagster’s UI is not reachable at http://127.0.0.1:9" in page.text
 
 
 def test_the_question_to_dagster_fits_its_schema() -> None:
@@ -201,8 +201,8 @@ def test_the_question_to_dagster_fits_its_schema() -> None:
 def test_a_strange_answer_of_dagster_is_no_answer(open_site: OpenSite, said: str) -> None:
     """Whatever stands at that address."""
     with dagster(said) as url:
-        page = entered(open_site(oura_dagster_url=url)).page
-    assert "Dagster’s UI does not answer" in page.text
+        page = operator_browser(open_site(oura_dagster_url=url)).page
+    assert "Dagster’s UI is not reachable" in page.text
 
 
 def test_the_last_run_of_every_job_is_linked(open_site: OpenSite) -> None:
@@ -214,7 +214,7 @@ def test_the_last_run_of_every_job_is_linked(open_site: OpenSite) -> None:
     ]
     nodes = {"repositoriesOrError": {"nodes": [{"jobs": jobs}]}}
     with dagster(json.dumps({"data": nodes})) as url:
-        page = entered(open_site(oura_dagster_url=url)).page
+        page = operator_browser(open_site(oura_dagster_url=url)).page
     assert f"{url}/runs/abc" in page.links
     assert "sync ✕ failed 1 hour ago" in page.text
     assert "maintain_subscriptions – never ran –" in page.text
