@@ -21,7 +21,7 @@ import dagster as dg
 import httpx
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP
-from oura_pipeline.commands.dev import start
+from oura_pipeline.commands.dev import start_dagster
 from oura_pipeline.defs.storage import config_dir, project_instance
 from oura_pipeline.defs.webhook_events import JOB
 from oura_pipeline.graphite.local import LocalGraphite
@@ -54,7 +54,7 @@ def main() -> None:
     ):
         signed_in(made)
         subscribe(cloud, f"{site}/webhook")
-        with start(free_port(), config_dir()):
+        with start_dagster(free_port(), config_dir()):
             wait_for("a quiet Dagster", lambda: quiet(made, instance), seconds=300)
             print("\nseconds after the event   received  run started  landed  point readable")
             slowest = max(measured(made, instance, graphite, pause) for pause in PAUSES)

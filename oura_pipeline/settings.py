@@ -36,6 +36,8 @@ ALL_SCOPES = (
 class SettingsError(ValueError):
     """A setting has a value that cannot be used; one line says which and why."""
 
+    exit_code = 2  # of a command, as for an option with a bad value
+
 
 class Protocol(StrEnum):
     """How points leave: over a socket in one of carbon's protocols, or into a file."""
@@ -88,7 +90,7 @@ def _keys(value: Any) -> Any:
             Fernet(key)
         except ValueError as error:
             raise ValueError(
-                "each key is 32 bytes in URL-safe base64; `oura-pipeline key` makes one"
+                "each key is 32 bytes in URL-safe base64; `oura-pipeline key new` makes one"
             ) from error
     return value
 

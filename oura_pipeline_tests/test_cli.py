@@ -13,15 +13,17 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from time import monotonic
 
+import click
 import dagster as dg
 import httpx
 import pytest
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 
+from oura_pipeline import cli as cli_module
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, WORKOUT
-from oura_pipeline.cli import cli
-from oura_pipeline.commands.sync import last_partition, reason
+from oura_pipeline.cli import COMMANDS, LazyGroup, cli, unsupported_system
+from oura_pipeline.commands.sync_run import failure_reason, last_partition
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 from oura_pipeline.pipeline import open_pipeline
@@ -152,7 +154,7 @@ def test_adding_twice_gives_new_tokens(shell: Shell) -> None:
     shell.sign_in("koa")
     before = stored(shell, "koa")
     again = shell.sign_in("koa")
-    assert again.output == "koa was here already and has new tokens now.\n"
+    assert again.output == "koa is already here and has a new token now.\n"
     assert stored(shell, "koa") in shell.secrets - {before}
 
 
@@ -169,7 +171,7 @@ def test_removing_with_keep_data_forgets_the_person_and_keeps_their_documents(
     assert shell("sync", "--last", "4", "--type", "daily_sleep").exit_code == 0
     assert shell("people", "remove", "koa", "--keep-data", "--yes").output.splitlines() == [
         "Removed koa; documents and points are still there.",
-        "Their consent is given back at Oura.",
+        "Their consent at Oura is revoked.",
     ]
     again = shell.refused("people", "remove", "koa", "--keep-data", "--yes")
     assert "nobody is called 'koa'" in again
@@ -189,7 +191,7 @@ def test_removing_says_what_goes_and_deletes_it_after_a_yes(shell: Shell) -> Non
     assert shell.world.warehouse.usernames() == ["koa", "runa"]
     done = CliRunner().invoke(cli, ["people", "remove", "koa"], input="y\n").stdout
     assert f"Deleted everything of koa: {rows} documents, " in done
-    assert "Their consent is given back at Oura." in done
+    assert "Their consent at Oura is revoked." in done
     assert "rm -r <whisper>/bio/koa" in done
     assert shell.world.warehouse.usernames() == ["runa"]
     with shell.world.accounts() as accounts:
@@ -207,7 +209,7 @@ def test_removing_says_what_to_do_where_files_cannot_be_deleted(shell: Shell) ->
     assert (stuck.exit_code, stuck.stderr) == (
         1,
         f"Error: {link} is a symbolic link: delete what is theirs behind it, and the link; then "
-        "the rest can go. Type this again when that is put right.\n",
+        "the rest can go. Then run this again.\n",
     )
     link.unlink()
     assert "Deleted everything of koa" in shell("people", "remove", "koa", "--yes").output
@@ -215,14 +217,14 @@ def test_removing_says_what_to_do_where_files_cannot_be_deleted(shell: Shell) ->
 
 def test_disconnecting_keeps_the_data_and_says_whether_oura_knows(shell: Shell) -> None:
     shell.sign_in("koa")
-    told = ["Nothing of koa is fetched any more; their data stays."]
+    told = ["koa is disconnected; their data stays."]
     shell.world.sandbox.fault("error", route="revoke", count=1000)
     away = shell("people", "disconnect", "koa").output.splitlines()
     assert away[:1] == told
-    assert away[1].startswith("Their consent is not given back at Oura yet: ")
+    assert away[1].startswith("Their consent at Oura is not revoked yet: ")
     shell.world.sandbox.clear_faults()
     again = shell("people", "disconnect", "koa").output.splitlines()
-    assert again == [*told, "Their consent is given back at Oura."]
+    assert again == [*told, "Their consent at Oura is revoked."]
     assert [row[2] for row in listed(shell) if row[1:2] == ["koa"]] == ["disconnected"]
     assert "nobody is called 'ada'" in shell.refused("people", "disconnect", "ada")
 
@@ -234,7 +236,7 @@ def test_an_export_is_a_new_folder(shell: Shell, tmp_path: Path) -> None:
     into = tmp_path / "mine"
     said = shell("people", "export", "koa", "--into", str(into))
     assert said.output.splitlines() == [
-        f"Wrote {rows} documents of 1 types to {into}. README.md says what each file is."
+        f"Wrote {rows} documents of 1 types to {into}. README.md describes each file."
     ]
     assert {path.name for path in into.iterdir()} == {
         *("README.md", "person.json", "documents", "ledgers")
@@ -264,7 +266,7 @@ def test_people_of_the_go_replicator_are_imported_once(shell: Shell, tmp_path: P
     assert shell("people", "import", str(path)).output == "Imported 1: ada.\n"
     assert stored(shell, "ada") == "go-access"
     again = shell("people", "import", str(path)).output
-    assert again == "Imported 0: nobody.\nHere already, left alone: ada.\n"
+    assert again == "Imported 0: nobody.\nAlready here, unchanged: ada.\n"
 
 
 def test_a_bad_file_of_people_imports_nobody(shell: Shell, tmp_path: Path) -> None:
@@ -334,7 +336,7 @@ def test_a_sync_in_which_nobody_landed_is_a_failure(shell: Shell) -> None:
     [
         (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
         (WarehouseBusy("the warehouse is open elsewhere"), "the warehouse is open elsewhere"),
-        (ValueError("a heart rate of 61"), "ValueError; Dagster's UI has the whole story"),
+        (ValueError("a heart rate of 61"), "ValueError; see Dagster's UI for details"),
         (dg.Failure("nobody landed"), "nobody landed"),
     ],
     ids=lambda value: type(value).__name__,
@@ -352,7 +354,7 @@ def test_a_sync_says_why_a_step_failed(error: Exception, said: str) -> None:
 
     result = failed.execute_in_process(raise_on_error=False)
     [failure] = [event for event in result.all_events if event.is_step_failure]
-    assert reason(failure.step_failure_data) == said
+    assert failure_reason(failure.step_failure_data) == said
 
 
 def test_who_could_not_be_had_is_named_while_the_others_land(shell: Shell) -> None:
@@ -369,7 +371,10 @@ def test_who_could_not_be_had_is_named_while_the_others_land(shell: Shell) -> No
     ("arguments", "said"),
     [
         (["--from", "2026-02-02", "--to", "2026-02-01"], "--from 2026-02-02 is after --to"),
-        (["--from", "2014-12-31", "--to", "2015-01-02"], "OURA_HISTORY_START sets to 2015-01-01"),
+        (
+            ["--from", "2014-12-31", "--to", "2015-01-02"],
+            "2014-12-31 is before 2015-01-01, where OURA_HISTORY_START",
+        ),
         (["--from", "2026-01-01", "--to", "2999-01-01"], "2999-01-01 has not begun anywhere"),
         (["--person", "nemo"], "nobody is called 'nemo'; there are: koa"),
     ],
@@ -380,7 +385,7 @@ def test_what_cannot_be_synced_is_refused_in_one_line(
 ) -> None:
     shell.sign_in("koa")
     line = shell.refused("sync", "--type", "daily_sleep", *arguments)
-    assert line.startswith("oura-pipeline: ")
+    assert line.startswith("Error: ")
     assert said in line
 
 
@@ -388,7 +393,7 @@ def test_what_cannot_be_synced_is_refused_in_one_line(
     ("arguments", "said"),
     [
         (["--type", "dreams"], "no document type is called 'dreams'; there are: daily_activity"),
-        (["--last", "2", "--from", "2026-01-01"], "--last goes without --from and --to"),
+        (["--last", "2", "--from", "2026-01-01"], "use --last without --from and --to"),
         (["--last", "0"], "Invalid value for '--last'"),
         (["--from", "yesterday"], "Invalid value for '--from'"),
     ],
@@ -403,7 +408,7 @@ def test_what_makes_no_sense_is_a_usage_error(
 
 
 def test_nobody_signed_in_says_what_to_do(shell: Shell) -> None:
-    assert "`oura-pipeline people add` adds the first person" in shell.refused("sync")
+    assert "or use `oura-pipeline people add`" in shell.refused("sync")
 
 
 # Doctor, budget, key
@@ -461,7 +466,7 @@ def test_doctor_without_a_graphite_names_the_file(shell: Shell) -> None:
             ["carbon", "graphite-web"],
             "see GRAPHITE_HOST",
         ),
-        ({"OURA_PUBLIC_URL": "http://rings.test"}, ["site", "webhooks"], "as https"),
+        ({"OURA_PUBLIC_URL": "http://rings.test"}, ["site", "webhooks"], "to an https address"),
         ({"OURA_PUBLIC_URL": "https://rings.test"}, ["webhooks"], "subscriptions create"),
     ],
     ids=["no client", "no Oura", "no Graphite", "no render url", "no https", "no webhooks"],
@@ -481,7 +486,10 @@ def test_doctor_says_what_to_do(
 
 def test_doctor_misses_people(shell: Shell) -> None:
     status, found = findings(shell)
-    assert (status, trouble(found)) == (1, {"people": "nobody yet: open the site and sign in"})
+    assert (status, trouble(found)) == (
+        1,
+        {"people": "nobody has signed in yet: open the site and sign in"},
+    )
 
 
 def test_a_key_that_others_may_read_is_refused_everywhere(shell: Shell) -> None:
@@ -500,7 +508,7 @@ def test_a_key_that_others_may_read_is_refused_everywhere(shell: Shell) -> None:
 def test_a_bad_setting_ends_a_command_in_one_line(shell: Shell, command: str) -> None:
     done = shell.process(command, GRAPHITE_PORT="many")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
-    assert done.stderr.startswith("oura-pipeline: GRAPHITE_PORT cannot be used")
+    assert done.stderr.startswith("Error: GRAPHITE_PORT cannot be used")
 
 
 def test_doctor_tells_a_bad_setting(shell: Shell) -> None:
@@ -517,7 +525,7 @@ def test_the_budget_counts_what_was_asked(shell: Shell) -> None:
 
 
 def test_every_key_is_new_and_opens_tokens(shell: Shell) -> None:
-    one, other = (shell("key").output.strip() for _ in range(2))
+    one, other = (shell("key", "new").output.strip() for _ in range(2))
     assert one != other
     assert Fernet(one).decrypt(Fernet(one).encrypt(b"a token")) == b"a token"
 
@@ -667,13 +675,86 @@ def test_the_sandbox_serves(shell: Shell) -> None:
     assert answer.status_code in (400, 401)
 
 
-def test_help_lists_every_command() -> None:
-    listed = CliRunner().invoke(cli, ["--help"]).output.partition("Commands:\n")[2]
-    assert [line.split()[0] for line in listed.splitlines()] == [
-        *("budget", "demo", "dev", "doctor", "export", "graphite", "key", "people", "query"),
-        "sandbox",
-        *("subscriptions", "sync", "web"),
-    ]
+# Help, and failures
+
+
+def all_commands() -> list[tuple[str, click.Command]]:
+    """Return every command and group, each with what is typed for it."""
+    found: list[tuple[str, click.Command]] = []
+
+    def visit(path: str, command: click.Command) -> None:
+        found.append((path, command))
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                child = command.get_command(context, name)
+                assert child is not None
+                visit(f"{path} {name}", child)
+
+    visit("oura-pipeline", cli)
+    return found
+
+
+@pytest.mark.parametrize(("path", "command"), all_commands()[1:], ids=lambda value: str(value))
+def test_help_lines_fit_into_80_columns(path: str, command: click.Command) -> None:
+    """A sentence of at most 45 characters, which click does not cut off in a list of commands."""
+    line = (command.help or "").partition("\n")[0]
+    assert line.endswith(".")
+    assert len(line) <= 45
+    assert not command.get_short_help_str(45).endswith("...")
+
+
+def test_help_lists_every_command_with_its_own_help_line() -> None:
+    context = click.Context(cli)
+    modules = Path(cli_module.__file__).with_name("commands").glob("*.py")
+    shared = {"__init__", "console", "options", "sync_run"}
+    assert sorted(COMMANDS) == sorted({path.stem for path in modules} - shared)
+    lines = CliRunner().invoke(cli, ["--help"]).output.partition("Commands:\n")[2].splitlines()
+    assert [line.split(maxsplit=1) for line in lines] == [[*row] for row in COMMANDS.items()]
+    for name, line in COMMANDS.items():
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert (command.help or "").partition("\n")[0] == line
+
+
+def test_help_imports_nothing_slow() -> None:
+    """Dagster, DuckDB and pandas take seconds."""
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from oura_pipeline.cli import cli\n"
+        "assert CliRunner().invoke(cli, ['--help']).exit_code == 0\n"
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    slow = {"dagster", "duckdb", "pandas", "sqlalchemy", "pydantic", "httpx"}
+    assert slow.isdisjoint(loaded)
+    assert [name for name in loaded if name.startswith("oura_pipeline.")] == ["oura_pipeline.cli"]
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_linux_and_macos_are_supported(platform: str) -> None:
+    assert unsupported_system(platform) is None
+
+
+@pytest.mark.parametrize("platform", ["win32", "cygwin", "freebsd14"])
+def test_other_systems_are_refused_in_one_sentence(platform: str) -> None:
+    assert unsupported_system(platform) == (
+        "oura-pipeline runs on Linux and macOS; on Windows, run it in WSL."
+    )
+
+
+def test_an_unexpected_error_keeps_its_traceback() -> None:
+    """Only messages of our own exceptions are known to be clear and free of secrets."""
+
+    @click.group(cls=LazyGroup)
+    def failing() -> None:
+        raise KeyError("a bug")
+
+    result = CliRunner().invoke(failing, ["budget"])
+    assert isinstance(result.exception, KeyError)
 
 
 def test_whoever_left_is_named_with_what_deletes_them_in_graphite(told: Shell) -> None:

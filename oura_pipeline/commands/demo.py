@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,12 +17,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from rich.console import Console
 from rich.table import Table
 
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.commands.console import console
 from oura_pipeline.graphite.environment import LocalGraphiteError, graphite_python, installed
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
@@ -31,7 +34,7 @@ from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
-    from oura_pipeline.commands.sync import Synced
+    from oura_pipeline.commands.sync_run import SyncResult
 
 PEOPLE, DAYS = 5, 90
 SITE_PORT = 8000
@@ -55,7 +58,14 @@ QUESTIONS = {
 }
 
 
-def demo(out: Console, *, serve: bool) -> int:
+@click.command()
+@click.option("--serve", is_flag=True, help="Keep sandbox, Dagster and site running afterwards.")
+def demo(serve: bool) -> None:
+    """Run the whole pipeline with synthetic people."""
+    sys.exit(run_demo(console, serve=serve))
+
+
+def run_demo(out: Console, *, serve: bool) -> int:
     """Run it; the exit status is 0 when everything landed and arrived."""
     began = time.monotonic()
     home = load_settings().storage.home / "demo"
@@ -68,7 +78,7 @@ def demo(out: Console, *, serve: bool) -> int:
             running(SandboxOptions(people=PEOPLE, days=DAYS), process=True)
         )
         # Dagster takes two seconds to import: those in which Graphite starts.
-        importlib.import_module("oura_pipeline.commands.sync")
+        importlib.import_module("oura_pipeline.commands.sync_run")
         ready.result()
         _point_settings_at(home, sandbox, graphite)
         _sign_in(out, sandbox)
@@ -151,15 +161,19 @@ def _sign_in(out: Console, sandbox: Sandbox) -> None:
             out.print(f"{person['username']} signed in, in {person['zone']}")
 
 
-def _sync(out: Console) -> Synced:
-    from oura_pipeline.commands.sync import Bar, last_partition, sync, table
+def _sync(out: Console) -> SyncResult:
+    from oura_pipeline.commands.sync_run import (
+        SyncProgressBar,
+        last_partition,
+        result_table,
+        run_sync,
+    )
 
     last_day = last_partition()
     first_day = last_day - timedelta(days=DAYS)
-    bar = Bar(out)
-    with bar.shown(PEOPLE * len(DOCUMENT_TYPES)):
-        synced = sync(first_day, last_day)
-    out.print(table(synced))
+    with SyncProgressBar(out).shown(PEOPLE * len(DOCUMENT_TYPES)):
+        synced = run_sync(first_day, last_day)
+    out.print(result_table(synced))
     for step, reason in synced.failures.items():
         out.print(f"[red]{step}[/red]: {reason}")
     return synced
@@ -178,7 +192,7 @@ def _answers(out: Console) -> None:
             out.print(drawn)
 
 
-def _arrivals(out: Console, synced: Synced, graphite: LocalGraphite | None) -> bool:
+def _arrivals(out: Console, synced: SyncResult, graphite: LocalGraphite | None) -> bool:
     out.rule("What arrived")
     settings = load_settings()
     with open_accounts(settings) as accounts:
@@ -192,7 +206,7 @@ def _arrivals(out: Console, synced: Synced, graphite: LocalGraphite | None) -> b
         out.print(f"{points:,} points in {_short(settings.storage.graphite_log_path)}")
         return True
     delivered = sum(push.points for push in pushes if push.state is PushState.DELIVERED)
-    missing = [check for check in synced.red if check.check_name == "points_arrived"]
+    missing = [check for check in synced.failed_checks if check.check_name == "points_arrived"]
     out.print(f"{delivered:,} of {points:,} points read back from Graphite, twice, equal")
     if points > delivered and not missing:
         out.print(
@@ -223,7 +237,7 @@ def _picture(home: Path, sandbox: Sandbox, graphite: LocalGraphite | None) -> Pa
 
 
 def _serve(out: Console, home: Path) -> None:
-    from oura_pipeline.commands.dev import together
+    from oura_pipeline.commands.dev import run_dagster_and_site
     from oura_pipeline.defs.storage import config_dir
 
     site = f"http://127.0.0.1:{SITE_PORT}"
@@ -239,7 +253,7 @@ def _serve(out: Console, home: Path) -> None:
     # In a folder without a `.env`, which would point the daemon and the site at the real Oura.
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(config_dir() / name, home)
-    together(3000, SITE_PORT, dagster_in=home, site_in=home)
+    run_dagster_and_site(3000, SITE_PORT, dagster_in=home, site_in=home)
     out.print("Ending.")
 
 

@@ -1,8 +1,4 @@
-"""`oura-pipeline dev`: the site, Dagster's UI and daemon on this machine, as one program.
-
-What surprises: Dagster reads `dagster.yaml` from the working directory, so it is started in the
-folder that has it; the data folder stays where it was. And whoever ends first ends the other one.
-"""
+"""`oura-pipeline dev`, and the child processes that it consists of."""
 
 from __future__ import annotations
 
@@ -15,44 +11,54 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import click
+
 from oura_pipeline.defs.storage import config_dir
 from oura_pipeline.settings import load_settings
 
-LOOK_SECONDS = 0.2
-ENDINGS = (signal.SIGINT, signal.SIGTERM)
+POLL_SECONDS = 0.2
 
 
-def dev(port: int, site_port: int) -> int:
-    """Run until Ctrl-C, a request to end, or the end of either; the exit status is theirs."""
-    return together(port, site_port, dagster_in=config_dir(), site_in=Path.cwd())
+@click.command()
+@click.option("--port", default=3000, show_default=True, help="Port of Dagster's UI.")
+@click.option("--site-port", default=8000, show_default=True, help="Port of the site.")
+def dev(port: int, site_port: int) -> None:
+    """Run the site and Dagster on this machine.
+
+    Dagster's UI, its daemon and the site listen on 127.0.0.1 only, until Ctrl-C.
+    """
+    sys.exit(run_dagster_and_site(port, site_port, dagster_in=config_dir(), site_in=Path.cwd()))
 
 
-def together(port: int, site_port: int, *, dagster_in: Path, site_in: Path) -> int:
-    """The same, in these folders: one with a `dagster.yaml`, and one whose `.env` counts."""
-    end_like_ctrl_c()
-    with start(port, dagster_in) as dagster, start_site(site_port, site_in) as site:
+def run_dagster_and_site(port: int, site_port: int, *, dagster_in: Path, site_in: Path) -> int:
+    """Run both until Ctrl-C, SIGTERM or the end of either, and return the exit status.
+
+    Args:
+        port: of Dagster's UI.
+        site_port: of the site.
+        dagster_in: a folder with a `dagster.yaml`, which Dagster reads from the working directory.
+        site_in: the folder whose `.env` counts.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the children, as Ctrl-C does
+    with start_dagster(port, dagster_in) as dagster, start_site(site_port, site_in) as site:
         try:
-            return _first_end(dagster, site)
+            return _wait_for_first(dagster, site)
         except KeyboardInterrupt:
             return 0
         finally:
-            for ending in ENDINGS:  # an impatient second Ctrl-C would leave children behind
-                signal.signal(ending, signal.SIG_IGN)
-
-
-def end_like_ctrl_c() -> None:
-    """Let a request to end take the children along, as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+            # An impatient second Ctrl-C would leave children behind.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
-def start(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`dagster dev` in a folder with a `dagster.yaml`, as a child that ends with the block."""
+def start_dagster(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `dagster dev` in a folder with a `dagster.yaml` while the block runs."""
     home = load_settings().storage.home
     home.mkdir(parents=True, exist_ok=True)
-    print(f"Dagster's UI: http://127.0.0.1:{port}  (data in {home}; Ctrl-C ends it)", flush=True)
+    print(f"Dagster's UI: http://127.0.0.1:{port} (data in {home}; Ctrl-C to stop)", flush=True)
     program = Path(sys.executable).with_name("dagster")
-    # `dagster dev` warns of its successor, which is no part of the product's packages.
+    # `dagster dev` warns that `dg dev` supersedes it, which is not among the product's packages.
     environment = {"PYTHONWARNINGS": "ignore", **os.environ, "OURA_PIPELINE_HOME": str(home)}
     command = [str(program), "dev", "--host", "127.0.0.1", "--port", str(port)]
     with _child(command, folder, environment) as child:
@@ -61,7 +67,7 @@ def start(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def start_site(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`oura-pipeline web` as a child that ends with the block; it prints its address itself."""
+    """Run `oura-pipeline web`, which prints its address, while the block runs."""
     command = [sys.executable, "-m", "oura_pipeline.cli", "web", "--port", str(port)]
     environment = {**os.environ, "OURA_PIPELINE_HOME": str(load_settings().storage.home)}
     with _child(command, folder, environment) as child:
@@ -72,7 +78,7 @@ def start_site(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 def _child(
     command: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(  # noqa: S603  (our own virtual environment's programs)
+    with subprocess.Popen(  # noqa: S603  (programs of our own virtual environment)
         command,
         cwd=folder,
         env=environment,
@@ -81,22 +87,22 @@ def _child(
         try:
             yield child
         finally:
-            _end_group(child)
+            _terminate_group(child)
 
 
-def _first_end(*children: subprocess.Popen[bytes]) -> int:
-    """Wait for the first of them to end; its exit status."""
+def _wait_for_first(*children: subprocess.Popen[bytes]) -> int:
+    """Wait until one of them ends, and return its exit status."""
     while True:
         for child in children:
             if (status := child.poll()) is not None:
                 return status
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
-def _end_group(child: subprocess.Popen[bytes]) -> None:
-    """End it and what it started: webserver, daemon and code server do not end with it."""
-    for request, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
+def _terminate_group(child: subprocess.Popen[bytes]) -> None:
+    # Dagster's webserver, daemon and code server do not end with the process that started them.
+    for number, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
         with suppress(ProcessLookupError):
-            os.killpg(child.pid, request)
+            os.killpg(child.pid, number)
         with suppress(subprocess.TimeoutExpired):
             child.wait(seconds)

@@ -1,36 +1,54 @@
-"""`oura-pipeline doctor`: is everything as it must be, and if not, what to do."""
+"""`oura-pipeline doctor`."""
 
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import click
 import httpx
+from rich.markup import escape
 
 from oura_pipeline.accounts.errors import AccountsError
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.credentials import OuraError
+from oura_pipeline.commands.console import console
 from oura_pipeline.files import is_private
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.settings import Protocol, Settings, SettingsError, load_settings
 from oura_pipeline.warehouse.errors import WarehouseError
 
-SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at, whether it is well, and what was seen or is to be done."""
+    """One check: what was checked, whether it passed, what was found or what to do."""
 
     subject: str
     good: bool
     text: str
 
 
-def examine() -> list[Finding]:
-    """Look at everything, in the order in which things depend on each other."""
+@click.command()
+def doctor() -> None:
+    """Check your installation.
+
+    Settings, databases, key, site, Oura and Graphite; what fails says what to do.
+    """
+    findings = check_everything()
+    for finding in findings:
+        mark = "[green]ok[/green]" if finding.good else "[red]no[/red]"
+        line = f"{mark} {finding.subject:12} {escape(finding.text)}"
+        console.print(line, highlight=False, soft_wrap=True)
+    sys.exit(0 if all(finding.good for finding in findings) else 1)
+
+
+def check_everything() -> list[Finding]:
+    """Return the findings, in the order in which things depend on each other."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -43,7 +61,7 @@ def examine() -> list[Finding]:
         with open_pipeline(settings) as pipeline:
             findings += [*_accounts(pipeline), _warehouse(pipeline), _site(settings)]
             findings += [_webhooks(pipeline), oura := _oura(pipeline)]
-            # Where nobody answers, the client would ask again and again.
+            # Without an answer from Oura, the client would retry for minutes.
             findings += [*(_tokens(pipeline) if oura.good else ()), *_graphite(pipeline)]
     except AccountsError as error:
         findings.append(Finding("accounts", False, str(error)))
@@ -56,8 +74,8 @@ def _client(settings: Settings) -> Finding:
     return Finding(
         "client",
         False,
-        "set OURA_CLIENT_ID and OURA_CLIENT_SECRET to those of the application "
-        "that you registered with Oura",
+        "set OURA_CLIENT_ID and OURA_CLIENT_SECRET to those of the application that you "
+        "registered at Oura",
     )
 
 
@@ -65,7 +83,7 @@ def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
     people = pipeline.accounts.people.all()
     again = [p.username for p in people if p.state is PersonState.SIGN_IN_REQUIRED]
     if not people:
-        yield Finding("people", False, "nobody yet: open the site and sign in")
+        yield Finding("people", False, "nobody has signed in yet: open the site and sign in")
     elif again:
         yield Finding("people", False, f"must sign in again: {', '.join(again)}")
     else:
@@ -74,7 +92,9 @@ def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
     if pipeline.settings.storage.token_key.get_secret_value():
         yield Finding("key", True, "from OURA_TOKEN_KEY")
     elif is_private(key):
-        yield Finding("key", True, f"{key}; keep a copy elsewhere, tokens are lost without it")
+        yield Finding(
+            "key", True, f"{key}; keep a copy elsewhere: without it tokens cannot be read"
+        )
     else:
         yield Finding("key", False, f"others can read {key}: chmod 600 {key}")
 
@@ -93,26 +113,30 @@ def _site(settings: Settings) -> Finding:
     url = httpx.URL(settings.site.url)
     if url.scheme != "https" and url.host not in ("127.0.0.1", "localhost"):
         return Finding(
-            "site", False, f"{url} carries sign-ins unencrypted; give OURA_PUBLIC_URL as https"
+            "site",
+            False,
+            f"{url} does not encrypt sign-ins: set OURA_PUBLIC_URL to an https address",
         )
     return Finding(
-        "site", True, f"{url}; the redirect address at Oura is {settings.site.redirect_uri}"
+        "site", True, f"{url}; register {settings.site.redirect_uri} as redirect URI at Oura"
     )
 
 
 def _webhooks(pipeline: Pipeline) -> Finding:
     url = pipeline.settings.site.webhook_url
     if not url:
-        return Finding("webhooks", True, "off, as OURA_PUBLIC_URL is not set")
+        return Finding("webhooks", True, "off, because OURA_PUBLIC_URL is not set")
     ours = [row for row in pipeline.accounts.subscriptions.all() if row.callback_url == url]
     ends = min((row.expires_at for row in ours if row.expires_at), default=None)
     if not ours:
         return Finding(
-            "webhooks", False, "no subscriptions yet; `oura-pipeline subscriptions create`"
+            "webhooks", False, "no subscriptions yet: run `oura-pipeline subscriptions create`"
         )
     if ends and ends - datetime.now(UTC) < timedelta(days=3):
         return Finding(
-            "webhooks", False, f"one ends on {ends:%Y-%m-%d}; `oura-pipeline subscriptions renew`"
+            "webhooks",
+            False,
+            f"one ends on {ends:%Y-%m-%d}: run `oura-pipeline subscriptions renew`",
         )
     return Finding("webhooks", True, f"{len(ours)} subscriptions to {url}")
 
@@ -120,8 +144,10 @@ def _webhooks(pipeline: Pipeline) -> Finding:
 def _oura(pipeline: Pipeline) -> Finding:
     url = pipeline.settings.oura.api_url
     try:
-        # Without a token: any answer will do, and 400 is the usual one.
-        answer = pipeline.http.get(f"{url}/v2/usercollection/personal_info", timeout=SECONDS)
+        # Without a token, a healthy API answers 400 or 401.
+        answer = pipeline.http.get(
+            f"{url}/v2/usercollection/personal_info", timeout=TIMEOUT_SECONDS
+        )
     except httpx.HTTPError as error:
         return Finding(
             "Oura", False, f"{url} cannot be reached: {_reason(error)}; see OURA_API_URL"
@@ -133,9 +159,8 @@ def _oura(pipeline: Pipeline) -> Finding:
 
 
 def _tokens(pipeline: Pipeline) -> Iterator[Finding]:
-    """One person's token is proof enough that tokens work."""
     connected = pipeline.accounts.people.all([PersonState.CONNECTED])
-    for person in connected[:1]:
+    for person in connected[:1]:  # one valid token shows that client, key and database fit
         try:
             pipeline.client(person.username).personal_info()
             yield Finding("token", True, f"Oura accepts that of {person.username}")
@@ -152,7 +177,7 @@ def _graphite(pipeline: Pipeline) -> Iterator[Finding]:
         return
     address = (settings.graphite.host, settings.graphite.port)
     try:
-        socket.create_connection(address, timeout=SECONDS).close()
+        socket.create_connection(address, timeout=TIMEOUT_SECONDS).close()
         yield Finding("carbon", True, f"{address[0]}:{address[1]}, {settings.graphite.protocol}")
     except OSError as error:
         yield Finding(
@@ -162,11 +187,13 @@ def _graphite(pipeline: Pipeline) -> Iterator[Finding]:
         )
     if not settings.graphite.render_url:
         yield Finding(
-            "graphite-web", False, "set GRAPHITE_RENDER_URL, or nothing proves that points arrived"
+            "graphite-web", False, "set GRAPHITE_RENDER_URL: without it points cannot be read back"
         )
         return
     try:
-        answer = httpx.get(f"{settings.graphite.render_url}/metrics/find?query=*", timeout=SECONDS)
+        answer = httpx.get(
+            f"{settings.graphite.render_url}/metrics/find?query=*", timeout=TIMEOUT_SECONDS
+        )
         good, seen = answer.status_code == 200, f"answers {answer.status_code}"
     except httpx.HTTPError as error:
         good, seen = False, f"cannot be reached: {_reason(error)}; see GRAPHITE_RENDER_URL"

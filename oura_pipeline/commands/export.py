@@ -1,126 +1,165 @@
-"""`oura-pipeline export …`: files for other programs, from the published copy.
-
-What surprises: views go anywhere but into the folder of the Apple Health files. What is in there
-of a person is deleted when they leave, and the file of a view has everybody in it.
-"""
+"""`oura-pipeline export`: files for other programs, from the published copy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import click
 import duckdb
 
-from oura_pipeline.analysis.frames import AnalysisError, connect
-from oura_pipeline.exports.apple_health import ExportedDay, export_hrv
+from oura_pipeline.analysis.frames import connect
+from oura_pipeline.commands.console import counted, print_lines
+from oura_pipeline.commands.options import day_option, last_days_option, people_option
+from oura_pipeline.exports.apple_health import ExportedDay, export_hrv, json_schema
 from oura_pipeline.exports.views import FilesRefused, Format, export_view
 from oura_pipeline.settings import load_settings
 
-AHEAD = timedelta(hours=14)  # where days begin first
+EASTERNMOST_OFFSET = timedelta(hours=14)  # where days begin first
+
+first_option = day_option("--from", "first", "First day, YYYY-MM-DD. Default: all days.")
+last_option = day_option("--to", "last", "Last day, included.")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Days:
-    """A range of days, both included; without ends it is all of them."""
+@click.group()
+def export() -> None:
+    """Write files for other programs.
 
-    first: date = date.min
-    last: date = date.max
-
-
-def chosen_days(first: datetime | None, last: datetime | None, count: int | None = None) -> Days:
-    """The days from the options of a command; the last so many end with the newest anywhere."""
-    if count:
-        today = (datetime.now(UTC) + AHEAD).date()
-        return Days(first=today - timedelta(days=count - 1), last=today)
-    days = Days(
-        first=first.date() if first else date.min,
-        last=last.date() if last else date.max,
-    )
-    if days.first > days.last:
-        raise click.ClickException(f"--from {days.first} is after --to {days.last}")
-    return days
+    They are made from the published copy.
+    """
 
 
-def hrv(usernames: Sequence[str], days: Days, into: Path | None) -> str:
-    """Write nights for Apple Health; says what."""
+@export.command("hrv")
+@people_option
+@first_option
+@last_option
+@last_days_option
+@click.option("--into", type=click.Path(path_type=Path), help="A folder; default: OURA_EXPORTS.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of the files, and stop.")
+def hrv(
+    usernames: tuple[str, ...],
+    first: date | None,
+    last: date | None,
+    *,
+    count: int | None,
+    into: Path | None,
+    schema: bool,
+) -> None:
+    """Export overnight HRV for Apple Health.
+
+    Heart rate and HRV of each night, as a CSV and a JSON file per person and day.
+    """
+    if schema:
+        click.echo(json_schema(), nl=False)
+        return
+    first_day, last_day = _days(first, last, count)
     folder = into or load_settings().storage.exports_path
-    with _reading() as connection:
-        _must_know(connection, usernames)
+    with _published_copy() as connection:
+        _check_people(connection, usernames)
         exported = export_hrv(
             connection,
             folder,
             usernames=usernames or None,
-            first_day=days.first,
-            last_day=days.last,
+            first_day=first_day,
+            last_day=last_day,
         )
-    return _told(exported, folder)
+    print_lines(_summary(exported, folder))
 
 
-def view(name: str, format_: Format, into: Path, username: str | None, *, days: Days) -> str:
-    """Write a view or table, a file per day; says what."""
-    with _reading() as connection:
-        _not_among_the_nights(into)
-        _must_know(connection, [username] if username else [])
+@export.command("view")
+@click.argument("name")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["parquet", "csv", "json"]),
+    default="parquet",
+    show_default=True,
+    help="Format of the files.",
+)
+@click.option("--into", required=True, type=click.Path(path_type=Path), help="A folder.")
+@click.option("--person", "username", help="Only this person's rows.")
+@first_option
+@last_option
+def view(
+    name: str,
+    format_: str,
+    into: Path,
+    username: str | None,
+    *,
+    first: date | None,
+    last: date | None,
+) -> None:
+    """Export a view or table, one file per day."""
+    first_day, last_day = _days(first, last)
+    with _published_copy() as connection:
+        _check_folder(into)
+        _check_people(connection, [username] if username else [])
         written = export_view(
             connection,
             name,
             into,
-            format_=format_,
+            format_=Format(format_),
             username=username,
-            first_day=days.first,
-            last_day=days.last,
+            first_day=first_day,
+            last_day=last_day,
         )
-    return (
-        f"{_many(written.files, 'file')} with {_many(written.rows, 'row')} in {written.folder}; "
-        f"{written.changed} of them new or changed."
+    print_lines(
+        f"{counted(written.files, 'file')} with {counted(written.rows, 'row')} in "
+        f"{written.folder}; {written.changed} of them new or changed."
     )
+
+
+def _days(first: date | None, last: date | None, count: int | None = None) -> tuple[date, date]:
+    """Return the first and the last day that were chosen."""
+    if count and (first or last):
+        raise click.UsageError("use --last without --from and --to")
+    if count:
+        last = (datetime.now(UTC) + EASTERNMOST_OFFSET).date()
+        first = last - timedelta(days=count - 1)
+    days = first or date.min, last or date.max
+    if days[0] > days[1]:
+        raise click.ClickException(f"--from {first} is after --to {last}")
+    return days
 
 
 @contextmanager
-def _reading() -> Iterator[duckdb.DuckDBPyConnection]:
-    """The published copy; what cannot be done with it is told in one line."""
+def _published_copy() -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         with connect() as connection:
             yield connection
-    except (AnalysisError, FilesRefused) as error:
-        raise click.ClickException(str(error)) from None
     except OSError as error:
-        reason = f"{error.filename} cannot be written: {error.strerror}"
+        reason = f"cannot write {error.filename}: {error.strerror}"
         raise click.ClickException(reason) from None
     except duckdb.CatalogException:
         raise click.ClickException(
-            "the published copy is of an older version: `oura-pipeline sync` makes a new one"
+            "the published copy is of an older version: run `oura-pipeline sync` for a new one"
         ) from None
 
 
-def _must_know(connection: duckdb.DuckDBPyConnection, usernames: Sequence[str]) -> None:
-    """Refuse whom nobody ever asked Oura about: it is a typing error, not an absence."""
+def _check_people(connection: duckdb.DuckDBPyConnection, usernames: Sequence[str]) -> None:
+    # Nothing was ever fetched for an unknown name. It is misspelled; no files would hide that.
     known = {name for (name,) in connection.execute("SELECT username FROM fetches").fetchall()}
     if strangers := sorted(set(usernames) - known):
-        raise FilesRefused(f"the published copy knows nobody called {', '.join(strangers)}")
+        raise FilesRefused(f"nobody in the published copy is called {', '.join(strangers)}")
 
 
-def _not_among_the_nights(folder: Path) -> None:
+def _check_folder(folder: Path) -> None:
+    # What `export hrv` wrote for a person is deleted when they leave; a view's file has everybody.
     nights = load_settings().storage.exports_path.resolve()
     if nights in (folder.resolve(), *folder.resolve().parents):
         raise FilesRefused(
-            f"{nights} is for `export hrv`, and what is in it of a person goes when they leave: "
-            "name another folder"
+            f"{nights} is for `export hrv`, and a person's files in it are deleted when they "
+            "leave: choose another folder"
         )
 
 
-def _told(exported: Sequence[ExportedDay], folder: Path) -> str:
+def _summary(exported: Sequence[ExportedDay], folder: Path) -> str:
     people = len({day.username for day in exported})
+    # Each day is a CSV and a JSON file.
     changed = sum(day.changed for day in exported)
     return (
-        f"{_many(2 * len(exported), 'file')} of {people} {'person' if people == 1 else 'people'} "
+        f"{counted(2 * len(exported), 'file')} of {people} {'person' if people == 1 else 'people'} "
         f"in {folder}; {changed} of them new or changed. HRV is RMSSD, not SDNN."
     )
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -1,8 +1,7 @@
-"""`oura-pipeline graphite …`: send points later, send them again, prepare carbon."""
+"""`oura-pipeline graphite`: points that were or will be in Graphite."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from rich.table import Table
 
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.commands.console import console, print_lines
+from oura_pipeline.commands.options import day_option, people_option, types_option
 from oura_pipeline.days import days_between
-from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.graphite.ingest import ingest
 from oura_pipeline.graphite.metric_names import child_names
 from oura_pipeline.graphite.points import unpack
@@ -28,109 +28,138 @@ from oura_pipeline.sync.push import confirm_sent, push_documents
 NEAR = timedelta(days=3)  # no document reaches further into other days
 
 
-def ingest_file(path: Path) -> str:
-    """Send a file of lines to carbon; says how many, and which lines could not be sent."""
+@click.group()
+def graphite() -> None:
+    """Send, resend and check points in Graphite."""
+
+
+@graphite.command("ingest")
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def ingest_file(path: Path) -> None:
+    """Send a file of points to Graphite.
+
+    Without a Graphite, points are written to `graphite.log` in the data folder. Once GRAPHITE_HOST
+    is set, this command sends such a file.
+    """
     settings = load_settings()
     if settings.graphite.protocol is Protocol.FILE:
-        raise click.ClickException("set GRAPHITE_HOST to say where the points shall go")
-    try:
-        done = ingest(path, graphite_sender(settings), now=datetime.now(UTC))
-    except GraphiteUnavailable as error:
-        raise click.ClickException(str(error)) from None
-    lines = [f"Sent {done.points:,} points to {settings.graphite.host}:{settings.graphite.port}."]
+        raise click.ClickException("set GRAPHITE_HOST to the host that takes the points")
+    done = ingest(path, graphite_sender(settings), now=datetime.now(UTC))
+    print_lines(
+        f"Sent {done.points:,} points to {settings.graphite.host}:{settings.graphite.port}."
+    )
     if done.bad:
-        lines.append(f"{done.bad:,} lines were not sent:")
-        lines += [f"  line {number}: {reason}" for number, reason in done.examples]
-    return "\n".join(lines)
+        print_lines(
+            f"{done.bad:,} lines were not sent:",
+            *(f"  line {number}: {reason}" for number, reason in done.examples),
+        )
 
 
+@graphite.command("replay")
+@day_option("--from", "first", "First day, YYYY-MM-DD.", required=True)
+@day_option("--to", "last", "Last day, included.", required=True)
+@people_option
+@types_option
 def replay(
-    first_day: date, last_day: date, usernames: Sequence[str], types: Sequence[DocumentType]
-) -> Iterator[str]:
-    """Push again what DuckDB holds of these days, and read it back; a line per document type."""
-    if first_day > last_day:
-        raise click.UsageError(f"--from {first_day} is after --to {last_day}")
-    days = days_between(first_day, last_day)
+    first: date, last: date, usernames: tuple[str, ...], document_types: list[DocumentType]
+) -> None:
+    """Push stored documents again.
+
+    All points of these days are sent, whatever was sent before, and read back where
+    GRAPHITE_RENDER_URL is set.
+    """
+    if first > last:
+        raise click.UsageError(f"--from {first} is after --to {last}")
+    days = days_between(first, last)
     with open_pipeline() as pipeline:
-        try:
-            people = [person.username for person in people_to_fetch(pipeline, usernames)]
-            for document_type in types:
-                asked = days if document_type.partitioned else None
-                done = push_documents(pipeline, document_type, people, asked, even_unchanged=True)
-                yield f"{document_type.name}: {done.sent:,} points sent"
-            arrival = confirm_sent(pipeline, people, days)
-        except LookupError as error:
-            raise click.ClickException(str(error)) from None
-        except GraphiteUnavailable as error:
-            raise click.ClickException(str(error)) from None
-    if arrival is not None:
-        yield arrival.message or f"{arrival.points:,} points read back, twice."
+        people = [person.username for person in people_to_fetch(pipeline, usernames)]
+        for document_type in document_types:
+            chosen = days if document_type.partitioned else None
+            done = push_documents(pipeline, document_type, people, chosen, even_unchanged=True)
+            print_lines(f"{document_type.name}: {done.sent:,} points sent")
+        report = confirm_sent(pipeline, people, days)
+    if report is not None:
+        print_lines(report.message or f"{report.points:,} points read back, twice.")
 
 
-def write_schemas(folder: Path) -> list[Path]:
-    """Write carbon's two files; says which."""
+@graphite.command("schemas")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="The folder to write to.",
+)
+def schemas(into: Path) -> None:
+    """Write carbon's storage configuration.
+
+    The files are storage-schemas.conf and storage-aggregation.conf.
+    """
     prefix = load_settings().graphite.prefix
-    folder.mkdir(parents=True, exist_ok=True)
+    into.mkdir(parents=True, exist_ok=True)
     texts = {
-        folder / "storage-schemas.conf": storage_schemas(prefix),
-        folder / "storage-aggregation.conf": storage_aggregation(prefix),
+        into / "storage-schemas.conf": storage_schemas(prefix),
+        into / "storage-aggregation.conf": storage_aggregation(prefix),
     }
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
-    return list(texts)
+        print_lines(f"Wrote {path}")
 
 
-def withdrawn_table() -> Table:
-    """Points that Graphite still has although Oura took them back, a row per metric and day."""
-    drawn = Table(header_style="bold")
-    for heading in ("metric", "day", "points", "first", "last", "noticed"):
-        drawn.add_column(heading)
-    with open_accounts(load_settings()) as accounts:
-        for row in accounts.pushes.withdrawn():
-            times = _still_withdrawn(accounts, row)
-            if not times:
-                continue
-            drawn.add_row(
-                row.metric,
-                str(row.day),
-                str(len(times)),
-                _at(times[0]),
-                _at(times[-1]),
-                f"{row.at:%Y-%m-%d %H:%M} UTC",
-            )
-    return drawn
+@graphite.command("orphans")
+def orphans() -> None:
+    """Show how to delete former people's metrics.
 
-
-def orphans() -> list[str]:
-    """The commands that delete what Graphite holds of people who are not here (any more).
-
-    Raises:
-        ClickException: no render URL is set, or nobody answers there.
+    Graphite cannot delete metrics over the network: the commands have to be run on its machine.
     """
     settings = load_settings()
     if not settings.graphite.render_url:
-        raise click.ClickException("set GRAPHITE_RENDER_URL: only graphite-web knows what it has")
-    try:
-        with httpx.Client(timeout=RENDER_SECONDS) as http:
-            found = child_names(http, settings.graphite.render_url, settings.graphite.prefix)
-    except GraphiteUnavailable as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException("set GRAPHITE_RENDER_URL: graphite-web lists the metrics")
+    with httpx.Client(timeout=RENDER_SECONDS) as http:
+        stored = child_names(http, settings.graphite.render_url, settings.graphite.prefix)
     with open_accounts(settings) as accounts:
-        here = {person.username for person in accounts.people.all()}
-    return [stored_metrics(settings.graphite.prefix, name).delete for name in sorted(found - here)]
+        known = {person.username for person in accounts.people.all()}
+    for name in sorted(stored - known):
+        click.echo(stored_metrics(settings.graphite.prefix, name).delete)
+    if stored <= known:
+        console.print("Graphite holds no metrics of people who are not here.")
+    else:
+        console.print("Run this where Graphite stores its files; <whisper> is the folder of these.")
+
+
+@graphite.command("withdrawn")
+def withdrawn() -> None:
+    """List points that Oura has withdrawn.
+
+    Graphite cannot delete single points, so it still shows them.
+    """
+    table = Table(header_style="bold")
+    for heading in ("metric", "day", "points", "first", "last", "noticed"):
+        table.add_column(heading)
+    with open_accounts(load_settings()) as accounts:
+        for row in accounts.pushes.withdrawn():
+            if times := _still_withdrawn(accounts, row):
+                table.add_row(
+                    row.metric,
+                    str(row.day),
+                    str(len(times)),
+                    _instant(times[0]),
+                    _instant(times[-1]),
+                    f"{row.at:%Y-%m-%d %H:%M} UTC",
+                )
+    console.print(table)
 
 
 def _still_withdrawn(accounts: Accounts, row: Withdrawn) -> list[int]:
-    """The times at which Oura has no value again: a value may have come back."""
+    # Oura may have given a value for the same time again.
     near = accounts.pushes.find(
         row.document_type,
         usernames=[row.username],
         first_day=row.day - NEAR,
         last_day=row.day + NEAR,
     )
-    there = {time for push in near for time in unpack(push.index).get(row.metric, ())}
-    return [time for time in row.times if time not in there]
+    present = {time for push in near for time in unpack(push.index).get(row.metric, ())}
+    return [time for time in row.times if time not in present]
 
 
-def _at(seconds: int) -> str:
+def _instant(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"

@@ -1,179 +1,217 @@
-"""`oura-pipeline people …`: add, list, import, disconnect, export and remove people."""
+"""`oura-pipeline people`: who signed in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import click
 from rich.table import Table
 
-from oura_pipeline.accounts.errors import AccountsError, UnknownPerson
+from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
-from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.exports.person import README, ExportRefused, export_person
+from oura_pipeline.commands.console import console, print_lines
+from oura_pipeline.exports.person import README, export_person
 from oura_pipeline.people import leave
 from oura_pipeline.pipeline import open_accounts, open_pipeline
 from oura_pipeline.settings import load_settings
 
 
-@contextmanager
-def accounts() -> Iterator[Accounts]:
-    """The accounts of these settings; what they refuse becomes one line."""
-    try:
-        with open_accounts(load_settings()) as opened:
-            yield opened
-    except AccountsError as error:
-        raise click.ClickException(str(error)) from None
+@click.group()
+def people() -> None:
+    """Add, list, export and remove people."""
 
 
+@people.command("add")
+@click.argument("username")
+@click.option("--refresh-token", required=True, help="From Oura's OAuth; used once, then renewed.")
+@click.option("--access-token", help="If there is a fresh one.")
+@click.option("--expires-in", type=click.IntRange(1), help="Seconds for which it is valid.")
 def add(
-    accounts: Accounts,
-    username: str,
-    *,
-    refresh_token: str,
-    access_token: str | None,
-    expires_at: datetime | None,
-) -> str:
-    """Add a person, or give one who is here new tokens; says which."""
+    username: str, refresh_token: str, access_token: str | None, expires_in: int | None
+) -> None:
+    """Add a person, or give them a new token."""
+    expires_at = datetime.now(UTC) + timedelta(seconds=expires_in) if expires_in else None
     sign_in = SignIn(refresh_token=refresh_token, access_token=access_token, expires_at=expires_at)
-    try:
-        accounts.people.get(username)
-    except UnknownPerson:
-        accounts.people.add(username, sign_in)
-        return f"Added {username}. `oura-pipeline sync --person {username}` fetches the last week."
-    accounts.people.reconnect(username, sign_in)
-    return f"{username} was here already and has new tokens now."
+    with open_accounts(load_settings()) as accounts:
+        try:
+            accounts.people.get(username)
+        except UnknownPerson:
+            accounts.people.add(username, sign_in)
+            print_lines(
+                f"Added {username}. `oura-pipeline sync --person {username}` fetches the last week."
+            )
+        else:
+            accounts.people.reconnect(username, sign_in)
+            print_lines(f"{username} is already here and has a new token now.")
 
 
-def import_file(accounts: Accounts, path: Path) -> str:
-    """Import the Go replicator's people; says who came and who did not."""
-    done = accounts.go_replicator.load(path)
+@people.command("list")
+def list_people() -> None:
+    """List people and the state of their sign-in."""
+    table = Table(header_style="bold")
+    for heading in ("id", "username", "state", "since", "token renewed", "scopes"):
+        table.add_column(heading)
+    with open_accounts(load_settings()) as accounts:
+        for person in accounts.people.all():
+            table.add_row(
+                person.id,
+                person.username,
+                _state(person),
+                f"{person.connected_since:%Y-%m-%d}",
+                f"{person.renewed_at:%Y-%m-%d %H:%M} UTC" if person.renewed_at else "never",
+                "not known" if person.scopes is None else " ".join(sorted(person.scopes)),
+            )
+    console.print(table)
+
+
+@people.command("export")
+@click.argument("username")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    help="A new folder; default: oura-USERNAME, here.",
+)
+def export(username: str, into: Path | None) -> None:
+    """Export all of a person's data.
+
+    As Parquet and JSON lines, with a README that describes the files.
+    """
+    with open_pipeline() as pipeline:
+        exported = export_person(pipeline, username, into or Path(f"oura-{username}"))
+    documents = sum(exported.documents.values())
+    print_lines(
+        f"Wrote {documents} documents of {len(exported.documents)} types to {exported.path}. "
+        f"{README} describes each file."
+    )
+
+
+@people.command("disconnect")
+@click.argument("username")
+def disconnect(username: str) -> None:
+    """Stop fetching a person's data.
+
+    What was fetched stays.
+    """
+    with open_pipeline() as pipeline:
+        revocation = leave.disconnect(pipeline, username)
+    print_lines(f"{username} is disconnected; their data stays.", _consent(revocation))
+
+
+@people.command("remove")
+@click.argument("username")
+@click.option("--keep-data", is_flag=True, help="Keep documents and points.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+def remove(username: str, keep_data: bool, yes: bool) -> None:
+    """Remove a person and all their data."""
+    if not yes:
+        print_lines(*_consequences(username, keep_data=keep_data))
+        click.confirm("Remove?", abort=True)
+    for line in _remove_person(username) if keep_data else _delete_everything(username):
+        print_lines(line)
+
+
+@people.command("invite")
+@click.option(
+    "--days", default=7, show_default=True, type=click.IntRange(1, 365), help="Days it is valid."
+)
+def invite(days: int) -> None:
+    """Create an invite code and its link.
+
+    It lets one person sign in for the first time.
+    """
+    settings = load_settings()
+    with open_accounts(settings) as accounts:
+        code = accounts.invites.create(timedelta(days=days))
+    click.echo(f"{code}\n{settings.site.url}/?invite={code}")
+
+
+@people.command("import")
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def import_people(path: Path) -> None:
+    """Import people from the Go replicator.
+
+    PATH is its user_creds.json.
+    """
+    with open_accounts(load_settings()) as accounts:
+        done = accounts.go_replicator.load(path)
     names = [
         username if username == name else f"{username} (there {name})"
         for name, username in done.imported.items()
     ]
-    lines = [f"Imported {len(names)}: {', '.join(names) or 'nobody'}."]
+    print_lines(f"Imported {len(names)}: {', '.join(names) or 'nobody'}.")
     if done.existing:
-        lines.append(f"Here already, left alone: {', '.join(done.existing.values())}.")
-    lines += [f"Not imported: {name}: {reason}" for name, reason in done.skipped.items()]
-    return "\n".join(lines)
+        print_lines(f"Already here, unchanged: {', '.join(done.existing.values())}.")
+    print_lines(*(f"Not imported: {name}: {reason}" for name, reason in done.skipped.items()))
 
 
-def export(username: str, folder: Path) -> list[str]:
-    """Write everything there is of a person into a new folder; says what."""
-    try:
-        with open_pipeline() as pipeline:
-            exported = export_person(pipeline, username, folder)
-    except ExportRefused as error:
-        raise click.ClickException(str(error)) from None
-    documents = sum(exported.documents.values())
-    return [
-        f"Wrote {documents} documents of {len(exported.documents)} types to {exported.path}. "
-        f"{README} says what each file is."
-    ]
+def _state(person: Person) -> str:
+    if person.state is PersonState.SIGN_IN_REQUIRED:
+        return f"[red]must sign in again[/red]: {person.error}"
+    return person.state.value
 
 
-def disconnect(username: str) -> list[str]:
-    """Fetch nothing of a person any more; says whether Oura knows."""
-    with open_pipeline() as pipeline:
-        revocation = leave.disconnect(pipeline, username)
-    return [f"Nothing of {username} is fetched any more; their data stays.", *_told(revocation)]
-
-
-def what_goes(username: str, *, keep_data: bool) -> list[str]:
-    """What removing a person means, before anything is done.
-
-    Raises:
-        UnknownPerson: nobody has this username.
-    """
-    if keep_data:
-        with accounts() as known:
-            known.people.get(username)
-        return ["Their tokens and ledgers go; documents and points stay."]
+def _consequences(username: str, *, keep_data: bool) -> list[str]:
+    """Return what removing a person would delete."""
     with open_pipeline() as pipeline:
         pipeline.accounts.people.get(username)
+        if keep_data:
+            return ["Their tokens and ledgers are deleted; documents and points stay."]
         rows = pipeline.warehouse.rows_of(username)
         graphite = leave.whisper_paths(pipeline, username)
-    counted = ", ".join(f"{many} {name}" for name, many in rows.items()) or "none"
+    counts = ", ".join(f"{count} {name}" for name, count in rows.items()) or "none"
     return [
-        f"Everything of {username} goes, for good:",
-        f"documents: {counted};",
+        f"This deletes everything of {username}, for good:",
+        f"documents: {counts};",
         "the published copy is replaced, but whoever has the old one open keeps reading it;",
-        "their points in the file of points, their files in OURA_EXPORTS, their name in Dagster's "
-        "records;",
-        "their consent at Oura, tokens, ledgers and events.",
-        f"`oura-pipeline people export {username}` writes a copy first.",
+        "their points in graphite.log, their files in OURA_EXPORTS;",
+        "their name in Dagster's records;",
+        "their consent at Oura, tokens, ledgers and webhook events.",
+        f"To keep a copy, run `oura-pipeline people export {username}` first.",
         f"What stays: {graphite.lines[0]}",
     ]
 
 
-def remove(username: str, *, keep_data: bool) -> Iterator[str]:
-    """Remove a person, step by step; says what was done and what Graphite holds still."""
-    if keep_data:
-        with open_pipeline() as pipeline:
-            # Not `leave`: a daemon would delete the data of who left.
-            revocation = leave.disconnect(pipeline, username)
-            pipeline.accounts.removal.delete(username)
-        yield f"Removed {username}; documents and points are still there."
-        yield from _told(revocation)
-        return
-    # Dagster takes two seconds to import, and the other commands of this module do without.
+def _remove_person(username: str) -> Iterator[str]:
+    """Remove a person and keep their data; yield what was done."""
+    with open_pipeline() as pipeline:
+        # Not `leave`, after which a daemon would delete their data.
+        revocation = leave.disconnect(pipeline, username)
+        pipeline.accounts.removal.delete(username)
+    yield f"Removed {username}; documents and points are still there."
+    yield _consent(revocation)
+
+
+def _delete_everything(username: str) -> Iterator[str]:
+    """Delete a person and their data; yield what was done, step by step."""
+    # The other commands do without Dagster, which takes two seconds to import.
     from oura_pipeline.defs.scrub_names import forget_in, runs_under_way
     from oura_pipeline.defs.storage import project_instance
 
     with open_pipeline() as pipeline, project_instance() as instance:
-        yield from _told(leave.leave(pipeline, username))
+        yield _consent(leave.leave(pipeline, username))
         left = pipeline.accounts.people.get(username).state_since
         if busy := runs_under_way(instance, left):
             raise click.ClickException(
-                f"{busy} runs that began before may still land documents of {username}, of whom "
-                "nothing is fetched any more: type this again when the runs are over, or leave "
-                "the rest to the daemon"
+                f"{username} is disconnected, but {busy} runs that began before may still store "
+                "documents of theirs: run this again when those have ended, or leave the rest to "
+                "Dagster's daemon"
             )
         try:
             deleted = leave.delete_everything(pipeline, username, partial(forget_in, instance))
         except OSError as error:
-            raise click.ClickException(
-                f"{error}. Type this again when that is put right."
-            ) from None
+            raise click.ClickException(f"{error}. Then run this again.") from None
     yield (
-        f"Deleted everything of {username}: {deleted.rows} documents, {deleted.lines} points of "
-        f"the file, {deleted.files} exported files, {deleted.elsewhere} places in Dagster's "
+        f"Deleted everything of {username}: {deleted.rows} documents, {deleted.lines} points in "
+        f"graphite.log, {deleted.files} exported files, {deleted.elsewhere} places in Dagster's "
         "records, tokens and ledgers."
     )
     yield from deleted.graphite.lines
 
 
-def _told(revocation: leave.Revocation) -> list[str]:
-    """Whether Oura knows, in a line."""
+def _consent(revocation: leave.Revocation) -> str:
     if revocation.done:
-        return ["Their consent is given back at Oura."]
-    return [f"Their consent is not given back at Oura yet: {revocation.reason}"]
-
-
-def table(accounts: Accounts) -> Table:
-    """Everybody, a row each."""
-    drawn = Table(header_style="bold")
-    for heading in ("id", "username", "state", "since", "token renewed", "scopes"):
-        drawn.add_column(heading)
-    for person in accounts.people.all():
-        drawn.add_row(
-            person.id,
-            person.username,
-            state_in_words(person),
-            f"{person.connected_since:%Y-%m-%d}",
-            f"{person.renewed_at:%Y-%m-%d %H:%M} UTC" if person.renewed_at else "never",
-            "not known" if person.scopes is None else " ".join(sorted(person.scopes)),
-        )
-    return drawn
-
-
-def state_in_words(person: Person) -> str:
-    """Whether a person's data can be fetched, and if not what helps."""
-    if person.state is PersonState.SIGN_IN_REQUIRED:
-        return f"[red]must sign in again[/red]: {person.error}"
-    return person.state.value
+        return "Their consent at Oura is revoked."
+    return f"Their consent at Oura is not revoked yet: {revocation.reason}"

@@ -1,31 +1,32 @@
-"""`oura-pipeline web`: the site that people see, until it is ended.
-
-What surprises: uvicorn repeats the signal that ended it. With Ctrl-C's way of ending, databases are
-closed before the process is gone.
-"""
+"""`oura-pipeline web`."""
 
 from __future__ import annotations
 
 import logging
 import signal
 
+import click
+
 from oura_pipeline.web.server import serve
 
-FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, help="Port to listen on.")
 def web(host: str, port: int) -> None:
-    """Run until Ctrl-C or a request to end.
-
-    Raises:
-        OSError: the address is not to be had.
-        SettingsError: a setting cannot be used.
-    """
+    """Serve the site, webhooks and API."""
+    # uvicorn raises the signal that ended it once more. As a KeyboardInterrupt it lets databases be
+    # closed before the process is gone; SIGTERM's own handler would not.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    logging.basicConfig(level=logging.INFO, format=FORMAT)
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     for noisy in ("alembic", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         serve(host, port)
     except KeyboardInterrupt:
-        logging.getLogger(__name__).info("ended")
+        logging.getLogger(__name__).info("stopped")
+    except OSError as error:
+        reason = f"cannot listen on {host}:{port}: {error.strerror}"
+        raise click.ClickException(reason) from None

@@ -1,4 +1,4 @@
-"""`oura-pipeline export …`: what is typed, what is said, and what cannot be asked for."""
+"""`oura-pipeline export`."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def test_views_do_not_go_where_nights_are(inside: str, home: Path) -> None:
     result = typed("view", "steps", "--into", str(home / inside))
     assert result.exit_code == 1
     assert result.stderr == (
-        f"Error: {home}/exports is for `export hrv`, and what is in it of a person goes "
-        "when they leave: name another folder\n"
+        f"Error: {home}/exports is for `export hrv`, and a person's files in it are "
+        "deleted when they leave: choose another folder\n"
     )
     assert files(home) == ["analytics.duckdb"]
 
@@ -109,14 +109,14 @@ def test_views_do_not_go_where_nights_are(inside: str, home: Path) -> None:
     ("arguments", "status", "said"),
     [
         (["hrv", "--as", "sdnn"], 2, "No such option"),
-        (["hrv", "--last", "2", "--to", "2026-04-09"], 2, "--last goes without --from and --to"),
+        (["hrv", "--last", "2", "--to", "2026-04-09"], 2, "use --last without --from and --to"),
         (["hrv", "--last", "0"], 2, "0 is not in the range"),
         (["hrv", "--from", "2026-04-10", "--to", "2026-04-09"], 1, "--from 2026-04-10 is after"),
-        (["hrv", "--person", "eve"], 1, "the published copy knows nobody called eve"),
+        (["hrv", "--person", "eve"], 1, "nobody in the published copy is called eve"),
         (["view", "steps"], 2, "Missing option '--into'"),
         (["view", "steps", "--into", "x", "--format", "xml"], 2, "'xml' is not one of"),
         (["view", "stairs", "--into", "x"], 1, "there is no view or table 'stairs'"),
-        (["view", "nights", "--into", "x", "--person", "eve"], 1, "knows nobody called eve"),
+        (["view", "nights", "--into", "x", "--person", "eve"], 1, "is called eve"),
     ],
 )
 def test_what_cannot_be_asked_for(arguments: list[str], status: int, said: str, home: Path) -> None:
@@ -130,7 +130,7 @@ def test_what_cannot_be_asked_for(arguments: list[str], status: int, said: str, 
 def test_a_place_that_cannot_be_written_is_named(home: Path) -> None:
     """In one line, whatever the system has against it."""
     into = home / "analytics.duckdb"
-    said = f"Error: {into}/{{}} cannot be written: Not a directory\n"
+    said = f"Error: cannot write {into}/{{}}: Not a directory\n"
     assert typed("hrv", "--into", str(into)).stderr == said.format("ada")
     assert typed("view", "steps", "--into", str(into)).stderr == said.format("steps")
 
@@ -143,5 +143,5 @@ def test_without_a_copy_of_this_version_it_says_how_to_get_one(home: Path) -> No
     with rewriting(home / "analytics.duckdb") as connection:
         connection.execute("DROP TABLE oura.sleep_heart; DROP TABLE oura.coverage")
     assert typed("hrv").stderr == (
-        "Error: the published copy is of an older version: `oura-pipeline sync` makes a new one\n"
+        "Error: the published copy is of an older version: run `oura-pipeline sync` for a new one\n"
     )

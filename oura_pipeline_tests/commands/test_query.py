@@ -1,4 +1,4 @@
-"""`oura-pipeline query`: what is shown, what is written, and what is refused in one line."""
+"""`oura-pipeline query`."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def query(*arguments: str, stdin: str = "") -> Result:
 
 
 def refused(*arguments: str) -> str:
-    """The one line on stderr of a question that is refused, with a status of 1."""
+    """Return the one line on stderr of a query that is refused, with status 1."""
     result = query(*arguments)
     assert isinstance(result.exception, SystemExit), result.exception
     [line] = result.stderr.splitlines()
     assert (result.exit_code, result.stdout) == (1, "")
-    return line.removeprefix("oura-pipeline: ")
+    return line.removeprefix("Error: ")
 
 
 def test_an_answer_is_a_table_in_which_a_missing_value_can_be_seen(home: Path) -> None:
@@ -191,14 +191,14 @@ def test_a_question_that_fails_half_way_leaves_the_older_file(home: Path) -> Non
     assert [path.name for path in Path().iterdir()] == ["days.csv"]
 
 
-def test_where_a_file_cannot_be_it_is_said(home: Path) -> None:
+def test_impossible_files_are_refused(home: Path) -> None:
     """Before anything is written."""
     Path("folder").mkdir()
-    assert refused("SELECT 1", "--csv", "none/a.csv") == "there is no folder none: make it first"
-    assert refused("SELECT 1", "--csv", "folder") == "folder is a folder: name a file in it"
-    assert refused("SELECT 1", "--csv", "/proc/a.csv").startswith("/proc/a.csv cannot be written: ")
+    assert refused("SELECT 1", "--csv", "none/a.csv") == "there is no folder none: create it first"
+    assert refused("SELECT 1", "--csv", "folder") == "folder is a folder: give the path of a file"
+    assert refused("SELECT 1", "--csv", "/proc/a.csv").startswith("cannot write /proc/a.csv: ")
     assert refused("SELECT 1", "--parquet", "-") == (
-        "Parquet goes to a file; CSV and JSON go to stdout too"
+        "Parquet needs a file; CSV and JSON can go to stdout"
     )
 
 
@@ -215,10 +215,10 @@ def test_where_a_file_cannot_be_it_is_said(home: Path) -> None:
         ("SET threads = 1", "SET"),
     ],
 )
-def test_what_is_no_question_is_refused(sql: str, kind: str, home: Path) -> None:
+def test_statements_that_write_are_refused(sql: str, kind: str, home: Path) -> None:
     """The copy is for reading, and files are written by the options."""
     assert refused(sql) == (
-        f"{kind} is no question: the published copy is for reading, with SELECT, FROM, WITH, "
+        f"{kind} is not possible: the published copy can only be read, with SELECT, FROM, WITH, "
         "PIVOT, DESCRIBE, SHOW or SUMMARIZE"
     )
     assert list(Path().iterdir()) == []
@@ -232,10 +232,10 @@ def test_what_is_no_question_is_refused(sql: str, kind: str, home: Path) -> None
             "FROM day",
             'Catalog Error: Table with name day does not exist! Did you mean "days"?',
         ),
-        ("SELECT 1; DELETE FROM days", "one question at a time, this is 2 of them"),
+        ("SELECT 1; DELETE FROM days", "write one statement, not 2"),
         ("SELECT 1) ; DROP TABLE days; --", 'Parser Error: syntax error at or near ")"'),
-        ("", "one question at a time, this is 0 of them"),
-        ("FROM question", "Catalog Error: Table with name question does not exist! Did you mean"),
+        ("", "write one statement, not 0"),
+        ("FROM sql", "Catalog Error: Table with name sql does not exist! Did you mean"),
         ("FROM 'http://127.0.0.1:9/a.csv'", "File http://127.0.0.1:9/a.csv requires the extension"),
     ],
 )
@@ -260,7 +260,7 @@ def test_one_file_at_a_time(home: Path) -> None:
     )
 
 
-def test_before_anything_is_published_the_first_thing_to_do_is_said(
+def test_without_a_published_copy_it_says_how_to_get_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one line, with a status of 1."""

@@ -64,7 +64,7 @@ def oura(cloud: Sandbox, method: str, path: str = "", **sent: str) -> httpx.Resp
 
 def test_made_renewed_and_ended_by_hand(made: World) -> None:
     """Each command says what it did and how many there are now."""
-    assert said("create") == (0, "6 made; there are 6 now.\n")
+    assert said("create") == (0, "6 created; there are 6 now.\n")
     assert said("create") == (0, "Nothing done; there are 6 now.\n")
     assert said("renew") == (0, "6 renewed; there are 6 now.\n")
     assert said("renew", "--type", "vo2_max") == (0, "3 renewed; there are 6 now.\n")
@@ -72,7 +72,7 @@ def test_made_renewed_and_ended_by_hand(made: World) -> None:
     code, output = said("delete", answer="n\n")
     assert (code, output.splitlines()[-1]) == (1, "Aborted!")
     assert len(oura(made.sandbox, "GET").json()) == 6
-    assert said("delete", "--yes") == (0, "6 ended; there are 0 now.\n")
+    assert said("delete", "--yes") == (0, "6 deleted; there are 0 now.\n")
 
 
 def test_the_list_can_be_read_in_a_pipe(made: World, there: Receiver) -> None:
@@ -118,8 +118,8 @@ def test_what_points_elsewhere_can_be_ended_alone(made: World, there: Receiver) 
     assert code == 1
     assert output.splitlines()[0] == "Nothing done; there are 6 now."
     assert "subscriptions delete --elsewhere" in output
-    assert said("delete", "--elsewhere") == (0, "1 ended; there are 5 now.\n")
-    assert said("create") == (0, "1 made; there are 6 now.\n")
+    assert said("delete", "--elsewhere") == (0, "1 deleted; there are 5 now.\n")
+    assert said("create") == (0, "1 created; there are 6 now.\n")
 
 
 def test_without_a_public_address_nothing_is_made(
@@ -134,7 +134,7 @@ def test_without_a_public_address_nothing_is_made(
     assert (code, "OURA_PUBLIC_URL" in output) == (1, True)
     code, output = said("list")
     assert (code, "there is no OURA_PUBLIC_URL" in output) == (0, True)
-    assert said("delete", answer="y\n")[1].endswith("6 ended; there are 0 now.\n")
+    assert said("delete", answer="y\n")[1].endswith("6 deleted; there are 0 now.\n")
 
 
 def test_what_does_not_work_is_told_in_one_line(made: World) -> None:
@@ -151,5 +151,5 @@ def test_what_does_not_work_is_told_in_one_line(made: World) -> None:
     made.sandbox.fault("error", route="webhook", status=401)
     code, output = said("list")
     assert code == 1
-    assert output.startswith("oura-pipeline: Oura does not accept our client (401")
+    assert output.startswith("Error: Oura does not accept our client (401")
     assert output.count("\n") == 1

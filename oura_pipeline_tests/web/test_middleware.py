@@ -289,6 +289,4 @@ def test_a_port_that_is_taken_is_said_in_one_line(open_site: OpenSite, tmp_path:
     )
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
-    assert line.startswith(
-        f"oura-pipeline: 127.0.0.1:{port} cannot be listened at: Address already in use"
-    )
+    assert line.startswith(f"Error: cannot listen on 127.0.0.1:{port}: Address already in use")

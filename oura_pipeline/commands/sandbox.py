@@ -1,0 +1,18 @@
+"""`oura-pipeline sandbox`."""
+
+from __future__ import annotations
+
+import click
+
+from oura_pipeline.sandbox.__main__ import main
+
+
+# `python -m oura_pipeline.sandbox` has the same options, and parses and describes them.
+@click.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def sandbox(options: tuple[str, ...]) -> None:
+    """Serve a local stand-in for Oura's cloud.
+
+    `oura-pipeline sandbox --help` lists its options.
+    """
+    main(options)

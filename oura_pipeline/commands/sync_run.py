@@ -1,0 +1,220 @@
+"""Dagster's job `sync` run in this process, with a progress bar and a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from threading import Lock
+from typing import Any
+
+import click
+from dagster import AssetCheckEvaluation, AssetKey, ExecuteInProcessResult
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.definitions import defs
+from oura_pipeline.defs.partitions import days, range_tags
+from oura_pipeline.defs.storage import project_instance
+from oura_pipeline.sync.progress import progress
+from oura_pipeline.warehouse.errors import WarehouseError
+
+
+@dataclass(kw_only=True)
+class SyncResult:
+    """The outcome of a sync.
+
+    Attributes:
+        success: whether every asset was materialized.
+        counts: per asset key, the sums of its partitions' metadata.
+        failures: per failed step, why.
+        failed_checks: the checks that did not pass.
+    """
+
+    success: bool
+    counts: dict[tuple[str, ...], dict[str, float]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    failed_checks: list[AssetCheckEvaluation] = field(default_factory=list)
+
+
+# Errors whose messages say what to do, or what the system refused, and hold nothing of a document.
+SAFE_TO_SHOW = {
+    "OSError",
+    "PermissionError",
+    *(error.__name__ for error in WarehouseError.__subclasses__()),
+}
+
+# These are recorded on each partition of a run, but counted for the run as a whole.
+COUNTED_PER_RUN = ("requests", "pages", "seconds", "points_sent", "points_withdrawn")
+
+
+def last_partition() -> date:
+    """Return the newest day that has begun anywhere on Earth."""
+    key = days().get_last_partition_key()
+    assert key, "history starts in the future"
+    return date.fromisoformat(key)
+
+
+def check_range(first_day: date, last_day: date) -> None:
+    """Raise ClickException for days without a partition."""
+    first, last = date.fromisoformat(days().get_first_partition_key() or ""), last_partition()
+    if first_day > last_day:
+        raise click.ClickException(f"--from {first_day} is after --to {last_day}")
+    if first_day < first:
+        raise click.ClickException(
+            f"{first_day} is before {first}, where OURA_HISTORY_START lets history begin"
+        )
+    if last_day > last:
+        raise click.ClickException(
+            f"{last_day} has not begun anywhere yet; the newest day is {last}"
+        )
+
+
+def run_sync(
+    first_day: date,
+    last_day: date,
+    *,
+    usernames: Sequence[str] = (),
+    document_types: Sequence[DocumentType] = DOCUMENT_TYPES,
+) -> SyncResult:
+    """Run the assets of these document types for a range of days, both included."""
+    keys = [
+        AssetKey([group, document_type.name])
+        for group in ("oura", "graphite")
+        for document_type in document_types
+    ]
+    with project_instance() as instance:
+        result = defs.resolve_job_def("sync").execute_in_process(
+            instance=instance,
+            asset_selection=[*keys, AssetKey(["analytics", "published"])],
+            tags=range_tags(first_day, last_day),
+            run_config={
+                "resources": {"pipeline": {"config": {"people": list(usernames)}}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            raise_on_error=False,
+        )
+        return _summary(result)
+
+
+def _summary(result: ExecuteInProcessResult) -> SyncResult:
+    summary = SyncResult(success=result.success)
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        counts = summary.counts.setdefault(tuple(materialization.asset_key.path), {})
+        for name, entry in materialization.metadata.items():
+            value = entry.value
+            if isinstance(value, int | float):
+                per_run = name in COUNTED_PER_RUN
+                counts[name] = value if per_run else counts.get(name, 0) + value
+    for event in result.all_events:
+        if event.is_step_failure and event.step_key:
+            summary.failures[event.step_key] = failure_reason(event.step_failure_data)
+    checks = result.get_asset_check_evaluations()
+    summary.failed_checks = [check for check in checks if not check.passed]
+    return summary
+
+
+def failure_reason(data: object) -> str:
+    """Return why a step failed: of unexpected errors only the class, as the text may hold data."""
+    failure = getattr(data, "user_failure_data", None)
+    if text := getattr(failure, "description", None):
+        return str(text).strip()
+    classes, error = [], getattr(data, "error", None)
+    while error:
+        name = error.cls_name or "unknown"
+        message = str(error.message).partition(f"{name}: ")[2] or str(error.message)
+        if name in SAFE_TO_SHOW:
+            return message.strip().partition("\n")[0]
+        classes.append(name)
+        error = error.cause
+    # The first one is Dagster's own wrapper, where there are more.
+    return f"{[*classes[1:], *classes, 'unknown'][0]}; see Dagster's UI for details"
+
+
+class SyncProgressBar:
+    """A progress bar of people × document types, with requests, rows and points."""
+
+    def __init__(self, console: Console) -> None:
+        self._lock = Lock()
+        self._requests = self._rows = self._points = 0
+        self._progress = Progress(
+            TextColumn("{task.description:24}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.completed:>4}/{task.total} people × types"),
+            TextColumn("{task.fields[requests]:>6} requests"),
+            TextColumn("{task.fields[rows]:>9,} rows"),
+            TextColumn("{task.fields[points]:>10,} points"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID = self._progress.add_task("Starting", total=0, **self._numbers())
+
+    @contextmanager
+    def shown(self, total: int) -> Iterator[None]:
+        """Show the bar while the block runs; `total` is the number of people × document types."""
+        self._progress.update(self._task, total=total)
+        token = progress.set(self)
+        try:
+            with self._progress:
+                yield
+        finally:
+            progress.reset(token)
+
+    def started(self, document_type: str, people: int) -> None:
+        self._progress.update(self._task, description=document_type)
+
+    def page(self, document_type: str, username: str, documents: int) -> None:
+        with self._lock:
+            self._requests += 1
+            self._rows += documents
+        self._progress.update(self._task, **self._numbers())
+
+    def person_done(self, document_type: str, username: str) -> None:
+        self._progress.advance(self._task)
+
+    def pushed(self, document_type: str, points: int) -> None:
+        with self._lock:
+            self._points += points
+        self._progress.update(
+            self._task, description=f"{document_type} → Graphite", **self._numbers()
+        )
+
+    def _numbers(self) -> dict[str, Any]:
+        return {"requests": self._requests, "rows": self._rows, "points": self._points}
+
+
+def result_table(result: SyncResult) -> Table:
+    """Return a table with a row per document type: what was stored, what was sent."""
+    columns = {
+        "rows": "rows",
+        "changed_rows": "changed",
+        "requests": "requests",
+    }
+    table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("document type", no_wrap=True)
+    for heading in (*columns.values(), "points", "sent"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    totals: dict[str, float] = {}
+    for document_type in DOCUMENT_TYPES:
+        documents = result.counts.get(("oura", document_type.name))
+        points = result.counts.get(("graphite", document_type.name), {})
+        if documents is None and not points:
+            continue
+        cells = {name: (documents or {}).get(name, 0) for name in columns}
+        cells |= {name: points.get(name, 0) for name in ("points", "points_sent")}
+        for name, value in cells.items():
+            totals[name] = totals.get(name, 0) + value
+        table.add_row(document_type.name, *_texts(cells))
+    table.add_section()
+    table.add_row("all", *_texts(totals), style="bold")
+    return table
+
+
+def _texts(cells: dict[str, float]) -> list[str]:
+    return [f"{int(value):,}" for value in cells.values()]
