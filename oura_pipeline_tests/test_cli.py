@@ -695,8 +695,10 @@ def all_commands() -> list[tuple[str, click.Command]]:
     return found
 
 
-@pytest.mark.parametrize(("path", "command"), all_commands()[1:], ids=lambda value: str(value))
-def test_help_lines_fit_into_80_columns(path: str, command: click.Command) -> None:
+@pytest.mark.parametrize(
+    "command", [pytest.param(command, id=path) for path, command in all_commands()[1:]]
+)
+def test_help_lines_fit_into_80_columns(command: click.Command) -> None:
     """A sentence of at most 45 characters, which click does not cut off in a list of commands."""
     line = (command.help or "").partition("\n")[0]
     assert line.endswith(".")

@@ -256,7 +256,7 @@ def test_one_file_at_a_time(home: Path) -> None:
     result = query("SELECT 1", "--csv", "a", "--json", "b")
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (
         2,
-        "Error: one of --csv, --parquet and --json at a time",
+        "Error: use one of --csv, --parquet and --json",
     )
 
 
