@@ -1,12 +1,6 @@
-"""The published copy in a notebook: ask it in SQL, load from it into pandas, draw from it."""
+"""Query, load and plot the published copy in a notebook."""
 
-from oura_pipeline.analysis.frames import (
-    AnalysisError,
-    columns_of,
-    connect,
-    load,
-    plot_night,
-    plot_trend,
-)
+from oura_pipeline.analysis.frames import AnalysisError, columns_of, connect, load
+from oura_pipeline.analysis.plots import plot_night, plot_trend
 
 __all__ = ["AnalysisError", "columns_of", "connect", "load", "plot_night", "plot_trend"]

@@ -1,9 +1,4 @@
-"""Run docs/nights.ipynb anew: `python -m oura_pipeline_tests.analysis.notebook`.
-
-What surprises: the notebook itself holds what is run; edit it, also without Jupyter, and run this.
-The sandbox's history ends on a fixed day, so the same cells say the same on every machine; only
-the pictures may differ by a pixel.
-"""
+"""Run docs/nights.ipynb again: `python -m oura_pipeline_tests.analysis.notebook`."""
 
 from __future__ import annotations
 
@@ -29,39 +24,40 @@ from oura_pipeline_tests.testing.world import world
 
 NOTEBOOK = ROOT / "docs" / "nights.ipynb"
 PEOPLE = ("runa", "koa", "asha")
+# Fixed, so that the cells have the same output on every machine; pictures may differ by a pixel.
 LAST = date(2026, 6, 30)
 DAYS = 84
 
 
 def main() -> None:
-    """Run it and write it."""
+    """Run the notebook and write it back."""
     with tempfile.TemporaryDirectory(prefix="notebook-") as folder, published(Path(folder)):
-        write(ran(read(), Path(folder)))
+        write(run(read(), Path(folder)))
 
 
 @contextmanager
 def published(folder: Path) -> Iterator[None]:
-    """A data folder with twelve weeks of three people in the published copy."""
+    """Publish a copy with twelve weeks of three people."""
     options = SandboxOptions(people=4, days=DAYS, end=LAST)
-    with running(options) as sandbox, world(folder / "data", sandbox) as made:
+    with running(options) as sandbox, world(folder / "data", sandbox) as home:
         for username in PEOPLE:
-            made.sign_in(username)
+            home.sign_in(username)
         _sync()
         yield
 
 
 def read() -> NotebookNode:
-    """The notebook as it stands in docs/."""
+    """Return the notebook in docs/."""
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
 def write(notebook: NotebookNode) -> None:
-    """Put it there."""
+    """Write the notebook to docs/."""
     nbformat.write(notebook, NOTEBOOK)
 
 
-def ran(notebook: NotebookNode, folder: Path) -> NotebookNode:
-    """The notebook with what its cells say now, in a kernel of its own; nothing of this machine.
+def run(notebook: NotebookNode, folder: Path) -> NotebookNode:
+    """Return the notebook with new outputs of a kernel of its own, without traces of the machine.
 
     Raises:
         CellExecutionError: a cell fails.

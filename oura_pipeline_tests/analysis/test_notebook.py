@@ -20,7 +20,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookNode]:
     """The notebook, run on twelve weeks of people of the sandbox."""
     folder = tmp_path_factory.mktemp("notebook")
     with notebook.published(folder):
-        yield notebook.ran(notebook.read(), folder)
+        yield notebook.run(notebook.read(), folder)
 
 
 def outputs(of: NotebookNode) -> list[list[dict[str, Any]]]:
