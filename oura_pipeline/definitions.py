@@ -1,4 +1,4 @@
-"""The Dagster code location; nothing but assembly."""
+"""The Dagster code location; assembly only."""
 
 import warnings
 
@@ -11,12 +11,12 @@ from oura_pipeline.defs.gaps import gaps_sensor
 from oura_pipeline.defs.graphite_assets import arrival_check, points_asset
 from oura_pipeline.defs.new_people import new_people_sensor, sync_now_sensor
 from oura_pipeline.defs.oura_assets import document_asset
-from oura_pipeline.defs.partitions import days
+from oura_pipeline.defs.partitions import daily_partitions
 from oura_pipeline.defs.published import publish_sensor, published
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.retired_people import retire_people, retired_people_sensor
-from oura_pipeline.defs.schedules import schedules
-from oura_pipeline.defs.subscriptions import expiry_sensor, maintenance_job, subscriptions
+from oura_pipeline.defs.schedules import sync_schedules
+from oura_pipeline.defs.subscriptions import maintenance_job, maintenance_sensor, subscriptions
 from oura_pipeline.defs.token_renewal import (
     everyone_connected_check,
     must_reconnect,
@@ -28,10 +28,11 @@ from oura_pipeline.defs.webhook_events import webhook_events, webhook_sensor
 
 
 def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg.Definitions:
-    """Everything Dagster knows of these document types."""
-    partitions = days()
-    everything = dg.AssetSelection.all() - dg.AssetSelection.groups("accounts", "export")
-    sync = dg.define_asset_job("sync", selection=everything)
+    """Return the assets, checks, jobs, schedules and sensors for these document types."""
+    partitions = daily_partitions()
+    # People's tokens and files for other programs have jobs and schedules of their own.
+    synced = dg.AssetSelection.all() - dg.AssetSelection.groups("accounts", "export")
+    sync = dg.define_asset_job("sync", selection=synced)
     renewal = renewal_job()
     maintenance = maintenance_job()
     export = export_job()
@@ -51,13 +52,13 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
         ],
         jobs=[sync, export, renewal, maintenance, retire_people, webhook_events],
         schedules=[
-            *schedules(sync, partitions),
+            *sync_schedules(sync, partitions),
             export_schedule(export, partitions),
             renewal_schedule(renewal),
         ],
         sensors=[
-            expiry_sensor(maintenance),
             gaps_sensor(sync),
+            maintenance_sensor(maintenance),
             must_reconnect,
             new_people_sensor(sync, partitions),
             publish_sensor(sync),
@@ -67,7 +68,7 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
         ],
         resources={"pipeline": PipelineResource()},
         # A backfill from the UI uses the code location's executor, not a job's. One process and one
-        # connection pool; the work is concurrent inside a step.
+        # connection pool are enough: the work is concurrent inside a step.
         executor=dg.in_process_executor,
     )
 

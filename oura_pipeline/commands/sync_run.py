@@ -18,7 +18,7 @@ from rich.table import Table
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.definitions import defs
-from oura_pipeline.defs.partitions import days, range_tags
+from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day, range_tags
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.sync.progress import progress
 from oura_pipeline.warehouse.errors import WarehouseError
@@ -54,14 +54,13 @@ COUNTED_PER_RUN = ("requests", "pages", "seconds", "points_sent", "points_withdr
 
 def last_partition() -> date:
     """Return the newest day that has begun anywhere on Earth."""
-    key = days().get_last_partition_key()
-    assert key, "history starts in the future"
-    return date.fromisoformat(key)
+    _, last = first_and_last_day(daily_partitions())
+    return last
 
 
 def check_range(first_day: date, last_day: date) -> None:
     """Raise ClickException for days without a partition."""
-    first, last = date.fromisoformat(days().get_first_partition_key() or ""), last_partition()
+    first, last = first_and_last_day(daily_partitions())
     if first_day > last_day:
         raise click.ClickException(f"--from {first_day} is after --to {last_day}")
     if first_day < first:

@@ -1,9 +1,4 @@
-"""Counts as pictures that Dagster's UI can show: Markdown with bars of block characters.
-
-What surprises: Dagster keeps metadata per partition, and a year's run has thousands of them. So a
-partition gets a table of a few lines, and only a run's last one, which is what the UI shows first,
-gets the chart of all its days. There are counts in them, never a name and never a health value.
-"""
+"""Counts as tables and bar charts in Markdown, for Dagster's UI."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -12,32 +7,35 @@ import dagster as dg
 
 from oura_pipeline.markdown import markdown_table
 
-MOST_LINES = 60
+# Dagster keeps metadata per partition, and a year's run has hundreds: each gets a table of a few
+# lines, and only the last one, which the UI shows first, gets the chart of all days.
+MAX_LINES = 60
 WIDTH = 30  # blocks of the longest bar
 EIGHTHS = "▏▎▍▌▋▊▉█"
 
 
 def table(heading: str, counts: Mapping[str, int]) -> dg.MarkdownMetadataValue:
-    """A table with a row and a bar per count; the bar is the count's part of all."""
-    whole = sum(counts.values())
-    rows = [(name, f"{count:,}", bar(count, whole)) for name, count in counts.items()]
+    """Return a table with a row per count, and a bar for its part of the sum."""
+    total = sum(counts.values())
+    rows = [(name, f"{count:,}", bar(count, total)) for name, count in counts.items()]
     return dg.MetadataValue.md(markdown_table((heading, "count", ""), rows, right=["count"]))
 
 
 def chart(counts: Mapping[date, int]) -> dg.MarkdownMetadataValue:
-    """A line and a bar per day; of more than 60 days, per so many days in a row."""
+    """Return a chart with a bar per day; of more than 60 days, per group of days in a row."""
     lines = _lines(counts)
     longest = max(lines.values(), default=0)
-    wide, high = max(map(len, lines), default=0), len(f"{longest:,}")
+    label_width = max(map(len, lines), default=0)
+    count_width = len(f"{longest:,}")
     drawn = [
-        f"{name:{wide}}  {count:>{high},}  {bar(count, longest)}".rstrip()
-        for name, count in lines.items()
+        f"{label:{label_width}}  {count:>{count_width},}  {bar(count, longest)}".rstrip()
+        for label, count in lines.items()
     ]
     return dg.MetadataValue.md("\n".join(["```", *drawn, "```"]))
 
 
 def bar(count: int, longest: int) -> str:
-    """Blocks, in steps of an eighth; nothing only for zero."""
+    """Return blocks, in steps of an eighth; nothing only for zero."""
     if not count:
         return ""
     eighths = max(1, round(8 * WIDTH * count / longest))
@@ -45,14 +43,13 @@ def bar(count: int, longest: int) -> str:
 
 
 def _lines(counts: Mapping[date, int]) -> dict[str, int]:
-    """The sums of so many days in a row that there are no more than 60."""
     days = sorted(counts)
-    together = -(-len(days) // MOST_LINES) or 1
-    # From the newest back: a short part at the end would look as if the newest days had less.
-    ends = reversed(range(len(days), 0, -together))
-    parts = [days[max(0, end - together) : end] for end in ends]
-    return {_spelled(part[0], part[-1]): sum(counts[day] for day in part) for part in parts}
+    group_size = -(-len(days) // MAX_LINES) or 1
+    # From the newest back: a short group at the end would look as if the newest days had less.
+    ends = reversed(range(len(days), 0, -group_size))
+    groups = [days[max(0, end - group_size) : end] for end in ends]
+    return {_label(group[0], group[-1]): sum(counts[day] for day in group) for group in groups}
 
 
-def _spelled(first: date, last: date) -> str:
+def _label(first: date, last: date) -> str:
     return f"{first}" if first == last else f"{first} to {last}"

@@ -1,8 +1,4 @@
-"""What must be true of what was landed and pushed, per document type.
-
-What surprises: none of these checks stops anything. Data that could be had is landed and pushed; a
-red check names who is missing and why, or what Oura started to send.
-"""
+"""The checks of landed documents, per document type: who is missing, and what Oura changed."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -11,7 +7,7 @@ import dagster as dg
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.oura_assets import document_key
-from oura_pipeline.defs.partitions import asked_days
+from oura_pipeline.defs.partitions import run_days
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.warehouse.drift.checks import out_of_range, unknown_fields
@@ -20,57 +16,57 @@ EVERY_PERSON = "every_person_landed"
 FIELDS_KNOWN = "fields_known"
 IN_RANGE = "values_in_range"
 
+# None of these checks is blocking: what could be fetched is landed and pushed all the same.
+DESCRIPTIONS = {
+    EVERY_PERSON: "Everybody's documents were fetched.",
+    FIELDS_KNOWN: "Oura sends no fields that are unknown here.",
+    IN_RANGE: "Numbers are within the range that their field allows.",
+}
+
 
 def document_checks(document_type: DocumentType) -> dg.AssetChecksDefinition:
-    """The checks of what was landed of one document type."""
+    """Return the checks of what was landed of one document type."""
     key = document_key(document_type)
 
     @dg.multi_asset_check(
         name=f"checks_{document_type.table}",
         specs=[
-            dg.AssetCheckSpec(
-                EVERY_PERSON, asset=key, description="Everybody's documents could be landed."
-            ),
-            dg.AssetCheckSpec(
-                FIELDS_KNOWN, asset=key, description="Oura sends no field that we do not know."
-            ),
-            dg.AssetCheckSpec(IN_RANGE, asset=key, description="Numbers are where they can be."),
+            dg.AssetCheckSpec(name, asset=key, description=description)
+            for name, description in DESCRIPTIONS.items()
         ],
         can_subset=True,
     )
-    def checks(
+    def checks(  # type: ignore[misc]  # Dagster wants the type of a single result
         context: dg.AssetCheckExecutionContext, pipeline: PipelineResource
     ) -> dg.AssetCheckResult:
-        days = asked_days(context) if document_type.partitioned else None
-        wanted = {check.name for check in context.selected_asset_check_keys}
-        usernames = [person.username for person in pipeline.chosen()]
+        days = run_days(context) if document_type.partitioned else None
+        selected = {check.name for check in context.selected_asset_check_keys}
+        usernames = pipeline.selected_usernames()
         warehouse = pipeline.opened.warehouse
-        if EVERY_PERSON in wanted:
+        if EVERY_PERSON in selected:
             fetches = pipeline.opened.accounts.fetches.find(
                 document_type=document_type.name,
                 usernames=usernames,
                 first_day=days[0] if days else None,
                 last_day=days[-1] if days else None,
             )
-            yield every_person_landed(key, newest_only(fetches) if not days else fetches)
-        if FIELDS_KNOWN in wanted:
-            unknown = unknown_fields(warehouse, document_type, usernames, days)
-            yield fields_known(key, unknown)
-        if IN_RANGE in wanted:
-            outside = out_of_range(warehouse, document_type, usernames, days)
-            yield values_in_range(key, outside)
+            yield every_person_landed(key, fetches if days else newest_per_person(fetches))
+        if FIELDS_KNOWN in selected:
+            yield fields_known(key, unknown_fields(warehouse, document_type, usernames, days))
+        if IN_RANGE in selected:
+            yield values_in_range(key, out_of_range(warehouse, document_type, usernames, days))
 
     return checks
 
 
-def newest_only(fetches: Sequence[Fetch]) -> list[Fetch]:
-    """Each person's newest row: what counts for a document type without days."""
+def newest_per_person(fetches: Sequence[Fetch]) -> list[Fetch]:
+    """Return each person's newest ledger row: what counts for a document type without days."""
     newest = {fetch.username: fetch for fetch in sorted(fetches, key=lambda fetch: fetch.day)}
     return list(newest.values())
 
 
 def every_person_landed(key: dg.AssetKey, fetches: Sequence[Fetch]) -> dg.AssetCheckResult:
-    """Red when somebody's documents could not be had; names who, why and for which days."""
+    """Return a failed check when somebody's documents are missing: whose, why and which days."""
     missing = [
         fetch for fetch in fetches if fetch.status in (FetchStatus.FAILED, FetchStatus.NOT_GRANTED)
     ]
@@ -83,9 +79,9 @@ def every_person_landed(key: dg.AssetKey, fetches: Sequence[Fetch]) -> dg.AssetC
         asset_key=key,
         check_name=EVERY_PERSON,
         passed=not missing,
-        # That somebody did not grant a scope is their choice, and nobody's failure.
+        # That somebody did not grant a scope is their choice, not a failure.
         severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
-        description="\n".join(lines) or "Everybody landed.",
+        description="\n".join(lines) or "Everybody's documents were fetched.",
         metadata={
             "people_missing": sorted({fetch.username for fetch in missing}),
             "people_days_missing": len(missing),
@@ -94,14 +90,14 @@ def every_person_landed(key: dg.AssetKey, fetches: Sequence[Fetch]) -> dg.AssetC
 
 
 def fields_known(key: dg.AssetKey, unknown: Sequence[str]) -> dg.AssetCheckResult:
-    """Red when documents hold fields that the table of document types does not know."""
+    """Return a failed check when documents hold fields that the table of types does not know."""
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=FIELDS_KNOWN,
         passed=not unknown,
         severity=dg.AssetCheckSeverity.WARN,
-        description="Oura sends fields that are not in documents.py; they are kept in `document`: "
-        + ", ".join(unknown)
+        description="Oura sends fields that are not in catalog/document_types.py; they are kept in "
+        f"the column `document`: {', '.join(unknown)}"
         if unknown
         else "All fields are known.",
         metadata={"unknown_fields": list(unknown)},
@@ -109,14 +105,15 @@ def fields_known(key: dg.AssetKey, unknown: Sequence[str]) -> dg.AssetCheckResul
 
 
 def values_in_range(key: dg.AssetKey, outside: dict[str, int]) -> dg.AssetCheckResult:
-    """Red when numbers lie where they cannot be; says which fields and how often, no values."""
+    """Return a failed check when numbers are out of range: which fields and how often."""
+    # Never the values: they are health data, and everybody who sees Dagster would see them.
     lines = [f"{field}: {count} documents" for field, count in sorted(outside.items())]
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=IN_RANGE,
         passed=not outside,
         severity=dg.AssetCheckSeverity.WARN,
-        description="\n".join(lines) or "All numbers are where they can be.",
+        description="\n".join(lines) or "All numbers are within their range.",
         metadata={field.replace(".", "_"): count for field, count in outside.items()},
     )
 

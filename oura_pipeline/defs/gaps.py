@@ -1,44 +1,42 @@
-"""The sensor that fills gaps: days that failed, and days never asked between days that were.
+"""The sensor that fills gaps: days that failed, and days never fetched between days that were."""
 
-What surprises: it reads the ledger, not the warehouse. A day without rows is a gap only if the
-ledger does not say that Oura was asked and had nothing. Days before the first that a person was
-asked for are no gaps but history, which `new_people` asks for.
-"""
-
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import dagster as dg
 
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import back_off, days_between, runs_of_days
-from oura_pipeline.defs.run_requests import run_for, set_digest
+from oura_pipeline.defs.run_requests import set_digest, sync_request
+from oura_pipeline.defs.schedules import Job
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.pipeline import open_accounts, open_budget
-from oura_pipeline.settings import load_settings
+from oura_pipeline.settings import Settings, load_settings
 
 RUNS_PER_TICK = 3
-LONGEST_RUN = 90  # days: a failure in the middle of a decade does not ask for the decade
-FIRST_WAIT = timedelta(minutes=10)
-LONGEST_WAIT = timedelta(hours=24)
-ASK_AGAIN = timedelta(hours=6)  # a run that died before it wrote to the ledger is repeated
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_RUN_DAYS = 90  # a failure in the middle of a decade does not fetch the decade again
+FIRST_PAUSE = timedelta(minutes=10)
+LONGEST_PAUSE = timedelta(hours=24)
+REPEAT_AFTER = timedelta(hours=6)  # a run that died before it wrote to the ledger is repeated
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+DaysOfPair = dict[date, tuple[int, datetime]]  # per day: failed attempts, and when the last one was
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Gap:
-    """Days in a row that want asking, for some people and document types.
+    """Days in a row that are to be fetched, for some people and document types.
 
     Attributes:
-        asked_at: when the latest of them was last asked; long ago if never.
+        asked_at: when the latest of them was last fetched; 1970 if never.
         first_day: the first day.
         last_day: the last day, included.
-        attempts: how often the most stubborn of them failed in a row; 0: never asked.
+        attempts: the highest number of failures in a row; 0: never fetched.
         people: their usernames, in order.
-        types: names of the document types, in order.
+        document_types: their names, in order.
     """
 
     asked_at: datetime
@@ -46,117 +44,123 @@ class Gap:
     last_day: date
     attempts: int
     people: tuple[str, ...]
-    types: tuple[str, ...]
+    document_types: tuple[str, ...]
 
 
-def wait(attempts: int) -> timedelta:
-    """Return how long to leave a gap alone after so many failures in a row."""
-    return back_off(attempts, first=FIRST_WAIT, longest=LONGEST_WAIT)
+def pause(attempts: int) -> timedelta:
+    """Return how long to leave a gap alone: twice as long after each failure, up to a day."""
+    return back_off(attempts, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
 
 
-def find_gaps(
-    failed: Iterable[Fetch], never_asked: Iterable[tuple[str, str, date]], now: datetime
-) -> list[Gap]:
-    """The gaps that are due, the longest neglected first.
-
-    Args:
-        failed: ledger rows that failed.
-        never_asked: username, document type and day of what no ledger row is for.
-        now: the present moment.
-    """
-    days: dict[tuple[str, str], dict[date, tuple[int, datetime]]] = {}
-    for row in failed:
-        if now - row.at >= wait(row.attempts):
-            of_pair = days.setdefault((row.username, row.document_type), {})
-            of_pair[row.day] = (row.attempts, row.at)
-    for username, name, day in never_asked:
-        days.setdefault((username, name), {})[day] = (0, LONG_AGO)
-    gaps = [
-        Gap(
-            asked_at=max(of_pair[day][1] for day in days_between(first, last)),
-            first_day=first,
-            last_day=last,
-            attempts=max(of_pair[day][0] for day in days_between(first, last)),
-            people=(username,),
-            types=(name,),
-        )
-        for (username, name), of_pair in days.items()
-        for first, last in runs_of_days(of_pair, LONGEST_RUN)
-    ]
-    return sorted(_together(gaps))
-
-
-def run_request(gap: Gap, now: datetime, share: float) -> dg.RunRequest:
-    """The run that asks again; its key is new whenever there is a reason to ask again.
-
-    Args:
-        gap: what to ask.
-        now: the present moment.
-        share: the part of Oura's budget that the run may use.
-    """
-    again = int((now - gap.asked_at) / ASK_AGAIN)
-    days = (gap.first_day, gap.last_day)
-    who, what = set_digest(gap.people), set_digest(gap.types)
-    key = f"gap {days[0]}:{days[1]} {gap.asked_at.isoformat()} {again} {what} {who}"
-    return run_for(gap.people, gap.types, days, key, share=share, history="gap")
-
-
-def gaps_sensor(job: Any) -> dg.SensorDefinition:
-    """The sensor over the ledger of this project."""
+def gaps_sensor(job: Job) -> dg.SensorDefinition:
+    """Return the sensor over the ledger of this project."""
 
     @dg.sensor(
         name="gaps",
         job=job,
         minimum_interval_seconds=300,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Asks again for days that failed or were never asked.",
+        description="Fetches days again that failed or were left out.",
     )
     def gaps(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         settings, now = load_settings(), datetime.now(UTC)
         share = settings.oura.background_share
-        with open_accounts(settings) as accounts:
-            connected = {p.username for p in accounts.people.all([PersonState.CONNECTED])}
-            types = {
-                document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned
-            }
-            failed = accounts.fetches.find(statuses=[FetchStatus.FAILED])
-            never_asked = accounts.fetches.missing()
-        found = find_gaps(
-            [row for row in failed if row.username in connected and row.document_type in types],
-            [hole for hole in never_asked if hole[0] in connected and hole[1] in types],
-            now,
-        )
-        if not found:
-            return dg.SkipReason("The ledger has no gap that is due.")
+        due = due_gaps(settings, now)
+        if not due:
+            return dg.SkipReason("No day in the ledger is due to be fetched again.")
         with open_budget(settings) as budget:
             if budget.state().beyond(share):
-                return dg.SkipReason("Others need Oura's budget now; the gaps come after them.")
-        context.log.info("%s gaps are due; asking for %s", len(found), RUNS_PER_TICK)
-        return dg.SensorResult(
-            run_requests=[run_request(gap, now, share) for gap in found[:RUNS_PER_TICK]]
-        )
+                return dg.SkipReason(
+                    "Other runs need Oura's rate limit now; gaps are filled after them."
+                )
+        requests = [gap_request(gap, now, share) for gap in due[:RUNS_PER_TICK]]
+        context.log.info("Gaps that are due: %s; runs requested: %s", len(due), len(requests))
+        return dg.SensorResult(run_requests=requests)
 
     return gaps
 
 
-def _together(gaps: Iterable[Gap]) -> list[Gap]:
-    """Gaps of the same days become one: first people of a type, then types of the same people."""
-    by_type: dict[tuple[date, date, tuple[str, ...]], list[Gap]] = {}
-    for gap in gaps:
-        by_type.setdefault((gap.first_day, gap.last_day, gap.types), []).append(gap)
-    of_types = [_joined(same) for same in by_type.values()]
-    by_people: dict[tuple[date, date, tuple[str, ...]], list[Gap]] = {}
-    for gap in of_types:
-        by_people.setdefault((gap.first_day, gap.last_day, gap.people), []).append(gap)
-    return [_joined(same) for same in by_people.values()]
+def due_gaps(settings: Settings, now: datetime) -> list[Gap]:
+    """Return the gaps of everybody who is connected.
 
-
-def _joined(gaps: Sequence[Gap]) -> Gap:
-    return Gap(
-        asked_at=max(gap.asked_at for gap in gaps),
-        first_day=gaps[0].first_day,
-        last_day=gaps[0].last_day,
-        attempts=max(gap.attempts for gap in gaps),
-        people=tuple(sorted({name for gap in gaps for name in gap.people})),
-        types=tuple(sorted({name for gap in gaps for name in gap.types})),
+    They are those of the ledger, not of the warehouse: a day without rows is a gap only if the
+    ledger does not say that Oura was asked and had nothing. Days before the first that a person
+    was asked for are no gaps but history, which `new_people` fetches.
+    """
+    with open_accounts(settings) as accounts:
+        connected = {p.username for p in accounts.people.all([PersonState.CONNECTED])}
+        failed = accounts.fetches.find(statuses=[FetchStatus.FAILED])
+        never_asked = accounts.fetches.missing()
+    names = {document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned}
+    return find_gaps(
+        [f for f in failed if f.username in connected and f.document_type in names],
+        [hole for hole in never_asked if hole[0] in connected and hole[1] in names],
+        now,
     )
+
+
+def find_gaps(
+    failed: Iterable[Fetch], never_asked: Iterable[tuple[str, str, date]], now: datetime
+) -> list[Gap]:
+    """Return the gaps that are due, those waiting longest first.
+
+    Args:
+        failed: ledger rows that failed.
+        never_asked: person, document type and day of what no ledger row is for.
+        now: the present moment.
+    """
+    pairs: defaultdict[tuple[str, str], DaysOfPair] = defaultdict(dict)
+    for fetch in failed:
+        if now - fetch.at >= pause(fetch.attempts):
+            days = pairs[fetch.username, fetch.document_type]
+            days[fetch.day] = (fetch.attempts, fetch.at)
+    for person, document_type, day in never_asked:
+        pairs[person, document_type][day] = (0, NEVER)
+    gaps = [
+        Gap(
+            asked_at=max(days[day][1] for day in days_between(first, last)),
+            first_day=first,
+            last_day=last,
+            attempts=max(days[day][0] for day in days_between(first, last)),
+            people=(person,),
+            document_types=(document_type,),
+        )
+        for (person, document_type), days in pairs.items()
+        for first, last in runs_of_days(days, MAX_RUN_DAYS)
+    ]
+    # Gaps of the same days become one: first people of a type, then types of the same people.
+    of_types = _merged(gaps, lambda gap: gap.document_types)
+    return sorted(_merged(of_types, lambda gap: gap.people))
+
+
+def gap_request(gap: Gap, now: datetime, share: float) -> dg.RunRequest:
+    """Return the run that fetches a gap; its key is new whenever there is a reason to try again.
+
+    Args:
+        gap: what to fetch.
+        now: the present moment.
+        share: the part of Oura's budget that the run may use.
+    """
+    repeat = int((now - gap.asked_at) / REPEAT_AFTER)
+    days = (gap.first_day, gap.last_day)
+    who, what = set_digest(gap.people), set_digest(gap.document_types)
+    key = f"gap {days[0]}:{days[1]} {gap.asked_at.isoformat()} {repeat} {what} {who}"
+    return sync_request(gap.people, gap.document_types, days, key, share=share, history="gap")
+
+
+def _merged(gaps: Iterable[Gap], same: Callable[[Gap], tuple[str, ...]]) -> list[Gap]:
+    """Return gaps with those of the same days, and the same people or types, merged."""
+    groups: defaultdict[tuple[date, date, tuple[str, ...]], list[Gap]] = defaultdict(list)
+    for gap in gaps:
+        groups[gap.first_day, gap.last_day, same(gap)].append(gap)
+    return [
+        Gap(
+            asked_at=max(gap.asked_at for gap in group),
+            first_day=first_day,
+            last_day=last_day,
+            attempts=max(gap.attempts for gap in group),
+            people=tuple(sorted({person for gap in group for person in gap.people})),
+            document_types=tuple(sorted({name for gap in group for name in gap.document_types})),
+        )
+        for (first_day, last_day, _), group in groups.items()
+    ]

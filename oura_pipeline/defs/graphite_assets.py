@@ -1,9 +1,4 @@
-"""What Graphite is told: one asset per document type, downstream of its documents.
-
-What surprises: a push that went well proves nothing, as carbon does not acknowledge. So the check
-`points_arrived` reads every value back; the first such check of a run does it for all that was
-sent, because two readings need a pause between them and one pause is enough.
-"""
+"""The assets of points in Graphite: one per document type, downstream of its documents."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,23 +8,28 @@ import dagster as dg
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.bar_charts import chart
-from oura_pipeline.defs.oura_assets import document_key, priority
-from oura_pipeline.defs.partitions import asked_days
+from oura_pipeline.defs.oura_assets import DayMetadata, document_key, priority
+from oura_pipeline.defs.partitions import run_days
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.ledger import Push, PushState
 from oura_pipeline.sync.push import PushedDocuments, confirm_sent, push_documents
 
 ARRIVED = "points_arrived"
+# The first check of a run reads back everything that was sent: two readings need a pause between
+# them, and one pause is enough. So the checks come after all assets.
 AFTER_ALL_ASSETS = "-50"
+MAX_LOST_LISTED = 10
 
 
 def points_key(document_type: DocumentType) -> dg.AssetKey:
-    """The asset's key, spelled as the collection."""
+    """Return the key of the asset, which is named like Oura's collection."""
     return dg.AssetKey(["graphite", document_type.name])
 
 
-def points_asset(document_type: DocumentType, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """The asset that flattens one document type and pushes it to Graphite."""
+def points_asset(
+    document_type: DocumentType, partitions: dg.PartitionsDefinition
+) -> dg.AssetsDefinition:
+    """Return the asset that flattens one document type and pushes it to Graphite."""
 
     @dg.asset(
         key=points_key(document_type),
@@ -37,39 +37,38 @@ def points_asset(document_type: DocumentType, days: dg.PartitionsDefinition) -> 
         description=f"{document_type.description} As points `{document_type.series}.*`.",
         group_name="graphite",
         kinds={"graphite"},
-        partitions_def=days if document_type.partitioned else None,
+        partitions_def=partitions if document_type.partitioned else None,
         backfill_policy=dg.BackfillPolicy.single_run() if document_type.partitioned else None,
         retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL),
         op_tags={"dagster/priority": priority(document_type)},
     )
     def points(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
-        asked = asked_days(context) if document_type.partitioned else None
-        usernames = [person.username for person in pipeline.chosen()]
-        done = push_documents(pipeline.opened, document_type, usernames, asked)
-        for reason, count in sorted(done.skipped.items()):
+        days = run_days(context) if document_type.partitioned else None
+        pushed = push_documents(pipeline.opened, document_type, pipeline.selected_usernames(), days)
+        for reason, count in sorted(pushed.skipped.items()):
             context.log.warning(f"{document_type.name}, not sent: {reason} ({count} times)")
-        for day in done.days:
+        for day in pushed.days:
             key = day.isoformat() if document_type.partitioned else None
-            context.add_asset_metadata(metadata_of_push(done, day), partition_key=key)
-        # On the last day only, as it grows with the days.
-        points_per_day = chart({day: done.points[day] for day in done.days})
+            context.add_asset_metadata(push_metadata(pushed, day), partition_key=key)
+        # On the last day only: it grows with the days.
+        points_per_day = chart({day: pushed.points[day] for day in pushed.days})
         context.add_asset_metadata({"points_per_day": points_per_day}, partition_key=key)
 
     return points
 
 
-def metadata_of_push(done: PushedDocuments, day: date) -> dict[str, int | float]:
-    """The points of a day and costs of the push it was part of; never anything of a person."""
+def push_metadata(pushed: PushedDocuments, day: date) -> DayMetadata:
+    """Return the points of a day, over all people, and the costs of the whole push."""
     return {
-        "points": done.points[day],
-        "points_sent": done.sent,
-        "points_withdrawn": done.withdrawn,
-        "seconds": round(done.seconds, 3),
+        "points": pushed.points[day],
+        "points_sent": pushed.sent,
+        "points_withdrawn": pushed.withdrawn,
+        "seconds": round(pushed.seconds, 3),
     }
 
 
 def arrival_check(document_type: DocumentType) -> dg.AssetChecksDefinition:
-    """The check that every point can be read back from Graphite."""
+    """Return the check that points can be read back: carbon acknowledges nothing."""
 
     @dg.asset_check(
         asset=points_key(document_type),
@@ -80,34 +79,35 @@ def arrival_check(document_type: DocumentType) -> dg.AssetChecksDefinition:
     def points_arrived(
         context: dg.AssetCheckExecutionContext, pipeline: PipelineResource
     ) -> dg.AssetCheckResult:
-        asked = asked_days(context) if document_type.partitioned else None
-        usernames = [person.username for person in pipeline.chosen()]
-        arrival = confirm_sent(pipeline.opened, usernames, asked)
+        days = run_days(context) if document_type.partitioned else None
+        usernames = pipeline.selected_usernames()
+        arrival = confirm_sent(pipeline.opened, usernames, days)
         if arrival and arrival.message:
             context.log.warning(arrival.message)
-        rows = pipeline.opened.accounts.pushes.find(
+        pushes = pipeline.opened.accounts.pushes.find(
             document_type.name,
             usernames=usernames,
-            first_day=asked[0] if asked else None,
-            last_day=asked[-1] if asked else None,
+            first_day=days[0] if days else None,
+            last_day=days[-1] if days else None,
         )
-        return arrived(rows, read_back=pipeline.opened.render is not None)
+        return arrived(pushes, read_back=pipeline.opened.render is not None)
 
     return points_arrived
 
 
-def arrived(rows: Sequence[Push], *, read_back: bool) -> dg.AssetCheckResult:
-    """Red when points of these days are known not to have arrived, or never left."""
+def arrived(pushes: Sequence[Push], *, read_back: bool) -> dg.AssetCheckResult:
+    """Return a failed check when points did not arrive, or were never sent."""
     points = Counter[PushState]()
-    for row in rows:
-        points[row.state] += row.points
-    lost = [row for row in rows if row.state in (PushState.MISSING, PushState.PENDING)]
+    for push in pushes:
+        points[push.state] += push.points
+    lost = [push for push in pushes if push.state in (PushState.MISSING, PushState.PENDING)]
     description = f"{points[PushState.DELIVERED]:,} points arrived."
     if points[PushState.SENT]:
-        why = "in the future, Graphite hides them" if read_back else "set GRAPHITE_RENDER_URL"
+        # Graphite hides points of the future; without a render URL nothing can be read back.
+        why = "they lie in the future" if read_back else "GRAPHITE_RENDER_URL is not set"
         description += f" {points[PushState.SENT]:,} were sent and not read back: {why}."
-    for row in lost[:10]:
-        description += f"\n{row.username}, {row.day}: not all of {row.points} points arrived."
+    for push in lost[:MAX_LOST_LISTED]:
+        description += f"\n{push.username}, {push.day}: not all of {push.points} points arrived."
     if lost:
         description += (
             "\nUsually carbon had no section for them in storage-schemas.conf when the metrics "

@@ -1,33 +1,27 @@
-"""The sensors that ask for people: the history of who signed in, and a sync for who wants one now.
-
-What surprises: nobody keeps a list of what is left to do. The ledger knows the earliest day that
-each person was asked for, by document type; history goes on from there, whatever came between: a
-restart, a run that died, a document type that is new in the table.
-"""
+"""The sensors that fetch for people: the history of those who signed in, and a sync on demand."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import dagster as dg
 
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import ONE_DAY, batched
-from oura_pipeline.defs.run_requests import ONE_AT_A_TIME, run_for, set_digest
-from oura_pipeline.defs.schedules import days_back
+from oura_pipeline.defs.run_requests import HISTORY_TAG, set_digest, sync_request
+from oura_pipeline.defs.schedules import Job, days_back
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
 
 HISTORY = "new_people"
 RUNS_PER_TICK = 3
-LONGEST_RUN = timedelta(days=90)
+MAX_RUN = timedelta(days=90)
 PEOPLE_PER_RUN = 500  # so that whoever signs in today does not wait for hours behind everybody
-ASK_AGAIN = timedelta(hours=1)  # a run that died before it wrote to the ledger is repeated
+REPEAT_AFTER = timedelta(hours=1)  # a run that died before it wrote to the ledger is repeated
 SYNC_DAYS = 7
-REMEMBERED = timedelta(days=1)
+REMEMBER_SYNCS_FOR = timedelta(days=1)
 PARTITIONED = tuple(
     document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned
 )
@@ -44,88 +38,40 @@ UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """Days of history that some people are to be asked for next.
+    """Days of history that are to be fetched next for some people.
 
     Attributes:
-        newcomers: whether nothing was ever asked for them.
+        newcomers: whether nothing was ever fetched for them.
         first_day: the first day.
         last_day: the last day, included.
         people: their usernames, in order.
-        types: names of the document types.
+        document_types: names of the document types.
     """
 
     newcomers: bool
     first_day: date
     last_day: date
     people: tuple[str, ...]
-    types: tuple[str, ...]
+    document_types: tuple[str, ...]
 
 
-def next_chunks(
-    people: Iterable[str],
-    first_asked: Mapping[tuple[str, str], date],
-    *,
-    history_start: date,
-    newest: date,
-) -> list[Chunk]:
-    """What history asks for next: newcomers first, then the newest days.
-
-    Args:
-        people: the usernames of who is connected.
-        first_asked: the earliest day in the ledger, by username and document type.
-        history_start: the first day of history.
-        newest: the newest day for which there is a partition.
-    """
-    alike: dict[tuple[bool, date, date, tuple[str, ...]], list[str]] = {}
-    for username in people:
-        asked = {name: first_asked.get((username, name)) for name in PARTITIONED}
-        if (span := _next_span(asked, history_start, newest)) is None:
-            continue
-        first_day, last_day, names = span
-        snapshots = (name for name in SNAPSHOTS if (username, name) not in first_asked)
-        newcomer = not any(asked.values())
-        key = (newcomer, first_day, last_day, (*names, *snapshots))
-        alike.setdefault(key, []).append(username)
-    chunks = [
-        Chunk(newcomers=newcomer, first_day=first, last_day=last, people=tuple(some), types=types)
-        for (newcomer, first, last, types), everybody in alike.items()
-        for some in batched(sorted(everybody), PEOPLE_PER_RUN)
-    ]
-    return sorted(chunks, key=lambda it: (not it.newcomers, -it.last_day.toordinal(), it.people))
-
-
-def history_request(
-    chunk: Chunk, since: Mapping[str, datetime], now: datetime, share: float
-) -> dg.RunRequest:
-    """The run for a chunk; whoever signs in anew under the same name is somebody new.
-
-    Args:
-        chunk: what to ask.
-        since: since when people are connected.
-        now: the present moment.
-        share: the part of Oura's budget that it may use.
-    """
-    who = set_digest(f"{name} {since[name].isoformat()}" for name in chunk.people)
-    again = int(now.timestamp() / ASK_AGAIN.total_seconds())
-    days = (chunk.first_day, chunk.last_day)
-    key = f"history {days[0]}:{days[1]} {who} {set_digest(chunk.types)} {again}"
-    return run_for(chunk.people, chunk.types, days, key, share=share, history=HISTORY)
-
-
-def new_people_sensor(job: Any, partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefinition:
-    """The sensor that asks for everybody's history, step by step."""
+def new_people_sensor(job: Job, partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefinition:
+    """Return the sensor that fetches everybody's history, step by step."""
 
     @dg.sensor(
         name="new_people",
         job=job,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Asks for the history of who signed in, 90 days a run, the newest first.",
+        description="Fetches the history of people who signed in: 90 days a run, newest first.",
     )
     def new_people(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        if _at_work(context.instance):
-            return dg.SkipReason("History is being asked for; the next part comes after it.")
+        if _history_runs(context.instance):
+            return dg.SkipReason("History is being fetched; the next part comes after it.")
         settings, now = load_settings(), datetime.now(UTC)
+        # Nobody keeps a list of what is left to do. The ledger knows each person's earliest day, by
+        # document type; history goes on from there, whatever came between: a restart, a run that
+        # died, a document type that is new in the table.
         with open_accounts(settings) as accounts:
             people = accounts.people.all([PersonState.CONNECTED])
             first_asked = accounts.overview.first_asked()
@@ -135,22 +81,101 @@ def new_people_sensor(job: Any, partitions: dg.DailyPartitionsDefinition) -> dg.
             since, first_asked, history_start=settings.oura.history_start, newest=newest
         )
         if not chunks:
-            return dg.SkipReason("Everybody who is connected has their history.")
+            return dg.SkipReason("The history of everybody who is connected is complete.")
         share = settings.oura.background_share
-        context.log.info("%s runs of history are next; asking for %s", len(chunks), RUNS_PER_TICK)
+        next_ones = chunks[:RUNS_PER_TICK]
+        context.log.info("Runs of history left: %s; requested: %s", len(chunks), len(next_ones))
         return dg.SensorResult(
-            run_requests=[
-                history_request(chunk, since, now, share) for chunk in chunks[:RUNS_PER_TICK]
-            ]
+            run_requests=[history_request(chunk, since, now, share) for chunk in next_ones]
         )
 
     return new_people
 
 
-def to_sync(
+def next_chunks(
+    people: Iterable[str],
+    first_asked: Mapping[tuple[str, str], date],
+    *,
+    history_start: date,
+    newest: date,
+) -> list[Chunk]:
+    """Return what to fetch next of people's history: newcomers first, then the newest days.
+
+    Args:
+        people: those who are connected.
+        first_asked: the earliest day in the ledger, by person and document type.
+        history_start: the first day of history.
+        newest: the newest day for which there is a partition.
+    """
+    groups: dict[tuple[bool, date, date, tuple[str, ...]], list[str]] = {}
+    for person in people:
+        asked = {name: first_asked.get((person, name)) for name in PARTITIONED}
+        if (span := _next_span(asked, history_start, newest)) is None:
+            continue
+        first_day, last_day, names = span
+        snapshots = (name for name in SNAPSHOTS if (person, name) not in first_asked)
+        newcomer = not any(asked.values())
+        key = (newcomer, first_day, last_day, (*names, *snapshots))
+        groups.setdefault(key, []).append(person)
+    chunks = [
+        Chunk(
+            newcomers=newcomer,
+            first_day=first,
+            last_day=last,
+            people=tuple(some),
+            document_types=names,
+        )
+        for (newcomer, first, last, names), everybody in groups.items()
+        for some in batched(sorted(everybody), PEOPLE_PER_RUN)
+    ]
+    return sorted(chunks, key=lambda it: (not it.newcomers, -it.last_day.toordinal(), it.people))
+
+
+def history_request(
+    chunk: Chunk, since: Mapping[str, datetime], now: datetime, share: float
+) -> dg.RunRequest:
+    """Return the run that fetches a chunk.
+
+    Args:
+        chunk: what to fetch.
+        since: since when people are connected: after signing in anew everything is fetched again.
+        now: the present moment.
+        share: the part of Oura's budget that the run may use.
+    """
+    who = set_digest(f"{person} {since[person].isoformat()}" for person in chunk.people)
+    repeat = int(now.timestamp() / REPEAT_AFTER.total_seconds())
+    days = (chunk.first_day, chunk.last_day)
+    key = f"history {days[0]}:{days[1]} {who} {set_digest(chunk.document_types)} {repeat}"
+    return sync_request(chunk.people, chunk.document_types, days, key, share=share, history=HISTORY)
+
+
+def sync_now_sensor(job: Job, partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefinition:
+    """Return the sensor that syncs people who pressed the button on their page."""
+
+    @dg.sensor(
+        name="sync_now",
+        job=job,
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Syncs the last 7 days of people who pressed “Sync now”.",
+    )
+    def sync_now(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        now = datetime.now(UTC)
+        with open_accounts(load_settings()) as accounts:
+            people = accounts.people.all([PersonState.CONNECTED])
+        due, remembered = people_to_sync(people, json.loads(context.cursor or "{}"), now)
+        if not due:
+            return dg.SkipReason("Nobody asked for a sync.")
+        request = sync_now_request(due, days_back(partitions, now, SYNC_DAYS))
+        return dg.SensorResult(run_requests=[request], cursor=json.dumps(remembered))
+
+    return sync_now
+
+
+def people_to_sync(
     people: Iterable[Person], handled: Mapping[str, str], now: datetime
 ) -> tuple[list[Person], dict[str, str]]:
-    """Who asked for a sync and has none yet, and what to remember of that: no names.
+    """Return who asked for a sync and got none yet, and what to remember of that.
 
     Args:
         people: who is connected.
@@ -161,16 +186,16 @@ def to_sync(
     asked = {
         person: (set_digest([person.username]), person.sync_asked_at.isoformat())
         for person in people
-        if person.sync_asked_at and now - person.sync_asked_at < REMEMBERED
+        if person.sync_asked_at and now - person.sync_asked_at < REMEMBER_SYNCS_FOR
     }
-    news = [person for person, (who, when) in asked.items() if handled.get(who) != when]
-    return news, dict(asked.values())
+    due = [person for person, (key, when) in asked.items() if handled.get(key) != when]
+    return due, dict(asked.values())
 
 
-def sync_request(people: Sequence[Person], days: tuple[date, date]) -> dg.RunRequest:
-    """One run for all of them; its key is new for everybody who asks and each time they do."""
+def sync_now_request(people: Sequence[Person], days: tuple[date, date]) -> dg.RunRequest:
+    """Return one run for all of them; its key is new each time that somebody asks."""
     who = set_digest(f"{person.username} {person.sync_asked_at}" for person in people)
-    return run_for(
+    return sync_request(
         [person.username for person in people],
         [*PARTITIONED, *SNAPSHOTS],
         days,
@@ -178,48 +203,22 @@ def sync_request(people: Sequence[Person], days: tuple[date, date]) -> dg.RunReq
     )
 
 
-def sync_now_sensor(job: Any, partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefinition:
-    """The sensor that syncs who pressed the button on their page."""
-
-    @dg.sensor(
-        name="sync_now",
-        job=job,
-        minimum_interval_seconds=15,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Asks for the last 7 days of people who want that now.",
-    )
-    def sync_now(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        now = datetime.now(UTC)
-        with open_accounts(load_settings()) as accounts:
-            people = accounts.people.all([PersonState.CONNECTED])
-        news, remembered = to_sync(people, json.loads(context.cursor or "{}"), now)
-        if not news:
-            return dg.SkipReason("Nobody asked for a sync.")
-        days = days_back(partitions, now, SYNC_DAYS)
-        return dg.SensorResult(
-            run_requests=[sync_request(news, days)], cursor=json.dumps(remembered)
-        )
-
-    return sync_now
-
-
 def _next_span(
     asked: Mapping[str, date | None], history_start: date, newest: date
 ) -> tuple[date, date, tuple[str, ...]] | None:
-    """First and last day and the types of a person's next run; None: everything was asked.
+    """Return the first and last day and the types of a person's next run; None: all is fetched.
 
-    Types that are behind the others are asked until they have caught up, then all go on together.
+    Types that are behind the others are fetched until they have caught up, then all together.
     """
     ends = {name: min(day - ONE_DAY, newest) if day else newest for name, day in asked.items()}
     last = max(ends.values())
     if last < history_start:
         return None
     others = max((end for end in ends.values() if end < last), default=date.min)
-    first = max(history_start, last - LONGEST_RUN + ONE_DAY, others + ONE_DAY)
+    first = max(history_start, last - MAX_RUN + ONE_DAY, others + ONE_DAY)
     return first, last, tuple(name for name, end in ends.items() if end == last)
 
 
-def _at_work(instance: dg.DagsterInstance) -> bool:
-    """Whether a run of history waits or works."""
-    runs = dg.RunsFilter(tags={ONE_AT_A_TIME: HISTORY}, statuses=UNFINISHED)
+def _history_runs(instance: dg.DagsterInstance) -> bool:
+    runs = dg.RunsFilter(tags={HISTORY_TAG: HISTORY}, statuses=UNFINISHED)
     return instance.get_runs_count(runs) > 0

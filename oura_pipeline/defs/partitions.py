@@ -1,9 +1,4 @@
-"""The days.
-
-What surprises: a partition exists for every day that has begun anywhere on Earth. Last night's
-sleep carries today's day, and someone in Auckland is a day ahead, so the zone of the partitions is
-the one in which every day begins first.
-"""
+"""The daily partitions, and the tags that make a run cover a range of them."""
 
 from datetime import date
 
@@ -11,24 +6,39 @@ import dagster as dg
 
 from oura_pipeline.settings import load_settings
 
+# The zone in which every day begins first: last night's sleep carries today's day, and somebody in
+# Auckland is a day ahead. A partition exists for every day that has begun anywhere on Earth.
 FIRST_ZONE = "Etc/GMT-14"  # UTC+14: POSIX counts the other way round
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
 
-def days(first_day: date | None = None) -> dg.DailyPartitionsDefinition:
-    """The daily partitions from the first day of history up to today, wherever today is."""
+def daily_partitions(first_day: date | None = None) -> dg.DailyPartitionsDefinition:
+    """Return a partition per day, from the first day of history up to today, wherever it is."""
     first_day = first_day or load_settings().oura.history_start
+    # Dagster counts a day when it is over; `end_offset` adds the one that has begun.
     return dg.DailyPartitionsDefinition(
         start_date=first_day.isoformat(), timezone=FIRST_ZONE, end_offset=1
     )
 
 
-def asked_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
-    """The days that a run is for: one, or a range without holes."""
+def first_and_last_day(partitions: dg.DailyPartitionsDefinition) -> tuple[date, date]:
+    """Return the first and the last day that have a partition.
+
+    Raises:
+        ValueError: none has one yet.
+    """
+    first, last = partitions.get_first_partition_key(), partitions.get_last_partition_key()
+    if first is None or last is None:
+        raise ValueError("history starts in the future: set OURA_HISTORY_START to an earlier day")
+    return date.fromisoformat(first), date.fromisoformat(last)
+
+
+def run_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
+    """Return the days that a run is for: one, or a range without holes."""
     return [date.fromisoformat(key) for key in context.partition_keys]
 
 
 def range_tags(first_day: date, last_day: date) -> dict[str, str]:
-    """The tags with which a run is for a range of days, both included."""
+    """Return the tags that make a run cover a range of days, both included."""
     return {RANGE_START: first_day.isoformat(), RANGE_END: last_day.isoformat()}

@@ -1,32 +1,30 @@
-"""The published copy: what analysts open, because DuckDB lets only one process into the warehouse.
-
-What surprises: it has no upstream assets in Dagster's eyes. It must be made after a run in which
-something failed too, so in the job `sync` it comes last by priority, not by dependency; after
-any other run, a backfill for instance, a sensor sees that the warehouse is newer than the copy.
-The copy is a whole file. Where the file system cannot share blocks, a large one may take longer
-than the small landing that caused it, so the sensor rests nine times as long as the last one took.
-"""
+"""The published copy, which analysts open: DuckDB lets only one process into the warehouse."""
 
 import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import dagster as dg
 
 from oura_pipeline.defs.resources import PipelineResource
+from oura_pipeline.defs.schedules import Job
 from oura_pipeline.markdown import markdown_table
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.publish import publish as publish_copy
 from oura_pipeline.warehouse.publishing import is_current, wal
 
 KEY = dg.AssetKey(["analytics", "published"])
-LAST = "-100"
-QUIET = 60.0  # seconds without a landing: in the middle of a run a copy would soon be old
-LONGEST_BEHIND = 600.0  # seconds: history can go on for hours without such a pause
-REST = 9.0  # times as long as the last copy took: at most a tenth of the time is for copying
+# The copy has no upstream assets in Dagster's eyes, because it must be made after a run in which
+# something failed, too: in the job `sync` it comes last by priority.
+LAST_PRIORITY = "-100"
+QUIET_SECONDS = 60.0  # without a landing: in the middle of a run a copy would soon be outdated
+MAX_BEHIND_SECONDS = 600.0  # fetching history can go on for hours without such a pause
+# The copy is a whole file. Where the file system cannot share blocks, a large one may take longer
+# than the small landing that caused it: at most a tenth of the time is spent on copying.
+PAUSE_PER_COPY = 9.0  # times as long as the last copy took
 
 
 @dataclass(frozen=True)
@@ -42,18 +40,18 @@ class LastCopy:
     group_name="analytics",
     kinds={"duckdb"},
     description="`analytics.duckdb`: a copy of the warehouse that is safe to open at any time.",
-    op_tags={"dagster/priority": LAST},
+    op_tags={"dagster/priority": LAST_PRIORITY},
 )
 def published(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
-    """Swap in a copy of the warehouse; whoever has the old one open keeps reading it."""
-    rooms = pipeline.opened
-    copy = publish_copy(rooms)
+    """Swap in a new copy of the warehouse; whoever has the old one open keeps reading it."""
+    opened = pipeline.opened
+    copy = publish_copy(opened)
     context.add_asset_metadata(
         {
             "bytes": copy.bytes,
             "seconds": round(copy.seconds, 3),
             "path": str(copy.path),
-            "rows": dg.MetadataValue.md(row_table(rooms.warehouse.row_counts())),
+            "rows": dg.MetadataValue.md(row_table(opened.warehouse.row_counts())),
         }
     )
 
@@ -64,20 +62,20 @@ def row_table(row_counts: Mapping[str, int]) -> str:
     return markdown_table(("table", "rows"), rows, right=["rows"])
 
 
-def publish_sensor(job: Any) -> dg.SensorDefinition:
-    """The sensor that publishes what any run has landed."""
+def publish_sensor(job: Job) -> dg.SensorDefinition:
+    """Return the sensor that publishes what any run has landed, a backfill for instance."""
 
     @dg.sensor(
         name="publish",
         job=job,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Swaps in a new published copy when the warehouse has changed.",
+        description="Publishes a new copy of the warehouse when it has changed.",
     )
     def publish(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         settings = load_settings()
         last = last_copy(context.instance)
-        return to_publish(
+        return publish_request(
             settings.storage.warehouse_path, settings.storage.analytics_path, time.time(), last
         )
 
@@ -85,40 +83,41 @@ def publish_sensor(job: Any) -> dg.SensorDefinition:
 
 
 def last_copy(instance: dg.DagsterInstance) -> LastCopy | None:
-    """What Dagster remembers of the last copy; None: there was none, or it is forgotten."""
+    """Return what Dagster recorded of the last copy; None: nothing, or it was deleted."""
     event = instance.get_latest_materialization_event(KEY)
     if event is None or event.asset_materialization is None:
         return None
     seconds = event.asset_materialization.metadata.get("seconds")
-    return LastCopy(event.timestamp, float(seconds.value)) if seconds else None
+    return LastCopy(event.timestamp, float(cast("float", seconds.value))) if seconds else None
 
 
-def to_publish(
+def publish_request(
     warehouse: Path, copy: Path, now: float, last: LastCopy | None = None
 ) -> dg.RunRequest | dg.SkipReason:
-    """The run that publishes, where there is something new and nothing is being landed.
+    """Return the run that publishes, where there is something new and nothing is being landed.
 
-    What is landed all the time is published nevertheless: a first copy at once, then every ten
+    What is landed without a pause is published nevertheless: a first copy at once, then every ten
     minutes, or as often as copying takes a tenth of the time.
     """
     if not warehouse.exists():
         return dg.SkipReason("Nothing has landed yet.")
     changed = warehouse.stat().st_mtime
     behind = changed - copy.stat().st_mtime if copy.exists() else math.inf
-    if now - changed < QUIET and behind < LONGEST_BEHIND:
-        return dg.SkipReason("Something landed just now; waiting for the end of the run.")
+    if now - changed < QUIET_SECONDS and behind < MAX_BEHIND_SECONDS:
+        return dg.SkipReason("Documents landed less than a minute ago; a run may be going on.")
     if is_current(warehouse, copy):
         return dg.SkipReason("The published copy is up to date.")
-    if copy.exists() and last and now - last.ended < REST * last.seconds:
+    pause = PAUSE_PER_COPY * last.seconds - (now - last.ended) if last else 0
+    if copy.exists() and last and pause > 0:
         return dg.SkipReason(
-            f"The last copy took {last.seconds:.0f} s, so the next one waits for another "
-            f"{REST * last.seconds - (now - last.ended):.0f} s."
+            f"The last copy took {last.seconds:.0f} s; the next one is made in {pause:.0f} s."
         )
     return dg.RunRequest(run_key=_run_key(copy, changed), asset_selection=[KEY])
 
 
 def _run_key(copy: Path, changed: float) -> str:
-    """Dagster remembers it for ever: what asks for a copy is in it."""
-    log = wal(copy)  # left by somebody who wrote into an older copy; the next one removes it
-    left = f" {log.stat().st_mtime}" if log.exists() else ""
-    return f"publish {changed}{left}"
+    # Dagster remembers keys for ever, so everything that is a reason for a new copy is in it:
+    # also a write-ahead log that somebody left who wrote into the copy, which a new one removes.
+    log = wal(copy)
+    log_time = f" {log.stat().st_mtime}" if log.exists() else ""
+    return f"publish {changed}{log_time}"

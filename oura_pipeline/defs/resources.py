@@ -1,7 +1,8 @@
-"""Doors: configuration in, a plain object out."""
+"""The one resource: configuration in, an open pipeline out."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -11,7 +12,7 @@ from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sync.fetch import people_to_fetch
 
 
-class PipelineResource(dg.ConfigurableResource):
+class PipelineResource(dg.ConfigurableResource[Any]):
     """The pipeline of this process, and the people that a run is for."""
 
     people: list[str] = Field(
@@ -37,6 +38,10 @@ class PipelineResource(dg.ConfigurableResource):
         """The pipeline, open while the run lasts."""
         return self._pipeline
 
-    def chosen(self) -> list[Person]:
-        """The people that the run is for, without who left since it was asked for."""
+    def selected_people(self) -> list[Person]:
+        """Return the people that the run is for, without those who left since it was requested."""
         return people_to_fetch(self._pipeline, self.people, some_may_have_left=True)
+
+    def selected_usernames(self) -> list[str]:
+        """Return the usernames of the people that the run is for."""
+        return [person.username for person in self.selected_people()]

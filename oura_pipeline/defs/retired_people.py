@@ -1,10 +1,4 @@
-"""Who left is deleted, and who disconnected is given back to Oura: a job, and a sensor over both.
-
-What surprises: it waits a little. A run that began before somebody left may still land their
-documents, so they are deleted when it is over; and while Oura is away their tokens are kept for an
-hour, because without them their consent cannot be given back. Nothing of the run names them: what
-Dagster remembers of it stays.
-"""
+"""The job that deletes people who left and revokes those who disconnected, and its sensor."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,21 +19,24 @@ from oura_pipeline.warehouse.errors import WarehouseError
 
 JOB = "retire_people"
 SENSOR = "retired_people"
-PATIENCE = timedelta(hours=1)  # with Oura; after that their data goes without its knowing
-LOOKED_AT = 10  # runs: whoever starts one by hand has it among them
+DESCRIPTION = "Deletes the data of people who left; revokes the tokens of people who disconnected."
+# Without their tokens their consent cannot be given back, so they are kept for a while when Oura is
+# away. After that the data is deleted without Oura's knowledge.
+GIVE_UP_REVOKING_AFTER = timedelta(hours=1)
+RECENT_RUNS = 10  # a run that somebody starts by hand is among them
 EXPECTED = (AccountsError, WarehouseError, DagsterBusy, OSError)
 
 
 @dataclass(kw_only=True)
-class Retired:
+class Retirement:
     """What a run did, in numbers.
 
     Attributes:
         deleted: people of whom nothing is left.
         revoked: people who disconnected and whose tokens are revoked now.
-        unrevoked: people who were deleted although Oura could not be told.
+        unrevoked: people who were deleted although their consent could not be given back.
         waiting: people for whom Oura or the end of another run is waited for.
-        failures: what went wrong, without names.
+        failures: what went wrong.
     """
 
     deleted: int = 0
@@ -49,16 +46,16 @@ class Retired:
     failures: tuple[str, ...] = ()
 
 
-@dg.op(description="Deletes everything of who left, and revokes the tokens of who disconnected.")
+@dg.op(description=DESCRIPTION)
 def retire(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
-    """Work through everybody who left or disconnected."""
-    done = Retired()
+    """Delete or revoke everybody who left or disconnected."""
+    done = Retirement()
     now = datetime.now(UTC)
     for person in to_retire(pipeline.opened):
         try:
             _retire_one(context, pipeline.opened, person, done, now)
         except UnknownPerson:
-            continue  # somebody else deleted them meanwhile
+            continue  # another process deleted them meanwhile
         except EXPECTED as error:
             done.failures += (str(error).replace(person.username, LEFT),)
     context.add_output_metadata(
@@ -73,64 +70,59 @@ def retire(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
         raise dg.Failure("; ".join(sorted(set(done.failures))), allow_retries=False)
 
 
-@dg.job(
-    name=JOB,
-    description="Deletes everything of who left, and revokes the tokens of who disconnected.",
-    executor_def=dg.in_process_executor,
-)
+@dg.job(name=JOB, description=DESCRIPTION, executor_def=dg.in_process_executor)
 def retire_people() -> None:
-    """Everybody who is waiting for it."""
+    """Process everybody who left or disconnected."""
     retire()
 
 
 def retired_people_sensor() -> dg.SensorDefinition:
-    """The sensor over who left and who disconnected."""
+    """Return the sensor over people who left and people who disconnected."""
 
     @dg.sensor(
         name=SENSOR,
         job_name=JOB,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Deletes the data of who left, and revokes the tokens of who disconnected.",
+        description=DESCRIPTION,
     )
     def retired_people(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         with open_accounts(load_settings()) as accounts:
             to_revoke = accounts.removal.to_revoke()
             people = accounts.people.all([PersonState.RETIRED, PersonState.DISCONNECTED])
-        runs = context.instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=LOOKED_AT)
-        return to_request(_waiting(people, to_revoke), runs, datetime.now(UTC))
+        runs = context.instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=RECENT_RUNS)
+        return retire_request(_waiting(people, to_revoke), runs, datetime.now(UTC))
 
     return retired_people
 
 
 def to_retire(pipeline: Pipeline) -> list[Person]:
-    """Who left, and who disconnected and still has tokens, by username."""
+    """Return who left, and who disconnected and still has tokens, by username."""
     people = pipeline.accounts.people.all([PersonState.RETIRED, PersonState.DISCONNECTED])
     return _waiting(people, pipeline.accounts.removal.to_revoke())
 
 
-def to_request(
+def retire_request(
     waiting: Sequence[Person], runs: Sequence[dg.RunRecord], now: datetime
 ) -> dg.RunRequest | dg.SkipReason:
-    """The run that works through those who wait; one at a time, and again every few minutes.
+    """Return the run for those who wait; one at a time, and again every few minutes.
 
     Args:
         waiting: who left, and who disconnected and still has tokens.
         runs: the latest runs of the job.
-        now: the present.
+        now: the present moment.
     """
     if not waiting:
-        return dg.SkipReason("Nobody left, and nobody's tokens are to be revoked.")
+        return dg.SkipReason("Nobody has left, and no tokens are to be revoked.")
     if any(not record.dagster_run.is_finished for record in runs):
-        return dg.SkipReason("A run is under way.")
-    # Dagster keeps the key for ever: of the people only the moments of their leaving are in it.
+        return dg.SkipReason("A run is in progress.")
     since = set_digest(person.state_since.isoformat() for person in waiting)
-    again = pause(now - max(person.state_since for person in waiting))
-    return dg.RunRequest(run_key=f"{JOB} {since} {now.timestamp() // again.total_seconds():.0f}")
+    interval = pause(now - max(person.state_since for person in waiting))
+    return dg.RunRequest(run_key=f"{JOB} {since} {now.timestamp() // interval.total_seconds():.0f}")
 
 
 def pause(waited: timedelta) -> timedelta:
-    """How long until what could not be done is tried again: longer, the longer it could not."""
+    """Return how long until the next try: the longer it has not worked, the longer."""
     if waited < timedelta(hours=2):
         return timedelta(minutes=5)
     return timedelta(hours=1) if waited < timedelta(days=1) else timedelta(hours=6)
@@ -147,21 +139,22 @@ def _waiting(people: Iterable[Person], to_revoke: Iterable[str]) -> list[Person]
 
 def _retire_one(
     context: dg.OpExecutionContext,
-    rooms: Pipeline,
+    opened: Pipeline,
     person: Person,
-    done: Retired,
+    done: Retirement,
     now: datetime,
 ) -> None:
-    revocation = revoke(rooms, person.username)
+    revocation = revoke(opened, person.username)
     if person.state is PersonState.DISCONNECTED:
         done.revoked += revocation.done
         done.waiting += not revocation.done
         return
-    impatient = now - person.state_since >= PATIENCE
+    # A run that began before they left may still land their documents.
     busy = runs_under_way(context.instance, person.state_since, besides=context.run_id)
+    impatient = now - person.state_since >= GIVE_UP_REVOKING_AFTER
     if busy or not (revocation.done or impatient):
         done.waiting += 1
         return
-    deleted = delete_everything(rooms, person.username, partial(forget_in, context.instance))
+    deleted = delete_everything(opened, person.username, partial(forget_in, context.instance))
     done.deleted += 1
     done.unrevoked += not deleted.revocation.done

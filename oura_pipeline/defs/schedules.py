@@ -1,8 +1,4 @@
-"""When what runs by itself.
-
-What surprises: every run looks back. Documents change after the fact for days (a nap confirmed, a
-bedtime edited, a ring that syncs late), and Oura has no way to ask what changed.
-"""
+"""The schedules of the job that syncs everything."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -10,27 +6,32 @@ from typing import Any
 
 import dagster as dg
 
-from oura_pipeline.defs.partitions import range_tags
+from oura_pipeline.defs.partitions import first_and_last_day, range_tags
 from oura_pipeline.settings import operator_zone
+
+Job = Any  # what `define_asset_job` returns has no public name
 
 
 def days_back(
     partitions: dg.DailyPartitionsDefinition, now: datetime, count: int
 ) -> tuple[date, date]:
-    """The last days for which there are partitions at that moment: first and last."""
+    """Return the first and the last of the latest days that have a partition at that moment."""
     with dg.partition_loading_context(now):
-        last = date.fromisoformat(partitions.get_last_partition_key())
-        first = date.fromisoformat(partitions.get_first_partition_key())
+        first, last = first_and_last_day(partitions)
     return max(first, last - timedelta(days=count - 1)), last
 
 
-def schedules(
-    job: Any, partitions: dg.DailyPartitionsDefinition
+def sync_schedules(
+    job: Job, partitions: dg.DailyPartitionsDefinition
 ) -> Sequence[dg.ScheduleDefinition]:
-    """The schedules of the job that syncs everything."""
+    """Return the schedules; every run looks back.
+
+    Documents change after the fact for days (a nap confirmed, a bedtime edited, a ring that syncs
+    late), and Oura cannot be asked what changed.
+    """
 
     def looking_back(
-        name: str, cron: str, count: int, description: str, *, running: bool
+        name: str, cron: str, days: int, description: str, *, running: bool
     ) -> dg.ScheduleDefinition:
         status = dg.DefaultScheduleStatus
         return dg.ScheduleDefinition(
@@ -40,14 +41,27 @@ def schedules(
             execution_timezone=operator_zone(),
             description=description,
             default_status=status.RUNNING if running else status.STOPPED,
-            execution_fn=lambda context: dg.RunRequest(
-                run_key=f"{name} {context.scheduled_execution_time.isoformat()}",
-                tags=range_tags(*days_back(partitions, context.scheduled_execution_time, count)),
-            ),
+            execution_fn=lambda context: scheduled_run(name, context, partitions, days),
         )
 
     return [
-        looking_back("daily", "0 10 * * *", 7, "The last 7 days.", running=True),
-        looking_back("hourly", "0 * * * *", 2, "Today and yesterday.", running=False),
-        looking_back("monthly_reconcile", "0 4 1 * *", 60, "The last 60 days.", running=False),
+        looking_back("daily", "0 10 * * *", 7, "Syncs the last 7 days.", running=True),
+        looking_back("hourly", "0 * * * *", 2, "Syncs today and yesterday.", running=False),
+        # Oura recomputes a day for about a week; this one finds what changed later.
+        looking_back(
+            "monthly_reconcile", "0 4 1 * *", 60, "Syncs the last 60 days.", running=False
+        ),
     ]
+
+
+def scheduled_run(
+    name: str,
+    context: dg.ScheduleEvaluationContext,
+    partitions: dg.DailyPartitionsDefinition,
+    days: int,
+) -> dg.RunRequest:
+    """Return the run of a schedule's tick, for the latest days."""
+    time = context.scheduled_execution_time
+    return dg.RunRequest(
+        run_key=f"{name} {time.isoformat()}", tags=range_tags(*days_back(partitions, time, days))
+    )

@@ -1,13 +1,11 @@
-"""Where Dagster keeps its own records, and how a year of materializations is written in seconds.
+"""Dagster's own records, kept in the data folder, and an event log that writes in batches.
 
-What surprises: nothing here is temporary although DAGSTER_HOME is not set. `dagster dev` then says
-that it uses a temporary directory, and that is true of everything but the storages named in
-`dagster.yaml`, which live in the data folder. And Dagster reads how many events make a batch from
-the environment only, so the storage itself sets `DAGSTER_EVENT_BATCH_SIZE` when it is opened:
-whatever process writes events, or starts one that does, has opened its storage before.
-
-This is the one module that may import from `dagster._core`.
+`dagster dev` says that it uses a temporary directory when DAGSTER_HOME is not set. That is true of
+everything but the storages named in `dagster.yaml`, which are those below.
 """
+
+# This is the one module that may import from `dagster._core`: Dagster has no public base classes
+# for storages. Everything else about Dagster goes through its public interface.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +54,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @contextmanager
 def project_instance() -> Iterator[DagsterInstance]:
-    """The project's Dagster instance, the one that `dagster dev` uses here; never a temporary one.
+    """Open the project's Dagster instance, the one that `dagster dev` uses; never a temporary one.
 
     `DAGSTER_HOME` decides if it is set, in the environment or in `.env`. Otherwise `dagster.yaml`
     of the working directory does or, where there is none, the project's own.
@@ -120,13 +118,13 @@ def _base_dir() -> Path:
 
 
 def _dagster_home() -> Path | None:
-    """What the user set; `dagster dev` counts `.env` as environment, so does this."""
+    # `dagster dev` reads `.env`, too.
     name = os.environ.get("DAGSTER_HOME") or get_env_var_dict(str(Path.cwd())).get("DAGSTER_HOME")
     return Path(name).expanduser().absolute() if name else None
 
 
 def config_dir() -> Path:
-    """Where the configuration is: here, in the installed package, or in the checkout."""
+    """Return where `dagster.yaml` is: here, in the installed package, or in the checkout."""
     places = (Path.cwd(), _PACKAGE, _PACKAGE.parent)
     for place in places:
         if (place / CONFIG_FILE).is_file():
@@ -143,8 +141,9 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
     """
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Write all events, or none; of several runs or other kinds: one by one as Dagster does."""
+        """Write all events, or none."""
         if not _is_one_batch(events):
+            # Events of several runs or of other kinds are written one by one, as Dagster does.
             super().store_event_batch(events)
             return
         rows = [self._event_to_row(event) for event in events]
@@ -161,7 +160,8 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        """A transaction, as in the stock class, which makes a new engine for each of them."""
+        # As in the stock class, except that it creates a new engine for every transaction, which
+        # compiles all statements anew.
         with self._db_lock:
             engine = _engine(self.conn_string_for_shard(shard))
             if shard not in self._initialized_dbs:
@@ -172,7 +172,7 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _run_shard(self, run_id: str) -> Iterator[Connection]:
-        """A transaction in the run's database beside one in the index; `_connect` allows one."""
+        # `_connect` allows one transaction at a time; this one is open beside one in the index.
         engine = _engine(self.conn_string_for_shard(run_id))
         if run_id not in self._initialized_dbs:
             self._initdb(engine)
@@ -183,7 +183,7 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
     def _store_assets(
         self, index: Connection, events: Sequence[EventLogEntry], event_ids: Sequence[int]
     ) -> None:
-        """Update each asset's own row; only the newest event of a kind can leave a trace there."""
+        # An asset has one row; only the newest event of a kind leaves a trace in it.
         newest = {
             (event.dagster_event.asset_key, event.dagster_event_type): (event, event_id)
             for event, event_id in zip(events, event_ids, strict=True)
@@ -225,7 +225,6 @@ class PatientSqliteRunStorage(SqliteRunStorage):
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A transaction."""
         with _engine(self._conn_string).begin() as connection:
             yield connection
 
@@ -235,7 +234,6 @@ class PatientSqliteScheduleStorage(SqliteScheduleStorage):
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A transaction."""
         with _engine(self._conn_string).begin() as connection:
             yield connection
 
@@ -249,7 +247,6 @@ class ProjectStorage(CompositeStorage):
 
     @classmethod
     def config_type(cls) -> Mapping[str, Any]:
-        """What may stand under `config` in `dagster.yaml`."""
         return {
             **OPTIONAL_BASE_DIR,
             "event_batch_size": Field(IntSource, is_required=False, default_value=1000),
@@ -259,10 +256,12 @@ class ProjectStorage(CompositeStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "ProjectStorage":
-        """Open the three storages, in the folders that Dagster gives them too."""
+        """Open the three storages, in the folders where Dagster itself would have them."""
         base = Path(config_value.get("base_dir") or _base_dir())
         batch_size = config_value["event_batch_size"]
         event_log = BatchedSqliteEventLogStorage if batch_size else SqliteEventLogStorage
+        # Dagster reads the size of a batch from the environment only. Whatever process writes
+        # events, or starts one that does, has opened its storage before.
         os.environ.setdefault(BATCH_SIZE_VARIABLE, str(batch_size))
         base.mkdir(parents=True, exist_ok=True)
         # Dagster's own creation of the tables fails when two processes are the first at once.
@@ -280,14 +279,12 @@ class ProjectArtifactStorage(LocalArtifactStorage):
 
     @classmethod
     def config_type(cls) -> Mapping[str, Any]:
-        """What may stand under `config` in `dagster.yaml`."""
         return OPTIONAL_BASE_DIR
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "ProjectArtifactStorage":
-        """The storage."""
         return cls(config_value.get("base_dir") or str(_base_dir()), inst_data)
 
 
@@ -296,14 +293,12 @@ class ProjectComputeLogs(LocalComputeLogManager):
 
     @classmethod
     def config_type(cls) -> Mapping[str, Any]:
-        """What may stand under `config` in `dagster.yaml`."""
         return {**super().config_type(), **OPTIONAL_BASE_DIR}
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "ProjectComputeLogs":
-        """The store of logs."""
         base_dir = config_value.get("base_dir") or str(_base_dir() / "storage")
         return cls(base_dir, config_value.get("polling_timeout"), inst_data)
 
@@ -317,5 +312,5 @@ def _is_one_batch(events: Sequence[EventLogEntry]) -> bool:
 
 @lru_cache(maxsize=64)
 def _engine(address: str) -> db.Engine:
-    """An engine holds compiled statements and, without a pool, no connection."""
+    # An engine holds compiled statements and, without a pool, no connection.
     return db.create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})

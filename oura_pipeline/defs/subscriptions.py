@@ -1,22 +1,18 @@
-"""Webhook subscriptions in Dagster: an asset that keeps them as they must be, a sensor over time.
-
-What surprises: the sensor asks nobody but the accounts database, every minute; only a run asks
-Oura. Once a day it starts one without a reason, because Oura ends subscriptions by itself. And what
-does not get better by a run is left alone for longer and longer, up to an hour.
-"""
+"""Oura's webhook subscriptions: the asset that maintains them, and the sensor that starts it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import dagster as dg
 
 from oura_pipeline.accounts.people import Person
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.catalog.credentials import OuraError
-from oura_pipeline.days import back_off, digest
+from oura_pipeline.days import back_off
 from oura_pipeline.defs.resources import PipelineResource
+from oura_pipeline.defs.run_requests import set_digest
+from oura_pipeline.defs.schedules import Job
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.subscriptions import (
@@ -32,23 +28,23 @@ from oura_pipeline.sync.subscriptions import (
 SUBSCRIPTIONS = dg.AssetKey(["accounts", "subscriptions"])
 ALIVE = "subscriptions_alive"
 JOB = "maintain_subscriptions"
-NEEDS = "oura_pipeline/needs"  # the tag by which runs for the same reason are found again
-TOO_SHORT = timedelta(days=3)
-TICK = 60  # seconds: who has just signed in does not wait for webhooks
-LOOK_EVERY = timedelta(hours=24)
-FIRST_WAIT = timedelta(minutes=9)
-LONGEST_WAIT = timedelta(hours=1)
+NEEDS_TAG = "oura_pipeline/needs"  # by which runs for the same reason are found again
+EXPIRES_SOON = timedelta(days=3)
+TICK_SECONDS = 60  # who has just signed in does not wait for webhooks
+CHECK_EVERY = timedelta(hours=24)  # Oura ends subscriptions by itself
+FIRST_PAUSE = timedelta(minutes=9)
+LONGEST_PAUSE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Try:
+class RecentRun:
     """A run of the last day.
 
     Attributes:
-        at: when it was asked for.
-        needs: why, as `needs_digest` has it; None: somebody started it by hand.
+        at: when it was requested.
+        needs: the digest of what it was to do; None: somebody started it by hand.
         finished: whether it has ended.
-        succeeded: whether it has looked at Oura's list.
+        succeeded: whether it could read Oura's list.
     """
 
     at: datetime
@@ -61,36 +57,35 @@ class Try:
     key=SUBSCRIPTIONS,
     group_name="accounts",
     kinds={"oura"},
-    description="What Oura tells us of by webhook: one subscription per document type and event.",
+    description="Oura's webhook subscriptions: one per document type and kind of event.",
     check_specs=[
         dg.AssetCheckSpec(
             ALIVE,
             asset=SUBSCRIPTIONS,
-            description="Each subscription that is wanted is there and lives for 3 days at least.",
+            description="Every required subscription exists and lasts for at least 3 days.",
         )
     ],
 )
 def subscriptions(
     context: dg.AssetExecutionContext, pipeline: PipelineResource
-) -> dg.MaterializeResult:
-    """Make what is missing, renew what runs out, end what nobody wants."""
+) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster knows it without a parameter only
+    """Create what is missing, renew what expires, delete what nobody needs."""
     now = datetime.now(UTC)
     try:
         done = maintain(pipeline.opened, now=now)
     except OuraError as error:
-        raise dg.Failure(f"Oura's webhook subscriptions are not known: {error}") from None
+        raise dg.Failure(f"Oura's webhook subscriptions cannot be listed: {error}") from None
     for line in group_by_reason(done.failed):
         context.log.warning(line)
     check = subscriptions_alive(done, pipeline.opened.settings.site.webhook_url, now)
-    return dg.MaterializeResult(metadata=metadata_of(done, now), check_results=[check])
+    return dg.MaterializeResult(metadata=maintenance_metadata(done, now), check_results=[check])
 
 
-def metadata_of(done: MaintainResult, now: datetime) -> dict[str, int | float | str]:
-    """Counts, and when the first of them ends."""
+def maintenance_metadata(done: MaintainResult, now: datetime) -> dict[str, int | float | str]:
+    """Return counts, and the days until the first subscription expires."""
     if done.skipped:
         return {"skipped": done.skipped}
-    ends = [row.expires_at for row in done.remote if row.expires_at]
-    counts = {
+    metadata: dict[str, int | float | str] = {
         "wanted": len(done.required),
         "listed": len(done.remote),
         "created": done.created,
@@ -98,48 +93,50 @@ def metadata_of(done: MaintainResult, now: datetime) -> dict[str, int | float | 
         "deleted": done.deleted,
         "failed": len(done.failed),
     }
-    days = {"days_to_next_expiry": round((min(ends) - now) / timedelta(days=1), 1)} if ends else {}
-    return counts | days
+    if ends := [row.expires_at for row in done.remote if row.expires_at]:
+        metadata["days_to_next_expiry"] = round((min(ends) - now) / timedelta(days=1), 1)
+    return metadata
 
 
 def subscriptions_alive(
     done: MaintainResult, callback_url: str, now: datetime
 ) -> dg.AssetCheckResult:
-    """Red when one is missing or ends within three days, or when something did not work."""
+    """Return a failed check when one is missing, expires soon, or could not be changed."""
     left = plan(done.required, done.remote, callback_url=callback_url, now=now)
     missing = [" ".join(pair) for pair in left.create]
-    short = [
+    expiring = [
         describe(row)
         for row in left.renew
-        if row.expires_at is not None and row.expires_at - now <= TOO_SHORT
+        if row.expires_at is not None and row.expires_at - now <= EXPIRES_SOON
     ]
     lines = [f"Missing: {', '.join(missing)}"] if missing else []
-    lines += [f"Over within {TOO_SHORT.days} days: {', '.join(short)}"] if short else []
+    lines += [f"Expire within {EXPIRES_SOON.days} days: {', '.join(expiring)}"] if expiring else []
     lines += group_by_reason(done.failed)
     return dg.AssetCheckResult(
         asset_key=SUBSCRIPTIONS,
         check_name=ALIVE,
         passed=not lines,
         severity=dg.AssetCheckSeverity.ERROR,
-        description="\n".join(lines) or done.skipped or "Each one is there and lives.",
-        metadata={"missing": len(missing), "short": len(short), "failed": len(done.failed)},
+        description="\n".join(lines) or done.skipped or "All subscriptions exist and last.",
+        metadata={"missing": len(missing), "short": len(expiring), "failed": len(done.failed)},
     )
 
 
-def maintenance_job() -> Any:
-    """The job that keeps them."""
+def maintenance_job() -> Job:
+    """Return the job that maintains the subscriptions."""
     return dg.define_asset_job(JOB, selection=dg.AssetSelection.assets(SUBSCRIPTIONS))
 
 
-def expiry_sensor(job: Any) -> dg.SensorDefinition:
-    """The sensor over what was recorded of the subscriptions."""
+def maintenance_sensor(job: Job) -> dg.SensorDefinition:
+    """Return the sensor over what was recorded of the subscriptions; only a run asks Oura."""
 
     @dg.sensor(
         name="subscription_expiry",
         job=job,
-        minimum_interval_seconds=TICK,
+        minimum_interval_seconds=TICK_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Keeps the webhook subscriptions alive, and looks at them once a day.",
+        description="Maintains the webhook subscriptions when something is to be done, and checks "
+        "them once a day.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         now, settings = datetime.now(UTC), load_settings()
@@ -148,7 +145,7 @@ def expiry_sensor(job: Any) -> dg.SensorDefinition:
         with open_accounts(settings) as accounts:
             people, recorded = accounts.people.all(), accounts.subscriptions.all()
         needs = needed(people, recorded, callback_url=settings.site.webhook_url, now=now)
-        return due(needs, tries(context.instance, now), now)
+        return maintenance_request(needs, recent_runs(context.instance, now), now)
 
     return sensor
 
@@ -160,57 +157,54 @@ def needed(
     callback_url: str,
     now: datetime,
 ) -> str:
-    """What is to be done by what we remember, in words; empty: nothing."""
+    """Return in words what is to be done by what was recorded; empty: nothing."""
     steps = plan(required(people), recorded, callback_url=callback_url, now=now)
     words = {
-        "make": [" ".join(pair) for pair in steps.create],
+        "create": [" ".join(pair) for pair in steps.create],
         "renew": [describe(row) for row in steps.renew],
-        "end": [describe(row) for row in steps.delete],
+        "delete": [describe(row) for row in steps.delete],
     }
     return "; ".join(f"{verb} {', '.join(names)}" for verb, names in words.items() if names)
 
 
-def due(needs: str, tries: Sequence[Try], now: datetime) -> dg.RunRequest | dg.SkipReason:
-    """The run that does what is needed, or that looks whether it is; why there is none otherwise.
+def maintenance_request(
+    needs: str, runs: Sequence[RecentRun], now: datetime
+) -> dg.RunRequest | dg.SkipReason:
+    """Return the run that does what is needed, or checks whether anything is.
 
     Args:
         needs: as `needed` says.
-        tries: the runs of the last day.
+        runs: those of the last day.
         now: the present moment.
     """
-    if any(not one.finished for one in tries):
-        return dg.SkipReason("A run is under way.")
-    if not needs and any(one.succeeded for one in tries):
-        return dg.SkipReason("As far as we remember, every subscription is there and lives.")
-    needed = needs_digest(needs)
-    same = [one.at for one in tries if one.needs == needed]
-    if same and now - max(same) < wait(len(same)):
+    if any(not run.finished for run in runs):
+        return dg.SkipReason("A run is in progress.")
+    if not needs and any(run.succeeded for run in runs):
+        return dg.SkipReason("As far as is recorded, every subscription exists and lasts.")
+    reason = set_digest([needs])
+    same = [run.at for run in runs if run.needs == reason]
+    if same and now - max(same) < pause(len(same)):
         return dg.SkipReason(
-            f"{len(same)} runs in a day did not help; the next one comes "
-            f"{wait(len(same))} after the last one. It is to {needs or 'look at the list'}."
+            f"{len(same)} runs in a day did not help; the next one starts {pause(len(same))} "
+            f"after the last one. To be done: {needs or 'check the list'}."
         )
-    # Dagster remembers a key for ever; a try that failed must not be the last one.
-    key = f"{needed} {now.timestamp() // FIRST_WAIT.total_seconds():.0f}"
-    return dg.RunRequest(run_key=key, tags={NEEDS: needed})
+    # Dagster remembers a key for ever; the time lets a run that failed be repeated.
+    key = f"{reason} {now.timestamp() // FIRST_PAUSE.total_seconds():.0f}"
+    return dg.RunRequest(run_key=key, tags={NEEDS_TAG: reason})
 
 
-def wait(tries: int) -> timedelta:
-    """How long to leave alone what that many runs in a day did not mend."""
-    return back_off(tries, first=FIRST_WAIT, longest=LONGEST_WAIT)
+def pause(runs: int) -> timedelta:
+    """Return how long to leave alone what that many runs in a day did not mend."""
+    return back_off(runs, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
 
 
-def needs_digest(needs: str) -> str:
-    """A short name for what is needed."""
-    return digest(needs)[:16]
-
-
-def tries(instance: dg.DagsterInstance, now: datetime) -> list[Try]:
-    """The runs of the last day."""
-    of_a_day = dg.RunsFilter(job_name=JOB, created_after=now - LOOK_EVERY)
+def recent_runs(instance: dg.DagsterInstance, now: datetime) -> list[RecentRun]:
+    """Return the runs of the last day."""
+    of_a_day = dg.RunsFilter(job_name=JOB, created_after=now - CHECK_EVERY)
     return [
-        Try(
+        RecentRun(
             at=record.create_timestamp,
-            needs=record.dagster_run.tags.get(NEEDS),
+            needs=record.dagster_run.tags.get(NEEDS_TAG),
             finished=record.dagster_run.is_finished,
             succeeded=record.dagster_run.is_success,
         )

@@ -1,8 +1,8 @@
-"""Webhook events become documents and points: a job empties the inbox, a sensor starts it.
+"""Webhook events: the job that lands and pushes what they are about, and the sensor that starts it.
 
-What surprises: the job is one op, not a selection of assets. Which days of which types are
-concerned is known only when Oura was asked for the documents, so the op does what the assets do for
-exactly these days, and says so: it reports a materialization of each asset and day.
+The job is one op, not a selection of assets: which days of which types are affected is known only
+after Oura was asked for the documents. So the op does what the assets do, for exactly these days,
+and reports a materialization of each asset and day.
 """
 
 from collections import Counter
@@ -14,9 +14,9 @@ import dagster as dg
 
 from oura_pipeline.accounts.inbox import Event
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.defs.graphite_assets import metadata_of_push, points_key
-from oura_pipeline.defs.oura_assets import document_key, metadata_of
-from oura_pipeline.defs.partitions import days
+from oura_pipeline.defs.graphite_assets import points_key, push_metadata
+from oura_pipeline.defs.oura_assets import DayMetadata, document_key, fetch_metadata
+from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.pipeline import Pipeline, open_accounts
@@ -26,37 +26,37 @@ from oura_pipeline.sync.push import PushedDocuments, confirm_sent
 from oura_pipeline.sync.webhook_events import DrainResult, land_due, push_pending
 
 JOB = "webhook_events"
-TICK = 15  # seconds
-EVERY = timedelta(minutes=1)
-REMEMBERED = timedelta(days=7)
-LOOKED_AT = 10  # runs: whoever starts one by hand has it among them
+TICK_SECONDS = 15
+MIN_PAUSE = timedelta(minutes=1)  # between the starts of two runs
+KEEP_EVENTS_FOR = timedelta(days=7)
+RECENT_RUNS = 10  # a run that somebody starts by hand is among them
 
 
-@dg.op(description="Asks Oura for what waiting events are about, lands it and pushes it.")
+@dg.op(description="Fetches, lands and pushes the documents that waiting events are about.")
 def empty_inbox(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
-    """Land and push everything that is due, and read back what Graphite was told."""
-    rooms, now = pipeline.opened, datetime.now(UTC)
-    known = days()
+    """Land and push everything that is due, and read back what was sent to Graphite."""
+    opened, now = pipeline.opened, datetime.now(UTC)
+    partitioned = first_and_last_day(daily_partitions())
     drained = DrainResult()
-    left_over = [push_pending(rooms, now)]
-    for part in chain(left_over, land_due(rooms, run_id=context.run_id, now=now)):
-        for event in materializations(part, known):
+    left_over = [push_pending(opened, now)]
+    for batch in chain(left_over, land_due(opened, run_id=context.run_id, now=now)):
+        for event in materializations(batch, partitioned):
             context.log_event(event)
-        drained.add(part)
-    rooms.accounts.inbox.forget(now - REMEMBERED)
+        drained.add(batch)
+    opened.accounts.inbox.forget(now - KEEP_EVENTS_FOR)
     context.add_output_metadata({str(name): many for name, many in drained.outcomes.items()})
-    _read_back(context, rooms, drained)
+    _read_back(context, opened, drained)
 
 
-def _read_back(context: dg.OpExecutionContext, rooms: Pipeline, drained: DrainResult) -> None:
-    """See to it that the points arrived; the events are finished, whatever comes of it."""
+def _read_back(context: dg.OpExecutionContext, opened: Pipeline, drained: DrainResult) -> None:
+    """Make sure that the points arrived; the events are finished, whatever comes of it."""
     try:
         if drained.unsent:
             raise drained.unsent
-        arrival = confirm_sent(rooms, drained.usernames, drained.days) if drained.days else None
+        arrival = confirm_sent(opened, drained.usernames, drained.days) if drained.days else None
     except GraphiteUnavailable as error:
         raise dg.Failure(
-            f"{error}; the documents are landed, and the points leave with the next run"
+            f"{error}; the documents are landed, and their points are sent by the next run"
         ) from None
     if arrival and arrival.message:
         context.log.warning(arrival.message)
@@ -64,84 +64,85 @@ def _read_back(context: dg.OpExecutionContext, rooms: Pipeline, drained: DrainRe
 
 @dg.job(
     name=JOB,
-    description="Lands and pushes what webhook events are about.",
+    description="Lands and pushes the documents that webhook events are about.",
     executor_def=dg.in_process_executor,
 )
 def webhook_events() -> None:
-    """Everything that is due in the inbox."""
+    """Process everything in the inbox that is due."""
     empty_inbox()
 
 
 def webhook_sensor() -> dg.SensorDefinition:
-    """The sensor over the inbox of this project."""
+    """Return the sensor over the inbox of this project."""
 
     @dg.sensor(
         name=JOB,
         job_name=JOB,
-        minimum_interval_seconds=TICK,
+        minimum_interval_seconds=TICK_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Lands what Oura's webhooks told of, with one run a minute at most.",
+        description="Starts a run for waiting webhook events, at most one a minute.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         now = datetime.now(UTC)
         with open_accounts(load_settings()) as accounts:
             due = accounts.inbox.waiting(1, due=now)
-        runs = context.instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=LOOKED_AT)
-        return to_drain(due, runs, now)
+        runs = context.instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=RECENT_RUNS)
+        return inbox_request(due, runs, now)
 
     return sensor
 
 
-def to_drain(
+def inbox_request(
     due: Sequence[Event], runs: Sequence[dg.RunRecord], now: datetime
 ) -> dg.RunRequest | dg.SkipReason:
-    """The run that empties the inbox, where something is due and no run is, or just was, at it.
+    """Return the run that empties the inbox, where something is due and no run is in progress.
 
     Args:
         due: the oldest event that is due, if one is.
         runs: the latest runs of the job, the newest first.
-        now: the present.
+        now: the present moment.
     """
     if not due:
         return dg.SkipReason("No webhook event is due.")
     if any(not record.dagster_run.is_finished for record in runs):
-        return dg.SkipReason("A run is under way; the next one takes what comes meanwhile.")
-    if runs and now - runs[0].create_timestamp < EVERY:
-        return dg.SkipReason("The last run was less than a minute ago.")
+        return dg.SkipReason("A run is in progress; the next one takes the events that arrive now.")
+    if runs and now - runs[0].create_timestamp < MIN_PAUSE:
+        return dg.SkipReason("The last run started less than a minute ago.")
     # A run that died leaves its events as they are: the last run's time makes the key new.
     last = runs[0].create_timestamp.isoformat() if runs else "never"
     return dg.RunRequest(run_key=f"{JOB} {due[0].id} {due[0].next_at.isoformat()} {last}")
 
 
 def materializations(
-    drained: DrainResult, known: dg.DailyPartitionsDefinition
+    drained: DrainResult, partitioned: tuple[date, date]
 ) -> Iterator[dg.AssetMaterialization]:
-    """One per asset and day: what was landed and pushed, counted over all people."""
-    first, last = known.get_first_partition_key(), known.get_last_partition_key()
+    """Yield one materialization per asset and day, with counts over all people.
+
+    Args:
+        drained: what was landed and pushed.
+        partitioned: the first and the last day that have a partition.
+    """
 
     def of_day(
-        key: dg.AssetKey, document_type: DocumentType, day: date, metadata: dict[str, int | float]
+        key: dg.AssetKey, document_type: DocumentType, day: date, metadata: DayMetadata
     ) -> Iterator[dg.AssetMaterialization]:
-        # Oura may name a day that is no partition, one before the first; it is landed all the same.
-        if not document_type.partitioned or first <= day.isoformat() <= last:
+        # Oura may name a day without a partition, before the first one; it is landed all the same.
+        if not document_type.partitioned or partitioned[0] <= day <= partitioned[1]:
             partition = day.isoformat() if document_type.partitioned else None
             yield dg.AssetMaterialization(key, partition=partition, metadata=metadata)
 
     for document_type in DOCUMENT_TYPES:
-        fetched = _fetched_together([one for of, one in drained.fetched if of is document_type])
+        fetched = _merged_fetches([one for of, one in drained.fetched if of is document_type])
         for day, fetches in sorted(fetched.by_day().items()):
-            yield from of_day(
-                document_key(document_type), document_type, day, metadata_of(fetched, fetches)
-            )
-        pushed = _pushed_together([one for of, one in drained.pushed if of is document_type])
+            metadata = fetch_metadata(fetched, fetches)
+            yield from of_day(document_key(document_type), document_type, day, metadata)
+        pushed = _merged_pushes([one for of, one in drained.pushed if of is document_type])
         for day in pushed.days:
-            yield from of_day(
-                points_key(document_type), document_type, day, metadata_of_push(pushed, day)
-            )
+            metadata = push_metadata(pushed, day)
+            yield from of_day(points_key(document_type), document_type, day, metadata)
 
 
-def _fetched_together(parts: Sequence[FetchResult]) -> FetchResult:
-    """Several questions as one."""
+def _merged_fetches(parts: Sequence[FetchResult]) -> FetchResult:
     return FetchResult(
         days=sorted({day for part in parts for day in part.days}),
         results=[result for part in parts for result in part.results],
@@ -151,8 +152,7 @@ def _fetched_together(parts: Sequence[FetchResult]) -> FetchResult:
     )
 
 
-def _pushed_together(parts: Sequence[PushedDocuments]) -> PushedDocuments:
-    """Several pushes as one."""
+def _merged_pushes(parts: Sequence[PushedDocuments]) -> PushedDocuments:
     return PushedDocuments(
         days=sorted({day for part in parts for day in part.days}),
         points=sum((part.points for part in parts), Counter()),

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from oura_pipeline.defs.bar_charts import MOST_LINES, WIDTH, bar, chart, table
+from oura_pipeline.defs.bar_charts import MAX_LINES, WIDTH, bar, chart, table
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.world import World, world
@@ -66,7 +66,7 @@ def test_a_long_run_has_no_more_lines_than_can_be_seen() -> None:
     """Days are added up, and none is left out; what is left over stands first."""
     days = {FIRST + timedelta(days=number): 1 for number in range(365)}
     lines = chart(days).value.splitlines()[1:-1]
-    assert len(lines) <= MOST_LINES
+    assert len(lines) <= MAX_LINES
     assert lines[0] == f"2026-06-08                1  {'█' * 4}▎"
     assert lines[-1] == f"2027-06-01 to 2027-06-07  7  {'█' * 30}"
     assert sum(int(line.split()[-2]) for line in lines) == 365

@@ -14,7 +14,7 @@ import pytest
 
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES
-from oura_pipeline.defs.gaps import Gap, find_gaps, run_request, wait
+from oura_pipeline.defs.gaps import Gap, find_gaps, gap_request, pause
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.pipeline import open_budget
@@ -69,7 +69,7 @@ def gap(
         last_day=day(last),
         attempts=attempts,
         people=people,
-        types=types,
+        document_types=types,
     )
 
 
@@ -109,7 +109,7 @@ def test_the_longest_neglected_comes_first() -> None:
     [(0, 0), (1, 10), (2, 20), (3, 40), (7, 640), (8, 1280), (9, 1440), (1000, 1440)],
 )
 def test_the_wait_doubles_up_to_a_day(attempts: int, minutes: int) -> None:
-    assert wait(attempts) == timedelta(minutes=minutes)
+    assert pause(attempts) == timedelta(minutes=minutes)
 
 
 def test_a_failure_is_left_alone_until_its_wait_is_over() -> None:
@@ -162,7 +162,7 @@ def test_no_run_is_longer_than_ninety_days() -> None:
 
 def test_a_run_is_for_the_days_the_people_and_the_types() -> None:
     """Documents and points; tagged so that one such run works at a time."""
-    asked = run_request(gap(0, 3, people=("ada", "bo"), types=("daily_sleep", "sleep")), NOW, 0.4)
+    asked = gap_request(gap(0, 3, people=("ada", "bo"), types=("daily_sleep", "sleep")), NOW, 0.4)
     assert asked.asset_selection == [
         dg.AssetKey(["oura", "daily_sleep"]),
         dg.AssetKey(["graphite", "daily_sleep"]),
@@ -184,16 +184,16 @@ def test_the_same_gap_is_not_asked_twice_within_six_hours() -> None:
     asked_at = NOW - timedelta(hours=1)
     same = gap(0, 3, asked_at=asked_at)
     in_time = [
-        run_request(same, asked_at + timedelta(hours=hours), 1.0).run_key for hours in (1, 5.9)
+        gap_request(same, asked_at + timedelta(hours=hours), 1.0).run_key for hours in (1, 5.9)
     ]
     assert in_time[0] == in_time[1]
     # The run died before it could write to the ledger.
-    assert run_request(same, asked_at + timedelta(hours=6), 1.0).run_key != in_time[0]
+    assert gap_request(same, asked_at + timedelta(hours=6), 1.0).run_key != in_time[0]
 
 
 def test_a_run_key_names_nobody() -> None:
     """Dagster keeps it for ever, also when the person has left."""
-    key = run_request(gap(0, 3, people=("ada", "bo")), NOW, 1.0).run_key or ""
+    key = gap_request(gap(0, 3, people=("ada", "bo")), NOW, 1.0).run_key or ""
     assert key.startswith("gap 2026-06-01:2026-06-04 2026-06-09T12:00:00+00:00 4 ")
     assert not {"ada", "bo"} & set(re.findall(r"\w+", key))
 
@@ -205,14 +205,14 @@ def test_a_run_key_names_nobody() -> None:
         {"first_day": day(-1)},
         {"last_day": day(4)},
         {"people": ("ada", "bo")},
-        {"types": ("sleep", "workout")},
+        {"document_types": ("sleep", "workout")},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_whatever_is_a_reason_to_ask_again_makes_a_new_key(change: dict[str, Any]) -> None:
     before = gap(0, 3, asked_at=NOW - timedelta(hours=1))
-    again = run_request(replace(before, **change), NOW, 1.0)
-    assert again.run_key != run_request(before, NOW, 1.0).run_key
+    again = gap_request(replace(before, **change), NOW, 1.0)
+    assert again.run_key != gap_request(before, NOW, 1.0).run_key
 
 
 # The sensor, before a sandbox.
@@ -297,7 +297,7 @@ def test_the_sensor_says_why_it_does_nothing(made: World) -> None:
     remember(made, FetchStatus.NOT_GRANTED, FIRST, LAST, name="sleep")
     said = tick(made)
     assert isinstance(said, dg.SkipReason)
-    assert said.skip_message == "The ledger has no gap that is due."
+    assert said.skip_message == "No day in the ledger is due to be fetched again."
 
 
 def test_the_sensor_asks_for_a_hole(made: World) -> None:
@@ -334,7 +334,9 @@ def test_the_sensor_leaves_the_budget_to_those_who_use_more_than_its_share(
         budget.acquire()
         said = tick(made)
     assert isinstance(said, dg.SkipReason)
-    assert said.skip_message == "Others need Oura's budget now; the gaps come after them."
+    assert said.skip_message == (
+        "Other runs need Oura's rate limit now; gaps are filled after them."
+    )
 
 
 def test_days_before_the_first_that_was_asked_are_left_to_history(made: World) -> None:
@@ -399,7 +401,7 @@ def test_every_type_with_days_can_be_asked_again() -> None:
     names = tuple(
         sorted(document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned)
     )
-    keys = run_request(gap(0, 0, types=names), NOW, 1.0).asset_selection or ()
+    keys = gap_request(gap(0, 0, types=names), NOW, 1.0).asset_selection or ()
     assert {key.path[-1] for key in keys} == set(names)
     assert len(keys) == 2 * len(names)
     assert DAILY_SLEEP.name in names

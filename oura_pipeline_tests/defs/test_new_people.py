@@ -20,9 +20,9 @@ from oura_pipeline.defs.new_people import (
     Chunk,
     history_request,
     next_chunks,
-    to_sync,
+    people_to_sync,
 )
-from oura_pipeline.defs.partitions import days
+from oura_pipeline.defs.partitions import daily_partitions
 from oura_pipeline.defs.schedules import days_back
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.ledger import Fetch, FetchStatus
@@ -49,7 +49,7 @@ def chunk(
         first_day=date.fromisoformat(str(first)),
         last_day=date.fromisoformat(str(last)),
         people=people,
-        types=types,
+        document_types=types,
     )
 
 
@@ -113,7 +113,7 @@ def test_newcomers_come_first_and_then_the_newest_days() -> None:
 def test_newcomers_come_before_everybodys_new_document_type() -> None:
     """Though both are asked for the newest days."""
     ledger = asked_since("2026-01-01", types=EVERYTHING[1:])
-    assert [(found.people, found.types) for found in following(ledger, "ada", "bo")] == [
+    assert [(found.people, found.document_types) for found in following(ledger, "ada", "bo")] == [
         (("bo",), EVERYTHING),
         (("ada",), EVERYTHING[:1]),
     ]
@@ -161,7 +161,7 @@ def test_run_after_run_every_day_is_asked_for_once() -> None:
         [one] = found
         span = (one.last_day - one.first_day).days + 1
         assert span <= 90
-        for name in one.types:
+        for name in one.document_types:
             ledger["ada", name] = one.first_day
             if name in asked:
                 asked[name] += [one.last_day - timedelta(days=number) for number in range(span)]
@@ -214,7 +214,7 @@ def test_a_run_of_history_is_repeated_only_when_an_hour_has_passed() -> None:
         {"first_day": date(2026, 5, 31)},
         {"last_day": date(2026, 6, 5)},
         {"people": ("ada",)},
-        {"types": ("sleep",)},
+        {"document_types": ("sleep",)},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -250,31 +250,31 @@ def person(username: str, asked: datetime | None = None) -> Person:
 def test_whoever_asks_for_a_sync_gets_one() -> None:
     """And another one each time they ask."""
     people = [person("ada", NOW), person("bo"), person("cy", NOW - timedelta(hours=1))]
-    news, remembered = to_sync(people, {}, NOW)
-    assert [one.username for one in news] == ["ada", "cy"]
-    assert to_sync(people, remembered, NOW) == ([], remembered)
+    due, remembered = people_to_sync(people, {}, NOW)
+    assert [one.username for one in due] == ["ada", "cy"]
+    assert people_to_sync(people, remembered, NOW) == ([], remembered)
     later = NOW + timedelta(minutes=5)
-    [again], remembered = to_sync([person("ada", later), *people[1:]], remembered, later)
+    [again], remembered = people_to_sync([person("ada", later), *people[1:]], remembered, later)
     assert again.username == "ada"
     assert not {"ada", "cy"} & set(remembered)
 
 
 def test_whoever_asked_earlier_and_is_seen_later_is_not_forgotten() -> None:
     """Two pages may store what was asked in another order than it was asked."""
-    _, remembered = to_sync([person("ada", NOW)], {}, NOW)
+    _, remembered = people_to_sync([person("ada", NOW)], {}, NOW)
     earlier = person("bo", NOW - timedelta(milliseconds=5))
-    assert to_sync([person("ada", NOW), earlier], remembered, NOW)[0] == [earlier]
+    assert people_to_sync([person("ada", NOW), earlier], remembered, NOW)[0] == [earlier]
 
 
 def test_what_was_asked_a_day_ago_is_forgotten() -> None:
     """The daily run came in between, and the memory does not grow."""
     people = [person("ada", NOW - timedelta(hours=24))]
-    assert to_sync(people, {"earlier": "time"}, NOW) == ([], {})
+    assert people_to_sync(people, {"earlier": "time"}, NOW) == ([], {})
 
 
 # The sensors, before a sandbox.
 
-TODAY = days_back(days(START), datetime.now(UTC), 1)[1]
+TODAY = days_back(daily_partitions(START), datetime.now(UTC), 1)[1]
 HISTORY_START = TODAY - timedelta(days=99)
 
 
@@ -342,7 +342,7 @@ def test_history_is_asked_for_until_it_is_there(made: World) -> None:
     assert work(made, second).success
     said = tick(made)
     assert isinstance(said, dg.SkipReason)
-    assert said.skip_message == "Everybody who is connected has their history."
+    assert said.skip_message == "The history of everybody who is connected is complete."
     with made.accounts() as accounts:
         assert accounts.fetches.missing() == []
         known = accounts.overview.first_asked()
@@ -397,7 +397,7 @@ def test_nothing_is_asked_while_a_run_of_history_is_unfinished(made: World, stat
             )
     said = tick(made)
     assert isinstance(said, dg.SkipReason)
-    assert said.skip_message == "History is being asked for; the next part comes after it."
+    assert said.skip_message == "History is being fetched; the next part comes after it."
 
 
 def test_a_run_that_ended_is_not_waited_for(made: World) -> None:

@@ -28,7 +28,7 @@ def test_the_share_of_a_run_is_that_of_its_requests(tmp_path: Path) -> None:
                 resource.yield_for_execution(context) as pipeline,
             ):
                 assert pipeline.opened.share == share
-                assert [person.username for person in pipeline.chosen()] == ["runa"]
+                assert [person.username for person in pipeline.selected_people()] == ["runa"]
 
 
 @pytest.mark.parametrize(("share", "used"), [(1.0, 2), (0.25, 1)])
@@ -56,7 +56,7 @@ def test_whoever_left_since_a_run_was_asked_for_stops_nobody(tmp_path: Path) -> 
         made.sign_in("runa")
         resource = PipelineResource(people=["gone", "runa"])
         with resource.yield_for_execution(context) as pipeline:
-            assert [person.username for person in pipeline.chosen()] == ["runa"]
+            assert [person.username for person in pipeline.selected_people()] == ["runa"]
 
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.1])

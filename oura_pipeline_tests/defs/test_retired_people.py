@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from oura_pipeline.accounts.people import Person, PersonState
-from oura_pipeline.defs.retired_people import JOB, pause, retired_people_sensor, to_request
+from oura_pipeline.defs.retired_people import JOB, pause, retire_request, retired_people_sensor
 from oura_pipeline.defs.storage import ELSEWHERE, kept_files, project_instance
 from oura_pipeline.people.leave import disconnect, leave
 from oura_pipeline.pipeline import open_pipeline
@@ -140,17 +140,17 @@ def test_there_is_one_run_at_a_time(empty_house: World) -> None:
         job = empty_house.definitions.resolve_job_def(JOB)
         run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
         records = instance.get_run_records(dg.RunsFilter(job_name=JOB))
-        assert isinstance(to_request(waiting, records, NOW), dg.SkipReason)
+        assert isinstance(retire_request(waiting, records, NOW), dg.SkipReason)
         instance.report_run_canceled(run)
         records = instance.get_run_records(dg.RunsFilter(job_name=JOB))
-        assert isinstance(to_request(waiting, records, NOW), dg.RunRequest)
+        assert isinstance(retire_request(waiting, records, NOW), dg.RunRequest)
 
 
 def test_a_key_is_new_for_somebody_new_and_after_a_while() -> None:
     """Without the name: the same moment of leaving gives the same key, whoever it is."""
 
     def key(at: datetime, *waiting: Person) -> str:
-        request = to_request(waiting, [], at)
+        request = retire_request(waiting, [], at)
         assert isinstance(request, dg.RunRequest)
         return str(request.run_key)
 
@@ -158,7 +158,7 @@ def test_a_key_is_new_for_somebody_new_and_after_a_while() -> None:
     other = person(PersonState.DISCONNECTED, NOW - 2 * MINUTE, OTHER)
     assert key(NOW, one) == key(NOW + MINUTE, one) == key(NOW, replace(one, username="ada"))
     assert len({key(NOW, one), key(NOW, one, other), key(NOW + 6 * MINUTE, one)}) == 3
-    assert isinstance(to_request([], [], NOW), dg.SkipReason)
+    assert isinstance(retire_request([], [], NOW), dg.SkipReason)
 
 
 def test_what_cannot_be_done_is_tried_less_and_less_often() -> None:

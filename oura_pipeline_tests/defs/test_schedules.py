@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from oura_pipeline.definitions import definitions
-from oura_pipeline.defs.partitions import days
+from oura_pipeline.defs.partitions import daily_partitions
 from oura_pipeline.defs.schedules import days_back
 
 HISTORY = date(2026, 1, 1)
@@ -31,7 +31,7 @@ HISTORY = date(2026, 1, 1)
 def test_days_back_end_with_the_newest_day_anywhere(
     now: datetime, count: int, first: date, last: date
 ) -> None:
-    assert days_back(days(HISTORY), now, count) == (first, last)
+    assert days_back(daily_partitions(HISTORY), now, count) == (first, last)
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ import pytest
 from dagster._serdes import serialize_value
 
 from oura_pipeline.defs.storage import BatchedSqliteEventLogStorage
-from oura_pipeline_tests.defs import toy_killed
-from oura_pipeline_tests.defs.toy_definitions import FAIL, days_of, toy_job
-from oura_pipeline_tests.defs.toy_readings import what_dagster_reads
+from oura_pipeline_tests.defs import killed_while_writing
+from oura_pipeline_tests.defs.dagster_state import dagster_state
+from oura_pipeline_tests.defs.example_assets import FAIL, example_job, range_tags
 from oura_pipeline_tests.testing.paths import ROOT
 
 CONFIG = (ROOT / "dagster.yaml").read_text(encoding="utf-8")
@@ -56,11 +56,11 @@ def run(
     fail: str = "",
     only: Sequence[dg.AssetKey] | None = None,
 ) -> str:
-    """Run the toy job or some of its assets in process, failing at one; the run's id."""
-    result = toy_job().execute_in_process(
+    """Run the example job or some of its assets in process, failing at one; the run's id."""
+    result = example_job().execute_in_process(
         instance=instance,
         raise_on_error=False,
-        tags={**days_of(first, last), FAIL: fail},
+        tags={**range_tags(first, last), FAIL: fail},
         asset_selection=only,
     )
     return result.run_id
@@ -69,10 +69,10 @@ def run(
 def same_in_both(story: Callable[[dg.DagsterInstance], list[str]]) -> dict[str, Any]:
     """What Dagster reads after these runs, after it was seen to be the same in both storages."""
     with instance_with(STOCK) as instance:
-        stock = what_dagster_reads(instance, story(instance))
+        stock = dagster_state(instance, story(instance))
     with instance_with(BATCHED) as instance:
         assert isinstance(instance.event_log_storage, BatchedSqliteEventLogStorage)
-        batched = what_dagster_reads(instance, story(instance))
+        batched = dagster_state(instance, story(instance))
     assert batched == stock
     return batched
 
@@ -123,10 +123,10 @@ def test_a_run_retried_from_its_failure_reads_like_dagsters_own() -> None:
         failed = run(instance, fail="sleep")
         again = dg.ReexecutionOptions.from_failure(failed, instance)
         with dg.execute_job(
-            dg.reconstructable(toy_job),
+            dg.reconstructable(example_job),
             instance,
             reexecution_options=again,
-            tags=days_of(FIRST, LAST),
+            tags=range_tags(FIRST, LAST),
         ) as retry:
             return [failed, retry.run_id]
 
@@ -196,14 +196,14 @@ def test_a_batch_that_is_killed_half_way_is_in_neither_database(
 ) -> None:
     """The process ends after the last statement and before the databases are told to keep it."""
     child = subprocess.run(
-        [sys.executable, "-m", toy_killed.__name__, str(tmp_path / "log")],
+        [sys.executable, "-m", killed_while_writing.__name__, str(tmp_path / "log")],
         input=serialize_value(batch),
         text=True,
         cwd=ROOT,
         check=False,
         timeout=120,
     )
-    assert child.returncode == toy_killed.CODE
+    assert child.returncode == killed_while_writing.CODE
     assert rows(tmp_path / "log") == {"index": 0, batch[0].run_id: 0}
 
 

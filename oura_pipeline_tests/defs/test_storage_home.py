@@ -22,7 +22,7 @@ from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 from dagster_graphql.schema import create_schema
 
 from oura_pipeline.defs.storage import BatchedSqliteEventLogStorage, project_instance
-from oura_pipeline_tests.defs import toy_location, toy_process
+from oura_pipeline_tests.defs import example_location, run_example_job
 from oura_pipeline_tests.testing.child_processes import waited_for
 from oura_pipeline_tests.testing.paths import ROOT
 
@@ -55,10 +55,10 @@ STATE = {"history/runs.db", "history/runs/index.db", "schedules/schedules.db"}
 def test_state_is_kept_in_the_data_folder(folder: Path) -> None:
     """Without any variable it is `data/dagster` of the working directory, and nothing else."""
     with project_instance() as instance:
-        instance.add_dynamic_partitions("toys", ["kept"])
+        instance.add_dynamic_partitions("colours", ["kept"])
         assert isinstance(instance.event_log_storage, BatchedSqliteEventLogStorage)
     with project_instance() as instance:
-        assert instance.get_dynamic_partitions("toys") == ["kept"]
+        assert instance.get_dynamic_partitions("colours") == ["kept"]
     assert databases(folder) == {f"data/dagster/{name}" for name in STATE}
     assert [path.name for path in folder.iterdir()] == ["data"]
 
@@ -127,7 +127,7 @@ def test_four_processes_start_and_write_at_once() -> None:
     weeks = [(f"2026-01-{day:02}", f"2026-01-{day + 6:02}") for day in (1, 8, 15, 22)]
     children = [
         subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", toy_process.__name__, *week],
+            [sys.executable, "-W", "ignore", "-m", run_example_job.__name__, *week],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -156,7 +156,10 @@ def test_a_backfill_of_the_ui_is_one_run_in_batches(folder: Path) -> None:
     """GraphQL, the daemon's own loops, a run in its own process, and no variable set by anyone."""
     days = [f"2026-01-{day:02}" for day in range(1, 15)]
     target = ModuleTarget(
-        toy_location.__name__, attribute=None, working_directory=str(ROOT), location_name="toy"
+        example_location.__name__,
+        attribute=None,
+        working_directory=str(ROOT),
+        location_name="example",
     )
     with (
         waited_for(),

@@ -12,19 +12,19 @@ import pytest
 
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.subscriptions import Subscription
+from oura_pipeline.defs.run_requests import set_digest
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.defs.subscriptions import (
     ALIVE,
     JOB,
-    NEEDS,
+    NEEDS_TAG,
     SUBSCRIPTIONS,
-    Try,
-    due,
-    metadata_of,
+    RecentRun,
+    maintenance_metadata,
+    maintenance_request,
     needed,
-    needs_digest,
+    pause,
     subscriptions_alive,
-    wait,
 )
 from oura_pipeline.oura.webhooks import EVENT_TYPES, verification_token
 from oura_pipeline.sandbox.cloud import SandboxOptions
@@ -79,12 +79,15 @@ ALL = [row(event) for event in EVENT_TYPES]
     ("recorded", "expected"),
     [
         (ALL, ""),
-        (ALL[1:], "make workout create"),
-        ([], "make workout create, workout delete, workout update"),
+        (ALL[1:], "create workout create"),
+        ([], "create workout create, workout delete, workout update"),
         ([*ALL[1:], row("create", days=14)], "renew workout create"),
-        ([*ALL[1:], row("create", days=-1)], "make workout create; end workout create"),
-        ([*ALL[1:], row("create", url="https://b")], "make workout create; end workout create"),
-        ([*ALL, row("create", "tag")], "end tag create"),
+        ([*ALL[1:], row("create", days=-1)], "create workout create; delete workout create"),
+        (
+            [*ALL[1:], row("create", url="https://b")],
+            "create workout create; delete workout create",
+        ),
+        ([*ALL, row("create", "tag")], "delete tag create"),
     ],
 )
 def test_what_is_remembered_tells_what_is_needed(
@@ -98,26 +101,26 @@ def test_nobody_connected_needs_nothing() -> None:
     """And what was there goes."""
     lost = [person("workout", state=PersonState.SIGN_IN_REQUIRED)]
     assert needed(lost, [], callback_url=HERE, now=NOW) == ""
-    assert needed(lost, ALL[:1], callback_url=HERE, now=NOW) == "end workout create"
+    assert needed(lost, ALL[:1], callback_url=HERE, now=NOW) == "delete workout create"
 
 
 def tried(
     minutes: float, needs: str | None = "", *, finished: bool = True, succeeded: bool = True
-) -> Try:
+) -> RecentRun:
     """A run that was asked for so many minutes ago."""
-    return Try(
+    return RecentRun(
         at=NOW - timedelta(minutes=minutes),
-        needs=None if needs is None else needs_digest(needs),
+        needs=None if needs is None else set_digest([needs]),
         finished=finished,
         succeeded=succeeded,
     )
 
 
-MAKE = "make workout create"
+MAKE = "create workout create"
 
 
 @pytest.mark.parametrize(
-    ("needs", "tries", "runs"),
+    ("needs", "earlier", "runs"),
     [
         (MAKE, [], True),
         ("", [], True),
@@ -128,7 +131,7 @@ MAKE = "make workout create"
         ("", [tried(9, succeeded=False)], True),
         ("", [tried(8, succeeded=False)], False),
         (MAKE, [tried(0)], True),
-        (MAKE, [tried(0, "make workout create, workout update")], True),
+        (MAKE, [tried(0, "create workout create, workout update")], True),
         (MAKE, [tried(8, MAKE)], False),
         (MAKE, [tried(9, MAKE)], True),
         (MAKE, [tried(17, MAKE), tried(30, MAKE, succeeded=False)], False),
@@ -139,26 +142,31 @@ MAKE = "make workout create"
         ("", [tried(600, "x", finished=False)], False),
     ],
 )
-def test_a_run_comes_for_a_reason_or_once_a_day(needs: str, tries: list[Try], runs: bool) -> None:
+def test_a_run_comes_for_a_reason_or_once_a_day(
+    needs: str, earlier: list[RecentRun], runs: bool
+) -> None:
     """Soon for a new reason, later and later for the same; never while another one works."""
-    answer = due(needs, tries, NOW)
+    answer = maintenance_request(needs, earlier, NOW)
     assert isinstance(answer, dg.RunRequest if runs else dg.SkipReason)
-    assert due(needs, tries[::-1], NOW) == answer
+    assert maintenance_request(needs, earlier[::-1], NOW) == answer
 
 
 def test_each_try_has_a_key_of_its_own() -> None:
     """Dagster remembers a run key for ever."""
-    asked = [due(MAKE, [], NOW + timedelta(minutes=minutes)) for minutes in (0, 9, 18, 27)]
+    asked = [
+        maintenance_request(MAKE, [], NOW + timedelta(minutes=minutes))
+        for minutes in (0, 9, 18, 27)
+    ]
     keys = [one.run_key for one in asked if isinstance(one, dg.RunRequest)]
     assert len(set(keys)) == 4
     [first, *_] = asked
     assert isinstance(first, dg.RunRequest)
-    assert first.tags == {NEEDS: needs_digest(MAKE)}
+    assert first.tags == {NEEDS_TAG: set_digest([MAKE])}
 
 
-@pytest.mark.parametrize(("tries", "minutes"), [(1, 9), (2, 18), (3, 36), (4, 60), (5000, 60)])
-def test_the_wait_doubles_up_to_an_hour(tries: int, minutes: int) -> None:
-    assert wait(tries) == timedelta(minutes=minutes)
+@pytest.mark.parametrize(("runs", "minutes"), [(1, 9), (2, 18), (3, 36), (4, 60), (5000, 60)])
+def test_the_pause_doubles_up_to_an_hour(runs: int, minutes: int) -> None:
+    assert pause(runs) == timedelta(minutes=minutes)
 
 
 WANTED = frozenset(("workout", event) for event in EVENT_TYPES)
@@ -172,7 +180,7 @@ WANTED = frozenset(("workout", event) for event in EVENT_TYPES)
         (MaintainResult(skipped="There is no OURA_PUBLIC_URL"), None),
         (
             MaintainResult(required=WANTED, remote=[*ALL[1:], row("create", days=3)]),
-            "Over within 3 days: workout create",
+            "Expire within 3 days: workout create",
         ),
         (
             MaintainResult(required=WANTED, remote=[*ALL[1:], row("create", url="https://b")]),
@@ -202,7 +210,7 @@ def test_an_end_that_oura_does_not_tell_is_no_alarm() -> None:
     endless = [Subscription(**{**vars(one), "expires_at": None}) for one in ALL]
     done = MaintainResult(required=WANTED, remote=endless)
     assert subscriptions_alive(done, HERE, NOW).passed
-    assert "days_to_next_expiry" not in metadata_of(done, NOW)
+    assert "days_to_next_expiry" not in maintenance_metadata(done, NOW)
 
 
 # Runs, before a sandbox.
@@ -291,7 +299,7 @@ def test_from_the_first_tick_to_a_day_of_rest(made: World, cloud: Sandbox) -> No
         rested = tick(made, instance)
         assert isinstance(rested, dg.SkipReason)
         assert rested.skip_message == (
-            "As far as we remember, every subscription is there and lives."
+            "As far as is recorded, every subscription exists and lasts."
         )
         with made.accounts() as accounts:
             accounts.people.reconnect("ada", SignIn(refresh_token="r", scopes=["workout", "tag"]))
@@ -324,12 +332,12 @@ def test_without_oura_the_run_fails_and_rests(made: World, cloud: Sandbox) -> No
         result = run(made, instance, **asked.tags)
         assert not result.success
         [failure] = [e for e in result.all_events if e.is_step_failure]
-        assert "Oura's webhook subscriptions are not known: Oura is out of order (504)" in str(
+        assert "Oura's webhook subscriptions cannot be listed: Oura is out of order (504)" in str(
             failure.step_failure_data.error_display_string
         )
         rested = tick(made, instance)
         assert isinstance(rested, dg.SkipReason)
-        assert "make workout create" in str(rested.skip_message)
+        assert "create workout create" in str(rested.skip_message)
 
 
 def test_while_a_run_is_under_way_there_is_no_other(made: World) -> None:
@@ -339,7 +347,7 @@ def test_while_a_run_is_under_way_there_is_no_other(made: World) -> None:
         waiting = instance.create_run_for_job(job)
         skipped = tick(made, instance)
         assert isinstance(skipped, dg.SkipReason)
-        assert skipped.skip_message == "A run is under way."
+        assert skipped.skip_message == "A run is in progress."
         instance.report_run_canceled(waiting)
         assert isinstance(tick(made, instance), dg.RunRequest)
 
@@ -370,7 +378,7 @@ def test_what_ends_within_three_days_is_red(made: World, cloud: Sandbox) -> None
         result = run(made, instance)
         assert counts(result)["days_to_next_expiry"] == 2.5
         said = red_checks(result)["accounts/subscriptions", ALIVE].splitlines()
-        assert said[0] == "Over within 3 days: workout create, workout delete, workout update"
+        assert said[0] == "Expire within 3 days: workout create, workout delete, workout update"
         assert said[1].startswith("renew workout create, renew workout delete, renew workout upd")
         assert len(said) == 2
         result = run(made, instance)

@@ -89,7 +89,7 @@ def test_the_check_names_who_since_when_why_and_where() -> None:
     assert said.description == (
         "ada: since 2026-06-08 03:30 UTC; "
         "Oura refused to renew their tokens: 400: Token already used or revoked\n"
-        "Send them to https://oura.example.org to sign in again."
+        "Ask them to sign in again at https://oura.example.org."
     )
 
 
@@ -182,7 +182,7 @@ def test_one_persons_trouble_stays_theirs(made: World) -> None:
     assert key == ("accounts/people", "everyone_connected")
     assert said.startswith("koa: since ")
     assert "Oura refused to renew their tokens" in said
-    assert said.endswith("\nSend them to http://127.0.0.1:8000 to sign in again.")
+    assert said.endswith("\nAsk them to sign in again at http://127.0.0.1:8000.")
     with made.accounts() as accounts:
         assert accounts.people.get("koa").state is PersonState.SIGN_IN_REQUIRED
         assert accounts.people.get("runa").state is PersonState.CONNECTED
@@ -265,7 +265,7 @@ def test_the_sensor_says_why_it_tells_nobody(made: World, monkeypatch: pytest.Mo
     with made.accounts() as accounts:
         accounts.people.mark_notified(["koa"])
     said = tick(made)
-    assert said.skip_message == ("Nobody must sign in again of whom the operator does not know.")
+    assert said.skip_message == ("The operator knows of everybody who must sign in again.")
 
 
 def test_the_sensor_tells_once(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +273,7 @@ def test_the_sensor_tells_once(made: World, monkeypatch: pytest.MonkeyPatch) -> 
     lose(made, "koa")
     with chatting() as chat:
         monkeypatch.setenv("OURA_NOTIFY_URL", chat.url)
-        assert tick(made).skip_message == "Told the operator that people must sign in again: 1."
+        assert tick(made).skip_message == ("People reported to the operator: 1.")
         tick(made)
         assert chat.names == ["koa"]
 

@@ -15,7 +15,7 @@ import pytest
 
 from oura_pipeline.accounts.inbox import Event, ReceivedEvent
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.defs.webhook_events import JOB, to_drain, webhook_events
+from oura_pipeline.defs.webhook_events import JOB, inbox_request, webhook_events
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.world import World, world
@@ -48,11 +48,11 @@ def why(skipped: object) -> str:
 
 
 def test_nothing_due_is_no_run() -> None:
-    assert "No webhook event" in why(to_drain([], [], NOW))
+    assert "No webhook event" in why(inbox_request([], [], NOW))
 
 
 def test_what_is_due_is_a_run() -> None:
-    request = to_drain([EVENT], [], NOW)
+    request = inbox_request([EVENT], [], NOW)
     assert isinstance(request, dg.RunRequest)
     assert request.run_key == f"{JOB} 7 {NOW.isoformat()} never"
 
@@ -61,16 +61,16 @@ def test_there_is_one_run_at_a_time(instance: dg.DagsterInstance) -> None:
     """However long it takes; also one that is about to start, or is not the newest."""
     for status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED):
         at = started(instance, status)
-        assert "under way" in why(to_drain([EVENT], runs(instance), at + timedelta(hours=1)))
+        assert "in progress" in why(inbox_request([EVENT], runs(instance), at + timedelta(hours=1)))
     at = started(instance, dg.DagsterRunStatus.SUCCESS)
-    assert "under way" in why(to_drain([EVENT], runs(instance), at + timedelta(hours=1)))
+    assert "in progress" in why(inbox_request([EVENT], runs(instance), at + timedelta(hours=1)))
 
 
 def test_there_is_one_run_a_minute(instance: dg.DagsterInstance) -> None:
     """And the next one has a key of its own, though the event is the same."""
     at = started(instance, dg.DagsterRunStatus.FAILURE)
-    assert "less than a minute" in why(to_drain([EVENT], runs(instance), at + 59 * SECOND))
-    request = to_drain([EVENT], runs(instance), at + 60 * SECOND)
+    assert "less than a minute" in why(inbox_request([EVENT], runs(instance), at + 59 * SECOND))
+    request = inbox_request([EVENT], runs(instance), at + 60 * SECOND)
     assert isinstance(request, dg.RunRequest)
     assert request.run_key == f"{JOB} 7 {NOW.isoformat()} {at.isoformat()}"
 
@@ -164,7 +164,7 @@ def test_a_graphite_that_is_away_makes_the_run_red(cloud: Sandbox, tmp_path: Pat
         result = run(made)
         assert not result.success
         [failure] = [e for e in result.all_events if e.is_step_failure]
-        assert "points leave with the next run" in str(failure.event_specific_data)
+        assert "points are sent by the next run" in str(failure.event_specific_data)
         assert len(made.warehouse.query("FROM oura.daily_sleep")) == 1
         with made.accounts() as accounts:
             assert accounts.inbox.backlog().waiting == 0

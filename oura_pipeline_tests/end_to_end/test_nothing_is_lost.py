@@ -12,7 +12,7 @@ import dagster as dg
 import stamina
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, ENHANCED_TAG, SLEEP, WORKOUT
-from oura_pipeline.defs.gaps import find_gaps, run_request
+from oura_pipeline.defs.gaps import find_gaps, gap_request
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import open_pipeline
@@ -109,8 +109,8 @@ def test_what_oura_did_not_answer_is_asked_again_by_the_gaps_sensor(own_world: W
     with own_world.accounts() as accounts:
         failed = accounts.fetches.find(statuses=[FetchStatus.FAILED])
         gaps = find_gaps(failed, accounts.fetches.missing(), later)
-    assert [gap.types for gap in gaps] == [(DAILY_SLEEP.name,)]
-    request = run_request(gaps[0], later, share=0.5)
+    assert [gap.document_types for gap in gaps] == [(DAILY_SLEEP.name,)]
+    request = gap_request(gaps[0], later, share=0.5)
     ran = execute(
         own_world,
         "sync",

@@ -1,4 +1,4 @@
-"""Everything Dagster can be asked about the toy assets, as plain values that can be compared."""
+"""All that Dagster knows of the example assets, as plain values that can be compared."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,21 +15,21 @@ CHECKS = [
 ]
 
 
-def what_dagster_reads(instance: dg.DagsterInstance, runs: list[str]) -> dict[str, Any]:
+def dagster_state(instance: dg.DagsterInstance, runs: list[str]) -> dict[str, Any]:
     """Dagster's answers about every asset, check and run; a run is named by its place in `runs`."""
     picture: dict[str, Any] = {
-        name: of_asset(instance, dg.AssetKey(name), runs.index)
+        name: asset_state(instance, dg.AssetKey(name), runs.index)
         for name in ("heartrate", "sleep", "sleep_points", "snapshot")
     }
     for asset, name in CHECKS:
         key = dg.AssetCheckKey(dg.AssetKey(asset), name)
-        picture[f"{asset}:{name}"] = of_check(instance, key, runs.index)
+        picture[f"{asset}:{name}"] = check_state(instance, key, runs.index)
     for place, run_id in enumerate(runs):
-        picture[f"run {place}"] = of_run(instance, run_id)
+        picture[f"run {place}"] = run_events(instance, run_id)
     return picture
 
 
-def of_asset(
+def asset_state(
     instance: dg.DagsterInstance, key: dg.AssetKey, place: Callable[[str], int]
 ) -> dict[str, Any]:
     """The asset's record, its days by every road Dagster has to them, and its history."""
@@ -76,7 +76,7 @@ def history(
             return found
 
 
-def of_check(
+def check_state(
     instance: dg.DagsterInstance, key: dg.AssetCheckKey, place: Callable[[str], int]
 ) -> list[tuple[Any, ...]]:
     """Every planned and done evaluation, the newest first."""
@@ -87,15 +87,15 @@ def of_check(
     ]
 
 
-def of_run(instance: dg.DagsterInstance, run_id: str) -> list[tuple[Any, ...]]:
+def run_events(instance: dg.DagsterInstance, run_id: str) -> list[tuple[Any, ...]]:
     """The run's own log in its order: id, what happened, at which step, for which day."""
     return [
-        (record.storage_id, *event_of(record.event_log_entry))
+        (record.storage_id, *event_place(record.event_log_entry))
         for record in instance.get_records_for_run(run_id).records
     ]
 
 
-def event_of(entry: dg.EventLogEntry) -> tuple[str, str | None, str | None]:
+def event_place(entry: dg.EventLogEntry) -> tuple[str, str | None, str | None]:
     """What happened, at which step, for which day."""
     event = entry.dagster_event
     if event is None:

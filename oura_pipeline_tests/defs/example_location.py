@@ -1,15 +1,15 @@
-"""The toy assets as a code location: what a webserver, a daemon and a run load."""
+"""The example assets as a code location: what a webserver, a daemon and a run load."""
 
 import os
 
 import dagster as dg
 
-from oura_pipeline_tests.defs.toy_definitions import DAYS, toy_definitions
+from oura_pipeline_tests.defs.example_assets import DAYS, example_definitions
 
 
 @dg.definitions
 def location() -> dg.Definitions:
-    """The toy assets, and one that tells how large a batch is in the process that runs it."""
+    """The example assets, and one that tells how large a batch is in the process that runs it."""
 
     @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
     def environment(context: dg.AssetExecutionContext) -> None:
@@ -17,4 +17,4 @@ def location() -> dg.Definitions:
         for day in context.partition_keys:
             context.add_asset_metadata({"batch": size}, partition_key=day)
 
-    return dg.Definitions.merge(toy_definitions(), dg.Definitions(assets=[environment]))
+    return dg.Definitions.merge(example_definitions(), dg.Definitions(assets=[environment]))

@@ -1,11 +1,11 @@
-"""Small assets in the shape of the project's: days, ranges, a snapshot, checks of both kinds.
+"""Example assets in the shape of the project's: days, ranges, a snapshot, checks of both kinds.
 
-A run tagged `toy/fail` with an asset's name fails at that asset.
+A run tagged `example/fail` with an asset's name fails at that asset.
 """
 
 import dagster as dg
 
-FAIL = "toy/fail"
+FAIL = "example/fail"
 DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-03-01")
 JOB = "sync"
 
@@ -41,12 +41,12 @@ def fields_known() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=True)
 
 
-def toy_job() -> dg.JobDefinition:
-    """The job of all toy assets, to be loaded again in other processes."""
-    return toy_definitions().resolve_job_def(JOB)
+def example_job() -> dg.JobDefinition:
+    """The job of all example assets, to be loaded again in other processes."""
+    return example_definitions().resolve_job_def(JOB)
 
 
-def toy_definitions() -> dg.Definitions:
+def example_definitions() -> dg.Definitions:
     """Two chains of days and a snapshot."""
     return dg.Definitions(
         assets=[daily("sleep"), daily("heartrate"), daily("sleep_points", "sleep"), snapshot],
@@ -56,7 +56,7 @@ def toy_definitions() -> dg.Definitions:
     )
 
 
-def days_of(first: str, last: str) -> dict[str, str]:
+def range_tags(first: str, last: str) -> dict[str, str]:
     """The tags of a run of a range of days, both ends included."""
     return {
         "dagster/asset_partition_range_start": first,
