@@ -34,8 +34,7 @@ from oura_pipeline.ledger import FetchStatus, Push, PushState, Withdrawn
 from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, incoming
 from oura_pipeline_tests.accounts.times import upgrade
 from oura_pipeline_tests.testing.token_server import TokenServer, renewer
-
-pytest.importorskip("psycopg", reason="no driver for Postgres is installed")
+from oura_pipeline_tests.testing.requirements import require_program
 
 OWNER = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
 
@@ -43,10 +42,10 @@ OWNER = "postgres" if os.geteuid() == 0 else None  # the server refuses to run a
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """The address of a Postgres of our own, without a database's name."""
+    # Debian keeps the server's programs off the PATH.
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    program = shutil.which("pg_ctl") or (str(found[-1]) if found else None)
-    if program is None:
-        pytest.skip("no Postgres server is installed")
+    program = shutil.which("pg_ctl") or str(found[-1] if found else "pg_ctl")
+    require_program(Path(program), "postgresql")
     folder = Path(tempfile.mkdtemp(prefix="accounts-"))
     if OWNER:
         shutil.chown(folder, OWNER)

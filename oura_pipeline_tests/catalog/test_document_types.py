@@ -28,10 +28,11 @@ from oura_pipeline.catalog.document_types import (
 from oura_pipeline.catalog.fields import Field
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.testing.paths import SHARED
+from oura_pipeline_tests.testing.paths import DESCRIPTION
+from oura_pipeline_tests.testing.requirements import require_document
 from oura_pipeline_tests.testing.world import World, metadata, red_checks, world
 
-ROUTES = SHARED / "oura" / "routes.json"
+ROUTES = DESCRIPTION / "routes.json"
 SCOPES_IN_WORDS = {"none for id; personal, email for the rest": "personal"}
 NAMES = [
     "daily_activity",
@@ -126,8 +127,7 @@ def test_an_unknown_document_type_is_refused_with_all_that_there_are() -> None:
 @pytest.fixture(scope="module")
 def routes() -> dict[str, dict[str, Any]]:
     """Oura's own description of its collections, by name."""
-    if not ROUTES.exists():
-        pytest.skip("Oura's description of its collections is not on this machine")
+    require_document(ROUTES, "Oura's description of its routes")
     described = json.loads(ROUTES.read_text(encoding="utf-8"))["routes"]
     return {route["collection"]: route for route in described}
 

@@ -28,10 +28,6 @@ from oura_pipeline_tests.testing.world import World, comparable, red_checks, wor
 ONE = timedelta(days=1)
 FAR = timedelta(days=45)  # days that lie further apart are asked for in runs of their own
 
-pytestmark = pytest.mark.skipif(
-    not EXAMPLES.exists(), reason="there are no recorded examples on this machine"
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Replayed:

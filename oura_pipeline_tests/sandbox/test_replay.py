@@ -64,7 +64,6 @@ def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.skipif(not EXAMPLES.exists(), reason="the recorded shapes are not here")
 def test_every_example_is_served() -> None:
     expected: dict[tuple[str, str], set[str]] = defaultdict(set)
     for path in EXAMPLES.glob("*.json"):
@@ -82,7 +81,6 @@ def test_every_example_is_served() -> None:
     assert served == expected
 
 
-@pytest.mark.skipif(not EXAMPLES.exists(), reason="the recorded shapes are not here")
 def test_examples_keep_the_two_families_of_ranges() -> None:
     with running(replace(OPTIONS, replay=EXAMPLES)) as sandbox:
         ask = asking(sandbox)

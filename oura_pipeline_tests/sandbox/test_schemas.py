@@ -14,10 +14,11 @@ from jsonschema import Draft202012Validator
 from oura_pipeline.sandbox.catalogue import COLLECTIONS, Collection
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.sandbox.conftest import Ask, data
-from oura_pipeline_tests.testing.paths import SHARED
+from oura_pipeline_tests.testing.paths import DESCRIPTION
+from oura_pipeline_tests.testing.requirements import require_document
 
 # The description lies beside the checkout, not in it.
-DESCRIPTION = SHARED / "oura" / "openapi-1.41.json"
+OPENAPI = DESCRIPTION / "openapi-1.41.json"
 
 _TIME: dict[str, Any] = {"type": "string"}
 _NULL: dict[str, Any] = {"type": "null"}
@@ -28,19 +29,14 @@ ALLOWED: dict[str, dict[str, dict[str, Any]]] = {
     "PublicModifiedSleepModel": {"bedtime_end": _NULL},
     # An empty measurement, seen in 2024.
     "PublicSpo2AggregatedValues": {"average": _NULL},
-    # Since 1.41.
-    "PublicWorkout": {
-        "source": {"enum": ["live_third_party_heart_rate", "live_oura_heart_rate"]},
-    },
 }
 
 
 @pytest.fixture(scope="session")
 def description() -> dict[str, Any]:
     """Oura's OpenAPI document with the differences allowed."""
-    if not DESCRIPTION.exists():
-        pytest.skip("Oura's OpenAPI document 1.41 is not here to compare with")
-    document: dict[str, Any] = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
+    require_document(OPENAPI, "Oura's OpenAPI document 1.41")
+    document: dict[str, Any] = json.loads(OPENAPI.read_text(encoding="utf-8"))
     schemas = document["components"]["schemas"]
     for schema, properties in ALLOWED.items():
         for name, also in properties.items():
