@@ -3,18 +3,19 @@ ifeq ($(filter Linux Darwin,$(shell uname -s 2>/dev/null)),)
 $(error oura_pipeline runs on Linux and macOS; on Windows, run it in WSL)
 endif
 PYTHON ?= python3
-BIN := .venv/bin
-READY := .venv/ready
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+# In the order that oura_pipeline_tests/conftest.py gives: the long ones first.
+PARALLEL := -n 2 --dist loadgroup --no-loadscope-reorder
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
-
-# The folders of tests that need no server but the sandbox, no browser and no second process.
-QUICK := accounts/test_ catalog
 
 .PHONY: help demo test test-quick check format dev docs site lock clean
 help:
 	@echo "make demo      the whole way with made-up people: sandbox, sync, Graphite (SERVE=1: stays up)"
 	@echo "make dev       the site, Dagster's UI and daemon on 127.0.0.1"
 	@echo "make test      the tests"
+	@echo "make test-quick  those tests that need no browser, Graphite or Dagster run"
 	@echo "make check     format, lint, types, generated docs"
 	@echo "make docs      write the generated parts of docs/, deploy/ and .env.example"
 	@echo "make site      build docs/ as a website, into site/"
@@ -27,7 +28,10 @@ dev: $(READY)
 	@$(BIN)/oura-pipeline dev
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadgroup)
+	@$(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL))
+
+test-quick: $(READY)
+	@$(BIN)/python -m pytest $(PARALLEL) -m quick
 
 check: $(READY)
 	@echo "==> Format"; $(BIN)/ruff format --check $(SRC)
@@ -55,9 +59,9 @@ lock: $(READY)
 	@$(LOCK) deploy/graphite/requirements.in --output-file deploy/graphite/requirements.lock
 
 clean:
-	rm -rf .venv site .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache
 
 $(READY): requirements.lock deploy/graphite/requirements.lock pyproject.toml tools/set_up.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Try PYTHON=python3.12"; exit 1; }
-	@$(PYTHON) tools/set_up.py
+	@$(PYTHON) tools/set_up.py $(VENV)

@@ -1,23 +1,48 @@
-"""What holds for every test: which of them share a worker when several work side by side.
-
-What surprises: a module's tests stay together, because they share fixtures, and so do all that
-use one of the large fixtures of a session, which would otherwise be made once per worker.
-"""
+"""What holds for every test: who shares a worker, what is quick, and what was skipped and why."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
 
 import pytest
 
-LARGE = ("synced", "browser", "people_shown")
+# A large fixture is made once per worker that needs it: all tests of one share a worker.
+LARGE = ("synced", "browser", "graphite_people")
+# Folders whose tests take minutes: begun first, so that no worker is left alone with them at the
+# end. Everything else is short and fills the gaps.
+LONG = ("end_to_end", "browser", "tools", "analysis", "test_cli.py", "defs")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Name the group of each test for `--dist loadgroup`."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Name the group of each test for `--dist loadgroup`, and put the long ones first."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         shared = next((name for name in LARGE if name in fixtures), None)
+        # A module's tests stay together, because they share fixtures, too.
         module = item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(shared or module))
+        if shared is None and _folder(item) not in LONG:
+            item.add_marker(pytest.mark.quick)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    folder = _folder(item)
+    return LONG.index(folder) if folder in LONG else len(LONG)
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.nodeid.split("::")[0].split("/")[1]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once per reason how many tests were skipped; pytest itself says it once per place."""
+    for reason, count in sorted(_reasons(terminalreporter.stats.get("skipped", ())).items()):
+        tests = "test" if count == 1 else "tests"
+        terminalreporter.write_line(f"{count} {tests} skipped: {reason}")
+
+
+def _reasons(reports: Iterable[pytest.TestReport]) -> Counter[str]:
+    return Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in reports)  # type: ignore[index]

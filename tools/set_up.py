@@ -1,4 +1,4 @@
-"""Makes `.venv` with everything that the project needs, for `make`.
+"""Makes an environment with everything that the project needs, for `make`.
 
 It runs before anything is installed, so it takes the standard library only.
 """
@@ -16,16 +16,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
-_BIN = _ROOT / ".venv" / "bin"
+_VENV = Path(sys.argv[1]).absolute()
+_BIN = _VENV / "bin"
 _LOCK = _ROOT / "requirements.lock"
 _STEPS = 5
 _BAR = 30  # characters
 
 
 def main() -> None:
-    """Make `.venv`, a line per step; what fails says why and ends it."""
-    with _step(1, f"Making .venv with Python {sys.version.split()[0]}"):
-        _run([sys.executable, "-m", "venv", "--clear", str(_ROOT / ".venv")])
+    """Make the environment, a line per step; what fails says why and ends it."""
+    with _step(1, f"Making {_VENV.name} with Python {sys.version.split()[0]}"):
+        _run([sys.executable, "-m", "venv", "--clear", str(_VENV)])
     with _step(2, "Installing uv"):
         _install_uv()
     os.environ.update(_uv_settings())
@@ -39,7 +40,7 @@ def main() -> None:
         reason = _install_graphite()
     if reason:
         print(f"{reason}\nWithout a Graphite the demo writes its points to a file.")
-    (_ROOT / ".venv" / "ready").touch()
+    (_VENV / "ready").touch()
 
 
 def _install_uv() -> None:

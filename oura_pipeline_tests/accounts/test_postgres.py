@@ -33,8 +33,8 @@ from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.ledger import FetchStatus, Push, PushState, Withdrawn
 from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, incoming
 from oura_pipeline_tests.accounts.times import upgrade
-from oura_pipeline_tests.testing.token_server import TokenServer, renewer
 from oura_pipeline_tests.testing.requirements import require_program
+from oura_pipeline_tests.testing.token_server import TokenServer, renewer
 
 OWNER = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
 
