@@ -3,6 +3,9 @@ ifeq ($(filter Linux Darwin,$(shell uname -s 2>/dev/null)),)
 $(error oura_pipeline runs on Linux and macOS; on Windows, run it in WSL)
 endif
 PYTHON ?= python3
+# Containers set this. Then each of the hundreds of processes that the tests start would spend a
+# second on compiling what the one before it compiled.
+unexport PYTHONDONTWRITEBYTECODE
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
+from oura_pipeline_tests.testing.requirements import require_graphite
+
+if TYPE_CHECKING:
+    from oura_pipeline_tests.tools.dashboards.people_in_graphite import PeopleInGraphite
+
 # A large fixture is made once per worker that needs it: all tests of one share a worker.
-LARGE = ("synced", "browser", "graphite_people")
+LARGE = ("browser", "graphite_people")
 # Folders whose tests take minutes: begun first, so that no worker is left alone with them at the
 # end. Everything else is short and fills the gaps.
 LONG = ("end_to_end", "browser", "tools", "analysis", "test_cli.py", "defs")
+
+
+@pytest.fixture(scope="session")
+def graphite_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeopleInGraphite]:
+    """Ten days of five people in a Graphite of their own; no test writes to it."""
+    from oura_pipeline_tests.tools.dashboards.people_in_graphite import shown
+
+    require_graphite()
+    with shown(tmp_path_factory.mktemp("shown") / "data", days=10) as people:
+        yield people
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

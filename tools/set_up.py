@@ -66,12 +66,7 @@ def _uv_settings() -> dict[str, str]:
 
 
 def _install_locked(bar: _Bar) -> None:
-    arguments = ["--verbose", "--require-hashes", "--requirement", str(_LOCK)]
-    if os.environ.get("PYTHONDONTWRITEBYTECODE"):
-        # Where Python may not keep compiled modules, each process would take 10 s to compile
-        # Dagster; elsewhere it is quicker to compile what is imported, when it is.
-        arguments.append("--compile-bytecode")
-    _uv(*arguments, on_line=bar.read)
+    _uv("--verbose", "--require-hashes", "--requirement", str(_LOCK), on_line=bar.read)
 
 
 def _install_graphite() -> str:
