@@ -15,14 +15,14 @@ SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
 .PHONY: help demo test test-quick check format dev docs site lock clean
 help:
-	@echo "make demo      the whole way with made-up people: sandbox, sync, Graphite (SERVE=1: stays up)"
-	@echo "make dev       the site, Dagster's UI and daemon on 127.0.0.1"
-	@echo "make test      the tests"
-	@echo "make test-quick  those tests that need no browser, Graphite or Dagster run"
-	@echo "make check     format, lint, types, generated docs"
-	@echo "make docs      write the generated parts of docs/, deploy/ and .env.example"
-	@echo "make site      build docs/ as a website, into site/"
-	@echo "make lock      resolve requirements.lock anew"
+	@echo "make demo        the whole pipeline with synthetic people (SERVE=1: stays up)"
+	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
+	@echo "make test        all tests"
+	@echo "make test-quick  those that need no browser, Graphite or run of Dagster"
+	@echo "make check       format, lint, types, generated docs"
+	@echo "make docs        write the generated parts of docs/, deploy/ and .env.example"
+	@echo "make site        build docs/ as a website, into site/"
+	@echo "make lock        resolve the versions of all dependencies anew"
 
 demo: $(READY)
 	@$(BIN)/oura-pipeline demo $(if $(SERVE),--serve)
