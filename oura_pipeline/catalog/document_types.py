@@ -1,8 +1,6 @@
-"""THE TABLE: one frozen row per Oura document type; whatever differs between types is a column.
+"""The table of Oura's document types: a row per type; whatever differs between types is a column.
 
-What surprises: `vO2_max` is spelled like this in Oura's addresses and nowhere else (its webhook is
-`vo2_max`), and some types have no `day` of their own. A type that is added here is fetched, landed,
-flattened and pushed; nothing else needs to know its name.
+A type that is added here is fetched, landed, flattened and pushed; nothing else needs its name.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ SUM, LAST = Merge.SUM, Merge.LAST
 
 
 class Ask(Enum):
-    """How a collection is asked for."""
+    """How a collection is queried."""
 
     DAYS = "start_date, end_date"
     INSTANTS = "start_datetime, end_datetime"
@@ -41,11 +39,11 @@ class Ask(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Variants:
-    """Documents of one type that differ in kind, told apart by the text in `field`.
+    """The variants of a document type, told apart by the text in `field`.
 
     The longest `main` document of a day, by its number `length`, is the day's own; further ones
-    and those in `others` happen at their time and go to `other_series`; those in `silent` are
-    landed and not sent. Any other text, or none, is landed, reported and not sent.
+    and those in `others` keep their time and go to `other_series`; those in `silent` are landed
+    but not sent. Documents with any other text, or none, are landed and reported, but not sent.
     """
 
     field: str
@@ -58,28 +56,28 @@ class Variants:
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentType:
-    """One Oura document type; only what differs from the normal case is written in its row.
+    """One Oura document type; its row says only what differs from the normal case.
 
     Attributes:
         name: Oura's collection, in the case of its address; also the name of the Dagster assets.
-        scope: what a person must have granted.
+        scope: the OAuth scope that a person must have granted.
         description: one sentence for the UI, the README and the table's comment.
-        fields: what a document holds.
-        ask: how the collection is asked for.
-        max_days: the longest range of one question, in days; None: no limit known.
-        key: what makes a document the same one, beside the person.
+        fields: the fields of a document.
+        ask: how the collection is queried.
+        max_days: the longest range of one query, in days; None: no limit known.
+        key: the fields that, with the person, identify a document.
         day_field: the field that holds Oura's day; None: the local date of `starts_at`, or, where
             there is no such field, the day of the fetch.
-        starts_at: the field with the instant at which it happened or at which its series begin.
+        starts_at: the field with the instant at which it happened or its series begin.
         ends_at: the field with the instant of its end, where a duration is sent.
-        single: whether one document can be asked for by its id.
+        single: whether a document can be fetched by its id.
         webhook: the name of its webhook `data_type`; None: there is none.
         series: the series in Graphite.
         interval: seconds to which events and rows are aligned.
-        split_by: the field whose text names a sub-series that gets the values as well.
-        counted: whether the documents of a day are counted.
+        split_by: the field whose text names a sub-series to which the values are sent as well.
+        counted: whether the number of documents a day is sent.
         newest: of several documents, only the one with the newest instant in this field is sent.
-        variants: documents that differ in kind.
+        variants: how documents of this type differ from each other.
         identifies: whether its `id` is Oura's id of the person.
     """
 
@@ -104,7 +102,6 @@ class DocumentType:
     identifies: bool = False
 
     def __post_init__(self) -> None:
-        """Derive from the name what the row does not say."""
         if not self.series:
             object.__setattr__(self, "series", self.table)
         if self.webhook == "":
@@ -112,12 +109,12 @@ class DocumentType:
 
     @property
     def path(self) -> str:
-        """Its address below the API's."""
+        """The path of the collection below the API's address."""
         return f"/v2/usercollection/{self.name}"
 
     @property
     def table(self) -> str:
-        """Its table in the warehouse's schema `oura`."""
+        """The name of the table in the warehouse's schema `oura`."""
         return self.name.lower()
 
     @property
@@ -127,7 +124,7 @@ class DocumentType:
 
     @property
     def partitioned(self) -> bool:
-        """Whether it has a document for a day, rather than a current state."""
+        """Whether its documents belong to days, rather than being a current state."""
         return self.ask in (Ask.DAYS, Ask.INSTANTS)
 
 
@@ -135,17 +132,19 @@ def _id(*, required: bool = True) -> Field:
     return Field("id", TEXT, "Oura's identifier of the document.", required=required)
 
 
-def _day(name: str = "day", description: str = "The day it belongs to, as Oura says.") -> Field:
+def _day(
+    name: str = "day", description: str = "The day it belongs to, according to Oura."
+) -> Field:
     return Field(name, DAY, description, required=name != "end_day")
 
 
 def _scores(*names: str) -> Field:
-    """Contributors: scores, whatever their names suggest."""
+    # Contributors are scores, whatever their names suggest: `deep_sleep` is no duration.
     scores = tuple(
-        _score(name, f"How {name.replace('_', ' ')} contributed, a score of 1 to 100.")
+        _score(name, f"Contribution of {name.replace('_', ' ')}, a score of 1 to 100.")
         for name in names
     )
-    return Field("contributors", OBJECT, "Scores of what contributed, 1 to 100.", fields=scores)
+    return Field("contributors", OBJECT, "Scores of the contributors, 1 to 100.", fields=scores)
 
 
 def _score(name: str, description: str) -> Field:
@@ -187,13 +186,13 @@ _UNIX = Field("timestamp_unix", INTEGER, "The same instant, ms since 1970.", sen
 DAILY_ACTIVITY = DocumentType(
     name="daily_activity",
     scope="daily",
-    description="Steps, energy and how the day from 04:00 to 04:00 was spent.",
+    description="Steps, energy and activity of the day from 04:00 to 04:00.",
     series="activity",
     starts_at="timestamp",
     fields=(
         _id(),
         _day(),
-        Field("timestamp", LOCAL, "Begin of the activity day, 04:00 local.", required=True),
+        Field("timestamp", LOCAL, "Start of the activity day, 04:00 local.", required=True),
         _score("score", "Activity score, 1 to 100."),
         _amount("active_calories", "Energy spent by moving, kcal."),
         Field("average_met_minutes", NUMBER, "Mean metabolic equivalent of the day, MET."),
@@ -207,7 +206,7 @@ DAILY_ACTIVITY = DocumentType(
         _amount("medium_activity_time", "Medium activity, s."),
         _amount(
             "meters_to_target",
-            "Left to walk to the target, m; negative when exceeded.",
+            "Distance left to the target, m; negative when exceeded.",
             low=None,
         ),
         _amount("non_wear_time", "Ring not worn, s."),
@@ -253,7 +252,7 @@ DAILY_CARDIOVASCULAR_AGE = DocumentType(
 DAILY_READINESS = DocumentType(
     name="daily_readiness",
     scope="daily",
-    description="Readiness score, body temperature and what contributed.",
+    description="Readiness score, its contributors and body temperature.",
     series="readiness",
     fields=(_id(), _day(), _DAILY_TIMESTAMP, *_READINESS),
 )
@@ -261,7 +260,7 @@ DAILY_READINESS = DocumentType(
 DAILY_RESILIENCE = DocumentType(
     name="daily_resilience",
     scope="stress",
-    description="How well stress is withstood, as a level.",
+    description="Resilience to stress, as a level.",
     series="resilience",
     fields=(
         _id(),
@@ -275,7 +274,7 @@ DAILY_RESILIENCE = DocumentType(
         Field(
             "contributors",
             OBJECT,
-            "What contributed, 0 to 100 with decimals.",
+            "Contributors, 0 to 100 with decimals.",
             fields=(
                 Field("sleep_recovery", NUMBER, "Recovery asleep, 0 to 100.", low=0, high=100),
                 Field("daytime_recovery", NUMBER, "Recovery awake, 0 to 100.", low=0, high=100),
@@ -288,7 +287,7 @@ DAILY_RESILIENCE = DocumentType(
 DAILY_SLEEP = DocumentType(
     name="daily_sleep",
     scope="daily",
-    description="Sleep score and what contributed to it.",
+    description="Sleep score and its contributors.",
     series="sleep",
     fields=(
         _id(),
@@ -323,7 +322,7 @@ DAILY_SPO2 = DocumentType(
                 Field(
                     "average",
                     NUMBER,
-                    "Mean oxygen saturation, %; 0 means that there is none.",
+                    "Mean oxygen saturation, %; 0 means not measured.",
                     metric="daily_average",
                     low=0,
                     high=100,
@@ -357,14 +356,14 @@ DAILY_STRESS = DocumentType(
 ENHANCED_TAG = DocumentType(
     name="enhanced_tag",
     scope="tag",
-    description="Notes: a tag, a time, a comment.",
+    description="Tags with a time and a comment.",
     key=("id",),
     day_field="start_day",
     starts_at="start_time",
     counted=True,
     fields=(
         _id(),
-        _day("start_day", "The day on which it begins, as Oura says."),
+        _day("start_day", "The day on which it begins, according to Oura."),
         _day("end_day", "The day on which it ends."),
         Field("start_time", LOCAL, "When it begins.", required=True),
         Field("end_time", LOCAL, "When it ends."),
@@ -426,17 +425,17 @@ REST_MODE_PERIOD = DocumentType(
     ends_at="end_time",
     fields=(
         _id(),
-        _day("start_day", "The day on which it begins, as Oura says."),
+        _day("start_day", "The day on which it begins, according to Oura."),
         _day("end_day", "The day on which it ends; null while it lasts."),
         Field("start_time", LOCAL, "When it begins."),
         Field("end_time", LOCAL, "When it ends."),
         Field(
             "episodes",
             OBJECTS,
-            "What was noted meanwhile.",
+            "What was noted during it.",
             fields=(
                 Field("tags", TEXTS, "Tags."),
-                Field("timestamp", LOCAL, "When."),
+                Field("timestamp", LOCAL, "When it was noted."),
             ),
         ),
     ),
@@ -543,18 +542,18 @@ SLEEP = DocumentType(
         _amount("deep_sleep_duration", "Deep sleep, s."),
         _amount("light_sleep_duration", "Light sleep, s."),
         _amount("rem_sleep_duration", "REM sleep, s."),
-        _amount("total_sleep_duration", "Asleep in all, s."),
-        _amount("time_in_bed", "In bed, s."),
-        _amount("latency", "Until asleep, s."),
+        _amount("total_sleep_duration", "Total sleep, s."),
+        _amount("time_in_bed", "Time in bed, s."),
+        _amount("latency", "Time until asleep, s."),
         _amount("restless_periods", "Restless periods, count."),
-        _score("efficiency", "Asleep of the time in bed, %."),
-        Field("period", INTEGER, "Which sleep of the day it is, counted from 0.", merge=LAST),
-        Field("readiness_score_delta", INTEGER, "By how much it changed the readiness score."),
-        Field("sleep_score_delta", INTEGER, "By how much it changed the sleep score."),
+        _score("efficiency", "Share of the time in bed asleep, %."),
+        Field("period", INTEGER, "Number of the sleep within the day, from 0.", merge=LAST),
+        Field("readiness_score_delta", INTEGER, "Change of the readiness score by it."),
+        Field("sleep_score_delta", INTEGER, "Change of the sleep score by it."),
         Field(
             "readiness",
             OBJECT,
-            "Readiness as this sleep alone would have it, scores of 1 to 100 and °C.",
+            "Readiness by this sleep alone, scores of 1 to 100 and °C.",
             fields=_READINESS,
         ),
         Field("heart_rate", SERIES, "Heart rate, beats per minute.", interval=300),
@@ -580,7 +579,7 @@ SLEEP = DocumentType(
             interval=30,
             merge=LAST,
         ),
-        Field("app_sleep_phase_5_min", TEXT, "Phases as the app shows them; on its way out."),
+        Field("app_sleep_phase_5_min", TEXT, "Phases as the app shows them; deprecated by Oura."),
         Field("low_battery_alert", FLAG, "Whether the battery was low."),
         Field("sleep_algorithm_version", TEXT, "v1 or v2."),
         Field("sleep_analysis_reason", TEXT, "Why it was analysed, for instance bedtime_edit."),
@@ -591,7 +590,7 @@ SLEEP = DocumentType(
 SLEEP_TIME = DocumentType(
     name="sleep_time",
     scope="daily",
-    description="When to go to bed, in Oura's opinion.",
+    description="Bedtime that Oura recommends.",
     fields=(
         _id(),
         _day(),
@@ -605,28 +604,29 @@ SLEEP_TIME = DocumentType(
                 Field("day_tz", INTEGER, "Offset of the zone, s.", sent=False),
             ),
         ),
-        Field("recommendation", TEXT, "What to change, for instance earlier_bedtime."),
-        Field("status", TEXT, "Whether there was enough to go by."),
+        Field("recommendation", TEXT, "Recommended change, for instance earlier_bedtime."),
+        Field("status", TEXT, "Whether there was enough data for a recommendation."),
     ),
 )
 
 TAG = DocumentType(
     name="tag",
     scope="tag",
-    description="Tags of the older kind, which Oura no longer extends.",
+    description="Tags of the older kind, which Oura no longer develops.",
     key=("id",),
     starts_at="timestamp",
     counted=True,
     fields=(
         _id(),
         _day(),
-        Field("timestamp", LOCAL, "When.", required=True),
+        Field("timestamp", LOCAL, "When it was set.", required=True),
         Field("text", TEXT, "The person's own words."),
         Field("tags", TEXTS, "Tags."),
     ),
 )
 
 VO2_MAX = DocumentType(
+    # Oura spells it like this in addresses only; its webhook is called `vo2_max`.
     name="vO2_max",
     scope="heart_health",
     description="Estimated oxygen uptake at full effort.",
@@ -641,7 +641,7 @@ VO2_MAX = DocumentType(
 WORKOUT = DocumentType(
     name="workout",
     scope="workout",
-    description="Workouts: what, when, how hard.",
+    description="Workouts: activity, time and intensity.",
     key=("id",),
     starts_at="start_datetime",
     ends_at="end_datetime",
@@ -650,7 +650,7 @@ WORKOUT = DocumentType(
         _day(),
         Field("start_datetime", LOCAL, "When it begins.", required=True),
         Field("end_datetime", LOCAL, "When it ends.", required=True),
-        Field("activity", TEXT, "What it was, in Oura's words."),
+        Field("activity", TEXT, "Activity, as Oura names it."),
         _amount("calories", "Energy spent, kcal.", NUMBER),
         _amount("distance", "Distance, m.", NUMBER),
         Field("intensity", TEXT, "easy, moderate or hard."),
@@ -683,13 +683,13 @@ DOCUMENT_TYPES: tuple[DocumentType, ...] = (
 
 
 def get_document_type(name: str) -> DocumentType:
-    """The row of a document type, whatever the case of its name.
+    """Return the document type of a name, whatever its case.
 
     Raises:
-        LookupError: there is no such document type; the message lists those that there are.
+        LookupError: there is no such document type; the message lists those that exist.
     """
     for document_type in DOCUMENT_TYPES:
         if document_type.name.lower() == name.lower():
             return document_type
     known = ", ".join(document_type.name for document_type in DOCUMENT_TYPES)
-    raise LookupError(f"no document type is called {name!r}; there are: {known}")
+    raise LookupError(f"there is no document type {name!r}; known are: {known}")

@@ -1,11 +1,4 @@
-"""What the metrics of a document type are called, and how finely Graphite stores each of them.
-
-What surprises: a metric that the table does not know is stored by the minute (`UNKNOWN_INTERVAL`),
-even of a document type that comes once a day, because nobody knows whether it will be a series; a
-midnight fits into a minute, a series does not fit into a day. And a name can be taken by another
-type: `daily_sleep` and `sleep` share a series, so an unknown `score` in a night must not overwrite
-the day's score.
-"""
+"""The names of a document type's metrics, and the intervals at which Graphite stores them."""
 
 from __future__ import annotations
 
@@ -18,11 +11,13 @@ from oura_pipeline.catalog.fields import Field, walk
 from oura_pipeline.catalog.kinds import OBJECT
 
 DAY = 86400  # seconds
-UNKNOWN_INTERVAL = 60  # seconds
+# Seconds, for metrics that the table does not know, even of types that come once a day: such a
+# metric may be a series. A midnight fits into a minute, a series does not fit into a day.
+UNKNOWN_INTERVAL = 60
 COUNT = "count"
 DURATION = "duration"
 
-# Said by name because a nested or unknown object can hold them too.
+# By name, because nested and unknown objects can hold them too.
 NOT_SENT = frozenset({"id", "timestamp_unix", "interval", "day_tz", "app_sleep_phase_5_min"})
 
 _COMPONENT = re.compile(r"[a-z0-9_-]{1,100}")
@@ -67,7 +62,7 @@ Tree = dict[str, "Leaf | Tree | None"]
 
 
 class Vocabulary:
-    """What the table knows of a type, in the shape in which documents ask for it."""
+    """The known fields and metrics of a document type, arranged like its documents."""
 
     def __init__(self, document_type: DocumentType) -> None:
         self.tree = _tree(document_type.fields, ())
@@ -76,36 +71,36 @@ class Vocabulary:
         self._split = document_type.split_by is not None
 
     def is_taken(self, name: str, series: str) -> bool:
-        """Whether a known metric, of this type or of another in the series, has the name."""
+        """Return whether a known metric of this type, or of another in the series, has the name."""
         if self._split and name.partition(".")[2] in self.names:
             return True
         return name in self.names or name in self._taken.get(series, ())
 
 
 def component(key: str) -> str | None:
-    """What a key of a document is called in Graphite; None: nothing that Graphite could store."""
+    """Return the name of a key in Graphite, or None if Graphite could not store it."""
     name = _SHORT.get(key) or key.lower()
     return name if _COMPONENT.fullmatch(name) else None
 
 
 def sent_at_all(key: str) -> bool:
-    """Whether numbers under this key say anything on their own."""
+    """Return whether numbers under this key mean anything on their own."""
     lower = key.lower()
     return lower not in NOT_SENT and not lower.endswith("_id")
 
 
 def path_name(path: Iterable[str]) -> str:
-    """The name of a path that consists of usable keys only."""
+    """Return the name of a path that consists of usable keys only."""
     return ".".join(_SHORT.get(key) or key.lower() for key in path)
 
 
 def is_event(document_type: DocumentType) -> bool:
-    """Whether its numbers happen at a time rather than once a day."""
+    """Return whether its numbers belong to a time rather than to a day."""
     return document_type.partitioned and not document_type.daily and document_type.variants is None
 
 
 def known_metrics(document_type: DocumentType) -> tuple[Metric, ...]:
-    """Every metric that documents of a type are known to have."""
+    """Return every metric that the table knows of a document type."""
     scalar = document_type.interval if is_event(document_type) else DAY
     metrics = list(_metrics(document_type, document_type.series, scalar))
     if document_type.variants:
@@ -122,7 +117,9 @@ def known_metrics(document_type: DocumentType) -> tuple[Metric, ...]:
 
 
 def taken_by_others(document_type: DocumentType) -> dict[str, frozenset[str]]:
-    """For each series of a type: the names that other types have in the same series."""
+    """Return, for each series of a type, the names that other types have in it."""
+    # `daily_sleep` and `sleep` share a series: an unknown `score` in a night must not overwrite the
+    # score of the day.
     mine = {metric.series for metric in known_metrics(document_type)} | {document_type.series}
     others = [
         metric
@@ -144,7 +141,7 @@ def leaves(fields: Iterable[Field]) -> Iterator[tuple[str, Field]]:
 
 
 def _tree(fields: Iterable[Field], path: tuple[str, ...]) -> Tree:
-    """The fields by Oura's names; None: known, and nothing to send."""
+    """Return the fields by Oura's names; None where a field is known but not sent."""
     tree: Tree = {}
     for field in fields:
         here = (*path, field.name)

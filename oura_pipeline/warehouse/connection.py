@@ -1,9 +1,4 @@
-"""The only way in: take the lock, open the DuckDB file, do one short thing, close it.
-
-What surprises: DuckDB lets one process in, readers included, and refuses the next one instead of
-letting it wait. A lock file beside the database makes ours wait in line; a process that does not
-know of it (somebody's `duckdb` shell) is waited for as well, but only seen by DuckDB's refusal.
-"""
+"""Exclusive, short-lived connections to a DuckDB file."""
 
 from __future__ import annotations
 
@@ -26,19 +21,19 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
-POLL_SECONDS = 0.02  # seconds between two looks at the lock
-LOG_EVERY_SECONDS = 10.0  # seconds
+POLL_SECONDS = 0.02
+LOG_EVERY_SECONDS = 10.0
 
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
 class ExclusiveFile:
-    """Lets one operation at a time into a DuckDB file, across threads and processes.
+    """A DuckDB file that one operation at a time has open, across threads and processes.
 
     Args:
-        path: the DuckDB file; it and its folder are made when something is first written.
-        timeout: seconds to wait for others before giving up with `WarehouseBusy`.
-        log_every: seconds of waiting after which a line is logged, again and again.
+        path: the DuckDB file; created, like its folder, when something is first written.
+        timeout: seconds to wait for others before `WarehouseBusy` is raised.
+        log_every: seconds between two log lines while waiting.
     """
 
     def __init__(self, path: Path, *, timeout: float, log_every: float = LOG_EVERY_SECONDS) -> None:
@@ -51,10 +46,12 @@ class ExclusiveFile:
         """Hold the lock, with the DuckDB file closed.
 
         Raises:
-            WarehouseBusy: others of this project have held it for longer than `timeout`.
+            WarehouseBusy: another run has held it for longer than `timeout`.
         """
+        # DuckDB lets one process in, readers included, and refuses the next one instead of letting
+        # it wait: a lock file beside the database makes our processes wait in line.
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # One object per operation: a lock that a thread already holds would let it in again.
+        # A new object each time: a lock that this thread already holds would let it in again.
         lock = FileLock(self.path.with_name(self.path.name + ".lock"))
         self._acquire(lock)
         try:
@@ -64,10 +61,10 @@ class ExclusiveFile:
 
     @contextmanager
     def opened(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Hold the lock and a connection in UTC; both end with the block.
+        """Hold the lock and a connection in UTC until the block ends.
 
         Raises:
-            WarehouseBusy: somebody has held the file for longer than `timeout`.
+            WarehouseBusy: another run or program has held the file for longer than `timeout`.
             WarehouseUnreadable: this DuckDB cannot read the file.
         """
         with self.locked(), self.connected(read_only=read_only) as connection:
@@ -75,7 +72,7 @@ class ExclusiveFile:
 
     @contextmanager
     def connected(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection for whoever holds the lock already."""
+        """Open a connection; the caller already holds the lock."""
         connection = self._connect(read_only=read_only)
         try:
             connection.execute("SET TimeZone = 'UTC'")
@@ -97,15 +94,16 @@ class ExclusiveFile:
                 if waited >= self.timeout:
                     raise WarehouseBusy(
                         f"{self.path.name}: other runs have held it for {waited:.0f} s; "
-                        "look for a run that hangs, then start this one again"
+                        "look for a run that hangs, then repeat this one"
                     ) from None
                 logger.info("waiting for %s: held by another run, %.0f s", self.path.name, waited)
             else:
                 return
 
     def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-        began = time.monotonic()
-        told = began
+        # A program that does not know the lock file, for instance somebody's `duckdb` shell, is
+        # noticed only by DuckDB's refusal.
+        began = logged = time.monotonic()
         while True:
             try:
                 return duckdb.connect(str(self.path), read_only=read_only, config=SETTINGS)
@@ -119,15 +117,15 @@ class ExclusiveFile:
                     f"{self.path.name} is open in {holder}: close it there, "
                     "or open analytics.duckdb instead, which is made for reading"
                 )
-            if now - told > self.log_every:
-                told = now
+            if now - logged > self.log_every:
+                logged = now
                 logger.info("waiting for %s: open in %s", self.path.name, holder)
             time.sleep(min(0.2, max(0.0, self.timeout - (now - began))) or POLL_SECONDS)
 
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All of the block, or nothing of it."""
+    """Commit the statements of the block together, or none of them."""
     connection.execute("BEGIN")
     try:
         yield
@@ -138,7 +136,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _holder(message: str) -> str | None:
-    """Who has the DuckDB file open, in words; None when the refusal is about something else."""
+    """Return who has the DuckDB file open, in words; None if DuckDB refused for another reason."""
     if found := _HOLDER.search(message):
         return f"{Path(found['program']).name} (process {found['pid']})"
     if "Could not set lock" in message:

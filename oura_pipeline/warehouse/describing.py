@@ -1,8 +1,4 @@
-"""What a reader needs besides documents: every table, the ledgers, the views, the readme.
-
-What surprises: views are made again only where something is not as they were made for. All of them
-together are some hundred statements, which take longer than a small copy.
-"""
+"""Everything that the published copy holds besides documents: tables, ledgers, views, readme."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ from oura_pipeline.warehouse.views.view import statements
 
 
 def describe(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> None:
-    """Let the file have everything that a reader needs, and nothing in its log."""
+    """Create every missing table and view, bring all descriptions up to date, and checkpoint."""
     for document_type in DOCUMENT_TYPES:
         ensure_table(connection, document_type)
     ensure_descriptions(connection)
@@ -31,7 +27,8 @@ def describe(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> N
 
 
 def _renew_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the views again, unless they stand as they were made for the tables as they are."""
+    """Recreate the views if they, a table or DuckDB have changed since."""
+    # All views are some hundred statements, which take longer than a small copy.
     row = connection.execute(f"SELECT digest FROM {VIEWS_DIGEST.full_name}").fetchone()
     if row is not None and row[0] == _digest(connection):
         return
@@ -41,7 +38,7 @@ def _renew_views(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _digest(connection: duckdb.DuckDBPyConnection) -> str:
-    """Of the views as the code has them, of everything as it stands, and of this DuckDB."""
+    """Return a digest of DuckDB's version, the code's views and all columns of the file."""
     existing = connection.execute(
         "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() "
         "WHERE schema_name = ? AND database_name = current_database() ORDER BY ALL",

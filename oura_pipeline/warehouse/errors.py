@@ -1,11 +1,11 @@
-"""What can go wrong with the warehouse.
+"""The errors of the warehouse.
 
     WarehouseError
-    ├── WarehouseBusy        somebody else has had it for too long
-    ├── WarehouseUnreadable  its file is none that this DuckDB can read
-    └── UnusableDocuments    documents that cannot stand in a table; names the people they are of
+    ├── WarehouseBusy        another run or program has held it for too long
+    ├── WarehouseUnreadable  this DuckDB cannot read the file
+    └── UnusableDocuments    documents that fit no table; names the people they are of
 
-Every message is one line and says what to do. None holds a value out of a document.
+Every message is one line, says what to do, and holds no value out of a document.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from collections.abc import Sequence
 
 
 class WarehouseError(Exception):
-    """Something about the warehouse; the message is for the operator."""
+    """Any error of the warehouse; the message is for the operator."""
 
 
 class WarehouseBusy(WarehouseError):
-    """Another process has held the warehouse for longer than we wait."""
+    """Another process has held the warehouse for longer than the timeout."""
 
 
 class WarehouseUnreadable(WarehouseError):
-    """The file is of a newer DuckDB, or no DuckDB file at all, or must not be opened."""
+    """The file was written by a newer DuckDB, is no DuckDB file, or must not be opened."""
 
 
 class UnusableDocuments(WarehouseError):
-    """Documents without what makes them the same one, or that are no JSON; nothing was landed.
+    """Documents without their key, or that are no JSON objects; nothing was landed.
 
     Attributes:
         usernames: the people they are of. Leave them out and land again: the others are fine.

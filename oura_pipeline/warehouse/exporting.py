@@ -1,7 +1,4 @@
-"""One person's rows of one document type as a Parquet file.
-
-What surprises: nothing. The columns are the table's, in its order and with its types.
-"""
+"""The export of one person's documents of a type as a Parquet file, with the table's columns."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from oura_pipeline.warehouse.tables import literal, quoted, table_name
 def copy_to_parquet(
     connection: duckdb.DuckDBPyConnection, document_type: DocumentType, username: str, folder: Path
 ) -> int:
-    """Write `<table>.parquet`, by day and key; returns the rows. Without any there is no file."""
+    """Write `<table>.parquet` unless there are no rows; return their number."""
     table, theirs = table_name(document_type), f"username = {literal(username)}"
     found = connection.execute(f"SELECT 1 FROM {table} WHERE {theirs} LIMIT 1").fetchone()
     if found is None:

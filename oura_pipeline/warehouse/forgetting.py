@@ -1,9 +1,4 @@
-"""A person's rows are deleted, and the DuckDB file is written anew without them.
-
-What surprises: deleting is not enough. DuckDB marks rows as deleted and keeps their bytes, in row
-groups, in dictionaries and in blocks that are free; neither CHECKPOINT nor VACUUM overwrites them.
-So everything else is copied into a fresh file, which takes the place of the old one at once.
-"""
+"""The deletion of a person, and the rewriting of the DuckDB file without them."""
 
 from __future__ import annotations
 
@@ -27,7 +22,7 @@ def delete_rows(connection: duckdb.DuckDBPyConnection, username: str) -> int:
     """Delete a person from every table, also of types that the code no longer describes.
 
     Returns:
-        How many documents they were; rows of ledgers are not counted.
+        The number of documents; rows of ledgers are not counted.
     """
     deleted = 0
     ledgers = {ledger.full_name for ledger in LEDGERS}
@@ -55,8 +50,10 @@ def replacing_database(path: Path) -> Iterator[Path]:
 
 def copy_into(connection: duckdb.DuckDBPyConnection, fresh: Path) -> None:
     """Copy every table, view and comment of a database into a new file."""
+    # Deleting is not enough: DuckDB marks rows as deleted and keeps their bytes in row groups,
+    # dictionaries and free blocks. Neither CHECKPOINT nor VACUUM overwrites them.
     (name,) = connection.execute("SELECT current_database()").fetchone() or ("",)
-    # The log is emptied first: whatever it holds is in the file that is about to be thrown away.
+    # Whatever the log holds belongs to the file that is about to be deleted.
     connection.execute("CHECKPOINT")
     connection.execute(f"ATTACH {literal(str(fresh))} AS {quoted(_FRESH)}")
     connection.execute(f"COPY FROM DATABASE {quoted(name)} TO {quoted(_FRESH)}")
@@ -65,7 +62,7 @@ def copy_into(connection: duckdb.DuckDBPyConnection, fresh: Path) -> None:
 
 
 def remove_spilled(path: Path) -> None:
-    """Remove what a crashed DuckDB did not find room for in memory; nobody has the file open."""
+    """Delete the temporary files of a crashed DuckDB; nobody may have the database open."""
     shutil.rmtree(path.with_name(f"{path.name}.tmp"), ignore_errors=True)
 
 

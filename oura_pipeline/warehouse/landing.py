@@ -1,10 +1,4 @@
-"""Spooled documents become rows, in one transaction.
-
-What surprises: nothing is deleted that is about to be inserted again. Documents are matched with
-what stands by their key; what says the same stays as it is, with the `fetched_at` of when it was
-first said, and only what is new, different, moved or gone is written. What stands afterwards is
-what deleting everything and inserting everything would leave.
-"""
+"""Spooled documents become rows, in one transaction."""
 
 from __future__ import annotations
 
@@ -33,12 +27,11 @@ UNCHANGED = {"unchanged", "reformatted"}
 
 @dataclass(frozen=True)
 class DayCount:
-    """One person's day after a landing.
+    """The documents of one person's day after a landing.
 
     Attributes:
-        documents: how many stand there now.
-        changed: how many of its documents are new, different, came from or went to another day,
-            or are gone.
+        documents: how many there are now.
+        changed: how many were inserted, updated, moved to or from another day, or deleted.
     """
 
     documents: int
@@ -47,19 +40,19 @@ class DayCount:
 
 @dataclass(frozen=True, kw_only=True)
 class Landing:
-    """What a landing did.
+    """The result of a landing.
 
     Attributes:
-        days: every asked (username, day), also those without documents. For a type without days
-            everything counts on the last asked day.
-        elsewhere: days that were not asked, but lost a document to an asked day or got one.
-        new: documents that did not stand.
-        different: documents that say something else than before, or belong to another day now.
-        gone: documents that Oura no longer has.
-        outside: documents of days that were not asked, and did not stand under an asked one.
+        days: every requested (username, day), also those without documents. For a type without
+            days everything counts on the last requested day.
+        elsewhere: days that were not requested, but lost a document to a requested day or got one.
+        inserted: documents that were not there before.
+        updated: documents with another content than before, or that belong to another day now.
+        deleted: documents that Oura no longer has.
+        outside: documents of days that were not requested, and were not stored under such a day.
         unknown_fields: paths that the table of document types does not have.
-        odd_values: path → number of values that are none of their field's kind; the column holds
-            null, the JSON the value.
+        odd_values: path → number of values of the wrong kind; the column holds null, the JSON the
+            value.
     """
 
     days: dict[tuple[str, date], DayCount]
@@ -73,19 +66,23 @@ class Landing:
 
     @property
     def changed(self) -> int:
-        """Documents that are new, different or gone."""
+        """The number of documents that were inserted, updated or deleted."""
         return self.inserted + self.updated + self.deleted
 
 
 def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> Landing:
-    """Replace what stands for the request by what was spooled.
+    """Replace the rows that a request is about by the spooled documents.
+
+    The table ends up as if all of these rows had been deleted and all documents inserted. But rows
+    are matched by key, and only differences are written: an unchanged row keeps the `fetched_at`
+    and `run_id` of when Oura first sent it like this.
 
     Raises:
         UnusableDocuments: some people's documents lack their key or are no JSON objects.
     """
     ensure_table(connection, request.document_type)
-    # Nobody else writes while we hold the lock, so only the writing needs the transaction; and
-    # what is staged gets row numbers from 0 in order of arrival, which it would not inside of it.
+    # Staging stays outside of the transaction: nobody else writes while we hold the lock, and only
+    # outside of it are staged rows numbered from 0 in order of arrival.
     stage(connection, request, spool)
     scan = find_odd_documents(
         connection,
@@ -95,7 +92,8 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
     )
     record_paths(connection, request.document_type, scan.paths, request.fetched_at)
     changes = _count_changes(connection)
-    # Most of what is asked again is the same; a type without days still moves to the newest day.
+    # Most documents that are fetched again are unchanged: nothing to write. A type without days
+    # still moves to the newest day.
     if changes.keys() - UNCHANGED or not request.document_type.partitioned:
         with transaction(connection):
             _write(connection, request)
@@ -164,7 +162,7 @@ def _result(
 def _changed_days(
     connection: duckdb.DuckDBPyConnection, request: LandingRequest
 ) -> Counter[tuple[str, date]]:
-    """How many documents changed on which day of whom; a move changes both days."""
+    """Return how many documents changed, by username and day; a move changes both days."""
     new_day, old_day = (
         ("new_day", "old_day")
         if request.document_type.partitioned
@@ -185,7 +183,7 @@ def _documents_of_days(
     request: LandingRequest,
     elsewhere: Collection[tuple[str, date]],
 ) -> Counter[tuple[str, date]]:
-    """How many documents the asked days, and those other days, have now."""
+    """Return how many documents the requested days, and those other days, have now."""
     table = table_name(request.document_type)
     if not request.document_type.partitioned:
         rows = connection.execute(

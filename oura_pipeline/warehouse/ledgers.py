@@ -1,8 +1,4 @@
-"""The ledgers that stand beside the documents: what was asked, where people were, what is new.
-
-What surprises: `fetches` and `offsets` are copies. They are kept in the accounts database and
-brought here when the warehouse is published, so that whoever has the one file can ask them too.
-"""
+"""The ledgers beside the documents: fetches, offsets from UTC, unknown fields, bookkeeping."""
 
 from __future__ import annotations
 
@@ -26,7 +22,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerTable:
-    """A table that is no document type's: its name, what it is, its columns."""
+    """A table that belongs to no document type."""
 
     name: str
     description: str
@@ -35,25 +31,27 @@ class LedgerTable:
 
     @property
     def full_name(self) -> str:
-        """The table's name with its schema."""
+        """The table's name with its schema, quoted."""
         return f"{quoted(self.schema)}.{quoted(self.name)}"
 
 
+# `fetches` and `offsets` are copies. They are kept in the accounts database and brought here when
+# the warehouse is published, so that whoever has the one file can query them too.
 FETCHES = LedgerTable(
     name="fetches",
-    description="What Oura answered to the newest question, one row per person, document type "
-    "and day; a day without a row was never asked.",
+    description="The result of the newest fetch, one row per person, document type and day; a day "
+    "without a row was never fetched.",
     columns=(
         Column("username", "VARCHAR", "The person."),
-        Column("document_type", "VARCHAR", "The document type that was asked for."),
-        Column("day", "DATE", "The day that was asked for, as Oura counts days."),
+        Column("document_type", "VARCHAR", "The document type that was fetched."),
+        Column("day", "DATE", "The day that was fetched, as Oura counts days."),
         Column(
             "status",
             "VARCHAR",
             "landed (there were documents), empty (Oura has none), not_granted (the person did "
             "not consent to it) or failed (see error).",
         ),
-        Column("documents", "BIGINT", "Documents that Oura gave for the day, count."),
+        Column("documents", "BIGINT", "Documents that Oura has for the day, count."),
         Column("error", "VARCHAR", "Why it failed or was not granted; null otherwise."),
         Column("asked_at", "TIMESTAMPTZ", "When Oura was asked, an instant (UTC)."),
     ),
@@ -61,8 +59,8 @@ FETCHES = LedgerTable(
 
 OFFSETS = LedgerTable(
     name="offsets",
-    description="How far each person's clock was ahead of UTC, learned from the documents that "
-    "say so; between two that differ it changes midway.",
+    description="How far each person's clock was ahead of UTC, learned from documents that carry "
+    "an offset; between two that differ it changes midway.",
     columns=(
         Column("username", "VARCHAR", "The person."),
         Column(
@@ -88,7 +86,7 @@ UNKNOWN_FIELDS = LedgerTable(
 
 OBSERVED = LedgerTable(
     name="observed_offsets",
-    description="Of which observations the rows of oura.offsets were made, to see what is new.",
+    description="The observations from which oura.offsets was made, to detect changes.",
     columns=(
         Column("username", "VARCHAR", "The person."),
         Column("observations", "BIGINT", "Observations of their offset, count."),
@@ -100,8 +98,10 @@ OBSERVED = LedgerTable(
 
 VIEWS_DIGEST = LedgerTable(
     name="made",
-    description="For what the views of schema oura were made, to see whether they are still right.",
-    columns=(Column("digest", "VARCHAR", "Of the views, of all columns and of DuckDB's version."),),
+    description="A digest of what the views of schema oura were made for, to detect changes.",
+    columns=(
+        Column("digest", "VARCHAR", "Digest of the views, all columns and DuckDB's version."),
+    ),
     schema=BOOKKEEPING,
 )
 
@@ -109,7 +109,7 @@ LEDGERS = (FETCHES, OFFSETS, UNKNOWN_FIELDS, OBSERVED, VIEWS_DIGEST)
 
 
 def ensure_ledgers(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the ledgers that do not stand yet, and let all of them say what they are."""
+    """Create the ledgers that are missing, and bring all comments up to date."""
     existing = _existing_comments(connection)
     stale = [
         ledger for ledger in LEDGERS if existing.get(ledger.full_name) != _expected_comments(ledger)
@@ -124,13 +124,13 @@ def ensure_ledgers(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 class Ledgers:
-    """The ledgers behind an open connection."""
+    """The ledgers of an open warehouse."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
     def fetch_sums(self) -> dict[Pair, FetchSum]:
-        """What the fetches of each person and document type come to."""
+        """Return totals of the fetches of each person and document type."""
         rows = self._connection.execute(
             "SELECT username, document_type, count(*), epoch_us(max(asked_at)), "
             "sum(epoch_us(asked_at) // 1000000)::BIGINT, sum(documents)::BIGINT "
@@ -144,12 +144,12 @@ class Ledgers:
         self._insert(FETCHES, rows)
 
     def replace_fetches(self, pairs: Collection[Pair], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Put these fetches in the place of all that these people and document types have."""
+        """Replace all fetches of these people and document types."""
         self._delete_matching(sorted(pairs), ("username", "document_type"))
         self._insert(FETCHES, rows)
 
     def observed(self) -> dict[str, OffsetSum]:
-        """Of which observations each person's offsets were made."""
+        """Return totals of the observations from which each person's offsets were made."""
         rows = self._connection.execute(
             f"SELECT username, observations, epoch_us(newest), seconds FROM {OBSERVED.full_name}"
         ).fetchall()
@@ -161,12 +161,12 @@ class Ledgers:
         rows: Sequence[tuple[str, datetime, int]],
         observed: Mapping[str, OffsetSum],
     ) -> None:
-        """Forget all offsets of some people, add others, and keep of what they were made.
+        """Replace the offsets of some people, and record the observations behind them.
 
         Args:
-            usernames: whose offsets go first.
+            usernames: the people whose offsets are deleted.
             rows: username, since and seconds ahead of UTC.
-            observed: of which observations the offsets of these people are now made.
+            observed: totals of the observations from which the new offsets were made.
         """
         self._delete(OFFSETS, usernames)
         self._delete(OBSERVED, [*usernames, *observed])
@@ -196,10 +196,10 @@ class Ledgers:
 
     @contextmanager
     def _registered(self, ledger: LedgerTable, rows: Sequence[tuple[Any, ...]]) -> Iterator[None]:
-        """Let SQL read these rows, whose values are of the ledger's first columns."""
+        """Register rows, with values of the ledger's first columns, for SQL to read."""
         width = len(rows[0])
         frame = pd.DataFrame(rows, columns=[column.name for column in ledger.columns[:width]])
-        # Without a type of its own, a column whose first thousand values are null becomes numbers.
+        # Without a type, DuckDB takes a column whose first thousand values are null for numbers.
         texts = [c.name for c in ledger.columns[:width] if c.sql_type == "VARCHAR"]
         frame = frame.astype(dict.fromkeys(texts, "string"))
         self._connection.register(_INCOMING, frame)
@@ -210,7 +210,7 @@ class Ledgers:
 
 
 def _existing_comments(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str | None]]:
-    """What the ledgers that stand say of themselves; a column is '' for the table itself."""
+    """Return the comments of all tables and columns; the name '' stands for the table itself."""
     rows = connection.execute(
         "SELECT schema_name, table_name, '', comment FROM duckdb_tables() "
         "WHERE database_name = current_database() UNION ALL "

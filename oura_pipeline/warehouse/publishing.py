@@ -1,8 +1,4 @@
-"""The published copy: a whole DuckDB file that is swapped in at once.
-
-What surprises: a reader that has the old copy open keeps reading it. The rename takes the name
-away from under the old file, and the system keeps that file for as long as it is open.
-"""
+"""The published copy: a whole DuckDB file that takes the place of the previous one at once."""
 
 from __future__ import annotations
 
@@ -22,13 +18,13 @@ _HEADERS = 3 * 4096  # bytes: DuckDB's main header and its two database headers
 
 @dataclass(frozen=True)
 class Published:
-    """A published copy.
+    """The result of publishing.
 
     Attributes:
         path: the copy.
         bytes: its size.
-        seconds: what it took, waiting for the warehouse included.
-        fresh: False when nothing had changed since the last copy, which then stays.
+        seconds: the time it took, waiting for the warehouse included.
+        fresh: False if nothing had changed since the last copy, which then stays.
     """
 
     path: Path
@@ -38,31 +34,30 @@ class Published:
 
 
 def is_current(source: Path, target: Path) -> bool:
-    """Whether `target` is a copy of `source` as it is now.
-
-    Compared are length, time of change (the copy gets that of its source) and DuckDB's headers,
-    which hold a counter of checkpoints and where the root of everything lies. What is still in
-    the write-ahead log is in none of them, so there must be no such log; nor beside the copy,
-    where only somebody who writes into an older one can have left it.
-    """
+    """Return whether `target` is a copy of `source` as it is now."""
+    # What is still in the write-ahead log is in no header, so there must be no such log; nor beside
+    # the copy, where only somebody who wrote into an older one can have left it.
     if not source.exists() or not target.exists() or wal(source).exists() or wal(target).exists():
         return False
     ours, theirs = source.stat(), target.stat()
+    # The copy gets its source's time of change. DuckDB's headers hold a counter of checkpoints and
+    # the position of the root of all data.
     return (ours.st_size, ours.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns) and (
         _headers(source) == _headers(target)
     )
 
 
 def swap_in(source: Path, target: Path) -> None:
-    """Put a copy of a closed DuckDB file in the place of `target`, durably and at once.
+    """Replace `target` by a copy of a closed DuckDB file, durably and at once.
 
-    Nobody may write into the copy. Whoever opened it for writing would keep readers out, and after
-    the next swap leave a log that DuckDB reads into the new copy.
+    A reader that has the old copy open keeps reading it: the rename takes only its name away.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as new:
         with source.open("rb") as read, new.open("xb") as written:
             _copy(read, written)
+            # Read-only: whoever opened the copy for writing would keep readers out, and leave a log
+            # that DuckDB would read into the next copy.
             os.fchmod(written.fileno(), os.fstat(written.fileno()).st_mode & 0o444)
         changed = source.stat().st_mtime_ns
         os.utime(new, ns=(changed, changed))
@@ -71,12 +66,12 @@ def swap_in(source: Path, target: Path) -> None:
 
 
 def wal(path: Path) -> Path:
-    """The write-ahead log of a DuckDB file."""
+    """Return the path of a DuckDB file's write-ahead log."""
     return path.with_name(path.name + ".wal")
 
 
 def now() -> float:
-    """A clock for durations, seconds."""
+    """Return the seconds of a clock for durations."""
     return time.perf_counter()
 
 
@@ -86,7 +81,7 @@ def _headers(path: Path) -> bytes:
 
 
 def _copy(read: BinaryIO, written: BinaryIO) -> None:
-    """Share blocks where the file system can; else let the kernel copy; else copy."""
+    # Share blocks if the file system can, else let the kernel copy, else copy here.
     try:
         fcntl.ioctl(written.fileno(), _FICLONE, read.fileno())
     except OSError:

@@ -1,7 +1,6 @@
 """`oura.readme`: what somebody who has nothing but the file needs to know.
 
-What surprises: it is written when the warehouse is published, because it says when that was. Lines
-that begin with "about" are topics; all others are of the table or view they name.
+Lines whose name begins with "about" are topics; all others describe the table or view they name.
 """
 
 from __future__ import annotations
@@ -23,35 +22,36 @@ from oura_pipeline.warehouse.tables import (
 )
 from oura_pipeline.warehouse.views.catalogue import VIEWS
 
-DESCRIPTION = "What the file is, what its words mean, and a line for every table and view."
+DESCRIPTION = "What this file is, what its terms mean, and a line for every table and view."
 COLUMNS = (
     Column("table_name", "VARCHAR", "A table or view of this schema, or a topic: about …."),
-    Column("description", "VARCHAR", "What there is to know about it."),
+    Column("description", "VARCHAR", "What it is and how to read it."),
 )
 TOPICS = {
-    "about this file": "A copy of the warehouse of documents that people's Oura rings gave, made "
-    "for reading: open it read-only (`duckdb -readonly`). It is never changed but replaced as a "
-    "whole; whoever has it open keeps the old one, and opens it again to see the new one.",
+    "about this file": "A copy, for reading, of the warehouse of documents from people's Oura "
+    "rings. Open it read-only (`duckdb -readonly`). It is replaced as a whole, never changed: "
+    "if you have it open you keep the old one; open it again to see the new one.",
     "about where to begin": "Views answer most questions: `daily_summary` has one row per person "
-    "and day, `nights` one per main sleep, `heart_rate_5min` and `heart_rate_hourly` the pulse, "
-    "`long` every number as one row. The tables are the documents as Oura sends them. What every "
-    "column means: SELECT table_name, column_name, comment FROM duckdb_columns() WHERE "
+    "and day, `nights` one per main sleep, `heart_rate_5min` and `heart_rate_hourly` the heart "
+    "rate, `long` one row per number. The tables hold the documents as Oura sends them. To see "
+    "what the columns mean: SELECT table_name, column_name, comment FROM duckdb_columns() WHERE "
     "schema_name = 'oura'.",
-    "about people": "`username` is the person, everywhere. A question without it mixes people.",
+    "about people": "`username` is the person in every table and view. A query without it mixes "
+    "people.",
     "about days": "`day` is Oura's own. A night belongs to the day on which it ends, an activity "
-    "day lasts from 04:00 to 04:00 local time. Heart-rate and battery rows say only UTC; their "
-    "day is the local date by `offsets`. Never make a day out of a timestamp.",
+    "day lasts from 04:00 to 04:00 local time. Heart-rate and battery rows have UTC only; "
+    "their day is the local date by `offsets`. Never derive a day from a timestamp.",
     "about times": "TIMESTAMPTZ is an instant: the same for everybody, shown in the TimeZone of "
     "the session (SET TimeZone = 'UTC'). Columns that end in `_local` are TIMESTAMP: what the "
     "person's clock showed. `timestamp` of the daily documents is a midnight near the day and "
-    "says nothing more.",
+    "has no other meaning.",
     "about offsets": "How far a person's clock was ahead of UTC is learned from documents that "
-    "carry it (nights, workouts, activity days, tags) and kept in `offsets`: between two that "
-    "differ the nearer one counts. Nobody knows more; on the day of a flight hours may be off.",
-    "about missing values": "Null is not zero: Oura said nothing. Zero is a number that Oura "
-    "gave, except the oxygen saturation in `daily_spo2`, where 0 means none. Series have a null "
-    "for every item that was not measured. A day without a row: nothing was there, it was not "
-    "granted, it failed, or nobody asked; `coverage` and `fetches` know which.",
+    "carry an offset (nights, workouts, activity days, tags) and kept in `offsets`: between two "
+    "that differ, the nearer one counts. On the day of a flight, times may be off by hours.",
+    "about missing values": "Null is not zero: Oura gave no value. Zero is a value from Oura, "
+    "except for the oxygen saturation in `daily_spo2`, where 0 means not measured. Series have a "
+    "null for every item that was not measured. A day without a row had no data, was not granted, "
+    "failed, or was never fetched; `coverage` and `fetches` say which.",
     "about scores and contributors": "Scores are 0 to 100 without a unit. So are contributors, "
     "whatever their names suggest: `contributors.deep_sleep` is no duration, "
     "`contributors.resting_heart_rate` no pulse.",
@@ -64,12 +64,12 @@ TOPICS = {
     "have one digit per interval, from the begin of the document. `sleep_heart`, `hypnogram`, "
     "`movement` and `met_1min` have them as rows.",
     "about main nights and naps": "The main night of a day is its longest sleep of type "
-    "`long_sleep`; further ones, `sleep` and `late_nap` are naps; `rest` and `deleted` are none.",
-    "about changes": "Oura recomputes: a day can change for about a week. `fetched_at` is when a "
-    "document was first seen as it is now, `run_id` the run in which it was. `document` has it "
+    "`long_sleep`; further ones, `sleep` and `late_nap` are naps; `rest` and `deleted` neither.",
+    "about changes": "Oura recomputes: a day can change for about a week. `fetched_at` is when "
+    "Oura first sent a document as it is now, `run_id` the run that fetched it. `document` has it "
     "exactly as received, with fields that have no column yet (see `unknown_fields`).",
-    "about privacy": "These are health data of named people. Who leaves is deleted here and from "
-    "every later copy; copies that you made are yours to delete.",
+    "about privacy": "These are health data of identifiable people. A person who leaves is deleted "
+    "from this file and every later one; delete them from your own copies yourself.",
 }
 FRESHNESS = "about freshness"
 
@@ -95,13 +95,13 @@ def _freshness(connection: duckdb.DuckDBPyConnection, published_at: datetime) ->
     ).fetchone()
     asked, newest = row or (None, None)
     known = (
-        f"Oura was asked the last time at {asked} UTC; the newest day with documents is {newest}."
+        f"Last fetched from Oura at {asked} UTC; the newest day with documents is {newest}."
         if asked
-        else "Oura was never asked, as far as is known here."
+        else "Nothing has been fetched from Oura yet."
     )
     return (
         f"Published at {published_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC. {known} Oura itself "
-        "knows of a night only after the ring has been synced with the phone. By person and type: "
+        "has a night only after the ring has synced with the phone. By person and type: "
         "SELECT username, document_type, max(asked_at), max(day) FILTER (status = 'landed') FROM "
         "oura.fetches GROUP BY ALL."
     )

@@ -1,9 +1,4 @@
-"""Documents on disk between the question and the landing, so that memory does not grow with them.
-
-What surprises: the file is a CSV whose separators are control characters. No JSON text may hold
-them, so nothing is quoted, every document keeps its exact text, and DuckDB reads it in parallel.
-A line break between two tokens of a document is the exception, and travels as another one.
-"""
+"""Documents on disk between the fetch and the landing, so that memory does not grow with them."""
 
 from __future__ import annotations
 
@@ -24,9 +19,12 @@ from oura_pipeline.warehouse.errors import UnusableDocuments
 
 logger = logging.getLogger(__name__)
 
+# Separators are control characters: no JSON text may hold them, so nothing is quoted, every
+# document keeps its exact text, and DuckDB reads the file in parallel.
 SEPARATOR = "\x1f"
 LINE_BREAKS = "\n\r"
-STAND_INS = "\x1e\x1d"  # what line breaks inside a document travel as
+# Line breaks between two tokens of a document are the exception: they are stored as these.
+STAND_INS = "\x1e\x1d"
 
 _TO_STAND_INS = bytes.maketrans(LINE_BREAKS.encode(), STAND_INS.encode())
 _FORBIDDEN = b"\x00" + (SEPARATOR + STAND_INS).encode()
@@ -43,12 +41,12 @@ class Spooled(Protocol):
 
     @property
     def raw(self) -> bytes:
-        """Its JSON, UTF-8."""
+        """The JSON, UTF-8."""
         ...
 
 
 class Spool:
-    """The answers to one question, a file per person; any number of threads may add to it.
+    """The fetched documents of one type, a file per person; any number of threads may add to it.
 
     Attributes:
         folder: where the files lie.
@@ -65,10 +63,10 @@ class Spool:
         self._lock = threading.Lock()
 
     def add(self, username: str, documents: Iterable[Spooled], asked: bool = True) -> None:
-        """Keep documents of asked days, or (`asked=False`) of other days, in the order of arrival.
+        """Append documents of requested days, or (`asked=False`) of other days.
 
         Raises:
-            UnusableDocuments: the text of a document can be no JSON.
+            UnusableDocuments: a document is not UTF-8, or holds characters that JSON forbids.
         """
         for batch in batched(documents, _BATCH):
             raws = [bytes(document.raw) for document in batch]
@@ -85,26 +83,26 @@ class Spool:
             self._write(username, b"".join(parts), max(map(len, raws)), broken)
 
     def discard(self, username: str) -> None:
-        """Forget this person's answer, for good: it broke off, and half an answer must not land."""
+        """Drop this person's documents for good: half an answer must not land."""
         with self._lock:
             self._discarded.add(username)
             if path := self._files.pop(username, None):
                 path.unlink(missing_ok=True)
 
     def forget(self, username: str) -> None:
-        """Forget this person's answer, to be given another one."""
+        """Drop this person's documents, so that others can be added."""
         with self._lock:
             if path := self._files.pop(username, None):
                 path.unlink(missing_ok=True)
 
     @property
     def discarded(self) -> frozenset[str]:
-        """The people whose answer was discarded."""
+        """The people whose documents were discarded."""
         with self._lock:
             return frozenset(self._discarded)
 
     def files(self, usernames: Iterable[str]) -> list[Path]:
-        """The files of those people who have one."""
+        """Return the files of those people who have one."""
         wanted = set(usernames)
         with self._lock:
             return [path for username, path in self._files.items() if username in wanted]
@@ -122,7 +120,7 @@ class Spool:
 
 @contextmanager
 def open_spool(folder: Path, name: str) -> Iterator[Spool]:
-    """A spool in `folder`, gone with the block; those of crashed processes are removed first."""
+    """Open a spool in `folder`, deleted with the block; delete those of crashed processes first."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(folder / "lock"):
         _remove_abandoned(folder)
@@ -137,14 +135,14 @@ def open_spool(folder: Path, name: str) -> Iterator[Spool]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove what crashed processes have spooled."""
+    """Delete what crashed processes have spooled."""
     if folder.is_dir():
         with FileLock(folder / "lock"):
             _remove_abandoned(folder)
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the spools that nobody holds any more. Call it under the folder's lock."""
+    """Delete the spools that no process holds; the caller holds the lock of the folder."""
     for left in folder.iterdir():
         if not left.is_dir():
             continue
@@ -163,7 +161,8 @@ def _line_prefix(username: str, day: date, asked: bool) -> bytes:
 
 
 def _has_line_breaks(username: str, raws: list[bytes]) -> bool:
-    """Whether a document holds line breaks; DuckDB must never see broken UTF-8, it can abort."""
+    """Return whether a document holds line breaks; refuse what can be no JSON."""
+    # DuckDB must never see broken UTF-8: it can abort the process.
     text = b"".join(raws)
     try:
         text.decode()

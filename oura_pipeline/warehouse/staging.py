@@ -1,8 +1,4 @@
-"""Spooled documents are staged and matched with what stands, by key.
-
-What surprises: documents are compared by what they say. Another order of keys, other spaces or 1.0
-for 1 are no change; and a document counts as moved when its key arrives under another day.
-"""
+"""Spooled documents are staged in temporary tables and matched by key with the existing rows."""
 
 from __future__ import annotations
 
@@ -19,13 +15,13 @@ from oura_pipeline.warehouse.errors import UnusableDocuments
 from oura_pipeline.warehouse.spool import LINE_BREAKS, SEPARATOR, STAND_INS, Spool
 from oura_pipeline.warehouse.tables import json_schema, literal, quoted, table_name
 
-_LONGEST_LINE = 2_000_000  # bytes; DuckDB's own limit unless told otherwise
+_LONGEST_LINE = 2_000_000  # bytes; DuckDB's default limit
 _CHUNK = 1000  # documents
 
 
 @dataclass(frozen=True, kw_only=True)
 class LandingRequest:
-    """What was asked, by which run, answered when."""
+    """The people and days whose documents are replaced, the run, and when Oura answered."""
 
     document_type: DocumentType
     usernames: tuple[str, ...]
@@ -36,13 +32,13 @@ class LandingRequest:
 
     @property
     def days(self) -> list[date]:
-        """The asked days, in order."""
+        """The requested days, in order."""
         length = (self.last_day - self.first_day).days + 1
         return [self.first_day + timedelta(days=number) for number in range(length)]
 
 
 def stage(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> None:
-    """Make the temporary tables `people`, `incoming` and `changes`, as `_read` and `_match` say.
+    """Create the temporary tables `people`, `incoming`, `existing` and `changes`.
 
     Raises:
         UnusableDocuments: some people's documents lack their key or are no JSON objects.
@@ -56,7 +52,7 @@ def stage(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
 
 
 def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> None:
-    """Make `incoming(username, day, asked, document, typed)`, in order of arrival."""
+    """Create `incoming(username, day, asked, document, typed)`, in order of arrival."""
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE people AS SELECT unnest($1::VARCHAR[]) AS username",
         [list(request.usernames)],
@@ -84,7 +80,7 @@ def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
 
 
 def spooled_lines(files: Iterable[Path], longest: int) -> str:
-    """The relation (username, day, asked, document) of all spooled lines."""
+    """Return the relation (username, day, asked, document) of all spooled lines, as SQL."""
     listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
     if not listed:
         return (
@@ -100,7 +96,7 @@ def spooled_lines(files: Iterable[Path], longest: int) -> str:
 
 
 def _no_json(files: Iterable[Path], longest: int, document_type: DocumentType) -> UnusableDocuments:
-    """Whose documents they are; on a connection of its own, because the transaction is lost."""
+    # On a connection of its own: the failed statement has lost the transaction.
     with duckdb.connect() as connection:
         rows = connection.execute(
             f"SELECT DISTINCT username FROM {spooled_lines(files, longest)} "
@@ -147,10 +143,10 @@ def _drop_repeated(connection: duckdb.DuckDBPyConnection, document_type: Documen
 
 
 def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
-    """Make `existing(place, username, day, the key, document)`: the rows it is about.
+    """Create `existing(place, username, day, the key, document)`, the rows the request is about.
 
-    Those of the asked people and days, and those of other days that share the key of an asked
-    document that arrived.
+    These are the rows of the requested people and days, and those of other days that have the key
+    of an incoming document of a requested day.
     """
     document_type = request.document_type
     listed = ", ".join(
@@ -174,10 +170,8 @@ def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingReques
 
 
 def _bounds(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> tuple[str, str]:
-    """SQL literals of the lowest and highest first part of the asked keys.
-
-    With them DuckDB passes over the row groups that hold other times.
-    """
+    """Return the lowest and highest first part of the incoming keys, as SQL literals."""
+    # With them DuckDB skips the row groups that hold other times.
     part = _key(document_type, "incoming")[0]
     low, high, sql_type = connection.execute(
         f"SELECT min({part})::VARCHAR, max({part})::VARCHAR, any_value(typeof({part})) "
@@ -189,11 +183,12 @@ def _bounds(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) 
 
 
 def _match(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
-    """Make `changes`: what becomes of each incoming document and of each that stands.
+    """Create `changes`, a row per incoming document and per existing row.
 
-    Columns: `username`; `incoming` and `existing`, rows there or null; `new_day`, `old_day`; and
-    `change`: same, notation (another text; whether it says the same is to be seen), different,
-    new, moved (to a day that was not asked) or gone.
+    Columns: `username`; `incoming` and `existing`, row numbers there or null; `new_day`, `old_day`;
+    and `change`: unchanged, reformatted (another text with the same meaning), updated, inserted,
+    moved (to a day that was not requested) or deleted. Every other text is 'reformatted' until
+    `_tell_reformatted_from_updated` has compared the meaning.
     """
     same_day = "s.day = i.day" if document_type.partitioned else "true"
     connection.execute(
@@ -210,7 +205,7 @@ def _match(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -
 
 
 def _tell_reformatted_from_updated(connection: duckdb.DuckDBPyConnection) -> None:
-    """Where the text differs: does it say something else, or the same in other words?"""
+    """Mark those as updated whose text differs in more than order of keys, spaces or 1.0 for 1."""
     connection.execute(
         "SELECT c.rowid, i.document, s.document FROM changes c "
         "JOIN incoming i ON i.rowid = c.incoming JOIN existing s ON s.place = c.existing "
@@ -219,8 +214,9 @@ def _tell_reformatted_from_updated(connection: duckdb.DuckDBPyConnection) -> Non
     compared, reformatted = 0, []
     while rows := connection.fetchmany(_CHUNK):
         compared += len(rows)
-        reformatted += [place for place, said, stands in rows if same_meaning(said, stands)]
-    if len(reformatted) < compared:  # the list is of the fewer: what is rewritten mostly differs
+        reformatted += [place for place, new, old in rows if same_meaning(new, old)]
+    # The reformatted ones are listed, because they are fewer: most new texts mean something new.
+    if len(reformatted) < compared:
         connection.execute(
             "UPDATE changes SET change = 'updated' "
             "WHERE change = 'reformatted' AND rowid NOT IN (SELECT unnest($1::BIGINT[]))",
@@ -229,7 +225,7 @@ def _tell_reformatted_from_updated(connection: duckdb.DuckDBPyConnection) -> Non
 
 
 def _same_key(document_type: DocumentType) -> str:
-    """The condition that `s`, which stands, and `i`, incoming, are the same document."""
+    """Return the condition that `s`, existing, and `i`, incoming, are the same document."""
     parts = zip(document_type.key, _key(document_type, "i"), strict=True)
     required = _required(document_type)
     equal = [
@@ -240,7 +236,7 @@ def _same_key(document_type: DocumentType) -> str:
 
 
 def _key(document_type: DocumentType, alias: str) -> list[str]:
-    """The parts of the key among incoming documents."""
+    """Return the parts of the key of an incoming document, as SQL."""
     return [
         f"{alias}.day" if name == "day" else f"{alias}.typed.{quoted(name)}"
         for name in document_type.key
@@ -248,5 +244,5 @@ def _key(document_type: DocumentType, alias: str) -> list[str]:
 
 
 def _required(document_type: DocumentType) -> set[str]:
-    """Parts of the key that a document must have; null in another part is a value of its own."""
+    """Return the parts of the key that a document must have; in others null is a value too."""
     return {"day", *(field.name for field in document_type.fields if field.required)}

@@ -1,10 +1,4 @@
-"""The tables of schema `oura`: one per document type, described by the table of document types.
-
-What surprises: a table follows its row in `documents.py`. Whatever a newer version of the code
-describes and the table lacks, or has in another type, is filled from the JSON kept in `document`.
-Columns that the code no longer describes stay. Only columns are looked at when something lands;
-descriptions, which are for readers, when the warehouse is published.
-"""
+"""The tables of schema `oura`, one per document type, kept as the code describes them."""
 
 from __future__ import annotations
 
@@ -33,27 +27,27 @@ class Column:
 
 
 def quoted(name: str) -> str:
-    """A name as SQL takes it, whatever it is."""
+    """Return a name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """A text as SQL takes it, whatever it is."""
+    """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def table_name(document_type: DocumentType) -> str:
-    """The table's name with its schema."""
+    """Return the table's name with its schema, quoted."""
     return f"{SCHEMA}.{quoted(document_type.table)}"
 
 
 def typed_fields(document_type: DocumentType) -> list[Field]:
-    """The fields that have a column of their own; Oura's `day` is *the* day column."""
+    """Return the fields that have a column of their own; Oura's `day` fills the column `day`."""
     return [field for field in document_type.fields if field.name != "day"]
 
 
 def columns(document_type: DocumentType) -> list[Column]:
-    """The columns of a document type's table, in order."""
+    """Return the columns of a document type's table, in order."""
     day = next(
         (field.description for field in document_type.fields if field.name == "day"),
         _day(document_type),
@@ -66,18 +60,18 @@ def columns(document_type: DocumentType) -> list[Column]:
             for field in typed_fields(document_type)
         ),
         Column("document", "JSON", "The document exactly as Oura sent it."),
-        Column("fetched_at", "TIMESTAMPTZ", "When Oura first said it like this."),
-        Column("run_id", "VARCHAR", "The run in which Oura first said it like this."),
+        Column("fetched_at", "TIMESTAMPTZ", "When Oura first sent it like this."),
+        Column("run_id", "VARCHAR", "The run in which Oura first sent it like this."),
     ]
 
 
 def json_schema(document_type: DocumentType) -> str:
-    """What `from_json` needs to read a document into the types of the columns."""
+    """Return the schema with which `from_json` reads a document into the types of the columns."""
     return json.dumps({field.name: field.json_type for field in document_type.fields})
 
 
 def existing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
-    """The document types that have a table: those that ever landed, or were published."""
+    """Return the document types that have a table: those that have landed or were published."""
     rows = connection.execute(
         "SELECT table_name FROM duckdb_tables() "
         "WHERE schema_name = ? AND database_name = current_database()",
@@ -88,16 +82,18 @@ def existing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
 
 
 def has_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> bool:
-    """Whether a document of this type ever landed, or was published."""
+    """Return whether documents of this type have landed or were published."""
     return bool(_existing_columns(connection, document_type))
 
 
 def ensure_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
-    """Create the table of a document type, or give it the columns that the code describes.
+    """Create the table of a document type, or add and retype columns as the code describes them.
 
-    A transaction of its own, before the landing's. Descriptions that alone are different wait for
-    `ensure_descriptions`: to read all that stand takes longer than a small landing.
+    Such columns are filled from the JSON in `document`; columns that the code no longer describes
+    stay. All of it is a transaction of its own, before that of the landing.
     """
+    # Comments are compared by `ensure_descriptions` only, when the warehouse is published: to read
+    # all of them takes longer than a small landing.
     expected = columns(document_type)
     existing = _existing_columns(connection, document_type)
     stale = _stale(connection, expected, existing)
@@ -119,7 +115,7 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentT
 
 
 def ensure_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring what existing tables and columns say of themselves up to what the code describes."""
+    """Bring the comments of existing tables and columns up to date."""
     rows = connection.execute(
         "SELECT table_name, '', comment FROM duckdb_tables() "
         "WHERE schema_name = $1 AND database_name = current_database() UNION ALL "
@@ -149,7 +145,7 @@ def comment_on(
     description: str,
     described: Iterable[Column],
 ) -> None:
-    """Let a table and its columns say what they are."""
+    """Set the comments of a table and its columns."""
     statements = [f"COMMENT ON TABLE {table} IS {literal(description)}"]
     statements += [
         f"COMMENT ON COLUMN {table}.{quoted(column.name)} IS {literal(column.comment)}"
@@ -166,7 +162,7 @@ _sql_spellings: dict[str, str] = {}  # a type as we write it: in DuckDB's own sp
 def _existing_columns(
     connection: duckdb.DuckDBPyConnection, document_type: DocumentType
 ) -> Existing:
-    """The columns that stand; empty without a table."""
+    """Return the columns of the table; none if there is no table."""
     try:
         rows = connection.execute(f"DESCRIBE {table_name(document_type)}").fetchall()
     except duckdb.CatalogException:
@@ -175,7 +171,7 @@ def _existing_columns(
 
 
 def _spellings(connection: duckdb.DuckDBPyConnection, expected: list[Column]) -> dict[str, str]:
-    """The types of these columns, at least, in DuckDB's own spelling; asked once per process."""
+    """Return types in DuckDB's own spelling, at least those of these columns."""
     unknown = sorted({column.sql_type for column in expected} - _sql_spellings.keys())
     if unknown:
         nulls = ", ".join(f"NULL::{sql_type}" for sql_type in unknown)
@@ -195,7 +191,7 @@ def _create(
 def _stale(
     connection: duckdb.DuckDBPyConnection, expected: list[Column], existing: Existing
 ) -> list[Column]:
-    """The columns that are missing or have another type."""
+    """Return the columns that are missing or have another type."""
     spellings = _spellings(connection, expected)
     return [
         column for column in expected if existing.get(column.name) != spellings[column.sql_type]
@@ -208,7 +204,7 @@ def _evolve(
     stale: list[Column],
     existing: Existing,
 ) -> None:
-    """Add or retype those columns, and fill them from the documents."""
+    """Add or retype columns, and fill them from the documents."""
     table = table_name(document_type)
     for column in stale:
         name = quoted(column.name)
@@ -232,7 +228,7 @@ def _write_comments(
 
 
 def _write_description(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
-    """Keep the table that tells what each table is."""
+    """Write the line of `oura.readme` about this table."""
     connection.execute(
         f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{README} (table_name VARCHAR, description VARCHAR)"
     )
@@ -240,7 +236,7 @@ def _write_description(connection: duckdb.DuckDBPyConnection, document_type: Doc
 
 
 def write_lines(connection: duckdb.DuckDBPyConnection, lines: Mapping[str, str]) -> None:
-    """Put lines in the place of those of the same names; they come last in the readme."""
+    """Replace the lines of the same names in the readme; the new ones come last."""
     connection.execute(
         f"DELETE FROM {SCHEMA}.{README} WHERE table_name IN (SELECT unnest($1::VARCHAR[]))",
         [list(lines)],
@@ -252,7 +248,7 @@ def write_lines(connection: duckdb.DuckDBPyConnection, lines: Mapping[str, str])
 
 
 def table_description(document_type: DocumentType) -> str:
-    """What a document type's table holds, and what one row is."""
+    """Return what a document type's table holds, and what one row is."""
     one = " and ".join(", ".join(("person", *document_type.key)).rsplit(", ", 1))
     return f"{document_type.description} One row per {one}."
 
@@ -262,4 +258,4 @@ def _day(document_type: DocumentType) -> str:
         return f"The day it belongs to: Oura's `{document_type.day_field}`."
     if document_type.starts_at:
         return f"The person's local date of `{document_type.starts_at}`."
-    return "The day of the newest fetch: these are the current values."
+    return "The day of the newest fetch; the values are the current ones."

@@ -1,9 +1,4 @@
-"""The warehouse: every document of every person in one DuckDB file, typed and as received.
-
-What surprises: it is never held open. Each operation waits for its turn, opens the file, does one
-short thing and closes it, because DuckDB lets one process in, readers included. Nobody else should
-open it: `publish` makes a copy for that.
-"""
+"""The warehouse: every document of every person in one DuckDB file, typed and as received."""
 
 from __future__ import annotations
 
@@ -32,13 +27,17 @@ from oura_pipeline.warehouse.tables import (
     table_name,
 )
 
-LOCK_TIMEOUT_SECONDS = 900.0  # seconds; the longest operation takes a few
+LOCK_TIMEOUT_SECONDS = 900.0  # the longest operation takes a few seconds
 
 
 class Warehouse:
-    """The DuckDB file at `path`; made when something is first landed or published.
+    """The DuckDB file at `path`; created when something is first landed or published.
 
-    Every method may raise `WarehouseBusy` (others had it for longer than `timeout` seconds) and
+    DuckDB lets one process in, readers included, so the file is never held open: each operation
+    waits for its turn, opens the file, does one short thing and closes it. Readers use the copy
+    that `publish` makes.
+
+    Every method may raise `WarehouseBusy` (others held it for longer than `timeout` seconds) and
     `WarehouseUnreadable`.
     """
 
@@ -48,7 +47,7 @@ class Warehouse:
         self._spools = path.parent / "spool"
 
     def spool(self, document_type: DocumentType) -> AbstractContextManager[Spool]:
-        """A place on disk for the answers to one request; gone with the block."""
+        """Open a spool for the fetched documents of a type; it is deleted with the block."""
         return open_spool(self._spools, document_type.table)
 
     def land(
@@ -62,15 +61,15 @@ class Warehouse:
         fetched_at: datetime,
         run_id: str,
     ) -> Landing:
-        """Replace what stands for the people and days by what was spooled, in one transaction.
+        """Replace the documents of people and days by the spooled ones, in one transaction.
 
-        A type without days is replaced as a whole. People without a document lose what they had
-        on those days; people whose answer was discarded are left as they are, and so are spooled
-        ones who are not in `usernames`.
+        A type without days is replaced as a whole. People without a spooled document lose those
+        they had on these days; people whose answer was discarded, and spooled people who are not in
+        `usernames`, keep theirs.
 
         Raises:
-            UnusableDocuments: documents without their key or no JSON; nothing landed. Leave its
-                `usernames` out and land again.
+            UnusableDocuments: documents without their key, or no JSON; nothing was landed. Leave
+                out its `usernames` and land again.
         """
         people = tuple(sorted(set(usernames) - spool.discarded))
         if not people:
@@ -89,7 +88,7 @@ class Warehouse:
     def documents(
         self, document_type: DocumentType, username: str, first_day: date, last_day: date
     ) -> list[tuple[date, bytes]]:
-        """One person's documents of those days as (day, JSON), by day and then key."""
+        """Return one person's documents of these days as (day, JSON), by day and then key."""
         return self.documents_of(document_type, [username], first_day, last_day)[username]
 
     def documents_of(
@@ -99,10 +98,10 @@ class Warehouse:
         first_day: date,
         last_day: date,
     ) -> dict[str, list[tuple[date, bytes]]]:
-        """Several people's documents of those days: username → (day, JSON), by day and then key.
+        """Return several people's documents: username → (day, JSON), by day and then key.
 
-        Everybody asked for is in it, also who has none. All of it is in memory, and the warehouse
-        is opened once.
+        Every username given is in it, also without documents. All of them are in memory at once,
+        and the warehouse is opened once.
         """
         found: dict[str, list[tuple[date, bytes]]] = {username: [] for username in usernames}
         for username, day, raw in self._select_documents(document_type, found, first_day, last_day):
@@ -112,9 +111,9 @@ class Warehouse:
     def days_of(
         self, document_type: DocumentType, *, usernames: Collection[str], ids: Collection[str]
     ) -> dict[tuple[str, str], set[date]]:
-        """The days under which documents with Oura's ids stand: (username, id) → days.
+        """Return the days of the documents with these ids: (username, id) → days.
 
-        What does not stand is not in it, and a type whose documents have no id has none.
+        Ids that are not there are absent; a type whose documents have no id has none.
         """
         with self._reading(document_type) as connection:
             if connection is None or "id" not in {field.name for field in document_type.fields}:
@@ -131,33 +130,33 @@ class Warehouse:
         return found
 
     def usernames(self) -> list[str]:
-        """Everybody who has a document of any type."""
+        """Return everybody who has a document of any type."""
         rows = self._for_every_table("SELECT DISTINCT username FROM {table}")
         return sorted({username for _, (username,) in rows})
 
     def row_counts(self) -> dict[str, int]:
-        """Rows per document type (its name as in the table of document types), where it landed."""
+        """Return the number of rows of every document type that has a table, by its name."""
         return {
             name: many for name, (many,) in self._for_every_table("SELECT count(*) FROM {table}")
         }
 
     def rows_of(self, username: str) -> dict[str, int]:
-        """A person's rows per document type; types without any are absent."""
+        """Return the number of a person's rows by document type; types without any are absent."""
         counted = self._for_every_table(
             "SELECT count(*) FROM {table} WHERE username = ?", [username]
         )
         return {name: many for name, (many,) in counted if many}
 
     def query(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a request in SQL that changes nothing; none as long as there is no file."""
+        """Return the rows of a read-only SQL query; none as long as there is no file."""
         with self._reading() as connection:
             return [] if connection is None else connection.execute(sql, params).fetchall()
 
     def forget(self, username: str) -> int:
-        """Delete everything of a person; returns the number of documents.
+        """Delete everything of a person, and return the number of documents.
 
-        No byte of theirs stays in the file, nor in what crashed runs have spooled. The published
-        copy keeps them until it is published again.
+        No byte of theirs stays in the file or in what crashed runs have spooled. The published copy
+        keeps them until the next `publish`.
         """
         remove_abandoned(self._spools)
         with self._file.locked():
@@ -173,10 +172,10 @@ class Warehouse:
         return deleted
 
     def export(self, username: str, folder: Path) -> dict[str, int]:
-        """Write a person's rows as Parquet, `<table>.parquet` per document type; by day and key.
+        """Write a person's rows as `<table>.parquet` per document type, by day and key.
 
-        All of it is of one moment. Returns document type → rows; those without rows are absent
-        and have no file.
+        All files are of one moment. Return document type → rows; types without rows are absent and
+        have no file.
         """
         with self._reading() as connection:
             if connection is None:
@@ -189,17 +188,17 @@ class Warehouse:
 
     @contextmanager
     def ledgers(self) -> Iterator[Ledgers]:
-        """The ledgers that stand beside the documents, in one transaction."""
+        """Open the ledgers that are kept beside the documents, in one transaction."""
         with self._file.opened() as connection:
             ensure_ledgers(connection)
             with transaction(connection):
                 yield Ledgers(connection)
 
     def publish(self, target: Path) -> Published:
-        """Put a copy for readers in the place of `target`; those who have the old one keep it.
+        """Replace `target` by a copy for readers; who has the old one open keeps reading it.
 
         The copy has a table of every document type, also of those that nobody has yet, and
-        `oura.readme`. When nothing changed since the last time, the copy stays.
+        `oura.readme`. If nothing has changed since the last time, the copy stays.
         """
         began = publishing.now()
         with self._file.locked():
@@ -233,7 +232,7 @@ class Warehouse:
     def _for_every_table(
         self, sql: str, params: Sequence[Any] = ()
     ) -> list[tuple[str, tuple[Any, ...]]]:
-        """The rows of a request to each table that stands, with the document type's name."""
+        """Return the rows of a query to each existing table, with the document type's name."""
         with self._reading() as connection:
             if connection is None:
                 return []
@@ -249,7 +248,7 @@ class Warehouse:
     def _reading(
         self, document_type: DocumentType | None = None
     ) -> Iterator[duckdb.DuckDBPyConnection | None]:
-        """A connection that cannot write; None where there is no file, or no table of the type."""
+        """Open a read-only connection; None if there is no file, or no table of the type."""
         with self._file.locked():
             if not self.path.exists():
                 yield None

@@ -119,7 +119,7 @@ def test_an_unknown_document_type_is_refused_with_all_that_there_are() -> None:
     with pytest.raises(LookupError) as refused:
         get_document_type("sleeep")
     assert refused.value.args == (
-        f"no document type is called 'sleeep'; there are: {', '.join(NAMES)}",
+        f"there is no document type 'sleeep'; known are: {', '.join(NAMES)}",
     )
     assert get_document_type("sleep") is SLEEP
 

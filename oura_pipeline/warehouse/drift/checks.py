@@ -1,6 +1,6 @@
-"""What the checks ask about landed documents: fields nobody knows, numbers that cannot be true.
+"""Checks of landed documents: unknown fields and impossible numbers.
 
-What surprises: nothing of a document leaves here but names of fields and counts.
+Only names of fields and counts leave here, never a value.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def unknown_fields(
     usernames: Collection[str],
     days: Sequence[date] | None,
 ) -> list[str]:
-    """Paths in documents of these days that the table of document types does not have."""
+    """Return paths in documents of these days that the table of document types does not have."""
     rows = _ask(
         warehouse, document_type, usernames, days, "SELECT DISTINCT json_structure(document)"
     )
@@ -41,7 +41,7 @@ def out_of_range(
     usernames: Collection[str],
     days: Sequence[date] | None,
 ) -> dict[str, int]:
-    """How many documents of these days have a number outside its field's `low` and `high`."""
+    """Return, by path, how many documents of these days have a number out of its range."""
     conditions = dict(_conditions(document_type.fields))
     if not conditions:
         return {}

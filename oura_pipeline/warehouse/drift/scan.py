@@ -1,10 +1,4 @@
-"""What is odd about a set of documents, found with DuckDB, judged by `shapes`.
-
-What surprises: nothing is read in Python unless something is odd. One pass collects the shapes
-that occur, another the texts that are no day or instant; only documents caught by either are
-fetched, and their cleaned text takes the place of the original where the typed columns are filled.
-The one oddity that passes both is an integer from 2**63 to 2**64: null in its column, not counted.
-"""
+"""The search for unknown fields and odd values in a set of documents, with DuckDB."""
 
 from __future__ import annotations
 
@@ -30,11 +24,11 @@ _CHUNK = 1000  # documents
 
 @dataclass
 class DriftScan:
-    """Paths, never values.
+    """The result of a scan: paths, never values.
 
     Attributes:
         unknown: fields that the table of document types does not have.
-        odd: how many values at a path are none of their field's kind.
+        odd: how many values at a path are of the wrong kind.
         paths: of every value that no column can hold, down to the value; odd ones if numbers.
     """
 
@@ -46,7 +40,7 @@ class DriftScan:
 def find_odd_documents(
     connection: duckdb.DuckDBPyConnection, source: str, document_type: DocumentType
 ) -> DriftScan:
-    """Look at every document of `source` and make the temporary table `odd_documents`.
+    """Scan every document of `source` and create the temporary table `odd_documents`.
 
     Args:
         connection: where `source` lives.
@@ -54,9 +48,12 @@ def find_odd_documents(
         document_type: what the documents should hold.
 
     Returns:
-        What was found. `odd_documents(place, cleaned)` holds the JSON that the typed columns of
-        the odd ones are to be read from.
+        What was found. `odd_documents(place, cleaned)` holds the JSON from which the typed columns
+        of odd documents are read.
     """
+    # One query collects the shapes that occur (few differ), another the texts that are no day or
+    # instant; only documents found by either are read here, in Python. One oddity passes both: an
+    # integer from 2**63 to 2**64 is null in its column and not counted.
     scan = DriftScan()
     connection.execute("CREATE OR REPLACE TEMP TABLE odd_documents (place BIGINT, cleaned VARCHAR)")
     doubtful = []
@@ -110,7 +107,7 @@ def _clean(
 
 
 def _odd_text_conditions(document_type: DocumentType) -> Iterable[str]:
-    """Conditions that hold for a document with a text that is no day or instant."""
+    """Yield conditions for a document with a text that is no day or instant, as SQL."""
     for kind, paths in temporal_paths(document_type.fields).items():
         odd = (
             "lambda t: t IS NOT NULL AND NOT "

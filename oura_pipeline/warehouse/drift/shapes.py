@@ -1,9 +1,4 @@
-"""What the shape of documents gives away: fields nobody described, values that are no such value.
-
-What surprises: DuckDB reads 1.5 into an integer column as 2 and "12" into a number as 12, without
-a word. So the shapes of all documents (few differ) are compared with the table of document types,
-and only documents that look doubtful are read here, in Python, value by value.
-"""
+"""Comparison of documents and their shapes with the fields that the table describes."""
 
 from __future__ import annotations
 
@@ -18,11 +13,12 @@ import msgspec
 from oura_pipeline.catalog.fields import Field
 from oura_pipeline.catalog.kinds import JSON_NUMBERS, TEMPORAL, Kind
 
-Shape = Any  # a type's name, [shape of the items] or {name: shape}, as json_structure() tells
+# A type's name, [shape of the items] or {name: shape}, as DuckDB's json_structure() gives it.
+Shape = Any
 
 
 def unknown_fields(shape: Shape, fields: Iterable[Field], path: str = "") -> set[str]:
-    """Paths in a document's shape that the table of document types does not have."""
+    """Return paths in a document's shape that the table of document types does not have."""
     if isinstance(shape, list):
         return unknown_fields(shape[0], fields, path)
     if not isinstance(shape, dict):
@@ -38,32 +34,33 @@ def unknown_fields(shape: Shape, fields: Iterable[Field], path: str = "") -> set
 
 
 def unknown_paths(shape: Shape, fields: Iterable[Field]) -> set[str]:
-    """The dotted paths of all values in a document's shape for which there is no field."""
+    """Return the dotted paths of all values in a document's shape that have no field."""
     return {".".join(path) for path, _ in _leaves(shape, ()) if not _is_known(path, fields)}
 
 
 def paths_of_numbers(shape: Shape) -> set[str]:
-    """The dotted paths of all numbers in a document's shape."""
+    """Return the dotted paths of all numbers in a document's shape."""
     return {".".join(path) for path, kind in _leaves(shape, ()) if kind in JSON_NUMBERS}
 
 
 def may_not_fit(shape: Shape, fields: Iterable[Field]) -> bool:
-    """Whether a document of this shape may hold a value that is none of its field's kind."""
+    """Return whether a document of this shape may hold a value of the wrong kind."""
+    # DuckDB reads 1.5 into an integer column as 2, and "12" into a number as 12, without a warning.
     return any(not _fits(shape.get(field.name, "NULL"), field) for field in fields)
 
 
 def without_odd_values(
     document: str, fields: Iterable[Field], keep: Iterable[str] = ()
 ) -> tuple[str, Counter[str]]:
-    """The document with null for every value that is none of its field's kind.
+    """Return the document with null for every value of the wrong kind.
 
     Args:
         document: JSON object.
         fields: what it should hold.
-        keep: names of fields that are reported but stay as they are.
+        keep: names of fields that are counted but stay as they are.
 
     Returns:
-        JSON text for the typed columns, and how many odd values stood at which path.
+        JSON text for the typed columns, and the number of odd values by path.
     """
     odd: Counter[str] = Counter()
     decoded = json.loads(document)
@@ -73,17 +70,18 @@ def without_odd_values(
 
 
 def same_meaning(one: str, other: str) -> bool:
-    """Whether two JSON texts say the same: order of keys, spaces and 1 or 1.0 do not matter."""
+    """Return whether two JSON texts mean the same, whatever their spaces and order of keys."""
     try:
         if msgspec.json.decode(one) != msgspec.json.decode(other):
-            return False  # the fast way; it cannot tell true from 1, nor long numbers apart
+            # Fast, but equal is not certain: true equals 1 here, and long numbers are rounded.
+            return False
     except (msgspec.DecodeError, RecursionError):
         pass
     return bool(_meaning(one) == _meaning(other))
 
 
 def temporal_paths(fields: Iterable[Field], path: str = "$") -> dict[Kind, list[str]]:
-    """JSON paths of every text that must be a day or an instant, by kind."""
+    """Return the JSON paths of every text that must be a day or an instant, by kind."""
     found: dict[Kind, list[str]] = {kind: [] for kind in TEMPORAL}
     for field in fields:
         here = f'{path}."{field.name}"'
@@ -127,7 +125,7 @@ def _fits(shape: Shape, field: Field) -> bool:
 
 
 def _clean_object(value: Any, fields: Iterable[Field], path: str, odd: Counter[str]) -> Any:
-    """The object with only its known fields, each with a value of its kind or null."""
+    """Return the object with its known fields only, each with a value of its kind or null."""
     return {
         field.name: _clean(value[field.name], field, path + field.name, odd)
         for field in fields

@@ -1,9 +1,7 @@
-"""What Oura sends and the table of document types does not know, kept in `oura.unknown_fields`.
+"""The paths that Oura sends and the table does not know, kept in `oura.unknown_fields`.
 
-What surprises: a path there goes down to the value, and a field that is known stands there too when
-it held a number that its column cannot hold: in place of a text, or a fraction for an integer. Of
-a type at most `MAX_PATHS` are kept: an object whose keys are dates would bring new ones every day,
-and each is a part of the view `long`.
+A path goes down to the value. A known field is recorded too if it held a number that its column
+cannot hold: in place of a text, or a fraction for an integer.
 """
 
 from __future__ import annotations
@@ -17,7 +15,9 @@ import duckdb
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.warehouse.ledgers import UNKNOWN_FIELDS, ensure_ledgers
 
-MAX_PATHS = 100  # paths of a document type
+# Per document type. An object whose keys are dates would add paths every day, and each is a part of
+# the view `long`.
+MAX_PATHS = 100
 
 
 def record_paths(
@@ -26,7 +26,7 @@ def record_paths(
     paths: Collection[str],
     seen_at: datetime,
 ) -> None:
-    """Keep the paths that are new, as long as there is room; nothing is written when none is."""
+    """Record the paths that are new, up to `MAX_PATHS`."""
     if not paths:
         return
     ensure_ledgers(connection)
@@ -40,7 +40,7 @@ def record_paths(
 
 
 def recorded_paths(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
-    """The paths in `oura.unknown_fields`, by the name of the document type."""
+    """Return the paths in `oura.unknown_fields`, by the name of the document type."""
     rows = connection.execute(
         f"SELECT document_type, path FROM {UNKNOWN_FIELDS.full_name} ORDER BY ALL"
     ).fetchall()

@@ -1,15 +1,11 @@
-"""Metabolic equivalents, minute by minute.
-
-What surprises: the activity days of a traveller overlap, and the later day is believed. Where a day
-ends early is looked up among the begins alone, so that no series is read but those asked for.
-"""
+"""The view of metabolic equivalents, minute by minute."""
 
 from __future__ import annotations
 
 from oura_pipeline.warehouse.views.clock import later, later_local, local_time, within_time
 from oura_pipeline.warehouse.views.view import Column, View
 
-_NEAR = 172_800  # seconds; a day begins within these of the midnight of its date in Greenwich
+_NEAR = 172_800  # seconds; an activity day begins within these of 00:00 UTC of its date
 
 MET_1MIN = View(
     name="met_1min",
@@ -17,19 +13,20 @@ MET_1MIN = View(
     one_row_per="person and minute with a value",
     definition=(
         "The items of Oura's met from its own timestamp on (04:00 local), by its own interval. "
-        "The activity days of somebody who travels east overlap: from the instant at which a "
-        "later day's series begins, only the later one is read; a begin two days or more away "
-        "from its own day (a clock gone wrong) ends no other day. Local times have the offset of "
-        "the text in the document, all through the activity day."
+        "The activity days of somebody who travels east overlap: from the start of a later day's "
+        "series on, only the later one counts; a start two days or more away from its own day (a "
+        "wrong clock) ends no other day. Local times have the offset of the text in the document, "
+        "for the whole activity day."
     ),
     columns=(
         Column("username", "The person."),
-        Column("day", "The activity day it belongs to, as Oura says: from 04:00 to 04:00."),
-        Column("time", "Begin of the minute, an instant."),
+        Column("day", "The activity day, from 04:00 to 04:00, according to Oura."),
+        Column("time", "Start of the minute, an instant."),
         Column("time_local", "The same, as the person's clock showed it."),
         Column("met", "Metabolic equivalent, MET (1 is rest)."),
     ),
     sql=f"""
+-- The ends of days are looked up among the starts alone: only requested series are read.
 WITH starts AS (
     SELECT
         username,

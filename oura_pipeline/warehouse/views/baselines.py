@@ -1,15 +1,12 @@
-"""Every number of a day against the person's own last week and four weeks.
-
-What surprises: the window is of calendar days, not of rows. After a gap it holds fewer values, and
-`days_7d` says how many.
-"""
+"""The view of every number of a day against the person's own last week and four weeks."""
 
 from __future__ import annotations
 
 from oura_pipeline.warehouse.views.days import METRICS
 from oura_pipeline.warehouse.views.view import Column, View
 
-_ABSURD = "1e150"  # from here on squares overflow, and the view would answer nobody
+# From here on squares overflow, and the view would fail for everybody.
+_ABSURD = "1e150"
 
 
 def _columns(days: int) -> tuple[Column, ...]:
@@ -30,6 +27,7 @@ def _statistics(days: int) -> str:
 
 
 def _window(days: int) -> str:
+    # Of calendar days, not of rows: after a gap it holds fewer values.
     return f"""days_{days} AS (
         PARTITION BY username, metric
         ORDER BY day
@@ -42,11 +40,11 @@ _VALUES = ",\n            ".join(f"CAST({name} AS DOUBLE)" for name in METRICS)
 
 BASELINES = View(
     name="baselines",
-    description="Every number of daily_summary against the person's own last 7 and 28 days.",
+    description="Every number of daily_summary compared with the person's last 7 and 28 days.",
     one_row_per="person, day and metric with a value",
     definition=(
         "The window is the day itself and the 6 (27) calendar days before it; only days with a "
-        "value count, how many is in days_7d (days_28d). The standard deviation is that of a "
+        "value count, and days_7d (days_28d) says how many. The standard deviation is that of a "
         "sample (n - 1), null below two days. Filter by username: a filter by day alone reads "
         "everybody's whole history, because the days before are needed."
     ),
@@ -54,7 +52,7 @@ BASELINES = View(
         Column("username", "The person."),
         Column("day", "The day, as Oura counts days."),
         Column("metric", "The column of daily_summary."),
-        Column("value", "Its value on the day, in the unit that the metric's name tells."),
+        Column("value", "Its value on the day, in the unit that the metric's name gives."),
         *_columns(7),
         *_columns(28),
     ),

@@ -1,8 +1,4 @@
-"""The views, in an order in which each uses only earlier ones.
-
-What surprises: they stand in the warehouse file too, because the published copy is a copy of it.
-They need the tables of every document type and the ledgers.
-"""
+"""All views, each after those that it uses."""
 
 from __future__ import annotations
 
@@ -42,11 +38,11 @@ VIEWS: tuple[View, ...] = (
 
 
 def ensure_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make every view anew, with what it says of itself, and its line in `oura.readme`.
+    """Recreate every view with its comments and its line in `oura.readme`.
 
-    Every document type's table and the ledgers have to be there.
+    The tables of all document types and the ledgers have to exist.
     """
-    # What Oura has added since is only in the file that has it.
+    # Fields that the table of document types lacks are known only from the file.
     views = [*VIEWS[:-1], long_view(recorded_paths(connection))]
     with transaction(connection):
         connection.execute("; ".join(line for view in views for line in statements(view)))

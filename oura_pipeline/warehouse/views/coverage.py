@@ -1,4 +1,4 @@
-"""What Oura was asked for every day, and what it answered."""
+"""The view of what was fetched on every day, and with what result."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _NAMES = ", ".join(
 
 COVERAGE = View(
     name="coverage",
-    description="What Oura was asked for every day, and what it answered.",
-    one_row_per="person, document type and day from their first to their last asked one",
+    description="What was fetched from Oura for every day, and with what result.",
+    one_row_per="person, document type and day from the person's first to their last fetched day",
     definition=(
-        "Every document type that has days, on every day from the first to the last one that was "
-        "asked for the person, of whichever of these types. never_asked is a day in between that "
-        "nobody asked for: neither empty nor failed. From `oura.fetches`, the newest question."
+        "Every document type with days, on every day from the first to the last one that was "
+        "fetched for the person, of any of these types. never_asked is a day in between that was "
+        "never fetched: neither empty nor failed. From `oura.fetches`, by the newest fetch."
     ),
     columns=(
         Column("username", "The person."),
         Column("document_type", "The document type, in Oura's spelling."),
         Column("day", "The day, as Oura counts days."),
         Column("status", "landed, empty, not_granted, failed or never_asked."),
-        Column("documents", "Documents that Oura gave, count; null: never asked."),
+        Column("documents", "Documents that Oura has for the day, count; null: never asked."),
         Column("asked_at", "When Oura was asked last, an instant; null: never."),
         Column("error", "Why it failed or was not granted; null otherwise."),
     ),

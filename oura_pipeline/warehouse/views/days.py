@@ -1,9 +1,4 @@
-"""One row per person and day with everything that is one number a day.
-
-What surprises: each kind of document is a part of a union, and the parts are grouped by person and
-day. Unlike outer joins this lets filters on both reach every table, and whoever asks for two
-columns reads two.
-"""
+"""The view `daily_summary`: one row per person and day with every number that a day has once."""
 
 from __future__ import annotations
 
@@ -21,8 +16,8 @@ class _Number(NamedTuple):
         name: its name.
         comment: what it is, with its unit.
         relation: the table or view it comes from.
-        sql: what it is there; empty: the same name.
-        summed: how a day's rows become one; empty: there is at most one with a value.
+        sql: the expression there; empty: the column of the same name.
+        summed: the aggregate over a day's rows; empty: at most one of them has a value.
     """
 
     name: str
@@ -45,7 +40,7 @@ def _count(name: str, comment: str, relation: str, sql: str) -> _Number:
 
 
 def _total(name: str, comment: str, relation: str, sql: str, *, count: str) -> _Number:
-    """An amount that is 0 on days without any of what is counted."""
+    """Return an amount that is 0 on days without any of what is counted."""
     return _Number(
         name, comment, relation, sql, f"CASE WHEN count({count}) = 0 THEN 0 ELSE sum({name}) END"
     )
@@ -61,18 +56,18 @@ _NUMBERS = (
     _Number("sleep_score", "Sleep, a score of 1 to 100.", _SLEEP, "score"),
     _Number("readiness_score", "Readiness, a score of 1 to 100.", _READINESS, "score"),
     _Number("activity_score", "Activity, a score of 1 to 100.", _ACTIVITY, "score"),
-    _Number("total_sleep_minutes", "Asleep in the main sleep, minutes.", _NIGHT),
-    _Number("time_in_bed_minutes", "In bed for the main sleep, minutes.", _NIGHT),
+    _Number("total_sleep_minutes", "Total sleep in the main sleep, minutes.", _NIGHT),
+    _Number("time_in_bed_minutes", "Time in bed for the main sleep, minutes.", _NIGHT),
     _Number("deep_minutes", "Deep sleep in the main sleep, minutes.", _NIGHT),
     _Number("light_minutes", "Light sleep in the main sleep, minutes.", _NIGHT),
     _Number("rem_minutes", "REM sleep in the main sleep, minutes.", _NIGHT),
     _Number("awake_minutes", "Awake in bed in the main sleep, minutes.", _NIGHT),
-    _Number("latency_minutes", "Until asleep, minutes.", _NIGHT),
-    _Number("efficiency_percent", "Asleep of the time in bed, percent (%).", _NIGHT),
+    _Number("latency_minutes", "Time until asleep, minutes.", _NIGHT),
+    _Number("efficiency_percent", "Share of the time in bed asleep, percent (%).", _NIGHT),
     _count("nap_count", "Naps, count.", _NAP, "sleep_id"),
     _total(
         "nap_minutes",
-        "Asleep in naps, minutes; 0 without naps.",
+        "Total sleep in naps, minutes; 0 without naps.",
         _NAP,
         "total_sleep_minutes",
         count="nap_count",
@@ -94,22 +89,22 @@ _NUMBERS = (
     _Number("average_breath_per_minute", "Mean breaths per minute of the main sleep.", _NIGHT),
     _Number(
         "temperature_deviation_c",
-        "Body temperature against the usual, °C; of daily_readiness.",
+        "Body temperature against the usual, °C; from daily_readiness.",
         _READINESS,
         "temperature_deviation",
     ),
     _Number(
         "temperature_trend_deviation_c",
-        "Its trend over some days, °C; of daily_readiness.",
+        "Its trend over some days, °C; from daily_readiness.",
         _READINESS,
         "temperature_trend_deviation",
     ),
     _Number("steps", "Steps, count.", _ACTIVITY),
     _Number("active_calories_kcal", "Energy spent by moving, kcal.", _ACTIVITY, "active_calories"),
-    _Number("total_calories_kcal", "Energy spent in all, kcal.", _ACTIVITY, "total_calories"),
+    _Number("total_calories_kcal", "Total energy spent, kcal.", _ACTIVITY, "total_calories"),
     _Number(
         "walking_distance_m",
-        "Distance on foot that costs as much, metres (m).",
+        "Walking distance that costs as much energy, metres (m).",
         _ACTIVITY,
         "equivalent_walking_distance",
     ),
@@ -168,7 +163,7 @@ _NUMBERS = (
     _count("workout_count", "Workouts, count.", _WORKOUT, "workout_id"),
     _total(
         "workout_minutes",
-        "In workouts, minutes; 0 without workouts.",
+        "Time in workouts, minutes; 0 without workouts.",
         _WORKOUT,
         "duration_minutes",
         count="workout_count",
@@ -181,10 +176,12 @@ METRICS = tuple(number.name for number in _NUMBERS if number.name not in TEXTS)
 
 
 def _part(relation: str) -> str:
-    told = ", ".join(one.in_its_part for one in _NUMBERS if one.relation == relation)
-    return f"SELECT username, day, {told}\n    FROM {relation}"
+    columns = ", ".join(number.in_its_part for number in _NUMBERS if number.relation == relation)
+    return f"SELECT username, day, {columns}\n    FROM {relation}"
 
 
+# A union of parts, grouped by person and day: unlike with outer joins, filters on both reach every
+# table, and a query for two columns reads two.
 _PARTS = "\n    UNION ALL BY NAME\n    ".join(
     _part(relation) for relation in dict.fromkeys(number.relation for number in _NUMBERS)
 )
@@ -192,15 +189,15 @@ _OF_THE_DAY = ",\n    ".join(number.of_the_day for number in _NUMBERS)
 
 DAILY_SUMMARY = View(
     name="daily_summary",
-    description="Everything that is one number a day, side by side.",
+    description="All numbers of a day side by side.",
     one_row_per="person and day that has a document of any of these types",
     definition=(
         "By Oura's `day`. Minutes of sleep, HRV and heart rate are those of the main sleep (see "
-        "nights); HRV is RMSSD, not SDNN; scores are Oura's, and the contributors in the tables "
-        "are scores too, not amounts. Unknown is null and never 0; a SpO2 that Oura writes as 0 is "
-        "unknown. Counts, and the minutes of naps and workouts, are 0 on a day of the view "
-        "without any; whether Oura was asked is in coverage. Rest and deleted sleeps, heart-rate "
-        "and battery rows, sleep_time and rest mode alone make no day."
+        "nights). HRV is RMSSD, not SDNN. Scores are Oura's; the contributors in the tables are "
+        "scores too, not amounts. Unknown is null, never 0; an SpO2 of 0 is unknown. Counts, and "
+        "the minutes of naps and workouts, are 0 on days of the view without any; coverage has "
+        "whether the day was fetched. Rest and deleted sleeps, heart-rate and battery rows, "
+        "sleep_time and rest mode alone make no day."
     ),
     columns=(
         Column("username", "The person."),

@@ -1,4 +1,4 @@
-"""What happens at a time: workouts, and tags of both kinds."""
+"""The views of events: workouts, and tags of both kinds."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from oura_pipeline.warehouse.views.view import Column, View
 
 WORKOUTS = View(
     name="workouts",
-    description="Workouts: what, when, how long, how hard.",
+    description="Workouts: activity, time, duration and intensity.",
     one_row_per="workout",
     definition=(
-        "As Oura has them, under Oura's `day` also when they go on past midnight. Local times are "
-        "read from the text of the document, each with the offset written there. The duration is "
-        "null where the end is before the start."
+        "Under Oura's `day`, also when they go on past midnight. Local times are read from the "
+        "text of the document, each with its own offset. The duration is null if the end is before "
+        "the start."
     ),
     columns=(
         Column("username", "The person."),
-        Column("day", "The day it belongs to, as Oura says."),
+        Column("day", "The day it belongs to, according to Oura."),
         Column("workout_id", "Oura's identifier of the workout."),
-        Column("activity", "What it was, in Oura's words."),
+        Column("activity", "Activity, as Oura names it."),
         Column("intensity", "easy, moderate or hard."),
         Column("source", "manual, autodetected, confirmed or a heart rate source."),
         Column("label", "The person's own name for it."),
         Column("start_time", "When it began, an instant."),
         Column("end_time", "When it ended, an instant."),
-        Column("start_local", "Its begin, as the person's clock showed it."),
+        Column("start_local", "Its start, as the person's clock showed it."),
         Column("end_local", "Its end, as the person's clock showed it."),
-        Column("duration_minutes", "From its begin to its end, minutes."),
+        Column("duration_minutes", "From start to end, minutes."),
         Column("calories_kcal", "Energy spent, kcal."),
         Column("distance_m", "Distance, metres (m)."),
     ),
@@ -56,15 +56,15 @@ TAGS = View(
     one_row_per="tag; a document of the older kind with several tags is several rows",
     definition=(
         "The name is the person's own name for the tag, else Oura's code, else (older kind) each "
-        "of the tags; a document of nothing but text has one row without a name. Empty texts are "
-        "null. The same moment can be there twice, once in each kind."
+        "of the tags; a document with text only has one row without a name. Empty texts are null. "
+        "The same moment can be there twice, once in each kind."
     ),
     columns=(
         Column("username", "The person."),
-        Column("day", "The day on which it begins, as Oura says."),
+        Column("day", "The day on which it begins, according to Oura."),
         Column("document_type", "enhanced_tag or tag."),
         Column("tag_id", "Oura's identifier of the document."),
-        Column("time", "When, or its begin, an instant."),
+        Column("time", "When it was set or began, an instant."),
         Column("time_local", "The same, as the person's clock showed it."),
         Column("end_time", "When it ended, an instant; null without an end."),
         Column("name", "The person's own name for it, else Oura's code; null: text only."),

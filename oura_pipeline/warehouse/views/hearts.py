@@ -1,8 +1,4 @@
-"""Heart rate around the clock, by five minutes and by hours of the person's clock.
-
-What surprises: Oura's rows say only UTC and are unevenly spaced, some 1000 a day. Where the person
-was is looked up in `oura.offsets`.
-"""
+"""The views of heart rate around the clock: by five minutes, and by hours of the person's clock."""
 
 from __future__ import annotations
 
@@ -20,6 +16,7 @@ _PERSON_AND_DAY = (
     Column("username", "The person."),
     Column("day", "The person's local date of the measurements."),
 )
+# Rows of heartrate say only UTC; where the person was is looked up in `oura.offsets`.
 _AHEAD = "coalesce(o.utc_offset_seconds, 0)"
 _AGGREGATED = """avg(bpm) AS bpm_mean,
         min(bpm) AS bpm_min,
@@ -28,16 +25,16 @@ _AGGREGATED = """avg(bpm) AS bpm_mean,
 
 HEART_RATE_5MIN = View(
     name="heart_rate_5min",
-    description="Heart rate by five minutes.",
+    description="Heart rate in intervals of five minutes.",
     one_row_per="person, day and five minutes with a measurement",
     definition=(
-        "All rows of heartrate of any source, by five minutes of UTC; the mean is of the "
-        "measurements, which are unevenly spaced. Local times have the offset in force at the "
-        "begin of the five minutes by `oura.offsets`, 0 where none is known."
+        "All rows of heartrate of any source, by five minutes of UTC; the mean is that of the "
+        "measurements, which are unevenly spaced. Local times have the offset from `oura.offsets` "
+        "at the start of the five minutes, 0 if none is known."
     ),
     columns=(
         *_PERSON_AND_DAY,
-        Column("time", "Begin of the five minutes, an instant."),
+        Column("time", "Start of the five minutes, an instant."),
         Column("time_local", "The same, as the person's clock showed it."),
         *_BEATS,
     ),
@@ -71,17 +68,17 @@ ASOF LEFT JOIN oura.offsets o ON o.username = t.username AND o.since <= t.time
 
 HEART_RATE_HOURLY = View(
     name="heart_rate_hourly",
-    description="Heart rate by hours of the person's clock.",
+    description="Heart rate by the hours of the person's clock.",
     one_row_per="person, day and hour of the person's clock with a measurement",
     definition=(
         "All rows of heartrate of any source, by hours of local time; the offset of each row is "
-        "that of `oura.offsets` at its instant, 0 where none is known. An hour that the clock "
-        "shows twice, because it is put back, is two rows with the same hour_local."
+        "that of `oura.offsets` at its instant, 0 if none is known. An hour that the clock shows "
+        "twice, because it is put back, is two rows with the same hour_local."
     ),
     columns=(
         *_PERSON_AND_DAY,
         Column("time", "First instant of the hour."),
-        Column("hour_local", "Begin of the hour, as the person's clock showed it."),
+        Column("hour_local", "Start of the hour, as the person's clock showed it."),
         *_BEATS,
     ),
     sql=f"""

@@ -1,10 +1,4 @@
-"""Everything numeric as Graphite sees it: one row per point, its SQL made from the document types.
-
-What surprises: nothing is joined, so that a filter by person and day reaches the tables. A day
-gives each of its points to the day before as well, as one without a value; where the day before has
-a point of its own at that time, the two meet in one group, and the group is dropped: the later day
-wins.
-"""
+"""The view `long`: everything numeric as Graphite has it, one row per point."""
 
 from __future__ import annotations
 
@@ -47,39 +41,41 @@ Unknown = Mapping[str, Sequence[str]]  # name of a document type: dotted paths
 
 _DEFINITION = (
     "The numbers that are sent to Graphite as `bio.<username>.<series>.<metric>`, by the same "
-    "rules. What comes once a day (also the plain numbers of the main night, and the count of "
-    "tags) stands at 00:00 UTC of Oura's day. What happens at a time stands at its instant, "
-    "rounded down to its interval: heart rate and met 60 s, battery 300 s, single events and naps "
-    "60 s, other series their own. Several values in one interval of a day become one: levels "
-    "their mean, amounts their sum, codes the last. Where two days that follow each other have the "
-    "same metric at the same time, the later day wins. The main night is the longest long_sleep of "
-    "the day; other sleeps are in the series nap; rest and deleted are absent. Heart rate is there "
-    "twice, as bpm and by its source, for instance awake.bpm. Texts have the codes of the table of "
-    "document types; other texts, null and an SpO2 of 0 are absent. Only the newest ring is there. "
+    "rules. Values of a whole day (including the plain numbers of the main night, and the count "
+    "of tags) are at 00:00 UTC of Oura's day. Values of a moment are at its instant, rounded down "
+    "to an interval: heart rate and met 60 s, battery 300 s, single events and naps 60 s, other "
+    "series their own. Several values in one interval of a day become one: levels their mean, "
+    "amounts their sum, codes the last. If two consecutive days have the same metric at the same "
+    "time, the later day wins. The main night is the longest long_sleep of the day; other sleeps "
+    "are in the series nap; rest and deleted are absent. Heart rate is there twice, as bpm and by "
+    "its source, for instance awake.bpm. Texts become the codes of the table of document types; "
+    "other texts, null and an SpO2 of 0 are absent. Of a person's rings only the newest is there. "
     "Plain numbers that the table of document types does not know (see unknown_fields) are read "
     "from the documents; series that it does not know are in Graphite only."
 )
 _COLUMNS = (
     Column("username", "The person."),
-    Column("document_type", "The document type it is from, as Oura calls it."),
-    Column("day", "The day that it belongs to, as Oura says, or the local date of its instant."),
+    Column("document_type", "The document type, in Oura's spelling."),
+    Column("day", "The day it belongs to, according to Oura, or the local date of its instant."),
     Column("series", "The series in Graphite, the name after the username."),
     Column("metric", "The metric in Graphite, all names after the series, with dots."),
-    Column("time", "Begin of its interval, an instant; once a day: 00:00 UTC of the day."),
+    Column(
+        "time", "Start of its interval, an instant; of values of a whole day: 00:00 UTC of the day."
+    ),
     Column("value", "The number, in the unit of the field in the document type's table."),
 )
 
-# The order is a pause between the parts and whoever reads them: without one DuckDB 1.5 waits for
-# itself, for ever, when an answer is large (duckdb/duckdb#22215). A MATERIALIZED would be one too,
-# but a stored view loses it. Filters reach the tables all the same.
+# Without an order between the parts and the reader, DuckDB 1.5 deadlocks when a result is large
+# (duckdb/duckdb#22215). MATERIALIZED would help too, but a stored view loses it. Filters reach the
+# tables all the same.
 _IN_ONE = "SELECT * FROM (\n{}\n)\nORDER BY time"
 
 
 def long_view(unknown: Unknown | None = None) -> View:
-    """The view `long`.
+    """Return the view `long`.
 
     Args:
-        unknown: what stands in `oura.unknown_fields`, by document type.
+        unknown: the paths in `oura.unknown_fields`, by document type.
     """
     branches = [
         branch
@@ -97,7 +93,8 @@ def long_view(unknown: Unknown | None = None) -> View:
 
 
 def _branches(document_type: DocumentType, unknown: Iterable[str]) -> Iterator[str]:
-    """One query for each metric, and one for each metric of the sub-series."""
+    """Yield a query for each metric, and one for each metric of the sub-series."""
+    # Nothing is joined, so that a filter by person and day reaches the tables.
     vocabulary = Vocabulary(document_type)
     strange = [tuple(path.split(".")) for path in unknown]
     for source in series_sources(document_type):
@@ -121,7 +118,7 @@ def _leaves(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Leaf]]:
 
 
 def _known(source: SeriesSource, path: Path, leaf: Leaf, *, in_json: bool) -> Iterator[str]:
-    """The points of a field; of an integer's that holds fractions at times, from the JSON."""
+    """Yield the points of a field; of integers that were fractions at times, from the JSON."""
     field = leaf.field
     if field.kind is SERIES:
         samples = series(source, path, field)
@@ -140,7 +137,7 @@ def _known(source: SeriesSource, path: Path, leaf: Leaf, *, in_json: bool) -> It
 def _free_names(
     vocabulary: Vocabulary, source: SeriesSource, paths: Iterable[Path]
 ) -> Iterator[tuple[str, list[Path]]]:
-    """The names for what is unknown, with their paths: the one spelt like its name first."""
+    """Yield the names of unknown fields with their paths, the one spelt like its name first."""
     sent = (path for path in paths if _is_sent(vocabulary.tree, path))
     in_order = sorted(
         sent, key=lambda path: (path_name(path), ".".join(path) != path_name(path), path)
@@ -151,7 +148,7 @@ def _free_names(
 
 
 def _is_sent(tree: Tree, path: Path) -> bool:
-    """Whether a number that the table of document types does not expect at this path is sent."""
+    """Return whether an unknown number at this path is sent."""
     first = _first_unknown(tree, path)
     if first is None:
         return False
@@ -159,7 +156,7 @@ def _is_sent(tree: Tree, path: Path) -> bool:
 
 
 def _first_unknown(tree: Tree, path: Path) -> int | None:
-    """How many names of the path are as the table expects; None: it is known, or never sent."""
+    """Return how many names of the path are known; None if all are, or if it is never sent."""
     for place, key in enumerate(path):
         if key not in tree:
             return place
@@ -177,7 +174,7 @@ def _first_unknown(tree: Tree, path: Path) -> int | None:
 
 
 def _count(document_type: DocumentType) -> str:
-    """How many documents a day has, also those that do not say when."""
+    """Return the query for the number of documents a day, also of those without a time."""
     return (
         f"SELECT d.username, {literal(document_type.name)}, d.day, "
         f"{literal(document_type.series)}, {literal(COUNT)}, "

@@ -1,4 +1,4 @@
-"""Days as records of other systems: one JSON object per person, day and kind."""
+"""The view of days as records for other systems: a JSON object per person, day and kind."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ACTIVITY = (
     "resting_minutes",
     "non_wear_minutes",
 )
-# Kind of record: key of the metrics -> column of daily_summary.
+# By kind of record: key of the JSON object → column of daily_summary.
 RECORDS: dict[str, dict[str, str]] = {
     "readiness": {
         "score": "readiness_score",
@@ -44,7 +44,7 @@ RECORDS: dict[str, dict[str, str]] = {
         for name in ("hrv_average_ms", "hrv_min_ms", "hrv_max_ms", "resting_heart_rate_bpm")
     },
 }
-# 0 naps are told of a day that has a sleep; alone they are no record.
+# A day with a night has 0 naps: on its own that makes no record.
 _NEVER_ALONE = ("nap_count", "nap_minutes")
 
 
@@ -72,15 +72,15 @@ DAILY_RECORDS = View(
     definition=(
         "From daily_summary: readiness (score, temperatures), sleep (score and the main sleep), "
         "activity (score and amounts) and hrv (RMSSD, not SDNN, and the lowest heart rate of the "
-        "main sleep). A key without a value is absent, and so is a record without any; that "
-        "there was no nap does not alone make a record."
+        "main sleep). Keys without a value are absent, and so are records without any key; 0 naps "
+        "alone make no record."
     ),
     columns=(
         Column("username", "The person."),
         Column("day", "The day, as Oura counts days."),
         Column("metric_type", "readiness, sleep, activity or hrv."),
-        Column("source", "oura."),
-        Column("metrics", "JSON: names with their units as in daily_summary, to numbers."),
+        Column("source", "Always oura."),
+        Column("metrics", "JSON object: names with units, as in daily_summary, and numbers."),
     ),
     sql="UNION ALL".join(_branch(kind, columns) for kind, columns in RECORDS.items()),
 )

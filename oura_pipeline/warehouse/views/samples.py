@@ -1,10 +1,4 @@
-"""The pieces of SQL that turn documents into points: where they go, which values, merged how.
-
-What surprises: times are whole microseconds since 1970 (UTC) until the very end, because an
-instant that is grouped and divided as a number needs no time zone and no extension of DuckDB.
-Where the later day must win, a day is joined with the documents of the day after it that begin
-before it ends: hardly any, and DuckDB reads no other days for it.
-"""
+"""SQL for the points of a metric: which values, at which time, merged how."""
 
 from __future__ import annotations
 
@@ -18,6 +12,8 @@ from oura_pipeline.catalog.metrics import UNKNOWN_INTERVAL, is_event
 from oura_pipeline.warehouse.tables import literal, quoted, table_name
 from oura_pipeline.warehouse.views.clock import END_OF_TIME
 
+# Times are whole microseconds since 1970 (UTC) until the very end: instants that are grouped and
+# divided as numbers need no time zone and no extension of DuckDB.
 MICRO = 1_000_000  # microseconds in a second
 MIDNIGHT = "epoch_us(CAST(d.day AS TIMESTAMP))"  # 00:00 UTC of the day, μs
 
@@ -32,16 +28,16 @@ _MERGED = {
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesSource:
-    """Documents of one type whose numbers go to one series.
+    """The documents of one type whose numbers go to one series.
 
     Attributes:
-        document_type: the row of the document type.
+        document_type: the document type.
         series: the series in Graphite.
         where: a condition on a document `d`.
-        chosen: another, for which the documents of a day are ranked; `$day` is the day's column.
-        instant: where their plain numbers happen, μs; None: once a day.
-        alone: whether a day of a person has at most one of them.
-        split: the text that names a sub-series that gets the values as well; None: nothing.
+        chosen: another one that ranks the documents of a day; `$day` is the day's column.
+        instant: the instant of their plain numbers, μs; None: values of a whole day.
+        alone: whether a person has at most one of them a day.
+        split: SQL for the name of a sub-series to which the values go as well; None: there is none.
     """
 
     document_type: DocumentType
@@ -53,18 +49,20 @@ class SeriesSource:
     split: str | None = None
 
     def query(self, columns: Iterable[str], condition: str) -> str:
-        """Columns of the documents `d` for which a condition holds."""
+        """Return a query for columns of the documents `d` that fulfil a condition."""
         table = f"{table_name(self.document_type)} d"
         return self._query("d.day", columns, table, condition)
 
     def query_of_following(self, columns: Iterable[str], condition: str, end: str) -> str:
-        """The same of the documents of the day after, under the day before.
+        """Return the same query for the documents of the next day, under the day before it.
 
         Args:
             columns: as SQL.
-            condition: may ask for `end_before`: where the day before ends, μs.
-            end: where a document `d` ends, μs.
+            condition: may use `end_before`, the end of the day before, μs.
+            end: SQL for the end of a document `d`, μs.
         """
+        # Where the later day must win, a day is joined with the documents of the next day that
+        # begin before it ends: hardly any, and DuckDB reads no other days for it.
         table = f"{table_name(self.document_type)} d"
         joined = (
             f"{table} JOIN (SELECT d.username, d.day, max({end}) AS end_before FROM {table} "
@@ -82,11 +80,11 @@ class SeriesSource:
 
 @dataclass(frozen=True)
 class UnmergedValues:
-    """Values before they are merged, with the columns of their place, `slot`, `turn` and `value`.
+    """Queries for values before they are merged, with the columns `slot`, `turn` and `value`.
 
     Attributes:
-        own: those of the day, a query.
-        following: those of the day after that may stand where the day has one; None: none can.
+        own: the values of the day.
+        following: those of the next day that can have the time of one of them; None: none can.
         single: whether there is never more than one at a time.
     """
 
@@ -96,7 +94,7 @@ class UnmergedValues:
 
 
 def series_sources(document_type: DocumentType) -> tuple[SeriesSource, ...]:
-    """Where the documents of a type go: one place, or one for the main ones and one for others."""
+    """Return the sources of a document type: one, or one for main documents and one for others."""
     if document_type.variants:
         return _sources_of_variants(document_type, document_type.variants)
     if not is_event(document_type):
@@ -121,24 +119,24 @@ def series_sources(document_type: DocumentType) -> tuple[SeriesSource, ...]:
 
 
 def unsplit(source: SeriesSource) -> SeriesSource:
-    """The same place without sub-series."""
+    """Return the same source without sub-series."""
     return replace(source, split=None)
 
 
 def column(path: tuple[str, ...]) -> str:
-    """The column, or the part of one, that holds a field."""
+    """Return the column, or the part of one, that holds a field."""
     return ".".join(["d", *map(quoted, path)])
 
 
 def number(value: str, field: Field) -> str:
-    """A number as it counts: finite, and not 0 where that means that there is none."""
+    """Return a number if it is finite, and not a 0 that means missing; else null."""
     if field.kind is NUMBER:
         value = f"CASE WHEN isfinite({value}) THEN {value} END"
     return f"nullif({value}, 0)" if field.zero_is_missing else value
 
 
 def json_number(path: tuple[str, ...]) -> str:
-    """The number that stands at a path of the document; null where there is something else."""
+    """Return the number at a path of the document; null if it is something else."""
     place = literal("$" + "".join(f'."{key}"' for key in path))
     text = f"TRY_CAST(json_extract_string(d.document, {place}) AS DOUBLE)"
     return (
@@ -148,13 +146,13 @@ def json_number(path: tuple[str, ...]) -> str:
 
 
 def code(path: tuple[str, ...], codes: Mapping[str, int]) -> str:
-    """The number for a text; null for a text without one."""
+    """Return the code of a text; null for a text without one."""
     cases = " ".join(f"WHEN {literal(text)} THEN {number}" for text, number in codes.items())
     return f"CASE {column(path)} {cases} END"
 
 
 def plain(source: SeriesSource, value: str) -> UnmergedValues:
-    """One value per document."""
+    """Return one value per document."""
     step = source.document_type.interval * MICRO
     slot = aligned(source.instant, str(step)) if source.instant else MIDNIGHT
     columns = [
@@ -172,7 +170,7 @@ def plain(source: SeriesSource, value: str) -> UnmergedValues:
 
 
 def duration(source: SeriesSource) -> UnmergedValues:
-    """How long each document took, in seconds."""
+    """Return the duration of each document, seconds."""
     end, start = (
         _instant_in(source.document_type.ends_at or ""),
         _instant_in(_start(source.document_type)),
@@ -182,11 +180,11 @@ def duration(source: SeriesSource) -> UnmergedValues:
 
 
 def series(source: SeriesSource, path: tuple[str, ...], field: Field) -> UnmergedValues:
-    """The items of a series, each at its own instant."""
+    """Return the items of a series, each at its own instant."""
     whole = column(path)
     start, items = f"{whole}.timestamp", f"{whole}.items"
     end = f"epoch({start}) + len({items}) * {whole}.interval"
-    # Inside of CASE, because an absurd interval would overflow.
+    # Inside CASE, because an absurd interval would overflow.
     step = (
         f"CASE WHEN {whole}.interval > 0 AND {end} < {END_OF_TIME} "
         f"THEN CAST(round({whole}.interval * {MICRO}) AS BIGINT) END"
@@ -197,7 +195,7 @@ def series(source: SeriesSource, path: tuple[str, ...], field: Field) -> Unmerge
 
 
 def digits(source: SeriesSource, path: tuple[str, ...], field: Field) -> UnmergedValues:
-    """The digits of a text, the first at the document's instant."""
+    """Return the digits of a text, the first at the document's instant."""
     start, text = _instant_in(_start(source.document_type)), column(path)
     numbers = (
         f"list_transform(string_split({text}, ''), lambda one: "
@@ -208,14 +206,14 @@ def digits(source: SeriesSource, path: tuple[str, ...], field: Field) -> Unmerge
 
 
 def points(source: SeriesSource, name: str, samples: UnmergedValues, merge: Merge) -> Iterator[str]:
-    """The queries for the points of a metric: one for the series, one for its sub-series."""
+    """Yield the queries for the points of a metric: for the series, and for its sub-series."""
     yield _points(source, literal(name), samples, merge)
     if source.split:
         yield _points(source, f"sub_series || {literal('.' + name)}", samples, merge, by_split=True)
 
 
 def aligned(instant: str, step: str) -> str:
-    """The begin of the step (μs) that holds an instant (μs), before 1970 too."""
+    """Return the start of the step (μs) that holds an instant (μs), also before 1970."""
     return f"({instant} - (({instant}) % {step} + {step}) % {step})"
 
 
@@ -227,7 +225,9 @@ def _points(
     *,
     by_split: bool = False,
 ) -> str:
-    """One point per person, day, metric and slot, unless the day after has one there too."""
+    """Return one point per person, day, metric and slot, unless the next day has one there too."""
+    # The next day gives its values to this day as well, without a value. A group that holds one of
+    # them is dropped: the later day wins.
     named = (
         f"SELECT username, {literal(source.document_type.name)} AS document_type, day, "
         f"{literal(source.series)} AS series, {metric} AS metric, make_timestamptz(slot) AS time"
@@ -247,7 +247,7 @@ def _points(
 
 @dataclass(frozen=True)
 class _EvenlySpaced:
-    """SQL for values at equal distances: μs of the first, between two, behind the last; a list."""
+    """SQL for a list of values at equal distances: first, step and end in μs."""
 
     start: str
     step: str
@@ -273,7 +273,7 @@ def _spread(source: SeriesSource, spread: _EvenlySpaced, field: Field) -> Unmerg
 
 
 def _spread_items(source: SeriesSource, lists: str, stored: int) -> str:
-    """Values, aligned to their own distance where Graphite's fits into it, to Graphite's if not."""
+    # Aligned to their own step if it is a multiple of Graphite's, else to Graphite's.
     bucket = f"(CASE WHEN step % {stored} = 0 THEN step ELSE {stored} END)"
     return (
         f"SELECT *, {aligned('instant', bucket)} AS slot, {_turn_of_item(source)} AS turn FROM ("
@@ -288,14 +288,14 @@ def _split_columns(source: SeriesSource) -> list[str]:
 
 
 def _keys(source: SeriesSource) -> list[str]:
-    """What tells the documents of a day apart, in the order in which they are read."""
+    # What tells the documents of a day apart, in the order in which they are pushed.
     if source.alone:
         return []
     return [f"{column((name,))} AS key_{i}" for i, name in enumerate(source.document_type.key)]
 
 
 def _turn(source: SeriesSource, instant: str) -> str:
-    """What the last of several has the most of: its instant, then its place in line."""
+    # The last of several values is the one with the greatest turn: by instant, then by key.
     if source.alone:
         return instant
     return f"row({', '.join([instant, *(column((name,)) for name in source.document_type.key)])})"
@@ -309,7 +309,7 @@ def _turn_of_item(source: SeriesSource) -> str:
 
 
 def _newest(document_type: DocumentType) -> str:
-    """Of documents that describe a state the newest of the day; of equals the last by their key."""
+    """Return the condition for the newest document of a day; of equals the last by key."""
     if not document_type.newest:
         return ""
     keys = "".join(f", {column((name,))} DESC" for name in document_type.key)
@@ -323,7 +323,8 @@ def _is_first(order: str) -> str:
 def _sources_of_variants(
     document_type: DocumentType, variants: Variants
 ) -> tuple[SeriesSource, ...]:
-    """The longest main document of a day (of equals the earliest, then by id), and others."""
+    """Return the source of main documents, and the source of others."""
+    # The longest main document of a day is its own; of equals the earliest, then the first by id.
     kind, main = column((variants.field,)), literal(variants.main)
     length, start = column((variants.length,)), column((_start(document_type),))
     known = ", ".join(map(literal, sorted({variants.main, *variants.others})))
@@ -349,7 +350,7 @@ def _sources_of_variants(
 
 
 def _there(document_type: DocumentType) -> str:
-    """Whether a document says when it happened, where it has to."""
+    """Return the condition that a document has the time that its type requires."""
     return (
         f"{column((_start(document_type),))} IS NOT NULL" if _needs_start(document_type) else "true"
     )
@@ -370,7 +371,7 @@ def _instant_in(name: str) -> str:
 
 
 def _instant(document_type: DocumentType) -> str:
-    """Where a document happens, μs; midnight where it need not say when."""
+    """Return the instant of a document, μs; midnight if its type requires none."""
     start = _instant_in(_start(document_type))
     return start if _needs_start(document_type) else f"coalesce({start}, {MIDNIGHT})"
 
@@ -381,5 +382,5 @@ def _split(split_by: str) -> str:
 
 
 def _stored(field: Field) -> int:
-    """Microseconds between the values as Graphite keeps them."""
+    """Return the microseconds between two values in Graphite."""
     return (field.interval or UNKNOWN_INTERVAL) * MICRO

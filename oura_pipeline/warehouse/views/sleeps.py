@@ -1,7 +1,4 @@
-"""Which of a day's sleeps is the night and which are naps, and what each of them tells.
-
-What surprises: a second `long_sleep` of a day is a nap, and a day of nothing but naps has no night.
-"""
+"""The views of nights and naps, a row per sleep."""
 
 from __future__ import annotations
 
@@ -57,7 +54,7 @@ _READ = f"""
 
 
 class _SleepColumn(NamedTuple):
-    """What a sleep tells: the column's name, its comment, its SQL."""
+    """A column of both views: its name, its comment, its SQL."""
 
     name: str
     comment: str
@@ -72,7 +69,7 @@ def _counted(code: int, phase: str) -> _SleepColumn:
     many = f"length(phases) - length(replace(phases, '{code}', ''))"
     return _SleepColumn(
         f"hypnogram_{phase}_minutes",
-        f"In phase {phase} by the hypnogram, minutes; null without one.",
+        f"Time in phase {phase} by the hypnogram, minutes; null without one.",
         f"({many}) * phase_seconds / 60",
     )
 
@@ -103,14 +100,16 @@ _SLEEP_COLUMNS = (
         "Whether the end is known; false while Oura still computes the night.",
         "bedtime_end IS NOT NULL",
     ),
-    _minutes("time_in_bed_minutes", "In bed", "time_in_bed"),
-    _minutes("total_sleep_minutes", "Asleep", "total_sleep_duration"),
+    _minutes("time_in_bed_minutes", "Time in bed", "time_in_bed"),
+    _minutes("total_sleep_minutes", "Total sleep", "total_sleep_duration"),
     _minutes("awake_minutes", "Awake in bed", "awake_time"),
-    _minutes("deep_minutes", "Deep sleep, Oura's number", "deep_sleep_duration"),
-    _minutes("light_minutes", "Light sleep, Oura's number", "light_sleep_duration"),
-    _minutes("rem_minutes", "REM sleep, Oura's number", "rem_sleep_duration"),
-    _minutes("latency_minutes", "Until asleep", "latency"),
-    _SleepColumn("efficiency_percent", "Asleep of the time in bed, percent (%).", "efficiency"),
+    _minutes("deep_minutes", "Deep sleep, by Oura", "deep_sleep_duration"),
+    _minutes("light_minutes", "Light sleep, by Oura", "light_sleep_duration"),
+    _minutes("rem_minutes", "REM sleep, by Oura", "rem_sleep_duration"),
+    _minutes("latency_minutes", "Time until asleep", "latency"),
+    _SleepColumn(
+        "efficiency_percent", "Share of the time in bed asleep, percent (%).", "efficiency"
+    ),
     _SleepColumn("restless_periods", "Restless periods, count.", "restless_periods"),
     _SleepColumn(
         "average_heart_rate_bpm", "Mean heart rate, beats per minute (bpm).", "average_heart_rate"
@@ -119,7 +118,7 @@ _SLEEP_COLUMNS = (
         "lowest_heart_rate_bpm", "Lowest heart rate, beats per minute (bpm).", "lowest_heart_rate"
     ),
     _SleepColumn(
-        "hrv_average_ms", "Mean heart rate variability (RMSSD) as Oura gives it, ms.", "average_hrv"
+        "hrv_average_ms", "Mean heart rate variability (RMSSD), by Oura, ms.", "average_hrv"
     ),
     _SleepColumn(
         "hrv_min_ms",
@@ -134,7 +133,7 @@ _SLEEP_COLUMNS = (
     _SleepColumn("average_breath_per_minute", "Mean breaths per minute.", "average_breath"),
     _SleepColumn(
         "readiness_score",
-        "Readiness as this sleep alone would have it, a score of 1 to 100.",
+        "Readiness by this sleep alone, a score of 1 to 100.",
         "readiness.score",
     ),
     _SleepColumn(
@@ -159,7 +158,7 @@ _SELECTED = ",\n    ".join(
 )
 
 USERNAME = Column("username", "The person.")
-SLEEP_DAY = Column("day", "The day it belongs to, as Oura says: of waking up.")
+SLEEP_DAY = Column("day", "The day it belongs to, according to Oura: that of waking up.")
 _WHICH = (
     USERNAME,
     SLEEP_DAY,
@@ -173,11 +172,12 @@ NIGHTS = View(
     one_row_per="person and day that has a long_sleep",
     definition=(
         "The main sleep is the longest `long_sleep` of Oura's `day` by time in bed; of equally "
-        "long ones the one that began first, then by id. Sleeps of type rest and deleted, and "
-        "naps, never count. Oura's own minutes stand beside those counted from its hypnogram "
-        "(every 30 seconds where there is one, else every 5 minutes); they may differ a little. "
-        "HRV is RMSSD, not SDNN. Local times are read from the text of the document, each with "
-        "the offset written there. A night that is not finished has no end and may lack the rest."
+        "long ones the one that began first, then the first by id. Sleeps of type rest and "
+        "deleted, and naps, never count: a day with naps only has no night. Oura's own minutes are "
+        "beside those counted from its hypnogram (of 30 seconds if there is one, else of 5 "
+        "minutes); they may differ a little. HRV is RMSSD, not SDNN. Local times are read from the "
+        "text of the document, each with its own offset. An unfinished night has no end and may "
+        "lack other values."
     ),
     columns=(
         USERNAME,
@@ -198,17 +198,17 @@ WHERE is_main
 
 NAPS = View(
     name="naps",
-    description="Every sleep that is not the main one of its day.",
+    description="Every sleep that is not the main sleep of its day.",
     one_row_per="nap",
     definition=(
-        "Sleeps of type sleep and late_nap, and every long_sleep but the main one (see nights). "
-        "Sleeps of type rest and deleted are none. Numbered within the day by their begin. "
-        "The columns are those of nights."
+        "Sleeps of type sleep and late_nap, and every long_sleep but the main one (see nights); "
+        "not those of type rest and deleted. Numbered within the day by their start. The other "
+        "columns are those of nights."
     ),
     columns=(
         USERNAME,
         SLEEP_DAY,
-        Column("nap", "Its number within the day by its begin, count from 1."),
+        Column("nap", "Its number within the day by its start, count from 1."),
         Column("type", "Oura's type: sleep, late_nap or long_sleep."),
         *(Column(column.name, column.comment) for column in _SLEEP_COLUMNS),
     ),
@@ -242,14 +242,14 @@ SLEEP_HEART = View(
     description="Heart rate and heart rate variability during nights and naps.",
     one_row_per="item of the series of a night or nap, usually every 5 minutes",
     definition=(
-        "The items of Oura's heart_rate and hrv at their own times: each series begins at its own "
-        "timestamp and goes on by its own interval. Two items of one instant share a row; a row "
-        "in which both are null is absent. HRV is RMSSD, not SDNN. Local times have the offset "
-        "of the text in the document, all through the sleep, also when the clocks change in it."
+        "The items of Oura's heart_rate and hrv at their own times: each series has its own start "
+        "and interval. Two items of one instant share a row; rows in which both are null are "
+        "absent. HRV is RMSSD, not SDNN. Local times have the offset of the text in the document "
+        "for the whole sleep, even if the clocks change during it."
     ),
     columns=(
         *_WHICH,
-        Column("time", "Begin of the interval, an instant."),
+        Column("time", "Start of the interval, an instant."),
         Column("time_local", "The same, as the person's clock showed it."),
         Column("bpm", "Heart rate, beats per minute (bpm)."),
         Column("hrv_ms", "Heart rate variability (RMSSD), ms."),
@@ -299,16 +299,16 @@ GROUP BY ALL
 
 HYPNOGRAM = View(
     name="hypnogram",
-    description="The phases of nights and naps, one after the other.",
+    description="The sleep phases of nights and naps in order of time.",
     one_row_per="interval of a night or nap, every 30 seconds or every 5 minutes",
     definition=(
-        "sleep_phase_30_sec where a sleep has one, else sleep_phase_5_min, from bedtime_start on. "
-        "Characters that are no phase are left out, not closed up. Local times have the offset of "
-        "bedtime_start, all through the sleep, also when the clocks change in it."
+        "sleep_phase_30_sec if the sleep has it, else sleep_phase_5_min, from bedtime_start on. "
+        "A character that is no phase leaves a gap. Local times have the offset of bedtime_start "
+        "for the whole sleep, even if the clocks change during it."
     ),
     columns=(
         *_WHICH,
-        Column("time", "Begin of the interval, an instant."),
+        Column("time", "Start of the interval, an instant."),
         Column("time_local", "The same, as the person's clock showed it."),
         Column("interval_seconds", "Length of the interval, 30 or 300 seconds."),
         Column("phase_code", "1 deep, 2 light, 3 REM, 4 awake: Oura's code."),
@@ -337,12 +337,12 @@ MOVEMENT = View(
     description="Movement during nights and naps.",
     one_row_per="30 seconds of a night or nap",
     definition=(
-        "movement_30_sec from bedtime_start on. Characters that are no code are left out, not "
-        "closed up. Local times as in hypnogram."
+        "movement_30_sec from bedtime_start on. A character that is no code leaves a gap. Local "
+        "times as in hypnogram."
     ),
     columns=(
         *_WHICH,
-        Column("time", "Begin of the 30 seconds, an instant."),
+        Column("time", "Start of the 30 seconds, an instant."),
         Column("time_local", "The same, as the person's clock showed it."),
         Column("movement_code", "1 none, 2 restless, 3 tossing, 4 active: Oura's code."),
         Column("movement", "none, restless, tossing or active."),

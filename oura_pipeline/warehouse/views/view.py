@@ -1,8 +1,4 @@
-"""What a view is: a name, what one row is, its exact rules, its columns and its SQL.
-
-What surprises: nothing of the SQL is in the columns. Their order is that of the SQL, and a test
-compares the two.
-"""
+"""The declaration of a view: its name, its rows, its exact rules, its columns and its SQL."""
 
 from __future__ import annotations
 
@@ -27,8 +23,8 @@ class View:
         name: its name, without the schema.
         description: one sentence.
         one_row_per: what one row is.
-        definition: the exact rules, some sentences.
-        columns: what it has, in the order of its SQL.
+        definition: the exact rules, in a few sentences.
+        columns: its columns, in the order of the SQL.
         sql: the query.
     """
 
@@ -41,17 +37,17 @@ class View:
 
     @property
     def full_name(self) -> str:
-        """Its name with its schema."""
+        """The view's name with its schema, quoted."""
         return f"{SCHEMA}.{quoted(self.name)}"
 
     @property
     def line(self) -> str:
-        """What `oura.readme` says of it."""
+        """The view's line in `oura.readme`."""
         return f"{self.description} One row per {self.one_row_per}. {self.definition}"
 
 
 def statements(view: View) -> list[str]:
-    """The SQL that makes a view and lets it describe itself."""
+    """Return the SQL that creates a view with its comments."""
     return [
         f"CREATE OR REPLACE VIEW {view.full_name} AS {view.sql}",
         f"COMMENT ON VIEW {view.full_name} IS {literal(view.description)}",
