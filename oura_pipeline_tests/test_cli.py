@@ -530,6 +530,19 @@ def test_every_key_is_new_and_opens_tokens(shell: Shell) -> None:
     assert Fernet(one).decrypt(Fernet(one).encrypt(b"a token")) == b"a token"
 
 
+def test_rotating_the_key_leaves_everybody_signed_in(shell: Shell) -> None:
+    shell.sign_in("koa")
+    before, file = stored(shell, "koa"), shell.world.home / "token.key"
+    old = file.read_text(encoding="utf-8")
+    assert shell("key", "rotate").output.splitlines() == [
+        f"Added a new key to {file}.",
+        "Encrypted the tokens of 1 person with it.",
+        "Removed the old key.",
+    ]
+    assert stored(shell, "koa") == before
+    assert file.read_text(encoding="utf-8") not in ("", old)
+
+
 # Graphite
 
 

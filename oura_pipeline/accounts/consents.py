@@ -50,16 +50,16 @@ class Consents(Store):
         invite: str | None = None,
     ) -> None:
         """Somebody is being sent to Oura with this state; forgets those that never came back."""
-        row = {
-            "digest": digest(state),
-            "verifier": self._cipher.encrypt(verifier),
-            "browser": self._cipher.encrypt_if(browser),
-            "invite": self._cipher.encrypt_if(invite),
-            "username": username,
-            "begun_at": now(),
-        }
         with self._database.writing() as connection:
             forget_expired(connection)
+            row = {
+                "digest": digest(state),
+                "verifier": self._cipher.encrypt(verifier),
+                "browser": self._cipher.encrypt_if(browser),
+                "invite": self._cipher.encrypt_if(invite),
+                "username": username,
+                "begun_at": now(),
+            }
             connection.execute(insert(consents).values(row))
 
     def take(self, state: str) -> Consent | None:

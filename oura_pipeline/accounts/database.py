@@ -47,16 +47,16 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self, alone_in: Table | None = None) -> Iterator[Connection]:
+    def writing(self, *alone_in: Table) -> Iterator[Connection]:
         """One transaction, committed at the end and rolled back by an exception; keep it short.
 
         Args:
-            alone_in: a table that nobody else writes to meanwhile; on SQLite that is all of them.
+            alone_in: tables that nobody else writes to meanwhile; on SQLite those are all.
         """
         with self._writer.begin() as connection:
-            if alone_in is not None and connection.dialect.name == "postgresql":
-                lock = f"LOCK TABLE {alone_in.name} IN SHARE ROW EXCLUSIVE MODE"
-                connection.exec_driver_sql(lock)
+            if alone_in and connection.dialect.name == "postgresql":
+                names = ", ".join(table.name for table in alone_in)
+                connection.exec_driver_sql(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
             yield connection
 
     @contextmanager

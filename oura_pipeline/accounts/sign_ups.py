@@ -65,12 +65,12 @@ class SignUps(Store):
         Replaces an earlier sign-up of the same Oura account, and forgets those that are over.
         """
         key, table = secrets.token_urlsafe(32), schema.sign_ups
-        row = {"digest": digest(key), "invite": self._cipher.encrypt_if(invite), "begun_at": now()}
+        row = {"digest": digest(key), "begun_at": now()}
         with self._database.writing(table) as connection:
             forget_expired(connection)
             if sign_in.oura_id is not None:
                 connection.execute(delete(table).where(table.c.oura_id == sign_in.oura_id))
-            connection.execute(insert(table).values(row | self._columns(sign_in)))
+            connection.execute(insert(table).values(row | self._columns(sign_in, invite)))
         return key
 
     def get(self, key: str) -> WaitingSignUp | None:
@@ -117,7 +117,7 @@ class SignUps(Store):
             )
         return self._people.get(username)
 
-    def _columns(self, sign_in: SignIn) -> dict[str, Any]:
+    def _columns(self, sign_in: SignIn, invite: str | None) -> dict[str, Any]:
         return {
             "oura_id": sign_in.oura_id,
             "name": sign_in.name,
@@ -127,6 +127,7 @@ class SignUps(Store):
             "expires_at": sign_in.expires_at,
             "renewed_at": sign_in.renewed_at or now(),
             "token_url": sign_in.token_url,
+            "invite": self._cipher.encrypt_if(invite),
         }
 
     def _brought(self, row: Row[Any] | None) -> tuple[SignIn, str | None]:

@@ -23,6 +23,7 @@ from oura_pipeline.accounts.fetches import Fetches
 from oura_pipeline.accounts.go_replicator import GoReplicator
 from oura_pipeline.accounts.inbox import Inbox
 from oura_pipeline.accounts.invites import Invites
+from oura_pipeline.accounts.keys import Keys
 from oura_pipeline.accounts.migrate import prepare
 from oura_pipeline.accounts.offsets import Offsets
 from oura_pipeline.accounts.overview import Overview
@@ -46,6 +47,7 @@ class Accounts:
         self._database = database
         self.people = People(database, cipher)
         self.tokens = Tokens(database, cipher)
+        self.keys = Keys(database, cipher)
         self.consents = Consents(database, cipher)
         self.sign_ups = SignUps(database, cipher, self.people)
         self.invites = Invites(database, cipher)
@@ -106,7 +108,7 @@ class Accounts:
         """
         with self._database.reading() as connection:
             encrypted = connection.scalars(select(tokens.c.refresh_token)).all()
-        load_cipher(keys, key_path, may_make=False).require_one_of(encrypted)
+        load_cipher(keys, key_path, may_create=False).require_one_of(encrypted)
 
     def close(self) -> None:
         """Close the connections."""
@@ -130,7 +132,7 @@ def _cipher(database: Database, keys: Sequence[str], key_path: Path) -> TokenCip
     """Only people's tokens need a key that fits; consents and sign-ups are over within the hour."""
     with database.reading() as connection:
         encrypted = connection.scalars(select(tokens.c.refresh_token)).all()
-    cipher = load_cipher(keys, key_path, may_make=not encrypted)
+    cipher = load_cipher(keys, key_path, may_create=not encrypted)
     cipher.require_one_of(encrypted)
     return cipher
 

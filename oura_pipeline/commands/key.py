@@ -5,6 +5,10 @@ from __future__ import annotations
 import click
 from cryptography.fernet import Fernet
 
+from oura_pipeline.commands.console import print_lines
+from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.settings import load_settings
+
 
 @click.group()
 def key() -> None:
@@ -19,3 +23,15 @@ def new() -> None:
     behind it still decrypt older tokens.
     """
     click.echo(Fernet.generate_key().decode())
+
+
+@key.command("rotate")
+def rotate() -> None:
+    """Encrypt all tokens with a new key.
+
+    With keys in OURA_TOKEN_KEY, encrypt them with the first one, and say which can be removed.
+    Everything goes on meanwhile, and what is interrupted can be done again.
+    """
+    with open_accounts(load_settings()) as accounts:
+        for step in accounts.keys.rotate():
+            print_lines(step)

@@ -91,12 +91,12 @@ def test_a_consent_outlives_a_change_of_keys_and_needs_none(home: Path) -> None:
     with opened(home, keys=[strange]) as accounts:
         assert accounts.consents.take("s1") is None
     with opened(home, keys=[new, old]) as accounts:
-        assert accounts.tokens.reencrypt() == 0
+        assert accounts.keys.reencrypt() == 0
     with opened(home, keys=[new]) as accounts:
         consent = accounts.consents.take("s2")
         assert consent is not None
         assert (consent.verifier, consent.browser, consent.invite) == ("v", "b", "i")
     with opened(home, keys=[strange]) as accounts:
-        accounts.tokens.reencrypt()
+        accounts.keys.reencrypt()
     with opened(home, keys=[strange, new]) as accounts:
         assert accounts.consents.take("s3") is None

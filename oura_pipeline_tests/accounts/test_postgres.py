@@ -128,7 +128,7 @@ def test_people_come_and_go(postgres: Accounts) -> None:
     left = postgres.people.get("bob")
     postgres.removal.retire("bob")
     assert left.joined_at < left.state_since < postgres.people.get("bob").state_since
-    assert (postgres.tokens.reencrypt(), postgres.removal.to_revoke()) == (2, ["bob"])
+    assert (postgres.keys.reencrypt(), postgres.removal.to_revoke()) == (2, ["bob"])
     assert (postgres.removal.delete("bob"), postgres.removal.delete("bob")) == (True, False)
     assert postgres.removal.scrub()
     assert postgres.people.all() == [ada]

@@ -221,7 +221,7 @@ def test_a_sign_up_outlives_a_change_of_keys_and_needs_none(home: Path) -> None:
         assert accounts.sign_ups.get(first) is None
         assert "is over" in _refusal(accounts, first)
     with opened(home, keys=[new, old]) as accounts:
-        assert accounts.tokens.reencrypt() == 0
+        assert accounts.keys.reencrypt() == 0
     with opened(home, keys=[new]) as accounts:
         waiting = accounts.sign_ups.get(first)
         assert waiting is not None
@@ -229,7 +229,7 @@ def test_a_sign_up_outlives_a_change_of_keys_and_needs_none(home: Path) -> None:
         _finish(accounts, first)
         assert _token(accounts, "ada") == "a-id-1"
     with opened(home, keys=[strange, new]) as accounts:
-        accounts.tokens.reencrypt()
+        accounts.keys.reencrypt()
         assert _finish(accounts, second, "bob").username == "bob"
 
 

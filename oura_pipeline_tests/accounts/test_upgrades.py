@@ -51,7 +51,7 @@ def upgraded(home: Path) -> Iterator[Accounts]:
     with database.writing() as connection:
         upgrade(connection, "0001")
     database.close()
-    token = load_cipher([], home / "token.key", may_make=True).encrypt("a")
+    token = load_cipher([], home / "token.key", may_create=True).encrypt("a")
     with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
         for table, rows in (ROWS | {"tokens": [("ada", token, token, *[None] * 5)]}).items():
             for row in rows:
