@@ -1,8 +1,4 @@
-"""What is remembered of every question to Oura and every push to Graphite: by person, type, day.
-
-What surprises: "no rows" has four meanings (nothing there, not granted, failed, never asked), which
-is why an empty table is no evidence and these rows are.
-"""
+"""Records of what was fetched and pushed, by person, document type and day."""
 
 from __future__ import annotations
 
@@ -14,7 +10,11 @@ from typing import NamedTuple, Protocol
 
 
 class FetchStatus(StrEnum):
-    """What came of asking Oura for a day."""
+    """What came of fetching a day.
+
+    An empty table is no evidence: there may be nothing, or it was not granted, failed, or was never
+    fetched. The last one has no row in the ledger.
+    """
 
     LANDED = "landed"
     EMPTY = "empty"
@@ -24,7 +24,7 @@ class FetchStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Fetch:
-    """The newest answer for one person, document type and day.
+    """The newest fetch of one person, document type and day.
 
     Attributes:
         username: the person.
@@ -32,7 +32,7 @@ class Fetch:
         day: Oura's day; for a type without days the day of the fetch.
         status: what came of it.
         documents: how many documents the day has.
-        changed: how many of them are new, different or gone since the last time.
+        changed: how many documents are new, different or gone since the last fetch.
         error: for `failed` and `not_granted`: why, in one line without secrets.
         run_id: the Dagster run.
         at: when, UTC.
@@ -55,7 +55,7 @@ Pair = tuple[str, str]  # username and name of a document type
 
 
 class FetchSum(NamedTuple):
-    """What all fetches of one person and document type come to; another one: they are others.
+    """A checksum of all fetches of one person and document type.
 
     Attributes:
         rows: how many.
@@ -71,7 +71,7 @@ class FetchSum(NamedTuple):
 
 
 class OffsetSum(NamedTuple):
-    """What all observations of a person's offset come to; another one: they are others.
+    """A checksum of all observations of a person's offset from UTC.
 
     Attributes:
         observations: how many.
@@ -85,11 +85,11 @@ class OffsetSum(NamedTuple):
 
 
 class PushState(StrEnum):
-    """How far the points of a day got."""
+    """How far the points of a day have got."""
 
     PENDING = "pending"  # about to be sent; a crash leaves it like this
     SENT = "sent"  # carbon read every byte, which proves nothing about storing them
-    MISSING = "missing"  # sent several times, and still not to be read back
+    MISSING = "missing"  # sent several times, and still cannot be read back
     DELIVERED = "delivered"  # read back twice, or written to a file
 
 
@@ -103,9 +103,9 @@ class Push:
         day: Oura's day.
         points: how many points the day has.
         digest: of all its points; the same digest means that nothing changed.
-        state: how far they got.
-        index: which metrics have a point at which times, packed by the graphite room: what a later
-            push needs to see that a value was withdrawn.
+        state: how far they have got.
+        index: which metrics have points at which times, packed by `graphite.points`: a later push
+            needs it to see that a value was withdrawn.
         at: when, UTC.
     """
 
@@ -121,7 +121,7 @@ class Push:
 
 @dataclass(frozen=True, kw_only=True)
 class Withdrawn:
-    """Points that Graphite still has although Oura withdrew their values: Graphite cannot delete.
+    """Points of withdrawn values that Graphite still has, since it cannot delete points.
 
     Attributes:
         username: the person.
@@ -141,7 +141,7 @@ class Withdrawn:
 
 
 class PushLedger(Protocol):
-    """Where pushes are remembered."""
+    """A store of pushes."""
 
     def find(
         self,

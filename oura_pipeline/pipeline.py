@@ -1,8 +1,4 @@
-"""Everything that a run works with, opened from the settings and closed together.
-
-What surprises: nothing here talks to anyone yet. The databases are opened when they are first used
-and DuckDB only for the moment of a transaction, so that many processes can hold a pipeline at once.
-"""
+"""Everything that a run works with, opened from the settings and closed together."""
 
 from __future__ import annotations
 
@@ -28,18 +24,21 @@ RENDER_SECONDS = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """What fetching, landing and pushing need.
+    """The application context: what fetching, landing and pushing need.
+
+    Many processes can hold one at once: the accounts database is opened when it is first used, and
+    DuckDB for the moment of a transaction only.
 
     Attributes:
         settings: the settings it was opened from.
         accounts: people, tokens, ledgers.
         http: the one connection pool to Oura.
         oauth: renews and revokes tokens.
-        budget: what Oura lets the whole application ask.
+        budget: the requests to Oura that the whole application may send.
         warehouse: the DuckDB file.
-        sender: takes points to Graphite, or to the file.
-        render: reads points back; None where no render URL is set.
-        share: the part of the budget that may be used before our requests wait.
+        sender: sends points to Graphite, or to the file.
+        render: reads points back; None: no render URL is set.
+        share: the part of the budget that anybody may have used before our requests wait.
     """
 
     settings: Settings
@@ -53,7 +52,7 @@ class Pipeline:
     share: float = 1.0
 
     def client(self, username: str) -> OuraClient:
-        """Oura as that person's token sees it."""
+        """Return Oura's API as that person sees it."""
         return OuraClient(
             self.http,
             api_url=self.settings.oura.api_url,
@@ -63,7 +62,7 @@ class Pipeline:
         )
 
     def tokens(self, username: str) -> PersonTokens:
-        """That person's tokens, renewed where they expire.
+        """Return that person's tokens, renewed where they expire.
 
         Raises:
             UnknownPerson: nobody has this username.
@@ -73,11 +72,11 @@ class Pipeline:
 
 @contextmanager
 def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Iterator[Pipeline]:
-    """A pipeline for the settings of this process, or for those given.
+    """Open a pipeline, and close it after the block.
 
     Args:
-        settings: those to use; None: those of this process.
-        share: the part of the budget that may be used before its requests wait.
+        settings: None: those of this process.
+        share: the part of the budget that anybody may have used before its requests wait.
 
     Raises:
         SettingsError: a setting cannot be used.
@@ -113,7 +112,7 @@ def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Itera
 
 
 def graphite_sender(settings: Settings) -> Sender:
-    """What takes points away, by the protocol."""
+    """Return the sender of the protocol that is set."""
     match settings.graphite.protocol:
         case Protocol.FILE:
             return FileSender(settings.storage.graphite_log_path)
@@ -124,7 +123,7 @@ def graphite_sender(settings: Settings) -> Sender:
 
 
 def open_budget(settings: Settings) -> Budget:
-    """The budget of these settings, which all processes share; the caller closes it."""
+    """Open the budget, which all processes share; the caller closes it."""
     limit = settings.oura.rate_limit
     return Budget(
         settings.storage.home / "budget.sqlite", requests=limit.requests, seconds=limit.seconds
@@ -132,7 +131,7 @@ def open_budget(settings: Settings) -> Budget:
 
 
 def open_accounts(settings: Settings) -> Accounts:
-    """The accounts database of these settings; the caller closes it."""
+    """Open the accounts database; the caller closes it."""
     return Accounts.open(
         settings.storage.accounts_url,
         keys=token_keys(settings),
@@ -141,6 +140,6 @@ def open_accounts(settings: Settings) -> Accounts:
 
 
 def token_keys(settings: Settings) -> list[str]:
-    """The keys that encrypt tokens, the newest first; none: they are in a file."""
+    """Return the keys that encrypt tokens, the newest first; empty: they are in a file."""
     keys = settings.storage.token_key.get_secret_value().split(",")
     return [key.strip() for key in keys if key.strip()]

@@ -17,17 +17,13 @@ from oura_pipeline.commands.console import console, print_lines
 from oura_pipeline.commands.options import types_option
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.settings import load_settings
+from oura_pipeline.sync.subscription_plan import Pair, Plan, plan, points_here, required
 from oura_pipeline.sync.subscriptions import (
     MaintainResult,
-    Pair,
-    Plan,
     apply,
     fetch_remote,
     group_by_reason,
     not_ready,
-    plan,
-    points_here,
-    required,
 )
 
 

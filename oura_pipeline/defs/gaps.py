@@ -69,7 +69,7 @@ def gaps_sensor(job: Job) -> dg.SensorDefinition:
         if not due:
             return dg.SkipReason("No day in the ledger is due to be fetched again.")
         with open_budget(settings) as budget:
-            if budget.state().beyond(share):
+            if budget.state().exceeds(share):
                 return dg.SkipReason(
                     "Other runs need Oura's rate limit now; gaps are filled after them."
                 )

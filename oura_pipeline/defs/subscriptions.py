@@ -15,14 +15,13 @@ from oura_pipeline.defs.run_requests import set_digest
 from oura_pipeline.defs.schedules import Job
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
+from oura_pipeline.sync.subscription_plan import plan, required
 from oura_pipeline.sync.subscriptions import (
     MaintainResult,
     describe,
     group_by_reason,
     maintain,
     not_ready,
-    plan,
-    required,
 )
 
 SUBSCRIPTIONS = dg.AssetKey(["accounts", "subscriptions"])

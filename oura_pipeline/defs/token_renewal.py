@@ -181,7 +181,7 @@ def _renew(pipeline: Pipeline, person: Person) -> Exception | None:
         if pipeline.accounts.people.get(person.username).renewed_at == person.renewed_at:
             tokens.renew(current)
     except RateLimited as error:
-        pipeline.budget.obey(error.retry_after)
+        pipeline.budget.pause(error.retry_after)
         return error
     except (OuraError, AccountsBusy, UnknownPerson) as error:
         return error

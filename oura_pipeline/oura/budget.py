@@ -1,10 +1,4 @@
-"""How often we may ask Oura: one budget for all threads and processes, in a SQLite file.
-
-What surprises: it remembers every request of the last period, not a counter per period, so no span
-of that length ever holds more than the limit, wherever Oura's own periods begin. And it is written
-by hand: pyrate-limiter's SQLite bucket polls a lock file, which under 4 processes of 8 threads
-delays single requests by half a second, and it knows no pause that holds for everyone.
-"""
+"""The budget of requests to Oura, shared by all threads and processes through a SQLite file."""
 
 from __future__ import annotations
 
@@ -23,10 +17,16 @@ from types import TracebackType
 from oura_pipeline.oura.errors import RateLimited
 
 LOG = logging.getLogger(__name__)
-LOG_WAITS_FROM = 2.0  # seconds
-_CLOCK_STEP = 1.0  # seconds by which a time may lie ahead before the clock was set back
-_BUSY = 60.0  # seconds that a process waits for the others' transactions
+# A sliding window, written by hand: pyrate-limiter's SQLite bucket polls a lock file, which under
+# 4 processes of 8 threads delays single requests by half a second, and it has no pause that holds
+# for everyone.
 
+LOG_WAITS_FROM = 2.0  # seconds
+_CLOCK_STEP = 1.0  # seconds; a time further ahead means that the clock was set back
+_BUSY = 60.0  # seconds to wait for other processes' transactions
+
+# Every request of the last period instead of a counter per period: so no span of that length ever
+# holds more than the limit, wherever Oura's own periods begin.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS request (number INTEGER PRIMARY KEY, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS pause (id INTEGER PRIMARY KEY, since REAL NOT NULL, until REAL NOT NULL);
@@ -39,7 +39,7 @@ class BudgetState:
 
     Attributes:
         limit: requests per period.
-        used: requests of the period that ends now.
+        used: requests in the period that ends now.
         resets_at: when the next request becomes free or the pause ends, UTC; None: nothing used.
     """
 
@@ -47,31 +47,31 @@ class BudgetState:
     used: int
     resets_at: datetime | None
 
-    def beyond(self, share: float) -> bool:
-        """Whether more is used than this share: those who may use all of it are at work."""
+    def exceeds(self, share: float) -> bool:
+        """Return whether more is used than this share, so by those who may use all of it."""
         return self.used > requests_in_share(self.limit, share)
 
 
 def requests_in_share(requests: int, share: float) -> int:
-    """How many of so many requests a share is: whole ones, and one at least."""
+    """Return how many of so many requests a share is: at least one."""
     return max(int(requests * share), 1)
 
 
-def _say(seconds: float) -> None:
+def _log_wait(seconds: float) -> None:
     LOG.info("Oura's budget is used up: waiting %.0f s", seconds)
 
 
 class Budget:
-    """At most `requests` in any `seconds`, together with all who open the same file.
+    """At most `requests` in any `seconds`, together with everyone who opens the same file.
 
     Args:
-        path: the SQLite file; it and its folder are made when missing.
+        path: the SQLite file; it and its folder are created when missing.
         requests: how many requests.
         seconds: in how many seconds.
-        patience: the longest pause asked for by Oura that is waited for, seconds.
-        waiting: told of a long wait when it begins, with its seconds.
+        patience: the longest pause of Oura's that is waited for, in seconds.
+        waiting: called when a long wait begins, with its seconds.
         sleep: waits so many seconds.
-        clock: seconds since 1970.
+        clock: returns the seconds since 1970.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Budget:
         requests: int,
         seconds: int,
         patience: float = 900.0,
-        waiting: Callable[[float], None] = _say,
+        waiting: Callable[[float], None] = _log_wait,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -91,7 +91,7 @@ class Budget:
         self._waiting = waiting
         self._sleep = sleep
         self._clock = clock
-        self._said_until = 0.0
+        self._announced_until = 0.0
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = _open(path)
@@ -108,7 +108,7 @@ class Budget:
         self.close()
 
     def close(self) -> None:
-        """Close the file; what was asked stays remembered."""
+        """Close the file; the requests stay recorded."""
         with self._lock:
             self._database.close()
 
@@ -116,27 +116,28 @@ class Budget:
         """Take one request out of the budget, after waiting for it where necessary.
 
         Args:
-            share: the part of the budget, above 0 and up to 1, that may be used by anybody before
-                this request waits. What has time asks with less than 1: it takes what the others
-                leave, and never delays them.
+            share: the part of the budget, above 0 and up to 1, that anybody may have used before
+                this request waits. Background work takes less than 1: what the others leave, so
+                that it never delays them.
 
         Raises:
-            RateLimited: Oura asked for a pause that is longer than the patience.
+            RateLimited: Oura asked for a pause that is longer than `patience`.
         """
         limit = requests_in_share(self._requests, share)
         while seconds := self._take(limit):
             self._announce(seconds)
+            # Not all at once: they would wait for each other's transactions.
             self._sleep(seconds + random.uniform(0, min(0.05, seconds)))  # noqa: S311 - not a secret
 
-    def obey(self, retry_after: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Make everyone who shares the file pause for so many seconds from now."""
         with self._transaction() as database:
             now = self._clock()
-            until = max(now + retry_after, self._paused_until(now))
+            until = max(now + seconds, self._paused_until(now))
             database.execute("INSERT OR REPLACE INTO pause VALUES (1, ?, ?)", (now, until))
 
     def state(self) -> BudgetState:
-        """How much of it is used now."""
+        """Return how much of it is used now."""
         with self._transaction() as database:
             now = self._clock()
             used, oldest = database.execute(
@@ -149,13 +150,14 @@ class Budget:
         return BudgetState(limit=self._requests, used=used, resets_at=at)
 
     def _take(self, limit: int) -> float:
-        """Seconds to wait before trying again; 0: the request is ours."""
+        """Take a request, or return the seconds to wait before trying again; 0: taken."""
         with self._transaction() as database:
             now = self._clock()
             paused = self._paused_until(now) - now
             if paused > self._patience:
                 raise RateLimited(paused)
             last = database.execute("SELECT coalesce(max(number), 0) FROM request").fetchone()[0]
+            # The request that was taken `limit` requests ago must have left the period.
             wait = max(paused, self._until_free(last + 1 - limit, now))
             if wait > 0:
                 return wait
@@ -164,7 +166,7 @@ class Budget:
         return 0.0
 
     def _until_free(self, number: int, now: float) -> float:
-        """Seconds until a request leaves the period that ends now."""
+        """Return the seconds until a request leaves the period that ends now."""
         query = "SELECT at FROM request WHERE number = ?"
         row: tuple[float] | None = self._database.execute(query, (number,)).fetchone()
         if row is None or row[0] > now + _CLOCK_STEP:
@@ -177,18 +179,18 @@ class Budget:
         return row[1] if row and row[0] <= now + _CLOCK_STEP and row[1] > now else 0.0
 
     def _announce(self, seconds: float) -> None:
-        """Say once per wait, not once per thread."""
+        """Announce a wait once, not once per thread."""
         now = self._clock()
         with self._lock:
-            news = seconds >= LOG_WAITS_FROM and now >= self._said_until
-            if news:
-                self._said_until = now + seconds
-        if news:
+            new = seconds >= LOG_WAITS_FROM and now >= self._announced_until
+            if new:
+                self._announced_until = now + seconds
+        if new:
             self._waiting(seconds)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """The file to ourselves: one thread by the lock, one process by SQLite."""
+        """Hold the file alone: one thread by the lock, one process by SQLite."""
         with self._lock:
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -200,7 +202,6 @@ class Budget:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Write-ahead log without a sync per request: a power cut forgets requests, nothing else."""
     database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
     try:
         _prepare(database)
@@ -211,9 +212,9 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(database: sqlite3.Connection) -> None:
-    """Switching to the log needs the file alone and does not wait for it by itself."""
     deadline = time.monotonic() + _BUSY
     while True:
+        # Switching to the write-ahead log needs the file alone, and does not wait by itself.
         try:
             database.execute("PRAGMA journal_mode = WAL")
             break
@@ -221,5 +222,6 @@ def _prepare(database: sqlite3.Connection) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+    # No sync per request: a power cut loses some requests, and nothing else.
     database.execute("PRAGMA synchronous = NORMAL")
     database.executescript(_TABLES)

@@ -1,9 +1,4 @@
-"""Oura's API as one person sees it: pages of documents out of questions over days.
-
-What surprises: Oura's ranges end differently by collection, so we ask from two days before to two
-days after and keep by the day that the document itself names (see `windows.py`). And a 401 is
-sometimes a missing scope, sometimes a token that is worth one renewal, never both (`answers.py`).
-"""
+"""Oura's API as one person sees it: documents by ranges of days, or by id."""
 
 from __future__ import annotations
 
@@ -33,20 +28,20 @@ from oura_pipeline.oura.responses import TokenRefused, TooManyRequests, check
 from oura_pipeline.oura.windows import DateRangeQuery, date_range_queries
 
 Read = TypeVar("Read")
-MAX_PAUSES = 10  # times that one question may be answered with 429
+MAX_PAUSES = 10  # answers with 429 to one request
 LONGEST_PAUSE = 60.0  # seconds, where a 429 does not say how long
-EMPTY_PAGES = 20  # in a row
+MAX_EMPTY_PAGES = 20  # in a row
 
 
 class Tokens(Protocol):
-    """Where a person's access token comes from."""
+    """A person's access tokens."""
 
     def access_token(self) -> str:
-        """The current one."""
+        """Return the current one."""
         ...
 
     def renew(self, refused: str) -> str:
-        """A working one, after this one was refused.
+        """Return a working one, after this one was refused.
 
         Raises:
             SignInRequired: the person has to consent again.
@@ -67,14 +62,14 @@ class OuraClient:
         tokens: the person's.
         budget: the whole application's.
         share: the part of the budget that may be used before these requests wait.
-        today: the day of a fetch.
-        attempts: how often a question is asked that gets no answer, or a garbled one.
-        seconds: after which it is not asked again.
+        today: returns the day of a fetch.
+        attempts: how often a request is sent that gets no answer, or a garbled one.
+        seconds: after how long it is not sent again.
         max_bytes: the longest answer that is read.
 
     Attributes:
         requests: how many were sent.
-        pages: how many of them brought documents, or told that there are none.
+        pages: how many responses held documents, or an empty list of them.
     """
 
     def __init__(
@@ -110,13 +105,13 @@ class OuraClient:
         *,
         offsets: OffsetTimeline | None = None,
     ) -> Iterator[Page]:
-        """All documents of the days from the first to the last, both included, page by page.
+        """Yield all documents of the days from the first to the last, both included, in pages.
 
         Args:
-            document_type: the row of the document type.
-            first_day: of the range; types without days have none.
+            document_type: of the documents.
+            first_day: of the range; ignored for types without days.
             last_day: of the range.
-            offsets: where the person was, for rows that tell only UTC.
+            offsets: the person's, for documents that contain only UTC.
 
         Raises:
             ScopeNotGranted: the person did not grant this type.
@@ -124,22 +119,20 @@ class OuraClient:
             SignInRequired: the person has to consent again.
             RateLimited: Oura asks for a long pause.
             OuraUnavailable: no answer after some attempts.
-            UnexpectedAnswer: an answer that is not what we know; forget the earlier pages as well.
+            UnexpectedAnswer: an answer of an unknown form; the earlier pages are incomplete then.
         """
         offsets = offsets or OffsetTimeline()
         if document_type.ask is Ask.ONE:
             reader = self._reader(document_type, offsets)
-            yield self._ask(_Asked(document_type, document_type.path, reader.alone))
+            yield self._ask(_Request(document_type, document_type.path, reader.single))
         elif document_type.ask is Ask.ALL:
             yield from self._pages(self._reader(document_type, offsets), DateRangeQuery())
         elif first_day is None or last_day is None:
-            raise ValueError(
-                f"{document_type.name} is asked for by days: say the first and the last one"
-            )
+            raise ValueError(f"{document_type.name} needs the first and the last day of a range")
         else:
             reader = self._reader(document_type, offsets, lambda day: first_day <= day <= last_day)
-            for question in date_range_queries(document_type, first_day, last_day):
-                yield from self._pages(reader, question)
+            for query in date_range_queries(document_type, first_day, last_day):
+                yield from self._pages(reader, query)
 
     def document(
         self,
@@ -148,24 +141,26 @@ class OuraClient:
         *,
         offsets: OffsetTimeline | None = None,
     ) -> Document:
-        """One document by its id.
+        """Return one document by its id.
 
         Raises:
             DocumentNotFound: there is none (any more).
             OuraError: as for `documents`.
         """
         if not document_type.single:
-            raise ValueError(f"{document_type.name} has no documents that can be asked for by id")
+            raise ValueError(f"{document_type.name} has no documents with ids")
         if document_id.strip(".") == "":
-            raise DocumentNotFound(f"{document_id!r} is the id of no {document_type.name} document")
+            raise DocumentNotFound(
+                f"{document_id!r} is not the id of a {document_type.name} document"
+            )
         reader = self._reader(document_type, offsets or OffsetTimeline())
         path = f"{document_type.path}/{quote(document_id, safe='')}"
-        return self._ask(_Asked(document_type, path, reader.alone, single=True)).documents[0]
+        return self._ask(_Request(document_type, path, reader.single, single=True)).documents[0]
 
     def personal_info(self) -> Document:
-        """Who the person is at Oura; at least the id, which needs no scope."""
+        """Return who the person is at Oura: at least the id, which needs no scope."""
         reader = self._reader(PERSONAL_INFO, OffsetTimeline())
-        page = self._ask(_Asked(PERSONAL_INFO, PERSONAL_INFO.path, reader.alone))
+        page = self._ask(_Request(PERSONAL_INFO, PERSONAL_INFO.path, reader.single))
         return page.documents[0]
 
     def _reader(
@@ -176,60 +171,60 @@ class OuraClient:
     ) -> PageReader:
         return PageReader(document_type, wanted=wanted, offsets=offsets, today=self._today())
 
-    def _pages(self, reader: PageReader, question: DateRangeQuery) -> Iterator[Page]:
-        """The pages of one question, guarded against an answer without end."""
+    def _pages(self, reader: PageReader, query: DateRangeQuery) -> Iterator[Page]:
         seen, empty = set[str](), 0
-        parameters = dict(question.parameters)
+        parameters = dict(query.parameters)
         while True:
-            asked = _Asked(
+            request = _Request(
                 document_type=reader.document_type,
                 path=reader.document_type.path,
-                read=lambda body: reader.page(body, question),
+                read=lambda body: reader.page(body, query),
                 parameters=parameters,
             )
-            page, token = self._ask(asked)
+            page, token = self._ask(request)
             yield page
             if token is None:
                 return
             empty = 0 if page.documents or page.outside else empty + 1
-            if token in seen or len(seen) >= question.most_pages or empty >= EMPTY_PAGES:
+            # Nothing promises that following `next_token` ends.
+            if token in seen or len(seen) >= query.max_pages or empty >= MAX_EMPTY_PAGES:
                 raise UnexpectedAnswer(
-                    f"Oura's answer for {reader.document_type.name} does not end: "
-                    f"{len(seen) + 1} pages, and the last one leads on in a circle "
-                    "or to nothing; ask again later"
+                    f"Oura's answer for {reader.document_type.name} does not end after "
+                    f"{len(seen) + 1} pages; try again later"
                 )
             seen.add(token)
             parameters["next_token"] = token
 
-    def _ask(self, asked: _Asked[Read]) -> Read:
-        """The answer, with one renewal of the access token if that is refused."""
+    def _ask(self, request: _Request[Read]) -> Read:
+        """Return the answer, with one renewal of the access token if that is refused."""
         token = self._tokens.access_token()
         with suppress(TokenRefused):
-            return self._with_pauses(asked, token)
+            return self._with_pauses(request, token)
         token = self._tokens.renew(token)
         with suppress(TokenRefused):
-            return self._with_pauses(asked, token)
+            return self._with_pauses(request, token)
         raise UnexpectedAnswer(
-            "Oura refuses a token that it has just renewed for "
-            f"{asked.document_type.name} (401), without naming a scope; ask again later, and let "
-            "the person sign in again if that stays"
+            f"Oura refuses a token for {request.document_type.name} that was just renewed (401); "
+            "try again later, and let the person sign in again if that persists"
         )
 
-    def _with_pauses(self, asked: _Asked[Read], token: str) -> Read:
-        """The answer, with the pauses that Oura asks for, which hold for everyone."""
+    def _with_pauses(self, request: _Request[Read], token: str) -> Read:
+        """Return the answer, after the pauses that Oura asks for."""
         for pauses in range(MAX_PAUSES):
             try:
-                return self._with_retries(asked, token)
+                return self._with_retries(request, token)
             except TooManyRequests as refusal:
-                said = refusal.retry_after
-            doubling = min(2.0**pauses, LONGEST_PAUSE) if pauses or said is None else 0.0
-            pause = max(said or 0.0, doubling)
-            self._budget.obey(pause)
+                wanted = refusal.retry_after
+            # The first pause is as Oura says; if that was not enough, pauses double.
+            doubling = min(2.0**pauses, LONGEST_PAUSE) if pauses or wanted is None else 0.0
+            pause = max(wanted or 0.0, doubling)
+            self._budget.pause(pause)  # the limit is the application's, so everyone pauses
         raise RateLimited(pause)
 
-    def _with_retries(self, asked: _Asked[Read], token: str) -> Read:
-        """The answer, asked for again where none came, or a garbled one."""
-        self._budget.acquire(self._share)  # before the clock of the attempts runs
+    def _with_retries(self, request: _Request[Read], token: str) -> Read:
+        """Return the answer, sending the request again after none, or a garbled one."""
+        # Before the retries begin: waiting for the budget must not use up their time.
+        self._budget.acquire(self._share)
         for attempt in stamina.retry_context(
             on=(OuraUnavailable, GarbledAnswer),
             attempts=self._attempts,
@@ -240,28 +235,28 @@ class OuraClient:
             with attempt:
                 if attempt.num > 1:
                     self._budget.acquire(self._share)
-                return self._send(asked, token)
+                return self._send(request, token)
         raise AssertionError("an attempt either returns or raises")
 
-    def _send(self, asked: _Asked[Read], token: str) -> Read:
-        request = self._http.build_request(
+    def _send(self, request: _Request[Read], token: str) -> Read:
+        sent = self._http.build_request(
             "GET",
-            self._api_url + asked.path,
-            params=dict(asked.parameters),
+            self._api_url + request.path,
+            params=dict(request.parameters),
             headers={"Authorization": f"Bearer {token}"},
         )
         self.requests += 1
-        answer = send(self._http, request, max_bytes=self._max_bytes)
+        answer = send(self._http, sent, max_bytes=self._max_bytes)
         body = check(
-            answer, document_type=asked.document_type, single=asked.single, secrets=(token,)
+            answer, document_type=request.document_type, single=request.single, secrets=(token,)
         )
-        read = asked.read(body)
+        read = request.read(body)
         self.pages += 1
         return read
 
 
 @dataclass(frozen=True)
-class _Asked(Generic[Read]):
+class _Request(Generic[Read]):
     """One request, and how its answer is read."""
 
     document_type: DocumentType

@@ -1,18 +1,15 @@
-"""What can go wrong between us and Oura, by what happened, not by status code.
-
-What surprises: a missing scope comes as 401, like a dead token, and is neither that nor a failure:
-only its text tells.
+"""What can go wrong between us and Oura, by what happened and not by status code.
 
     OuraError
     ├── SignInRequired        the person has to consent again
     ├── ScopeNotGranted       the person did not grant this kind of data
     ├── MembershipLapsed      Oura keeps this person's data back
     ├── DocumentNotFound      there is no document with this id (any more)
-    ├── ClientRefused         our client id or secret is wrong: the operator's trouble
+    ├── ClientRefused         our client id or secret is wrong: for the operator to correct
     ├── AlreadySubscribed     there is a webhook subscription of this kind
     ├── SubscriptionGone      there is no webhook subscription with this id (any more)
     ├── RateLimited           too many requests, longer than we wait
-    ├── OuraUnavailable       no answer, or an excuse instead of one: worth asking again later
+    ├── OuraUnavailable       no answer, or a server error: worth asking again later
     └── UnexpectedAnswer      an answer that we do not understand
         └── GarbledAnswer     ... because it is not JSON, or cut short
 
@@ -82,7 +79,7 @@ class RateLimited(OuraError):
 
 
 class OuraUnavailable(OuraError):
-    """Oura gave no answer, or a server error: the question is still good."""
+    """Oura gave no answer, or a server error: the same request may succeed later."""
 
 
 class UnexpectedAnswer(OuraError):
@@ -90,4 +87,4 @@ class UnexpectedAnswer(OuraError):
 
 
 class GarbledAnswer(UnexpectedAnswer):
-    """The answer is no JSON or cut short; once is chance, staying so is not."""
+    """The answer is not JSON, or cut short; that may pass, so it is asked for again."""

@@ -1,9 +1,4 @@
-"""The wire: one request out, one whole answer back, bounded in size and time.
-
-What surprises: httpx logs every address with its query, and revoking puts a token there; so its log
-loses the queries as soon as a client is made here. And its exceptions can quote a header; so none
-of them leaves this module, not even as the cause of ours.
-"""
+"""HTTP: one request out, one complete answer back, limited in size and time."""
 
 from __future__ import annotations
 
@@ -26,11 +21,11 @@ _ERROR_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class OuraResponse:
-    """What came back: the body is whole, or the beginning of an error's.
+    """An answer: its body is complete, or the beginning of an error's.
 
     Attributes:
         status: HTTP status.
-        headers: its headers, whatever their case.
+        headers: looked up whatever their case.
         body: its bytes, decompressed.
     """
 
@@ -42,13 +37,13 @@ class OuraResponse:
 def http_client(
     *, connect_seconds: float = 10.0, read_seconds: float = 60.0, connections: int = 32
 ) -> httpx.Client:
-    """The client that all people and threads share; close it, or use it as a context."""
+    """Return the client that all people and threads share; the caller closes it."""
     _hide_queries()
     return httpx.Client(
         timeout=httpx.Timeout(read_seconds, connect=connect_seconds, pool=None),
         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         headers={"User-Agent": f"oura_pipeline/{version('oura_pipeline')}"},
-        # One person's cookie must not go with the next one's question.
+        # One person's cookie must not go with the next one's request.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=False,
     )
@@ -61,7 +56,7 @@ def send(
     max_bytes: int = MAX_BYTES,
     max_seconds: float = MAX_SECONDS,
 ) -> OuraResponse:
-    """Send a request and read its whole answer, whatever its status.
+    """Send a request and return its complete answer, whatever its status.
 
     Raises:
         OuraUnavailable: there was no answer, or it took longer than `max_seconds`.
@@ -72,13 +67,15 @@ def send(
     try:
         return _send(http, request, max_bytes, max_seconds)
     except httpx.DecodingError:
-        failure: Exception = GarbledAnswer("Oura's answer cannot be decompressed; ask again later")
+        failure: Exception = GarbledAnswer("Oura's answer cannot be decompressed; try again later")
     except httpx.RequestError as error:
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
         failure = OuraUnavailable(
-            f"no answer from {request.url.host} ({kind}); ask again later, and look at the "
-            "network if that stays"
+            f"no answer from {request.url.host} ({kind}); try again later, and check the network "
+            "if that persists"
         )
+    # Raised outside the handler: httpx's exceptions can quote a header, and must not be the cause
+    # of ours.
     raise failure
 
 
@@ -95,13 +92,13 @@ def _send(
                 break
             if len(body) > max_bytes:
                 raise UnexpectedAnswer(
-                    f"an answer of {request.url.host} is longer than {max_bytes} bytes; ask for "
+                    f"an answer of {request.url.host} is longer than {max_bytes} bytes; fetch "
                     "fewer days at once"
                 )
             if time.monotonic() > deadline:
                 raise OuraUnavailable(
                     f"an answer of {request.url.host} was not complete after {max_seconds:.0f} s; "
-                    "ask again later"
+                    "try again later"
                 )
     finally:
         response.close()
@@ -109,7 +106,7 @@ def _send(
 
 
 def _without_query(record: logging.LogRecord) -> bool:
-    """A filter that lets everything pass, addresses without their query."""
+    """Drop the query of every URL, and let every record pass."""
     if isinstance(record.args, tuple):
         record.args = tuple(
             str(part.copy_with(query=None)) if isinstance(part, httpx.URL) else part
@@ -119,5 +116,6 @@ def _without_query(record: logging.LogRecord) -> bool:
 
 
 def _hide_queries() -> None:
-    """Adding the same filter again changes nothing."""
+    # httpx logs every URL with its query, and revoking puts a token there. Adding the same filter
+    # again changes nothing.
     logging.getLogger("httpx").addFilter(_without_query)

@@ -1,8 +1,6 @@
-"""Tokens: renewed, exchanged for a code, revoked.
+"""Tokens at Oura: exchanged for a code, renewed and revoked.
 
-What surprises: Oura has two token endpoints, and an application belongs to one of them; the other
-one answers in riddles. A refresh token works once. So a refusal may be tried at the other endpoint,
-but silence may not: the silent one may have used the token up.
+Oura has two token endpoints, and an application belongs to one of them.
 """
 
 from __future__ import annotations
@@ -29,18 +27,18 @@ from oura_pipeline.oura.responses import detail, fields, retry_after
 DEFAULT_TOKEN_SECONDS = 86400  # of an access token, where an answer does not say
 DEFAULT_PAUSE_SECONDS = 60.0  # seconds, where a 429 does not say
 _MAX_BYTES = 1024 * 1024
-_OLD_NAMES = {"spo2Daily": "spo2"}  # of scopes; in Oura's own description until 1.37
+_OLD_SCOPES = {"spo2Daily": "spo2"}  # in Oura's description of the API until version 1.37
 _USED_UP = re.compile(r"already used|\brevoked|\btoken\b.{0,20}\bexpired", re.IGNORECASE)
 
 
-def parse_scopes(said: object) -> frozenset[str] | None:
-    """The scopes in an answer or a callback, by their plain names; None: nothing is said."""
-    names = said.replace(",", " ").split() if isinstance(said, str) else said
+def parse_scopes(value: object) -> frozenset[str] | None:
+    """Return the scopes of an answer or a callback, without prefix; None: it names none."""
+    names = value.replace(",", " ").split() if isinstance(value, str) else value
     if not isinstance(names, list) or not names:
         return None
     plain = (str(name).removeprefix("extapi:") for name in names)
     usable = (name for name in plain if name.isascii() and name.isprintable())
-    return frozenset(_OLD_NAMES.get(name, name) for name in usable)
+    return frozenset(_OLD_SCOPES.get(name, name) for name in usable)
 
 
 def _now() -> datetime:
@@ -50,8 +48,8 @@ def _now() -> datetime:
 class _Refusal(Enum):
     """Why an endpoint gave no tokens."""
 
-    GRANT = auto()  # the refresh token or the code is no good
-    CLIENT = auto()  # we are not known here, or this is the wrong endpoint
+    GRANT = auto()  # the refresh token or the code is not valid
+    CLIENT = auto()  # our client is unknown, or this is the wrong endpoint
     OTHER = auto()
 
 
@@ -64,7 +62,7 @@ class OAuth:
         revoke_url: where tokens are revoked.
         client_id: of our application.
         client_secret: of our application.
-        clock: now, UTC.
+        clock: returns the present moment, UTC.
     """
 
     def __init__(
@@ -85,7 +83,7 @@ class OAuth:
         self._clock = clock
 
     def renew(self, refresh_token: str, token_url: str | None = None) -> TokenPair:
-        """A new pair for a refresh token, which is used up by that.
+        """Return a new pair for a refresh token, which works only once.
 
         Args:
             refresh_token: the newest one.
@@ -93,8 +91,8 @@ class OAuth:
 
         Raises:
             SignInRequired: the token was used or revoked.
-            ClientRefused: no endpoint knows our client.
-            OuraUnavailable: no answer; whether the token is used up is not known.
+            ClientRefused: no endpoint accepts our client.
+            OuraUnavailable: no answer; whether the token is used up is unknown.
             RateLimited: too many requests.
             UnexpectedAnswer: an answer that we do not understand.
         """
@@ -108,7 +106,7 @@ class OAuth:
         verifier: str | None = None,
         token_url: str | None = None,
     ) -> TokenPair:
-        """The first pair, for the code that a sign-in brought.
+        """Return the first pair, for the code of a sign-in.
 
         Args:
             code: works once, for 10 minutes.
@@ -117,7 +115,7 @@ class OAuth:
             token_url: the endpoint to be tried first.
 
         Raises:
-            OuraError: as for `renew`; `SignInRequired`: the code is no good (any more).
+            OuraError: as for `renew`; `SignInRequired`: the code is not valid (any more).
         """
         form = {"grant_type": "authorization_code", "code": code}
         if redirect_uri:
@@ -127,7 +125,7 @@ class OAuth:
         return self._tokens(form, token_url, kept=None)
 
     def revoke(self, access_token: str, refresh_token: str | None = None) -> None:
-        """Give the person's consent back; fine if it is gone already.
+        """Revoke the person's consent; fine if it is gone already.
 
         Raises:
             OuraUnavailable: no answer.
@@ -135,7 +133,7 @@ class OAuth:
             UnexpectedAnswer: Oura does not revoke.
         """
         secrets = (access_token, refresh_token or "", self._client_secret)
-        for method in ("POST", "GET"):  # Oura documents the address and not the method
+        for method in ("POST", "GET"):  # Oura documents the URL and not the method
             request = self._http.build_request(
                 method,
                 self._revoke_url,
@@ -145,16 +143,16 @@ class OAuth:
             answer = send(self._http, request, max_bytes=_MAX_BYTES)
             if answer.status < 300 or answer.status == 401:
                 return
-            _raise_if_out_of_order(answer)
+            _raise_if_unavailable(answer)
         raise UnexpectedAnswer(
-            f"Oura does not revoke a token ({answer.status}: {detail(answer, secrets)}); look at "
+            f"Oura does not revoke a token ({answer.status}: {detail(answer, secrets)}); check "
             "OURA_REVOKE_URL, or let the person remove the application in their Oura account"
         )
 
     def _tokens(
         self, form: Mapping[str, str], remembered: str | None, *, kept: str | None
     ) -> TokenPair:
-        """Ask one endpoint after the other until one gives tokens, or knows why not."""
+        """Ask one endpoint after the other until one returns tokens, or knows why not."""
         secrets = (form.get("code", ""), kept or "", self._client_secret)
         refusals: dict[_Refusal, str] = {}
         for url in dict.fromkeys(filter(None, (remembered, *self._token_urls))):
@@ -162,7 +160,9 @@ class OAuth:
             answer = self._post(url, form)
             if answer.status == 200:
                 return _token_pair(answer, url, asked_at=asked_at, kept=kept)
-            _raise_if_out_of_order(answer)
+            # Only after a refusal may the other endpoint be tried. One that did not answer may have
+            # used up the refresh token.
+            _raise_if_unavailable(answer)
             why = _refusal(answer)
             refusals.setdefault(why, f"{answer.status}: {detail(answer, secrets) or 'no reason'}")
             if why is _Refusal.GRANT and url == remembered:
@@ -177,42 +177,38 @@ class OAuth:
         return send(self._http, request, max_bytes=_MAX_BYTES)
 
 
-def _raise_if_out_of_order(answer: OuraResponse) -> None:
-    """A 429 or a server error says nothing about the token."""
+def _raise_if_unavailable(answer: OuraResponse) -> None:
+    # A 429 or a server error says nothing about the token.
     if answer.status == 429:
         seconds = retry_after(answer.headers)
         raise RateLimited(DEFAULT_PAUSE_SECONDS if seconds is None else seconds)
     if answer.status >= 500:
-        raise OuraUnavailable(
-            f"Oura's token endpoint is out of order ({answer.status}); ask again later"
-        )
+        raise OuraUnavailable(f"Oura's token endpoint failed ({answer.status}); try again later")
 
 
 def _refusal(answer: OuraResponse) -> _Refusal:
-    """What a refusal is about.
-
-    An endpoint of the other portal answers 400 `invalid_request` to a refresh and 401 to a code.
-    """
     error = fields(answer).get("error")
     if error in ("invalid_client", "unauthorized_client"):
         return _Refusal.CLIENT
     if error == "invalid_grant" or _USED_UP.search(detail(answer)):
         return _Refusal.GRANT
+    # An endpoint that the application does not belong to answers 400 `invalid_request` to a refresh
+    # token and 401 to a code.
     wrong_portal = error == "invalid_request" or answer.status == 401
     return _Refusal.CLIENT if wrong_portal else _Refusal.OTHER
 
 
 def _refused(refusals: Mapping[_Refusal, str]) -> OuraError:
-    """The endpoint that understood the question is the one to believe."""
-    if said := refusals.get(_Refusal.GRANT):
-        return SignInRequired(f"Oura no longer accepts the sign-in ({said}); sign in again")
-    if said := refusals.get(_Refusal.CLIENT):
+    # The endpoint that understood the request is the one to believe.
+    if reason := refusals.get(_Refusal.GRANT):
+        return SignInRequired(f"Oura no longer accepts the sign-in ({reason}); sign in again")
+    if reason := refusals.get(_Refusal.CLIENT):
         return ClientRefused(
-            f"Oura does not accept our client ({said}); look at OURA_CLIENT_ID, "
-            "OURA_CLIENT_SECRET and OURA_TOKEN_URL"
+            f"Oura rejects our client ({reason}); check OURA_CLIENT_ID, OURA_CLIENT_SECRET and "
+            "OURA_TOKEN_URL"
         )
     return UnexpectedAnswer(
-        f"Oura's token endpoint gives no token ({refusals.get(_Refusal.OTHER)}); look at "
+        f"Oura's token endpoint returned no token ({refusals.get(_Refusal.OTHER)}); check "
         "OURA_TOKEN_URL"
     )
 
@@ -222,13 +218,13 @@ def _token_pair(
 ) -> TokenPair:
     body = fields(answer)
     if not body:
-        raise OuraUnavailable("Oura's token endpoint answered no JSON; ask again later")
+        raise OuraUnavailable("Oura's token endpoint did not answer with JSON; try again later")
     access_token = _text(body.get("access_token"))
     refresh_token = _text(body.get("refresh_token")) or kept
     if access_token is None or refresh_token is None:
         raise UnexpectedAnswer(
-            "Oura's token endpoint answered without tokens; look at OURA_TOKEN_URL, and let the "
-            "person sign in again if that stays"
+            "Oura's token endpoint answered without tokens; check OURA_TOKEN_URL, and let the "
+            "person sign in again if that persists"
         )
     return TokenPair(
         access_token=access_token,
@@ -240,15 +236,15 @@ def _token_pair(
 
 
 def _text(value: object) -> str | None:
-    """A token that can be sent in a header, and kept."""
+    # A token must fit into a header.
     usable = isinstance(value, str) and value.isascii() and value.isprintable()
     return str(value) if usable and value else None
 
 
-def _lifetime(said: Any) -> timedelta:
-    """Seconds as a number or as text; a year at most, for a number that cannot be meant."""
+def _lifetime(value: Any) -> timedelta:
+    """Return a lifetime of so many seconds, a number or text; a year at most."""
     try:
-        seconds = float(said)
+        seconds = float(value)
     except (TypeError, ValueError):
         seconds = math.nan
     if not math.isfinite(seconds):

@@ -1,8 +1,4 @@
-"""Where a person was, as far as time zones tell: offsets from UTC that documents carried.
-
-What surprises: heart-rate rows say only UTC, so their local day is a guess by the nearest document
-that did carry an offset, before or after.
-"""
+"""A person's offsets from UTC over time, as far as documents contained them."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ Observation = tuple[datetime, timedelta]
 class OffsetTimeline:
     """Observations `(instant, offset from UTC)` of one person, in the order of time.
 
-    Of two observations at the same instant the first one that was learned stays.
+    Oura's heart rate comes with UTC only, so its local day is that of the nearest observation.
     """
 
     def __init__(self, observations: Iterable[Observation] = ()) -> None:
@@ -26,17 +22,17 @@ class OffsetTimeline:
 
     @property
     def observations(self) -> list[Observation]:
-        """All of them, the instants in UTC, ascending."""
+        """All observations, the instants in UTC, ascending."""
         return [
             (datetime.fromtimestamp(instant, UTC), self._offsets[instant])
             for instant in self._instants
         ]
 
     def observe(self, observations: Iterable[Observation]) -> None:
-        """Learn more of them.
+        """Add observations; of two at the same instant the first one stays.
 
         Raises:
-            ValueError: an instant has no zone.
+            ValueError: an instant has no time zone.
         """
         for instant, offset in observations:
             self._offsets.setdefault(_seconds(instant), offset)
@@ -44,7 +40,7 @@ class OffsetTimeline:
             self._instants = sorted(self._offsets)
 
     def nearest(self, instant: datetime) -> timedelta:
-        """The offset of the nearest observation, the earlier of two; zero when there is none."""
+        """Return the offset of the nearest observation, the earlier of two; zero without any."""
         if not self._instants:
             return timedelta()
         seconds = _seconds(instant)
@@ -54,11 +50,11 @@ class OffsetTimeline:
         return self._offsets[before if seconds - before <= later - seconds else later]
 
     def local_day(self, instant: datetime) -> date:
-        """The date of an instant where the person was."""
+        """Return the local date of an instant, where the person was."""
         return (instant.astimezone(UTC) + self.nearest(instant)).date()
 
 
 def _seconds(instant: datetime) -> float:
     if instant.tzinfo is None:
-        raise ValueError(f"an instant needs a zone: {instant}")
+        raise ValueError(f"an instant needs a time zone: {instant}")
     return instant.timestamp()

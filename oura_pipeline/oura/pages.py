@@ -1,8 +1,4 @@
-"""One page of an answer, taken apart: documents of the asked days, others, and what they teach.
-
-What surprises: a document is kept as the very bytes that came, so that a field which nobody here
-knows survives as it was.
-"""
+"""Pages of documents, read from Oura's answers."""
 
 from __future__ import annotations
 
@@ -32,7 +28,7 @@ class Document:
     Attributes:
         day: the day it belongs to: Oura's own, or the local date of when it happened, or the day of
             the fetch.
-        raw: its JSON, exactly as received.
+        raw: its JSON, exactly as received, so that fields that are unknown here survive.
     """
 
     day: date
@@ -44,9 +40,9 @@ class Page:
     """The documents of one answer.
 
     Attributes:
-        documents: those of the asked days.
-        outside: those of other days, which came because we ask wide.
-        offsets: the person's offsets from UTC, as told by any of them.
+        documents: those of the requested days.
+        outside: those of other days, which come because queries are wider than the days.
+        offsets: the person's offsets from UTC that any of them contains.
     """
 
     documents: list[Document]
@@ -55,7 +51,7 @@ class Page:
 
 
 class Envelope(msgspec.Struct):
-    """What every list comes in."""
+    """The object around every list."""
 
     data: list[msgspec.Raw]
     next_token: str | None = None
@@ -65,12 +61,12 @@ _ENVELOPE = msgspec.json.Decoder(Envelope)
 
 
 class PageReader:
-    """Reads the answers to questions about one document type.
+    """A reader of the answers about one document type.
 
     Args:
-        document_type: its row.
-        wanted: whether a day is asked for.
-        offsets: where the person was, for documents without a day.
+        document_type: of the documents.
+        wanted: returns whether a day was requested.
+        offsets: the person's, for documents without a day.
         today: the day of the fetch, for documents that have neither day nor instant.
     """
 
@@ -83,38 +79,38 @@ class PageReader:
         today: date,
     ) -> None:
         self.document_type = document_type
-        self._shape = DocumentDecoder(document_type)
+        self._decoder = DocumentDecoder(document_type)
         self._wanted = wanted
         self._offsets = offsets
         self._today = today
 
-    def page(self, body: bytes, question: DateRangeQuery) -> tuple[Page, str | None]:
-        """A page and the token of the next one, if there is one.
+    def page(self, body: bytes, query: DateRangeQuery) -> tuple[Page, str | None]:
+        """Return a page, and the token of the next one, if there is one.
 
         Raises:
-            GarbledAnswer: it is no JSON.
+            GarbledAnswer: it is not JSON.
             UnexpectedAnswer: it is not a list of such documents.
         """
         envelope = self._envelope(body)
         page = Page(documents=[], outside=[], offsets=[])
         for raw in envelope.data:
-            facts = self._shape.read(raw)
-            if facts.instant is None or question.owns(facts.instant):
+            facts = self._decoder.read(raw)
+            if facts.instant is None or query.owns(facts.instant):
                 document = Document(self._day(facts), bytes(raw))
                 (page.documents if self._wanted(document.day) else page.outside).append(document)
             page.offsets.extend(facts.offsets)
         return page, envelope.next_token or None
 
-    def alone(self, body: bytes) -> Page:
-        """A document that came without an envelope, as a page; its day is not asked about.
+    def single(self, body: bytes) -> Page:
+        """Return a document that came without an envelope as a page, whatever its day.
 
         Raises:
-            GarbledAnswer: it is no JSON.
+            GarbledAnswer: it is not JSON.
             UnexpectedAnswer: it is not such a document.
         """
         check_unambiguous(body, self.document_type.name)
         raw = body.strip()
-        facts = self._shape.read(raw)
+        facts = self._decoder.read(raw)
         return Page(documents=[Document(self._day(facts), raw)], outside=[], offsets=facts.offsets)
 
     def _day(self, facts: DocumentFacts) -> date:

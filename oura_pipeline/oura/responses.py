@@ -1,9 +1,4 @@
-"""What an answer's status means: the one place where it becomes an error of ours.
-
-What surprises: bodies differ by the layer of Oura that answers, and are sometimes empty or HTML. So
-the status decides and the text only adds to it, but for one thing: a 401 whose text names a scope
-is a missing consent for one kind of data, not a dead token.
-"""
+"""The one place where an answer's status becomes an error of ours."""
 
 from __future__ import annotations
 
@@ -29,6 +24,7 @@ SCOPES = (
     "email|personal|daily|heartrate|workout|tag|session|spo2Daily|spo2|heart_health|stress|"
     "ring_configuration|reproductive_cycle|metabolic|pregnancy|research"
 )
+# How the layers of Oura's API name a scope that is missing, each in its own words.
 _NAMED = (
     re.compile(r"\baccess (?:the )?['\"`]?(?:extapi:)?([\w-]+)['\"`]? scope", re.IGNORECASE),
     re.compile(rf"(?:\bextapi:|\b)({SCOPES})\b['\"`]?\s+scopes?\b"),
@@ -36,18 +32,18 @@ _NAMED = (
         rf"\bscopes?\b(?:\s+is|\s+are|\s+named|\s+required)?[\s:='\"`]+(?:extapi:)?({SCOPES})\b"
     ),
 )
-_LONGEST = 200
+_LONGEST = 200  # characters of Oura's text in a message
 
 
 class TokenRefused(OuraError):
-    """A 401 that names no scope: worth one renewal. Never leaves this room."""
+    """A 401 that names no scope: worth one renewal. The client lets it out to nobody."""
 
     def __init__(self) -> None:
         super().__init__("the access token was refused")
 
 
 class TooManyRequests(OuraError):
-    """A 429, with the seconds it asks for, if it says. Never leaves this room."""
+    """A 429, with the seconds it asks for, if any. The client lets it out to nobody."""
 
     def __init__(self, retry_after: float | None) -> None:
         super().__init__("too many requests")
@@ -61,20 +57,22 @@ def check(
     single: bool = False,
     secrets: tuple[str, ...] = (),
 ) -> bytes:
-    """The body of a good answer.
+    """Return the body of a successful answer.
 
     Args:
-        answer: what came back.
-        document_type: what was asked for.
-        single: whether it was one document by its id.
-        secrets: what must not appear in a message.
+        answer: the answer.
+        document_type: of the documents that were requested.
+        single: whether one document was requested by its id.
+        secrets: texts that must not appear in a message.
 
     Raises:
-        OuraError: the answer is not a good one.
+        OuraError: the status is not 200; which error says what happened.
     """
     if answer.status == 200:
         return answer.body
     said = detail(answer, secrets)
+    # The status decides, for bodies differ by the layer of Oura that answers, and may be empty or
+    # HTML. One exception: a 401 whose text names a scope is no dead token but a missing consent.
     if answer.status in (401, 403) and (scope := _missing_scope(answer, said, document_type)):
         raise ScopeNotGranted(scope)
     if answer.status == 404 and single:
@@ -91,26 +89,26 @@ def _error(answer: OuraResponse, name: str, said: str) -> OuraError:
         case 403:
             return MembershipLapsed(
                 f"Oura refuses {name} (403{said}), as it does without a membership; the person can "
-                "look at theirs in the Oura app"
+                "check theirs in the Oura app"
             )
         case 429:
             return TooManyRequests(retry_after(answer.headers))
         case status if status >= 500:
-            return OuraUnavailable(f"Oura cannot answer {name} now ({status}); ask again later")
+            return OuraUnavailable(f"Oura has no answer for {name} now ({status}); try again later")
         case status if 300 <= status < 400:
             return UnexpectedAnswer(
-                f"Oura sends us elsewhere for {name} ({status}), which we do not follow; "
-                "OURA_API_URL must be the address of the API itself"
+                f"Oura redirects {name} ({status}), which we do not follow; set OURA_API_URL to "
+                "the address of the API itself"
             )
         case status:
             return UnexpectedAnswer(
-                f"Oura does not accept the question for {name} ({status}{said}); if Oura changed, "
-                "documents.py has to follow, else look at OURA_API_URL"
+                f"Oura rejects the request for {name} ({status}{said}); check OURA_API_URL, and "
+                "change catalog/document_types.py if Oura changed"
             )
 
 
 def detail(answer: OuraResponse, secrets: tuple[str, ...] = ()) -> str:
-    """What an error's body says, in one short line without the secrets; empty: nothing readable."""
+    """Return an error's text as one short line without secrets; empty: there is none."""
     said = " ".join(_texts(fields(answer)))
     for secret in filter(None, secrets):
         said = said.replace(secret, "…")
@@ -120,7 +118,7 @@ def detail(answer: OuraResponse, secrets: tuple[str, ...] = ()) -> str:
 
 
 def fields(answer: OuraResponse) -> dict[str, Any]:
-    """The JSON object of a body; empty where it is none."""
+    """Return the JSON object of a body; empty where it is something else."""
     try:
         body = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -129,7 +127,7 @@ def fields(answer: OuraResponse) -> dict[str, Any]:
 
 
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
-    """Seconds to wait that a 429 asks for; None: it does not say.
+    """Return the seconds that a 429 asks to wait; None: it does not say.
 
     Args:
         headers: of the answer.
@@ -142,7 +140,7 @@ def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> floa
         seconds = _until(said, headers.get("Date", ""), now)
     if seconds is None:
         reset = _number(headers.get("X-RateLimit-Reset", ""))
-        # Epoch seconds by its description; a small number can only be a span.
+        # Epoch seconds, says Oura's description of the API; a small number can only be a duration.
         seconds = reset if reset is None or reset < 1e9 else reset - now
     return None if seconds is None else max(seconds, 0.0)
 
@@ -152,12 +150,12 @@ def _number(text: str) -> float | None:
 
 
 def _until(said: str, date: str, now: float) -> float | None:
-    """Seconds from the answer's own date to another one: clocks differ."""
     try:
         at = parsedate_to_datetime(said).timestamp()
     except ValueError:
         return None
     try:
+        # Oura's own clock, where the answer has it: ours may be wrong.
         return at - parsedate_to_datetime(date).timestamp()
     except ValueError:
         return at - now
@@ -172,7 +170,7 @@ def _missing_scope(answer: OuraResponse, said: str, document_type: DocumentType)
 
 
 def _texts(body: dict[str, Any]) -> list[str]:
-    """The explaining texts of any of Oura's layers; of a validation error where and what."""
+    """Return the texts of an error, under whatever names Oura's layers give them."""
     texts = []
     for name in ("error", "title", "detail", "error_description", "message"):
         value = body.get(name)

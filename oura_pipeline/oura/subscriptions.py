@@ -1,9 +1,8 @@
-"""Webhook subscriptions: what Oura tells our application about, listed, made, renewed, ended.
+"""Oura's webhook subscriptions, which belong to the application and not to a person.
 
-What surprises: they belong to the application, not to a person, so no token is needed. While Oura
-makes or changes one, it calls the receiver and waits for its answer; that call can be minutes late,
-and ours has ended with a gateway's error long before. So after an error here nobody knows whether
-there is one now: list them again before the next try.
+While Oura creates or changes one, it calls the receiver and waits for its answer. That call can be
+minutes late, when our request has ended with a gateway's error long before. So after an error it is
+unknown whether the subscription exists: list them again before the next try.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from oura_pipeline.oura.oauth import DEFAULT_PAUSE_SECONDS
 from oura_pipeline.oura.responses import detail, retry_after
 
 PATH = "/v2/webhook/subscription"
-HANDSHAKE_SECONDS = 75.0  # Oura's gateway gives up after 60
+VERIFICATION_SECONDS = 75.0  # Oura's gateway gives up after 60
 _CONNECT_SECONDS = 10.0
 _MAX_BYTES = 8 * 1024 * 1024
 _TEXTS = ("id", "data_type", "event_type", "callback_url")
@@ -44,10 +43,10 @@ class OuraSubscription:
 
     Attributes:
         id: Oura's.
-        data_type: Oura's name of the kind of document; not only those that we know.
+        data_type: Oura's name of the type of document; possibly unknown here.
         event_type: create, update or delete.
         callback_url: where events go.
-        expires_at: when it ends, UTC; None: Oura does not say, or not readably.
+        expires_at: when it ends, UTC; None: unknown or unreadable.
     """
 
     id: str
@@ -60,10 +59,10 @@ class OuraSubscription:
 class Subscriptions:
     """Our application's webhook subscriptions at Oura.
 
-    Every method raises, beside what it says itself:
-        ClientRefused: Oura does not know our client id and secret.
+    Every method raises, besides what it says itself:
+        ClientRefused: Oura does not accept our client id and secret.
         RateLimited: too many requests.
-        OuraUnavailable: no answer, or an excuse; whether it was done is not known.
+        OuraUnavailable: no answer, or a server error; whether it was done is unknown.
         UnexpectedAnswer: an answer that we do not understand.
 
     Args:
@@ -81,7 +80,7 @@ class Subscriptions:
         api_url: str,
         client_id: str,
         client_secret: str,
-        seconds: float = HANDSHAKE_SECONDS,
+        seconds: float = VERIFICATION_SECONDS,
     ) -> None:
         self._http = http
         self._url = api_url.rstrip("/") + PATH
@@ -90,31 +89,33 @@ class Subscriptions:
         self._seconds = seconds
 
     def list(self) -> tuple[OuraSubscription, ...]:
-        """All there are, of whatever kind and wherever they point."""
+        """Return all subscriptions, whatever their type and wherever they point."""
         rows = _json(self._ask("GET"))
         if not isinstance(rows, list):
-            raise UnexpectedAnswer("Oura's list of webhook subscriptions is none; ask again later")
-        # Twice the same one would be a duplicate of itself.
+            raise UnexpectedAnswer(
+                "Oura's list of webhook subscriptions is not a list; try again later"
+            )
+        # One that is listed twice would be a duplicate of itself, and deleted.
         return tuple({row.id: row for row in map(_subscription, rows)}.values())
 
     def create(
         self, *, data_type: str, event_type: str, callback_url: str, verification_token: str
     ) -> OuraSubscription:
-        """Make one; the receiver is called and must know the verification token.
+        """Create one; Oura calls the receiver, which must know the verification token.
 
         Raises:
             AlreadySubscribed: there is one of this data type and event type.
         """
-        wish = {
+        body = {
             "callback_url": callback_url,
             "verification_token": verification_token,
             "event_type": event_type,
             "data_type": data_type,
         }
-        return _subscription(_json(self._ask("POST", wish=wish)))
+        return _subscription(_json(self._ask("POST", body=body)))
 
     def renew(self, subscription_id: str) -> OuraSubscription:
-        """Let one live for another 90 days or so.
+        """Renew one for another 90 days or so.
 
         Raises:
             SubscriptionGone: there is none with this id.
@@ -130,79 +131,77 @@ class Subscriptions:
         data_type: str | None = None,
         event_type: str | None = None,
     ) -> OuraSubscription:
-        """Change what is given, for instance where it points; the receiver is called.
+        """Change what is given, for instance where it points; Oura calls the receiver.
 
         Raises:
             SubscriptionGone: there is none with this id.
             AlreadySubscribed: there is another one of this data type and event type.
         """
-        wish = {
+        values = {
             "verification_token": verification_token,
             "callback_url": callback_url,
             "data_type": data_type,
             "event_type": event_type,
         }
-        given = {name: value for name, value in wish.items() if value is not None}
+        given = {name: value for name, value in values.items() if value is not None}
         return _subscription(
-            _json(self._ask("PUT", f"/{quote(subscription_id, safe='')}", wish=given))
+            _json(self._ask("PUT", f"/{quote(subscription_id, safe='')}", body=given))
         )
 
     def delete(self, subscription_id: str) -> None:
-        """End one; fine if it is gone already."""
+        """Delete one; fine if it is gone already."""
         try:
             self._ask("DELETE", f"/{quote(subscription_id, safe='')}")
         except SubscriptionGone:
             return
 
     def _ask(
-        self, method: str, path: str = "", wish: Mapping[str, str] | None = None
+        self, method: str, path: str = "", body: Mapping[str, str] | None = None
     ) -> OuraResponse:
         request = self._http.build_request(
             method,
             self._url + path,
-            json=wish,
+            json=body,
             headers={"x-client-id": self._client_id, "x-client-secret": self._client_secret},
             timeout=httpx.Timeout(self._seconds, connect=_CONNECT_SECONDS, pool=None),
         )
         answer = send(self._http, request, max_bytes=_MAX_BYTES, max_seconds=self._seconds)
         if answer.status in (200, 201, 204):
             return answer
-        secrets = (self._client_secret, (wish or {}).get("verification_token", ""))
+        secrets = (self._client_secret, (body or {}).get("verification_token", ""))
         said = detail(answer, secrets)
         raise _error(answer, f": {said}" if said else "", known_id=bool(path))
 
 
 def _error(answer: OuraResponse, said: str, *, known_id: bool) -> OuraError:
-    """What a refusal is about; of an id it can only be that there is none (FACTS §7)."""
     match answer.status:
         case 401:
             return _client_refused(answer.status, said)
         case 403 | 404 if known_id:
+            # Oura answers 403 to an id that it does not know.
             return SubscriptionGone("Oura has no such webhook subscription (any more)")
         case 403:
             return _client_refused(answer.status, said)
         case 409:
-            return AlreadySubscribed(f"Oura has a webhook subscription of this kind already{said}")
+            return AlreadySubscribed(f"Oura already has such a webhook subscription{said}")
         case 429:
             seconds = retry_after(answer.headers)
             return RateLimited(DEFAULT_PAUSE_SECONDS if seconds is None else seconds)
         case status if status >= 500:
             return OuraUnavailable(
-                f"Oura is out of order ({status}{said}), or could not reach our receiver; look at "
-                "the list again later, and at the address and certificate chain of "
-                "OURA_PUBLIC_URL if that stays"
+                f"Oura failed ({status}{said}), or could not reach our receiver; try again later, "
+                "and check the address and certificate chain of OURA_PUBLIC_URL if that persists"
             )
         case status:
             return UnexpectedAnswer(
-                f"Oura does not accept the webhook subscription ({status}{said}); look whether "
+                f"Oura rejects the webhook subscription ({status}{said}); check that "
                 "OURA_PUBLIC_URL can be reached from outside"
             )
 
 
 def _client_refused(status: int, said: str) -> ClientRefused:
     return ClientRefused(
-        f"Oura does not accept our client ({status}{said}); look at OURA_CLIENT_ID and "
-        "OURA_CLIENT_SECRET"
+        f"Oura rejects our client ({status}{said}); check OURA_CLIENT_ID and OURA_CLIENT_SECRET"
     )
 
 
@@ -211,20 +210,17 @@ def _json(answer: OuraResponse) -> Any:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
         pass
-    raise GarbledAnswer("Oura's answer about webhook subscriptions is no JSON; ask again later")
+    raise GarbledAnswer("Oura's answer about webhook subscriptions is not JSON; try again later")
 
 
 def _subscription(row: Any) -> OuraSubscription:
-    """One entry; fields that we do not know are left out.
-
-    Without one of the texts all entries are refused: what looks like nobody's would be ended.
-    """
     fields = row if isinstance(row, dict) else {}
     given = {name: fields[name] for name in _TEXTS if _is_text(fields.get(name))}
+    # Refuses the whole list: an entry that looks like nobody's would be deleted.
     if len(given) < len(_TEXTS):
         raise UnexpectedAnswer(
-            f"Oura describes a webhook subscription without {', '.join(_TEXTS)}; if Oura changed, "
-            "oura/subscriptions.py has to follow"
+            f"Oura lists a webhook subscription without {', '.join(_TEXTS)}; if Oura changed, "
+            "change oura/subscriptions.py"
         )
     return OuraSubscription(**given, expires_at=_instant(fields.get("expiration_time")))
 
@@ -233,10 +229,10 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
-def _instant(said: object) -> datetime | None:
-    """An instant with up to nine decimals, UTC where it names no zone."""
+def _instant(text: object) -> datetime | None:
     try:
-        at = datetime.fromisoformat(said) if isinstance(said, str) else None
+        # With up to nine decimals, of which six are read; UTC where it names no zone.
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
         return at and (at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         return None

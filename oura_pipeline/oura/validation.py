@@ -1,8 +1,6 @@
-"""What a document must look like, built from its type's row; a document that does not is refused.
+"""Decoders that refuse documents that would be landed under a wrong key or as a wrong number.
 
-What surprises: almost everything may be null or absent, and what we do not know is let through: the
-document is kept as it came. Only what would be landed under a wrong key or as a wrong number is
-refused: a missing key, a text for a number, a key written twice.
+Almost everything may be null or absent, and unknown fields pass: a document is kept as it came.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.fields import Field
 from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer
 
-# Of other centuries nobody's offset is asked, and at the ends of time there is no UTC.
+# Nobody's offset matters in other centuries, and at either end of time converting to UTC fails.
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -31,7 +29,7 @@ class DocumentFacts:
     Attributes:
         day: Oura's day, where it has one.
         instant: when it happened, where it has no day.
-        offsets: the instants (UTC) at which it tells the person's offset from UTC.
+        offsets: the instants (UTC) and the person's offset from UTC that it contains.
     """
 
     day: date | None
@@ -40,7 +38,7 @@ class DocumentFacts:
 
 
 class DocumentDecoder:
-    """Reads documents of one type; build it once per answer, not once per document."""
+    """A decoder of one document type; building it costs more than decoding a document."""
 
     def __init__(self, document_type: DocumentType) -> None:
         self._type = document_type
@@ -48,13 +46,13 @@ class DocumentDecoder:
         keys = {*document_type.key, document_type.day_field, self._instant}
         fields = [(field, field.required or field.name in keys) for field in document_type.fields]
         self._decoder = msgspec.json.Decoder(_struct(document_type.name, fields))
-        self._telling = tuple(field for field in document_type.fields if field.tells_offset)
+        self._local_fields = tuple(field for field in document_type.fields if field.tells_offset)
 
     def read(self, raw: bytes | msgspec.Raw) -> DocumentFacts:
-        """What the document says about itself.
+        """Return what a document says about itself.
 
         Raises:
-            GarbledAnswer: it is no JSON.
+            GarbledAnswer: it is not JSON.
             UnexpectedAnswer: it is not a document of this type; the message names the field.
         """
         try:
@@ -66,54 +64,54 @@ class DocumentDecoder:
         return DocumentFacts(
             day=getattr(document, self._type.day_field) if self._type.day_field else None,
             instant=getattr(document, self._instant) if self._instant else None,
-            offsets=list(dict.fromkeys(_offsets(document, self._telling))) if self._telling else [],
+            offsets=list(dict.fromkeys(_offsets(document, self._local_fields))),
         )
 
 
 def check_unambiguous(body: bytes, name: str) -> None:
-    """Refuse what two readers of the same JSON could take for different things.
+    """Raise an error where two parsers of the same JSON could read different things.
 
     Raises:
-        GarbledAnswer: it is no JSON.
-        UnexpectedAnswer: a key stands twice in one object, or a number is infinite.
+        GarbledAnswer: it is not JSON.
+        UnexpectedAnswer: an object has a key twice, or a number is infinite.
     """
     try:
         _STRICT.decode(body.decode())
-    except _Misfit as error:
+    except _Ambiguous as error:
         raise UnexpectedAnswer(mismatch_message(name, str(error))) from None
     except (ValueError, RecursionError):
         raise GarbledAnswer(not_json_message(name)) from None
 
 
 def mismatch_message(name: str, what: str) -> str:
-    """The message for an answer that is JSON and yet not what we know."""
+    """Return the message for JSON that is not of the expected form."""
     return (
-        f"Oura answered {name} with something else than we know: {what.replace(' - at `$`', '')}; "
-        "if Oura changed it, documents.py has to follow"
+        f"Oura's answer for {name} has an unknown form: {what.replace(' - at `$`', '')}; "
+        "if Oura changed it, change catalog/document_types.py"
     )
 
 
 def not_json_message(name: str) -> str:
-    """The message for an answer that is no JSON."""
-    return f"Oura's answer for {name} is no JSON, or cut short; ask again later"
+    """Return the message for an answer that is not JSON."""
+    return f"Oura's answer for {name} is not JSON, or cut short; try again later"
 
 
-class _Misfit(Exception):
-    """JSON, but not to be trusted."""
+class _Ambiguous(Exception):
+    """JSON that two parsers could read differently."""
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> None:
-    """Which of two values would count? Nothing is given back, so nothing piles up."""
+    # Returns nothing: objects need not be built to be checked.
     if len(dict(pairs)) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise _Misfit(f"an object has the key {twice[:50]!r} twice")
+        raise _Ambiguous(f"an object has the key {twice[:50]!r} twice")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise _Misfit("a number is too large")
+        raise _Ambiguous("a number is too large")
     return number
 
 
@@ -140,9 +138,9 @@ def _type_of(field: Field) -> Any:
 
 
 def _offsets(
-    document: msgspec.Struct, telling: tuple[Field, ...]
+    document: msgspec.Struct, fields: tuple[Field, ...]
 ) -> Iterator[tuple[datetime, timedelta]]:
-    for field in telling:
+    for field in fields:
         value = getattr(document, field.name)
         if value is None:
             continue

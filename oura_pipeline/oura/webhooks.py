@@ -1,9 +1,4 @@
-"""What Oura posts to our webhook: who signed it, when, and what it says.
-
-What surprises: Oura tries a delivery again for about an hour, possibly under its first timestamp
-and signature, so an old signature is still a good one for that long. The signature covers the raw
-bytes: a body that was decoded and encoded again no longer fits (FACTS §7).
-"""
+"""What Oura posts to our webhook: its signature, its age and its content."""
 
 from __future__ import annotations
 
@@ -16,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+# Oura tries a delivery again for about an hour, possibly with its first timestamp and signature.
 OLDEST = timedelta(minutes=90)
-NEWEST = timedelta(minutes=5)
+NEWEST = timedelta(minutes=5)  # clocks differ
 LONGEST_TEXT = 256  # characters; Oura's ids have 36
 EVENT_TYPES = ("create", "update", "delete")
 _PURPOSE = "oura-pipeline webhook verification"
@@ -38,7 +34,7 @@ class DeliveryRefused(ValueError):
     """A delivery that must not be believed; the message repeats nothing of it.
 
     Attributes:
-        refusal: why, as a name that can be counted.
+        refusal: why, as a name for metrics.
     """
 
     def __init__(self, refusal: Refusal, message: str) -> None:
@@ -68,12 +64,15 @@ class WebhookEvent:
     user_id: str
 
     def __repr__(self) -> str:
-        """Without ids: they are personal."""
+        """Return it without ids: they are personal."""
         return f"WebhookEvent({self.event_type} {self.data_type})"
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """What Oura sends as `x-oura-signature`: upper-case hex HMAC-SHA256 of timestamp and body."""
+    """Return `x-oura-signature`: upper-case hex HMAC-SHA256 of timestamp and body.
+
+    The body must be the raw bytes: decoded and encoded again it has another signature.
+    """
     message = timestamp.encode() + body
     return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest().upper()
 
@@ -81,7 +80,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 def verify_delivery(
     secret: str, *, timestamp: str | None, signature: str | None, body: bytes, now: datetime
 ) -> None:
-    """Nothing, when the bytes are Oura's and recent.
+    """Raise an error unless the bytes are Oura's and recent.
 
     Args:
         secret: of our client; an empty one verifies nothing.
@@ -94,44 +93,44 @@ def verify_delivery(
         DeliveryRefused: they are not, or it cannot be known.
     """
     if not timestamp or not signature or not (timestamp + signature).isascii():
-        raise DeliveryRefused(Refusal.UNSIGNED, "the delivery is not signed as Oura signs")
+        raise DeliveryRefused(Refusal.UNSIGNED, "the delivery has no signature of Oura's")
     if not hmac.compare_digest(_signed(secret, timestamp, body), signature.upper()):
         raise DeliveryRefused(
-            Refusal.FORGED, "the signature does not fit the body; OURA_CLIENT_SECRET may be wrong"
+            Refusal.FORGED, "the signature does not match the body; check OURA_CLIENT_SECRET"
         )
     age = now - _instant(timestamp)
     if not -NEWEST <= age <= OLDEST:
         raise DeliveryRefused(
-            Refusal.STALE, "the timestamp is too old or ahead; look at this machine's clock"
+            Refusal.STALE, "the timestamp is too old or in the future; check this machine's clock"
         )
 
 
 def parse_event(body: bytes) -> WebhookEvent:
-    """What a delivery says; fields that we do not know are left out.
+    """Return the content of a delivery; unknown fields are left out.
 
     Raises:
-        DeliveryRefused: it is no event.
+        DeliveryRefused: it is not an event.
     """
     try:
-        said = msgspec.json.decode(body)
+        content = msgspec.json.decode(body)
     except (ValueError, RecursionError):
         raise _malformed("is not JSON") from None
-    if not isinstance(said, dict):
-        raise _malformed("is no JSON object")
+    if not isinstance(content, dict):
+        raise _malformed("is not a JSON object")
     event = WebhookEvent(
-        event_type=_text(said, "event_type"),
-        data_type=_text(said, "data_type"),
-        object_id=_text(said, "object_id"),
-        event_time=_text(said, "event_time"),
-        user_id=_text(said, "user_id"),
+        event_type=_text(content, "event_type"),
+        data_type=_text(content, "data_type"),
+        object_id=_text(content, "object_id"),
+        event_time=_text(content, "event_time"),
+        user_id=_text(content, "user_id"),
     )
     if event.event_type not in EVENT_TYPES:
-        raise _malformed("has an event_type that we do not know")
+        raise _malformed("has an unknown event_type")
     return event
 
 
 def verification_token(client_secret: str) -> str:
-    """What Oura must repeat when it asks whether a callback is ours: the same in every process.
+    """Return what Oura must repeat when it verifies a callback: the same in every process.
 
     Raises:
         DeliveryRefused: there is no secret to derive it from.
@@ -142,13 +141,17 @@ def verification_token(client_secret: str) -> str:
 def _signed(secret: str, timestamp: str, body: bytes) -> str:
     if not secret:
         raise DeliveryRefused(
-            Refusal.NOT_SET_UP, "set OURA_CLIENT_SECRET: without it nobody can be told from Oura"
+            Refusal.NOT_SET_UP, "set OURA_CLIENT_SECRET: without it no delivery can be verified"
         )
     return signature(secret, timestamp, body)
 
 
 def _instant(timestamp: str) -> datetime:
-    """An instant of a signed timestamp; one that cannot be read is not a recent one."""
+    """Return the instant of a timestamp.
+
+    Raises:
+        DeliveryRefused: it is unreadable, and so not known to be recent.
+    """
     try:
         if timestamp.isdigit():
             number = int(timestamp)
@@ -157,12 +160,12 @@ def _instant(timestamp: str) -> datetime:
         instant = datetime.fromisoformat(timestamp)
         return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
-        raise DeliveryRefused(Refusal.STALE, "the timestamp is none that we can read") from None
+        raise DeliveryRefused(Refusal.STALE, "the timestamp is unreadable") from None
 
 
-def _text(said: dict[str, Any], name: str) -> str:
-    """A field that must be a text that any database can keep."""
-    value = said.get(name)
+def _text(content: dict[str, Any], name: str) -> str:
+    value = content.get(name)
+    # Any database can store printable text.
     if not isinstance(value, str) or not value or not value.isprintable():
         raise _malformed(f"has no usable {name}")
     if len(value) > LONGEST_TEXT:

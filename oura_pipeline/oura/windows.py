@@ -1,9 +1,4 @@
-"""Which queries cover a range of days: as few as Oura allows, none too narrow.
-
-What surprises: where Oura's ranges end differs by collection, and whether `end_datetime` belongs to
-the range is not known. So every question is wider than what is wanted of it, and each one owns a
-span, so that no row is taken twice.
-"""
+"""The queries that cover a range of days: as few as Oura allows, and none too narrow."""
 
 from __future__ import annotations
 
@@ -14,39 +9,41 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from oura_pipeline.catalog.document_types import Ask, DocumentType
 
+# Whether `end_date` belongs to the range differs by collection: some take it as midnight UTC. So
+# every query is wider than what is wanted of it, and documents are kept by their own day.
 WIDER = timedelta(days=2)
 EARLIEST = timedelta(hours=15)  # a day begins 14 h before its UTC midnight at UTC+14
 LATEST = timedelta(hours=13)  # and ends 12 h after the next one at UTC-12
-EDGE = timedelta(seconds=1)
+EDGE = timedelta(seconds=1)  # Oura does not document whether `end_datetime` belongs to the range
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _END = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DateRangeQuery:
-    """One range to ask for.
+    """One range to ask Oura for.
 
     Attributes:
-        parameters: of the address.
-        first: the first instant that it owns, for queries about instants.
-        end: the first instant that it no longer owns.
-        most_pages: more than that are no answer but a loop.
+        parameters: of the URL.
+        first: the first instant that belongs to this query, for queries about instants.
+        end: the first instant that no longer belongs to it.
+        max_pages: more pages than that are a loop.
     """
 
     parameters: Mapping[str, str] = field(default_factory=dict)
     first: datetime = _BEGINNING
     end: datetime = _END
-    most_pages: int = 1000
+    max_pages: int = 1000
 
     def owns(self, instant: datetime) -> bool:
-        """Whether this question, and no other one, answers for the instant."""
+        """Return whether an instant belongs to this query, and so to no other one."""
         return self.first <= instant < self.end
 
 
 def date_range_queries(
     document_type: DocumentType, first_day: date, last_day: date
 ) -> list[DateRangeQuery]:
-    """The queries for the days from the first to the last, both included.
+    """Return the queries for the days from the first to the last, both included.
 
     Raises:
         ValueError: the first day comes after the last one, or the type has no ranges.
@@ -57,22 +54,23 @@ def date_range_queries(
         return [_by_days(first_day, last_day)]
     if document_type.ask is Ask.INSTANTS:
         return _by_instants(first_day, last_day, document_type.max_days)
-    raise ValueError(f"{document_type.name} is not asked for by ranges of any number of days")
+    raise ValueError(f"{document_type.name} cannot be asked for by ranges of any length")
 
 
 def _by_days(first_day: date, last_day: date) -> DateRangeQuery:
     first, last = first_day - WIDER, last_day + WIDER
     return DateRangeQuery(
         parameters={"start_date": first.isoformat(), "end_date": last.isoformat()},
-        most_pages=100 + 10 * (last - first).days,
+        max_pages=100 + 10 * (last - first).days,
     )
 
 
 def _by_instants(first_day: date, last_day: date, max_days: int | None) -> list[DateRangeQuery]:
-    """Equal spans that touch; the edges that both ask for belong to the later one."""
     first = datetime.combine(first_day, time(), UTC) - EARLIEST
     end = datetime.combine(last_day, time(), UTC) + timedelta(days=1) + LATEST
     count = 1 if max_days is None else math.ceil((end - first) / timedelta(max_days))
+    # Equal spans that touch, without overlap: no document is taken twice, although every query asks
+    # for a second more at either end.
     bounds = [_whole(first + (end - first) * part / count) for part in range(count + 1)]
     return [
         DateRangeQuery(
@@ -82,7 +80,7 @@ def _by_instants(first_day: date, last_day: date, max_days: int | None) -> list[
             },
             first=bounds[part] if part else _BEGINNING,
             end=bounds[part + 1] if part + 1 < count else _END,
-            most_pages=100 + 200 * math.ceil((end - first) / timedelta(days=1) / count),
+            max_pages=100 + 200 * math.ceil((end - first) / timedelta(days=1) / count),
         )
         for part in range(count)
     ]
@@ -93,5 +91,4 @@ def _whole(instant: datetime) -> datetime:
 
 
 def _rfc3339(instant: datetime) -> str:
-    """With a Z: a plus sign would have to be escaped."""
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")  # a plus sign would have to be escaped

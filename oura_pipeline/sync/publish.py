@@ -1,9 +1,4 @@
-"""The published copy, with what only the accounts database knows: what was asked, and the offsets.
-
-What surprises: nothing is read twice. What stands in the warehouse is compared with the accounts
-by sums per person and document type; only what is newer is read, and whole only where the sums
-still differ then, because rows were forgotten or written late.
-"""
+"""The published copy, with the fetch ledger and the offsets from the accounts database."""
 
 from __future__ import annotations
 
@@ -21,7 +16,7 @@ from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.warehouse.publishing import Published
 from oura_pipeline.warehouse.warehouse import Warehouse
 
-OVERLAP = timedelta(hours=1)  # between hearing Oura's answer and remembering it
+OVERLAP = timedelta(hours=1)  # between receiving Oura's answer and recording it
 AT_ONCE = 100_000  # rows of the ledger in memory
 PAIRS_AT_ONCE = 400  # the parameters of one question to SQLite are limited
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
@@ -29,7 +24,7 @@ INSTANT = timedelta(microseconds=1)
 
 
 def publish(pipeline: Pipeline) -> Published:
-    """Bring the ledgers up to date, and swap in a copy; whoever has the old one keeps reading it.
+    """Update the ledgers and publish a new copy; who has the old one open keeps reading it.
 
     Raises:
         WarehouseError: the warehouse is busy or cannot be read; the old copy stays.
@@ -42,20 +37,22 @@ def publish(pipeline: Pipeline) -> Published:
 
 
 def update_fetches(accounts: Accounts, warehouse: Warehouse) -> None:
-    """Let `oura.fetches` be what the accounts say, without those who left."""
+    """Make `oura.fetches` equal to the ledger of the accounts, without those who left."""
     with warehouse.ledgers() as ledgers:
-        standing = ledgers.fetch_sums()
-    wanted = accounts.fetches.sums()
-    if standing == wanted:
+        stored = ledgers.fetch_sums()
+    current = accounts.fetches.sums()
+    if stored == current:
         return
-    if standing:
-        newest = max(found.newest for found in standing.values())
+    # Sums per person and document type tell what differs. First only newer rows are read; where the
+    # sums still differ after that, rows were deleted or written late, and all of them are read.
+    if stored:
+        newest = max(found.newest for found in stored.values())
         rows = accounts.fetches.published(after=newest - OVERLAP)
         with warehouse.ledgers() as ledgers:
-            ledgers.replace_fetches(standing.keys() - wanted.keys(), [])
+            ledgers.replace_fetches(stored.keys() - current.keys(), [])
             ledgers.merge_fetches(rows)
-            standing = ledgers.fetch_sums()
-    differing = {pair: found for pair, found in wanted.items() if standing.get(pair) != found}
+            stored = ledgers.fetch_sums()
+    differing = {pair: found for pair, found in current.items() if stored.get(pair) != found}
     for some in batched_by_weight(
         sorted(differing.items()),
         lambda pair_and_sum: pair_and_sum[1].rows,
@@ -69,15 +66,15 @@ def update_fetches(accounts: Accounts, warehouse: Warehouse) -> None:
 
 
 def update_offsets(accounts: Accounts, warehouse: Warehouse) -> None:
-    """Let `oura.offsets` follow from what the accounts know, without those who left."""
+    """Make `oura.offsets` equal to what the accounts know, without those who left."""
     with warehouse.ledgers() as ledgers:
-        standing = ledgers.observed()
-    wanted = accounts.offsets.sums()
-    left = standing.keys() - wanted.keys()
-    changed = sorted(name for name, found in wanted.items() if standing.get(name) != found)
+        stored = ledgers.observed()
+    current = accounts.offsets.sums()
+    left = stored.keys() - current.keys()
+    changed = sorted(name for name, found in current.items() if stored.get(name) != found)
     if not (left or changed):
         return
-    learned = [_learned(accounts, username, standing.get(username)) for username in changed]
+    learned = [_learned(accounts, username, stored.get(username)) for username in changed]
     with warehouse.ledgers() as ledgers:
         ledgers.replace_offsets(
             left | {one.username for one in learned if one.anew},
@@ -87,10 +84,8 @@ def update_offsets(accounts: Accounts, warehouse: Warehouse) -> None:
 
 
 def changes(observations: Sequence[Observation]) -> list[tuple[datetime, int]]:
-    """From when on the nearest observation says something else: instant, seconds ahead of UTC.
-
-    Of two that are equally near the earlier one counts, so the change is just after the middle.
-    """
+    """Return when the offset changes, from the nearest observations: instant, seconds from UTC."""
+    # Of two that are equally near the earlier one counts, so the change is just after the middle.
     return [
         (earlier + (later - earlier) // 2 + INSTANT, _seconds(offset))
         for (earlier, before), (later, offset) in pairwise(observations)
@@ -100,13 +95,13 @@ def changes(observations: Sequence[Observation]) -> list[tuple[datetime, int]]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Learned:
-    """What was learned of a person's offsets.
+    """The change of one person's offsets.
 
     Attributes:
         username: whose.
-        anew: whether all that stands goes.
-        rows: what comes: username, since, seconds ahead of UTC.
-        observed: of which observations the offsets are made now; None: of none.
+        anew: whether all their rows are replaced.
+        rows: the new ones: username, since, seconds ahead of UTC.
+        observed: the checksum of the observations behind all rows; None: there are none.
     """
 
     username: str
@@ -116,7 +111,7 @@ class _Learned:
 
 
 def _learned(accounts: Accounts, username: str, known: OffsetSum | None) -> _Learned:
-    """Only what is newer than what is known, where nothing else has changed."""
+    """Return what is newer than what is known; everything, where older observations changed."""
     if known and accounts.offsets.sum_until(username, known.newest) != known:
         known = None
     observations = accounts.offsets.find(username, known and known.newest)
@@ -128,7 +123,7 @@ def _learned(accounts: Accounts, username: str, known: OffsetSum | None) -> _Lea
 
 
 def _sum(observations: Sequence[Observation], known: OffsetSum | None) -> OffsetSum | None:
-    """What these observations and those that were known before come to."""
+    """Return the checksum of these observations and those that were known before."""
     if not observations:
         return known
     return OffsetSum(

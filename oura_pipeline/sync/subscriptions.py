@@ -1,8 +1,7 @@
-"""Webhook subscriptions, kept as they must be: what is missing made, what runs out renewed.
+"""Webhook subscriptions, created, renewed and deleted until they are as required.
 
-What surprises: after a failed call nobody knows what Oura did, so nothing is believed but its list:
-read before the first step, read again after the last one, and only that is remembered. And the
-receiver of another address is never ours: what points there goes, however long it would live.
+After a failed request it is unknown what Oura did. So only Oura's own list counts: it is read
+before the first step and again after the last one, and only that is recorded.
 """
 
 from __future__ import annotations
@@ -10,60 +9,35 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from oura_pipeline.accounts.errors import AccountsBusy
-from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.catalog.credentials import OuraError
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.oura.errors import AlreadySubscribed, OuraUnavailable, RateLimited
 from oura_pipeline.oura.subscriptions import Subscriptions
-from oura_pipeline.oura.webhooks import EVENT_TYPES, verification_token
+from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.settings import Settings
+from oura_pipeline.sync.subscription_plan import Pair, Plan, plan, required, sort_key
 
-RENEW_WITHIN = timedelta(days=14)
-AWAY_IN_A_ROW = 2
-_USUAL_PORTS = {"http": 80, "https": 443}
-
-Pair = tuple[str, str]  # data type, event type
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is to be done, in this order of doing: delete, renew, create.
-
-    Attributes:
-        create: data types and event types of which there is none.
-        renew: those that stay and run out.
-        delete: those that nobody wants, that are over, or that point elsewhere.
-    """
-
-    create: Sequence[Pair] = ()
-    renew: Sequence[Subscription] = ()
-    delete: Sequence[Subscription] = ()
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to do."""
-        return bool(self.create or self.renew or self.delete)
+MAX_UNAVAILABLE_IN_A_ROW = 2  # each time can take 75 s
 
 
 @dataclass(kw_only=True)
 class MaintainResult:
-    """What came of it.
+    """What was done about the subscriptions.
 
     Attributes:
-        required: the data types and event types of which there must be one.
-        remote: what Oura has now.
-        created: how many were made, as far as Oura said so.
+        required: the data types and event types that must have a subscription.
+        remote: the subscriptions that Oura has now.
+        created: how many were created, as far as Oura confirmed it.
         renewed: how many were renewed.
-        deleted: how many were ended.
-        failed: what did not work, a line each.
-        skipped: why nothing was looked at; None: it was.
+        deleted: how many were deleted.
+        failed: what failed, a line each.
+        skipped: why nothing was done; None: something was.
     """
 
     required: frozenset[Pair] = frozenset()
@@ -75,66 +49,21 @@ class MaintainResult:
     skipped: str | None = None
 
 
-Choice = Callable[[frozenset[Pair], Sequence[Subscription]], Plan]
-Answer = TypeVar("Answer")
-
-
-def required(
-    people: Iterable[Person], document_types: Iterable[DocumentType] = DOCUMENT_TYPES
-) -> frozenset[Pair]:
-    """What Oura must tell us: each event of each document type that somebody lets us see."""
-    connected = [person for person in people if person.state is PersonState.CONNECTED]
-    return frozenset(
-        (document_type.webhook, event_type)
-        for document_type in document_types
-        if document_type.webhook
-        and any(_granted(person, document_type.scope) for person in connected)
-        for event_type in EVENT_TYPES
-    )
-
-
-def plan(
-    wanted: Iterable[Pair],
-    listed: Iterable[Subscription],
-    *,
-    callback_url: str,
-    now: datetime,
-) -> Plan:
-    """What turns the list into what is wanted: one of each, at our address, that lives long enough.
-
-    Args:
-        wanted: data types and event types.
-        listed: what there is.
-        callback_url: our receiver.
-        now: the present moment.
-    """
-    wanted = frozenset(wanted)
-    kept: dict[Pair, Subscription] = {}
-    delete = []
-    for row in sorted(listed, key=_lifetime, reverse=True):
-        pair = row.data_type, row.event_type
-        if pair in kept or pair not in wanted or not _lives_here(row, callback_url, now):
-            delete.append(row)
-        else:
-            kept[pair] = row
-    return Plan(
-        create=sorted(wanted - kept.keys()),
-        renew=[row for _, row in sorted(kept.items()) if expires_within(row, now, RENEW_WITHIN)],
-        delete=sorted(delete, key=_order),
-    )
+Planner = Callable[[frozenset[Pair], Sequence[Subscription]], Plan]
+Result = TypeVar("Result")
 
 
 def maintain(pipeline: Pipeline, *, now: datetime | None = None) -> MaintainResult:
-    """Make, renew and end webhook subscriptions until they are as they must be.
+    """Create, renew and delete webhook subscriptions until they are as required.
 
-    What one run cannot do is left to the next one. Nothing is done without a public address.
+    What fails is left to the next run. Nothing is done without a public address.
 
     Args:
         pipeline: the pipeline.
         now: the present moment; None: by the clock.
 
     Raises:
-        OuraError: there is no list to go by; nothing was done.
+        OuraError: Oura's list cannot be read; nothing was done.
     """
     now = now or datetime.now(UTC)
     if reason := not_ready(pipeline.settings):
@@ -144,33 +73,56 @@ def maintain(pipeline: Pipeline, *, now: datetime | None = None) -> MaintainResu
 
 
 def not_ready(settings: Settings) -> str | None:
-    """Why there can be no webhooks with these settings; None: there can."""
+    """Return why there can be no webhooks with these settings; None: there can."""
     if not settings.site.webhook_url:
-        return "There is no OURA_PUBLIC_URL, so Oura cannot reach us: no webhooks."
+        return "OURA_PUBLIC_URL is not set, so Oura cannot reach us: no webhooks."
     if not settings.oura.client_id or not settings.oura.client_secret.get_secret_value():
-        return "There is no OURA_CLIENT_ID or OURA_CLIENT_SECRET: no webhooks."
+        return "OURA_CLIENT_ID or OURA_CLIENT_SECRET is not set: no webhooks."
     return None
 
 
-def apply(pipeline: Pipeline, choose: Choice) -> MaintainResult:
-    """Do what is chosen from Oura's list, and remember the list afterwards; never twice at once.
+def apply(pipeline: Pipeline, planner: Planner) -> MaintainResult:
+    """Do what is planned from Oura's list, and record the list afterwards; never twice at once.
 
     Args:
         pipeline: the pipeline.
-        choose: tells from what is wanted and what there is what is to be done.
+        planner: returns the plan, given the required pairs and Oura's subscriptions.
 
     Raises:
-        OuraError: there is no list to go by; nothing was done.
+        OuraError: Oura's list cannot be read; nothing was done.
     """
     try:
         with pipeline.accounts.lock("subscriptions", seconds=0):
-            return _carry_out(pipeline, choose)
+            return _apply(pipeline, planner)
     except AccountsBusy:
-        return MaintainResult(skipped="Another process is at the webhook subscriptions.")
+        return MaintainResult(skipped="Another process is changing the webhook subscriptions.")
 
 
-def client(pipeline: Pipeline) -> Subscriptions:
-    """Oura's webhook subscriptions of this application."""
+def fetch_remote(pipeline: Pipeline) -> list[Subscription]:
+    """Return the subscriptions that Oura has, by data type and event type.
+
+    Raises:
+        OuraError: they cannot be read.
+    """
+    rows = _within_budget(pipeline, _client(pipeline).list)
+    return sorted((Subscription(**asdict(row)) for row in rows), key=sort_key)
+
+
+def describe(row: Subscription) -> str:
+    """Return a subscription's data type and event type as text."""
+    return f"{row.data_type} {row.event_type}"
+
+
+def group_by_reason(failed: Iterable[str]) -> list[str]:
+    """Return what failed, with failures of the same reason in one line."""
+    reasons: dict[str, list[str]] = {}
+    for line in failed:
+        what, _, why = line.partition(": ")
+        reasons.setdefault(why, []).append(what)
+    return [f"{', '.join(what)}: {why}" for why, what in reasons.items()]
+
+
+def _client(pipeline: Pipeline) -> Subscriptions:
     settings = pipeline.settings
     return Subscriptions(
         pipeline.http,
@@ -180,46 +132,12 @@ def client(pipeline: Pipeline) -> Subscriptions:
     )
 
 
-def fetch_remote(pipeline: Pipeline) -> list[Subscription]:
-    """What Oura has now, by data type and event type.
-
-    Raises:
-        OuraError: it cannot be had.
-    """
-    rows = _ask(pipeline, client(pipeline).list)
-    return sorted((Subscription(**asdict(row)) for row in rows), key=_order)
-
-
-def describe(row: Subscription) -> str:
-    """What it is about."""
-    return f"{row.data_type} {row.event_type}"
-
-
-def group_by_reason(failed: Iterable[str]) -> list[str]:
-    """What did not work, with a reason that was the same for several said once."""
-    reasons: dict[str, list[str]] = {}
-    for line in failed:
-        what, _, why = line.partition(": ")
-        reasons.setdefault(why, []).append(what)
-    return [f"{', '.join(what)}: {why}" for why, what in reasons.items()]
-
-
-def expires_within(row: Subscription, now: datetime, within: timedelta) -> bool:
-    """Whether it ends within that time, or nobody knows when."""
-    return row.expires_at is None or row.expires_at - now <= within
-
-
-def points_here(row: Subscription, callback_url: str) -> bool:
-    """Whether it is our receiver's address, however it is written."""
-    return bool(callback_url) and _plain(row.callback_url) == _plain(callback_url)
-
-
-def _carry_out(pipeline: Pipeline, choose: Choice) -> MaintainResult:
-    rows = fetch_remote(pipeline)
-    done = MaintainResult(required=required(pipeline.accounts.people.all()), remote=rows)
-    if steps := choose(done.required, rows):
+def _apply(pipeline: Pipeline, planner: Planner) -> MaintainResult:
+    remote = fetch_remote(pipeline)
+    done = MaintainResult(required=required(pipeline.accounts.people.all()), remote=remote)
+    if steps := planner(done.required, remote):
         try:
-            _take(pipeline, steps, done)
+            _take_steps(pipeline, steps, done)
             done.remote = fetch_remote(pipeline)
         except OuraError as error:
             done.failed.append(f"left to the next run: {error}")
@@ -227,15 +145,14 @@ def _carry_out(pipeline: Pipeline, choose: Choice) -> MaintainResult:
     return done
 
 
-def _take(pipeline: Pipeline, steps: Plan, done: MaintainResult) -> None:
-    """All steps; one that fails does not stop the others.
-
-    Oura lets one of each kind be, so what is to go goes before what is to come.
+def _take_steps(pipeline: Pipeline, steps: Plan, done: MaintainResult) -> None:
+    """Take all steps; one that fails does not stop the others.
 
     Raises:
         RateLimited: every further step would be refused as well.
     """
-    oura = client(pipeline)
+    oura = _client(pipeline)
+    # Deletes come first: Oura allows one subscription of each data type and event type.
     for row in steps.delete:
         error = _step(pipeline, done, f"delete {describe(row)}", partial(oura.delete, row.id))
         done.deleted += not error
@@ -248,33 +165,32 @@ def _take(pipeline: Pipeline, steps: Plan, done: MaintainResult) -> None:
 def _create(
     pipeline: Pipeline, oura: Subscriptions, pairs: Sequence[Pair], done: MaintainResult
 ) -> None:
-    """Make these, until Oura was away twice in a row: each time can take 75 s."""
     settings = pipeline.settings
     token = verification_token(settings.oura.client_secret.get_secret_value())
-    away = 0
-    # Two that never work must not stand in front of the others for ever.
+    unavailable = 0
+    # In random order: two that never work must not keep the others from their turn for ever.
     for data_type, event_type in random.sample(pairs, len(pairs)):
-        question = partial(
+        request = partial(
             oura.create,
             data_type=data_type,
             event_type=event_type,
             callback_url=settings.site.webhook_url,
             verification_token=token,
         )
-        error = _step(pipeline, done, f"create {data_type} {event_type}", question)
+        error = _step(pipeline, done, f"create {data_type} {event_type}", request)
         done.created += not error
-        away = away + 1 if isinstance(error, OuraUnavailable) else 0
-        if away == AWAY_IN_A_ROW:
-            done.failed.append("the others are left to the next run: Oura is away")
+        unavailable = unavailable + 1 if isinstance(error, OuraUnavailable) else 0
+        if unavailable == MAX_UNAVAILABLE_IN_A_ROW:
+            done.failed.append("the others are left to the next run: Oura is unavailable")
             return
 
 
 def _step(
-    pipeline: Pipeline, done: MaintainResult, what: str, question: Callable[[], object]
+    pipeline: Pipeline, done: MaintainResult, what: str, request: Callable[[], object]
 ) -> OuraError | None:
-    """What went wrong, which is noted; that there is one already is no failure."""
+    """Take a step, and return its error, which is recorded unless nothing was to be done."""
     try:
-        _ask(pipeline, question)
+        _within_budget(pipeline, request)
     except RateLimited:
         raise
     except AlreadySubscribed as error:
@@ -285,38 +201,10 @@ def _step(
     return None
 
 
-def _ask(pipeline: Pipeline, question: Callable[[], Answer]) -> Answer:
-    """Ask within the budget; a pause that Oura wants holds for everyone."""
+def _within_budget(pipeline: Pipeline, request: Callable[[], Result]) -> Result:
     pipeline.budget.acquire()
     try:
-        return question()
+        return request()
     except RateLimited as error:
-        pipeline.budget.obey(error.retry_after)
+        pipeline.budget.pause(error.retry_after)  # holds for everyone
         raise
-
-
-def _granted(person: Person, scope: str) -> bool:
-    return person.scopes is None or scope in person.scopes
-
-
-def _lives_here(row: Subscription, callback_url: str, now: datetime) -> bool:
-    over = row.expires_at is not None and row.expires_at <= now
-    return points_here(row, callback_url) and not over
-
-
-def _plain(url: str) -> object:
-    """An address such that two ways of writing it are equal."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _USUAL_PORTS.get(parts.scheme)
-    except ValueError:
-        return url
-    return parts.scheme, parts.hostname, port, parts.path.rstrip("/"), parts.query
-
-
-def _lifetime(row: Subscription) -> tuple[datetime, str]:
-    return row.expires_at or datetime.min.replace(tzinfo=UTC), row.id
-
-
-def _order(row: Subscription) -> tuple[str, str, str]:
-    return row.data_type, row.event_type, row.id

@@ -146,10 +146,10 @@ def test_what_does_not_work_is_told_in_one_line(made: World) -> None:
     assert first == "Nothing done; there are 0 now."
     assert second.count("create ") == 2
     assert "certificate" in second
-    assert third == "the others are left to the next run: Oura is away"
+    assert third == "the others are left to the next run: Oura is unavailable"
     made.sandbox.clear_faults()
     made.sandbox.fault("error", route="webhook", status=401)
     code, output = said("list")
     assert code == 1
-    assert output.startswith("Error: Oura does not accept our client (401")
+    assert output.startswith("Error: Oura rejects our client (401")
     assert output.count("\n") == 1

@@ -332,7 +332,7 @@ def test_without_oura_the_run_fails_and_rests(made: World, cloud: Sandbox) -> No
         result = run(made, instance, **asked.tags)
         assert not result.success
         [failure] = [e for e in result.all_events if e.is_step_failure]
-        assert "Oura's webhook subscriptions cannot be listed: Oura is out of order (504)" in str(
+        assert "Oura's webhook subscriptions cannot be listed: Oura failed (504)" in str(
             failure.step_failure_data.error_display_string
         )
         rested = tick(made, instance)

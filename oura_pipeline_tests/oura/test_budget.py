@@ -96,7 +96,7 @@ def test_the_state_tells_how_much_is_used(open_budget: Open, clock: Clock) -> No
 def test_a_pause_holds_for_everyone(open_budget: Open, clock: Clock) -> None:
     """Though the budget is not used up."""
     first, second = open_budget(), open_budget()
-    first.obey(7)
+    first.pause(7)
     at = datetime.fromtimestamp(BEGIN + 7, UTC)
     assert second.state() == BudgetState(limit=3, used=0, resets_at=at)
     assert acquired_at(second, clock, 1) == [7]
@@ -105,8 +105,8 @@ def test_a_pause_holds_for_everyone(open_budget: Open, clock: Clock) -> None:
 def test_a_shorter_pause_does_not_end_a_longer_one(open_budget: Open, clock: Clock) -> None:
     """Two threads may be told different ones."""
     budget = open_budget()
-    budget.obey(7)
-    budget.obey(2)
+    budget.pause(7)
+    budget.pause(2)
     assert acquired_at(budget, clock, 1) == [7]
 
 
@@ -115,7 +115,7 @@ def test_a_pause_beyond_patience_is_told_instead_of_waited_for(
 ) -> None:
     """To everyone, until it is short enough."""
     budget = open_budget(patience=100.0)
-    budget.obey(150)
+    budget.pause(150)
     with pytest.raises(RateLimited) as caught:
         budget.acquire()
     assert (caught.value.retry_after, clock.slept) == (150, [])
@@ -127,7 +127,7 @@ def test_a_long_wait_is_said_once(open_budget: Open, clock: Clock) -> None:
     """Not a short one; and a new one again."""
     said: list[float] = []
     budget = open_budget(waiting=lambda seconds: said.append(round(seconds)))
-    budget.obey(1)
+    budget.pause(1)
     acquired_at(budget, clock, 3)
     assert said == []
     acquired_at(budget, clock, 4)
@@ -138,7 +138,7 @@ def test_a_wait_that_goes_on_is_not_said_again(open_budget: Open, clock: Clock) 
     """As by the other threads that wait for the same."""
     said: list[float] = []
     budget = open_budget(waiting=said.append)
-    budget.obey(50)
+    budget.pause(50)
     clock.step = 0.3
     budget.acquire()
     assert said == [50]
@@ -157,7 +157,7 @@ def test_a_clock_that_was_set_back_stops_nobody(open_budget: Open, clock: Clock)
     """Requests and pauses of the future are none."""
     budget = open_budget()
     acquired_at(budget, clock, 3)
-    budget.obey(100)
+    budget.pause(100)
     clock.now -= 86_400
     budget.acquire()
     assert clock.slept == []
@@ -181,7 +181,7 @@ def test_the_file_does_not_grow(open_budget: Open, clock: Clock, tmp_path: Path)
 def test_an_error_within_gives_the_file_free(open_budget: Open, clock: Clock) -> None:
     """Otherwise everyone would wait for ever."""
     first, second = open_budget(patience=1.0), open_budget()
-    first.obey(5)
+    first.pause(5)
     with pytest.raises(RateLimited):
         first.acquire()
     assert acquired_at(second, clock, 1) == [5]
@@ -225,9 +225,9 @@ def test_the_state_tells_whether_more_than_a_share_is_used(open_budget: Open, cl
     """Not by those who keep to it: they would wait for themselves."""
     budget = open_budget(requests=4)
     acquired_at(budget, clock, 2)
-    assert [budget.state().beyond(share) for share in (0.25, 0.5, 1.0)] == [True, False, False]
+    assert [budget.state().exceeds(share) for share in (0.25, 0.5, 1.0)] == [True, False, False]
     acquired_at(budget, clock, 2)
-    assert [budget.state().beyond(share) for share in (0.25, 0.5, 1.0)] == [True, True, False]
+    assert [budget.state().exceeds(share) for share in (0.25, 0.5, 1.0)] == [True, True, False]
 
 
 def test_a_client_keeps_to_its_share(open_budget: Open, clock: Clock) -> None:

@@ -61,5 +61,5 @@ def test_observations_are_learned_in_any_order_and_kept_in_the_order_of_time() -
 
 def test_an_instant_without_a_zone_is_a_mistake() -> None:
     """It would be read in the zone of this machine."""
-    with pytest.raises(ValueError, match="needs a zone"):
+    with pytest.raises(ValueError, match="needs a time zone"):
         OffsetTimeline([(datetime(2026, 3, 10), WEST)])

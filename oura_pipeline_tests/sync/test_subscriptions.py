@@ -22,7 +22,8 @@ from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sync.subscriptions import MaintainResult, Pair, Plan, maintain, plan, required
+from oura_pipeline.sync.subscription_plan import Pair, Plan, plan, required
+from oura_pipeline.sync.subscriptions import MaintainResult, maintain
 from oura_pipeline_tests.oura.speaking import Clock
 from oura_pipeline_tests.testing.http_sink import Receiver, receiver
 from oura_pipeline_tests.testing.settings import settings_with
@@ -255,7 +256,7 @@ def test_without_an_address_nothing_is_touched(
         done = maintain(private)
         assert len(private.accounts.subscriptions.all()) == 9
     assert done == MaintainResult(
-        skipped="There is no OURA_PUBLIC_URL, so Oura cannot reach us: no webhooks."
+        skipped="OURA_PUBLIC_URL is not set, so Oura cannot reach us: no webhooks."
     )
     assert sandbox.requests() == {}
 
@@ -274,7 +275,7 @@ def test_without_a_client_nothing_is_asked(
         }
     )
     done = maintain(replace(pipeline, settings=empty))
-    assert done.skipped == "There is no OURA_CLIENT_ID or OURA_CLIENT_SECRET: no webhooks."
+    assert done.skipped == "OURA_CLIENT_ID or OURA_CLIENT_SECRET is not set: no webhooks."
     assert sandbox.requests() == {}
 
 
@@ -282,7 +283,7 @@ def test_somebody_else_at_it_is_left_alone(pipeline: Pipeline, sandbox: Sandbox)
     """Two at once would make everything twice, or end what the other has just made."""
     with pipeline.accounts.lock("subscriptions"):
         done = maintain(pipeline)
-    assert done == MaintainResult(skipped="Another process is at the webhook subscriptions.")
+    assert done == MaintainResult(skipped="Another process is changing the webhook subscriptions.")
     assert sandbox.requests() == {}
 
 
@@ -317,7 +318,7 @@ def test_two_silences_in_a_row_end_the_making(pipeline: Pipeline, sandbox: Sandb
     sandbox.fault("gateway_timeout", route="webhook", skip=1, count=2)
     done = maintain(pipeline)
     assert (done.created, len(done.failed)) == (0, 3)
-    assert done.failed[-1] == "the others are left to the next run: Oura is away"
+    assert done.failed[-1] == "the others are left to the next run: Oura is unavailable"
     assert sandbox.requests()["webhook"] == {"-": 4}, "list, two tries, list"
     assert summary(maintain(pipeline)) == (9, 9, 9, 0, 0, [], None)
 

@@ -10,7 +10,7 @@ from oura_pipeline.accounts.inbox import EventCount, Receipt
 from oura_pipeline.accounts.invites import Invite
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.subscriptions import Subscription
-from oura_pipeline.sync.subscriptions import required
+from oura_pipeline.sync.subscription_plan import required
 from oura_pipeline.web.labels import join_and
 
 
