@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 # A large fixture is made once per worker that needs it: all tests of one share a worker.
 LARGE = ("browser", "graphite_people")
-# Folders whose tests take minutes: begun first, so that no worker is left alone with them at the
-# end. Everything else is short and fills the gaps.
-LONG = ("end_to_end", "browser", "tools", "analysis", "test_cli.py", "defs")
+# What takes longest stands first and is begun first: otherwise one worker is left alone with it at
+# the end. Everything else is quick and fills the gaps.
+LONG = (
+    *("end_to_end/", "browser/", "tools/", "analysis/", "test_cli.py", "people/", "exports/"),
+    *("defs/", "graphite/readback/", "graphite/test_local.py", "graphite/test_removal.py"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -39,18 +42,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # A module's tests stay together, because they share fixtures, too.
         module = item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(shared or module))
-        if shared is None and _folder(item) not in LONG:
+        if _turn(item) == len(LONG) and not {"browser", "graphite", "graphite_people"} & {
+            *fixtures
+        }:
             item.add_marker(pytest.mark.quick)
     items.sort(key=_turn)
 
 
 def _turn(item: pytest.Item) -> int:
-    folder = _folder(item)
-    return LONG.index(folder) if folder in LONG else len(LONG)
-
-
-def _folder(item: pytest.Item) -> str:
-    return item.nodeid.split("::")[0].split("/")[1]
+    """Return the place in `LONG`, or its length for what is quick."""
+    path = item.nodeid.partition("/")[2]
+    return next((turn for turn, long in enumerate(LONG) if path.startswith(long)), len(LONG))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

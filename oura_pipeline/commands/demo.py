@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 PEOPLE, DAYS = 5, 90
 SITE_PORT = 8000
 OPERATOR = "demo"  # the password of a page about nobody
-DRAWN = "oura-sleep"  # the dashboard that is drawn
+DASHBOARD = "oura-sleep"  # the one that is drawn
 QUESTIONS = {
     "Who slept longest last night?": """
         select username, day, round(total_sleep_minutes / 60, 1) as hours, hrv_average_ms
@@ -66,7 +66,7 @@ def demo(serve: bool) -> None:
 
 
 def run_demo(out: Console, *, serve: bool) -> int:
-    """Run it; the exit status is 0 when everything landed and arrived."""
+    """Run the demo; return 0 if everything landed and arrived, else 1."""
     began = time.monotonic()
     home = load_settings().storage.home / "demo"
     shutil.rmtree(home, ignore_errors=True)
@@ -86,7 +86,7 @@ def run_demo(out: Console, *, serve: bool) -> int:
         synced = _sync(out)
         _answers(out)
         arrived = _arrivals(out, synced, graphite)
-        picture = _picture(home, sandbox, graphite)
+        picture = _picture(out, home, sandbox, graphite)
         out.print(f"Took {time.monotonic() - began:.0f} s.")
         if picture:
             out.print(f"A dashboard, drawn by graphite-web: {_short(picture)}")
@@ -94,12 +94,14 @@ def run_demo(out: Console, *, serve: bool) -> int:
         if serve:
             _serve(out, home)
         else:
-            out.print("See it in Dagster's UI and sign in at the site: make demo SERVE=1")
+            out.print(
+                "To see it in Dagster's UI and to sign in at the site, add --serve (make: SERVE=1)"
+            )
     return 0 if synced.success and arrived else 1
 
 
 def _graphite(out: Console, stack: ExitStack) -> tuple[LocalGraphite | None, Future[object]]:
-    """A Graphite that starts in a thread, where one can run; it ends with the stack."""
+    """Start a Graphite in a thread, where one can run; it stops with the stack."""
     starter = stack.enter_context(ThreadPoolExecutor(1))
     try:
         _install_graphite(out)
@@ -124,8 +126,8 @@ def _install_graphite(out: Console) -> None:
 
 
 def _point_settings_at(home: Path, sandbox: Sandbox, graphite: LocalGraphite | None) -> None:
-    """Only for this process and its children: the demo must not touch what is real."""
     options = sandbox.options
+    # Only for this process and its children: the demo must not touch what is real.
     os.environ |= {
         "OURA_PIPELINE_HOME": str(home),
         "OURA_API_URL": sandbox.url,
@@ -184,12 +186,12 @@ def _answers(out: Console) -> None:
     with connect(load_settings().storage.analytics_path) as connection:
         for question, query in QUESTIONS.items():
             result = connection.execute(query)
-            drawn = Table(title=question, title_justify="left", header_style="bold")
+            table = Table(title=question, title_justify="left", header_style="bold")
             for column in result.description or ():
-                drawn.add_column(column[0])
+                table.add_column(column[0])
             for row in result.fetchall():
-                drawn.add_row(*map(str, row))
-            out.print(drawn)
+                table.add_row(*map(str, row))
+            out.print(table)
 
 
 def _arrivals(out: Console, synced: SyncResult, graphite: LocalGraphite | None) -> bool:
@@ -207,27 +209,32 @@ def _arrivals(out: Console, synced: SyncResult, graphite: LocalGraphite | None) 
         return True
     delivered = sum(push.points for push in pushes if push.state is PushState.DELIVERED)
     missing = [check for check in synced.failed_checks if check.check_name == "points_arrived"]
-    out.print(f"{delivered:,} of {points:,} points read back from Graphite, twice, equal")
+    out.print(f"{delivered:,} of {points:,} points were read back from Graphite, twice")
     if points > delivered and not missing:
         out.print(
-            f"{points - delivered:,} are of a day that has begun only where somebody lives; "
-            "Graphite shows them when it has begun in Greenwich"
+            f"{points - delivered:,} belong to a day that has begun where a person lives but not "
+            "yet in UTC; Graphite shows them once it has"
         )
     for check in missing:
         out.print(f"[red]{check.asset_key.to_user_string()}[/red]: {check.description}")
     return not missing
 
 
-def _picture(home: Path, sandbox: Sandbox, graphite: LocalGraphite | None) -> Path | None:
-    """A dashboard of the first person's last month; none without a Graphite."""
+def _picture(
+    out: Console, home: Path, sandbox: Sandbox, graphite: LocalGraphite | None
+) -> Path | None:
+    """Draw a dashboard of the first person's last month; None where nothing can draw it."""
     if graphite is None:
         return None
-    from oura_pipeline.graphite.dashboard_image import draw
-
-    path, last = home / f"{DRAWN}.png", datetime.now(UTC).date()
+    try:
+        from oura_pipeline.graphite.dashboard_image import draw
+    except OSError:  # the Python package is there, the system's library is not
+        out.print("No picture of a dashboard without cairo: install libcairo2")
+        return None
+    path, last = home / f"{DASHBOARD}.png", datetime.now(UTC).date()
     draw(
         graphite.render_url,
-        DRAWN,
+        DASHBOARD,
         path,
         person=sandbox.people()[0]["username"],
         first=last - timedelta(days=30),
@@ -254,7 +261,7 @@ def _serve(out: Console, home: Path) -> None:
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(config_dir() / name, home)
     run_dagster_and_site(3000, SITE_PORT, dagster_in=home, site_in=home)
-    out.print("Ending.")
+    out.print("Stopping.")
 
 
 def _short(path: Path) -> str:

@@ -139,7 +139,7 @@ class LocalGraphite:
             self._carbon = None
 
     def whisper_file(self, metric: str) -> Path:
-        """The file in which a metric is stored, whether it exists or not."""
+        """Return the file in which a metric is stored, whether it exists or not."""
         return self.folder / "storage" / "whisper" / (metric.replace(".", "/") + ".wsp")
 
     def __enter__(self) -> Self:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from oura_pipeline.cli import cli
 from oura_pipeline.exports.apple_health import json_schema
-from oura_pipeline_tests.testing.published_copies import add, rewriting
+from oura_pipeline_tests.testing.published_copies import insert_rows, writable_copy
 
 TODAY = (datetime.now(UTC) + timedelta(hours=14)).date()
 DAYS = (date(2026, 4, 9), date(2026, 4, 10), TODAY - timedelta(days=7), TODAY)
@@ -23,13 +23,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "data"
     home.mkdir()
     monkeypatch.setenv("OURA_PIPELINE_HOME", str(home))
-    with rewriting(home / "analytics.duckdb") as connection:
+    with writable_copy(home / "analytics.duckdb") as connection:
         for username in ("ada", "milo"):
             for day in DAYS[: 4 if username == "ada" else 1]:
                 fetched = (username, "sleep", day, "empty", 0)
-                add(connection, "fetches", [(*fetched, None, None)])
-                add(connection, "coverage", [(*fetched, None, None)])
-        add(connection, "steps", [("ada", DAYS[0], 5, None), ("milo", DAYS[1], 6, None)])
+                insert_rows(connection, "fetches", [(*fetched, None, None)])
+                insert_rows(connection, "coverage", [(*fetched, None, None)])
+        insert_rows(connection, "steps", [("ada", DAYS[0], 5, None), ("milo", DAYS[1], 6, None)])
     return home
 
 
@@ -140,7 +140,7 @@ def test_without_a_copy_of_this_version_it_says_how_to_get_one(home: Path) -> No
     for arguments in (["hrv"], ["view", "steps", "--into", str(home / "x")]):
         result = typed(*arguments)
         assert (result.exit_code, "publishes it" in result.stderr) == (1, True)
-    with rewriting(home / "analytics.duckdb") as connection:
+    with writable_copy(home / "analytics.duckdb") as connection:
         connection.execute("DROP TABLE oura.sleep_heart; DROP TABLE oura.coverage")
     assert typed("hrv").stderr == (
         "Error: the published copy is of an older version: run `oura-pipeline sync` for a new one\n"

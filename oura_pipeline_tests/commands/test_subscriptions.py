@@ -16,7 +16,7 @@ from oura_pipeline.cli import cli
 from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline_tests.testing.http_sink import Receiver, receiver
+from oura_pipeline_tests.testing.webhook_receiver import Receiver, webhook_receiver
 from oura_pipeline_tests.testing.world import World, world
 
 OPTIONS = SandboxOptions(people=1, days=1)
@@ -25,7 +25,7 @@ TOKEN = verification_token(OPTIONS.client_secret)
 
 @pytest.fixture(scope="module")
 def there() -> Iterator[Receiver]:
-    with receiver(TOKEN) as made:
+    with webhook_receiver(TOKEN) as made:
         yield made
 
 

@@ -30,7 +30,7 @@ from oura_pipeline.oura.webhooks import EVENT_TYPES, verification_token
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sync.subscriptions import MaintainResult
-from oura_pipeline_tests.testing.http_sink import Receiver, receiver
+from oura_pipeline_tests.testing.webhook_receiver import Receiver, webhook_receiver
 from oura_pipeline_tests.testing.world import World, red_checks, world
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
@@ -224,7 +224,7 @@ def cloud() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def there() -> Iterator[Receiver]:
-    with receiver(TOKEN) as made:
+    with webhook_receiver(TOKEN) as made:
         yield made
 
 

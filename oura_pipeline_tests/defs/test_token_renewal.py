@@ -26,7 +26,7 @@ from oura_pipeline.people.notify import NoticeUndelivered
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.testing.terminal import chatting
+from oura_pipeline_tests.testing.http_sink import http_sink
 from oura_pipeline_tests.testing.world import World, red_checks, world
 
 NOW = datetime(2026, 6, 10, 3, 30, tzinfo=UTC)
@@ -271,11 +271,11 @@ def test_the_sensor_says_why_it_tells_nobody(made: World, monkeypatch: pytest.Mo
 def test_the_sensor_tells_once(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """And says how many, not who: Dagster keeps its ticks."""
     lose(made, "koa")
-    with chatting() as chat:
-        monkeypatch.setenv("OURA_NOTIFY_URL", chat.url)
+    with http_sink() as sink:
+        monkeypatch.setenv("OURA_NOTIFY_URL", sink.url)
         assert tick(made).skip_message == ("People reported to the operator: 1.")
         tick(made)
-        assert chat.names == ["koa"]
+        assert sink.names == ["koa"]
 
 
 def test_news_that_nobody_takes_are_a_red_tick(
@@ -283,10 +283,10 @@ def test_news_that_nobody_takes_are_a_red_tick(
 ) -> None:
     """And told with the next one."""
     lose(made, "koa")
-    with chatting() as chat:
-        monkeypatch.setenv("OURA_NOTIFY_URL", chat.url)
-        chat.statuses = [503]
+    with http_sink() as sink:
+        monkeypatch.setenv("OURA_NOTIFY_URL", sink.url)
+        sink.statuses = [503]
         with pytest.raises(NoticeUndelivered):
             tick(made)
         tick(made)
-        assert chat.names == ["koa"]
+        assert sink.names == ["koa"]

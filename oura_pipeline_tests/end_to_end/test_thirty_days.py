@@ -30,7 +30,7 @@ from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline_tests.accounts.homes import alone
 from oura_pipeline_tests.end_to_end import killed
-from oura_pipeline_tests.testing.terminal import Chat, chatting
+from oura_pipeline_tests.testing.http_sink import HttpSink, http_sink
 from oura_pipeline_tests.testing.world import World, environment, world
 
 LAST = date(2026, 6, 1)
@@ -41,15 +41,15 @@ PATIENCE = 12  # times that a day's question is repeated, as the sensor `gaps` w
 
 
 @pytest.fixture
-def chat() -> Iterator[Chat]:
-    with chatting() as made:
+def sink() -> Iterator[HttpSink]:
+    with http_sink() as made:
         yield made
 
 
 @pytest.fixture
-def month(tmp_path: Path, chat: Chat) -> Iterator[World]:
+def month(tmp_path: Path, sink: HttpSink) -> Iterator[World]:
     """Three people who have just signed in, and an operator who is told."""
-    settings = {"OURA_NOTIFY_URL": chat.url}
+    settings = {"OURA_NOTIFY_URL": sink.url}
     with (
         running(SandboxOptions(people=3, days=5, end=LAST), process=True) as cloud,
         world(tmp_path / "data", cloud, settings=settings) as made,
@@ -60,7 +60,7 @@ def month(tmp_path: Path, chat: Chat) -> Iterator[World]:
         yield made
 
 
-def test_thirty_days_with_a_token_that_lives_a_day(month: World, chat: Chat) -> None:
+def test_thirty_days_with_a_token_that_lives_a_day(month: World, sink: HttpSink) -> None:
     """Errors, silence, restarts and processes that are killed: nobody has to sign in again."""
     for kind in ("error", "gateway_timeout", "hang", "rate_limited"):
         month.sandbox.fault(kind, route="token", probability=0.05, count=None, seconds=0.01)
@@ -77,10 +77,10 @@ def test_thirty_days_with_a_token_that_lives_a_day(month: World, chat: Chat) -> 
     asked = month.sandbox.requests()["token"]
     assert set(asked) == set(PEOPLE), "a token was shown twice"
     assert min(asked.values()) >= DAYS
-    assert chat.bodies == []
+    assert sink.bodies == []
 
 
-def test_thirty_days_in_which_answers_are_lost(month: World, chat: Chat) -> None:
+def test_thirty_days_in_which_answers_are_lost(month: World, sink: HttpSink) -> None:
     """Whom Oura refuses must sign in again, nobody else; told why, and once."""
     lost: list[str] = []
     for number in range(DAYS):
@@ -95,8 +95,8 @@ def test_thirty_days_in_which_answers_are_lost(month: World, chat: Chat) -> None
                 sign_in_again(month, pipeline)
                 lost += refused
     assert set(lost) == set(PEOPLE), "the test has lost too little to say anything"
-    assert chat.names == lost
-    reasons = {re.sub(r"[\d:-]+ [\d:]+ UTC", "… UTC", body["reason"]) for body in chat.bodies}
+    assert sink.names == lost
+    reasons = {re.sub(r"[\d:-]+ [\d:]+ UTC", "… UTC", body["reason"]) for body in sink.bodies}
     assert reasons == {
         "a renewal of … UTC was interrupted and Oura refused to repeat it: Oura no longer accepts "
         "the sign-in (400: invalid_grant Token already used or revoked); sign in again"

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from oura_pipeline.exports.apple_health import WARNING, ExportedDay, export_hrv, json_schema
 from oura_pipeline.exports.views import FilesRefused
-from oura_pipeline_tests.testing.published_copies import add, reading, rewriting
+from oura_pipeline_tests.testing.published_copies import insert_rows, readable_copy, writable_copy
 
 NIGHT = date(2026, 4, 10)
 # Before and after the person's clock changed from +02:00 to +05:30, with a nap later that day.
@@ -49,9 +49,9 @@ HEART, HRV = (
 def published(tmp_path: Path) -> Path:
     """A copy with two people's nights."""
     path = tmp_path / "analytics.duckdb"
-    with rewriting(path) as connection:
-        add(connection, "sleep_heart", SAMPLES)
-        add(connection, "coverage", COVERAGE)
+    with writable_copy(path) as connection:
+        insert_rows(connection, "sleep_heart", SAMPLES)
+        insert_rows(connection, "coverage", COVERAGE)
     return path
 
 
@@ -61,7 +61,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def export(published: Path, folder: Path, **how: Any) -> list[ExportedDay]:
-    with reading(published) as connection:
+    with readable_copy(published) as connection:
         return export_hrv(connection, folder, **how)
 
 
@@ -175,7 +175,7 @@ def test_a_day_that_changed_is_written_again_and_no_other(published: Path, folde
     """Also one that became empty, which is emptied."""
     export(published, folder)
     untouched = (folder / "ada/2026-04-10_hrv.json").stat().st_mtime_ns
-    with rewriting(published) as connection:
+    with writable_copy(published) as connection:
         connection.execute("DELETE FROM oura.sleep_heart WHERE username = 'milo'")
         connection.execute("UPDATE oura.coverage SET status = 'empty' WHERE username = 'milo'")
     reader = (folder / "milo/2026-04-10_hrv.csv").open(encoding="utf-8")
@@ -196,7 +196,7 @@ def test_a_day_that_fails_later_keeps_its_files(published: Path, folder: Path) -
     """What Oura said last still stands."""
     export(published, folder)
     before = (folder / "milo/2026-04-10_hrv.json").read_bytes()
-    with rewriting(published) as connection:
+    with writable_copy(published) as connection:
         connection.execute("UPDATE oura.coverage SET status = 'failed' WHERE username = 'milo'")
         connection.execute("DELETE FROM oura.sleep_heart WHERE username = 'milo'")
     export(published, folder)
@@ -207,8 +207,8 @@ def test_a_day_that_fails_later_keeps_its_files(published: Path, folder: Path) -
 def test_no_username_leads_out_of_the_folder(username: str, tmp_path: Path) -> None:
     """Even if somebody wrote one into the database that no person can have."""
     published, folder = tmp_path / "odd.duckdb", tmp_path / "deep" / "exports"
-    with rewriting(published) as connection:
-        add(connection, "coverage", [(username, "sleep", NIGHT, "empty", 0, None, None)])
+    with writable_copy(published) as connection:
+        insert_rows(connection, "coverage", [(username, "sleep", NIGHT, "empty", 0, None, None)])
     with pytest.raises(FilesRefused, match="cannot be the name of a file"):
         export(published, folder)
     assert files(tmp_path) == ["odd.duckdb"]
@@ -220,7 +220,7 @@ def test_every_file_is_valid_and_reads_back_as_the_copy(published: Path, folder:
     validator = Draft202012Validator(
         json.loads(json_schema()), format_checker=Draft202012Validator.FORMAT_CHECKER
     )
-    with reading(published) as connection:
+    with readable_copy(published) as connection:
         for name in [name for name in files(folder) if name.endswith(".json")]:
             night = said(folder, name)
             validator.validate(night)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from oura_pipeline.exports.views import FilesRefused, Format, Written, export_view, inside
-from oura_pipeline_tests.testing.published_copies import add, reading, rewriting
+from oura_pipeline_tests.testing.published_copies import insert_rows, readable_copy, writable_copy
 
 FIRST, LAST = date(2026, 4, 9), date(2026, 4, 10)
 PARTS = {"a": 1, "b": [0.5, None]}
@@ -28,10 +28,10 @@ README = [("b", "second"), ("a", "first, with a comma")]
 def published(tmp_path: Path) -> Path:
     """A copy with a few days of steps."""
     path = tmp_path / "analytics.duckdb"
-    with rewriting(path) as connection:
-        add(connection, "steps", STEPS)
-        add(connection, "readme", README)
-        add(connection, "offsets", [("ada", "1900-01-01 00:00:00+00", 7200)])
+    with writable_copy(path) as connection:
+        insert_rows(connection, "steps", STEPS)
+        insert_rows(connection, "readme", README)
+        insert_rows(connection, "offsets", [("ada", "1900-01-01 00:00:00+00", 7200)])
     return path
 
 
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def export(published: Path, name: str, folder: Path, **how: Any) -> Written:
-    with reading(published) as connection:
+    with readable_copy(published) as connection:
         return export_view(connection, name, folder, **how)
 
 
@@ -94,7 +94,7 @@ def test_the_days_add_up_to_the_view(format_: Format, published: Path, folder: P
 
 def test_months_add_up_like_a_week(published: Path, folder: Path) -> None:
     """However many days there are, each of them is in one file, in its own."""
-    with rewriting(published) as connection:
+    with writable_copy(published) as connection:
         connection.execute(
             "INSERT INTO oura.steps SELECT 'eda', DATE '2025-01-01' + day::INTEGER, day, NULL "
             "FROM range(0, 70) AS days(day) WHERE day % 9 <> 0"
@@ -117,7 +117,7 @@ def test_who_has_a_file_open_keeps_reading_it_whole(published: Path, folder: Pat
     """A changed file takes the place of the old one, which is not written into."""
     export(published, "steps", folder, format_=Format.CSV)
     with (folder / "steps/2026-04-09.csv").open(encoding="utf-8") as old:
-        with rewriting(published) as connection:
+        with writable_copy(published) as connection:
             connection.execute("UPDATE oura.steps SET steps = 101 WHERE steps = 100")
         assert export(published, "steps", folder, format_=Format.CSV).changed == 1
         assert ",100," in old.read()
@@ -126,7 +126,7 @@ def test_who_has_a_file_open_keeps_reading_it_whole(published: Path, folder: Pat
 
 def test_parquet_keeps_the_types_of_the_view(published: Path, folder: Path) -> None:
     export(published, "steps", folder)
-    with reading(published) as connection:
+    with readable_copy(published) as connection:
         of_view = connection.execute("DESCRIBE oura.steps").fetchall()
     file = f"'{folder}/steps/2026-04-10.parquet'"
     assert rows(f"DESCRIBE FROM {file}") == of_view
@@ -190,12 +190,12 @@ def test_only_what_changed_is_written(format_: Format, published: Path, folder: 
     export(published, "steps", folder, format_=format_)
     paths = {name: folder / name for name in files(folder)}
     before = {name: path.stat().st_mtime_ns for name, path in paths.items()}
-    with rewriting(published) as connection:
+    with writable_copy(published) as connection:
         connection.execute("DELETE FROM oura.steps")
-        add(connection, "steps", STEPS[::-1])
+        insert_rows(connection, "steps", STEPS[::-1])
     assert export(published, "steps", folder, format_=format_).changed == 0
     assert {name: path.stat().st_mtime_ns for name, path in paths.items()} == before
-    with rewriting(published) as connection:
+    with writable_copy(published) as connection:
         connection.execute("UPDATE oura.steps SET steps = 8 WHERE username = 'milo'")
     assert export(published, "steps", folder, format_=format_).changed == 1
     after = {name: path.stat().st_mtime_ns for name, path in paths.items()}
@@ -219,7 +219,7 @@ def test_a_day_that_became_empty_is_emptied(
     """Its file stays with no rows; days outside of what was asked for are left alone."""
     export(published, "steps", folder, format_=format_)
     (folder / "steps" / f"2026-99-99.{format_}").write_text("not ours", encoding="utf-8")
-    with rewriting(published) as connection:
+    with writable_copy(published) as connection:
         connection.execute("DELETE FROM oura.steps")
     written = export(published, "steps", folder, format_=format_, first_day=LAST)
     assert (written.files, written.changed, written.rows) == (1, 1, 0)

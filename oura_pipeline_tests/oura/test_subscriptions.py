@@ -29,7 +29,7 @@ from oura_pipeline.oura.subscriptions import OuraSubscription, Subscriptions
 from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import running
-from oura_pipeline_tests.testing.http_sink import receiver
+from oura_pipeline_tests.testing.webhook_receiver import webhook_receiver
 
 SECRET = "the-client-secret"
 TOKEN = "the-verification-token"
@@ -381,7 +381,7 @@ def test_a_subscription_lives_at_the_sandbox() -> None:
     """Made with a handshake, listed, renewed, pointed elsewhere, refused a second time, ended."""
     options = SandboxOptions(people=1, days=1)
     token = verification_token(options.client_secret)
-    with running(options) as sandbox, receiver(token) as there, http_client() as http:
+    with running(options) as sandbox, webhook_receiver(token) as there, http_client() as http:
         ours = Subscriptions(
             http,
             api_url=sandbox.url,
@@ -408,4 +408,4 @@ def test_a_subscription_lives_at_the_sandbox() -> None:
         assert ours.list() == ()
         with pytest.raises(SubscriptionGone):
             ours.renew(made.id)
-    assert [shake.token for shake in there.shakes] == [token, token, "another"]
+    assert [shake.token for shake in there.handshakes] == [token, token, "another"]

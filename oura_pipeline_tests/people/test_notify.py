@@ -22,15 +22,15 @@ from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.people.notify import NoticeUndelivered, configured, news_of, send_pending
 from oura_pipeline.settings import Settings
 from oura_pipeline_tests.accounts.homes import at_once, opened
+from oura_pipeline_tests.testing.http_sink import HttpSink, http_sink
 from oura_pipeline_tests.testing.settings import settings_with
-from oura_pipeline_tests.testing.terminal import Chat, chatting
 
 SITE = "https://oura.example.org"
 
 
 @pytest.fixture
-def chat() -> Iterator[Chat]:
-    with chatting() as made:
+def sink() -> Iterator[HttpSink]:
+    with http_sink() as made:
         yield made
 
 
@@ -98,11 +98,11 @@ def lose(accounts: Accounts, username: str) -> None:
         accounts.tokens.get(username, renew).access_token()
 
 
-def settings(chat: Chat | None = None, post: Post | None = None, **others: str) -> Settings:
+def settings(sink: HttpSink | None = None, post: Post | None = None, **others: str) -> Settings:
     """Settings that tell the operator over these ways."""
     values: dict[str, Any] = {"oura_public_url": SITE}
-    if chat:
-        values |= {"oura_notify_url": chat.url}
+    if sink:
+        values |= {"oura_notify_url": sink.url}
     if post:
         values |= {
             "oura_notify_email": "one@example.org, two@example.org",
@@ -116,22 +116,22 @@ def waiting(accounts: Accounts) -> list[str]:
 
 
 def test_the_operator_is_told_over_both_ways_once(
-    accounts: Accounts, chat: Chat, post: Post
+    accounts: Accounts, sink: HttpSink, post: Post
 ) -> None:
     """Each in a message that chats can show, and all in one mail."""
     ada, bob = accounts.people.get("ada"), accounts.people.get("bob")
-    both = settings(chat, post)
+    both = settings(sink, post)
     assert send_pending(accounts, both) == ["ada", "bob"]
-    assert chat.bodies == [news_of(ada, both), news_of(bob, both)]
+    assert sink.bodies == [news_of(ada, both), news_of(bob, both)]
     [mail] = post.mails
     assert (mail["From"], mail["To"], mail["Subject"]) == (
         "oura-pipeline@localhost",
         "one@example.org, two@example.org",
         "Oura: 2 people must sign in again",
     )
-    assert mail.get_content().splitlines() == [body["text"] for body in chat.bodies]
+    assert mail.get_content().splitlines() == [body["text"] for body in sink.bodies]
     assert send_pending(accounts, both) == []
-    assert (len(chat.bodies), len(post.mails)) == (2, 1)
+    assert (len(sink.bodies), len(post.mails)) == (2, 1)
 
 
 def test_the_news_say_who_why_since_when_and_where(accounts: Accounts) -> None:
@@ -151,68 +151,70 @@ def test_the_news_say_who_why_since_when_and_where(accounts: Accounts) -> None:
     }
 
 
-def test_whoever_is_lost_once_more_is_told_once_more(accounts: Accounts, chat: Chat) -> None:
+def test_whoever_is_lost_once_more_is_told_once_more(accounts: Accounts, sink: HttpSink) -> None:
     """Once each time somebody must sign in again."""
-    send_pending(accounts, settings(chat))
+    send_pending(accounts, settings(sink))
     accounts.people.reconnect("ada", SignIn(refresh_token="another"))
-    assert send_pending(accounts, settings(chat)) == []
+    assert send_pending(accounts, settings(sink)) == []
     lose(accounts, "ada")
-    assert send_pending(accounts, settings(chat)) == ["ada"]
-    assert chat.names == ["ada", "bob", "ada"]
+    assert send_pending(accounts, settings(sink)) == ["ada"]
+    assert sink.names == ["ada", "bob", "ada"]
 
 
-def test_without_a_way_nobody_counts_as_told(accounts: Accounts, chat: Chat) -> None:
+def test_without_a_way_nobody_counts_as_told(accounts: Accounts, sink: HttpSink) -> None:
     """Whoever sets one up later hears of everybody."""
     assert not configured(settings())
     assert send_pending(accounts, settings()) == []
     assert waiting(accounts) == ["ada", "bob"]
-    assert send_pending(accounts, settings(chat)) == ["ada", "bob"]
+    assert send_pending(accounts, settings(sink)) == ["ada", "bob"]
 
 
-def test_nobody_to_tell_of_is_no_message(accounts: Accounts, chat: Chat, post: Post) -> None:
+def test_nobody_to_tell_of_is_no_message(accounts: Accounts, sink: HttpSink, post: Post) -> None:
     accounts.people.reconnect("ada", SignIn(refresh_token="another"))
     accounts.people.reconnect("bob", SignIn(refresh_token="another"))
-    assert send_pending(accounts, settings(chat, post)) == []
-    assert (chat.bodies, post.mails) == ([], [])
+    assert send_pending(accounts, settings(sink, post)) == []
+    assert (sink.bodies, post.mails) == ([], [])
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
-def test_a_chat_that_refuses_is_asked_again(accounts: Accounts, chat: Chat, status: int) -> None:
+def test_a_chat_that_refuses_is_asked_again(
+    accounts: Accounts, sink: HttpSink, status: int
+) -> None:
     """A redirect is a refusal too: behind it the news would be lost."""
-    chat.statuses = [status]
+    sink.statuses = [status]
     with pytest.raises(NoticeUndelivered) as caught:
-        send_pending(accounts, settings(chat))
+        send_pending(accounts, settings(sink))
     assert str(caught.value) == (
         f"OURA_NOTIFY_URL answers {status} to news for the operator; look at the address"
     )
     assert waiting(accounts) == ["ada", "bob"]
-    assert send_pending(accounts, settings(chat)) == ["ada", "bob"]
-    assert chat.names == ["ada", "bob"]
+    assert send_pending(accounts, settings(sink)) == ["ada", "bob"]
+    assert sink.names == ["ada", "bob"]
 
 
 def test_what_was_told_before_a_failure_is_not_told_again(
-    accounts: Accounts, chat: Chat, post: Post
+    accounts: Accounts, sink: HttpSink, post: Post
 ) -> None:
     """Over no way."""
-    chat.statuses = [204, 500]
+    sink.statuses = [204, 500]
     with pytest.raises(NoticeUndelivered):
-        send_pending(accounts, settings(chat, post))
-    assert send_pending(accounts, settings(chat, post)) == ["bob"]
-    assert chat.names == ["ada", "bob"]
+        send_pending(accounts, settings(sink, post))
+    assert send_pending(accounts, settings(sink, post)) == ["bob"]
+    assert sink.names == ["ada", "bob"]
     assert [mail["Subject"] for mail in post.mails] == ["Oura: 1 person must sign in again"] * 2
 
 
 def test_nothing_is_posted_while_the_mail_server_is_away(
-    accounts: Accounts, chat: Chat, post: Post
+    accounts: Accounts, sink: HttpSink, post: Post
 ) -> None:
     """A minute later it would be posted again, and again."""
-    away = settings(chat, post, oura_smtp_url="smtp+plain://127.0.0.1:1")
+    away = settings(sink, post, oura_smtp_url="smtp+plain://127.0.0.1:1")
     with pytest.raises(NoticeUndelivered) as caught:
         send_pending(accounts, away)
     assert str(caught.value) == (
         "the mail server cannot be used; look at OURA_SMTP_URL (ConnectionRefusedError)"
     )
-    assert chat.bodies == []
+    assert sink.bodies == []
     assert waiting(accounts) == ["ada", "bob"]
 
 
@@ -289,17 +291,19 @@ def _tell(home: Path, url: str, _: int) -> list[str]:
         return send_pending(accounts, settings(oura_notify_url=url))
 
 
-def test_two_processes_do_not_tell_twice(accounts: Accounts, chat: Chat, tmp_path: Path) -> None:
-    chat.seconds = 0.5  # all of them are there before the first one has finished
-    told = at_once(3, _tell, tmp_path, chat.url)
+def test_two_processes_do_not_tell_twice(
+    accounts: Accounts, sink: HttpSink, tmp_path: Path
+) -> None:
+    sink.seconds = 0.5  # all of them are there before the first one has finished
+    told = at_once(3, _tell, tmp_path, sink.url)
     assert sorted(told) == [[], [], ["ada", "bob"]]
-    assert chat.names == ["ada", "bob"]
+    assert sink.names == ["ada", "bob"]
 
 
 def test_whoever_signs_in_while_the_operator_is_told_stays_connected(
-    accounts: Accounts, chat: Chat
+    accounts: Accounts, sink: HttpSink
 ) -> None:
-    send_pending(accounts, settings(chat))
+    send_pending(accounts, settings(sink))
     accounts.people.reconnect("ada", SignIn(refresh_token="another"))
     person: Person = accounts.people.get("ada")
     assert (person.state, person.notified_at) == (PersonState.CONNECTED, None)

@@ -25,8 +25,8 @@ from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sync.subscription_plan import Pair, Plan, plan, required
 from oura_pipeline.sync.subscriptions import MaintainResult, maintain
 from oura_pipeline_tests.oura.speaking import Clock
-from oura_pipeline_tests.testing.http_sink import Receiver, receiver
 from oura_pipeline_tests.testing.settings import settings_with
+from oura_pipeline_tests.testing.webhook_receiver import Receiver, webhook_receiver
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 HERE = "https://pipeline.example/webhook"
@@ -154,7 +154,7 @@ def cloud() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def there() -> Iterator[Receiver]:
-    with receiver(TOKEN) as made:
+    with webhook_receiver(TOKEN) as made:
         yield made
 
 
@@ -458,7 +458,7 @@ def test_four_hundred_days_without_a_gap(tmp_path: Path) -> None:
     dice = random.Random(7)
     with (
         running(OPTIONS) as sandbox,
-        receiver(TOKEN) as there,
+        webhook_receiver(TOKEN) as there,
         made(tmp_path, sandbox, there) as pipeline,
     ):
         now, covered = datetime.now(UTC), frozenset[Pair]()

@@ -1,61 +1,68 @@
-"""A tiny webhook receiver: it answers Oura's handshake for those who know the token."""
+"""An HTTP server that keeps what is posted to it, as a chat takes the operator's news."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
-
-
-@dataclass(frozen=True)
-class Shake:
-    """One handshake, and whether it was answered."""
-
-    token: str
-    answered: bool
+from threading import Event, Thread
 
 
 @dataclass
-class Receiver:
-    """A receiver; `url` is its webhook, any other path is its, too."""
+class HttpSink:
+    """What was posted.
+
+    Attributes:
+        url: where it listens.
+        bodies: everything that it took, in order.
+        statuses: what it answers to the next requests instead of taking them, where not 2xx.
+        seconds: how long it thinks before it answers.
+    """
 
     url: str = ""
-    shakes: list[Shake] = field(default_factory=list)
+    bodies: list[dict[str, str]] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def names(self) -> list[str]:
+        """The usernames that the news were about, in order."""
+        return [body["username"] for body in self.bodies]
 
 
 @contextmanager
-def receiver(token: str) -> Iterator[Receiver]:
-    """A receiver on a free port that knows this verification token."""
-    made = Receiver()
+def http_sink() -> Iterator[HttpSink]:
+    """A server on a free port of this machine."""
+    sink = HttpSink()
 
-    class Answers(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status = sink.statuses.pop(0) if sink.statuses else 204
+            if status < 300 and self.headers["Content-Type"] == "application/json":
+                sink.bodies.append(body)
+            Event().wait(sink.seconds)
+            self._answer(status)
 
         def do_GET(self) -> None:
-            query = parse_qs(urlsplit(self.path).query)
-            shake = Shake(query["verification_token"][0], query["verification_token"] == [token])
-            made.shakes.append(shake)
-            body = json.dumps({"challenge": query["challenge"][0]}).encode()
-            self.send_response(200 if shake.answered else 401)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body) if shake.answered else 0))
+            self._answer(200)
+
+        def _answer(self, status: int) -> None:
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
             self.end_headers()
-            self.wfile.write(body if shake.answered else b"")
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        server.daemon_threads = True
-        made.url = f"http://127.0.0.1:{server.server_port}/webhook"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
+        sink.url = f"http://127.0.0.1:{server.server_address[1]}/services/T00/B00/chat-secret"
         try:
-            yield made
+            yield sink
         finally:
             server.shutdown()
             thread.join()

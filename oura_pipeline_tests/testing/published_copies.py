@@ -1,8 +1,4 @@
-"""A published copy with literal rows in it, for what reads the copy and nothing else.
-
-What surprises: the views are tables here, with the columns that readers rely on. That the real ones
-have them is tested where a whole world is synced.
-"""
+"""A published copy with literal rows in it, for what reads the copy and nothing else."""
 
 from __future__ import annotations
 
@@ -13,6 +9,8 @@ from typing import Any
 
 import duckdb
 
+# Tables instead of views, with the columns that readers rely on. That the real views have them is
+# tested where a whole world is synced.
 TABLES = {
     "sleep_heart": "username VARCHAR, day DATE, sleep_id VARCHAR, part VARCHAR, time TIMESTAMPTZ, "
     "time_local TIMESTAMP, bpm DOUBLE, hrv_ms DOUBLE, interval_seconds DOUBLE",
@@ -31,8 +29,8 @@ Rows = Sequence[tuple[Any, ...]]
 
 
 @contextmanager
-def rewriting(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The copy at a path, open for writing; made when it is not there."""
+def writable_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the copy at a path for writing; make it when it is not there."""
     with duckdb.connect(str(path)) as connection:
         connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA IF NOT EXISTS oura")
         for name, columns in TABLES.items():
@@ -40,8 +38,8 @@ def rewriting(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def add(connection: duckdb.DuckDBPyConnection, name: str, rows: Rows) -> None:
-    """Put rows into one of the tables."""
+def insert_rows(connection: duckdb.DuckDBPyConnection, name: str, rows: Rows) -> None:
+    """Insert rows into one of the tables."""
     for row in rows:
         connection.execute(
             f"INSERT INTO oura.{name} VALUES ({', '.join('?' * len(row))})",
@@ -50,8 +48,8 @@ def add(connection: duckdb.DuckDBPyConnection, name: str, rows: Rows) -> None:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The copy at a path, open as readers have it."""
+def readable_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the copy at a path as readers do."""
     with duckdb.connect(str(path), read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         yield connection

@@ -1,8 +1,4 @@
-"""A world of one's own: a data folder, people who signed in at a sandbox, and runs in it.
-
-What surprises: the settings come from the environment, as they do in production; a world sets and
-restores it, and no other test sees it.
-"""
+"""A world of one's own: a data folder, people who signed in at a sandbox, and runs in it."""
 
 from __future__ import annotations
 
@@ -136,6 +132,7 @@ def world(
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[World]:
     """A world in a folder, for the length of the block."""
+    # Settings come from the environment, as in production. It is restored: no other test sees it.
     home.mkdir(parents=True, exist_ok=True)
     values = environment(home, sandbox, graphite) | dict(settings or {})
     earlier = {name: os.environ.get(name) for name in values}

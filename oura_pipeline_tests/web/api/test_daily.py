@@ -14,8 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from oura_pipeline.warehouse.views.records import RECORDS
-from oura_pipeline_tests.testing.published_copies import add as put
-from oura_pipeline_tests.testing.published_copies import rewriting
+from oura_pipeline_tests.testing.published_copies import insert_rows, writable_copy
 from oura_pipeline_tests.web.site_client import TOKEN, add_person, open_accounts_in, site_client
 
 DAY = date(2026, 4, 10)
@@ -36,8 +35,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_accounts_in(home) as accounts:
         add_person(accounts, "ada")
         add_person(accounts, "milo")
-    with rewriting(home / "analytics.duckdb") as connection:
-        put(connection, "daily_records", RECORDS_OF_THE_DAY)
+    with writable_copy(home / "analytics.duckdb") as connection:
+        insert_rows(connection, "daily_records", RECORDS_OF_THE_DAY)
     return home
 
 
@@ -154,6 +153,8 @@ def _said(answer: httpx.Response) -> tuple[int, Any]:
 def _publish(copy: Path, score: int) -> None:
     """Swap in a copy with that score."""
     fresh = copy.with_name("fresh.duckdb")
-    with rewriting(fresh) as connection:
-        put(connection, "daily_records", [("ada", DAY, "sleep", "oura", f'{{"score": {score}}}')])
+    with writable_copy(fresh) as connection:
+        insert_rows(
+            connection, "daily_records", [("ada", DAY, "sleep", "oura", f'{{"score": {score}}}')]
+        )
     fresh.replace(copy)
