@@ -105,7 +105,12 @@ class ErrorPage:
 
 def _path(scope: Scope) -> str:
     """Return the path for the log: without the query, which holds OAuth's code and state."""
-    return quote(scope["path"])[:MAX_LOGGED_PATH]  # quoted: a path may contain a line break
+    path: str = scope["path"]
+    username = scope.get("path_params", {}).get("username")
+    if username is not None:  # logs name people by id
+        person_id = scope.get("state", {}).get("person_id", "-")
+        path = f"/{person_id}/".join(path.rsplit(f"/{username}/", 1))
+    return quote(path)[:MAX_LOGGED_PATH]  # quoted: a path may contain a line break
 
 
 def _content_policy(authorize_url: str) -> str:

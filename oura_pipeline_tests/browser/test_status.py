@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline_tests.browser.conftest import OpenSite, Visitor
 from oura_pipeline_tests.browser.visits import PASSWORD, SandboxedSite
 
@@ -23,6 +24,20 @@ def test_the_operator_logs_in_and_sees_how_everything_is(
     assert "runa" in visit.text
     visit.press("#sign-out")
     assert visit.open("/status").path == "/operator"
+
+
+def test_a_link_to_a_person_marks_their_row(site: SandboxedSite, visitor: Visitor) -> None:
+    """Dagster links to the id of a person; the page says who that is."""
+    visitor(site).join("runa", "runa")
+    visitor(site).join("koa", "koa")
+    with open_pipeline() as pipeline:
+        person = pipeline.accounts.people.get("runa")
+    visit = visitor(site).open("/operator")
+    visit.page.fill("#token", PASSWORD)
+    visit.press("#enter").open(f"/status#{person.id}").check()
+    marked = visit.page.locator("tr:target").inner_text().split()
+    assert marked[0] == "runa"
+    assert person.id in marked
 
 
 def test_a_person_is_no_operator(site: SandboxedSite, visitor: Visitor) -> None:

@@ -14,12 +14,13 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.cli import cli
 from oura_pipeline.settings import Settings, SettingsError
 from oura_pipeline.web.sessions import session_key
 from oura_pipeline.web.site import open_site
 from oura_pipeline_tests.testing.settings import settings_with
-from oura_pipeline_tests.web.conftest import OpenSite
+from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite
 
 
 def settings_in(home: Path, **values: object) -> Settings:
@@ -208,6 +209,27 @@ def test_the_log_has_a_line_per_request_without_its_query(
     assert [re.sub(r"\d+ ms$", "- ms", line) for line in lines] == [
         "GET /nothing%0Ahere 404 - ms",
         "POST /webhook 401 - ms",
+    ]
+
+
+def test_the_log_names_people_by_id(open_site: OpenSite, caplog: pytest.LogCaptureFixture) -> None:
+    """In the paths of the API; who is not here, or not asked for by the operator, has no id."""
+    caplog.set_level(logging.INFO, "oura_pipeline.web")
+    site = open_site()
+    browser = site.browser()
+    for username in ("runa", "people"):
+        site.accounts.people.add(username, SignIn(refresh_token="x", oura_id=username))
+    operator = {"Authorization": f"Bearer {OPERATOR}"}
+    for username in ("runa", "people", "nobody"):
+        browser.http.get(f"/api/people/{username}/status", headers=operator)
+    browser.http.post("/api/people/runa/sync")
+    runa, people = (site.accounts.people.get(username).id for username in ("runa", "people"))
+    lines = [record.message for record in caplog.records if record.name == "oura_pipeline.web"]
+    assert [re.sub(r" \d+ ms$", "", line) for line in lines] == [
+        f"GET /api/people/{runa}/status 200",
+        f"GET /api/people/{people}/status 200",
+        "GET /api/people/-/status 404",
+        "POST /api/people/-/sync 401",
     ]
 
 

@@ -85,11 +85,17 @@ def get_pipeline(request: Request) -> Pipeline:
 OpenPipeline = Annotated[Pipeline, Depends(get_pipeline)]
 
 
-def get_person(pipeline: OpenPipeline, username: Annotated[str, Path(examples=["ada"])]) -> Person:
+def get_person(
+    request: Request,
+    pipeline: OpenPipeline,
+    username: Annotated[str, Path(examples=["ada"])],
+) -> Person:
     try:
-        return pipeline.accounts.people.get(username)
+        person = pipeline.accounts.people.get(username)
     except UnknownPerson:  # its message lists everybody's username
         raise HTTPException(404, "person not found") from None
+    request.state.person_id = person.id  # for the log
+    return person
 
 
 def get_day(

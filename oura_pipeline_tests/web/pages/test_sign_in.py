@@ -436,7 +436,7 @@ def test_a_full_house_is_said_before_and_after(open_site: OpenSite) -> None:
     assert (page.status, page.title) == (403, "You cannot join at the moment · Oura pipeline")
 
 
-def test_who_left_takes_no_running_site(open_site: OpenSite) -> None:
+def test_who_left_does_not_count(open_site: OpenSite) -> None:
     """Only the people that Oura counts are counted."""
     site = open_site(oura_people_limit=1)
     site.accounts.people.add("gone", SignIn(refresh_token="x", oura_id="1"))
