@@ -14,8 +14,7 @@ from starlette.types import Scope
 
 from oura_pipeline.web import monitoring, sessions, webhook
 from oura_pipeline.web.api.routes import create_api
-from oura_pipeline.web.metrics import CountResponses
-from oura_pipeline.web.middleware import ErrorPage, RequestLog, SecurityHeaders
+from oura_pipeline.web.middleware import CountResponses, ErrorPage, RequestLog, SecurityHeaders
 from oura_pipeline.web.pages import me, sign_in, status
 from oura_pipeline.web.pages.templates import CachedStaticFiles, message_page
 from oura_pipeline.web.site import Site
@@ -25,6 +24,7 @@ def create_app(site: Site) -> Starlette:
     """Return the application of a site; every URL it gives out starts with `site_url`."""
     app = Starlette(
         routes=[*_machine_routes(site), Mount("/static", CachedStaticFiles()), _pages(site)],
+        # From the outside in: error pages, too, are counted, logged and get the headers.
         middleware=[
             Middleware(CountResponses, metrics=site.request_metrics),
             Middleware(RequestLog),

@@ -27,6 +27,7 @@ class History:
 
 def history(overview: Sequence[TypeOverview], *, first_day: date, today: date) -> History:
     """Return how much of the time from `first_day` to `today` has been requested."""
+    # Document types without days, such as the profile, have no history.
     starts = {row.document_type: row.first_day for row in overview}
     return progress(
         [

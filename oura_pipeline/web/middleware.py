@@ -1,4 +1,4 @@
-"""ASGI middleware around every request: one log line, security headers, a page for errors."""
+"""ASGI middleware around every request: counter, log, security headers, error page."""
 
 from __future__ import annotations
 
@@ -13,12 +13,30 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oura_pipeline.settings import Settings
+from oura_pipeline.web.metrics import RequestMetrics
 
 LOG = logging.getLogger("oura_pipeline.web")
 MAX_LOGGED_PATH = 200  # characters
 
 # These are plain ASGI classes: Starlette's BaseHTTPMiddleware starts a task per request, which
 # would slow down the webhook.
+
+
+class CountResponses:
+    """A counter of responses by the class of their status."""
+
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
+        self._app = app
+        # Made here so that each class is exported as zero before its first response.
+        self._by_class = {
+            number: metrics.requests.labels(f"{number}xx") for number in (1, 2, 3, 4, 5)
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        def count(start: Message) -> None:
+            self._by_class[start["status"] // 100].inc()
+
+        await self._app(scope, receive, _at_start(send, count))
 
 
 class RequestLog:
@@ -31,19 +49,17 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 0
+        started, status = time.perf_counter(), "-"
 
-        async def note_status(message: Message) -> None:
+        def note_status(start: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
+            status = start["status"]
 
         try:
-            await self._app(scope, receive, note_status)
+            await self._app(scope, receive, _at_start(send, note_status))
         finally:
             milliseconds = (time.perf_counter() - started) * 1000
-            LOG.info("%s %s %s %.0f ms", scope["method"], _path(scope), status or "-", milliseconds)
+            LOG.info("%s %s %s %.0f ms", scope["method"], _path(scope), status, milliseconds)
 
 
 class SecurityHeaders:
@@ -63,19 +79,13 @@ class SecurityHeaders:
             self._headers["Strict-Transport-Security"] = "max-age=31536000"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+        def add_headers(start: Message) -> None:
+            headers = MutableHeaders(scope=start)
+            for name, value in self._headers.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Cache-Control", "no-store")
 
-        async def add_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
-            await send(message)
-
-        await self._app(scope, receive, add_headers)
+        await self._app(scope, receive, _at_start(send, add_headers))
 
 
 class ErrorPage:
@@ -88,19 +98,29 @@ class ErrorPage:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
-        async def note_start(message: Message) -> None:
+        def note_start(start: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
+            started = True
 
         try:
-            await self._app(scope, receive, note_start)
+            await self._app(scope, receive, _at_start(send, note_start))
         except Exception:
             incident = secrets.token_hex(4)
             LOG.exception("incident %s", incident)
             if scope["type"] != "http" or started:
                 raise
             await self._page(scope, incident)(scope, receive, send)
+
+
+def _at_start(send: Send, act: Callable[[Message], None]) -> Send:
+    """Return a `send` that first passes the start of a response to `act`."""
+
+    async def send_after(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            act(message)
+        await send(message)
+
+    return send_after
 
 
 def _path(scope: Scope) -> str:

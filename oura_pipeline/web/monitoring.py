@@ -28,6 +28,7 @@ from oura_pipeline.web.site import Site
 
 CACHE_SECONDS = 5.0
 LEDGER_CACHE_SECONDS = 60.0  # counting the days of the ledger reads all of it
+# A proxy must not answer in our place.
 _NO_STORE = {"cache-control": "no-store"}
 
 
@@ -143,6 +144,7 @@ def _people(pipeline: Pipeline) -> Iterator[Metric]:
 
 def _longest_unasked(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
     people = pipeline.accounts.people.all()
+    # Nobody waits for people who have left or disconnected.
     connected = {p.username for p in people if p.state is PersonState.CONNECTED}
     asked = [
         at for name, at in pipeline.accounts.overview.last_asked().items() if name in connected
@@ -238,5 +240,6 @@ def _check_writable(home: Path) -> None:
 def _age(path: Path) -> float | None:
     """Return the seconds since a file was written; None: there is no file."""
     with suppress(OSError):
+        # Not negative, in case the clock was set back.
         return round(max(time.time() - path.stat().st_mtime, 0.0), 1)
     return None

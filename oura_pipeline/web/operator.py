@@ -39,6 +39,7 @@ class OperatorAuth:
         """
         if not self._token:
             raise HTTPException(503, "the API is off: set OURA_OPERATOR_TOKEN and restart")
+        # As bytes: compare_digest refuses text beyond ASCII.
         right = given is not None and hmac.compare_digest(given.encode(), self._token)
         # A stranger who keeps guessing must not be able to lock the operator out. A token of this
         # length is not guessed anyway.
@@ -48,7 +49,7 @@ class OperatorAuth:
             retry = {"Retry-After": str(math.ceil(wait))}
             raise HTTPException(429, "too many wrong tokens: wait a minute", retry)
         if not right:
-            if given is not None:
+            if given is not None:  # a request without a token is not a guess
                 self._failures.append(self._clock())
             challenge = {"WWW-Authenticate": "Bearer"}
             raise HTTPException(401, "operator token required: Authorization: Bearer …", challenge)

@@ -53,7 +53,7 @@ def running_site(
             yield socket_url(bound)
         finally:
             server.should_exit = True
-            thread.join(15)
+            thread.join(15)  # longer than the graceful shutdown takes
 
 
 def listen(host: str, port: int) -> socket.socket:

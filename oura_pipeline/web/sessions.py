@@ -20,7 +20,7 @@ from oura_pipeline.files import create_private, is_private
 from oura_pipeline.settings import Settings, SettingsError
 
 COOKIE_SECONDS = 30 * 24 * 3600
-OPERATOR_SECONDS = 12 * 3600
+OPERATOR_SECONDS = 12 * 3600  # of the cookie's 30 days: everybody's data is behind it
 
 
 def middleware(settings: Settings, key: str) -> Middleware:
@@ -30,7 +30,7 @@ def middleware(settings: Settings, key: str) -> Middleware:
         secret_key=key,
         session_cookie="oura_pipeline",
         max_age=COOKIE_SECONDS,
-        same_site="lax",
+        same_site="lax",  # not "strict": the redirect from Oura must bring the cookie along
         https_only=settings.site.url.startswith("https://"),
     )
 
@@ -98,6 +98,7 @@ def make_operator(request: Request, settings: Settings, key: str) -> None:
 def is_operator(request: Request, settings: Settings, key: str) -> bool:
     """Return whether the proxy or the cookie says that this is the operator."""
     if settings.site.operator_header:
+        # Only if the setting says so: without a proxy that removes it, anyone can send the header.
         name = request.headers.get(settings.site.operator_header, "")
         if name in settings.site.operators:
             return True

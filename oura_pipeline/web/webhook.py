@@ -9,6 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from starlette.datastructures import QueryParams
@@ -29,10 +30,10 @@ from oura_pipeline.web.metrics import RequestMetrics
 from oura_pipeline.web.site import Site
 
 RESPONSE_TIMEOUT_SECONDS = 8.0  # Oura gives up after 10
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024  # Oura's events have some hundred bytes
 MAX_CHALLENGE_LENGTH = 512
 MAX_BATCH = 500
-MAX_WAITING = 5000
+MAX_WAITING = 5000  # at most 320 MB of bodies in memory
 LOG_INTERVAL_SECONDS = 60.0
 KNOWN_TYPES = frozenset(
     document_type.webhook for document_type in DOCUMENT_TYPES if document_type.webhook
@@ -43,6 +44,7 @@ KNOWN_TYPES = frozenset(
 STORED = Response(status_code=200)
 NOT_STORED = JSONResponse({"detail": "try again"}, 503, headers={"retry-after": "60"})
 DISCONNECTED = Response(status_code=400)
+# The rest of the body is not read, so the connection cannot be used again.
 TOO_LARGE = JSONResponse({"detail": "body too large"}, 413, headers={"connection": "close"})
 WRONG_METHOD = JSONResponse({"detail": "method not allowed"}, 405, headers={"allow": "GET, POST"})
 WRONG_TOKEN = JSONResponse({"detail": "wrong verification_token"}, 401)
@@ -58,7 +60,7 @@ def routes(site: Site) -> list[BaseRoute]:
     """Return `/webhook`."""
     log = RateLimitedLog()
     webhook = Webhook(
-        site.settings.oura.client_secret.get_secret_value(),
+        secret=site.settings.oura.client_secret.get_secret_value(),
         writer=BatchWriter(site.pipeline.accounts.inbox.receive, log),
         metrics=site.request_metrics,
         log=log,
@@ -66,10 +68,11 @@ def routes(site: Site) -> list[BaseRoute]:
     return [Route("/webhook", webhook, name="webhook")]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Webhook:
     """The ASGI application of the webhook.
 
-    Args:
+    Attributes:
         secret: of our client.
         writer: stores what passes the checks.
         metrics: count deliveries.
@@ -77,24 +80,15 @@ class Webhook:
         timeout: seconds after which a delivery is answered 503.
     """
 
-    def __init__(
-        self,
-        secret: str,
-        *,
-        writer: BatchWriter,
-        metrics: RequestMetrics,
-        log: RateLimitedLog,
-        timeout: float = RESPONSE_TIMEOUT_SECONDS,
-    ) -> None:
-        self._secret = secret
-        self._writer = writer
-        self._metrics = metrics
-        self._log = log
-        self._timeout = timeout
+    secret: str = field(repr=False)
+    writer: BatchWriter
+    metrics: RequestMetrics
+    log: RateLimitedLog
+    timeout: float = RESPONSE_TIMEOUT_SECONDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "POST":
-            with self._metrics.webhook_seconds.time():
+            with self.metrics.webhook_seconds.time():
                 response = await self._respond(scope, receive)
         elif scope["method"] == "GET":
             response = self._confirm(QueryParams(scope["query_string"]))
@@ -105,10 +99,10 @@ class Webhook:
     def _confirm(self, query: QueryParams) -> Response:
         """Echo the challenge of a caller that knows the token shared by us and Oura."""
         given = query.get("verification_token", "").encode()
-        if not self._secret or not hmac.compare_digest(
-            given, verification_token(self._secret).encode()
+        if not self.secret or not hmac.compare_digest(
+            given, verification_token(self.secret).encode()
         ):
-            self._log.warn("handshake", "refused to confirm the webhook: wrong verification_token")
+            self.log.warn("handshake", "refused to confirm the webhook: wrong verification_token")
             return WRONG_TOKEN
         challenge = query.get("challenge", "")
         if not 0 < len(challenge) <= MAX_CHALLENGE_LENGTH:
@@ -117,14 +111,14 @@ class Webhook:
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.timeout):
                 return await self._store(scope, receive)
         except DeliveryRefused as refused:
-            self._metrics.refused.labels(refused.refusal.value).inc()
-            self._log.warn(refused.refusal, f"webhook delivery refused: {refused}")
+            self.metrics.refused.labels(refused.refusal.value).inc()
+            self.log.warn(refused.refusal, f"webhook delivery refused: {refused}")
             return REFUSED[refused.refusal]
         except TimeoutError:
-            self._log.warn("late", "webhook delivery not stored in time; Oura will retry")
+            self.log.warn("late", "webhook delivery not stored in time; Oura will retry")
             return NOT_STORED
 
     async def _store(self, scope: Scope, receive: Receive) -> Response:
@@ -138,7 +132,7 @@ class Webhook:
         if len(body) > MAX_BODY_BYTES:
             return TOO_LARGE
         verify_delivery(
-            self._secret,
+            self.secret,
             timestamp=headers.get(b"x-oura-timestamp", b"").decode("latin-1"),
             signature=headers.get(b"x-oura-signature", b"").decode("latin-1"),
             body=body,
@@ -151,7 +145,7 @@ class Webhook:
             data_type=event.data_type,
             known_type=event.data_type in KNOWN_TYPES,
         )
-        return STORED if await self._writer.write(incoming) else NOT_STORED
+        return STORED if await self.writer.write(incoming) else NOT_STORED
 
 
 class BatchWriter:

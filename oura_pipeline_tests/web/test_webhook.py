@@ -104,7 +104,11 @@ def webhook_server(
     """A server of nothing but the webhook, with an inbox of the test's."""
     log = RateLimitedLog()
     webhook = Webhook(
-        SECRET, writer=BatchWriter(write, log), metrics=RequestMetrics(), log=log, timeout=timeout
+        secret=SECRET,
+        writer=BatchWriter(write, log),
+        metrics=RequestMetrics(),
+        log=log,
+        timeout=timeout,
     )
     app = Starlette(routes=[Route("/webhook", webhook)])
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", lifespan="off"))

@@ -19,19 +19,7 @@ from oura_pipeline.accounts.usernames import check_username
 from oura_pipeline.analysis import frames
 from oura_pipeline.people import sign_in
 from oura_pipeline.pipeline import Pipeline
-from oura_pipeline.web.api.models import (
-    ConnectRequest,
-    ConnectResponse,
-    DailyRecord,
-    DailyResponse,
-    DocumentTypeResponse,
-    HistoryResponse,
-    PersonResponse,
-    Problem,
-    Scopes,
-    StatusResponse,
-    SyncResponse,
-)
+from oura_pipeline.web.api import models
 from oura_pipeline.web.history import history
 from oura_pipeline.web.site import Site
 
@@ -86,9 +74,7 @@ OpenPipeline = Annotated[Pipeline, Depends(get_pipeline)]
 
 
 def get_person(
-    request: Request,
-    pipeline: OpenPipeline,
-    username: Annotated[str, Path(examples=["ada"])],
+    request: Request, pipeline: OpenPipeline, username: Annotated[str, Path(examples=["ada"])]
 ) -> Person:
     try:
         person = pipeline.accounts.people.get(username)
@@ -122,7 +108,9 @@ Day = Annotated[date, Depends(get_day)]
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Problem, "description": PROBLEMS[status]} for status in statuses}
+    return {
+        status: {"model": models.Problem, "description": PROBLEMS[status]} for status in statuses
+    }
 
 
 ROUTER = APIRouter(
@@ -131,28 +119,31 @@ ROUTER = APIRouter(
 
 
 @ROUTER.post("/connect", summary="Start a sign-in", responses=_problems(413))
-def connect(pipeline: OpenPipeline, wanted: ConnectRequest | None = None) -> ConnectResponse:
+def connect(
+    pipeline: OpenPipeline, wanted: models.ConnectRequest | None = None
+) -> models.ConnectResponse:
     """Return the address at Oura that a person opens in their browser to sign in."""
     username = wanted.username if wanted else None
     try:
         if username is not None:
             check_username(username)
+        # Any browser may finish it: the operator hands the address to somebody else.
         url = sign_in.begin(pipeline, browser=None, username=username)
     except PersonRefused as error:
         raise HTTPException(422, str(error)) from None
     except sign_in.Misconfigured:
         raise HTTPException(503, "set OURA_CLIENT_ID and restart") from None
-    return ConnectResponse(auth_url=url)
+    return models.ConnectResponse(auth_url=url)
 
 
 @ROUTER.get("/people", summary="List people")
-def people(pipeline: OpenPipeline) -> list[PersonResponse]:
+def people(pipeline: OpenPipeline) -> list[models.PersonResponse]:
     """Return everybody who signed in, ordered by username."""
-    return [PersonResponse(**_person(person)) for person in pipeline.accounts.people.all()]
+    return [models.PersonResponse(**_person(person)) for person in pipeline.accounts.people.all()]
 
 
 @ROUTER.get("/people/{username}/status", summary="Show a person", responses=_problems(404))
-def status(pipeline: OpenPipeline, person: KnownPerson) -> StatusResponse:
+def status(pipeline: OpenPipeline, person: KnownPerson) -> models.StatusResponse:
     """Return the state of a person's sign-in and data."""
     overview = pipeline.accounts.overview.document_types(person.username)
     fetched = history(
@@ -160,16 +151,16 @@ def status(pipeline: OpenPipeline, person: KnownPerson) -> StatusResponse:
         first_day=pipeline.settings.oura.history_start,
         today=datetime.now(UTC).date(),
     )
-    return StatusResponse(
+    return models.StatusResponse(
         **_person(person),
         scopes=_scopes(person, pipeline.settings.oura.scopes),
-        history=HistoryResponse.model_validate(fetched),
-        document_types=[DocumentTypeResponse.model_validate(row) for row in overview],
+        history=models.HistoryResponse.model_validate(fetched),
+        document_types=[models.DocumentTypeResponse.model_validate(row) for row in overview],
     )
 
 
 @ROUTER.get("/people/{username}/daily", summary="Show a person's day", responses=_problems(404))
-def daily(pipeline: OpenPipeline, person: KnownPerson, day: Day) -> DailyResponse:
+def daily(pipeline: OpenPipeline, person: KnownPerson, day: Day) -> models.DailyResponse:
     """Return the records of a person's day, from the current published copy."""
     try:
         with frames.connect(pipeline.settings.storage.analytics_path) as connection:
@@ -180,14 +171,14 @@ def daily(pipeline: OpenPipeline, person: KnownPerson, day: Day) -> DailyRespons
             ).fetchall()
     except frames.AnalysisError as error:
         raise HTTPException(503, str(error)) from None
-    except duckdb.CatalogException:
+    except duckdb.CatalogException:  # an older version published the copy
         outdated = "the published copy is outdated: run `oura-pipeline sync`"
         raise HTTPException(503, outdated) from None
     records = [
-        DailyRecord(metric_type=metric_type, source=source, metrics=json.loads(metrics))
+        models.DailyRecord(metric_type=metric_type, source=source, metrics=json.loads(metrics))
         for metric_type, source, metrics in rows
     ]
-    return DailyResponse(username=person.username, date=day.isoformat(), records=records)
+    return models.DailyResponse(username=person.username, date=day.isoformat(), records=records)
 
 
 @ROUTER.post(
@@ -196,13 +187,15 @@ def daily(pipeline: OpenPipeline, person: KnownPerson, day: Day) -> DailyRespons
     status_code=HTTPStatus.ACCEPTED,
     responses=_problems(404, 409),
 )
-def sync(pipeline: OpenPipeline, person: KnownPerson) -> SyncResponse:
+def sync(pipeline: OpenPipeline, person: KnownPerson) -> models.SyncResponse:
     """Request that a person's last days be fetched soon, outside of the schedule."""
     if person.state is not PersonState.CONNECTED:
         raise HTTPException(409, "this person must sign in again first: POST /api/connect")
     if pipeline.accounts.people.request_sync(person.username, datetime.now(UTC)):
-        return SyncResponse(asked=True, detail="sync starts soon")
-    return SyncResponse(asked=False, detail="a sync was requested less than five minutes ago")
+        return models.SyncResponse(asked=True, detail="sync starts soon")
+    return models.SyncResponse(
+        asked=False, detail="a sync was requested less than five minutes ago"
+    )
 
 
 def _person(person: Person) -> dict[str, Any]:
@@ -216,12 +209,12 @@ def _person(person: Person) -> dict[str, Any]:
     }
 
 
-def _scopes(person: Person, requested: str) -> Scopes:
+def _scopes(person: Person, requested: str) -> models.Scopes:
     # Some of Oura's callbacks do not say what was granted.
     if person.scopes is None:
-        return Scopes(granted=None, missing=[])
+        return models.Scopes(granted=None, missing=[])
     missing = set(requested.split()) - person.scopes
-    return Scopes(granted=sorted(person.scopes), missing=sorted(missing))
+    return models.Scopes(granted=sorted(person.scopes), missing=sorted(missing))
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from oura_pipeline.accounts.overview import DayOverview
 from oura_pipeline.days import days_between
-from oura_pipeline.web.charts.svg import element, image
+from oura_pipeline.web.charts import svg
 from oura_pipeline.web.labels import join_and
 
 MONTHS = 12
@@ -28,11 +28,7 @@ class DayState(Enum):
         "some types have not been fetched yet",
         "M0 0h10v10h-10zM1.5 1.5v4h7v-4z",
     )
-    EMPTY = (
-        "no data",
-        "Oura has no data for this day",
-        "M0 0h10v10h-10zM1.5 1.5v7h7v-7z",
-    )
+    EMPTY = ("no data", "Oura has no data for this day", "M0 0h10v10h-10zM1.5 1.5v7h7v-7z")
     FAILED = (
         "failed",
         "something could not be fetched and will be retried",
@@ -61,8 +57,8 @@ class DayState(Enum):
     @property
     def mark(self) -> Markup:
         """The mark for the legend."""
-        drawn = element("path", class_=self.css_class, d=self.shape)
-        return element("svg", drawn, class_="mark", viewBox="0 0 10 10", aria_hidden="true")
+        drawn = svg.element("path", class_=self.css_class, d=self.shape)
+        return svg.element("svg", drawn, class_="mark", viewBox="0 0 10 10", aria_hidden="true")
 
 
 @dataclass(frozen=True)
@@ -109,7 +105,7 @@ def first_day(today: date, history_start: date) -> date:
 def month_chart(month: Month) -> Markup:
     """Return a month: a column per week, Monday at the top."""
     days = enumerate(month.states)
-    return image(
+    return svg.image(
         f"month-{month.first:%Y-%m}",
         *(_mark(month.first + timedelta(days=number), state) for number, state in days),
         title=month.title,
@@ -120,10 +116,11 @@ def month_chart(month: Month) -> Markup:
 
 
 def _mark(day: date, state: DayState) -> Markup:
+    # The position in a month that begins in the middle of its first week.
     column, row = divmod(day.replace(day=1).weekday() + day.day - 1, 7)
-    return element(
+    return svg.element(
         "path",
-        element("title", f"{day}: {state.title}"),
+        svg.element("title", f"{day}: {state.title}"),
         class_=state.css_class,
         transform=f"translate({column * _PITCH} {row * _PITCH})",
         d=state.shape,

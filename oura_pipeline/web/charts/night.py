@@ -9,19 +9,8 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
+from oura_pipeline.web.charts import svg
 from oura_pipeline.web.charts.numbers import duration, hours_minutes, mean, rounded, utc_offset
-from oura_pipeline.web.charts.svg import (
-    Point,
-    chart,
-    line,
-    path,
-    plot,
-    scale,
-    side_label,
-    text,
-    x_axis,
-    y_axis,
-)
 from oura_pipeline.web.labels import join_and
 
 PHASES = {"awake": "Awake", "rem": "REM", "light": "Light", "deep": "Deep"}  # top to bottom
@@ -154,9 +143,9 @@ def night_chart(name: str, night: Night) -> Markup | None:
     if not bands or span <= 0:
         return None
     tops, bottom = _layout(bands)
-    return chart(
+    return svg.chart(
         name,
-        *x_axis(_hour_marks(night.bedtime, span), 0, bottom),
+        *svg.x_axis(_hour_marks(night.bedtime, span), 0, bottom),
         *(part for band, top in zip(bands, tops, strict=True) for part in band.parts(top, span)),
         title=f"The night of {night.day}",
         description=_description(night, [band.title for band in bands]),
@@ -178,17 +167,17 @@ class _Hypnogram:
 
     def parts(self, top: float, span: float) -> Iterator[Markup]:
         for row, title in enumerate(PHASES.values()):
-            yield side_label(title, top + row * _ROW + _ROW / 2 + 4)
-        bars = [path(_bars(self.phases, key), f"bars {key}") for key in PHASES]
-        risers = path(_risers(self.phases), "risers")
-        yield plot(risers, *bars, top=top, width=span / UNIT_SECONDS, height=self.height)
+            yield svg.side_label(title, top + row * _ROW + _ROW / 2 + 4)
+        bars = [svg.path(_bars(self.phases, key), f"bars {key}") for key in PHASES]
+        risers = svg.path(_risers(self.phases), "risers")
+        yield svg.plot(risers, *bars, top=top, width=span / UNIT_SECONDS, height=self.height)
 
 
 @dataclass(frozen=True)
 class _Line:
     """Values over seconds; None is a gap."""
 
-    points: Sequence[Point | None]
+    points: Sequence[svg.Point | None]
     title: str
     css_class: str
     head = _TITLE
@@ -199,12 +188,12 @@ class _Line:
         return any(self.points)
 
     def parts(self, top: float, span: float) -> Iterator[Markup]:
-        values = scale([point[1] for point in self.points if point], self.height)
+        values = svg.scale([point[1] for point in self.points if point], self.height)
         scaled = [point and (point[0] / UNIT_SECONDS, values.y(point[1])) for point in self.points]
-        yield text(self.title, x=0, y=top - 11, css_class="name")
-        yield from y_axis(values, top)
-        drawn = path(line(scaled), self.css_class)
-        yield plot(drawn, top=top, width=span / UNIT_SECONDS, height=self.height)
+        yield svg.text(self.title, x=0, y=top - 11, css_class="name")
+        yield from svg.y_axis(values, top)
+        drawn = svg.path(svg.line(scaled), self.css_class)
+        yield svg.plot(drawn, top=top, width=span / UNIT_SECONDS, height=self.height)
 
 
 def _bands(night: Night) -> Iterator[_Hypnogram | _Line]:
@@ -215,14 +204,15 @@ def _bands(night: Night) -> Iterator[_Hypnogram | _Line]:
     yield _Line(_points(hrv), "HRV, ms RMSSD", "line hrv")
 
 
-def _points(values: Sequence[tuple[HeartSample, float | None]]) -> list[Point | None]:
+def _points(values: Sequence[tuple[HeartSample, float | None]]) -> list[svg.Point | None]:
     """Return points in the middle of their intervals, and gaps where there is no value."""
-    points: list[Point | None] = []
+    points: list[svg.Point | None] = []
     due = None
     for sample, value in values:
         if due is not None and sample.start > due:
             points.append(None)
         points.append(None if value is None else (sample.start + sample.seconds / 2, value))
+        # Half an interval late is still adjacent.
         due = sample.start + sample.seconds * 1.5
     return points
 
@@ -241,6 +231,7 @@ def _span(night: Night) -> float:
     ends = [phase.end for phase in night.phases]
     ends += [sample.start + sample.seconds for sample in night.heart]
     ends += [] if night.seconds is None else [night.seconds]
+    # A night may have samples beyond its wake time, or no wake time yet.
     return min(max(ends, default=0), MAX_SECONDS)
 
 

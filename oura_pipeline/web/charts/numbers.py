@@ -10,6 +10,7 @@ def rounded(value: float | None) -> str:
     """Return a number without decimals, halves rounded away from zero."""
     if value is None:
         return "–"
+    # Python rounds halves to even, which people take for a mistake. And -0.4 is 0, not -0.
     return f"{math.copysign(math.floor(abs(value) + 0.5), value):.0f}".replace("-0", "0")
 
 

@@ -9,7 +9,8 @@ from itertools import chain, count
 
 from markupsafe import Markup, escape
 
-_STEPS = (10, 20, 25, 50)  # and ten, a hundred, … times as much
+# Steps that people read easily; and ten, a hundred, … times as much.
+_STEPS = (10, 20, 25, 50)
 _LABEL_X = -8  # px: where the labels to the left of a plot end
 
 Point = tuple[float, float]
@@ -39,6 +40,7 @@ def image(
         element("desc", description, id=f"{name}-about"),
         *parts,
         class_=css_class,
+        # As one image: otherwise screen readers would read every label in it.
         role="img",
         aria_labelledby=f"{name}-title {name}-about",
         **attributes,

@@ -9,8 +9,8 @@ from datetime import date, timedelta
 from markupsafe import Markup
 
 from oura_pipeline.days import days_between
+from oura_pipeline.web.charts import svg
 from oura_pipeline.web.charts.numbers import rounded
-from oura_pipeline.web.charts.svg import Point, chart, dots, line, path, plot, scale, x_axis, y_axis
 
 DAYS = 90
 _HEIGHT, _TOP, _AXIS = 96, 8, 24  # px
@@ -86,19 +86,19 @@ def trend_chart(trend: Trend) -> Markup:
     """Return the chart of a trend."""
     first = trend.last_day - timedelta(days=DAYS - 1)
     values = [value for row in trend.readings for value in (row.value, row.mean_7d)]
-    vertical = scale([value for value in values if value is not None], _HEIGHT)
+    vertical = svg.scale([value for value in values if value is not None], _HEIGHT)
     # In the middle of each day.
     placed = [((row.day - first).days + 0.5, row) for row in trend.readings]
     points = [(x, vertical.y(row.value)) for x, row in placed]
     bottom = _TOP + _HEIGHT
-    return chart(
+    return svg.chart(
         f"trend-{trend.metric.name}",
-        *x_axis(_months(first, trend.last_day), 0, bottom),
-        *y_axis(vertical, _TOP),
-        plot(
-            path(dots(points), "dots"),
-            path(line(_mean_points(placed, vertical.y)), "line mean"),
-            path(dots(points[-1:]), "dots last"),
+        *svg.x_axis(_months(first, trend.last_day), 0, bottom),
+        *svg.y_axis(vertical, _TOP),
+        svg.plot(
+            svg.path(svg.dots(points), "dots"),
+            svg.path(svg.line(_mean_points(placed, vertical.y)), "line mean"),
+            svg.path(svg.dots(points[-1:]), "dots last"),
             top=_TOP,
             width=DAYS,
             height=_HEIGHT,
@@ -119,7 +119,7 @@ def trend_rows(trends: Sequence[Trend]) -> list[tuple[date, list[str]]]:
 
 def _mean_points(
     placed: Sequence[tuple[float, Reading]], y: Callable[[float], float]
-) -> Iterator[Point | None]:
+) -> Iterator[svg.Point | None]:
     before = None
     for x, row in placed:
         # A day without a value is a gap, never a zero.

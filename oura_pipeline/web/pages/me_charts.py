@@ -89,6 +89,7 @@ class _PublishedCopy:
         return profile_rows(*rows[0]) if rows else []
 
     def nights(self) -> list[Night]:
+        # Ten days are read faster than 90, and nearly always enough.
         recent = self._last - timedelta(days=_RECENT_DAYS - 1)
         rows = self._rows(_NIGHTS, recent, self._last)
         if len(rows) < NIGHTS:

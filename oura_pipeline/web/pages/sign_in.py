@@ -18,7 +18,7 @@ from oura_pipeline.web.pages.templates import get_site, message_page, page, redi
 
 NEARLY_FULL = 0.8  # of Oura's limit of people
 MAX_CODE_LENGTH = 200
-MAX_USERNAME_LENGTH = 100
+MAX_USERNAME_LENGTH = 100  # more than is allowed, so that the page can repeat what was typed
 
 # Title and status of the page for a failed sign-in.
 FAILURES: dict[type[sign_in.SignInFailed], tuple[str, int]] = {

@@ -44,6 +44,7 @@ def check_password(request: Request, fields: Fields) -> Response:
     """Sign the operator in."""
     site = get_site(request)
     try:
+        # Shared with the API: ten wrong guesses at either lock both for a minute.
         site.operator_auth.check(fields.get("token", ""))
     except HTTPException as refused:
         error = _ERRORS.get(refused.status_code)

@@ -33,6 +33,7 @@ def page(request: Request, template: str, /, *, status: int = 200, **values: Any
             settings=site.settings,
             username=session.get("username"),
             waiting=session.get("sign_up"),
+            # Errors outside of the pages' routes have no session.
             operator="session" in request.scope
             and is_operator(request, site.settings, site.session_key),
             can_sign_out=bool(session.get("username") or session.get("operator")),
