@@ -244,6 +244,18 @@ def test_an_export_is_a_new_folder(shell: Shell, tmp_path: Path) -> None:
     assert "not empty" in shell.refused("people", "export", "koa", "--into", str(into))
 
 
+def test_people_can_be_given_by_id(shell: Shell) -> None:
+    shell.sign_in("koa")
+    shell.sign_in("runa")
+    with open_pipeline() as pipeline:
+        koa = pipeline.accounts.people.get("koa").id
+    assert shell("sync", "--last", "2", "--type", "daily_sleep", "--person", koa).exit_code == 0
+    assert shell.world.warehouse.usernames() == ["koa"]
+    disconnected = shell("people", "disconnect", koa).output.splitlines()
+    assert disconnected[0] == "koa is disconnected; their data stays."
+    assert "nobody is called 'p-222222'" in shell.refused("people", "disconnect", "p-222222")
+
+
 def go_file(tmp_path: Path, **people: dict[str, str]) -> Path:
     """A file of the Go replicator, with these OAuth tokens."""
     path = tmp_path / "user_creds.json"

@@ -12,7 +12,7 @@ import duckdb
 
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.commands.console import counted, print_lines
-from oura_pipeline.commands.options import day_option, last_days_option, people_option
+from oura_pipeline.commands.options import day_option, last_days_option
 from oura_pipeline.exports.apple_health import ExportedDay, export_hrv, json_schema
 from oura_pipeline.exports.views import FilesRefused, Format, export_view
 from oura_pipeline.settings import load_settings
@@ -32,7 +32,9 @@ def export() -> None:
 
 
 @export.command("hrv")
-@people_option
+@click.option(
+    "--person", "usernames", multiple=True, help="A username; repeatable. Default: everybody."
+)
 @first_option
 @last_option
 @last_days_option

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType, get_document_type
+from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.settings import load_settings
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 
@@ -41,8 +43,25 @@ def _document_types(
         raise click.BadParameter(str(error.args[0])) from None
 
 
+def _usernames(
+    _: click.Context, __: click.Parameter, people: tuple[str, ...] | str
+) -> tuple[str, ...] | str:
+    if not people:
+        return people
+    with open_accounts(load_settings()) as accounts:
+        by_id = accounts.people.usernames_by_id()  # no username can look like an id
+    if isinstance(people, str):
+        return by_id.get(people, people)
+    return tuple(by_id.get(person, person) for person in people)
+
+
+person_argument = click.argument("username", metavar="PERSON", callback=_usernames)
 people_option = click.option(
-    "--person", "usernames", multiple=True, help="A username; repeatable. Default: everybody."
+    "--person",
+    "usernames",
+    multiple=True,
+    callback=_usernames,
+    help="A username or id; repeatable. Default: everybody.",
 )
 types_option = click.option(
     "--type",

@@ -13,6 +13,7 @@ from rich.table import Table
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.commands.console import console, print_lines
+from oura_pipeline.commands.options import person_argument
 from oura_pipeline.exports.person import README, export_person
 from oura_pipeline.people import leave
 from oura_pipeline.pipeline import open_accounts, open_pipeline
@@ -21,7 +22,10 @@ from oura_pipeline.settings import load_settings
 
 @click.group()
 def people() -> None:
-    """Add, list, export and remove people."""
+    """Add, list, export and remove people.
+
+    A PERSON is a username or an id; `people list` shows both.
+    """
 
 
 @people.command("add")
@@ -68,7 +72,7 @@ def list_people() -> None:
 
 
 @people.command("export")
-@click.argument("username")
+@person_argument
 @click.option(
     "--into",
     type=click.Path(path_type=Path),
@@ -89,7 +93,7 @@ def export(username: str, into: Path | None) -> None:
 
 
 @people.command("disconnect")
-@click.argument("username")
+@person_argument
 def disconnect(username: str) -> None:
     """Stop fetching a person's data.
 
@@ -101,7 +105,7 @@ def disconnect(username: str) -> None:
 
 
 @people.command("remove")
-@click.argument("username")
+@person_argument
 @click.option("--keep-data", is_flag=True, help="Keep documents and points.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def remove(username: str, keep_data: bool, yes: bool) -> None:

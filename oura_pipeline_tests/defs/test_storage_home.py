@@ -23,7 +23,7 @@ from dagster_graphql.schema import create_schema
 
 from oura_pipeline.defs.storage import BatchedSqliteEventLogStorage, project_instance
 from oura_pipeline_tests.defs import example_location, run_example_job
-from oura_pipeline_tests.testing.child_processes import waited_for
+from oura_pipeline_tests.testing.child_processes import wait_for_dagster_children
 from oura_pipeline_tests.testing.paths import ROOT
 
 LAUNCH = """mutation Launch($params: LaunchBackfillParams!) {
@@ -162,7 +162,7 @@ def test_a_backfill_of_the_ui_is_one_run_in_batches(folder: Path) -> None:
         location_name="example",
     )
     with (
-        waited_for(),
+        wait_for_dagster_children(),
         project_instance() as instance,
         WorkspaceProcessContext(instance, target) as workspace,
     ):

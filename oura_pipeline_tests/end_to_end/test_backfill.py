@@ -30,7 +30,7 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, get_document_ty
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.testing.child_processes import waited_for
+from oura_pipeline_tests.testing.child_processes import wait_for_dagster_children
 from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.testing.world import World, world
 
@@ -132,7 +132,7 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
         running(options, process=True) as sandbox,
         world(folder / "data", sandbox, settings=batch_size) as made,
         inside(folder),
-        waited_for(),
+        wait_for_dagster_children(),
         project_instance() as instance,
         WorkspaceProcessContext(instance, target) as workspace,
     ):

@@ -13,10 +13,8 @@ from time import monotonic
 
 import pytest
 
-from oura_pipeline_tests.end_to_end import crowd
+from oura_pipeline_tests.end_to_end import copy_readers, copy_writers
 
-ONLOOKERS = "oura_pipeline_tests.end_to_end.onlookers"
-CROWD = "oura_pipeline_tests.end_to_end.crowd"
 WRITERS = ("arno", "bela", "cleo", "dora")
 READERS = ("read",) * 5 + ("open",) * 2 + ("hold",) * 3
 ROUNDS = 3
@@ -28,7 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder in which everybody's first round is published."""
     monkeypatch.setenv("OURA_PIPELINE_HOME", str(tmp_path))
     for name in WRITERS:
-        crowd.write(name, 1, 1)
+        copy_writers.write(name, 1, 1)
     return tmp_path
 
 
@@ -37,7 +35,7 @@ Child = subprocess.Popen[str]
 
 @contextmanager
 def children(commands: Sequence[Sequence[str]]) -> Iterator[list[Child]]:
-    """Modules as processes, all at once; none outlives the block."""
+    """Run modules as processes, all at once; end them with the block."""
     started: list[Child] = []
     try:
         for arguments in commands:
@@ -52,18 +50,18 @@ def children(commands: Sequence[Sequence[str]]) -> Iterator[list[Child]]:
 
 
 def first_line(child: Child, deadline: float) -> str:
-    """What a child says first; what it complains of instead fails the test."""
+    """Return the first line that a child prints; fail with its errors where there is none."""
     assert child.stdout
     ready, _, _ = select([child.stdout], [], [], max(0.0, deadline - monotonic()))
     line = child.stdout.readline() if ready else ""
-    assert line, child.communicate()[1] if ready else "it said nothing in time"
+    assert line, child.communicate()[1] if ready else "it printed nothing in time"
     return line
 
 
 def ended(child: Child, deadline: float) -> tuple[int, str, str]:
-    """How a child ended, what it said and what it complained of."""
-    said, complained = child.communicate(timeout=max(1.0, deadline - monotonic()))
-    return child.returncode, said, complained
+    """Wait for a child, and return its status, output and errors."""
+    output, errors = child.communicate(timeout=max(1.0, deadline - monotonic()))
+    return child.returncode, output, errors
 
 
 def test_ten_read_what_four_publish_and_nobody_is_refused_or_waits(home: Path) -> None:
@@ -75,9 +73,11 @@ def test_ten_read_what_four_publish_and_nobody_is_refused_or_waits(home: Path) -
     deadline, stop = monotonic() + SECONDS, home / "stop"
     beginning = {name: [1, 1] for name in WRITERS}
     final = {name: [ROUNDS, ROUNDS] for name in WRITERS}
-    with children([(ONLOOKERS, how, str(stop)) for how in READERS]) as readers:
+    with children([(copy_readers.__name__, how, str(stop)) for how in READERS]) as readers:
         assert [json.loads(first_line(child, deadline)) for child in readers] == [beginning] * 10
-        with children([(CROWD, name, "2", str(ROUNDS)) for name in WRITERS]) as writers:
+        with children(
+            [(copy_writers.__name__, name, "2", str(ROUNDS)) for name in WRITERS]
+        ) as writers:
             written = [ended(child, deadline) for child in writers]
         still_reading = [child.poll() for child in readers]
         stop.touch()

@@ -29,7 +29,7 @@ from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline_tests.accounts.homes import alone
-from oura_pipeline_tests.end_to_end import killed
+from oura_pipeline_tests.end_to_end import renewal_crashes
 from oura_pipeline_tests.testing.http_sink import HttpSink, http_sink
 from oura_pipeline_tests.testing.world import World, environment, world
 
@@ -122,7 +122,8 @@ def kill_somebody(month: World, number: int) -> None:
     """Every fifth day, where it does no harm: a process that renews dies without a word."""
     if number % 5 or number == 0:
         return
-    die = killed.before_asking if number % 2 else killed.after_saving
+    crash = renewal_crashes
+    die = crash.die_before_the_request if number % 2 else crash.die_after_saving
     code = alone(die, settings_of(month), PEOPLE[number % 3])
     # What Oura answers to a process that would have asked may go wrong, too.
     assert code in ((-signal.SIGKILL,) if number % 2 else (-signal.SIGKILL, 1))
@@ -167,7 +168,10 @@ def lose_answers(month: World, number: int) -> None:
     """Now and then anybody's; one day a certain one's, and one day that of a killed process."""
     month.sandbox.clear_faults()
     if number == 10:
-        assert alone(killed.after_the_answer, settings_of(month), "koa") == -signal.SIGKILL
+        assert (
+            alone(renewal_crashes.die_after_the_answer, settings_of(month), "koa")
+            == -signal.SIGKILL
+        )
     if number in (3, 13, 23):
         month.sandbox.fault("truncated", route="token", person=PEOPLE[number // 10])
         return

@@ -1,4 +1,4 @@
-"""Children that Dagster starts in a test's process and does not wait for."""
+"""Child processes that Dagster starts and does not wait for."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ SECONDS = 30
 
 
 @contextmanager
-def waited_for() -> Iterator[None]:
-    """Wait for the children that the block leaves behind, as their end is asked for there.
-
-    Python warns of a child that nobody waited for, whenever its memory is collected: in the middle
-    of some other test.
-    """
+def wait_for_dagster_children() -> Iterator[None]:
+    """Wait for the children that the block leaves behind; the block has to end them."""
     try:
         yield
     finally:
+        # Python warns of a child that nobody waited for when it is collected: in some other test.
         for thing in gc.get_objects():
             if isinstance(thing, subprocess.Popen) and "dagster" in str(thing.args):
                 thing.wait(SECONDS)

@@ -1,6 +1,6 @@
-"""Writers of one data folder, each a process of its own, while others read the published copy.
+"""A process that publishes again and again, while others read the published copy.
 
-python -m oura_pipeline_tests.end_to_end.crowd NAME FIRST LAST
+python -m oura_pipeline_tests.end_to_end.copy_writers NAME FIRST LAST
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from datetime import UTC, date, datetime, timedelta
 from oura_pipeline.catalog.document_types import DocumentType, get_document_type
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sync.publish import publish
-from oura_pipeline_tests.end_to_end.onlookers import BULK, DAYS, TABLES
+from oura_pipeline_tests.end_to_end.copy_readers import BULK, DAYS, TABLES
 
 FIRST_DAY = date(2026, 1, 1)
 
 
 @dataclass(frozen=True)
-class Made:
-    """A document with its day."""
+class DatedDocument:
+    """A document and its day."""
 
     day: date
     raw: bytes
 
 
 def write(username: str, first: int, last: int) -> None:
-    """Land and publish that many rounds."""
+    """Land and publish a person's rounds `first` to `last`."""
     with open_pipeline() as pipeline:
         for number in range(first, last + 1):
             for table in TABLES:
@@ -38,7 +38,7 @@ def write(username: str, first: int, last: int) -> None:
 
 
 def land(pipeline: Pipeline, document_type: DocumentType, username: str, number: int) -> None:
-    """Replace all of a person's days by those of a round."""
+    """Replace all days of a person with those of a round."""
     with pipeline.warehouse.spool(document_type) as spool:
         spool.add(username, documents(username, number))
         pipeline.warehouse.land(
@@ -52,14 +52,14 @@ def land(pipeline: Pipeline, document_type: DocumentType, username: str, number:
         )
 
 
-def documents(username: str, number: int) -> Iterator[Made]:
-    """A document for each day."""
-    for place in range(DAYS):
-        day = FIRST_DAY + timedelta(days=place)
+def documents(username: str, number: int) -> Iterator[DatedDocument]:
+    """Yield a document for each day."""
+    for offset in range(DAYS):
+        day = FIRST_DAY + timedelta(days=offset)
         texts = (f"{username} {number} {day} {line}" for line in range(BULK // 64))
         bulk = "".join(hashlib.sha256(text.encode()).hexdigest() for text in texts)
         fields = {"id": f"{username} {day}", "day": str(day), "score": number, "bulk": bulk}
-        yield Made(day, json.dumps(fields).encode())
+        yield DatedDocument(day, json.dumps(fields).encode())
 
 
 if __name__ == "__main__":

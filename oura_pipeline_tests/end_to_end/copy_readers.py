@@ -1,10 +1,10 @@
-"""Readers of the published copy, each a process of its own, while others publish.
+"""A process that reads the published copy again and again, while others publish.
 
-What surprises: what they see tells whether it ever was. Each round of a writer (`crowd.py`)
-replaces all scores of its person by the number of the round, first in one table and then in
-another: two numbers in a table, or tables more than a round apart, were never a state.
+Each round of a writer (`copy_writers.py`) replaces all scores of its person by the number of the
+round, first in one table and then in another. So two numbers in a table, or tables more than a
+round apart, are a state that never was.
 
-    python -m oura_pipeline_tests.end_to_end.onlookers read|open|hold STOP
+    python -m oura_pipeline_tests.end_to_end.copy_readers read|open|hold STOP
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from oura_pipeline.settings import load_settings
 TABLES = ("daily_sleep", "daily_readiness")
 DAYS = 30
 BULK = 64 * 64  # characters that cannot be compressed, in each document
-SECONDS = 110  # until a reader gives up being told to stop
-PAUSE = 0.5  # seconds between two looks: ten who never rest leave the writers no processor
+GIVE_UP_SECONDS = 110  # when nobody creates the stop file
+PAUSE_SECONDS = 0.5  # ten readers without a pause leave the writers no processor
 NUMBERS = " UNION ALL ".join(
     f"SELECT username, {place} AS place, min(score) AS low, max(score) AS high, count(*) AS days "
     f"FROM oura.{table} GROUP BY username"
     for place, table in enumerate(TABLES)
 )
-# Every byte of what is kept, so that a reader of half a file cannot miss it.
-KEPT = " UNION ALL ".join(
+# Reads every byte of the documents, so that half a file is noticed.
+DOCUMENTS = " UNION ALL ".join(
     f"SELECT username, {place} AS place, min((document->>'score')::BIGINT) AS low, "
     "max((document->>'score')::BIGINT) AS high, "
     f"count(*) FILTER (length(document->>'bulk') = {BULK}) AS days "
@@ -44,35 +44,35 @@ State = dict[str, list[int]]  # username: the round that each table is of
 
 
 def read(stop: Path) -> None:
-    """Open the copy as analysts do, again and again."""
-    _look_again(stop, lambda: closing(connect()))
+    """Open the copy as analysts do."""
+    _read_repeatedly(stop, lambda: closing(connect()))
 
 
 def open_plainly(stop: Path) -> None:
-    """Open the copy as any program does that knows DuckDB and not us."""
+    """Open the copy as a program does that knows only DuckDB."""
     path = str(load_settings().storage.analytics_path)
-    _look_again(stop, lambda: closing(duckdb.connect(path, read_only=True)))
+    _read_repeatedly(stop, lambda: closing(duckdb.connect(path, read_only=True)))
 
 
 def hold(stop: Path) -> None:
-    """Keep one connection, and meanwhile open others."""
+    """Keep one connection open, and open others meanwhile."""
     with closing(connect()) as held:
         first = state(held, NUMBERS)
 
         def still_the_same() -> None:
             if state(held, NUMBERS) != first:
-                raise AssertionError("what somebody holds open has changed")
+                raise AssertionError("a copy that was open has changed")
 
-        _look_again(stop, lambda: closing(connect()), still_the_same)
+        _read_repeatedly(stop, lambda: closing(connect()), still_the_same)
         # Only now: the pages of these columns were never read before.
-        print(json.dumps(state(held, KEPT)), flush=True)
+        print(json.dumps(state(held, DOCUMENTS)), flush=True)
 
 
 def state(connection: duckdb.DuckDBPyConnection, sql: str) -> State:
-    """Of which rounds the tables are.
+    """Return the round of each table, by username.
 
     Raises:
-        AssertionError: of none, or of rounds that never stood beside one another.
+        AssertionError: this state never was.
     """
     found: State = {}
     for username, _, low, high, days in sorted(connection.execute(sql).fetchall()):
@@ -85,34 +85,33 @@ def state(connection: duckdb.DuckDBPyConnection, sql: str) -> State:
     return found
 
 
-def _look_again(
+def _read_repeatedly(
     stop: Path,
     connection: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]],
     meanwhile: Callable[[], None] = lambda: None,
 ) -> None:
-    """Look at new connections until told to stop, and once more; print first and last of it."""
-    deadline, before = time.monotonic() + SECONDS, State()
-    told, looks = False, 0
-    while not told:
+    """Read until the stop file exists, and once more; print the first and the last state."""
+    deadline, before = time.monotonic() + GIVE_UP_SECONDS, State()
+    stopped, reads = False, 0
+    while not stopped:
         if time.monotonic() > deadline:
-            raise AssertionError("nobody said that it is over")
-        told = stop.exists()
-        with connection() as opened_now:
-            now = state(opened_now, KEPT if looks % 2 else NUMBERS)
+            raise AssertionError("nobody created the stop file")
+        stopped = stop.exists()
+        with connection() as opened:
+            now = state(opened, DOCUMENTS if reads % 2 else NUMBERS)
         if any(now[name] < rounds for name, rounds in before.items()):
             raise AssertionError(f"{now} came after {before}")
         meanwhile()
-        before, looks = now, looks + 1
-        if looks == 1:
+        before, reads = now, reads + 1
+        if reads == 1:
             print(json.dumps(now), flush=True)
-        time.sleep(PAUSE)
+        time.sleep(PAUSE_SECONDS)
     print(json.dumps(before), flush=True)
 
 
 def main() -> None:
-    """One reader."""
-    ways = {"read": read, "open": open_plainly, "hold": hold}
-    ways[sys.argv[1]](Path(sys.argv[2]))
+    readers = {"read": read, "open": open_plainly, "hold": hold}
+    readers[sys.argv[1]](Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from oura_pipeline.catalog.credentials import TokenPair
 from oura_pipeline.pipeline import open_pipeline
 
 
-def before_asking(settings: dict[str, str], username: str) -> None:
+def die_before_the_request(settings: dict[str, str], username: str) -> None:
     """Die after it was announced, before Oura is asked: nothing is used up."""
 
     def renew(refresh_token: str, token_url: str | None) -> TokenPair:
@@ -22,7 +22,7 @@ def before_asking(settings: dict[str, str], username: str) -> None:
         tokens.renew(tokens.access_token())
 
 
-def after_the_answer(settings: dict[str, str], username: str) -> None:
+def die_after_the_answer(settings: dict[str, str], username: str) -> None:
     """Die with Oura's answer in hand, before it is saved: the old token is used up."""
     os.environ.update(settings)
     with open_pipeline() as pipeline:
@@ -36,7 +36,7 @@ def after_the_answer(settings: dict[str, str], username: str) -> None:
         tokens.renew(tokens.access_token())
 
 
-def after_saving(settings: dict[str, str], username: str) -> None:
+def die_after_saving(settings: dict[str, str], username: str) -> None:
     """Die when the new tokens are saved, before anybody uses them."""
     os.environ.update(settings)
     with open_pipeline() as pipeline:
@@ -46,5 +46,5 @@ def after_saving(settings: dict[str, str], username: str) -> None:
 
 
 def _die() -> None:
-    """At once, as by a power cut: nothing is closed, nothing is said."""
+    # Like a power cut: nothing is closed, nothing is printed.
     os.kill(os.getpid(), signal.SIGKILL)
