@@ -14,7 +14,7 @@ from oura_pipeline.analysis.frames import connect
 from oura_pipeline.commands.console import counted, print_lines
 from oura_pipeline.commands.options import day_option, last_days_option
 from oura_pipeline.exports.apple_health import ExportedDay, export_hrv, json_schema
-from oura_pipeline.exports.views import FilesRefused, Format, export_view
+from oura_pipeline.exports.views import FileFormat, ViewExportError, export_view
 from oura_pipeline.settings import load_settings
 
 EASTERNMOST_OFFSET = timedelta(hours=14)  # where days begin first
@@ -78,7 +78,7 @@ def hrv(
     type=click.Choice(["parquet", "csv", "json"]),
     default="parquet",
     show_default=True,
-    help="Format of the files.",
+    help="FileFormat of the files.",
 )
 @click.option("--into", required=True, type=click.Path(path_type=Path), help="A folder.")
 @click.option("--person", "username", help="Only this person's rows.")
@@ -102,7 +102,7 @@ def view(
             connection,
             name,
             into,
-            format_=Format(format_),
+            file_format=FileFormat(format_),
             username=username,
             first_day=first_day,
             last_day=last_day,
@@ -144,14 +144,14 @@ def _check_people(connection: duckdb.DuckDBPyConnection, usernames: Sequence[str
     # Nothing was ever fetched for an unknown name. It is misspelled; no files would hide that.
     known = {name for (name,) in connection.execute("SELECT username FROM fetches").fetchall()}
     if strangers := sorted(set(usernames) - known):
-        raise FilesRefused(f"nobody in the published copy is called {', '.join(strangers)}")
+        raise ViewExportError(f"nobody in the published copy is called {', '.join(strangers)}")
 
 
 def _check_folder(folder: Path) -> None:
     # What `export hrv` wrote for a person is deleted when they leave; a view's file has everybody.
     nights = load_settings().storage.exports_path.resolve()
     if nights in (folder.resolve(), *folder.resolve().parents):
-        raise FilesRefused(
+        raise ViewExportError(
             f"{nights} is for `export hrv`, and a person's files in it are deleted when they "
             "leave: choose another folder"
         )

@@ -1,10 +1,4 @@
-"""Overnight heart rate and HRV as files that Apple's Shortcuts and other tools import.
-
-What surprises: a day gets files only when Oura was asked for it and answered. A night without HRV
-is a file without rows; a day that failed or was never asked has none, and files that it had before
-stay as they are. And there is no SDNN: Oura measures RMSSD, and neither can be converted into the
-other (docs/apple-health.md).
-"""
+"""Export overnight heart rate and HRV to files that Apple's Shortcuts and other tools import."""
 
 from __future__ import annotations
 
@@ -21,10 +15,11 @@ from typing import Any
 import duckdb
 
 from oura_pipeline.catalog.document_types import SLEEP
-from oura_pipeline.exports.views import inside
+from oura_pipeline.exports.views import child_path
 from oura_pipeline.files import write_if_changed
 
 SCHEMA_FILE = Path(__file__).with_name("apple_health.schema.json")
+# In every file, and required by the schema: docs/apple-health.md says more.
 WARNING = (
     "The values of hrv are RMSSD as Oura measures it. They are no SDNN, which is what Apple Watch "
     "writes as heart rate variability; neither can be converted into the other."
@@ -33,31 +28,33 @@ COLUMNS = ("start", "end", "value", "unit", "type", "method", "part")
 _ANSWERED = ("landed", "empty")
 
 Sample = Mapping[str, str | float]
-Night = Mapping[str, Sequence[Sample]]  # by the name of a measure; by time
+Night = Mapping[str, Sequence[Sample]]  # the samples of each measure, by time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """What there are samples of.
+    """A kind of sample.
 
     Attributes:
-        name: of its list in the JSON file.
+        name: the name of its list in the JSON file.
         unit: as Apple spells it.
-        type: Apple's identifier of it.
+        identifier: Apple's.
         method: how it is calculated; None: it is as it was measured.
     """
 
     name: str
     unit: str
-    type: str
+    identifier: str
     method: str | None = None
 
 
-HEART_RATE = Measure(name="heart_rate", unit="count/min", type="HKQuantityTypeIdentifierHeartRate")
+HEART_RATE = Measure(
+    name="heart_rate", unit="count/min", identifier="HKQuantityTypeIdentifierHeartRate"
+)
 HRV = Measure(
     name="hrv",
     unit="ms",
-    type="HKQuantityTypeIdentifierHeartRateVariabilityRMSSD",
+    identifier="HKQuantityTypeIdentifierHeartRateVariabilityRMSSD",
     method="RMSSD",
 )
 MEASURES = (HEART_RATE, HRV)
@@ -65,13 +62,13 @@ MEASURES = (HEART_RATE, HRV)
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedDay:
-    """What became of a person's day.
+    """The outcome for a person's day.
 
     Attributes:
-        username: whose.
+        username: the person.
         day: Oura's day.
-        samples: how many, by the name of a measure.
-        changed: how many of the two files were written; the others were like that already.
+        samples: how many there are of each measure, by its name.
+        changed: how many of the two files were written; the others had the content already.
     """
 
     username: str
@@ -88,33 +85,36 @@ def export_hrv(
     first_day: date = date.min,
     last_day: date = date.max,
 ) -> list[ExportedDay]:
-    """Write `<folder>/<username>/<day>_hrv.csv` and `.json` for the days that were answered.
+    """Write `<folder>/<username>/<day>_hrv.csv` and `.json` for the days that Oura answered.
+
+    A night without HRV becomes a file without rows. A day that failed or was never fetched gets no
+    files, and files that it has stay as they are.
 
     Args:
         connection: to the published copy.
-        folder: where to.
-        usernames: of whom; None: everybody.
+        folder: where to write.
+        usernames: whose days; None: everybody's.
         first_day: the first day.
         last_day: the last one, included.
 
     Raises:
-        FilesRefused: a username cannot be the name of a folder.
+        ViewExportError: a username cannot be the name of a folder.
     """
     answered = _answered_days(connection, usernames, first_day, last_day)
     return [
-        _export_day(inside(folder, username), username, day, night)
+        _export_day(child_path(folder, username), username, day, night)
         for username, days in answered
         for day, night in _nights(connection, username, days).items()
     ]
 
 
 def json_schema() -> str:
-    """The JSON Schema of the JSON files."""
+    """Return the JSON Schema of the JSON files."""
     return SCHEMA_FILE.read_text(encoding="utf-8")
 
 
-def as_csv(night: Night) -> str:
-    """A line per sample, by time; of two at the same time the heart rate comes first."""
+def to_csv(night: Night) -> str:
+    """Return a line per sample, by time; of two at the same time the heart rate comes first."""
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     table.writeheader()
@@ -123,13 +123,13 @@ def as_csv(night: Night) -> str:
     return text.getvalue()
 
 
-def as_json(username: str, day: date, night: Night) -> str:
-    """A dictionary with a list of flat dictionaries per measure, to be repeated over.
+def to_json(username: str, day: date, night: Night) -> str:
+    """Return a dictionary with a list of flat dictionaries per measure; Shortcuts can repeat those.
 
-    Each sample is a line, so that a change of one is a change of one line.
+    Each sample is a line, so that a changed sample is a changed line.
     """
-    said = {"username": username, "day": day.isoformat(), "warning": WARNING}
-    entries = [f'"{name}": {json.dumps(value)}' for name, value in said.items()]
+    head = {"username": username, "day": day.isoformat(), "warning": WARNING}
+    entries = [f'"{name}": {json.dumps(value)}' for name, value in head.items()]
     entries += [f'"{name}": {_lines(samples)}' for name, samples in night.items()]
     return "{\n  " + ",\n  ".join(entries) + "\n}\n"
 
@@ -145,7 +145,7 @@ def _answered_days(
     first_day: date,
     last_day: date,
 ) -> Iterator[tuple[str, list[date]]]:
-    """By person the days for which Oura said what sleep there was, or that there was none."""
+    """Yield each person's days for which Oura said what sleep there was, or that there was none."""
     rows = connection.execute(
         "SELECT username, day FROM oura.coverage "
         "WHERE document_type = $1 AND list_contains($2, status) AND day BETWEEN $3 AND $4 "
@@ -160,7 +160,7 @@ def _answered_days(
 def _nights(
     connection: duckdb.DuckDBPyConnection, username: str, days: Sequence[date]
 ) -> Mapping[date, Night]:
-    """A person's samples of those days."""
+    """Return a person's samples of these days; a day without samples has empty lists."""
     rows = connection.execute(
         "SELECT day, epoch_us(time), epoch_us(time_local) - epoch_us(time), interval_seconds, "
         "part, bpm, hrv_ms FROM oura.sleep_heart WHERE username = $1 AND day BETWEEN $2 AND $3 "
@@ -180,7 +180,7 @@ def _nights(
 
 
 def _times(instant: int, ahead: int, seconds: float) -> dict[str, str]:
-    """Start and end on the person's clock; an instant and how far it is ahead, microseconds."""
+    """Return start and end on the person's clock, which is `ahead` μs ahead of UTC."""
     began = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant)
     start = began.astimezone(timezone(timedelta(microseconds=ahead)))
     return {"start": start.isoformat(), "end": (start + timedelta(seconds=seconds)).isoformat()}
@@ -188,15 +188,14 @@ def _times(instant: int, ahead: int, seconds: float) -> dict[str, str]:
 
 def _sample(measure: Measure, times: Mapping[str, str], value: Any, part: str) -> Sample:
     method = {"method": measure.method} if measure.method else {}
-    described = {"unit": measure.unit, "type": measure.type, **method, "part": part}
+    described = {"unit": measure.unit, "type": measure.identifier, **method, "part": part}
     return {**times, "value": value, **described}
 
 
 def _export_day(folder: Path, username: str, day: date, night: Night) -> ExportedDay:
-    """Write the two files of a person's day where they are not like that already."""
     contents = {
-        f"{day}_hrv.csv": as_csv(night),
-        f"{day}_hrv.json": as_json(username, day, night),
+        f"{day}_hrv.csv": to_csv(night),
+        f"{day}_hrv.json": to_json(username, day, night),
     }
     return ExportedDay(
         username=username,

@@ -1,9 +1,4 @@
-"""A person's data, for them to take along: every document as Parquet and as received, and a README.
-
-What surprises: the warehouse is opened once, for all document types, so the export is of one
-moment; the JSON lines are written from the Parquet files afterwards, when others may land again.
-A token is never in it, and the e-mail address only where Oura's own `personal_info` says it.
-"""
+"""Export all of a person's data: documents as Parquet and as received, ledgers, a README."""
 
 from __future__ import annotations
 
@@ -32,22 +27,23 @@ from oura_pipeline.warehouse.tables import columns
 
 DOCUMENTS, LEDGERS = "documents", "ledgers"
 PERSON, README = "person.json", "README.md"
-_AT_ONCE = 10_000  # documents
-_ONE_LINE = str.maketrans("\n\r", "  ")  # no JSON text holds a raw one; between tokens they may be
+_DOCUMENTS_PER_FETCH = 10_000
+# Inside JSON strings line breaks are escaped; raw ones stand between tokens only.
+_ONE_LINE = str.maketrans("\n\r", "  ")
 
 
 class ExportRefused(Exception):
-    """There is something already where the export is to go; the message says where."""
+    """The target of the export exists already; the message says where."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
-    """What was written.
+class PersonExport:
+    """An export that was written.
 
     Attributes:
         path: the folder, or the zip.
-        documents: document type → how many documents; those without any are absent.
-        files: every file in it, relative to the folder, in order.
+        documents: how many documents there are of each type; types without any are absent.
+        files: every file, relative to the folder, in order.
     """
 
     path: Path
@@ -55,8 +51,10 @@ class Exported:
     files: tuple[str, ...]
 
 
-def export_person(pipeline: Pipeline, username: str, folder: Path) -> Exported:
-    """Write everything there is of a person into a new folder; all of it, or nothing.
+def export_person(pipeline: Pipeline, username: str, folder: Path) -> PersonExport:
+    """Write everything there is of a person to a new folder; all of it, or nothing.
+
+    Tokens are never in it, and an e-mail address only where Oura's own `personal_info` has one.
 
     Raises:
         UnknownPerson: nobody has this username.
@@ -65,18 +63,18 @@ def export_person(pipeline: Pipeline, username: str, folder: Path) -> Exported:
     """
     person = pipeline.accounts.people.get(username)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ExportRefused(f"{folder} is not empty: name a new folder, nothing is overwritten")
+        raise ExportRefused(f"{folder} is not empty: name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _scratch(folder.parent) as scratch:
-        made = scratch / folder.name
-        counts = _write(pipeline, person, made)
-        files = tuple(sorted(_relative(path, made) for path in made.rglob("*") if path.is_file()))
-        made.rename(folder)
-    return Exported(path=folder, documents=counts, files=files)
+        new = scratch / folder.name
+        counts = _write(pipeline, person, new)
+        files = tuple(sorted(_relative(path, new) for path in new.rglob("*") if path.is_file()))
+        new.rename(folder)
+    return PersonExport(path=folder, documents=counts, files=files)
 
 
-def export_zip(pipeline: Pipeline, username: str, path: Path) -> Exported:
-    """Write the same as one zip; a file that is there is replaced when the new one is whole.
+def export_zip(pipeline: Pipeline, username: str, path: Path) -> PersonExport:
+    """Write everything there is of a person to a zip; replace an old one when the new is complete.
 
     Raises:
         UnknownPerson: nobody has this username.
@@ -86,12 +84,12 @@ def export_zip(pipeline: Pipeline, username: str, path: Path) -> Exported:
     with _scratch(path.parent) as scratch, replacing(path, concurrent=True) as packed:
         exported = export_person(pipeline, username, scratch / f"oura-{username}")
         _pack(exported, packed)
-    return Exported(path=path, documents=exported.documents, files=exported.files)
+    return PersonExport(path=path, documents=exported.documents, files=exported.files)
 
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder beside the target, for its owner's eyes only, gone with the block."""
+    """Yield a folder beside the target that only its owner can read, and delete it at the end."""
     scratch = Path(tempfile.mkdtemp(prefix=".export.", dir=folder))
     try:
         yield scratch
@@ -102,6 +100,8 @@ def _scratch(folder: Path) -> Iterator[Path]:
 def _write(pipeline: Pipeline, person: Person, folder: Path) -> dict[str, int]:
     for part in (DOCUMENTS, LEDGERS):
         (folder / part).mkdir(parents=True)
+    # The warehouse is open for this line only: all types are of one moment, and others can land
+    # again while the JSON lines are written from the Parquet files.
     counts = pipeline.warehouse.export(person.username, folder / DOCUMENTS)
     fetches = pipeline.accounts.fetches.find(usernames=[person.username])
     with duckdb.connect() as connection:
@@ -118,10 +118,10 @@ def _write(pipeline: Pipeline, person: Person, folder: Path) -> dict[str, int]:
 
 
 def _write_lines(connection: duckdb.DuckDBPyConnection, parquet: Path) -> None:
-    """Every document exactly as Oura sent it, a line each, in the order of the Parquet file."""
+    """Write each document exactly as Oura sent it, a line each, in the Parquet file's order."""
     connection.execute("SELECT document::VARCHAR FROM read_parquet($1)", [str(parquet)])
     with parquet.with_suffix(".jsonl").open("w", encoding="utf-8") as file:
-        while rows := connection.fetchmany(_AT_ONCE):
+        while rows := connection.fetchmany(_DOCUMENTS_PER_FETCH):
             file.writelines(text.translate(_ONE_LINE) + "\n" for (text,) in rows)
 
 
@@ -129,7 +129,7 @@ Columns = Mapping[str, tuple[str, Sequence[Any]]]  # name: DuckDB type, values
 
 
 def _ledgers(pipeline: Pipeline, username: str, fetches: Sequence[Fetch]) -> dict[str, Columns]:
-    """What we noted down: what was asked, what was sent to Graphite, which clock they lived by."""
+    """Return what was fetched, what was sent to Graphite, and the person's UTC offsets."""
     pushes = [
         (push.document_type, push.day, push.points, push.state.value, push.at)
         for document_type in DOCUMENT_TYPES
@@ -174,7 +174,7 @@ def _write_columns(connection: duckdb.DuckDBPyConnection, columns_: Columns, par
 def _summary(
     pipeline: Pipeline, person: Person, counts: Mapping[str, int], fetches: Sequence[Fetch]
 ) -> dict[str, Any]:
-    """`person.json`: who, what they granted, since when, what there is."""
+    """Return the content of `person.json`."""
     return {
         "username": person.username,
         "oura_id": person.oura_id,
@@ -196,7 +196,7 @@ def _summary(
 
 
 def _asked(document_type: DocumentType, fetches: Sequence[Fetch]) -> dict[str, Any]:
-    """Which days Oura was asked for, and how many of them ended how."""
+    """Return which days were fetched, and how many of them had which outcome."""
     theirs = [fetch for fetch in fetches if fetch.document_type == document_type.name]
     if not theirs:
         return {"asked": None}
@@ -209,7 +209,7 @@ def _asked(document_type: DocumentType, fetches: Sequence[Fetch]) -> dict[str, A
 
 
 def _readme(username: str, counts: Mapping[str, int]) -> str:
-    """`README.md`: what each file is, with every field and its unit."""
+    """Return the content of `README.md`: each file, with every field and its unit."""
     lines = [_OPENING.format(username=username, documents=DOCUMENTS, ledgers=LEDGERS)]
     for document_type in DOCUMENT_TYPES:
         lines += [f"## {document_type.name}", "", document_type.description, ""]
@@ -239,11 +239,12 @@ def _field_table(document_type: DocumentType) -> str:
     return markdown_table(("column", "type", "what it is"), lines)
 
 
-def _pack(exported: Exported, path: Path) -> None:
+def _pack(exported: PersonExport, path: Path) -> None:
     with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as packed:
         for name in exported.files:
-            smaller = zipfile.ZIP_STORED if name.endswith(".parquet") else zipfile.ZIP_DEFLATED
-            packed.write(exported.path / name, f"{exported.path.name}/{name}", smaller)
+            # Parquet is compressed already.
+            method = zipfile.ZIP_STORED if name.endswith(".parquet") else zipfile.ZIP_DEFLATED
+            packed.write(exported.path / name, f"{exported.path.name}/{name}", method)
 
 
 def _relative(path: Path, folder: Path) -> str:

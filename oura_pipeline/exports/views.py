@@ -1,9 +1,4 @@
-"""Files of views and tables of the published copy, one per day, for tools that take files.
-
-What surprises: a file that would become the same again is not written, so its time of change says
-when its content changed, and a folder of them can be committed or synced. A day that had rows and
-has none any more becomes a file without rows; it does not go.
-"""
+"""Export views and tables of the published copy to files, one per day."""
 
 from __future__ import annotations
 
@@ -21,11 +16,11 @@ from oura_pipeline.days import batched
 from oura_pipeline.files import replacing
 from oura_pipeline.warehouse.tables import SCHEMA, literal, quoted
 
-AT_ONCE = 31  # days
-_SOME = "rows_of_some_days"
+DAYS_PER_QUERY = 31
+_BATCH = "rows_of_batch"
 
 
-class Format(StrEnum):
+class FileFormat(StrEnum):
     """How the rows of a file are written."""
 
     PARQUET = "parquet"
@@ -34,29 +29,29 @@ class Format(StrEnum):
 
     @property
     def options(self) -> str:
-        """What DuckDB's COPY calls it."""
+        """Return the options of DuckDB's COPY."""
         return _OPTIONS[self]
 
 
 _OPTIONS = {
-    Format.PARQUET: "FORMAT parquet, COMPRESSION zstd",
-    Format.CSV: "FORMAT csv, HEADER",
-    Format.JSON: "FORMAT json, ARRAY",
+    FileFormat.PARQUET: "FORMAT parquet, COMPRESSION zstd",
+    FileFormat.CSV: "FORMAT csv, HEADER",
+    FileFormat.JSON: "FORMAT json, ARRAY",
 }
 
 
-class FilesRefused(Exception):
-    """What was asked for cannot be written; the message says in one line what can."""
+class ViewExportError(Exception):
+    """An export that cannot be made; the message says in one line what can be exported."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
-    """What became of a folder.
+class ViewExport:
+    """The outcome of exporting a view.
 
     Attributes:
         folder: where the files are.
-        files: how many there are of what was asked for.
-        changed: how many of them were written; the others were like that already.
+        files: how many files there are of the view in the range.
+        changed: how many of them were written; the others had the content already.
         rows: how many rows are in all of them.
     """
 
@@ -71,18 +66,21 @@ def export_view(
     name: str,
     folder: Path,
     *,
-    format_: Format = Format.PARQUET,
+    file_format: FileFormat = FileFormat.PARQUET,
     username: str | None = None,
     first_day: date = date.min,
     last_day: date = date.max,
-) -> Written:
-    """Write a view or table of the published copy: `<folder>/<name>/<day>.<format>`.
+) -> ViewExport:
+    """Write a view or table of the published copy to `<folder>/<name>/<day>.<format>`.
 
-    With a username only that person's rows, in `<folder>/<name>/<username>/`. What has no column
-    `day` is one file, `<folder>/<name>.<format>`.
+    With a username, write only that person's rows, to `<folder>/<name>/<username>/`. A view without
+    a column `day` is one file, `<folder>/<name>.<format>`.
+
+    A file whose content would not change is left alone, so that a folder of them can be synced or
+    committed. A day that has no rows any more becomes a file without rows.
 
     Raises:
-        FilesRefused: there is no such view or table, or it cannot be narrowed down like that.
+        ViewExportError: there is no such view or table, or it has no people or days to choose.
     """
     columns = _columns(connection, name)
     narrowed = (first_day, last_day) != (date.min, date.max)
@@ -90,23 +88,23 @@ def export_view(
     theirs = "true" if username is None else f"username = {literal(username)}"
     rows = f"{SCHEMA}.{quoted(name)} WHERE {theirs}"
     if "day" in columns:
-        place = folder / name if username is None else inside(folder / name, username)
-        rows += f" AND day BETWEEN {_of(first_day)} AND {_of(last_day)}"
-        emptied = set(_days_in(place, format_, first_day, last_day))
-        done = list(_write_days(connection, place, rows, format_, emptied=emptied))
+        target = folder / name if username is None else child_path(folder / name, username)
+        rows += f" AND day BETWEEN {_literal(first_day)} AND {_literal(last_day)}"
+        existing = set(_days_in(target, file_format, first_day, last_day))
+        files = list(_write_days(connection, target, rows, file_format, existing=existing))
     else:
-        place = folder if username is None else inside(folder / name, username)
-        done = [_write(connection, place / f"{name}.{format_}", rows, format_)]
-    return Written(
-        folder=place,
-        files=len(done),
-        changed=sum(changed for changed, _ in done),
-        rows=sum(many for _, many in done),
+        target = folder if username is None else child_path(folder / name, username)
+        files = [_write(connection, target / f"{name}.{file_format}", rows, file_format)]
+    return ViewExport(
+        folder=target,
+        files=len(files),
+        changed=sum(changed for changed, _ in files),
+        rows=sum(count for _, count in files),
     )
 
 
-def names(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """The views and tables of the published copy."""
+def view_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the names of the views and tables of the published copy."""
     rows = connection.execute(
         "SELECT DISTINCT table_name FROM information_schema.columns WHERE table_schema = ? "
         "ORDER BY table_name",
@@ -115,14 +113,14 @@ def names(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for (name,) in rows]
 
 
-def inside(folder: Path, name: str) -> Path:
-    """The place of that name in a folder, and nowhere else.
+def child_path(folder: Path, name: str) -> Path:
+    """Return the path of a name directly inside a folder.
 
     Raises:
-        FilesRefused: the name is none of a file or folder.
+        ViewExportError: the name would lead elsewhere.
     """
     if name in {"", ".", ".."} or any(sign in name for sign in "/\\\0"):
-        raise FilesRefused(f"{name!r} cannot be the name of a file")
+        raise ViewExportError(f"{name!r} cannot be the name of a file")
     return folder / name
 
 
@@ -133,28 +131,30 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> set[str]:
         [SCHEMA, name],
     ).fetchall()
     if not rows:
-        known = ", ".join(names(connection))
-        raise FilesRefused(f"there is no view or table {name!r}; there are {known}")
+        known = ", ".join(view_names(connection))
+        raise ViewExportError(f"there is no view or table {name!r}; there are {known}")
     return {column for (column,) in rows}
 
 
 def _check(name: str, columns: set[str], *, username: str | None, narrowed: bool) -> None:
     if username is not None and "username" not in columns:
-        raise FilesRefused(f"{name} is not about people: leave --person out")
+        raise ViewExportError(f"{name} is not about people: leave --person out")
     if narrowed and "day" not in columns:
-        raise FilesRefused(f"{name} has no days: leave --from and --to out")
+        raise ViewExportError(f"{name} has no days: leave --from and --to out")
 
 
-def _days_in(folder: Path, format_: Format, first_day: date, last_day: date) -> Iterator[date]:
-    """The days of that range for which there is a file."""
-    for path in folder.glob(f"????-??-??.{format_}"):
+def _days_in(
+    folder: Path, file_format: FileFormat, first_day: date, last_day: date
+) -> Iterator[date]:
+    """Yield the days of the range for which there is a file."""
+    for path in folder.glob(f"????-??-??.{file_format}"):
         with suppress(ValueError):
             day = date.fromisoformat(path.stem)
             if first_day <= day <= last_day:
                 yield day
 
 
-def _of(day: date) -> str:
+def _literal(day: date) -> str:
     return literal(day.isoformat())
 
 
@@ -162,33 +162,35 @@ def _write_days(
     connection: duckdb.DuckDBPyConnection,
     folder: Path,
     rows: str,
-    format_: Format,
+    file_format: FileFormat,
     *,
-    emptied: Set[date],
+    existing: Set[date],
 ) -> Iterator[tuple[bool, int]]:
-    """Write a file per day; those that had rows and have none any more are among the days."""
+    """Write a file per day that has rows or a file; yield whether it changed, and its rows."""
     found = connection.execute(f"SELECT DISTINCT day FROM {rows}").fetchall()
-    days = sorted(emptied | {day for (day,) in found})
-    for some in batched(days, AT_ONCE):
-        # A view is worked out once for some days, not once for each.
+    days = sorted(existing | {day for (day,) in found})
+    for batch in batched(days, DAYS_PER_QUERY):
+        # A view is computed once for a batch of days, not once for each.
         connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {_SOME} AS "
-            f"SELECT * FROM {rows} AND day BETWEEN {_of(some[0])} AND {_of(some[-1])}"
+            f"CREATE OR REPLACE TEMP TABLE {_BATCH} AS "
+            f"SELECT * FROM {rows} AND day BETWEEN {_literal(batch[0])} AND {_literal(batch[-1])}"
         )
-        for day in some:
-            one = f"temp.{_SOME} WHERE day = {_of(day)}"
-            yield _write(connection, folder / f"{day}.{format_}", one, format_)
-    connection.execute(f"DROP TABLE IF EXISTS temp.{_SOME}")
+        for day in batch:
+            of_day = f"temp.{_BATCH} WHERE day = {_literal(day)}"
+            yield _write(connection, folder / f"{day}.{file_format}", of_day, file_format)
+    connection.execute(f"DROP TABLE IF EXISTS temp.{_BATCH}")
 
 
 def _write(
-    connection: duckdb.DuckDBPyConnection, path: Path, rows: str, format_: Format
+    connection: duckdb.DuckDBPyConnection, path: Path, rows: str, file_format: FileFormat
 ) -> tuple[bool, int]:
-    """Let a file hold those rows, in one order whoever writes it; whether it changed, how many."""
+    """Write rows to a file; return whether it changed, and how many rows there are."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, concurrent=True) as fresh:
         row = connection.execute(
-            f"COPY (SELECT * FROM {rows} ORDER BY ALL) TO {literal(str(fresh))} ({format_.options})"
+            # In one order whoever writes it, so that equal rows are an equal file.
+            f"COPY (SELECT * FROM {rows} ORDER BY ALL) "
+            f"TO {literal(str(fresh))} ({file_format.options})"
         ).fetchone()
         same = path.is_file() and filecmp.cmp(fresh, path, shallow=False)
         if same:

@@ -15,7 +15,7 @@ from pathlib import Path
 from oura_pipeline.accounts.errors import AccountsBusy, KeyRefused
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.credentials import OuraError
-from oura_pipeline.exports.views import inside
+from oura_pipeline.exports.views import child_path
 from oura_pipeline.graphite.removal import StoredMetrics, remove_lines, stored_metrics
 from oura_pipeline.pipeline import Pipeline
 
@@ -119,7 +119,7 @@ def delete_everything(
     said(f"{rows} documents are gone from the warehouse")
     published = _publish(pipeline)
     said("the published copy is a new one" if published else "nothing was published yet")
-    files = _delete_files(inside(pipeline.settings.storage.exports_path, username))
+    files = _delete_files(child_path(pipeline.settings.storage.exports_path, username))
     said(f"{files} exported files are gone")
     lines = remove_lines(pipeline.settings.storage.graphite_log_path, holds.metrics)
     said(f"{lines} points are gone from the file of points")

@@ -14,7 +14,7 @@ import pytest
 
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
-from oura_pipeline.exports.views import Format, export_view, names
+from oura_pipeline.exports.views import FileFormat, export_view, view_names
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
@@ -25,7 +25,11 @@ from oura_pipeline_tests.web.site_client import TOKEN, site_client
 
 LAST = date(2026, 4, 10)
 FIRST = LAST - timedelta(days=1)
-READERS = {Format.PARQUET: "read_parquet", Format.CSV: "read_csv", Format.JSON: "read_json"}
+READERS = {
+    FileFormat.PARQUET: "read_parquet",
+    FileFormat.CSV: "read_csv",
+    FileFormat.JSON: "read_json",
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +58,11 @@ def test_every_view_and_table_can_be_written(
 ) -> None:
     """The rows of all files of a name are those of the view; formats take turns."""
     held, written, read = {}, {}, {}
-    for name, format_ in zip(names(copy), cycle(Format), strict=False):
+    for name, file_format in zip(view_names(copy), cycle(FileFormat), strict=False):
         held[name] = _count(copy, f"oura.{name}")
-        written[name] = export_view(copy, name, tmp_path, format_=format_).rows
-        files = [*tmp_path.glob(f"{name}/*.{format_}"), *tmp_path.glob(f"{name}.{format_}")]
-        read[name] = sum(_rows(path, format_) for path in files)
+        written[name] = export_view(copy, name, tmp_path, file_format=file_format).rows
+        files = [*tmp_path.glob(f"{name}/*.{file_format}"), *tmp_path.glob(f"{name}.{file_format}")]
+        read[name] = sum(_rows(path, file_format) for path in files)
     assert {view.name for view in VIEWS} | {
         document_type.table for document_type in DOCUMENT_TYPES
     } < held.keys()
@@ -71,11 +75,11 @@ def _count(copy: duckdb.DuckDBPyConnection, rows: str) -> int:
     return int(many)
 
 
-def _rows(path: Path, format_: Format) -> int:
-    if format_ is Format.JSON:
+def _rows(path: Path, file_format: FileFormat) -> int:
+    if file_format is FileFormat.JSON:
         return len(json.loads(path.read_text(encoding="utf-8")))
     with duckdb.connect() as reader:
-        return _count(reader, f"{READERS[format_]}('{path}')")
+        return _count(reader, f"{READERS[file_format]}('{path}')")
 
 
 def test_every_day_is_told_as_the_view_has_it(

@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from oura_pipeline.exports.apple_health import WARNING, ExportedDay, export_hrv, json_schema
-from oura_pipeline.exports.views import FilesRefused
+from oura_pipeline.exports.views import ViewExportError
 from oura_pipeline_tests.testing.published_copies import insert_rows, readable_copy, writable_copy
 
 NIGHT = date(2026, 4, 10)
@@ -209,7 +209,7 @@ def test_no_username_leads_out_of_the_folder(username: str, tmp_path: Path) -> N
     published, folder = tmp_path / "odd.duckdb", tmp_path / "deep" / "exports"
     with writable_copy(published) as connection:
         insert_rows(connection, "coverage", [(username, "sleep", NIGHT, "empty", 0, None, None)])
-    with pytest.raises(FilesRefused, match="cannot be the name of a file"):
+    with pytest.raises(ViewExportError, match="cannot be the name of a file"):
         export(published, folder)
     assert files(tmp_path) == ["odd.duckdb"]
 

@@ -10,7 +10,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from oura_pipeline.exports.views import FilesRefused, Format, Written, export_view, inside
+from oura_pipeline.exports.views import ViewExportError, FileFormat, ViewExport, export_view, child_path
 from oura_pipeline_tests.testing.published_copies import insert_rows, readable_copy, writable_copy
 
 FIRST, LAST = date(2026, 4, 9), date(2026, 4, 10)
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "files"
 
 
-def export(published: Path, name: str, folder: Path, **how: Any) -> Written:
+def export(published: Path, name: str, folder: Path, **how: Any) -> ViewExport:
     with readable_copy(published) as connection:
         return export_view(connection, name, folder, **how)
 
@@ -62,23 +62,23 @@ def parquet_in_pandas(path: Path) -> pd.DataFrame:
 
 
 READERS = {
-    Format.PARQUET: ("read_parquet", parquet_in_pandas),
-    Format.CSV: ("read_csv", pd.read_csv),
-    Format.JSON: ("read_json", pd.read_json),
+    FileFormat.PARQUET: ("read_parquet", parquet_in_pandas),
+    FileFormat.CSV: ("read_csv", pd.read_csv),
+    FileFormat.JSON: ("read_json", pd.read_json),
 }
 
 
-@pytest.mark.parametrize("format_", Format)
-def test_the_days_add_up_to_the_view(format_: Format, published: Path, folder: Path) -> None:
+@pytest.mark.parametrize("file_format", FileFormat)
+def test_the_days_add_up_to_the_view(file_format: FileFormat, published: Path, folder: Path) -> None:
     """A file per day; DuckDB reads all of them as the view, pandas the same number of rows."""
-    written = export(published, "steps", folder, format_=format_)
+    written = export(published, "steps", folder, file_format=file_format)
     days = ["2026-03-01", "2026-04-09", "2026-04-10"]
-    assert files(folder) == [f"steps/{day}.{format_}" for day in days]
-    assert written == Written(folder=folder / "steps", files=3, changed=3, rows=4)
-    in_duckdb, in_pandas = READERS[format_]
+    assert files(folder) == [f"steps/{day}.{file_format}" for day in days]
+    assert written == ViewExport(folder=folder / "steps", files=3, changed=3, rows=4)
+    in_duckdb, in_pandas = READERS[file_format]
     held = rows(
         "SELECT username, day, steps "
-        f"FROM {in_duckdb}('{folder}/steps/*.{format_}') ORDER BY day, username"
+        f"FROM {in_duckdb}('{folder}/steps/*.{file_format}') ORDER BY day, username"
     )
     assert held == [
         ("ada", date(2026, 3, 1), 5),
@@ -86,7 +86,7 @@ def test_the_days_add_up_to_the_view(format_: Format, published: Path, folder: P
         ("ada", LAST, None),
         ("milo", LAST, 7),
     ]
-    frames = [in_pandas(folder / "steps" / f"{day}.{format_}") for day in days]
+    frames = [in_pandas(folder / "steps" / f"{day}.{file_format}") for day in days]
     assert [len(frame) for frame in frames] == [1, 1, 2]
     assert list(frames[2].columns) == ["username", "day", "steps", "parts"]
     assert frames[2]["steps"].isna().tolist() == [True, False]
@@ -115,11 +115,11 @@ def test_months_add_up_like_a_week(published: Path, folder: Path) -> None:
 
 def test_who_has_a_file_open_keeps_reading_it_whole(published: Path, folder: Path) -> None:
     """A changed file takes the place of the old one, which is not written into."""
-    export(published, "steps", folder, format_=Format.CSV)
+    export(published, "steps", folder, file_format=FileFormat.CSV)
     with (folder / "steps/2026-04-09.csv").open(encoding="utf-8") as old:
         with writable_copy(published) as connection:
             connection.execute("UPDATE oura.steps SET steps = 101 WHERE steps = 100")
-        assert export(published, "steps", folder, format_=Format.CSV).changed == 1
+        assert export(published, "steps", folder, file_format=FileFormat.CSV).changed == 1
         assert ",100," in old.read()
     assert ",101," in (folder / "steps/2026-04-09.csv").read_text(encoding="utf-8")
 
@@ -148,85 +148,85 @@ def test_people_and_days_can_be_chosen(
     how: dict[str, Any], expected: list[str], many: int, published: Path, folder: Path
 ) -> None:
     """One person's rows stand in a folder of theirs: everybody's are not overwritten."""
-    written = export(published, "steps", folder, format_=Format.CSV, **how)
+    written = export(published, "steps", folder, file_format=FileFormat.CSV, **how)
     assert files(folder) == expected
     assert written.rows == many
 
 
 @pytest.mark.parametrize(
-    ("format_", "content"),
+    ("file_format", "content"),
     [
-        (Format.CSV, 'table_name,description\na,"first, with a comma"\nb,second\n'),
+        (FileFormat.CSV, 'table_name,description\na,"first, with a comma"\nb,second\n'),
         (
-            Format.JSON,
+            FileFormat.JSON,
             '[\n\t{"table_name":"a","description":"first, with a comma"},\n'
             '\t{"table_name":"b","description":"second"}\n]\n',
         ),
     ],
 )
 def test_what_has_no_days_is_one_file(
-    format_: Format, content: str, published: Path, folder: Path
+    file_format: FileFormat, content: str, published: Path, folder: Path
 ) -> None:
     """In an order that does not depend on how the rows lie in the copy."""
-    written = export(published, "readme", folder, format_=format_)
-    assert files(folder) == [f"readme.{format_}"]
-    assert (folder / f"readme.{format_}").read_text(encoding="utf-8") == content
-    assert written == Written(folder=folder, files=1, changed=1, rows=2)
+    written = export(published, "readme", folder, file_format=file_format)
+    assert files(folder) == [f"readme.{file_format}"]
+    assert (folder / f"readme.{file_format}").read_text(encoding="utf-8") == content
+    assert written == ViewExport(folder=folder, files=1, changed=1, rows=2)
 
 
 def test_what_is_of_people_but_has_no_days_can_be_one_persons(
     published: Path, folder: Path
 ) -> None:
-    export(published, "offsets", folder, format_=Format.CSV, username="ada")
+    export(published, "offsets", folder, file_format=FileFormat.CSV, username="ada")
     assert files(folder) == ["offsets/ada/offsets.csv"]
     assert (folder / "offsets/ada/offsets.csv").read_text(encoding="utf-8") == (
         "username,since,utc_offset_seconds\nada,1900-01-01 00:00:00+00,7200\n"
     )
 
 
-@pytest.mark.parametrize("format_", Format)
-def test_only_what_changed_is_written(format_: Format, published: Path, folder: Path) -> None:
+@pytest.mark.parametrize("file_format", FileFormat)
+def test_only_what_changed_is_written(file_format: FileFormat, published: Path, folder: Path) -> None:
     """The same rows in another order of rows are the same file, with its time."""
-    export(published, "steps", folder, format_=format_)
+    export(published, "steps", folder, file_format=file_format)
     paths = {name: folder / name for name in files(folder)}
     before = {name: path.stat().st_mtime_ns for name, path in paths.items()}
     with writable_copy(published) as connection:
         connection.execute("DELETE FROM oura.steps")
         insert_rows(connection, "steps", STEPS[::-1])
-    assert export(published, "steps", folder, format_=format_).changed == 0
+    assert export(published, "steps", folder, file_format=file_format).changed == 0
     assert {name: path.stat().st_mtime_ns for name, path in paths.items()} == before
     with writable_copy(published) as connection:
         connection.execute("UPDATE oura.steps SET steps = 8 WHERE username = 'milo'")
-    assert export(published, "steps", folder, format_=format_).changed == 1
+    assert export(published, "steps", folder, file_format=file_format).changed == 1
     after = {name: path.stat().st_mtime_ns for name, path in paths.items()}
     assert {name for name in after if after[name] != before[name]} == {
-        f"steps/2026-04-10.{format_}"
+        f"steps/2026-04-10.{file_format}"
     }
     assert files(folder) == sorted(paths)
 
 
 @pytest.mark.parametrize(
-    ("format_", "content"),
+    ("file_format", "content"),
     [
-        (Format.CSV, b"username,day,steps,parts\n"),
-        (Format.JSON, b"[\n\t\n]\n"),
-        (Format.PARQUET, None),
+        (FileFormat.CSV, b"username,day,steps,parts\n"),
+        (FileFormat.JSON, b"[\n\t\n]\n"),
+        (FileFormat.PARQUET, None),
     ],
 )
 def test_a_day_that_became_empty_is_emptied(
-    format_: Format, content: bytes | None, published: Path, folder: Path
+    file_format: FileFormat, content: bytes | None, published: Path, folder: Path
 ) -> None:
     """Its file stays with no rows; days outside of what was asked for are left alone."""
-    export(published, "steps", folder, format_=format_)
-    (folder / "steps" / f"2026-99-99.{format_}").write_text("not ours", encoding="utf-8")
+    export(published, "steps", folder, file_format=file_format)
+    (folder / "steps" / f"2026-99-99.{file_format}").write_text("not ours", encoding="utf-8")
     with writable_copy(published) as connection:
         connection.execute("DELETE FROM oura.steps")
-    written = export(published, "steps", folder, format_=format_, first_day=LAST)
+    written = export(published, "steps", folder, file_format=file_format, first_day=LAST)
     assert (written.files, written.changed, written.rows) == (1, 1, 0)
-    emptied = folder / "steps" / f"2026-04-10.{format_}"
+    emptied = folder / "steps" / f"2026-04-10.{file_format}"
     assert rows(f"SELECT count(*) FROM '{emptied}'") == [(0,)]
     assert content is None or emptied.read_bytes() == content
-    assert rows(f"SELECT steps FROM '{folder}/steps/2026-04-09.{format_}'") == [(100,)]
+    assert rows(f"SELECT steps FROM '{folder}/steps/2026-04-09.{file_format}'") == [(100,)]
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_what_cannot_be_written_is_said(
     name: str, how: dict[str, Any], message: str, published: Path, folder: Path
 ) -> None:
     """And nothing is."""
-    with pytest.raises(FilesRefused) as refused:
+    with pytest.raises(ViewExportError) as refused:
         export(published, name, folder, **how)
     assert str(refused.value).startswith(message)
     assert files(folder) == []
@@ -256,5 +256,5 @@ def test_what_cannot_be_written_is_said(
 
 @pytest.mark.parametrize("name", ["", ".", "..", "/etc", "a/b", "..\\a", "a\0"])
 def test_a_name_leads_nowhere_else(name: str, tmp_path: Path) -> None:
-    with pytest.raises(FilesRefused):
-        inside(tmp_path, name)
+    with pytest.raises(ViewExportError):
+        child_path(tmp_path, name)
