@@ -1,8 +1,4 @@
-"""`python -m tools.generate_docs`: the files, and parts of README.md, that the code knows best.
-
-What surprises: with `--check` nothing is written and the exit status says whether anything would
-change, so a table that drifted from the code fails the build.
-"""
+"""Generate files, and parts of the documents, from the code: `python -m tools.generate_docs`."""
 
 from __future__ import annotations
 
@@ -40,22 +36,26 @@ _DERIVED = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write what is generated, or with `--check` say whether it is up to date."""
+    """Write what changed, or with `--check` fail if something would change."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if it drifted")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if a file is out of date"
+    )
     check = parser.parse_args(arguments).check
     files = generated_files()
-    drifted = [path for path, text in files.items() if _read(path) != text]
-    for path in drifted:
+    outdated = [path for path, text in files.items() if _read(path) != text]
+    for path in outdated:
         if not check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(files[path], encoding="utf-8")
-        print(f"{path.relative_to(ROOT)} {'drifted: run `make docs`' if check else 'written'}")
-    return 1 if check and drifted else 0
+        print(
+            f"{path.relative_to(ROOT)} {'is out of date: run `make docs`' if check else 'written'}"
+        )
+    return 1 if check and outdated else 0
 
 
 def generated_files() -> dict[Path, str]:
-    """Every file with generated parts, as it should be."""
+    """Return every file with generated parts, as it should be."""
     pages = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
     return {
         **{page: MARK.sub(_filled, _read(page)) for page in pages},
@@ -66,7 +66,7 @@ def generated_files() -> dict[Path, str]:
 
 
 def document_types(types: Iterable[DocumentType] = DOCUMENT_TYPES) -> str:
-    """A table of the document types, a row each."""
+    """Return a table of the document types."""
     rows = [
         (
             f"`{document_type.name}`",
@@ -81,7 +81,7 @@ def document_types(types: Iterable[DocumentType] = DOCUMENT_TYPES) -> str:
 
 
 def settings() -> str:
-    """A table of the environment variables, a row each."""
+    """Return a table of the environment variables."""
     rows = [
         (
             f"`{name}`",
@@ -94,7 +94,7 @@ def settings() -> str:
 
 
 def dashboards() -> str:
-    """A table of the dashboards, a row each."""
+    """Return a table of the dashboards."""
     rows = [
         (one.title, one.description, f"`{dashboard_path(one.uid).name}`")
         for one in grafana.DASHBOARDS
@@ -103,7 +103,7 @@ def dashboards() -> str:
 
 
 def metrics() -> str:
-    """A section per document type with a table of its metrics, a row each."""
+    """Return a section per document type with a table of its metrics."""
     return "\n".join(
         f"## `{document_type.name}`\n\n{_metrics_table(document_type)}"
         for document_type in DOCUMENT_TYPES

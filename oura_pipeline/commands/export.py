@@ -78,7 +78,7 @@ def hrv(
     type=click.Choice(["parquet", "csv", "json"]),
     default="parquet",
     show_default=True,
-    help="FileFormat of the files.",
+    help="Format of the files.",
 )
 @click.option("--into", required=True, type=click.Path(path_type=Path), help="A folder.")
 @click.option("--person", "username", help="Only this person's rows.")

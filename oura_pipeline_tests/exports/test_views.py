@@ -10,7 +10,13 @@ import duckdb
 import pandas as pd
 import pytest
 
-from oura_pipeline.exports.views import ViewExportError, FileFormat, ViewExport, export_view, child_path
+from oura_pipeline.exports.views import (
+    FileFormat,
+    ViewExport,
+    ViewExportError,
+    child_path,
+    export_view,
+)
 from oura_pipeline_tests.testing.published_copies import insert_rows, readable_copy, writable_copy
 
 FIRST, LAST = date(2026, 4, 9), date(2026, 4, 10)
@@ -69,7 +75,9 @@ READERS = {
 
 
 @pytest.mark.parametrize("file_format", FileFormat)
-def test_the_days_add_up_to_the_view(file_format: FileFormat, published: Path, folder: Path) -> None:
+def test_the_days_add_up_to_the_view(
+    file_format: FileFormat, published: Path, folder: Path
+) -> None:
     """A file per day; DuckDB reads all of them as the view, pandas the same number of rows."""
     written = export(published, "steps", folder, file_format=file_format)
     days = ["2026-03-01", "2026-04-09", "2026-04-10"]
@@ -185,7 +193,9 @@ def test_what_is_of_people_but_has_no_days_can_be_one_persons(
 
 
 @pytest.mark.parametrize("file_format", FileFormat)
-def test_only_what_changed_is_written(file_format: FileFormat, published: Path, folder: Path) -> None:
+def test_only_what_changed_is_written(
+    file_format: FileFormat, published: Path, folder: Path
+) -> None:
     """The same rows in another order of rows are the same file, with its time."""
     export(published, "steps", folder, file_format=file_format)
     paths = {name: folder / name for name in files(folder)}

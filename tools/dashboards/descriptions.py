@@ -1,4 +1,4 @@
-"""What a panel says of itself: title, description and unit, from the table of document types."""
+"""Titles, descriptions and units of panels, from the table of document types."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from tools.dashboards.targets import label, shown_unit
 from tools.dashboards.units import SCORE, Unit
 
 _MOVING = {
-    Transform.WEEK: "The mean of 7 days is that of the day and the 6 before it.",
-    Transform.MONTH: "The mean of 28 days is that of the day and the 27 before it.",
+    Transform.WEEK: "The mean of 7 days is the mean of a day and the 6 days before it.",
+    Transform.MONTH: "The mean of 28 days is the mean of a day and the 27 days before it.",
 }
 _COLOURS_OF_SCORES = "Green from 85, light green from 70, yellow from 60, red below."
 
 
 def title(panel: Panel) -> str:
-    """What stands above a panel."""
+    """Return the title of a panel."""
     return panel.title or metric_info(panel.lines[0].metric).title
 
 
 def unit(panel: Panel) -> Unit:
-    """The unit of all lines of a panel.
+    """Return the unit of all lines of a panel.
 
     Raises:
         ValueError: they have different units.
@@ -37,20 +37,20 @@ def unit(panel: Panel) -> Unit:
 
 
 def description(panel: Panel) -> str:
-    """What its values are, their unit, and when they stand where."""
+    """Return what a panel's values are, their unit, and at which time they are."""
     if panel.queries:
         return panel.note
     metrics = [metric_info(line.metric) for line in panel.lines]
-    said = [*_meanings(panel, metrics), f"Shown in {unit(panel).text}.", panel.note]
-    said += [_MOVING[line.how] for line in panel.lines if line.how in _MOVING]
-    said += sorted({_when(metric) for metric in metrics})
+    texts = [*_meanings(panel, metrics), f"Shown in {unit(panel).text}.", panel.note]
+    texts += dict.fromkeys(_MOVING[line.how] for line in panel.lines if line.how in _MOVING)
+    texts += sorted({_when(metric) for metric in metrics})
     if any(_averaged(metric, panel.look) for metric in metrics):
-        said.append("Where days are closer than pixels, a point is the mean of some days.")
+        texts.append("With more days than pixels, a point is the mean of several days.")
     if panel.over:
-        said.append(f"It shows the last {panel.over}, whatever range is chosen.")
+        texts.append(f"Always shows the last {panel.over}.")
     if unit(panel) is SCORE and panel.look is PanelStyle.GAUGE:
-        said.append(_COLOURS_OF_SCORES)
-    return "\n".join(text for text in said if text)
+        texts.append(_COLOURS_OF_SCORES)
+    return "\n".join(text for text in texts if text)
 
 
 def _meanings(panel: Panel, metrics: Iterable[MetricInfo]) -> list[str]:
@@ -64,8 +64,8 @@ def _meanings(panel: Panel, metrics: Iterable[MetricInfo]) -> list[str]:
 
 def _when(metric: MetricInfo) -> str:
     if metric.daily:
-        return "A value of a day stands at 00:00 UTC of the day that Oura says, in every zone."
-    return f"Values stand at their time, in steps of {_span(metric.interval)}."
+        return "Daily values are at 00:00 UTC of Oura's day, whatever the time zone."
+    return f"Values are at their own time, in steps of {_span(metric.interval)}."
 
 
 def _span(seconds: int) -> str:

@@ -1,8 +1,4 @@
-"""Every file below deploy/ that is generated: dashboards, provisioning, carbon's two files.
-
-What surprises: building dashboards needs grafana-foundation-sdk, which only developers have; it is
-imported when `generated_files()` is called, and whoever just looks at the files does without it.
-"""
+"""The generated files below deploy/: dashboards, provisioning, carbon's two files."""
 
 from __future__ import annotations
 
@@ -42,7 +38,7 @@ providers:
   - name: oura
     folder: Oura
     type: file
-    # Grafana takes what the files say, and forgets what was changed by hand.
+    # Grafana loads the files again and discards changes that were made by hand.
     allowUiUpdates: false
     updateIntervalSeconds: 60
     options:
@@ -51,7 +47,9 @@ providers:
 
 
 def generated_files() -> dict[Path, str]:
-    """The text of every generated file, by its path from the root of the repository."""
+    """Return the text of every generated file, by its path from the root of the repository."""
+    # grafana-foundation-sdk, which only developers have, is imported when a dashboard is built:
+    # DASHBOARDS can be read without it.
     to_json = importlib.import_module("tools.dashboards.grafana_json").to_json
     dashboards = {dashboard_path(one.uid): str(to_json(one)) for one in DASHBOARDS}
     return dashboards | {

@@ -1,7 +1,6 @@
-"""Dashboards in Grafana's words: the only module that needs grafana-foundation-sdk.
+"""Dashboards as Grafana's classic JSON (v1), which every Grafana since 10 imports.
 
-What surprises: the SDK has no query type for Graphite; ours is a class of a few lines. What is
-built is classic JSON (v1), which every Grafana since 10 imports.
+The only module that needs grafana-foundation-sdk.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from tools.dashboards.targets import MEANS, label, target
 from tools.dashboards.units import Unit
 
 with warnings.catch_warnings():
-    # It would rather have us use its v2, which Grafana before 12 does not import.
+    # The SDK deprecates v1 in favour of v2, which Grafana before 12 does not import.
     warnings.simplefilter("ignore", DeprecationWarning)
     from grafana_foundation_sdk.builders import common as options
     from grafana_foundation_sdk.builders import dashboard as build
@@ -34,10 +33,10 @@ TAG = "oura"
 GRAPHITE = model.DataSourceRef(type_val="graphite", uid="graphite")
 PROMETHEUS = model.DataSourceRef(type_val="prometheus", uid="prometheus")
 _DAY_MS = 86_400_000
-# A line goes on over so long a gap: three days without a value, a quarter of an hour.
+# Lines continue over gaps of at most three days, or a quarter of an hour.
 _GAP_OF_DAYS, _GAP_WITHIN_A_DAY = 3 * _DAY_MS, 15 * 60_000
 _BLUE = ((None, "blue"),)
-# Colours of codes, by the texts of the table.
+# Colours of codes, by the texts in the table of document types.
 _COLOURS = {
     **{"deep": "#1F60C4", "light": "#8AB8FF", "REM": "#B877D9", "awake": "#FF9830"},
     **{"not worn": "#44464F", "rest": "#1F60C4", "inactive": "#8E8E99"},
@@ -53,14 +52,13 @@ _AnyPanel = timeseries.Panel | statetimeline.Panel | stat.Panel | gauge.Panel
 
 
 class GraphiteQuery(Dataquery):
-    """One target, as Grafana's data source for Graphite keeps it."""
+    """A target of Grafana's Graphite data source, for which the SDK has no type."""
 
     def __init__(self, target: str, ref_id: str) -> None:
         self.target = target
         self.ref_id = ref_id
 
     def to_json(self) -> dict[str, object]:
-        """What stands in the JSON."""
         return {
             "target": self.target,
             "refId": self.ref_id,
@@ -70,7 +68,6 @@ class GraphiteQuery(Dataquery):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """The same, from the JSON."""
         return cls(data["target"], data["refId"])
 
 
@@ -83,19 +80,19 @@ class _Graphite(Builder[GraphiteQuery]):
 
 
 def to_json(dashboard: Dashboard) -> str:
-    """The JSON of a dashboard, the same every time."""
+    """Return the JSON of a dashboard, the same every time."""
     return _encoded(_dashboard(dashboard).build())
 
 
 def round_trip(text: str) -> str:
-    """The JSON of a dashboard as the SDK's models read and write it: the same, if they know all."""
+    """Return the JSON as the SDK's models read and write it: the same, if they know all of it."""
     plugins.register_default_plugins()
     runtime.register_dataquery_variant(
         runtime.DataqueryConfig(identifier="graphite", from_json_hook=GraphiteQuery.from_json)
     )
     dashboard = model.Dashboard.from_json(json.loads(text))
     for link in dashboard.links or ():
-        _show_at_once(link)
+        _show_inline(link)
     return _encoded(dashboard)
 
 
@@ -114,7 +111,7 @@ def _dashboard(dashboard: Dashboard) -> build.Dashboard:
         .refresh(dashboard.refresh)
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
         .editable()
-        .link(_ToTheOthers())
+        .link(_DashboardLinks())
     )
     if dashboard.people:
         built.with_variable(_prefix()).with_variable(_person(several=dashboard.everybody))
@@ -128,7 +125,7 @@ def _dashboard(dashboard: Dashboard) -> build.Dashboard:
     return built
 
 
-class _ToTheOthers(Builder[model.DashboardLink]):
+class _DashboardLinks(Builder[model.DashboardLink]):
     """Links to all dashboards of the tag, side by side."""
 
     def build(self) -> model.DashboardLink:
@@ -136,16 +133,16 @@ class _ToTheOthers(Builder[model.DashboardLink]):
             title="Oura",
             type_val=model.DashboardLinkType.DASHBOARDS,
             icon="external link",
-            tooltip="The other dashboards",
+            tooltip="Other dashboards",
             tags=[TAG],
             include_vars=True,
         )
-        _show_at_once(link)
+        _show_inline(link)
         return link
 
 
-def _show_at_once(link: model.DashboardLink) -> None:
-    # The SDK's own value, which it cannot read as absent, hides the links in a menu.
+def _show_inline(link: model.DashboardLink) -> None:
+    # The SDK's default value hides the links in a menu.
     link.placement = None  # type: ignore[assignment]
 
 
@@ -176,23 +173,23 @@ def _row(row: Row, number: int) -> build.Row:
 
 def _panel(panel: Panel, number: int) -> _AnyPanel:
     unit = descriptions.unit(panel)
-    built = _shape(panel)
+    built = _empty_panel(panel)
     built.id(number).title(descriptions.title(panel)).description(descriptions.description(panel))
     built.span(panel.width).height(panel.height).unit(unit.id).decimals(unit.decimals)
     built.thresholds(_thresholds(panel, unit)).no_value("–")
-    _limit(built, panel, unit)
+    _set_limits(built, panel, unit)
     _map_codes(built, panel)
     if panel.over:
         built.time_from(panel.over)
-    _ask(built, panel)
+    _add_queries(built, panel)
     return built
 
 
-def _ask(built: _AnyPanel, panel: Panel) -> None:
+def _add_queries(built: _AnyPanel, panel: Panel) -> None:
     built.datasource(PROMETHEUS if panel.queries else GRAPHITE)
     for letter, line in zip("ABCDEFGHIJ", panel.lines, strict=False):
         built.with_target(_Graphite(target(line, panel), letter))
-        if properties := list(_own(line, panel.look)):
+        if properties := list(_overrides(line, panel.look)):
             built.override_by_name(label(line), properties)
     for letter, query in zip("ABCDEFGHIJ", panel.queries, strict=False):
         built.with_target(
@@ -205,8 +202,8 @@ def _ask(built: _AnyPanel, panel: Panel) -> None:
         )
 
 
-def _own(line: Line, look: PanelStyle) -> Iterator[model.DynamicConfigValue]:
-    """What a line has of its own: its colour, and that a mean is a line among bars."""
+def _overrides(line: Line, look: PanelStyle) -> Iterator[model.DynamicConfigValue]:
+    """Yield the properties of a single line: its colour, and that a mean among bars is a line."""
     if line.colour:
         yield model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": line.colour})
     if look is PanelStyle.BARS and line.how in MEANS:
@@ -214,7 +211,7 @@ def _own(line: Line, look: PanelStyle) -> Iterator[model.DynamicConfigValue]:
         yield model.DynamicConfigValue("custom.fillOpacity", 0)
 
 
-def _limit(built: _AnyPanel, panel: Panel, unit: Unit) -> None:
+def _set_limits(built: _AnyPanel, panel: Panel, unit: Unit) -> None:
     low = unit.low if panel.low is None else panel.low
     high = unit.high if panel.high is None else panel.high
     if low is not None:
@@ -244,8 +241,8 @@ def _steps(steps: Iterable[tuple[float | None, str]]) -> list[model.Threshold]:
     return [model.Threshold(value=value, color=colour) for value, colour in steps]
 
 
-def _shape(panel: Panel) -> _AnyPanel:
-    """An empty panel of the look that is wanted."""
+def _empty_panel(panel: Panel) -> _AnyPanel:
+    """Return an empty panel of the right type."""
     match panel.look:
         case PanelStyle.STATES:
             return _states()
@@ -287,7 +284,7 @@ def _graph(panel: Panel) -> timeseries.Panel:
 
 
 def _bars(panel: Panel) -> timeseries.Panel:
-    # The value of a day stands at its begin, and so does its bar.
+    # A day's value is at its beginning: its bar begins there, too.
     return (
         _graph(panel)
         .draw_style(common.GraphDrawStyle.BARS)

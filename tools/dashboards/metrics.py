@@ -1,4 +1,4 @@
-"""The metrics that a panel can name: those of the table of document types, and no others."""
+"""The metrics that panels can show: those of the table of document types, and no others."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from oura_pipeline.catalog.fields import Field, Merge
 from oura_pipeline.catalog.metrics import COUNT, DAY, DURATION, known_metrics, leaves
 from tools.dashboards.units import Unit, codes_of, unit_of
 
-_SPOKEN = {"hrv": "HRV", "rem": "REM", "met": "MET", "vo2": "VO2", "spo2": "SpO2"}
-# What flattening derives from documents, rather than finds in them.
+_SPELLINGS = {"hrv": "HRV", "rem": "REM", "met": "MET", "vo2": "VO2", "spo2": "SpO2"}
+# Derived from documents rather than found in them.
 _DERIVED = {
     COUNT: Field(COUNT, kinds.INTEGER, "How many there are that day, count.", merge=Merge.SUM),
     DURATION: Field(DURATION, kinds.NUMBER, "From its begin to its end, s.", merge=Merge.SUM),
@@ -20,7 +20,7 @@ _DERIVED = {
 
 
 class UnknownMetric(LookupError):
-    """A panel names a metric that the table of document types does not have."""
+    """A metric that the table of document types does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,29 +41,27 @@ class MetricInfo:
 
     @property
     def daily(self) -> bool:
-        """Whether it has one value per day, at 00:00 UTC."""
+        """Return whether it has one value per day, at 00:00 UTC."""
         return self.interval == DAY
 
     @property
     def unit(self) -> Unit:
-        """Its unit."""
         return unit_of(self.field)
 
     @property
     def codes(self) -> dict[int, str]:
-        """What its numbers stand for, where they are codes."""
+        """Return the meaning of its numbers, where they are codes."""
         return codes_of(self.field)
 
     @property
     def title(self) -> str:
-        """Its name in words."""
         words = self.path.rpartition(".")[2].split("_")
-        text = " ".join(_SPOKEN.get(word, word) for word in words)
+        text = " ".join(_SPELLINGS.get(word, word) for word in words)
         return text[:1].upper() + text[1:]
 
 
 def metric_info(path: str) -> MetricInfo:
-    """A metric of the table, like `sleep.contrib.deep_sleep`.
+    """Return a metric of the table, like `sleep.contrib.deep_sleep`.
 
     Raises:
         UnknownMetric: the table has none of that name.
@@ -71,11 +69,11 @@ def metric_info(path: str) -> MetricInfo:
     try:
         return _all()[path]
     except KeyError:
-        raise UnknownMetric(f"{path!r} is no metric of the table in documents.py") from None
+        raise UnknownMetric(f"{path!r} is no metric of the table of document types") from None
 
 
 def below(path: str) -> list[str]:
-    """The metrics of the table below a path, like `sleep.contrib`, in the table's order."""
+    """Return the metrics below a path, like `sleep.contrib`, in the table's order."""
     return [name for name in _all() if name.startswith(f"{path}.")]
 
 

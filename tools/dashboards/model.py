@@ -1,8 +1,4 @@
-"""What a dashboard is made of, before Grafana's own words: rows of panels that name metrics.
-
-What surprises: a panel has no title, description or unit of its own where it shows one metric; it
-says what the table of document types says.
-"""
+"""Dashboards, rows, panels and lines, independent of Grafana's JSON."""
 
 from __future__ import annotations
 
@@ -17,14 +13,14 @@ class PanelStyle(Enum):
 
     LINES = "lines"
     BARS = "bars"
-    STACK = "bars on top of each other"
+    STACK = "stacked bars"
     STATES = "a band of states"
-    STAT = "the latest value, and its course"
+    STAT = "the latest value and a sparkline"
     GAUGE = "the latest value on a dial"
 
 
 class Transform(Enum):
-    """What becomes of a metric before it is shown."""
+    """What is done to a metric before it is shown."""
 
     AS_IS = "as it is"
     WEEK = "7d"
@@ -39,10 +35,10 @@ class Line:
 
     Attributes:
         metric: its series and name.
-        how: what becomes of it.
-        label: what the legend calls it; empty: as the table does.
+        how: what is done to it.
+        label: its name in the legend; empty: the metric's name in words.
         colour: of its line; empty: Grafana chooses.
-        everybody: whether it stands for several people, and the legend names them.
+        everybody: whether it is several people's, whom the legend names.
     """
 
     metric: str
@@ -54,7 +50,7 @@ class Line:
 
 @dataclass(frozen=True)
 class PrometheusQuery:
-    """One question to Prometheus in a panel."""
+    """One Prometheus query of a panel."""
 
     expression: str
     label: str
@@ -65,19 +61,19 @@ class Panel:
     """A panel.
 
     Attributes:
-        lines: what it shows of people; or
+        lines: metrics from Graphite; or
         queries: what it asks Prometheus.
-        title: what stands above it; empty: the name of its only metric.
-        look: how it shows that.
+        title: its heading; empty: the name of its only metric.
+        look: how it shows the values.
         width: of the 24 columns of the screen.
         height: in rows of about 30 pixels.
-        note: what its description says beside what the table says.
+        note: an addition to the description that comes from the table.
         unit: Grafana's name of the unit; empty: that of the metrics.
         low: the lowest value of the axis; None: that of the unit.
         high: the highest.
-        steps: values from which another colour holds, with the colours; none: those of the unit.
+        steps: the values at which colours begin; none: those of the unit.
         minutes: whether a graph shows seconds as minutes rather than hours.
-        over: a time up to now that holds for this panel alone, like `14d`.
+        over: a time range up to now for this panel alone, like `14d`.
     """
 
     lines: tuple[Line, ...] = ()
@@ -102,7 +98,7 @@ class Row:
     Attributes:
         title: the heading.
         panels: in the order of reading.
-        per_person: whether the row stands there once for each person.
+        per_person: whether the row is repeated for each person.
     """
 
     title: str
@@ -115,15 +111,15 @@ class Dashboard:
     """A dashboard.
 
     Attributes:
-        uid: its name in addresses and of its file.
-        title: its name for people.
-        description: what it is for, in one sentence or two.
-        start: the begin of the time it shows at first, like `now-90d`.
+        uid: its name in URLs, and of its file.
+        title: its heading.
+        description: what it is for, in a sentence or two.
+        start: the beginning of its default time range, like `now-90d`.
         rows: what it shows.
         everybody: whether several people can be chosen.
         people: whether it is about people at all.
-        refresh: how often it asks anew; empty: when it is opened.
-        timezone: of its clock. Days stand at 00:00 UTC; minutes are read in the zone of the reader.
+        refresh: how often it is reloaded; empty: when it is opened.
+        timezone: `utc` for daily values, which are at 00:00 UTC; `browser` for values of minutes.
     """
 
     uid: str

@@ -1,7 +1,7 @@
-"""The dashboards about people: what stands on them, and in which order.
+"""The dashboards about people.
 
-What surprises: hardly a word is said about a metric here. Titles, units and descriptions are those
-of the table of document types.
+Titles, units and descriptions of metrics come from the table of document types, unless they are
+given here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DAYS = "now-90d"
 
 
 def _trend(metric: str, colour: str = BLUE, *, month: bool = False, **options: object) -> Panel:
-    """A value of every day and its means."""
+    """Return a panel with a daily value and its moving means."""
     lines = [Line(metric, label="each day", colour=colour), Line(metric, WEEK, colour=ORANGE)]
     if month:
         lines.append(Line(metric, MONTH, colour=PURPLE))
@@ -32,13 +32,13 @@ def _trend(metric: str, colour: str = BLUE, *, month: bool = False, **options: o
 
 
 def _contributors(series: str, *names: str, title: str) -> Panel:
-    """The contributors of these names, or all that the table has."""
+    """Return a panel with the contributors of these names, or with all that the table has."""
     paths = [f"{series}.contrib.{name}" for name in names] or below(f"{series}.contrib")
     lines = tuple(Line(path, WEEK, metric_info(path).title) for path in paths)
     return Panel(title=f"{title}, mean of 7 days", lines=lines, width=24, height=9)
 
 
-def _one(
+def _single(
     metric: str, look: PanelStyle = STAT, width: int = 4, height: int = 4, title: str = ""
 ) -> Panel:
     return Panel(title=title, lines=(Line(metric),), look=look, width=width, height=height)
@@ -47,7 +47,7 @@ def _one(
 LEADERBOARD = Dashboard(
     uid="oura-leaderboard",
     title="Oura: leaderboard",
-    description="Everybody at once: the latest three scores and the latest heart rate of each.",
+    description="Everybody side by side: the latest scores and the latest heart rate.",
     start="now-2d",
     everybody=True,
     refresh="5m",
@@ -55,9 +55,9 @@ LEADERBOARD = Dashboard(
         Row(
             "$person",
             (
-                _one("readiness.score", GAUGE, 6, 6, "Readiness"),
-                _one("sleep.score", GAUGE, 6, 6, "Sleep"),
-                _one("activity.score", GAUGE, 6, 6, "Activity"),
+                _single("readiness.score", GAUGE, 6, 6, "Readiness"),
+                _single("sleep.score", GAUGE, 6, 6, "Sleep"),
+                _single("activity.score", GAUGE, 6, 6, "Activity"),
                 Panel(
                     title="Heart rate",
                     lines=(Line("hr.bpm"),),
@@ -67,7 +67,7 @@ LEADERBOARD = Dashboard(
                     low=30,
                     high=200,
                     steps=((None, "blue"), (110, "orange"), (150, "red")),
-                    note="The latest may be hours old. Orange from 110, red from 150.",
+                    note="The latest value may be hours old. Orange from 110, red from 150.",
                 ),
             ),
             per_person=True,
@@ -83,9 +83,9 @@ LEADERBOARD = Dashboard(
                     over="14d",
                 )
                 for metric, title in (
-                    ("readiness.score", "Readiness of everybody"),
-                    ("sleep.score", "Sleep of everybody"),
-                    ("activity.score", "Activity of everybody"),
+                    ("readiness.score", "Everybody's readiness"),
+                    ("sleep.score", "Everybody's sleep"),
+                    ("activity.score", "Everybody's activity"),
                 )
             ),
         ),
@@ -95,7 +95,7 @@ LEADERBOARD = Dashboard(
 DAY = Dashboard(
     uid="oura-day",
     title="Oura: a person's day",
-    description="Today and yesterday of one person, by the minute where the ring says so.",
+    description="One person's today and yesterday, by the minute where Oura has it.",
     start="now-2d",
     refresh="5m",
     timezone="browser",
@@ -103,18 +103,18 @@ DAY = Dashboard(
         Row(
             "Latest",
             (
-                _one("readiness.score", GAUGE, 4, 5, "Readiness"),
-                _one("sleep.score", GAUGE, 4, 5, "Sleep"),
-                _one("activity.score", GAUGE, 4, 5, "Activity"),
-                _one("sleep.total_sleep_duration", height=5, title="Asleep"),
-                _one("sleep.average_hrv", height=5, title="HRV of the night"),
-                _one("sleep.lowest_heart_rate", height=5, title="Lowest heart rate"),
-                _one("activity.steps"),
-                _one("activity.active_calories"),
-                _one("stress.stress_high", title="High stress"),
-                _one("stress.recovery_high", title="High recovery"),
-                _one("stress.day_summary", title="The day's stress"),
-                _one("readiness.temperature_deviation", title="Temperature"),
+                _single("readiness.score", GAUGE, 4, 5, "Readiness"),
+                _single("sleep.score", GAUGE, 4, 5, "Sleep"),
+                _single("activity.score", GAUGE, 4, 5, "Activity"),
+                _single("sleep.total_sleep_duration", height=5, title="Asleep"),
+                _single("sleep.average_hrv", height=5, title="Overnight HRV"),
+                _single("sleep.lowest_heart_rate", height=5, title="Lowest heart rate"),
+                _single("activity.steps"),
+                _single("activity.active_calories"),
+                _single("stress.stress_high", title="High stress"),
+                _single("stress.recovery_high", title="High recovery"),
+                _single("stress.day_summary", title="Stress summary"),
+                _single("readiness.temperature_deviation", title="Temperature"),
             ),
         ),
         Row(
@@ -133,7 +133,7 @@ DAY = Dashboard(
                     note="1 is rest; the day of activity lasts from 04:00 to 04:00 local.",
                 ),
                 Panel(
-                    title="Ring's battery",
+                    title="Ring battery",
                     lines=(Line("battery.level", colour=YELLOW),),
                     low=0,
                     steps=((None, "red"), (20, "yellow"), (40, "green")),
@@ -175,7 +175,7 @@ DAY = Dashboard(
 SLEEP = Dashboard(
     uid="oura-sleep",
     title="Oura: sleep",
-    description="How long, how deep and how regularly one person sleeps.",
+    description="How long, how deeply and how regularly one person sleeps.",
     start=_DAYS,
     rows=(
         Row(
@@ -183,7 +183,7 @@ SLEEP = Dashboard(
             (
                 _trend("sleep.score", title="Sleep score", month=True),
                 Panel(
-                    title="Phases of the night",
+                    title="Sleep phases",
                     lines=(
                         Line("sleep.deep_sleep_duration", label="Deep", colour=DEEP_BLUE),
                         Line("sleep.light_sleep_duration", label="Light", colour="#8AB8FF"),
@@ -212,20 +212,20 @@ SLEEP = Dashboard(
                     title="Naps",
                     lines=(Line("nap.total_sleep_duration", PER_DAY, "Asleep", BLUE),),
                     look=BARS,
-                    note="Added up for the UTC day in which they begin.",
+                    note="Total of the naps that begin on a UTC day.",
                 ),
                 Panel(
-                    title="Best bedtime, after midnight",
+                    title="Optimal bedtime",
                     lines=(
                         Line("sleep_time.optimal_bedtime.start_offset", label="From", colour=BLUE),
                         Line("sleep_time.optimal_bedtime.end_offset", label="Until", colour=PURPLE),
                     ),
-                    note="Local time; -1 is 23:00.",
+                    note="Hours after midnight, local time; -1 is 23:00.",
                 ),
             ),
         ),
         Row(
-            "What made the score",
+            "Contributors",
             (
                 _contributors(
                     "sleep",
@@ -239,16 +239,16 @@ SLEEP = Dashboard(
 HEART = Dashboard(
     uid="oura-heart",
     title="Oura: heart and HRV",
-    description="Heart rate, its variability and what Oura estimates of heart and lungs.",
+    description="Heart rate, HRV, breathing and Oura's estimates of cardiovascular health.",
     start=_DAYS,
     rows=(
         Row(
             "Nights",
             (
-                _trend("sleep.average_hrv", title="HRV of the night", month=True),
+                _trend("sleep.average_hrv", title="Overnight HRV", month=True),
                 _trend("sleep.lowest_heart_rate", RED, title="Lowest heart rate", month=True),
-                _trend("sleep.average_heart_rate", RED, title="Mean heart rate of the night"),
-                _trend("sleep.average_breath", GREEN, title="Breathing of the night"),
+                _trend("sleep.average_heart_rate", RED, title="Mean overnight heart rate"),
+                _trend("sleep.average_breath", GREEN, title="Overnight breathing rate"),
                 _trend("spo2.daily_average", BLUE, title="Oxygen saturation", low=88),
                 Panel(
                     lines=(Line("spo2.breathing_disturbance_index", colour=PURPLE),),
@@ -257,7 +257,7 @@ HEART = Dashboard(
             ),
         ),
         Row(
-            "Within the last nights",
+            "The last seven nights",
             (
                 Panel(
                     title="Heart rate asleep",
@@ -294,7 +294,7 @@ HEART = Dashboard(
                     "resting_heart_rate",
                     "hrv_balance",
                     "recovery_index",
-                    title="Contributors to readiness that are of the heart",
+                    title="Heart-related contributors to readiness",
                 ),
             ),
         ),
@@ -322,9 +322,9 @@ ACTIVITY = Dashboard(
                 Panel(
                     title="Energy",
                     lines=(
-                        Line("activity.active_calories", label="By moving", colour=GREEN),
+                        Line("activity.active_calories", label="Active", colour=GREEN),
                         Line("activity.target_calories", label="Target", colour=GREY),
-                        Line("activity.total_calories", label="In all", colour=YELLOW),
+                        Line("activity.total_calories", label="Total", colour=YELLOW),
                     ),
                 ),
                 Panel(
@@ -336,12 +336,12 @@ ACTIVITY = Dashboard(
                     low=0,
                 ),
                 Panel(
-                    title="How the day was spent",
+                    title="Time by activity level",
                     lines=(
                         Line("activity.high_activity_time", label="High", colour=RED),
                         Line("activity.medium_activity_time", label="Medium", colour=ORANGE),
                         Line("activity.low_activity_time", label="Low", colour=YELLOW),
-                        Line("activity.sedentary_time", label="Sitting", colour=GREY),
+                        Line("activity.sedentary_time", label="Sedentary", colour=GREY),
                         Line("activity.resting_time", label="Rest", colour=DEEP_BLUE),
                         Line("activity.non_wear_time", label="Not worn", colour="#44464F"),
                     ),
@@ -356,7 +356,7 @@ ACTIVITY = Dashboard(
                     low=1,
                 ),
                 Panel(
-                    title="Reminders to move",
+                    title="Inactivity alerts",
                     lines=(Line("activity.inactivity_alerts", colour=ORANGE),),
                     look=BARS,
                     width=8,
@@ -382,17 +382,17 @@ ACTIVITY = Dashboard(
                     minutes=True,
                     look=BARS,
                     width=8,
-                    note="Added up for the UTC day in which the workouts begin.",
+                    note="Total of the workouts that begin on a UTC day.",
                 )
                 for name, title, colour in (
-                    ("duration", "Length of workouts", RED),
-                    ("calories", "Energy of workouts", ORANGE),
-                    ("distance", "Distance of workouts", GREEN),
+                    ("duration", "Workout time", RED),
+                    ("calories", "Workout energy", ORANGE),
+                    ("distance", "Workout distance", GREEN),
                 )
             ),
         ),
         Row(
-            "What made the score",
+            "Contributors",
             (
                 _contributors(
                     "activity",
@@ -421,14 +421,14 @@ STRESS = Dashboard(
                     look=STACK,
                 ),
                 Panel(
-                    title="The same, mean of 7 days",
+                    title="High stress and high recovery, mean of 7 days",
                     lines=(
                         Line("stress.stress_high", WEEK, "Stress", RED),
                         Line("stress.recovery_high", WEEK, "Recovery", GREEN),
                     ),
                 ),
                 Panel(
-                    title="What the days were",
+                    title="Daily stress summary",
                     lines=(Line("stress.day_summary", label="Summary"),),
                     look=STATES,
                     width=24,
@@ -440,7 +440,7 @@ STRESS = Dashboard(
             "Resilience",
             (
                 Panel(
-                    title="Level of resilience",
+                    title="Resilience level",
                     lines=(Line("resilience.level", label="Level"),),
                     look=STATES,
                     width=24,

@@ -1,4 +1,4 @@
-"""The dashboard about the pipeline itself: what its `/metrics` says, as Prometheus keeps it."""
+"""The dashboard about the pipeline itself, from its `/metrics` as Prometheus stores them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ _HOUR, _DAY = 3600, 86400
 
 
 def _age(title: str, expression: str, note: str) -> Panel:
-    """How long ago something happened; yellow after 26 hours, red after two days."""
+    """Return a panel of how long ago something happened."""
+    # 26 hours: a daily run, with two hours of slack.
     return Panel(
         title=title,
         queries=(PrometheusQuery(expression, title),),
@@ -23,15 +24,15 @@ def _age(title: str, expression: str, note: str) -> Panel:
     )
 
 
-def _course(title: str, note: str, *queries: tuple[str, str], unit: str = "short") -> Panel:
-    asked = tuple(PrometheusQuery(expression, label) for expression, label in queries)
-    return Panel(title=title, queries=asked, note=note, unit=unit, low=0)
+def _graph(title: str, note: str, *queries: tuple[str, str], unit: str = "short") -> Panel:
+    converted = tuple(PrometheusQuery(expression, label) for expression, label in queries)
+    return Panel(title=title, queries=converted, note=note, unit=unit, low=0)
 
 
 PIPELINE_HEALTH = Dashboard(
     uid="oura-pipeline",
     title="Oura: pipeline health",
-    description="Does data still come in, and what fails? From /metrics, without a single name.",
+    description="Whether data is still coming in, and what fails. From /metrics, without names.",
     start="now-24h",
     people=False,
     refresh="1m",
@@ -51,9 +52,9 @@ PIPELINE_HEALTH = Dashboard(
                     "Time since the copy for analysts was last published.",
                 ),
                 _age(
-                    "Longest unasked",
+                    "Longest without a fetch",
                     "max(oura_longest_unasked_seconds)",
-                    "Time since Oura was asked for the person whose turn is longest ago.",
+                    "Time since Oura was last asked about the person who has waited longest.",
                 ),
                 Panel(
                     title="Failed days",
@@ -62,7 +63,7 @@ PIPELINE_HEALTH = Dashboard(
                     width=6,
                     height=5,
                     unit="short",
-                    note="Days on which something failed for somebody, people added up, count.",
+                    note="Days that failed, over all people, count.",
                     steps=((None, _GREEN), (1, _YELLOW), (10, _RED)),
                 ),
             ),
@@ -70,25 +71,25 @@ PIPELINE_HEALTH = Dashboard(
         Row(
             "People and days",
             (
-                _course(
+                _graph(
                     "People by state",
-                    "How many people are connected, need to sign in anew, and so on, count.",
+                    "How many people are connected, have to sign in again, and so on, count.",
                     ("max by (state) (oura_people)", "{{state}}"),
                 ),
-                _course(
-                    "Days asked for",
-                    "Days of people and document types, by what came of asking Oura, count.",
+                _graph(
+                    "Fetched days",
+                    "Days of all people and document types, by the outcome of the fetch, count.",
                     ("max by (status) (oura_ledger_days)", "{{status}}"),
                 ),
-                _course(
+                _graph(
                     "Requests to Oura",
-                    "Requests in the period that ends now, and how many it allows, count.",
+                    "Requests in the current period, and how many are allowed, count.",
                     ("max(oura_budget_used)", "used"),
                     ("max(oura_budget_limit)", "allowed"),
                 ),
-                _course(
-                    "Answers of the site",
-                    "Requests that the site answered, per second, by class of status.",
+                _graph(
+                    "Responses of the site",
+                    "Responses per second, by status class.",
                     ("sum by (status) (rate(oura_site_requests_total[5m]))", "{{status}}"),
                     unit="reqps",
                 ),
@@ -97,36 +98,36 @@ PIPELINE_HEALTH = Dashboard(
         Row(
             "Webhooks",
             (
-                _course(
+                _graph(
                     "Deliveries per hour",
-                    "Webhook deliveries that were acknowledged, by what came of them, count.",
+                    "Webhook deliveries that were acknowledged, by outcome, count.",
                     (
                         "sum by (receipt) (increase(oura_webhook_deliveries_total[1h]))",
                         "{{receipt}}",
                     ),
                 ),
-                _course(
-                    "Refused per hour",
+                _graph(
+                    "Refused deliveries per hour",
                     "Webhook deliveries that were refused, by reason, count.",
                     (
                         "sum by (reason) (increase(oura_webhook_refused_total[1h])) or vector(0)",
                         "{{reason}}",
                     ),
                 ),
-                _course(
-                    "Events that wait",
-                    "Webhook events that wait to be acted upon, count.",
+                _graph(
+                    "Waiting events",
+                    "Webhook events that wait to be processed, count.",
                     ("max(oura_inbox_waiting)", "waiting"),
                 ),
-                _course(
+                _graph(
                     "Age of the oldest event",
-                    "How long the oldest of the waiting events waits, s.",
+                    "How long the oldest waiting event has been waiting, s.",
                     ("max(oura_inbox_oldest_seconds)", "oldest"),
                     unit="s",
                 ),
-                _course(
+                _graph(
                     "Time to answer a delivery",
-                    "19 of 20 webhook deliveries are answered within this time, s.",
+                    "95 % of webhook deliveries are answered within this time, s.",
                     (
                         "histogram_quantile(0.95, "
                         "sum by (le) (rate(oura_webhook_seconds_bucket[1h])))",
@@ -143,12 +144,14 @@ PIPELINE_HEALTH = Dashboard(
                     note="Webhook subscriptions at Oura, count.",
                 ),
                 Panel(
-                    title="First one ends in",
-                    queries=(PrometheusQuery("min(oura_subscriptions_expire_in_days)", "Ends in"),),
+                    title="First expiry",
+                    queries=(
+                        PrometheusQuery("min(oura_subscriptions_expire_in_days)", "Expires in"),
+                    ),
                     look=STAT,
                     width=6,
                     unit="d",
-                    note="Days until the first subscription ends. Red below 3 days.",
+                    note="Days until the first subscription expires. Red below 3 days.",
                     steps=((None, _RED), (3, _YELLOW), (7, _GREEN)),
                 ),
             ),

@@ -1,9 +1,4 @@
-"""What is asked of Graphite for a line of a panel.
-
-What surprises: graphite-web thins out what has more points than a panel has pixels, by the mean.
-That is right for levels, and for amounts of a day (the mean of some days is an amount of a day);
-codes and latest values are thinned out by the last, and amounts at a time by the sum.
-"""
+"""Graphite expressions for the lines of panels."""
 
 from __future__ import annotations
 
@@ -13,14 +8,14 @@ from tools.dashboards.model import Line, Panel, PanelStyle, Transform
 from tools.dashboards.units import MINUTES, SECONDS, Unit
 
 _PERSON = "$prefix.$person"
-_ONE_VALUE = (PanelStyle.STAT, PanelStyle.GAUGE)
+_SINGLE_VALUE = (PanelStyle.STAT, PanelStyle.GAUGE)
 MEANS = {Transform.WEEK: "mean of 7 days", Transform.MONTH: "mean of 28 days"}
 
 
 def target(line: Line, panel: Panel) -> str:
-    """The expression that Graphite evaluates."""
+    """Return the expression for Graphite."""
     metric = metric_info(line.metric)
-    expression = _made(metric, line.how, panel.look)
+    expression = _expression(metric, line.how, panel.look)
     if scale := shown_unit(metric, panel).scale:
         expression = f"scale({expression}, {scale})"
     if line.everybody:
@@ -32,19 +27,19 @@ def target(line: Line, panel: Panel) -> str:
 
 
 def label(line: Line) -> str:
-    """What the legend calls a line."""
+    """Return the name of a line in the legend."""
     return line.label or MEANS.get(line.how) or metric_info(line.metric).title
 
 
 def shown_unit(metric: MetricInfo, panel: Panel) -> Unit:
-    """The unit in which a panel shows a metric."""
+    """Return the unit in which a panel shows a metric."""
     unit = metric.unit
-    if panel.look in _ONE_VALUE:
+    if panel.look in _SINGLE_VALUE:
         return unit
     return MINUTES if panel.minutes and unit is SECONDS else unit.graph or unit
 
 
-def _made(metric: MetricInfo, how: Transform, look: PanelStyle) -> str:
+def _expression(metric: MetricInfo, how: Transform, look: PanelStyle) -> str:
     name = f"{_PERSON}.{metric.path}"
     if how in MEANS:
         return f"movingAverage({name}, '{how.value}')"
@@ -53,14 +48,17 @@ def _made(metric: MetricInfo, how: Transform, look: PanelStyle) -> str:
     if how is Transform.BY_SOURCE:
         series, _, rest = metric.path.partition(".")
         return f"{_PERSON}.{series}.*.{rest}"
-    if look in _ONE_VALUE:
-        # Graphite leaves out a point that stands exactly at the begin of the range, where a range
+    if look in _SINGLE_VALUE:
+        # Graphite leaves out a point exactly at the beginning of the range, which is where a range
         # of whole days has its first value.
         return f"timeShift({name}, '1s')" if metric.daily else f"consolidateBy({name}, 'last')"
-    return _thinned(metric, name)
+    return _consolidated(metric, name)
 
 
-def _thinned(metric: MetricInfo, name: str) -> str:
+def _consolidated(metric: MetricInfo, name: str) -> str:
+    # Graphite-web merges points when there are more than pixels, by default to their mean. That is
+    # right for levels and for daily amounts, but there is no mean of codes, and amounts at a time
+    # have to be added up.
     if metric.field.merge is Merge.LAST or metric.codes:
         return f"consolidateBy({name}, 'last')"
     if metric.field.merge is Merge.SUM and not metric.daily:

@@ -1,8 +1,4 @@
-"""Units, read out of the descriptions in the table of document types.
-
-What surprises: graphs show seconds as hours, because Grafana's axes of seconds tick at 10,000;
-a single value shows them as hours, minutes and seconds.
-"""
+"""Units of metrics, read from the descriptions in the table of document types."""
 
 from __future__ import annotations
 
@@ -11,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from oura_pipeline.catalog.fields import Field
 
-# Values from which a colour holds; the first holds from the lowest value on.
+# The values at which colours begin; None: the lowest.
 Steps = tuple[tuple[float | None, str], ...]
 
 
 class UnknownUnit(LookupError):
-    """The description of a field names no unit that a panel could show."""
+    """A field whose description names no unit that a panel could show."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +25,9 @@ class Unit:
         low: the lowest value of an axis; None: whatever the values are.
         high: the highest.
         decimals: how many a single value shows.
-        steps: from which value on which colour holds.
-        graph: what graphs show instead; None: the same.
-        scale: by how much values of a graph are multiplied for that.
+        steps: the values at which colours begin.
+        graph: the unit of graphs; None: the same.
+        scale: the factor for values of a graph.
     """
 
     id: str
@@ -52,13 +48,14 @@ SCORE = Unit(
     steps=((None, "red"), (60, "yellow"), (70, "light-green"), (85, "green")),
 )
 CODE = Unit(id="none", text="code")
+# Grafana puts the ticks of an axis of seconds at multiples of 10,000, so graphs show hours.
 HOURS = Unit(id="h", text="h", low=0, decimals=1, scale="0.000277777778")
 MINUTES = Unit(id="m", text="min", low=0, scale="0.0166666667")
 SECONDS = Unit(id="dthms", text="h:min:s", low=0, graph=HOURS)
-_OF_THE_CLOCK = Unit(id="dthms", text="h:min:s", graph=replace(HOURS, low=None))
+_TIME_OF_DAY = Unit(id="dthms", text="h:min:s", graph=replace(HOURS, low=None))
 COUNT = Unit(id="short", text="count", low=0)
 
-# The first pattern that the description matches counts.
+# The first pattern that matches the description counts.
 _UNITS: tuple[tuple[str, Unit], ...] = (
     (r"beats per minute", Unit(id="suffix: bpm", text="bpm")),
     (r"breaths per minute", Unit(id="suffix: /min", text="breaths per minute", decimals=1)),
@@ -72,7 +69,7 @@ _UNITS: tuple[tuple[str, Unit], ...] = (
     (r", years\b", Unit(id="suffix: years", text="years")),
     (r", kg\b", Unit(id="masskg", text="kg", decimals=1)),
     (r", %", Unit(id="percent", text="%", high=100)),
-    (r", s after midnight", _OF_THE_CLOCK),
+    (r", s after midnight", _TIME_OF_DAY),
     (r", s\b", SECONDS),
     (r", m\b", Unit(id="lengthm", text="m")),
     (r", count\b", COUNT),
@@ -81,7 +78,7 @@ _UNITS: tuple[tuple[str, Unit], ...] = (
 
 
 def unit_of(field: Field) -> Unit:
-    """The unit of a field.
+    """Return the unit of a field.
 
     Raises:
         UnknownUnit: its description says none.
@@ -91,11 +88,13 @@ def unit_of(field: Field) -> Unit:
     for pattern, unit in _UNITS:
         if re.search(pattern, field.description):
             return unit
-    raise UnknownUnit(f"{field.name}: say the unit in its description, or in grafana/units.py")
+    raise UnknownUnit(
+        f"{field.name}: say the unit in its description, or in tools/dashboards/units.py"
+    )
 
 
 def codes_of(field: Field) -> dict[int, str]:
-    """What each number stands for, where a field holds codes."""
+    """Return the meaning of each number, where a field holds codes."""
     if field.codes:
         return {number: text for text, number in field.codes.items()}
     _, colon, listed = field.description.partition(": ")

@@ -207,7 +207,7 @@ def test_means_of_amounts_are_said_to_be_means() -> None:
         if "summarize" not in asked["target"]
     ]
     assert len(amounts) > 5
-    assert all("a point is the mean of some days" in said for said in amounts)
+    assert all("a point is the mean of several days" in said for said in amounts)
 
 
 def _unknown_function(board: dict[str, Any]) -> None:
