@@ -13,19 +13,19 @@ import stamina
 
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
-from oura_pipeline_tests.oura.speaking import Clock, HeldTokens, SpeakingOura
+from oura_pipeline_tests.oura.fake_oura import FakeClock, FakeOura, FakeTokens
 
 TODAY = date(2026, 5, 10)
 
 
 @dataclass
-class Wired:
+class ClientSetup:
     """A client with everything around it."""
 
     client: OuraClient
-    oura: SpeakingOura
-    tokens: HeldTokens
-    clock: Clock
+    oura: FakeOura
+    tokens: FakeTokens
+    clock: FakeClock
     budget: Budget
     waits: list[float] = field(default_factory=list)
 
@@ -38,9 +38,9 @@ def retries_without_waiting() -> Iterator[None]:
 
 
 @pytest.fixture
-def wired(tmp_path: Path) -> Iterator[Wired]:
+def setup(tmp_path: Path) -> Iterator[ClientSetup]:
     """A client of one person before an Oura of this test."""
-    oura, tokens, clock = SpeakingOura(), HeldTokens(), Clock()
+    oura, tokens, clock = FakeOura(), FakeTokens(), FakeClock()
     waits: list[float] = []
     with (
         httpx.Client(transport=httpx.MockTransport(oura)) as http,
@@ -60,16 +60,16 @@ def wired(tmp_path: Path) -> Iterator[Wired]:
             budget=budget,
             today=lambda: TODAY,
         )
-        yield Wired(client, oura, tokens, clock, budget, waits)
+        yield ClientSetup(client, oura, tokens, clock, budget, waits)
 
 
 @pytest.fixture
-def client(wired: Wired) -> OuraClient:
-    """The client of `wired`."""
-    return wired.client
+def client(setup: ClientSetup) -> OuraClient:
+    """The client of `setup`."""
+    return setup.client
 
 
 @pytest.fixture
-def oura(wired: Wired) -> SpeakingOura:
-    """The Oura of `wired`."""
-    return wired.oura
+def oura(setup: ClientSetup) -> FakeOura:
+    """The Oura of `setup`."""
+    return setup.oura

@@ -173,7 +173,7 @@ def test_snapshots_and_single_documents(world: World) -> None:
         client.document(SLEEP, "none-of-hers")
 
 
-def test_a_scope_that_was_unticked_is_told_by_its_name(world: World) -> None:
+def test_an_unticked_scope_is_named(world: World) -> None:
     """And everything else goes on."""
     tokens = world.sign_in("koa", ["daily"])
     client = world.client(tokens)
@@ -205,7 +205,7 @@ def test_a_refresh_token_works_once(world: World) -> None:
         world.oauth.renew(pair["refresh_token"])
 
 
-def test_a_lapsed_membership_is_told(world: World) -> None:
+def test_a_lapsed_membership_has_its_own_error(world: World) -> None:
     """Until it is there again."""
     client = world.client(world.sign_in("asha"))
     world.sandbox.change_person("asha", membership=False)
@@ -234,7 +234,7 @@ def test_passing_faults_are_lived_through(world: World, kind: str) -> None:
         ("repeated_token", UnexpectedAnswer),
     ],
 )
-def test_lasting_faults_are_told(world: World, kind: str, error: type[Exception]) -> None:
+def test_lasting_faults_raise(world: World, kind: str, error: type[Exception]) -> None:
     """After some attempts, not for ever."""
     client = world.client(world.sign_in("sione"))
     world.sandbox.fault(kind, route="sleep", count=None)

@@ -20,20 +20,20 @@ import pytest
 from oura_pipeline.oura.budget import Budget, BudgetState
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import RateLimited
-from oura_pipeline_tests.oura.speaking import Clock, HeldTokens, SpeakingOura, answer
+from oura_pipeline_tests.oura.fake_oura import FakeClock, FakeOura, FakeTokens, reply
 
 Open = Callable[..., Budget]
 BEGIN = 1_800_000_000.0
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeClock:
     """A time that passes only by waiting."""
-    return Clock(BEGIN)
+    return FakeClock(BEGIN)
 
 
 @pytest.fixture
-def open_budget(tmp_path: Path, clock: Clock) -> Iterator[Open]:
+def open_budget(tmp_path: Path, clock: FakeClock) -> Iterator[Open]:
     """Opens budgets over one file: 3 requests in 10 seconds, unless said otherwise."""
     opened: list[Budget] = []
 
@@ -54,7 +54,7 @@ def open_budget(tmp_path: Path, clock: Clock) -> Iterator[Open]:
         budget.close()
 
 
-def acquired_at(budget: Budget, clock: Clock, count: int) -> list[int]:
+def acquired_at(budget: Budget, clock: FakeClock, count: int) -> list[int]:
     """When so many requests were let through, whole seconds from the beginning."""
     times = []
     for _ in range(count):
@@ -63,7 +63,7 @@ def acquired_at(budget: Budget, clock: Clock, count: int) -> list[int]:
     return times
 
 
-def test_no_period_holds_more_than_the_limit(open_budget: Open, clock: Clock) -> None:
+def test_no_period_holds_more_than_the_limit(open_budget: Open, clock: FakeClock) -> None:
     """Wherever it begins: the fourth request waits for the first one to be a period old."""
     budget = open_budget()
     assert acquired_at(budget, clock, 2) == [0, 0]
@@ -71,7 +71,7 @@ def test_no_period_holds_more_than_the_limit(open_budget: Open, clock: Clock) ->
     assert acquired_at(budget, clock, 5) == [4, 10, 10, 14, 20]
 
 
-def test_those_who_open_the_same_file_share_it(open_budget: Open, clock: Clock) -> None:
+def test_those_who_open_the_same_file_share_it(open_budget: Open, clock: FakeClock) -> None:
     """Also when the first one is gone."""
     first, second = open_budget(), open_budget()
     acquired_at(first, clock, 2)
@@ -79,7 +79,7 @@ def test_those_who_open_the_same_file_share_it(open_budget: Open, clock: Clock) 
     assert acquired_at(second, clock, 2) == [0, 10]
 
 
-def test_the_state_tells_how_much_is_used(open_budget: Open, clock: Clock) -> None:
+def test_the_state_tells_how_much_is_used(open_budget: Open, clock: FakeClock) -> None:
     """And when the next request becomes free."""
     budget = open_budget()
     assert budget.state() == BudgetState(limit=3, used=0, resets_at=None)
@@ -93,7 +93,7 @@ def test_the_state_tells_how_much_is_used(open_budget: Open, clock: Clock) -> No
     assert budget.state() == BudgetState(limit=3, used=2, resets_at=at)
 
 
-def test_a_pause_holds_for_everyone(open_budget: Open, clock: Clock) -> None:
+def test_a_pause_holds_for_everyone(open_budget: Open, clock: FakeClock) -> None:
     """Though the budget is not used up."""
     first, second = open_budget(), open_budget()
     first.pause(7)
@@ -102,7 +102,7 @@ def test_a_pause_holds_for_everyone(open_budget: Open, clock: Clock) -> None:
     assert acquired_at(second, clock, 1) == [7]
 
 
-def test_a_shorter_pause_does_not_end_a_longer_one(open_budget: Open, clock: Clock) -> None:
+def test_a_shorter_pause_does_not_end_a_longer_one(open_budget: Open, clock: FakeClock) -> None:
     """Two threads may be told different ones."""
     budget = open_budget()
     budget.pause(7)
@@ -110,8 +110,8 @@ def test_a_shorter_pause_does_not_end_a_longer_one(open_budget: Open, clock: Clo
     assert acquired_at(budget, clock, 1) == [7]
 
 
-def test_a_pause_beyond_patience_is_told_instead_of_waited_for(
-    open_budget: Open, clock: Clock
+def test_a_pause_beyond_patience_raises_instead_of_waiting(
+    open_budget: Open, clock: FakeClock
 ) -> None:
     """To everyone, until it is short enough."""
     budget = open_budget(patience=100.0)
@@ -123,7 +123,7 @@ def test_a_pause_beyond_patience_is_told_instead_of_waited_for(
     assert acquired_at(budget, clock, 1) == [150]
 
 
-def test_a_long_wait_is_said_once(open_budget: Open, clock: Clock) -> None:
+def test_a_long_wait_is_announced_once(open_budget: Open, clock: FakeClock) -> None:
     """Not a short one; and a new one again."""
     said: list[float] = []
     budget = open_budget(waiting=lambda seconds: said.append(round(seconds)))
@@ -134,7 +134,7 @@ def test_a_long_wait_is_said_once(open_budget: Open, clock: Clock) -> None:
     assert said == [10, 10]
 
 
-def test_a_wait_that_goes_on_is_not_said_again(open_budget: Open, clock: Clock) -> None:
+def test_a_wait_that_goes_on_is_not_announced_again(open_budget: Open, clock: FakeClock) -> None:
     """As by the other threads that wait for the same."""
     said: list[float] = []
     budget = open_budget(waiting=said.append)
@@ -145,7 +145,7 @@ def test_a_wait_that_goes_on_is_not_said_again(open_budget: Open, clock: Clock) 
 
 
 def test_a_long_wait_is_logged(
-    open_budget: Open, clock: Clock, caplog: pytest.LogCaptureFixture
+    open_budget: Open, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """For whoever looks at the run."""
     caplog.set_level(logging.INFO)
@@ -153,7 +153,7 @@ def test_a_long_wait_is_logged(
     assert caplog.messages == ["Oura's budget is used up: waiting 120 s"]
 
 
-def test_a_clock_that_was_set_back_stops_nobody(open_budget: Open, clock: Clock) -> None:
+def test_a_clock_that_was_set_back_stops_nobody(open_budget: Open, clock: FakeClock) -> None:
     """Requests and pauses of the future are none."""
     budget = open_budget()
     acquired_at(budget, clock, 3)
@@ -164,21 +164,21 @@ def test_a_clock_that_was_set_back_stops_nobody(open_budget: Open, clock: Clock)
     assert budget.state().used == 1
 
 
-def test_a_changed_limit_counts_at_once(open_budget: Open, clock: Clock) -> None:
+def test_a_changed_limit_counts_at_once(open_budget: Open, clock: FakeClock) -> None:
     """Lower or higher."""
     acquired_at(open_budget(), clock, 3)
     assert acquired_at(open_budget(requests=2), clock, 1) == [10]
     assert acquired_at(open_budget(requests=4), clock, 3) == [10, 10, 10]
 
 
-def test_the_file_does_not_grow(open_budget: Open, clock: Clock, tmp_path: Path) -> None:
+def test_the_file_does_not_grow(open_budget: Open, clock: FakeClock, tmp_path: Path) -> None:
     """It holds as many requests as the limit."""
     acquired_at(open_budget(), clock, 50)
     with closing(sqlite3.connect(tmp_path / "deep" / "budget.sqlite")) as database:
         assert database.execute("SELECT count(*) FROM request").fetchone() == (3,)
 
 
-def test_an_error_within_gives_the_file_free(open_budget: Open, clock: Clock) -> None:
+def test_an_error_within_gives_the_file_free(open_budget: Open, clock: FakeClock) -> None:
     """Otherwise everyone would wait for ever."""
     first, second = open_budget(patience=1.0), open_budget()
     first.pause(5)
@@ -187,7 +187,7 @@ def test_an_error_within_gives_the_file_free(open_budget: Open, clock: Clock) ->
     assert acquired_at(second, clock, 1) == [5]
 
 
-def test_a_share_waits_where_the_whole_does_not(open_budget: Open, clock: Clock) -> None:
+def test_a_share_waits_where_the_whole_does_not(open_budget: Open, clock: FakeClock) -> None:
     """Whoever used it: half of 4 is free for the background only while 2 are unused."""
     budget = open_budget(requests=4)
     budget.acquire()
@@ -210,7 +210,7 @@ def test_a_share_waits_where_the_whole_does_not(open_budget: Open, clock: Clock)
     ],
 )
 def test_a_share_is_whole_requests_and_one_at_least(
-    open_budget: Open, clock: Clock, share: float, times: list[int]
+    open_budget: Open, clock: FakeClock, share: float, times: list[int]
 ) -> None:
     """Rounded down, so that it is never more; but a share that could never ask would hang."""
     budget = open_budget(requests=5)
@@ -221,7 +221,9 @@ def test_a_share_is_whole_requests_and_one_at_least(
     assert found == times
 
 
-def test_the_state_tells_whether_more_than_a_share_is_used(open_budget: Open, clock: Clock) -> None:
+def test_the_state_tells_whether_more_than_a_share_is_used(
+    open_budget: Open, clock: FakeClock
+) -> None:
     """Not by those who keep to it: they would wait for themselves."""
     budget = open_budget(requests=4)
     acquired_at(budget, clock, 2)
@@ -230,14 +232,14 @@ def test_the_state_tells_whether_more_than_a_share_is_used(open_budget: Open, cl
     assert [budget.state().exceeds(share) for share in (0.25, 0.5, 1.0)] == [True, True, False]
 
 
-def test_a_client_keeps_to_its_share(open_budget: Open, clock: Clock) -> None:
+def test_a_client_keeps_to_its_share(open_budget: Open, clock: FakeClock) -> None:
     """With every request, also with one that repeats another."""
-    oura = SpeakingOura(documents={"personal_info": [{"id": "somebody"}]})
-    oura.next_answers.append(answer(500))
+    oura = FakeOura(documents={"personal_info": [{"id": "somebody"}]})
+    oura.next_answers.append(reply(500))
     budget = open_budget(requests=4)
     with httpx.Client(transport=httpx.MockTransport(oura)) as http:
         client = OuraClient(
-            http, api_url="https://api.oura.test", tokens=HeldTokens(), budget=budget, share=0.25
+            http, api_url="https://api.oura.test", tokens=FakeTokens(), budget=budget, share=0.25
         )
         client.personal_info()
         assert round(clock.now - BEGIN) == 10

@@ -23,7 +23,7 @@ from oura_pipeline.oura.errors import DocumentNotFound, UnexpectedAnswer
 from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.oura.pages import Document, Page
 from oura_pipeline_tests.oura.conftest import TODAY
-from oura_pipeline_tests.oura.speaking import SpeakingOura, answer, raw
+from oura_pipeline_tests.oura.fake_oura import FakeOura, raw, reply
 
 FIRST, LAST = date(2026, 3, 10), date(2026, 3, 12)
 
@@ -48,9 +48,7 @@ def kept(pages: list[Page]) -> list[Document]:
     return [document for page in pages for document in page.documents]
 
 
-def test_the_days_that_are_asked_for_are_kept_and_the_others_told_apart(
-    client: OuraClient, oura: SpeakingOura
-) -> None:
+def test_documents_of_other_days_are_kept_apart(client: OuraClient, oura: FakeOura) -> None:
     """Oura is asked two days wider; each document goes by its own day."""
     scores = [score(f"2026-03-{day:02}") for day in range(1, 31)]
     oura.documents["daily_sleep"] = scores
@@ -71,9 +69,7 @@ def test_the_days_that_are_asked_for_are_kept_and_the_others_told_apart(
     assert oura.parameters == [{"start_date": "2026-03-08", "end_date": "2026-03-14"}]
 
 
-def test_a_range_that_excludes_its_end_loses_no_night(
-    client: OuraClient, oura: SpeakingOura
-) -> None:
+def test_a_range_that_excludes_its_end_loses_no_night(client: OuraClient, oura: FakeOura) -> None:
     """Nights are filtered by the UTC instant of going to bed, the end left out."""
     oura.half_open["sleep"] = "bedtime_start"
     oura.documents["sleep"] = [
@@ -85,21 +81,21 @@ def test_a_range_that_excludes_its_end_loses_no_night(
     assert days == [10, 11, 12]
 
 
-def test_a_single_day_is_a_range(client: OuraClient, oura: SpeakingOura) -> None:
+def test_a_single_day_is_a_range(client: OuraClient, oura: FakeOura) -> None:
     """The same day at both ends."""
     oura.documents["daily_sleep"] = [score("2026-03-09"), score("2026-03-10")]
     pages = list(client.documents(DAILY_SLEEP, FIRST, FIRST))
     assert kept(pages) == [Document(FIRST, raw(score("2026-03-10")))]
 
 
-def test_a_long_range_of_days_is_one_question(client: OuraClient, oura: SpeakingOura) -> None:
+def test_a_long_range_of_days_is_one_question(client: OuraClient, oura: FakeOura) -> None:
     """However long it is."""
     list(client.documents(DAILY_SLEEP, date(2016, 1, 1), date(2026, 1, 1)))
     assert oura.parameters == [{"start_date": "2015-12-30", "end_date": "2026-01-03"}]
 
 
 def test_pages_are_followed_to_the_end_with_the_same_bounds(
-    client: OuraClient, oura: SpeakingOura
+    client: OuraClient, oura: FakeOura
 ) -> None:
     """Every page is asked for with the bounds of the first one and the token of the last one."""
     oura.page_size = 2
@@ -115,9 +111,7 @@ def test_pages_are_followed_to_the_end_with_the_same_bounds(
     assert (client.requests, client.pages) == (3, 3)
 
 
-def test_a_page_is_given_before_the_next_one_is_asked_for(
-    client: OuraClient, oura: SpeakingOura
-) -> None:
+def test_a_page_is_yielded_before_the_next_is_requested(client: OuraClient, oura: FakeOura) -> None:
     """So memory does not grow with the range."""
     oura.page_size = 1
     oura.documents["daily_sleep"] = [score(f"2026-03-{day}") for day in range(10, 13)]
@@ -128,19 +122,19 @@ def test_a_page_is_given_before_the_next_one_is_asked_for(
 
 @pytest.mark.parametrize("end", [b'"next_token":""', b'"next_token":null', b'"other":1'])
 def test_no_token_ends_the_answer_however_it_is_written(
-    client: OuraClient, oura: SpeakingOura, end: bytes
+    client: OuraClient, oura: FakeOura, end: bytes
 ) -> None:
     """Empty, null and absent are the same."""
-    oura.next_answers.append(answer(200, b'{"data":[],' + end + b"}"))
+    oura.next_answers.append(reply(200, b'{"data":[],' + end + b"}"))
     assert list(client.documents(DAILY_SLEEP, FIRST, LAST)) == [
         Page(documents=[], outside=[], offsets=[])
     ]
 
 
-def test_a_token_that_comes_again_is_refused(client: OuraClient, oura: SpeakingOura) -> None:
+def test_a_token_that_comes_again_is_refused(client: OuraClient, oura: FakeOura) -> None:
     """Otherwise it would be followed for ever."""
     oura.next_answers.extend(
-        answer(200, {"data": [score("2026-03-10")], "next_token": "again"}) for _ in range(5)
+        reply(200, {"data": [score("2026-03-10")], "next_token": "again"}) for _ in range(5)
     )
     with pytest.raises(UnexpectedAnswer, match="daily_sleep does not end: 2 pages"):
         list(client.documents(DAILY_SLEEP, FIRST, LAST))
@@ -151,47 +145,45 @@ def test_a_token_that_comes_again_is_refused(client: OuraClient, oura: SpeakingO
     ("data", "pages"), [([], 20), ([score("2026-03-10")], 161)], ids=["empty", "full"]
 )
 def test_pages_without_end_are_refused(
-    client: OuraClient, oura: SpeakingOura, data: list[dict[str, Any]], pages: int
+    client: OuraClient, oura: FakeOura, data: list[dict[str, Any]], pages: int
 ) -> None:
     """A new token every time, and either nothing in the pages or far more than days can hold."""
     oura.next_answers.extend(
-        answer(200, {"data": data, "next_token": f"t{number}"}) for number in range(1000)
+        reply(200, {"data": data, "next_token": f"t{number}"}) for number in range(1000)
     )
     with pytest.raises(UnexpectedAnswer, match=f"daily_sleep does not end: {pages} pages"):
         list(client.documents(DAILY_SLEEP, FIRST, LAST))
 
 
-def test_some_empty_pages_are_gone_through(client: OuraClient, oura: SpeakingOura) -> None:
+def test_some_empty_pages_are_gone_through(client: OuraClient, oura: FakeOura) -> None:
     """A page may be empty and the next one not."""
     oura.next_answers.extend(
-        answer(200, {"data": [], "next_token": f"t{number}"}) for number in range(5)
+        reply(200, {"data": [], "next_token": f"t{number}"}) for number in range(5)
     )
-    oura.next_answers.append(answer(200, {"data": [score("2026-03-10")], "next_token": None}))
+    oura.next_answers.append(reply(200, {"data": [score("2026-03-10")], "next_token": None}))
     pages = list(client.documents(DAILY_SLEEP, FIRST, LAST))
     assert kept(pages) == [Document(FIRST, raw(score("2026-03-10")))]
 
 
-def test_a_document_is_kept_as_the_bytes_that_came(client: OuraClient, oura: SpeakingOura) -> None:
+def test_a_document_is_kept_as_the_bytes_that_came(client: OuraClient, oura: FakeOura) -> None:
     """Spaces, order, unknown fields and the writing of numbers survive."""
     written = (
         b'{ "tomorrow" : [1.50, null],"day":"2026-03-10",\n'
         b' "id" : "a\\u00e9", "score":8e1,"timestamp":null}'
     )
-    oura.next_answers.append(answer(200, b'\n{"data":[ ' + written + b" ]}"))
+    oura.next_answers.append(reply(200, b'\n{"data":[ ' + written + b" ]}"))
     pages = list(client.documents(DAILY_SLEEP, FIRST, LAST))
     assert kept(pages) == [Document(FIRST, written)]
 
 
-def test_the_day_of_a_tag_is_the_one_on_which_it_begins(
-    client: OuraClient, oura: SpeakingOura
-) -> None:
+def test_the_day_of_a_tag_is_the_one_on_which_it_begins(client: OuraClient, oura: FakeOura) -> None:
     """Tags have no `day`."""
     tag = {"id": "t", "start_day": "2026-03-12", "start_time": "2026-03-12T23:00:00+02:00"}
     oura.documents["enhanced_tag"] = [tag]
     assert kept(list(client.documents(ENHANCED_TAG, FIRST, LAST))) == [Document(LAST, raw(tag))]
 
 
-def test_instants_are_asked_for_by_instants_only(client: OuraClient, oura: SpeakingOura) -> None:
+def test_instants_are_requested_by_instants_only(client: OuraClient, oura: FakeOura) -> None:
     """Oura ignores dates for these and would give the last 24 hours."""
     list(client.documents(HEARTRATE, FIRST, LAST))
     assert oura.parameters == [
@@ -204,7 +196,7 @@ def test_instants_are_asked_for_by_instants_only(client: OuraClient, oura: Speak
 
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_90_days_of_instants_are_four_questions_and_no_row_twice(
-    client: OuraClient, oura: SpeakingOura, exclusive: bool
+    client: OuraClient, oura: FakeOura, exclusive: bool
 ) -> None:
     """Whether the end belongs to a range or not."""
     first, last = date(2026, 1, 1), date(2026, 3, 31)
@@ -224,7 +216,7 @@ def test_90_days_of_instants_are_four_questions_and_no_row_twice(
 
 @pytest.mark.parametrize("hours", [-12, -5, 0, 8, 14])
 def test_rows_without_a_day_belong_to_the_day_where_the_person_was(
-    client: OuraClient, oura: SpeakingOura, hours: int
+    client: OuraClient, oura: FakeOura, hours: int
 ) -> None:
     """From the first second of the first day to the last one of the last day, in every zone."""
     offset = timedelta(hours=hours)
@@ -254,10 +246,12 @@ def test_rows_without_a_day_belong_to_the_day_where_the_person_was(
     ]
 
 
-def test_rows_that_nobody_asked_for_are_told_apart(client: OuraClient, oura: SpeakingOura) -> None:
+def test_documents_that_were_not_requested_are_kept_apart(
+    client: OuraClient, oura: FakeOura
+) -> None:
     """However far away: Oura's default range instead of ours."""
     stray = beat(datetime(2020, 1, 1, tzinfo=UTC)), beat(datetime(2030, 1, 1, tzinfo=UTC))
-    oura.next_answers.append(answer(200, {"data": stray}))
+    oura.next_answers.append(reply(200, {"data": stray}))
     assert list(client.documents(HEARTRATE, FIRST, LAST)) == [
         Page(
             documents=[],
@@ -271,7 +265,7 @@ def test_rows_that_nobody_asked_for_are_told_apart(client: OuraClient, oura: Spe
 
 
 def test_offsets_are_learned_from_all_documents_of_a_page(
-    client: OuraClient, oura: SpeakingOura
+    client: OuraClient, oura: FakeOura
 ) -> None:
     """Also from those of other days, and from the beginning of a series."""
     oura.documents["sleep"] = [
@@ -292,7 +286,7 @@ def test_offsets_are_learned_from_all_documents_of_a_page(
 
 
 def test_an_instant_at_which_nobody_wore_a_ring_tells_no_offset(
-    client: OuraClient, oura: SpeakingOura
+    client: OuraClient, oura: FakeOura
 ) -> None:
     """Some of them are no instant of UTC at all; the document is taken like any other."""
     oura.documents["sleep"] = [
@@ -305,7 +299,7 @@ def test_an_instant_at_which_nobody_wore_a_ring_tells_no_offset(
     assert len(page.documents) + len(page.outside) == 3
 
 
-def test_a_snapshot_belongs_to_the_day_of_the_fetch(client: OuraClient, oura: SpeakingOura) -> None:
+def test_a_snapshot_belongs_to_the_day_of_the_fetch(client: OuraClient, oura: FakeOura) -> None:
     """Rings have no day, and no range to ask for."""
     rings: list[dict[str, Any]] = [
         {"id": "a", "set_up_at": None},
@@ -318,27 +312,27 @@ def test_a_snapshot_belongs_to_the_day_of_the_fetch(client: OuraClient, oura: Sp
     assert oura.parameters == [{}]
 
 
-def test_personal_info_comes_bare(client: OuraClient, oura: SpeakingOura) -> None:
+def test_personal_info_comes_bare(client: OuraClient, oura: FakeOura) -> None:
     """An object without an envelope; only its id is certain."""
     oura.documents["personal_info"] = [{"id": "oura-1"}]
     document = Document(TODAY, b'{"id":"oura-1"}')
-    oura.next_answers.append(answer(200, b'\n{"id":"oura-1"} \n'))
+    oura.next_answers.append(reply(200, b'\n{"id":"oura-1"} \n'))
     assert client.personal_info() == document
     assert list(client.documents(PERSONAL_INFO, FIRST, LAST)) == [
         Page(documents=[document], outside=[], offsets=[])
     ]
 
 
-def test_one_document_is_asked_for_by_its_id(client: OuraClient, oura: SpeakingOura) -> None:
+def test_one_document_is_requested_by_its_id(client: OuraClient, oura: FakeOura) -> None:
     """It comes without an envelope."""
     oura.documents["daily_sleep"] = [score("2026-03-10")]
     document = client.document(DAILY_SLEEP, "score-2026-03-10")
     assert document == Document(FIRST, raw(score("2026-03-10")))
 
 
-def test_an_id_cannot_lead_elsewhere(client: OuraClient, oura: SpeakingOura) -> None:
+def test_an_id_cannot_lead_elsewhere(client: OuraClient, oura: FakeOura) -> None:
     """Whatever stands in it, it stays one part of the address."""
-    oura.next_answers.append(answer(404))
+    oura.next_answers.append(reply(404))
     with pytest.raises(DocumentNotFound):
         client.document(DAILY_SLEEP, "../heartrate?a=b#c")
     assert oura.asked[0].url.raw_path == (
@@ -347,8 +341,8 @@ def test_an_id_cannot_lead_elsewhere(client: OuraClient, oura: SpeakingOura) -> 
 
 
 @pytest.mark.parametrize("document_id", ["", ".", ".."])
-def test_an_id_that_is_none_is_not_asked_for(
-    client: OuraClient, oura: SpeakingOura, document_id: str
+def test_an_impossible_id_is_not_requested(
+    client: OuraClient, oura: FakeOura, document_id: str
 ) -> None:
     """It would be the address of something else."""
     with pytest.raises(DocumentNotFound, match="is the id of no daily_sleep document"):
@@ -356,7 +350,7 @@ def test_an_id_that_is_none_is_not_asked_for(
     assert oura.asked == []
 
 
-def test_what_has_no_single_documents_cannot_be_asked_for_by_id(client: OuraClient) -> None:
+def test_a_type_without_ids_cannot_be_requested_by_id(client: OuraClient) -> None:
     """Heart-rate rows have no id."""
     with pytest.raises(ValueError, match="heartrate has no documents"):
         client.document(HEARTRATE, "a")
@@ -368,7 +362,7 @@ def test_a_range_needs_both_ends(client: OuraClient) -> None:
         list(client.documents(DAILY_SPO2, FIRST))
 
 
-def test_everything_that_differs_is_in_the_row(client: OuraClient, oura: SpeakingOura) -> None:
+def test_everything_that_differs_is_in_the_row(client: OuraClient, oura: FakeOura) -> None:
     """A type that nobody has heard of is fetched by its columns alone."""
     tomorrow: DocumentType = replace(HEARTRATE, name="glucose", max_days=7)
     at = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -22,19 +22,19 @@ from oura_pipeline.oura.errors import (
 )
 from oura_pipeline.oura.http import http_client
 from oura_pipeline.oura.oauth import OAuth, parse_scopes
-from oura_pipeline_tests.oura.speaking import Reply, answer
+from oura_pipeline_tests.oura.fake_oura import Reply, reply
 
 LEGACY, PORTAL = "https://legacy.test/oauth/token", "https://portal.test/oauth-token"
 REVOKE = "https://legacy.test/oauth/revoke"
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 GOOD = {"token_type": "bearer", "access_token": "a1", "refresh_token": "r1", "expires_in": 3600}
-WRONG_PORTAL = answer(400, {"error": "invalid_request", "error_description": "Invalid request"})
-WRONG_PORTAL_EXCHANGE = answer(401, b"")
-BAD_GRANT = answer(400, {"error": "invalid_grant"})
-USED_UP = answer(400, {"detail": "Token already used or revoked"})
-BAD_CLIENT = answer(400, {"error": "invalid_client", "error_description": "Invalid client_id."})
-BAD_CLIENT_PORTAL = answer(401, {"error": "invalid_client"})
+WRONG_PORTAL = reply(400, {"error": "invalid_request", "error_description": "Invalid request"})
+WRONG_PORTAL_EXCHANGE = reply(401, b"")
+BAD_GRANT = reply(400, {"error": "invalid_grant"})
+USED_UP = reply(400, {"detail": "Token already used or revoked"})
+BAD_CLIENT = reply(400, {"error": "invalid_client", "error_description": "Invalid client_id."})
+BAD_CLIENT_PORTAL = reply(401, {"error": "invalid_client"})
 
 
 @dataclass
@@ -84,7 +84,7 @@ def oauth(endpoints: Endpoints) -> Iterator[OAuth]:
 
 def test_a_refresh_token_becomes_a_new_pair(oauth: OAuth, endpoints: Endpoints) -> None:
     """The client goes in the form, not in a header."""
-    endpoints.will(LEGACY, answer(200, {**GOOD, "scope": "extapi:daily extapi:spo2 email"}))
+    endpoints.will(LEGACY, reply(200, {**GOOD, "scope": "extapi:daily extapi:spo2 email"}))
     assert oauth.renew("r0") == TokenPair(
         access_token="a1",
         refresh_token="r1",
@@ -112,7 +112,7 @@ def test_a_refresh_token_becomes_a_new_pair(oauth: OAuth, endpoints: Endpoints) 
 
 def test_a_code_becomes_the_first_pair(oauth: OAuth, endpoints: Endpoints) -> None:
     """With the address and the verifier of its sign-in."""
-    endpoints.will(LEGACY, answer(200, GOOD))
+    endpoints.will(LEGACY, reply(200, GOOD))
     assert oauth.exchange("c&=+", "https://us.test/callback", "verifier").access_token == "a1"
     assert dict(parse_qsl(endpoints.asked[0].content.decode())) == {
         "grant_type": "authorization_code",
@@ -124,13 +124,13 @@ def test_a_code_becomes_the_first_pair(oauth: OAuth, endpoints: Endpoints) -> No
     }
 
 
-def test_the_endpoint_that_worked_is_asked_first(oauth: OAuth, endpoints: Endpoints) -> None:
+def test_the_endpoint_that_worked_is_tried_first(oauth: OAuth, endpoints: Endpoints) -> None:
     """Also one that the settings no longer name."""
     old = "https://old.test/token"
-    endpoints.will(PORTAL, answer(200, GOOD))
+    endpoints.will(PORTAL, reply(200, GOOD))
     endpoints.will(old, WRONG_PORTAL)
     endpoints.will(LEGACY, WRONG_PORTAL)
-    endpoints.will(PORTAL, answer(200, GOOD))
+    endpoints.will(PORTAL, reply(200, GOOD))
     assert oauth.renew("r0", PORTAL).token_url == PORTAL
     assert oauth.renew("r0", old).token_url == PORTAL
     assert endpoints.urls == [PORTAL, old, LEGACY, PORTAL]
@@ -138,21 +138,21 @@ def test_the_endpoint_that_worked_is_asked_first(oauth: OAuth, endpoints: Endpoi
 
 @pytest.mark.parametrize(
     "refusal",
-    [WRONG_PORTAL, BAD_CLIENT, BAD_CLIENT_PORTAL, BAD_GRANT, USED_UP, answer(404, b"<html>")],
+    [WRONG_PORTAL, BAD_CLIENT, BAD_CLIENT_PORTAL, BAD_GRANT, USED_UP, reply(404, b"<html>")],
 )
 def test_a_refusal_is_tried_at_the_next_endpoint(
     oauth: OAuth, endpoints: Endpoints, refusal: httpx.Response
 ) -> None:
     """As long as it is not known which one is ours."""
     endpoints.will(LEGACY, refusal)
-    endpoints.will(PORTAL, answer(200, GOOD))
+    endpoints.will(PORTAL, reply(200, GOOD))
     assert oauth.renew("r0").token_url == PORTAL
 
 
 def test_a_code_is_tried_at_the_next_endpoint(oauth: OAuth, endpoints: Endpoints) -> None:
     """The wrong portal answers 401 to a code."""
     endpoints.will(LEGACY, WRONG_PORTAL_EXCHANGE)
-    endpoints.will(PORTAL, answer(200, GOOD))
+    endpoints.will(PORTAL, reply(200, GOOD))
     assert oauth.exchange("code", "https://us.test/callback", None).token_url == PORTAL
 
 
@@ -178,9 +178,13 @@ def test_a_used_up_token_at_its_own_endpoint_needs_a_sign_in(
         (WRONG_PORTAL, BAD_CLIENT_PORTAL, ClientRefused),
         (WRONG_PORTAL, WRONG_PORTAL, ClientRefused),
         (WRONG_PORTAL_EXCHANGE, WRONG_PORTAL_EXCHANGE, ClientRefused),
-        (answer(404), BAD_CLIENT_PORTAL, ClientRefused),
-        (answer(404), answer(403, b"<html>"), UnexpectedAnswer),
-        (answer(302, b"", Location="https://elsewhere.test"), answer(400, b""), UnexpectedAnswer),
+        (reply(404), BAD_CLIENT_PORTAL, ClientRefused),
+        (reply(404), reply(403, b"<html>"), UnexpectedAnswer),
+        (
+            reply(302, b"", Location="https://elsewhere.test"),
+            reply(400, b""),
+            UnexpectedAnswer,
+        ),
     ],
 )
 def test_the_endpoint_that_understands_is_believed(
@@ -202,13 +206,13 @@ def test_the_endpoint_that_understands_is_believed(
 @pytest.mark.parametrize(
     "silence",
     [
-        answer(500),
-        answer(504, b"<html>"),
+        reply(500),
+        reply(504, b"<html>"),
         httpx.ReadTimeout("slow"),
         httpx.ConnectError("refused"),
         httpx.RemoteProtocolError("closed"),
-        answer(200, b"<html>maintenance</html>"),
-        answer(200, b""),
+        reply(200, b"<html>maintenance</html>"),
+        reply(200, b""),
     ],
 )
 def test_silence_is_not_tried_elsewhere(oauth: OAuth, endpoints: Endpoints, silence: Reply) -> None:
@@ -219,9 +223,9 @@ def test_silence_is_not_tried_elsewhere(oauth: OAuth, endpoints: Endpoints, sile
     assert endpoints.urls == [LEGACY]
 
 
-def test_too_many_requests_are_told(oauth: OAuth, endpoints: Endpoints) -> None:
+def test_too_many_requests_raise(oauth: OAuth, endpoints: Endpoints) -> None:
     """With the pause that is asked for."""
-    endpoints.will(LEGACY, answer(429, b"", Retry_After="30"), answer(429, b""))
+    endpoints.will(LEGACY, reply(429, b"", Retry_After="30"), reply(429, b""))
     for seconds in (30, 60):
         with pytest.raises(RateLimited) as caught:
             oauth.renew("r0")
@@ -236,7 +240,7 @@ def test_the_lifetime_is_the_one_that_oura_says(
     oauth: OAuth, endpoints: Endpoints, said: Any, seconds: int
 ) -> None:
     """A day where it says none."""
-    endpoints.will(LEGACY, answer(200, {**GOOD, "expires_in": said}))
+    endpoints.will(LEGACY, reply(200, {**GOOD, "expires_in": said}))
     assert oauth.renew("r0").expires_at == NOW + timedelta(seconds=seconds)
 
 
@@ -254,7 +258,7 @@ def test_an_answer_without_tokens_is_not_understood(
     oauth: OAuth, endpoints: Endpoints, body: dict[str, Any]
 ) -> None:
     """Though it says 200."""
-    endpoints.will(LEGACY, answer(200, body))
+    endpoints.will(LEGACY, reply(200, body))
     with pytest.raises(UnexpectedAnswer, match="without tokens"):
         oauth.renew("r0")
 
@@ -262,7 +266,7 @@ def test_an_answer_without_tokens_is_not_understood(
 def test_a_refresh_token_that_is_not_replaced_is_kept(oauth: OAuth, endpoints: Endpoints) -> None:
     """A code without one is not understood."""
     body = {"access_token": "a1"}
-    endpoints.will(LEGACY, answer(200, body), answer(200, body))
+    endpoints.will(LEGACY, reply(200, body), reply(200, body))
     assert oauth.renew("r0").refresh_token == "r0"
     with pytest.raises(UnexpectedAnswer, match="without tokens"):
         oauth.exchange("code", None, None)
@@ -290,7 +294,7 @@ def test_scopes_lose_their_prefix_and_silence_is_not_none(
 
 def test_revoking_names_both_tokens(oauth: OAuth, endpoints: Endpoints) -> None:
     """One in the address, one in the header."""
-    endpoints.will(REVOKE, answer(200, b""))
+    endpoints.will(REVOKE, reply(200, b""))
     oauth.revoke("a1", "r1")
     (request,) = endpoints.asked
     assert (request.method, str(request.url), request.headers["Authorization"]) == (
@@ -302,14 +306,14 @@ def test_revoking_names_both_tokens(oauth: OAuth, endpoints: Endpoints) -> None:
 
 def test_what_is_revoked_already_is_fine(oauth: OAuth, endpoints: Endpoints) -> None:
     """Oura answers 401 then."""
-    endpoints.will(REVOKE, answer(401))
+    endpoints.will(REVOKE, reply(401))
     oauth.revoke("a1")
     assert endpoints.asked[0].headers["Authorization"] == "Bearer a1"
 
 
 def test_revoking_falls_back_to_get(oauth: OAuth, endpoints: Endpoints) -> None:
     """Oura does not say which method it is."""
-    endpoints.will(REVOKE, answer(405), answer(200))
+    endpoints.will(REVOKE, reply(405), reply(200))
     oauth.revoke("a1", "r1")
     assert [request.method for request in endpoints.asked] == ["POST", "GET"]
 
@@ -317,14 +321,14 @@ def test_revoking_falls_back_to_get(oauth: OAuth, endpoints: Endpoints) -> None:
 @pytest.mark.parametrize(
     ("replies", "error"),
     [
-        ([answer(405), answer(400, {"detail": "no a1"})], UnexpectedAnswer),
-        ([answer(503)], OuraUnavailable),
-        ([answer(405), answer(503)], OuraUnavailable),
-        ([answer(429)], RateLimited),
+        ([reply(405), reply(400, {"detail": "no a1"})], UnexpectedAnswer),
+        ([reply(503)], OuraUnavailable),
+        ([reply(405), reply(503)], OuraUnavailable),
+        ([reply(429)], RateLimited),
         ([httpx.ReadTimeout("slow")], OuraUnavailable),
     ],
 )
-def test_a_token_that_is_not_revoked_is_told(
+def test_a_token_that_is_not_revoked_raises(
     oauth: OAuth, endpoints: Endpoints, replies: list[Reply], error: type[OuraError]
 ) -> None:
     """The person may want to do it themselves."""
@@ -339,13 +343,13 @@ def test_tokens_are_shown_nowhere(endpoints: Endpoints, caplog: pytest.LogCaptur
     caplog.set_level(logging.DEBUG)
     seen: list[Any] = []
     refusals = [
-        answer(400, {"error": "invalid_grant", "error_description": f"{said} of our-secret"})
+        reply(400, {"error": "invalid_grant", "error_description": f"{said} of our-secret"})
         for said in ("r-secret", "c-secret")
     ]
     pair = {"access_token": "a-secret", "refresh_token": "r-secret"}
-    endpoints.will(LEGACY, answer(200, pair), *refusals)
+    endpoints.will(LEGACY, reply(200, pair), *refusals)
     endpoints.will(PORTAL, BAD_CLIENT, BAD_CLIENT)
-    endpoints.will(REVOKE, answer(200))
+    endpoints.will(REVOKE, reply(200))
     with httpx.Client(transport=httpx.MockTransport(endpoints)) as http:
         oauth = OAuth(
             http,

@@ -23,7 +23,7 @@ from oura_pipeline.catalog.document_types import (
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer
 from oura_pipeline.oura.validation import DocumentDecoder, DocumentFacts
-from oura_pipeline_tests.oura.speaking import SpeakingOura, answer
+from oura_pipeline_tests.oura.fake_oura import FakeOura, reply
 
 SCORE = {"id": "a", "day": "2026-03-10", "score": 80}
 NIGHT = {"id": "a", "day": "2026-03-10", "bedtime_start": "2026-03-09T23:00:00+02:00"}
@@ -104,10 +104,10 @@ def test_what_would_be_landed_wrongly_is_refused_by_type_and_field(
     ],
 )
 def test_what_readers_disagree_about_is_refused(
-    client: OuraClient, oura: SpeakingOura, written: bytes, what: str
+    client: OuraClient, oura: FakeOura, written: bytes, what: str
 ) -> None:
     """A key that stands twice, a number that is none; also where nobody knows the field."""
-    oura.next_answers.extend([answer(200, b'{"data":[' + written + b"]}"), answer(200, written)])
+    oura.next_answers.extend([reply(200, b'{"data":[' + written + b"]}"), reply(200, written)])
     with pytest.raises(UnexpectedAnswer, match=what):
         list(client.documents(DAILY_SLEEP, date(2026, 3, 10), date(2026, 3, 10)))
     with pytest.raises(UnexpectedAnswer, match=what) as caught:
@@ -134,19 +134,19 @@ def test_what_is_no_json_number_is_garbled(number: bytes) -> None:
     ],
 )
 def test_what_is_no_list_of_documents_is_refused(
-    client: OuraClient, oura: SpeakingOura, body: bytes, what: str
+    client: OuraClient, oura: FakeOura, body: bytes, what: str
 ) -> None:
     """It would stay so, thus it is not asked for again."""
-    oura.next_answers.append(answer(200, body))
+    oura.next_answers.append(reply(200, body))
     with pytest.raises(UnexpectedAnswer, match=f"^Oura answered daily_sleep .*{what}"):
         list(client.documents(DAILY_SLEEP, date(2026, 3, 10), date(2026, 3, 10)))
     assert len(oura.asked) == 1
 
 
-def test_a_body_that_nests_too_deeply_is_garbled(client: OuraClient, oura: SpeakingOura) -> None:
+def test_a_body_that_nests_too_deeply_is_garbled(client: OuraClient, oura: FakeOura) -> None:
     """It must not end the process."""
     deep = b'{"data":[{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"
-    oura.next_answers.extend([answer(200, deep)] * 6)
+    oura.next_answers.extend([reply(200, deep)] * 6)
     with pytest.raises(GarbledAnswer):
         list(client.documents(DAILY_SLEEP, date(2026, 3, 10), date(2026, 3, 10)))
 

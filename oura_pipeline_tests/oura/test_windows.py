@@ -43,7 +43,7 @@ def test_instants_are_covered_once_by_few_questions(first: date, days: int) -> N
 
 
 @pytest.mark.parametrize(("first", "days"), RANGES[::7])
-def test_every_instant_has_one_owner_that_asks_for_it(first: date, days: int) -> None:
+def test_every_instant_belongs_to_one_query_that_covers_it(first: date, days: int) -> None:
     """So rows that two queries bring are taken once."""
     asked = date_range_queries(HEARTRATE, first, first + timedelta(days=days - 1))
     edges = [edge for question in asked for edge in (question.first, question.end)][1:-1]
@@ -57,7 +57,7 @@ def test_every_instant_has_one_owner_that_asks_for_it(first: date, days: int) ->
 @pytest.mark.parametrize(
     ("days", "count"), [(1, 1), (28, 1), (29, 2), (30, 2), (58, 2), (59, 3), (88, 3), (90, 4)]
 )
-def test_the_number_of_questions_about_instants(days: int, count: int) -> None:
+def test_the_number_of_queries_about_instants(days: int, count: int) -> None:
     """One for 30 days, of which 28 hours go to the zones of the Earth."""
     asked = date_range_queries(
         HEARTRATE, date(2026, 1, 1), date(2025, 12, 31) + timedelta(days=days)
@@ -81,7 +81,7 @@ def test_the_last_day_of_a_range_belongs_to_it() -> None:
         date_range_queries(DAILY_SLEEP, date(2026, 3, 2), date(2026, 3, 1))
 
 
-def test_a_row_that_cannot_be_asked_for_is_refused() -> None:
+def test_a_type_without_ranges_is_refused() -> None:
     """Rather than asked for in a way that loses days."""
     for document_type in (RING_CONFIGURATION, replace(DAILY_SLEEP, max_days=30)):
         with pytest.raises(ValueError, match="is not asked for by ranges"):

@@ -20,7 +20,7 @@ from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import GarbledAnswer, OuraUnavailable, UnexpectedAnswer
 from oura_pipeline.oura.http import http_client, send
-from oura_pipeline_tests.oura.speaking import HeldTokens
+from oura_pipeline_tests.oura.fake_oura import FakeTokens
 
 DAY = date(2026, 3, 10)
 GOOD = b'{"data":[{"id":"a","day":"2026-03-10","score":80}],"next_token":null}'
@@ -105,7 +105,7 @@ def client(stage: Stage, tmp_path: Path) -> Iterator[OuraClient]:
         yield OuraClient(
             http,
             api_url=stage.url,
-            tokens=HeldTokens(),
+            tokens=FakeTokens(),
             budget=budget,
             attempts=2,
             max_bytes=100_000,
@@ -129,7 +129,7 @@ def fetch(client: OuraClient) -> list[bytes]:
     ],
     ids=["reset in the body", "closed in the body", "broken gzip", "closed", "not http"],
 )
-def test_an_answer_that_breaks_off_is_asked_for_again(
+def test_a_request_is_repeated_when_its_answer_breaks_off(
     client: OuraClient, stage: Stage, trouble: Play
 ) -> None:
     """The second one is whole."""

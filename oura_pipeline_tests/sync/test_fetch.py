@@ -45,7 +45,7 @@ def ask_who_they_are(pipeline: Pipeline) -> dict[str, tuple[FetchStatus, str | N
     return {row.username: (row.status, row.error) for row in fetched.fetches}
 
 
-def test_whoever_is_asked_who_they_are_is_identified(made: World) -> None:
+def test_fetching_personal_info_identifies_a_person(made: World) -> None:
     """By the id that webhook events name them with."""
     for username in ("runa", "koa"):
         made.sign_in(username)
@@ -57,7 +57,7 @@ def test_whoever_is_asked_who_they_are_is_identified(made: World) -> None:
     assert ids == {"runa": truth["runa"], "koa": truth["koa"]}
 
 
-def test_two_people_with_one_oura_account_are_told_apart_by_a_failure(made: World) -> None:
+def test_two_people_with_one_oura_account_are_a_failure(made: World) -> None:
     """The second one's; nothing of it lands, and the first one keeps theirs."""
     made.sign_in("runa")
     answer = made.sandbox.sign_in("runa")
@@ -89,7 +89,7 @@ def test_whoever_signs_in_with_another_account_than_before_is_refused(made: Worl
     assert error.startswith("runa signed in with another Oura account than before")
 
 
-def test_who_disconnected_or_left_is_not_asked(made: World) -> None:
+def test_who_disconnected_or_left_is_not_fetched(made: World) -> None:
     """Not even by name; who must sign in again is, so that the ledger says why."""
     for username in ("runa", "koa", "milo"):
         made.sign_in(username)
@@ -113,7 +113,7 @@ def test_a_name_that_nobody_has_is_refused(made: World) -> None:
         people_to_fetch(pipeline, ["runa", "x"])
 
 
-def test_whoever_left_since_a_run_was_asked_for_is_left_out(made: World) -> None:
+def test_who_left_since_a_run_was_requested_is_left_out(made: World) -> None:
     """The others are not asked in vain; and nobody at all is not everybody."""
     made.sign_in("runa")
     with open_pipeline() as pipeline:

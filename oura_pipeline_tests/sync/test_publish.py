@@ -76,7 +76,7 @@ def brought_offsets(pipeline: Pipeline) -> list[tuple[Any, ...]]:
     return pipeline.warehouse.query("FROM oura.offsets ORDER BY ALL")
 
 
-def test_the_copy_says_what_was_asked(pipeline: Pipeline) -> None:
+def test_the_copy_has_the_fetch_ledger(pipeline: Pipeline) -> None:
     """Whole rows, with the instant in UTC; null where there was no error."""
     refused = fetch(
         "bob", 1, status=FetchStatus.FAILED, documents=0, error="Oura is away", at=AT + HOUR

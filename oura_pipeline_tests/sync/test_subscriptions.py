@@ -24,7 +24,7 @@ from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sync.subscription_plan import Pair, Plan, plan, required
 from oura_pipeline.sync.subscriptions import MaintainResult, maintain
-from oura_pipeline_tests.oura.speaking import Clock
+from oura_pipeline_tests.oura.fake_oura import FakeClock
 from oura_pipeline_tests.testing.settings import settings_with
 from oura_pipeline_tests.testing.webhook_receiver import Receiver, webhook_receiver
 
@@ -262,7 +262,7 @@ def test_without_an_address_nothing_is_touched(
 
 
 @pytest.mark.parametrize("missing", ["oura_client_id", "oura_client_secret"])
-def test_without_a_client_nothing_is_asked(
+def test_without_a_client_nothing_is_requested(
     pipeline: Pipeline, sandbox: Sandbox, missing: str
 ) -> None:
     empty = settings_with(
@@ -408,7 +408,7 @@ def test_a_pause_that_oura_wants_is_made_by_everybody(
     pipeline: Pipeline, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """Nothing more is asked in this run, and nobody who shares the budget asks meanwhile."""
-    clock = Clock()
+    clock = FakeClock()
     path = tmp_path / "budget-of-this-test.sqlite"
     with Budget(path, requests=1000, seconds=1, clock=clock, sleep=clock.sleep) as budget:
         waiting = replace(pipeline, budget=budget)

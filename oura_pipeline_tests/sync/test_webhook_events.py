@@ -64,7 +64,7 @@ SENT = count()
 
 
 @dataclass(kw_only=True)
-class Told:
+class WebhookWorld:
     """A world whose inbox gets what Oura would post."""
 
     world: World
@@ -98,7 +98,7 @@ class Told:
         )
         self.cloud.reset_requests()
 
-    def tell(self, kind: str, username: str, document_type: DocumentType, object_id: str) -> None:
+    def post(self, kind: str, username: str, document_type: DocumentType, object_id: str) -> None:
         """Oura posts what happened to a document."""
         self.receive(self.body(kind, username, document_type, object_id))
 
@@ -161,13 +161,13 @@ def cloud() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def told(cloud: Sandbox, tmp_path: Path) -> Iterator[Told]:
+def webhooks(cloud: Sandbox, tmp_path: Path) -> Iterator[WebhookWorld]:
     """A world with one person in it, whose sleep scores of a day are landed and pushed."""
     with world(tmp_path / "data", cloud) as made, open_pipeline() as pipeline:
-        told = Told(world=made, pipeline=pipeline)
-        told.sign_in("runa")
-        told.sync(DAILY_SLEEP)
-        yield told
+        webhooks = WebhookWorld(world=made, pipeline=pipeline)
+        webhooks.sign_in("runa")
+        webhooks.sync(DAILY_SLEEP)
+        yield webhooks
     cloud.clear_faults()
     cloud.change_person("runa", membership=True)
 
@@ -180,103 +180,106 @@ def impatient() -> Iterator[None]:
     stamina.set_testing(False)
 
 
-def score_of(told: Told, username: str = "runa", day: date = DAY) -> dict[str, Any]:
+def score_of(webhooks: WebhookWorld, username: str = "runa", day: date = DAY) -> dict[str, Any]:
     """The sleep score that Oura has of a day."""
-    [(_, document)] = told.world.truth(username, DAILY_SLEEP, day, day)
+    [(_, document)] = webhooks.world.truth(username, DAILY_SLEEP, day, day)
     return dict(document)
 
 
-def test_an_update_lands_and_is_pushed(told: Told) -> None:
+def test_an_update_lands_and_is_pushed(webhooks: WebhookWorld) -> None:
     """One question for the document, one for its day; the ledger, the row and the point follow."""
-    revised = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 41})
-    told.tell("update", "runa", DAILY_SLEEP, revised["id"])
-    drained = told.drain()
+    revised = webhooks.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 41})
+    webhooks.post("update", "runa", DAILY_SLEEP, revised["id"])
+    drained = webhooks.drain()
     assert drained.outcomes == {Outcome.LANDED: 1}
-    assert told.asked() == {"daily_sleep": 1, "daily_sleep/one": 1}
-    assert told.agree(DAILY_SLEEP)
-    assert told.waiting() == []
-    [entry] = told.pipeline.accounts.fetches.find("daily_sleep", usernames=["runa"])
+    assert webhooks.asked() == {"daily_sleep": 1, "daily_sleep/one": 1}
+    assert webhooks.agree(DAILY_SLEEP)
+    assert webhooks.waiting() == []
+    [entry] = webhooks.pipeline.accounts.fetches.find("daily_sleep", usernames=["runa"])
     assert (entry.status, entry.changed, entry.run_id) == (FetchStatus.LANDED, 1, "events")
-    lines = (told.world.home / "graphite.log").read_text(encoding="utf-8").splitlines()
+    lines = (webhooks.world.home / "graphite.log").read_text(encoding="utf-8").splitlines()
     assert lines[-1].startswith("bio.runa.sleep.score 41 ")
 
 
-def test_only_the_days_concerned_are_asked(told: Told) -> None:
+def test_only_the_affected_days_are_fetched(webhooks: WebhookWorld) -> None:
     """A new document on another day brings that day, and no day between."""
-    told.sync(WORKOUT, DAY, DAY)
-    made = told.cloud.add("runa", "workout", day=LAST)
-    told.tell("create", "runa", WORKOUT, made["id"])
-    drained = told.drain()
+    webhooks.sync(WORKOUT, DAY, DAY)
+    made = webhooks.cloud.add("runa", "workout", day=LAST)
+    webhooks.post("create", "runa", WORKOUT, made["id"])
+    drained = webhooks.drain()
     [(row, fetched)] = drained.fetched
     assert (row, fetched.days) == (WORKOUT, [LAST])
-    landed = told.world.landed("runa", WORKOUT)
-    assert [entry for entry in landed if entry[0] == LAST.isoformat()] == told.world.truth(
+    landed = webhooks.world.landed("runa", WORKOUT)
+    assert [entry for entry in landed if entry[0] == LAST.isoformat()] == webhooks.world.truth(
         "runa", WORKOUT, LAST, LAST
     )
-    assert [entry.day for entry in told.pipeline.accounts.fetches.find("workout")] == [DAY, LAST]
+    assert [entry.day for entry in webhooks.pipeline.accounts.fetches.find("workout")] == [
+        DAY,
+        LAST,
+    ]
 
 
-def test_a_document_that_moved_leaves_its_old_day(told: Told) -> None:
+def test_a_document_that_moved_leaves_its_old_day(webhooks: WebhookWorld) -> None:
     """Both days are asked: the one where it is, and the one where it stood."""
-    told.sync(SLEEP, DAY, LAST)
-    [(_, night), *_] = told.world.truth("runa", SLEEP, DAY, DAY)
+    webhooks.sync(SLEEP, DAY, LAST)
+    [(_, night), *_] = webhooks.world.truth("runa", SLEEP, DAY, DAY)
     moved = (DAY + ONE).isoformat()
-    told.cloud.revise("runa", "sleep", id=night["id"], fields={"day": moved})
-    told.tell("update", "runa", SLEEP, night["id"])
-    drained = told.drain()
+    webhooks.cloud.revise("runa", "sleep", id=night["id"], fields={"day": moved})
+    webhooks.post("update", "runa", SLEEP, night["id"])
+    drained = webhooks.drain()
     assert [fetched.days for _, fetched in drained.fetched] == [[DAY, DAY + ONE]]
-    assert told.agree(SLEEP, first=DAY, last=LAST)
-    told.cloud.revise("runa", "sleep", id=night["id"], fields={"day": DAY.isoformat()})
+    assert webhooks.agree(SLEEP, first=DAY, last=LAST)
+    webhooks.cloud.revise("runa", "sleep", id=night["id"], fields={"day": DAY.isoformat()})
 
 
-def test_a_deleted_document_disappears(told: Told) -> None:
+def test_a_deleted_document_disappears(webhooks: WebhookWorld) -> None:
     """The event carries only the id; the day is the one under which it stands."""
     day = DAY - ONE
-    told.sync(DAILY_SLEEP, day, day)
-    gone = told.cloud.delete("runa", "daily_sleep", day=day)
-    told.tell("delete", "runa", DAILY_SLEEP, gone["id"])
-    drained = told.drain()
+    webhooks.sync(DAILY_SLEEP, day, day)
+    gone = webhooks.cloud.delete("runa", "daily_sleep", day=day)
+    webhooks.post("delete", "runa", DAILY_SLEEP, gone["id"])
+    drained = webhooks.drain()
     assert drained.outcomes == {Outcome.GONE: 1}
     assert [fetched.days for _, fetched in drained.fetched] == [[day]]
-    assert [entry for entry, _ in told.world.landed("runa", DAILY_SLEEP)] == [DAY.isoformat()]
-    assert told.waiting() == []
-    [push] = told.pipeline.accounts.pushes.find("daily_sleep", first_day=day, last_day=day)
+    assert [entry for entry, _ in webhooks.world.landed("runa", DAILY_SLEEP)] == [DAY.isoformat()]
+    assert webhooks.waiting() == []
+    [push] = webhooks.pipeline.accounts.pushes.find("daily_sleep", first_day=day, last_day=day)
     assert push.points == 0
-    assert told.pipeline.accounts.pushes.withdrawn("daily_sleep") != []
+    assert webhooks.pipeline.accounts.pushes.withdrawn("daily_sleep") != []
 
 
-def test_a_delete_of_what_stands_nowhere_is_looked_at_once_more(told: Told) -> None:
+def test_a_delete_of_what_is_stored_nowhere_is_checked_once_more(webhooks: WebhookWorld) -> None:
     """A sync that asked before the delete may be about to land what was there."""
     day = DAY - 2 * ONE
-    stale = score_of(told, day=day)
-    told.sync(DAILY_SLEEP, day, day)
-    told.world.warehouse.forget("runa")
-    told.cloud.delete("runa", "daily_sleep", day=day)
-    told.tell("delete", "runa", DAILY_SLEEP, stale["id"])
-    assert told.drain().outcomes == {Outcome.POSTPONED: 1}
-    [event] = told.waiting()
+    stale = score_of(webhooks, day=day)
+    webhooks.sync(DAILY_SLEEP, day, day)
+    webhooks.world.warehouse.forget("runa")
+    webhooks.cloud.delete("runa", "daily_sleep", day=day)
+    webhooks.post("delete", "runa", DAILY_SLEEP, stale["id"])
+    assert webhooks.drain().outcomes == {Outcome.POSTPONED: 1}
+    [event] = webhooks.waiting()
     assert event.next_at - event.received_at == timedelta(minutes=10)
-    assert told.drain(9 * MINUTE).outcomes == {}
-    assert told.drain(11 * MINUTE).outcomes == {Outcome.GONE: 1}
+    assert webhooks.drain(9 * MINUTE).outcomes == {}
+    assert webhooks.drain(11 * MINUTE).outcomes == {Outcome.GONE: 1}
 
 
-def test_a_delete_of_what_is_still_there_is_asked_about_once_more(told: Told) -> None:
+def test_a_delete_of_what_still_exists_is_checked_once_more(webhooks: WebhookWorld) -> None:
     """What Oura has is landed; the second time it is believed to stay."""
-    told.tell("delete", "runa", DAILY_SLEEP, score_of(told)["id"])
-    assert told.drain().outcomes == {Outcome.POSTPONED: 1}
-    assert told.drain(11 * MINUTE).outcomes == {Outcome.LANDED: 1}
-    assert told.agree(DAILY_SLEEP)
+    webhooks.post("delete", "runa", DAILY_SLEEP, score_of(webhooks)["id"])
+    assert webhooks.drain().outcomes == {Outcome.POSTPONED: 1}
+    assert webhooks.drain(11 * MINUTE).outcomes == {Outcome.LANDED: 1}
+    assert webhooks.agree(DAILY_SLEEP)
 
 
-def test_a_document_that_is_not_there_yet_is_waited_for(told: Told) -> None:
+def test_a_document_that_is_not_there_yet_is_waited_for(webhooks: WebhookWorld) -> None:
     """Oura announces what it cannot give yet: after 1, 2, 4 … 60 minutes it is asked again."""
-    told.tell("create", "runa", DAILY_SLEEP, "not-there-yet")
+    webhooks.post("create", "runa", DAILY_SLEEP, "not-there-yet")
     later, waits = timedelta(0), []
-    while told.waiting():
-        outcomes = told.drain(later).outcomes
-        if told.waiting():
+    while webhooks.waiting():
+        outcomes = webhooks.drain(later).outcomes
+        if webhooks.waiting():
             assert outcomes == {Outcome.POSTPONED: 1}
-            [event] = told.waiting()
+            [event] = webhooks.waiting()
             wanted = event.next_at - datetime.now(UTC) - later
             waits.append(round(wanted / MINUTE))
             later += wanted + timedelta(seconds=1)
@@ -285,38 +288,38 @@ def test_a_document_that_is_not_there_yet_is_waited_for(told: Told) -> None:
     assert timedelta(hours=24) <= later < timedelta(hours=26)
 
 
-def test_after_a_day_of_contradiction_the_stored_days_are_asked(told: Told) -> None:
+def test_after_a_day_of_contradiction_the_stored_days_are_fetched(webhooks: WebhookWorld) -> None:
     """Its delete event may never have come: what stands is compared with Oura once more."""
     day = DAY - 3 * ONE
-    told.sync(DAILY_SLEEP, day, day)
-    gone = told.cloud.delete("runa", "daily_sleep", day=day)
-    told.tell("update", "runa", DAILY_SLEEP, gone["id"])
-    first = told.drain()
+    webhooks.sync(DAILY_SLEEP, day, day)
+    gone = webhooks.cloud.delete("runa", "daily_sleep", day=day)
+    webhooks.post("update", "runa", DAILY_SLEEP, gone["id"])
+    first = webhooks.drain()
     assert (first.outcomes, first.fetched) == ({Outcome.POSTPONED: 1}, [])
-    assert len(told.world.landed("runa", DAILY_SLEEP)) == 2
-    assert told.drain(timedelta(hours=25)).outcomes == {Outcome.GIVEN_UP: 1}
-    assert [entry for entry, _ in told.world.landed("runa", DAILY_SLEEP)] == [DAY.isoformat()]
+    assert len(webhooks.world.landed("runa", DAILY_SLEEP)) == 2
+    assert webhooks.drain(timedelta(hours=25)).outcomes == {Outcome.GIVEN_UP: 1}
+    assert [entry for entry, _ in webhooks.world.landed("runa", DAILY_SLEEP)] == [DAY.isoformat()]
 
 
-def test_a_delete_finishes_what_waits_for_the_same_document(told: Told) -> None:
+def test_a_delete_finishes_what_waits_for_the_same_document(webhooks: WebhookWorld) -> None:
     """The create event of a document that never came is not waited for any longer."""
-    told.tell("create", "runa", DAILY_SLEEP, "short-lived")
+    webhooks.post("create", "runa", DAILY_SLEEP, "short-lived")
     for minutes in (0, 2, 5, 10, 20):
-        assert told.drain(minutes * MINUTE).outcomes == {Outcome.POSTPONED: 1}
-    told.tell("delete", "runa", DAILY_SLEEP, "short-lived")
-    told.drain()
-    assert told.drain(11 * MINUTE).outcomes == {Outcome.GONE: 2}
-    assert told.waiting() == []
+        assert webhooks.drain(minutes * MINUTE).outcomes == {Outcome.POSTPONED: 1}
+    webhooks.post("delete", "runa", DAILY_SLEEP, "short-lived")
+    webhooks.drain()
+    assert webhooks.drain(11 * MINUTE).outcomes == {Outcome.GONE: 2}
+    assert webhooks.waiting() == []
 
 
-def test_many_events_about_a_document_are_one_question(told: Told) -> None:
+def test_many_events_about_a_document_are_one_question(webhooks: WebhookWorld) -> None:
     """In whatever order they come, and however often."""
-    revised = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 42})
+    revised = webhooks.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 42})
     for kind in ("update", "create", "update", "update", "create"):
-        told.tell(kind, "runa", DAILY_SLEEP, revised["id"])
-    assert told.drain().outcomes == {Outcome.LANDED: 5}
-    assert told.asked() == {"daily_sleep": 1, "daily_sleep/one": 1}
-    assert told.agree(DAILY_SLEEP)
+        webhooks.post(kind, "runa", DAILY_SLEEP, revised["id"])
+    assert webhooks.drain().outcomes == {Outcome.LANDED: 5}
+    assert webhooks.asked() == {"daily_sleep": 1, "daily_sleep/one": 1}
+    assert webhooks.agree(DAILY_SLEEP)
 
 
 def test_the_days_of_a_person_are_as_few_questions_as_can_be() -> None:
@@ -333,154 +336,154 @@ def test_the_days_of_a_person_are_as_few_questions_as_can_be() -> None:
     }
 
 
-def test_events_of_nobody_and_nothing_are_finished(told: Told) -> None:
+def test_events_of_nobody_and_nothing_are_finished(webhooks: WebhookWorld) -> None:
     """A stranger's, one about a type without single documents, and what is no event."""
-    told.ids["stranger"] = "somebody-else"
+    webhooks.ids["stranger"] = "somebody-else"
     body = {"event_time": "2026-06-10", "event_type": "update", "object_id": "a"}
     stranger = {**body, "data_type": "sleep", "user_id": "somebody-else"}
-    meal = {**body, "data_type": "meal", "user_id": told.ids["runa"]}
+    meal = {**body, "data_type": "meal", "user_id": webhooks.ids["runa"]}
     for sent in (json.dumps(stranger), json.dumps(meal), "not JSON", '{"event_type": "update"}'):
-        told.receive(sent.encode())
-    assert told.drain().outcomes == {
+        webhooks.receive(sent.encode())
+    assert webhooks.drain().outcomes == {
         Outcome.UNKNOWN_PERSON: 1,
         Outcome.UNKNOWN_TYPE: 1,
         Outcome.UNREADABLE: 2,
     }
-    assert (told.waiting(), told.asked()) == ([], {})
+    assert (webhooks.waiting(), webhooks.asked()) == ([], {})
 
 
 @pytest.mark.parametrize("how", ["disconnect", "retire"])
-def test_nobody_is_asked_about_who_does_not_want_it(told: Told, how: str) -> None:
+def test_people_who_may_not_be_fetched_are_not(webhooks: WebhookWorld, how: str) -> None:
     """Who disconnected or left: their events are finished without a question."""
-    told.tell("update", "runa", DAILY_SLEEP, score_of(told)["id"])
-    getattr(told.pipeline.accounts.removal, how)("runa")
-    assert told.drain().outcomes == {Outcome.NOT_CONNECTED: 1}
-    assert (told.waiting(), told.asked()) == ([], {})
+    webhooks.post("update", "runa", DAILY_SLEEP, score_of(webhooks)["id"])
+    getattr(webhooks.pipeline.accounts.removal, how)("runa")
+    assert webhooks.drain().outcomes == {Outcome.NOT_CONNECTED: 1}
+    assert (webhooks.waiting(), webhooks.asked()) == ([], {})
 
 
-def test_what_is_not_granted_is_nothing_to_fetch(told: Told) -> None:
+def test_what_is_not_granted_is_nothing_to_fetch(webhooks: WebhookWorld) -> None:
     """Finished, and the ledger does not hear of it."""
-    told.sign_in("koa", [scope for scope in ALL_SCOPES.split() if scope != "daily"])
-    told.tell("update", "koa", DAILY_SLEEP, score_of(told, "koa")["id"])
-    assert told.drain().outcomes == {Outcome.NOT_GRANTED: 1}
-    assert told.waiting() == []
-    assert told.pipeline.accounts.fetches.find("daily_sleep", usernames=["koa"]) == []
+    webhooks.sign_in("koa", [scope for scope in ALL_SCOPES.split() if scope != "daily"])
+    webhooks.post("update", "koa", DAILY_SLEEP, score_of(webhooks, "koa")["id"])
+    assert webhooks.drain().outcomes == {Outcome.NOT_GRANTED: 1}
+    assert webhooks.waiting() == []
+    assert webhooks.pipeline.accounts.fetches.find("daily_sleep", usernames=["koa"]) == []
 
 
-def test_who_must_sign_in_again_is_synced_after_they_did(told: Told) -> None:
+def test_who_must_sign_in_again_is_synced_after_they_did(webhooks: WebhookWorld) -> None:
     """Gaps and the look-back ask for it then; so for a membership that lapsed."""
-    object_id = score_of(told)["id"]
-    told.cloud.change_person("runa", membership=False)
-    told.tell("update", "runa", DAILY_SLEEP, object_id)
-    assert told.drain().outcomes == {Outcome.NOT_CONNECTED: 1}
-    told.cloud.change_person("runa", membership=True, revoke="all")
-    told.tell("update", "runa", DAILY_SLEEP, object_id)
-    assert told.drain().outcomes == {Outcome.NOT_CONNECTED: 1}
-    assert told.waiting() == []
+    object_id = score_of(webhooks)["id"]
+    webhooks.cloud.change_person("runa", membership=False)
+    webhooks.post("update", "runa", DAILY_SLEEP, object_id)
+    assert webhooks.drain().outcomes == {Outcome.NOT_CONNECTED: 1}
+    webhooks.cloud.change_person("runa", membership=True, revoke="all")
+    webhooks.post("update", "runa", DAILY_SLEEP, object_id)
+    assert webhooks.drain().outcomes == {Outcome.NOT_CONNECTED: 1}
+    assert webhooks.waiting() == []
 
 
 @pytest.mark.usefixtures("impatient")
-def test_when_oura_is_away_events_wait_for_three_days(told: Told) -> None:
+def test_when_oura_is_away_events_wait_for_three_days(webhooks: WebhookWorld) -> None:
     """Then they are given up, and counted; the days that stand are tried a last time."""
-    told.cloud.fault("error", count=None)
-    revised = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 43})
-    told.tell("update", "runa", DAILY_SLEEP, revised["id"])
-    assert told.drain().outcomes == {Outcome.POSTPONED: 1}
-    assert told.drain(timedelta(hours=71)).outcomes == {Outcome.POSTPONED: 1}
-    told.cloud.clear_faults()
-    told.cloud.fault("error")
-    assert told.drain(timedelta(hours=73)).outcomes == {Outcome.GIVEN_UP: 1}
-    assert told.waiting() == []
-    assert told.agree(DAILY_SLEEP)
+    webhooks.cloud.fault("error", count=None)
+    revised = webhooks.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 43})
+    webhooks.post("update", "runa", DAILY_SLEEP, revised["id"])
+    assert webhooks.drain().outcomes == {Outcome.POSTPONED: 1}
+    assert webhooks.drain(timedelta(hours=71)).outcomes == {Outcome.POSTPONED: 1}
+    webhooks.cloud.clear_faults()
+    webhooks.cloud.fault("error")
+    assert webhooks.drain(timedelta(hours=73)).outcomes == {Outcome.GIVEN_UP: 1}
+    assert webhooks.waiting() == []
+    assert webhooks.agree(DAILY_SLEEP)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_day_that_cannot_be_asked_is_asked_later(told: Told) -> None:
+def test_a_day_that_cannot_be_fetched_is_fetched_later(webhooks: WebhookWorld) -> None:
     """The document answered, its day did not: the event waits."""
-    told.cloud.fault("error", skip=1)
-    revised = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 44})
-    told.tell("update", "runa", DAILY_SLEEP, revised["id"])
-    assert told.drain().outcomes == {Outcome.POSTPONED: 1}
-    assert told.drain(2 * MINUTE).outcomes == {Outcome.LANDED: 1}
-    assert told.agree(DAILY_SLEEP)
+    webhooks.cloud.fault("error", skip=1)
+    revised = webhooks.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 44})
+    webhooks.post("update", "runa", DAILY_SLEEP, revised["id"])
+    assert webhooks.drain().outcomes == {Outcome.POSTPONED: 1}
+    assert webhooks.drain(2 * MINUTE).outcomes == {Outcome.LANDED: 1}
+    assert webhooks.agree(DAILY_SLEEP)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_one_persons_silence_is_not_listened_to_for_ever(told: Told) -> None:
+def test_one_persons_silence_is_not_listened_to_for_ever(webhooks: WebhookWorld) -> None:
     """After three questions without an answer the rest waits; others are asked all the same."""
-    told.sign_in("koa")
-    told.sync(DAILY_SLEEP)
-    told.cloud.fault("error", person="runa", count=None)
+    webhooks.sign_in("koa")
+    webhooks.sync(DAILY_SLEEP)
+    webhooks.cloud.fault("error", person="runa", count=None)
     for number in range(10):
-        told.tell("create", "runa", DAILY_SLEEP, f"id-{number}")
-    told.tell("update", "koa", DAILY_SLEEP, score_of(told, "koa")["id"])
-    assert told.drain().outcomes == {Outcome.POSTPONED: 10, Outcome.LANDED: 1}
-    assert told.asked() == {"daily_sleep": 1, "daily_sleep/one": 3 + 1}
+        webhooks.post("create", "runa", DAILY_SLEEP, f"id-{number}")
+    webhooks.post("update", "koa", DAILY_SLEEP, score_of(webhooks, "koa")["id"])
+    assert webhooks.drain().outcomes == {Outcome.POSTPONED: 10, Outcome.LANDED: 1}
+    assert webhooks.asked() == {"daily_sleep": 1, "daily_sleep/one": 3 + 1}
 
 
-def test_the_state_of_the_rings_is_asked_whole(told: Told) -> None:
+def test_the_state_of_the_rings_is_fetched_whole(webhooks: WebhookWorld) -> None:
     """A type without days has one snapshot; the points say today."""
-    told.sync(RING_CONFIGURATION)
-    with duckdb.connect(str(told.world.warehouse.path)) as warehouse:
+    webhooks.sync(RING_CONFIGURATION)
+    with duckdb.connect(str(webhooks.world.warehouse.path)) as warehouse:
         warehouse.execute("UPDATE oura.ring_configuration SET day = '2026-01-01'")
-    ring = told.world.truth("runa", RING_CONFIGURATION)[0][1]
-    told.cloud.revise("runa", "ring_configuration", id=ring["id"], fields={"size": 12})
-    told.tell("update", "runa", RING_CONFIGURATION, ring["id"])
-    drained = told.drain()
+    ring = webhooks.world.truth("runa", RING_CONFIGURATION)[0][1]
+    webhooks.cloud.revise("runa", "ring_configuration", id=ring["id"], fields={"size": 12})
+    webhooks.post("update", "runa", RING_CONFIGURATION, ring["id"])
+    drained = webhooks.drain()
     assert drained.outcomes == {Outcome.LANDED: 1}
-    assert told.asked() == {"ring_configuration": 1, "ring_configuration/one": 1}
-    landed = [json.loads(raw) for raw in documents(told, "runa", RING_CONFIGURATION)]
+    assert webhooks.asked() == {"ring_configuration": 1, "ring_configuration/one": 1}
+    landed = [json.loads(raw) for raw in documents(webhooks, "runa", RING_CONFIGURATION)]
     assert {ring["id"]: ring["size"] for ring in landed}[ring["id"]] == 12
     assert [row.name for row, _ in drained.pushed] == ["ring_configuration"]
 
 
-def documents(told: Told, username: str, document_type: DocumentType) -> list[bytes]:
-    found = told.world.warehouse.documents(document_type, username, date.min, date.max)
+def documents(webhooks: WebhookWorld, username: str, document_type: DocumentType) -> list[bytes]:
+    found = webhooks.world.warehouse.documents(document_type, username, date.min, date.max)
     return [raw for _, raw in found]
 
 
-def test_a_graphite_that_is_away_makes_no_event_wait(told: Told) -> None:
+def test_a_graphite_that_is_away_makes_no_event_wait(webhooks: WebhookWorld) -> None:
     """What could not leave is in the ledger, all of it, and leaves later."""
-    told.sync(SLEEP)
+    webhooks.sync(SLEEP)
     nobody = settings_with(graphite_host="127.0.0.1", graphite_port=1)
-    away = replace(told.pipeline, sender=graphite_sender(nobody))
-    score = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 45})
-    night = told.world.truth("runa", SLEEP, DAY, DAY)[0][1]
-    told.cloud.revise("runa", "sleep", id=night["id"], fields={"efficiency": 77})
-    told.tell("update", "runa", DAILY_SLEEP, score["id"])
-    told.tell("update", "runa", SLEEP, night["id"])
-    drained = told.drain(pipeline=away)
+    away = replace(webhooks.pipeline, sender=graphite_sender(nobody))
+    score = webhooks.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 45})
+    night = webhooks.world.truth("runa", SLEEP, DAY, DAY)[0][1]
+    webhooks.cloud.revise("runa", "sleep", id=night["id"], fields={"efficiency": 77})
+    webhooks.post("update", "runa", DAILY_SLEEP, score["id"])
+    webhooks.post("update", "runa", SLEEP, night["id"])
+    drained = webhooks.drain(pipeline=away)
     assert drained.outcomes == {Outcome.LANDED: 2}
     assert drained.unsent is not None
-    assert told.waiting() == []
-    assert told.agree(DAILY_SLEEP, SLEEP)
-    assert unsent(told) == ["daily_sleep", "sleep"]
-    push_pending(told.pipeline, datetime.now(UTC))
-    assert unsent(told) == ["daily_sleep", "sleep"], "somebody may be sending them just now"
-    push_pending(told.pipeline, datetime.now(UTC) + timedelta(hours=1))
-    assert unsent(told) == []
-    lines = (told.world.home / "graphite.log").read_text(encoding="utf-8")
+    assert webhooks.waiting() == []
+    assert webhooks.agree(DAILY_SLEEP, SLEEP)
+    assert unsent(webhooks) == ["daily_sleep", "sleep"]
+    push_pending(webhooks.pipeline, datetime.now(UTC))
+    assert unsent(webhooks) == ["daily_sleep", "sleep"], "somebody may be sending them just now"
+    push_pending(webhooks.pipeline, datetime.now(UTC) + timedelta(hours=1))
+    assert unsent(webhooks) == []
+    lines = (webhooks.world.home / "graphite.log").read_text(encoding="utf-8")
     assert "bio.runa.sleep.score 45 " in lines
     assert "bio.runa.sleep.efficiency 77 " in lines
 
 
-def unsent(told: Told) -> list[str]:
-    pending = told.pipeline.accounts.pushes.find(states=[PushState.PENDING])
+def unsent(webhooks: WebhookWorld) -> list[str]:
+    pending = webhooks.pipeline.accounts.pushes.find(states=[PushState.PENDING])
     return [row.document_type for row in pending]
 
 
-def test_a_run_that_dies_leaves_its_events_as_they_are(told: Told) -> None:
+def test_a_run_that_dies_leaves_its_events_as_they_are(webhooks: WebhookWorld) -> None:
     """Nothing is finished before it is landed; the next run takes them all."""
-    revised = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 46})
-    told.tell("update", "runa", DAILY_SLEEP, revised["id"])
-    before = told.waiting()
-    path = told.pipeline.warehouse.path
-    busy = replace(told.pipeline, warehouse=Warehouse(path, timeout=0.1))
+    revised = webhooks.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 46})
+    webhooks.post("update", "runa", DAILY_SLEEP, revised["id"])
+    before = webhooks.waiting()
+    path = webhooks.pipeline.warehouse.path
+    busy = replace(webhooks.pipeline, warehouse=Warehouse(path, timeout=0.1))
     with FileLock(f"{path}.lock"), pytest.raises(WarehouseBusy):
-        told.drain(pipeline=busy)
-    assert told.waiting() == before != []
-    assert told.drain().outcomes == {Outcome.LANDED: 1}
-    assert told.agree(DAILY_SLEEP)
+        webhooks.drain(pipeline=busy)
+    assert webhooks.waiting() == before != []
+    assert webhooks.drain().outcomes == {Outcome.LANDED: 1}
+    assert webhooks.agree(DAILY_SLEEP)
 
 
 class Slow(NoProgress):
@@ -494,49 +497,51 @@ class Slow(NoProgress):
         assert self.may_land.wait(60)
 
 
-def test_a_sync_that_asked_earlier_does_not_land_over_an_event(told: Told) -> None:
+def test_a_sync_that_fetched_earlier_does_not_land_over_an_event(webhooks: WebhookWorld) -> None:
     """Its answer was overtaken: it asks again, and what stands is what Oura says now."""
     slow = Slow()
 
     def sync() -> FetchResult:
         progress.set(slow)
-        return told.land(DAILY_SLEEP, DAY, LAST)
+        return webhooks.land(DAILY_SLEEP, DAY, LAST)
 
     with ThreadPoolExecutor(1) as pool:
         synced = pool.submit(sync)
         assert slow.asked.wait(60)
-        revised = told.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 47})
-        told.tell("update", "runa", DAILY_SLEEP, revised["id"])
-        assert told.drain().outcomes == {Outcome.LANDED: 1}
+        revised = webhooks.cloud.revise("runa", "daily_sleep", day=DAY, fields={"score": 47})
+        webhooks.post("update", "runa", DAILY_SLEEP, revised["id"])
+        assert webhooks.drain().outcomes == {Outcome.LANDED: 1}
         slow.may_land.set()
         answers = synced.result().results
     assert [answer.username for answer in answers] == ["runa"]
-    assert told.agree(DAILY_SLEEP, last=LAST)
-    entries = told.pipeline.accounts.fetches.find("daily_sleep", usernames=["runa"])
+    assert webhooks.agree(DAILY_SLEEP, last=LAST)
+    entries = webhooks.pipeline.accounts.fetches.find("daily_sleep", usernames=["runa"])
     assert {entry.run_id for entry in entries} == {"sync"}
 
 
-def test_all_that_is_due_is_landed_in_batches(told: Told) -> None:
+def test_all_that_is_due_is_landed_in_batches(webhooks: WebhookWorld) -> None:
     """A thousand events at a time until nothing is due; what was postponed is not due again."""
-    score = score_of(told)["id"]
-    bodies = [told.body("update", "runa", DAILY_SLEEP, score) for _ in range(1000)]
-    bodies += [told.body("create", "runa", DAILY_SLEEP, "not-there") for _ in range(5)]
-    told.receive(*bodies)
-    parts = list(land_due(told.pipeline, run_id="events", now=datetime.now(UTC)))
+    score = score_of(webhooks)["id"]
+    bodies = [webhooks.body("update", "runa", DAILY_SLEEP, score) for _ in range(1000)]
+    bodies += [webhooks.body("create", "runa", DAILY_SLEEP, "not-there") for _ in range(5)]
+    webhooks.receive(*bodies)
+    parts = list(land_due(webhooks.pipeline, run_id="events", now=datetime.now(UTC)))
     assert [part.outcomes for part in parts] == [{Outcome.LANDED: 1000}, {Outcome.POSTPONED: 5}]
-    assert len(told.waiting()) == 5
+    assert len(webhooks.waiting()) == 5
 
 
-def test_nothing_shows_whose_event_it_was(told: Told, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_shows_whose_event_it_was(
+    webhooks: WebhookWorld, caplog: pytest.LogCaptureFixture
+) -> None:
     """Neither a log nor a repr holds an id."""
     caplog.set_level(logging.DEBUG)
-    object_id = score_of(told)["id"]
-    told.tell("update", "runa", DAILY_SLEEP, object_id)
-    person = told.pipeline.accounts.people.get("runa")
-    matter = AffectedDocument(
-        person=person, document_type=DAILY_SLEEP, id=object_id, events=told.waiting()
+    object_id = score_of(webhooks)["id"]
+    webhooks.post("update", "runa", DAILY_SLEEP, object_id)
+    person = webhooks.pipeline.accounts.people.get("runa")
+    document = AffectedDocument(
+        person=person, document_type=DAILY_SLEEP, id=object_id, events=webhooks.waiting()
     )
-    shown = f"{matter!r} {told.drain()!r}"
+    shown = f"{document!r} {webhooks.drain()!r}"
     assert object_id not in shown
     logged = [r.getMessage() for r in caplog.records if r.name.startswith("oura_pipeline")]
     assert object_id not in " ".join(logged)
@@ -560,9 +565,9 @@ SYNCED = ["daily_sleep", "sleep", "workout"]
 
 @dataclass(kw_only=True)
 class Life:
-    """What Oura holds of many people, changed at random; every change is told of, some day."""
+    """What Oura holds of many people, changed at random; every change is posted, some day."""
 
-    told: Told
+    webhooks: WebhookWorld
     chance: random.Random
     held: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     first_days: dict[str, str] = field(default_factory=dict)
@@ -571,13 +576,13 @@ class Life:
 
     def look(self) -> None:
         """Read what there is: who, type → id → day."""
-        for username in self.told.ids:
+        for username in self.webhooks.ids:
             for row in DOCUMENT_TYPES_BY_DATA_TYPE.values():
-                truth = self.told.world.truth(username, row)
+                truth = self.webhooks.world.truth(username, row)
                 self.held[username, row.name] = {said["id"]: day for day, said in truth}
 
     def happen(self) -> None:
-        """Change something, and have it told of, once or more often."""
+        """Change something, and have it posted, once or more often."""
         username, name = self.chance.choice(sorted(self.held))
         document_type, held = get_document_type(name), self.held[username, name]
         kinds = [self.revise, self.revise, self.move, self.delete, self.add, self.nothing]
@@ -588,11 +593,11 @@ class Life:
             self.untold.append((kind, username, document_type, object_id))
             self.events += 1
 
-    def tell(self, fraction: float) -> None:
+    def post(self, fraction: float) -> None:
         """Deliver some of what is untold, in any order."""
         self.chance.shuffle(self.untold)
         for _ in range(int(len(self.untold) * fraction)):
-            self.told.tell(*self.untold.pop())
+            self.webhooks.post(*self.untold.pop())
 
     def revise(
         self, who: str, document_type: DocumentType, held: dict[str, str]
@@ -600,7 +605,7 @@ class Life:
         old = self.chance.choice(sorted(held))
         # A recalculated daily document may come back under another id.
         new_id = document_type.daily and self.chance.random() < 0.3
-        made = self.told.cloud.revise(who, document_type.name, id=old, new_id=new_id)
+        made = self.webhooks.cloud.revise(who, document_type.name, id=old, new_id=new_id)
         held[made["id"]] = held.pop(old)
         return self.chance.choice(["update", "update", "create"]), made["id"]
 
@@ -611,7 +616,7 @@ class Life:
         # A night counts to the day before or after, never to another week.
         first_day = date.fromisoformat(self.first_days.setdefault(moved, held[moved]))
         day = (first_day + self.chance.choice([-1, 0, 1]) * ONE).isoformat()
-        self.told.cloud.revise(
+        self.webhooks.cloud.revise(
             who, document_type.name, id=moved, fields={document_type.day_field: day}
         )
         held[moved] = day
@@ -621,7 +626,7 @@ class Life:
         self, who: str, document_type: DocumentType, held: dict[str, str]
     ) -> tuple[str, str]:
         gone = self.chance.choice(sorted(held))
-        self.told.cloud.delete(who, document_type.name, id=gone)
+        self.webhooks.cloud.delete(who, document_type.name, id=gone)
         del held[gone]
         # What was said of it before may come later.
         if self.chance.random() < 0.3:
@@ -633,7 +638,7 @@ class Life:
         day = self.day()
         if document_type.daily and day in held.values():
             return self.revise(who, document_type, held)
-        made = self.told.cloud.add(who, document_type.name, day=day)
+        made = self.webhooks.cloud.add(who, document_type.name, day=day)
         held[made["id"]] = day
         return "create", made["id"]
 
@@ -669,12 +674,12 @@ def test_five_hundred_random_events_end_in_the_truth(tmp_path: Path) -> None:
         world(tmp_path / "data", cloud) as made,
         open_pipeline() as pipeline,
     ):
-        told = Told(world=made, pipeline=pipeline)
+        webhooks = WebhookWorld(world=made, pipeline=pipeline)
         for username in cloud.usernames:
-            told.sign_in(username)
+            webhooks.sign_in(username)
         for row in DOCUMENT_TYPES_BY_DATA_TYPE.values():
-            told.land(row, LAST - 20 * ONE, LAST)
-        life = Life(told=told, chance=random.Random(SEED))
+            webhooks.land(row, LAST - 20 * ONE, LAST)
+        life = Life(webhooks=webhooks, chance=random.Random(SEED))
         life.look()
         over = threading.Event()
 
@@ -691,20 +696,20 @@ def test_five_hundred_random_events_end_in_the_truth(tmp_path: Path) -> None:
                 while life.events < EVENTS:
                     for _ in range(80):
                         life.happen()
-                    life.tell(0.6)
-                    told.drain()
-                life.tell(1)
-                told.drain()
+                    life.post(0.6)
+                    webhooks.drain()
+                life.post(1)
+                webhooks.drain()
             finally:
                 over.set()
             assert syncs.result() != []
             assert all(syncs.result())
         for later in (timedelta(minutes=11), timedelta(hours=25), timedelta(hours=26)):
-            told.drain(later)
-        assert told.waiting() == []
+            webhooks.drain(later)
+        assert webhooks.waiting() == []
         differing = [
             (username, row.name)
-            for username in told.ids
+            for username in webhooks.ids
             for row in DOCUMENT_TYPES_BY_DATA_TYPE.values()
             if stands(made, username, row) != truth(made, username, row)
         ]

@@ -1,7 +1,6 @@
-"""An Oura for these tests: a function with state behind `httpx.MockTransport`.
+"""A fake Oura with state behind `httpx.MockTransport`, its tokens and a clock.
 
-What surprises: its ranges end as differently as Oura's, and it can be told to go wrong for the next
-requests with `next_answers`.
+Its ranges end as differently as Oura's; `next_answers` makes the next requests go wrong.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ import msgspec
 Reply = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
 
-def answer(status: int, body: Any = None, **headers: str) -> httpx.Response:
-    """An answer with a JSON body; header names with _ for -."""
+def reply(status: int, body: Any = None, **headers: str) -> httpx.Response:
+    """Return an answer with a JSON body; header names with _ for -."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     if isinstance(body, bytes):
         return httpx.Response(status, content=body, headers=named)
@@ -27,8 +26,8 @@ def answer(status: int, body: Any = None, **headers: str) -> httpx.Response:
 
 
 @dataclass
-class SpeakingOura:
-    """Its people's one account.
+class FakeOura:
+    """The one account of a person at Oura.
 
     Attributes:
         documents: by the name of their type.
@@ -52,19 +51,19 @@ class SpeakingOura:
         """Answer one request."""
         self.asked.append(request)
         if self.next_answers:
-            reply = self.next_answers.popleft()
-            if isinstance(reply, Exception):
-                raise reply
-            return reply(request) if callable(reply) else reply
+            prepared = self.next_answers.popleft()
+            if isinstance(prepared, Exception):
+                raise prepared
+            return prepared(request) if callable(prepared) else prepared
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in (
             self.access_tokens
         ):
-            return answer(401, {"status": 401, "title": "Unauthorized", "detail": "Expired"})
+            return reply(401, {"status": 401, "title": "Unauthorized", "detail": "Expired"})
         *_, collection, name = request.url.path.split("/")
         if collection != "usercollection":
             return self._single(collection, name)
         if name == "personal_info":
-            return answer(200, self.documents[name][0])
+            return reply(200, self.documents[name][0])
         return self._list(name, dict(request.url.params))
 
     @property
@@ -75,15 +74,15 @@ class SpeakingOura:
     def _single(self, collection: str, document_id: str) -> httpx.Response:
         for document in self.documents[collection]:
             if document.get("id") == document_id:
-                return answer(200, document)
-        return answer(404, {"detail": "Document not found."})
+                return reply(200, document)
+        return reply(404, {"detail": "Document not found."})
 
     def _list(self, name: str, parameters: dict[str, str]) -> httpx.Response:
         rows = [row for row in self.documents.get(name, []) if self._inside(name, row, parameters)]
         begin = int(parameters.get("next_token", "page-0").removeprefix("page-"))
         end = begin + self.page_size
         token = f"page-{end}" if end < len(rows) else None
-        return answer(200, {"data": rows[begin:end], "next_token": token})
+        return reply(200, {"data": rows[begin:end], "next_token": token})
 
     def _inside(self, name: str, row: dict[str, Any], parameters: dict[str, str]) -> bool:
         if "start_datetime" in parameters:
@@ -105,7 +104,7 @@ class SpeakingOura:
 
 
 @dataclass
-class HeldTokens:
+class FakeTokens:
     """A person's tokens: the current one, and what renewing gives."""
 
     current: str = "fresh"
@@ -126,7 +125,7 @@ class HeldTokens:
 
 
 @dataclass
-class Clock:
+class FakeClock:
     """A time that passes only by waiting, by `step` of what was waited."""
 
     now: float = 1_800_000_000.0
@@ -144,5 +143,5 @@ class Clock:
 
 
 def raw(document: dict[str, Any]) -> bytes:
-    """The bytes by which `SpeakingOura` sends a document."""
-    return bytes(msgspec.json.decode(answer(200, [document]).content, type=list[msgspec.Raw])[0])
+    """The bytes by which `FakeOura` sends a document."""
+    return bytes(msgspec.json.decode(reply(200, [document]).content, type=list[msgspec.Raw])[0])
