@@ -136,7 +136,7 @@ def test_a_token_that_comes_again_is_refused(client: OuraClient, oura: FakeOura)
     oura.next_answers.extend(
         reply(200, {"data": [score("2026-03-10")], "next_token": "again"}) for _ in range(5)
     )
-    with pytest.raises(UnexpectedAnswer, match="daily_sleep does not end: 2 pages"):
+    with pytest.raises(UnexpectedAnswer, match="daily_sleep does not end after 2 pages"):
         list(client.documents(DAILY_SLEEP, FIRST, LAST))
     assert len(oura.asked) == 2
 
@@ -151,7 +151,7 @@ def test_pages_without_end_are_refused(
     oura.next_answers.extend(
         reply(200, {"data": data, "next_token": f"t{number}"}) for number in range(1000)
     )
-    with pytest.raises(UnexpectedAnswer, match=f"daily_sleep does not end: {pages} pages"):
+    with pytest.raises(UnexpectedAnswer, match=f"daily_sleep does not end after {pages} pages"):
         list(client.documents(DAILY_SLEEP, FIRST, LAST))
 
 
@@ -345,7 +345,7 @@ def test_an_impossible_id_is_not_requested(
     client: OuraClient, oura: FakeOura, document_id: str
 ) -> None:
     """It would be the address of something else."""
-    with pytest.raises(DocumentNotFound, match="is the id of no daily_sleep document"):
+    with pytest.raises(DocumentNotFound, match="is not the id of a daily_sleep document"):
         client.document(DAILY_SLEEP, document_id)
     assert oura.asked == []
 
@@ -358,7 +358,7 @@ def test_a_type_without_ids_cannot_be_requested_by_id(client: OuraClient) -> Non
 
 def test_a_range_needs_both_ends(client: OuraClient) -> None:
     """Leaving one out would be Oura's default, which is no range."""
-    with pytest.raises(ValueError, match="daily_spo2 is asked for by days"):
+    with pytest.raises(ValueError, match="daily_spo2 needs the first and the last day"):
         list(client.documents(DAILY_SPO2, FIRST))
 
 

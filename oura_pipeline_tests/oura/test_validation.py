@@ -90,7 +90,9 @@ def test_what_would_be_landed_wrongly_is_refused_by_type_and_field(
     document_type: DocumentType, document: Any, what: str
 ) -> None:
     """A missing key, a text for a number, an instant without a zone."""
-    with pytest.raises(UnexpectedAnswer, match=f"^Oura answered {document_type.name} .*{what}"):
+    with pytest.raises(
+        UnexpectedAnswer, match=f"^Oura's answer for {document_type.name} has .*{what}"
+    ):
         read(document_type, document)
 
 
@@ -138,7 +140,7 @@ def test_what_is_no_list_of_documents_is_refused(
 ) -> None:
     """It would stay so, thus it is not asked for again."""
     oura.next_answers.append(reply(200, body))
-    with pytest.raises(UnexpectedAnswer, match=f"^Oura answered daily_sleep .*{what}"):
+    with pytest.raises(UnexpectedAnswer, match=f"^Oura's answer for daily_sleep has .*{what}"):
         list(client.documents(DAILY_SLEEP, date(2026, 3, 10), date(2026, 3, 10)))
     assert len(oura.asked) == 1
 
