@@ -82,6 +82,17 @@ def test_few_modules_stand_at_the_top() -> None:
     assert len([path for path in PACKAGE.glob("*.py") if path.name != "__init__.py"]) <= 8
 
 
+def test_a_document_type_is_never_called_type() -> None:
+    """Neither a parameter `type` nor `type_`: grep must find it under one name."""
+    named_type = [
+        path.name
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.arg) and node.arg in ("type", "type_")
+    ]
+    assert named_type == []
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_dagsters_inside_is_touched_in_one_module_only(path: Path) -> None:
     """Nothing from `dagster._…` outside the module of the event storage."""

@@ -50,14 +50,14 @@ def open_tables(page: Page) -> None:
     page.evaluate("() => document.querySelectorAll('details').forEach(d => { d.open = true })")
 
 
-def test_pictures_and_tables_are_for_everyone(visit: Visit) -> None:
+def test_charts_and_tables_are_accessible(visit: Visit) -> None:
     """Light and dark, phone and desk, with every table open: nothing to complain of."""
     assert visit.page.locator("svg.chart").count() == 8
     open_tables(visit.page)
     visit.check()
 
 
-def test_a_page_without_pictures_is_for_everyone(site: SandboxedSite, visitor: Visitor) -> None:
+def test_a_page_without_charts_is_accessible(site: SandboxedSite, visitor: Visitor) -> None:
     """Somebody new sees sentences and a calendar in which nothing was asked yet."""
     visit = visitor(site).join("runa", "runa").check()
     assert visit.page.locator("svg.chart").count() == 0
@@ -65,7 +65,7 @@ def test_a_page_without_pictures_is_for_everyone(site: SandboxedSite, visitor: V
 
 
 @pytest.mark.parametrize("size", SIZES, ids=["desk", "phone"])
-def test_words_in_pictures_can_be_read(visit: Visit, size: dict[str, Any]) -> None:
+def test_labels_in_charts_are_readable(visit: Visit, size: dict[str, Any]) -> None:
     """They have the same size on every screen, stay on it, and do not lie on each other."""
     visit.page.set_viewport_size(size)
     assert visit.page.evaluate(_SIZES) == ["13px"]
@@ -89,7 +89,7 @@ _OVERLAPS = """() => [...document.querySelectorAll('svg.chart')].flatMap(svg => 
 })"""
 
 
-def test_a_plot_is_as_wide_as_its_place_and_lines_are_not_stretched(visit: Visit) -> None:
+def test_a_plot_fills_its_container_and_lines_keep_their_width(visit: Visit) -> None:
     """Wide on a desk, narrow on a phone, and equally high on both."""
     heights, widths = set(), []
     for size in SIZES:
@@ -159,7 +159,7 @@ def _clock(column: str) -> str:
     return f"coalesce(format('{{}}:{{:02}}', {minutes} // 60, {minutes} % 60), '–')"
 
 
-def test_pictures_are_named_for_who_cannot_see_them(visit: Visit) -> None:
+def test_charts_have_names_for_screen_readers(visit: Visit) -> None:
     """By title and description; what is inside of them is not read word by word."""
     night = visit.page.get_by_role("img", name="The night of 2026-10-28")
     assert night.count() == 1

@@ -26,7 +26,7 @@ PALE = "p.className = 'pale'; p.textContent = 'pale'; p.style = 'color: #ccc; ba
         (PALE, "color-contrast"),
     ],
 )
-def test_a_page_that_some_cannot_use_is_noticed(visit: Visit, flaw: str, rule: str) -> None:
+def test_an_inaccessible_page_is_found(visit: Visit, flaw: str, rule: str) -> None:
     """No name, no contrast, a heading that skips: seen, although the rest of the page is known."""
     paragraph = "const p = document.querySelector('main').appendChild(document.createElement('p'))"
     visit.page.evaluate(f"() => {{ {paragraph}; {flaw} }}")
@@ -34,7 +34,7 @@ def test_a_page_that_some_cannot_use_is_noticed(visit: Visit, flaw: str, rule: s
         visit.check()
 
 
-def test_a_page_that_is_too_wide_for_a_phone_is_noticed(visit: Visit) -> None:
+def test_a_page_wider_than_a_phone_is_found(visit: Visit) -> None:
     """The element that sticks out is named."""
     wide = "() => { const p = document.querySelector('h1'); p.style.minWidth = '500px' }"
     visit.page.evaluate(wide)
@@ -51,9 +51,7 @@ def test_a_page_that_is_too_wide_for_a_phone_is_noticed(visit: Visit) -> None:
         ("<img src='/nothing.png' alt=''>", "404: "),
     ],
 )
-def test_what_the_browser_complains_about_is_noticed(
-    visit: Visit, added: str, complaint: str
-) -> None:
+def test_browser_complaints_are_found(visit: Visit, added: str, complaint: str) -> None:
     """What the Content-Security-Policy forbids, and what does not load."""
     visit.page.evaluate("html => { document.body.innerHTML += html }", added)
     visit.page.wait_for_load_state("networkidle")
@@ -62,7 +60,7 @@ def test_what_the_browser_complains_about_is_noticed(
     visit.problems.clear()
 
 
-def test_what_is_written_to_the_console_is_noticed(visit: Visit) -> None:
+def test_console_errors_are_found(visit: Visit) -> None:
     """Errors and warnings, not what is only said."""
     for kind in ("error", "warn", "log"):
         visit.page.evaluate(f"() => console.{kind}('{kind}')")

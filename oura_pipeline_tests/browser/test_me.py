@@ -23,7 +23,7 @@ def test_the_page_shows_what_was_fetched(site: SandboxedSite, visitor: Visitor) 
     assert str(profile["document"]["age"]) in visit.page.locator("#profile-values").inner_text()
 
 
-def test_a_sync_is_asked_for_and_not_twice_at_once(site: SandboxedSite, visitor: Visitor) -> None:
+def test_a_sync_cannot_be_requested_twice_at_once(site: SandboxedSite, visitor: Visitor) -> None:
     """The page says that it was understood; nobody can ask a hundred times."""
     visit = visitor(site).join("runa", "runa").press("#sync-now").check()
     assert visit.path == "/me"
@@ -31,7 +31,7 @@ def test_a_sync_is_asked_for_and_not_twice_at_once(site: SandboxedSite, visitor:
     assert visit.page.locator("#sync-now").count() == 0
 
 
-def test_ones_data_can_be_taken_along(site: SandboxedSite, visitor: Visitor) -> None:
+def test_data_can_be_downloaded(site: SandboxedSite, visitor: Visitor) -> None:
     """A ZIP that opens, with more in it once something was fetched."""
     visit = visitor(site).join("runa", "runa")
     site.sync("runa", "daily_sleep", "heartrate")
@@ -79,9 +79,7 @@ def test_deleting_everything_wants_the_username_and_signs_out(
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/signin", "/oauth/callback", "/oauth/callback?x=1"])
-def test_a_page_that_is_none_shows_the_way_on(
-    site: SandboxedSite, visitor: Visitor, path: str
-) -> None:
+def test_an_unknown_page_shows_a_way_on(site: SandboxedSite, visitor: Visitor, path: str) -> None:
     """A mistyped address, a form that was bookmarked: a page, not a stack trace."""
     visit = visitor(site).open(path).check()
     assert visit.page.locator("main a.button, main button").count() >= 1

@@ -20,7 +20,7 @@ def test_a_first_sign_in_ends_on_ones_own_page(site: SandboxedSite, visitor: Vis
     assert site.people() == {"runa": "connected"}
 
 
-def test_a_username_that_cannot_be_is_explained_and_a_good_one_is_taken(
+def test_an_invalid_username_is_explained_and_a_valid_one_accepted(
     site: SandboxedSite, visitor: Visitor
 ) -> None:
     """The browser says it before it is sent; the site says it to whoever sends it all the same."""
@@ -41,7 +41,7 @@ def test_a_username_that_cannot_be_is_explained_and_a_good_one_is_taken(
     assert visit.press("#choose").heading == "runa"
 
 
-def test_whoever_says_no_has_left_nothing_here(site: SandboxedSite, visitor: Visitor) -> None:
+def test_declining_leaves_nothing_behind(site: SandboxedSite, visitor: Visitor) -> None:
     """The page says so, and offers the way back."""
     visit = visitor(site).sign_in("runa", decision="deny").check()
     assert "You said no at Oura" in visit.text
@@ -62,9 +62,7 @@ def test_when_oura_is_away_nothing_is_kept_and_it_can_be_tried_again(
     assert visit.press("#sign-in").consent("runa").path == "/welcome"
 
 
-def test_whoever_must_sign_in_again_does_it_with_one_button(
-    site: SandboxedSite, visitor: Visitor
-) -> None:
+def test_reconnecting_takes_one_button(site: SandboxedSite, visitor: Visitor) -> None:
     """Tokens end at Oura; the page says so, and afterwards everything is as before."""
     visit = visitor(site).join("runa", "runa")
     site.sandbox.change_person("runa", revoke="all")
@@ -122,19 +120,19 @@ def _with_invite(visit: Visit, code: str) -> Visit:
     return visit.press("#sign-in").consent("runa")
 
 
-def test_a_closed_site_lets_nobody_new_in_and_gives_the_tokens_back(
+def test_a_closed_site_admits_nobody_new_and_revokes_the_tokens(
     open_site: OpenSite, visitor: Visitor
 ) -> None:
     """It says so before and after Oura."""
     site = open_site(OURA_SIGNUP="closed")
     visit = visitor(site).open("/").check()
-    assert "Nobody new can sign in" in visit.text
+    assert "Sign-up is closed" in visit.text
     visit.press("#sign-in").consent("runa").check()
     assert "Nobody new can sign in" in visit.text
     assert (site.people(), site.granted("runa")) == ({}, [])
 
 
-def test_a_full_house_says_so(open_site: OpenSite, visitor: Visitor) -> None:
+def test_a_full_site_says_so(open_site: OpenSite, visitor: Visitor) -> None:
     """Oura's own limit of people, before and after the way to Oura."""
     site = open_site(OURA_PEOPLE_LIMIT="1")
     visitor(site).join("koa", "koa")
@@ -144,7 +142,7 @@ def test_a_full_house_says_so(open_site: OpenSite, visitor: Visitor) -> None:
     assert (site.people(), site.granted("runa")) == ({"koa": "connected"}, [])
 
 
-def test_what_was_not_allowed_is_named(site: SandboxedSite, visitor: Visitor) -> None:
+def test_missing_permissions_are_named(site: SandboxedSite, visitor: Visitor) -> None:
     """Everything else works; one button asks Oura once more."""
     visit = visitor(site).join("runa", "runa", without=["workout", "heartrate"]).check()
     assert "E-mail address · Profile · Sleep, activity, readiness · Tags" in visit.text
@@ -157,9 +155,7 @@ def test_what_was_not_allowed_is_named(site: SandboxedSite, visitor: Visitor) ->
     assert visit.page.locator("#missing").count() == 0
 
 
-def test_scopes_that_oura_does_not_tell_are_unknown_not_missing(
-    site: SandboxedSite, visitor: Visitor
-) -> None:
+def test_unreported_scopes_are_unknown_not_missing(site: SandboxedSite, visitor: Visitor) -> None:
     """Neither the callback nor the token answer names them; what is allowed comes all the same."""
     site.sandbox.change_options(callback_scope=False, token_scope=False)
     visit = visitor(site).join("runa", "runa").check()

@@ -40,7 +40,7 @@ def test_a_link_to_a_person_marks_their_row(site: SandboxedSite, visitor: Visito
     assert person.id in marked
 
 
-def test_a_person_is_no_operator(site: SandboxedSite, visitor: Visitor) -> None:
+def test_a_person_is_not_an_operator(site: SandboxedSite, visitor: Visitor) -> None:
     """Being signed in opens one's own page only."""
     assert visitor(site).join("runa", "runa").open("/status").path == "/operator"
 

@@ -1,8 +1,4 @@
-"""Somebody in front of a browser: the sandbox, the site and Chromium, and what is checked.
-
-What surprises: `Visit.check` tries a page in four ways (light and dark, phone and desk), but only
-when there is something on it the like of which was not on that address before.
-"""
+"""A site at a sandbox, visited with Chromium, and checks of the visited pages."""
 
 from __future__ import annotations
 
@@ -229,14 +225,15 @@ class Visit:
         return " ".join(self.page.locator("main").inner_text().split())
 
     def check(self) -> Visit:
-        """See that nothing is too wide for a phone, and look closely at what was not seen before.
+        """Check that nothing is too wide for a phone, and everything about elements seen first.
 
-        Closely is: axe, on a phone and on a desk, light and dark.
+        That is: axe, on a phone and on a desk, light and dark.
         """
         self.page.set_viewport_size(PHONE)
         wide = self.page.evaluate(_TOO_WIDE)
         assert not wide, f"{self.path} is wider than a phone: {wide}"
         parts = {f"{urlsplit(self.page.url).path} {part}" for part in self.page.evaluate(_PARTS)}
+        # Axe takes a second or two: only for elements that were not at this path before.
         if not parts <= self.checked:
             self._check_closely()
             self.checked.update(parts)

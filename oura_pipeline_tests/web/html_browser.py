@@ -1,8 +1,4 @@
-"""A browser for tests: cookies, forms and links of real pages over real HTTP, without a screen.
-
-What surprises: it sends a form as the page has it, hidden fields and all. A test that passes here
-passes because the page carries what the server wants.
-"""
+"""A browser without a screen: cookies, forms and links of real pages over real HTTP."""
 
 from __future__ import annotations
 
@@ -25,7 +21,7 @@ class Form:
 
 
 class Page(HTMLParser):
-    """An answer, taken apart: title, text, forms, and every element by its id."""
+    """A parsed response: title, text, forms, and every element by its id."""
 
     def __init__(self, response: httpx.Response) -> None:
         super().__init__()
@@ -99,7 +95,7 @@ _WITHOUT_END = ("input", "meta", "link", "br", "circle", "path", "img", "hr")
 
 
 class HtmlBrowser:
-    """Somebody at the site; `page` is what they see.
+    """A person's browser at the site; `page` is what they see.
 
     Args:
         site: its address.
@@ -132,7 +128,9 @@ class HtmlBrowser:
         return self._see(self.http.get(address, headers=headers))
 
     def send(self, action: str, **fields: str) -> Page:
-        """Fill in the form of this page that is sent there, and send it."""
+        """Fill in the form of this page with that action, and send it."""
+        # With the hidden fields of the page: a test must fail when the page lacks what the server
+        # wants.
         values = dict(self.page.form(action).fields) | fields
         return self._see(self.http.post(action, data=values))
 

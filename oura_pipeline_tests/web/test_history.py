@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from oura_pipeline.web.history import History, progress
 
 
-def test_history_is_done_as_far_as_every_document_type() -> None:
+def test_the_slowest_document_type_decides_the_history() -> None:
     """The slowest one says how far it reaches, all together how much is done."""
     first, today = date(2026, 1, 1), date(2026, 4, 11)
     end = today - timedelta(days=50)

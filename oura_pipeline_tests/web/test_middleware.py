@@ -84,7 +84,7 @@ def test_a_form_from_here_passes_with_what_browsers_send(open_site: OpenSite) ->
         assert answer.headers["location"] == "/me"
 
 
-def test_the_token_of_another_session_is_none(open_site: OpenSite) -> None:
+def test_the_token_of_another_session_is_refused(open_site: OpenSite) -> None:
     """A form of one's own does not work in somebody else's browser."""
     site = open_site()
     runa, koa = site.browser(), site.browser()
@@ -143,7 +143,7 @@ def test_with_https_the_cookie_and_the_browser_stay_on_it(open_site: OpenSite) -
     )
 
 
-def test_the_host_header_is_never_believed(open_site: OpenSite) -> None:
+def test_the_host_header_is_never_used(open_site: OpenSite) -> None:
     """Neither in a page, nor in a redirect, nor in what Oura is told."""
     browser = open_site().browser()
     browser.go("/")
@@ -168,7 +168,7 @@ def test_the_host_header_is_never_believed(open_site: OpenSite) -> None:
         ("GET", "/me/sync", 405, "Method not allowed"),
     ],
 )
-def test_what_is_not_there_has_a_page(
+def test_errors_have_a_page(
     open_site: OpenSite, method: str, address: str, status: int, title: str
 ) -> None:
     """In the same look, with a way back."""
@@ -178,7 +178,7 @@ def test_what_is_not_there_has_a_page(
     assert 'href="/"' in answer.text
 
 
-def test_what_nobody_foresaw_is_told_by_a_number_that_is_in_the_log(
+def test_an_unexpected_error_has_an_incident_id_that_is_logged(
     open_site: OpenSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No trace on the page; the trace, and the same number, in the log."""
@@ -243,7 +243,7 @@ def test_the_style_sheet_is_kept_for_ever_under_an_address_of_its_own(open_site:
     assert "set-cookie" not in answer.headers
 
 
-def test_a_cookie_that_somebody_changed_is_none(open_site: OpenSite) -> None:
+def test_a_forged_cookie_is_ignored(open_site: OpenSite) -> None:
     """Its signature does not fit."""
     browser = open_site().browser()
     browser.join("runa")
@@ -273,9 +273,7 @@ def test_the_key_of_the_cookies_is_made_once_and_for_its_owner_only(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("text", "mode", "said"), [("", 0o600, "empty"), ("x", 0o644, "chmod")])
-def test_a_key_file_that_cannot_be_used_is_said(
-    tmp_path: Path, text: str, mode: int, said: str
-) -> None:
+def test_an_unusable_key_file_is_reported(tmp_path: Path, text: str, mode: int, said: str) -> None:
     """In one line, before anybody signs in with it."""
     path = tmp_path / "session.key"
     path.write_text(text, encoding="utf-8")
@@ -299,7 +297,7 @@ def test_the_operator_can_invite_from_the_command_line(
     assert (invite.expires_at - invite.created_at).days == 3
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(open_site: OpenSite, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(open_site: OpenSite, tmp_path: Path) -> None:
     """Not with a traceback."""
     port = open_site().url.rpartition(":")[2]
     result = subprocess.run(

@@ -75,9 +75,7 @@ def touch(path: Path, seconds_ago: float) -> None:
     os.utime(path, (time.time() - seconds_ago,) * 2)
 
 
-def test_a_site_that_lives_says_so_whatever_else_is_broken(
-    client: httpx.Client, home: Path
-) -> None:
+def test_health_does_not_depend_on_anything_else(client: httpx.Client, home: Path) -> None:
     """A restart would not repair a database."""
     shutil.rmtree(home)
     answer = client.get("/health")
@@ -107,7 +105,7 @@ def test_a_fresh_site_is_ready_without_a_warehouse(client: httpx.Client) -> None
     )
 
 
-def test_readiness_tells_how_old_the_warehouse_is(client: httpx.Client, home: Path) -> None:
+def test_readiness_has_the_age_of_the_warehouse(client: httpx.Client, home: Path) -> None:
     """Of the file and of its copy for analysts."""
     touch(home / "warehouse.duckdb", 100)
     touch(home / "analytics.duckdb", 7200)
@@ -190,7 +188,7 @@ def test_people_and_the_ledger_are_counted(client: httpx.Client, home: Path) -> 
     assert found["oura_longest_unasked_seconds",] == pytest.approx(7200, abs=30)
 
 
-def test_what_is_not_known_is_absent_and_no_zero(client: httpx.Client) -> None:
+def test_unknown_values_are_absent_not_zero(client: httpx.Client) -> None:
     """An alert on a zero would never or always ring."""
     found = samples(client)
     unknown = (
@@ -264,7 +262,7 @@ def test_answers_are_counted_by_class(client: httpx.Client) -> None:
     assert counted == {"2xx": 1, "4xx": 2}
 
 
-def test_databases_are_asked_every_few_seconds_only(client: httpx.Client, home: Path) -> None:
+def test_databases_are_queried_every_few_seconds_only(client: httpx.Client, home: Path) -> None:
     """Whoever asks often costs nothing; what is counted in this process is always of now."""
     samples(client)
     with open_accounts_in(home) as accounts:

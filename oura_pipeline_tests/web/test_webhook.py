@@ -157,7 +157,9 @@ def test_the_challenge_is_repeated_to_whoever_knows_the_token(untouched: httpx.C
         ({"verification_token": VERIFY["verification_token"]}, 400),
     ],
 )
-def test_nobody_else_hears_it(untouched: httpx.Client, query: dict[str, str], status: int) -> None:
+def test_a_wrong_token_gets_no_challenge(
+    untouched: httpx.Client, query: dict[str, str], status: int
+) -> None:
     """Nor does a challenge that is none."""
     answer = untouched.get("/webhook", params=query)
     assert (answer.status_code, "challenge" in answer.json()) == (status, False)
@@ -183,7 +185,7 @@ def test_an_acknowledged_event_is_in_the_inbox_byte_by_byte(
     assert (kept.body, kept.oura_id) == (body, "id-ada")
 
 
-def test_what_cannot_be_used_is_acknowledged_too(client: httpx.Client, home: Path) -> None:
+def test_unusable_events_are_acknowledged_too(client: httpx.Client, home: Path) -> None:
     """Oura would try ten times more and change nothing; every receipt is counted."""
     deliveries = [
         event_body(),
@@ -233,7 +235,7 @@ def test_a_repetition_under_the_first_signature_is_acknowledged(
         (event_body(user_id=7), signed_headers(event_body(user_id=7)), 400, "malformed"),
     ],
 )
-def test_a_refused_delivery_leaves_no_trace_but_a_count(
+def test_a_refused_delivery_is_only_counted(
     untouched: httpx.Client, sent: bytes, signed: dict[str, Any], status: int, reason: str
 ) -> None:
     """Whatever is wrong with it; 410 would end the subscription."""
@@ -256,7 +258,7 @@ def test_a_body_may_have_sixty_four_kilobytes(client: httpx.Client, home: Path) 
     assert bodies(home) == [fits]
 
 
-def test_other_methods_are_told_what_there_is(untouched: httpx.Client) -> None:
+def test_other_methods_are_refused(untouched: httpx.Client) -> None:
     """The address is for Oura only."""
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"):
         answer = untouched.request(method, "/webhook")
@@ -273,7 +275,7 @@ def test_oura_tries_again_when_the_database_fails(client: httpx.Client, home: Pa
     assert bodies(home) == [event_body()]
 
 
-def test_there_is_an_answer_before_oura_gives_up() -> None:
+def test_a_delivery_is_answered_before_oura_gives_up() -> None:
     """Also while somebody else holds the database; what was written late is a repetition later."""
     slow = SlowWrite()
     with webhook_server(slow, timeout=0.2) as (url, _), ThreadPoolExecutor(2) as threads:
@@ -304,14 +306,14 @@ def test_deliveries_that_come_during_a_commit_share_the_next_one() -> None:
     assert slow.batches == [1, 500, 120]
 
 
-def test_a_full_inbox_sends_deliveries_back_to_oura() -> None:
+def test_a_full_queue_sends_deliveries_back_to_oura() -> None:
     """Memory is no place for them: Oura keeps them for an hour."""
     slow = SlowWrite()
     kept = asyncio.run(write_together(slow, MAX_WAITING + 3))
     assert (kept.count(False), kept[-3:], sum(slow.batches)) == (3, [False] * 3, MAX_WAITING + 1)
 
 
-def test_a_server_that_ends_finishes_what_it_has_taken() -> None:
+def test_a_stopping_server_finishes_its_deliveries() -> None:
     """Whoever waits for an answer gets it."""
     slow = SlowWrite()
     with ThreadPoolExecutor(1) as threads:
@@ -340,7 +342,7 @@ def test_what_is_refused_is_logged_without_content_and_not_often(
     ] == []
 
 
-def test_a_quiet_log_says_how_much_it_left_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rate_limited_log_says_how_much_it_left_out(caplog: pytest.LogCaptureFixture) -> None:
     """Once a minute and reason."""
     now = [0.0]
     log = RateLimitedLog(clock=lambda: now[0])
@@ -355,7 +357,7 @@ def test_a_quiet_log_says_how_much_it_left_out(caplog: pytest.LogCaptureFixture)
     ]
 
 
-def test_no_event_of_thousands_is_lost_or_kept_twice(client: httpx.Client, home: Path) -> None:
+def test_no_event_of_thousands_is_lost_or_stored_twice(client: httpx.Client, home: Path) -> None:
     """Two processes deliver at once, and then one of them again."""
     assert at_once(2, deliver_many, str(client.base_url), 1000) == [{200: 1000}] * 2
     assert deliver_many(str(client.base_url), 200, 0) == {200: 200}

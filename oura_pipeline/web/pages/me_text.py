@@ -101,11 +101,11 @@ def history_text(overview: Sequence[TypeOverview], first_day: date, today: date)
     if done.reached == first_day:
         return HistoryText(text=f"Complete: fetched back to {first_day}.", percent=100)
     if done.reached is not None:
-        text = f"Fetched back to {done.reached}; goes back to {first_day}."
+        text = f"Fetched back to {done.reached}; the goal is {first_day}."
     elif done.share:
-        text = f"In progress: goes back to {first_day}. Some types have not been fetched yet."
+        text = f"In progress; the goal is {first_day}. Some types have not been fetched yet."
     else:
-        text = f"Not started yet: goes back to {first_day}."
+        text = f"Not started yet; the goal is {first_day}."
     # 100 only when it is complete.
     return HistoryText(text=text, percent=min(int(done.share * 100), 99))
 

@@ -52,7 +52,7 @@ def day_of(client: httpx.Client, username: str, day: str = "2026-04-10") -> http
     return client.get(f"/api/people/{username}/daily", params={"date": day})
 
 
-def test_a_day_is_what_the_copy_has_of_it(client: httpx.Client) -> None:
+def test_a_day_comes_from_the_published_copy(client: httpx.Client) -> None:
     """By type, numbers as they are; whole ones stay whole."""
     answer = day_of(client, "ada")
     assert answer.status_code == 200
@@ -80,7 +80,7 @@ def test_only_the_operator_may_ask(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("username", ["nobody", "ADA", "..", "a'b"])
-def test_who_is_not_here_has_no_day(client: httpx.Client, username: str) -> None:
+def test_an_unknown_person_has_no_day(client: httpx.Client, username: str) -> None:
     assert day_of(client, username).status_code == 404
 
 
@@ -96,7 +96,7 @@ def test_who_is_not_here_has_no_day(client: httpx.Client, username: str) -> None
         ({"date": ""}, "query.date: String should match pattern"),
     ],
 )
-def test_only_a_day_is_a_day(client: httpx.Client, given: dict[str, str], said: str) -> None:
+def test_an_invalid_date_is_refused(client: httpx.Client, given: dict[str, str], said: str) -> None:
     answer = client.get("/api/people/ada/daily", params=given)
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith(said)

@@ -62,7 +62,9 @@ def stranger(client: httpx.Client) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("given", [{}, {"authorization": "Basic YTpi"}])
-def test_without_a_token_there_is_nothing(stranger: httpx.Client, given: dict[str, str]) -> None:
+def test_a_request_without_a_token_gets_nothing(
+    stranger: httpx.Client, given: dict[str, str]
+) -> None:
     """Neither a person nor whether there is one."""
     answers = [stranger.request(*way, json={}, headers=given) for way in WAYS]
     assert [answer.status_code for answer in answers] == [401] * 5
@@ -71,7 +73,7 @@ def test_without_a_token_there_is_nothing(stranger: httpx.Client, given: dict[st
     assert {answer.headers["www-authenticate"] for answer in answers} == {"Bearer"}
 
 
-def test_guessing_shuts_the_api_for_a_while(tmp_path: Path) -> None:
+def test_guessing_locks_the_api_for_a_while(tmp_path: Path) -> None:
     """Also for the right token: the next guess could be that one."""
     wrong = {"authorization": "Bearer é?".encode("latin-1")}
     with site_client(tmp_path, oura_operator_token=TOKEN) as client:
@@ -132,7 +134,7 @@ def test_somebody_can_sign_in_with_the_address_from_connect(tmp_path: Path) -> N
         (b'{"username": "A.b"}', "'A.b' cannot be a username: it begins with 'A'"),
     ],
 )
-def test_a_wish_that_cannot_be_met_says_why(client: httpx.Client, wish: bytes, said: str) -> None:
+def test_an_invalid_connect_request_says_why(client: httpx.Client, wish: bytes, said: str) -> None:
     """In one line."""
     how = {"content": wish, "headers": {"content-type": "application/json"}}
     answer = client.post("/api/connect", **how)  # type: ignore[arg-type]
@@ -254,7 +256,7 @@ def test_a_person_who_must_sign_in_again_shows_why(tmp_path: Path) -> None:
     )
 
 
-def test_a_sync_is_asked_for_once_in_five_minutes(client: httpx.Client, home: Path) -> None:
+def test_a_sync_is_requested_once_in_five_minutes(client: httpx.Client, home: Path) -> None:
     """The second time nothing new is remembered."""
     with open_accounts_in(home) as accounts:
         add_person(accounts, "eda")

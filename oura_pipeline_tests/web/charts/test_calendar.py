@@ -38,7 +38,7 @@ def day(landed: int = 0, empty: int = 0, not_granted: int = 0, failed: int = 0) 
         (day(not_granted=2, failed=1), 3, DayState.FAILED),
     ],
 )
-def test_what_a_day_comes_to(known: DayOverview | None, granted: int, state: DayState) -> None:
+def test_a_day_has_one_state(known: DayOverview | None, granted: int, state: DayState) -> None:
     """Empty is an answer, not granted is not missed, and one failure is to be seen."""
     days = {} if known is None else {DAY: known}
     assert calendar(days, granted, DAY, DAY) == [Month(DAY, [state])]
@@ -82,7 +82,7 @@ def test_states_do_not_rely_on_colour() -> None:
     )
 
 
-def test_a_month_is_counted() -> None:
+def test_a_month_counts_its_days_by_state() -> None:
     """In the order of the legend."""
     states = [DayState.COMPLETE, DayState.NOT_ASKED, DayState.COMPLETE]
     assert Month(date(2026, 2, 1), states).counts == [2, 0, 0, 0, 0, 1]

@@ -55,7 +55,7 @@ NIGHT = replace(
 )
 
 
-def test_three_stretches_are_three_bars_and_what_touches_is_joined() -> None:
+def test_phases_are_bars_and_adjacent_ones_are_joined() -> None:
     """A unit is 30 seconds; the gap before the deep sleep stays one."""
     drawn = night_chart("n", replace(NIGHT, heart=[]))
     assert drawn == (
@@ -96,7 +96,7 @@ def test_heart_rate_and_hrv_are_lines_with_gaps() -> None:
     assert "Awake" not in drawn
 
 
-def test_what_is_missing_has_no_axes() -> None:
+def test_missing_values_have_no_axes() -> None:
     """A short night without HRV has a heart rate only; one without any course no drawing."""
     beats = [replace(beat, hrv=None) for beat in NIGHT.heart]
     drawn = night_chart("n", replace(NIGHT, heart=beats))
@@ -109,7 +109,7 @@ def test_what_is_missing_has_no_axes() -> None:
     ]
 
 
-def test_what_cannot_be_is_not_drawn() -> None:
+def test_impossible_nights_are_not_drawn() -> None:
     """A night that ended before it began; one of a year is drawn for a day and a half."""
     beats = [HeartSample(0, 300, 50, 50)]
     short = replace(NIGHT, seconds=-60, phases=[], heart=[])
@@ -119,7 +119,7 @@ def test_what_cannot_be_is_not_drawn() -> None:
     assert 'viewBox="0 0 4320 72"' in long
 
 
-def test_a_night_is_said_in_words() -> None:
+def test_a_night_has_a_sentence_with_its_times() -> None:
     """From when to when on whose clock, and what else was slept."""
     assert NIGHT.times == "In bed from 23:00 to 01:00 (UTC+01:00)."
     assert BARE.times == "In bed since 23:00 (UTC+01:00). This night has not ended yet."
@@ -134,7 +134,7 @@ def test_a_night_is_said_in_words() -> None:
     assert NIGHT.naps_text == ""
 
 
-def test_a_night_is_told_in_tables() -> None:
+def test_a_night_has_tables() -> None:
     """What is not known is a dash, and a zero is a zero."""
     assert NIGHT.table == [
         ("Awake", "0:25", "h:min"),
@@ -174,7 +174,7 @@ def test_a_night_when_the_clocks_change_goes_on_by_the_clock_at_bedtime() -> Non
         (11, ["00:00", "03:00", "06:00", "09:00"]),
     ],
 )
-def test_a_clock_has_as_many_hours_as_a_phone_has_room_for(hours: float, marks: list[str]) -> None:
+def test_hour_marks_fit_on_a_phone(hours: float, marks: list[str]) -> None:
     """Rarer ones in longer nights."""
     drawn = night_chart("n", replace(BARE, heart=[HeartSample(0, hours * 3600, 50, None)]))
     assert drawn is not None

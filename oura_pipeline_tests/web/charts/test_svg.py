@@ -24,7 +24,7 @@ from oura_pipeline.web.charts.svg import (
 STYLE = (Path(svg.__file__).parents[1] / "static" / "site.css").read_text(encoding="utf-8")
 
 
-def test_what_an_element_is_given_is_escaped() -> None:
+def test_elements_escape_their_content() -> None:
     """Text and attributes; only elements stay what they are."""
     evil = "\"><script>alert('1')</script>&"
     inner = element("title", evil, id=evil)
@@ -53,7 +53,7 @@ def test_numbers_are_short() -> None:
         ([(0, 1), None, (2, 3), (3, 4), None, (5, 6)], "M0 1h0M2 3L3 4M5 6h0"),
     ],
 )
-def test_a_line_has_gaps_and_lonely_points(
+def test_a_line_has_gaps_and_single_points(
     points: list[tuple[float, float] | None], steps: str
 ) -> None:
     """Nothing is drawn across what is missing, and what stands alone can be seen."""
@@ -86,7 +86,7 @@ def test_a_scale_ends_at_round_values(values: list[float], ticks: tuple[int, ...
     assert (made.y(ticks[-1]), made.y(ticks[0])) == (0, 60)
 
 
-def test_axes_are_rules_with_words() -> None:
+def test_axes_are_lines_with_labels() -> None:
     """Below the middle of a rule across, to the left of one for a value."""
     assert "".join(x_axis([(0, "22:00"), (50, "02:00"), (99, "06:00")], 5, 80)) == (
         '<line class="rule" x1="0%" x2="0%" y1="5" y2="80"/>'
@@ -104,7 +104,7 @@ def test_axes_are_rules_with_words() -> None:
     )
 
 
-def test_a_picture_says_what_it_is() -> None:
+def test_a_chart_has_a_title_and_description() -> None:
     """Its title and description are read to who cannot see it; only its plot is stretched."""
     drawn = chart(
         "n",
@@ -127,7 +127,7 @@ DRAWN = ["awake", "rem", "light", "deep", "heart", "hrv", "dots", "accent", "bad
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("colour", [*DRAWN, "soft", "ink"])
-def test_what_is_drawn_can_be_told_from_the_paper(scheme: str, colour: str) -> None:
+def test_lines_have_enough_contrast(scheme: str, colour: str) -> None:
     """WCAG: 3 to 1 for shapes and 4.5 to 1 for text, on the page and on its cards."""
     colours = _colours(scheme)
     least = 4.5 if colour in ("soft", "ink") else 3
@@ -136,7 +136,7 @@ def test_what_is_drawn_can_be_told_from_the_paper(scheme: str, colour: str) -> N
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_phases_that_follow_each_other_are_told_apart_by_place_too(scheme: str) -> None:
+def test_adjacent_phases_differ_in_position_too(scheme: str) -> None:
     """Each has a colour of its own, besides its row."""
     colours = _colours(scheme)
     assert len({colours[name] for name in ("awake", "rem", "light", "deep")}) == 4

@@ -64,7 +64,7 @@ def test_days_are_dots_and_means_are_a_line_with_gaps() -> None:
         (82, None, 0, "No other value in the last 28 days."),
     ],
 )
-def test_the_last_value_is_set_against_four_weeks(
+def test_the_last_value_is_compared_with_28_days(
     value: float, mean: float | None, days: int, words: str
 ) -> None:
     """In numbers that fit those that are shown, and without an opinion."""
@@ -72,7 +72,7 @@ def test_the_last_value_is_set_against_four_weeks(
     assert replace(HRV, readings=[last]).comparison == words
 
 
-def test_one_day_is_enough_for_a_picture() -> None:
+def test_one_day_is_enough_for_a_chart() -> None:
     """A dot in a scale around it, and the right grammar."""
     drawn = trend_chart(replace(HRV, readings=[reading(1, 61, None)]))
     assert '<path class="dots" d="M88.5 96h0"/>' in drawn

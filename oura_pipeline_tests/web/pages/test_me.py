@@ -67,7 +67,7 @@ def runa(site: RunningSite) -> HtmlBrowser:
     return browser
 
 
-def test_every_document_type_has_a_row_in_words(site: RunningSite, runa: HtmlBrowser) -> None:
+def test_every_document_type_has_a_row(site: RunningSite, runa: HtmlBrowser) -> None:
     """Landed, empty, failed with its reason, and never asked: none is taken for another."""
     site.accounts.fetches.record(
         [
@@ -83,7 +83,7 @@ def test_every_document_type_has_a_row_in_words(site: RunningSite, runa: HtmlBro
         for document_type in DOCUMENT_TYPES
         if (name := f"type-{document_type.name}") not in page.ids
     ] == []
-    sleep = "Daily sleep Sleep score and what contributed to it. ✓ fetched 2 hours ago"
+    sleep = "Daily sleep Sleep score and its contributors. ✓ fetched 2 hours ago"
     assert page.text_of("type-daily_sleep") == f"{sleep} {TODAY} 6"
     assert "– no data Oura has no data of this type. 2 hours ago – 0" in page.text_of("type-tag")
     assert "✕ failed on 1 day Oura is out of order; ask again later." in page.text_of(
@@ -92,14 +92,14 @@ def test_every_document_type_has_a_row_in_words(site: RunningSite, runa: HtmlBro
     assert page.text_of("type-session").endswith("– not fetched yet – – –")
 
 
-def test_the_history_is_said_in_words_and_drawn(site: RunningSite, runa: HtmlBrowser) -> None:
+def test_the_history_has_a_sentence_and_a_bar(site: RunningSite, runa: HtmlBrowser) -> None:
     """How far back every kind was asked for."""
-    assert "Not started yet: goes back to 2015-01-01." in runa.go("/me").text_of("history-text")
+    assert "Not started yet; the goal is 2015-01-01." in runa.go("/me").text_of("history-text")
     back = TODAY - timedelta(days=100)
     days = [document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned]
     site.accounts.fetches.record([fetch(name, FetchStatus.EMPTY, day=back) for name in days])
     page = runa.go("/me")
-    assert page.text_of("history-text") == f"Fetched back to {back}; goes back to 2015-01-01."
+    assert page.text_of("history-text") == f"Fetched back to {back}; the goal is 2015-01-01."
     share = 100 / (TODAY - date(2015, 1, 1)).days
     assert page.ids["history-bar"]["value"] == str(int(share * 100))
 
@@ -142,9 +142,7 @@ def land_profile(site: RunningSite, username: str = "runa") -> None:
     site.pipeline.warehouse.publish(site.settings.storage.analytics_path)
 
 
-def test_who_has_nothing_yet_sees_sentences_and_no_axes(
-    site: RunningSite, runa: HtmlBrowser
-) -> None:
+def test_a_new_person_sees_sentences_and_no_charts(site: RunningSite, runa: HtmlBrowser) -> None:
     """Without a copy, with a copy without them, and with a file that is no copy at all."""
     copy = site.settings.storage.analytics_path
     for prepare in (
@@ -179,7 +177,7 @@ def test_the_calendar_counts_what_was_asked(site: RunningSite, runa: HtmlBrowser
     assert f"{months:%B %Y} 0 0 0 0 0 {TODAY.day}" in koa.go("/me").text_of("calendar-table")
 
 
-def test_who_allowed_nothing_has_a_calendar_that_says_so(open_site: OpenSite) -> None:
+def test_a_calendar_without_permissions_says_so(open_site: OpenSite) -> None:
     """Not that it was not asked for yet."""
     site = open_site(oura_history_start=TODAY)
     browser = site.browser()
@@ -233,7 +231,7 @@ def newest_nights(site: RunningSite, username: str) -> list[tuple[str, dict[str,
     return [(night["day"], night)]
 
 
-def test_a_sync_can_be_asked_for_every_five_minutes(site: RunningSite, runa: HtmlBrowser) -> None:
+def test_a_sync_can_be_requested_every_five_minutes(site: RunningSite, runa: HtmlBrowser) -> None:
     """The button is gone meanwhile, and the page says when it was pressed."""
     page = runa.send("/me/sync")
     assert page.text_of("sync-state") == "Requested just now; it will start soon."
@@ -266,7 +264,7 @@ def test_disconnecting_gives_the_access_back_and_keeps_the_page(
     assert runa.go(runa.consent("runa")).title == "runa: Connected · Oura pipeline"
 
 
-def test_who_must_sign_in_again_sees_it_first(site: RunningSite, runa: HtmlBrowser) -> None:
+def test_having_to_reconnect_is_shown_first(site: RunningSite, runa: HtmlBrowser) -> None:
     """With the button."""
     with site.accounts._database.writing() as connection:
         connection.exec_driver_sql("UPDATE people SET state = 'sign_in_required', error = 'x'")
@@ -304,7 +302,7 @@ def test_a_second_download_waits_for_the_first(site: RunningSite, runa: HtmlBrow
     assert runa.http.get("/me/data.zip").status_code == 200
 
 
-def test_a_download_that_is_broken_off_is_over(site: RunningSite, runa: HtmlBrowser) -> None:
+def test_an_aborted_download_ends(site: RunningSite, runa: HtmlBrowser) -> None:
     """However it ended, the next one may begin."""
     land_profile(site)
     with runa.http.stream("GET", "/me/data.zip") as answer:
@@ -312,7 +310,7 @@ def test_a_download_that_is_broken_off_is_over(site: RunningSite, runa: HtmlBrow
     until(lambda: runa.http.get("/me/data.zip").status_code == 200)
 
 
-def test_a_few_downloads_at_once_and_one_for_each_person() -> None:
+def test_downloads_are_limited_in_total_and_per_person() -> None:
     """Who ended makes room, for themselves and for others."""
     downloads = Downloads(limit=2)
     assert [downloads.begin(name) for name in ("ada", "ada", "koa", "milo")] == [
@@ -334,7 +332,7 @@ def test_deleting_needs_the_username(site: RunningSite, runa: HtmlBrowser) -> No
     assert site.accounts.people.get("runa").state is PersonState.CONNECTED
 
 
-def test_deleting_retires_signs_out_and_says_farewell(site: RunningSite, runa: HtmlBrowser) -> None:
+def test_deleting_retires_and_signs_out(site: RunningSite, runa: HtmlBrowser) -> None:
     """The access goes back at once; the rest is deleted by the job that sees them retired."""
     site.sandbox.reset_requests()
     runa.go("/me/delete")
@@ -346,9 +344,7 @@ def test_deleting_retires_signs_out_and_says_farewell(site: RunningSite, runa: H
     assert runa.path == "/"
 
 
-def test_oura_being_away_does_not_stop_anybody_from_leaving(
-    site: RunningSite, runa: HtmlBrowser
-) -> None:
+def test_people_can_leave_while_oura_is_unavailable(site: RunningSite, runa: HtmlBrowser) -> None:
     """The access is given back later; the farewell comes now."""
     site.sandbox.fault("error", route="revoke", status=503, count=None)
     runa.go("/me/delete")

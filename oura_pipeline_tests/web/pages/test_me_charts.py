@@ -124,7 +124,7 @@ def published(warehouse: Warehouse, target: Path) -> Path:
     return target
 
 
-def test_the_newest_nights_are_told_as_they_were(copy: Path) -> None:
+def test_the_newest_nights_are_read_as_published(copy: Path) -> None:
     """Intervals become stretches, items with nulls stay as they are, naps go with their day."""
     first, second, third = page_data(copy, "ada", DAY).nights
     assert first == Night(
@@ -191,14 +191,14 @@ def test_nobody_sees_anybody_else(copy: Path) -> None:
     assert 99 not in [night.hrv for night in ada.nights]
 
 
-def test_who_has_nothing_is_told_nothing(copy: Path) -> None:
+def test_an_unknown_person_has_no_data(copy: Path) -> None:
     """Nulls only, unknown, or a name that would like to be SQL."""
     for username in ("milo", "nobody", "' OR '1'='1"):
         known = page_data(copy, username, DAY)
         assert (known.profile, known.nights, known.trends) == ([], [], [])
 
 
-def test_numbers_that_are_none_are_not_drawn(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_infinite_numbers_are_not_drawn(warehouse: Warehouse, tmp_path: Path) -> None:
     """JSON can hold 1e999, which is infinite."""
     day = DAY - timedelta(days=10)
     endless = sleep(day, BEGAN, None, average_heart_rate=1, heart_rate=series(BEGAN, 1, 50))
@@ -224,7 +224,7 @@ def test_without_a_copy_there_is_nothing(tmp_path: Path) -> None:
     assert page_data(tmp_path / "analytics.duckdb", "ada", DAY) == PageData()
 
 
-def test_a_copy_of_an_older_version_tells_what_it_has(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_an_older_copy_gives_what_it_has(warehouse: Warehouse, tmp_path: Path) -> None:
     """Without views, and with views that lack a column; it is said when it was written."""
     old = published(warehouse, tmp_path / "old.duckdb")
     with duckdb.connect(str(old)) as connection:

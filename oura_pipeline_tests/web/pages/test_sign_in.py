@@ -55,7 +55,7 @@ def test_somebody_new_consents_chooses_a_username_and_sees_their_page(open_site:
     assert site.pipeline.client("runa_1").personal_info()
 
 
-def test_the_question_to_oura_is_complete_and_differs_each_time(open_site: OpenSite) -> None:
+def test_the_authorization_request_is_complete_and_unique(open_site: OpenSite) -> None:
     """Exact redirect address, all scopes, a state and a PKCE challenge that nobody saw before."""
     site = open_site()
     browser = site.browser()
@@ -155,7 +155,7 @@ def test_without_a_public_address_people_come_back_to_where_the_site_listens(
     assert browser.join("runa").title == "runa: Connected · Oura pipeline"
 
 
-def test_whom_the_operator_sends_needs_no_code(open_site: OpenSite) -> None:
+def test_people_sent_by_the_operator_need_no_invite(open_site: OpenSite) -> None:
     """A sign-in begun by the API may end in any browser, and brings its own invite and name."""
     site = open_site(oura_signup="invite")
     browser = site.browser()
@@ -226,7 +226,7 @@ def test_a_stranger_without_a_cookie_cannot_finish_either(open_site: OpenSite) -
     assert nobody(site)
 
 
-def test_saying_no_is_fine(open_site: OpenSite) -> None:
+def test_declining_is_not_an_error(open_site: OpenSite) -> None:
     """A friendly page, and nothing is kept."""
     site = open_site()
     browser = site.browser()
@@ -271,7 +271,7 @@ def test_a_code_that_oura_does_not_take_back_is_refused(open_site: OpenSite) -> 
     ("kind", "route"),
     [("error", "token"), ("rate_limited", "token"), ("rate_limited", "personal_info")],
 )
-def test_oura_being_away_is_said(open_site: OpenSite, kind: str, route: str) -> None:
+def test_an_unavailable_oura_is_reported(open_site: OpenSite, kind: str, route: str) -> None:
     """At either of the two questions; nobody waits for a long pause, and nothing is kept."""
     site = open_site()
     browser = site.browser()
@@ -284,7 +284,7 @@ def test_oura_being_away_is_said(open_site: OpenSite, kind: str, route: str) -> 
     assert nobody(site)
 
 
-def test_an_answer_that_does_not_say_who_is_an_error(open_site: OpenSite) -> None:
+def test_an_answer_without_an_identity_is_an_error(open_site: OpenSite) -> None:
     """Who somebody is must be known before anything is kept."""
     site = open_site()
     browser = site.browser()
@@ -297,7 +297,7 @@ def test_an_answer_that_does_not_say_who_is_an_error(open_site: OpenSite) -> Non
 
 
 @pytest.mark.parametrize("said", ["", "a\0", "x" * 257])
-def test_an_id_that_no_database_could_keep_is_none(open_site: OpenSite, said: str) -> None:
+def test_an_id_that_no_database_could_store_is_refused(open_site: OpenSite, said: str) -> None:
     """Nor is one that would be refused in every event."""
     with saying({"id": said}) as url:
         site = open_site(oura_api_url=url)
@@ -366,7 +366,7 @@ def test_whose_data_is_being_deleted_must_wait(open_site: OpenSite) -> None:
     assert site.sandbox.requests()["revoke"] == {"runa": 1}
 
 
-def test_nobody_new_comes_in_where_it_is_closed(open_site: OpenSite) -> None:
+def test_a_closed_site_admits_nobody_new(open_site: OpenSite) -> None:
     """Who is here still can, and what Oura gave to somebody new is given back at once."""
     site = open_site(oura_signup="closed")
     site.accounts.people.add("koa", SignIn(refresh_token="x", oura_id=identity(site, "koa")))
@@ -421,7 +421,7 @@ def test_the_link_of_an_invite_fills_the_code_in(open_site: OpenSite) -> None:
     assert page.ids["invite"]["value"] == "abcde-fghij-kmnop"
 
 
-def test_a_full_house_is_said_before_and_after(open_site: OpenSite) -> None:
+def test_a_full_site_admits_nobody_new(open_site: OpenSite) -> None:
     """Eight of ten are worth mentioning; ten of ten let nobody new in."""
     site = open_site(oura_people_limit=5)
     for number in range(4):
@@ -468,7 +468,7 @@ def test_a_taken_username_comes_back_with_the_reason(open_site: OpenSite) -> Non
     assert page.text_of("username-error") == "✕ The username taken is taken; choose another one."
 
 
-def test_a_form_that_is_sent_twice_does_no_harm(open_site: OpenSite) -> None:
+def test_a_form_sent_twice_does_no_harm(open_site: OpenSite) -> None:
     """The second one says that the sign-up is done; the page is theirs."""
     site = open_site()
     browser = site.browser()
@@ -483,7 +483,7 @@ def test_a_form_that_is_sent_twice_does_no_harm(open_site: OpenSite) -> None:
     assert browser.go("/me").title == "runa: Connected · Oura pipeline"
 
 
-def test_welcome_is_nothing_without_a_sign_in(open_site: OpenSite) -> None:
+def test_welcome_needs_a_sign_in(open_site: OpenSite) -> None:
     """Nobody waits there."""
     browser = open_site().browser()
     browser.go("/welcome")
@@ -520,7 +520,7 @@ def test_signing_out_ends_the_session(open_site: OpenSite) -> None:
     assert browser.path == "/"
 
 
-def test_no_client_id_is_said(open_site: OpenSite) -> None:
+def test_a_missing_client_id_is_reported(open_site: OpenSite) -> None:
     """Before anybody is sent to Oura with nothing."""
     browser = open_site(oura_client_id="").browser()
     browser.go("/")

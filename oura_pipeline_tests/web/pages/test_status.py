@@ -49,7 +49,7 @@ def test_the_password_opens_the_status_page(open_site: OpenSite) -> None:
     assert browser.path == "/operator"
 
 
-def test_wrong_passwords_close_the_door_for_everybody(open_site: OpenSite) -> None:
+def test_wrong_passwords_lock_out_everybody(open_site: OpenSite) -> None:
     """The eleventh try within a minute is not even looked at; nor are the API's."""
     site = open_site()
     browser = site.browser()
@@ -90,7 +90,7 @@ def test_the_header_of_the_proxy_counts_only_when_it_is_set(open_site: OpenSite)
     assert browser.path == "/operator"
 
 
-def test_a_header_that_nobody_set_up_is_a_strangers(open_site: OpenSite) -> None:
+def test_an_unconfigured_operator_header_is_ignored(open_site: OpenSite) -> None:
     """Anybody can send it."""
     browser = open_site().browser()
     browser.go("/status", **{"X-Auth-Request-Email": "ada@example.org"})
@@ -106,7 +106,7 @@ def test_a_new_password_ends_old_sessions(open_site: OpenSite) -> None:
     assert browser.path == "/operator"
 
 
-def test_who_needs_the_operator_stands_first(open_site: OpenSite) -> None:
+def test_people_who_need_the_operator_come_first(open_site: OpenSite) -> None:
     """Must reconnect, then failed days, then the others by name."""
     site = open_site()
     for name in ("anna", "bert", "cleo", "dora"):
@@ -188,19 +188,19 @@ def test_nobody_else_makes_an_invite(open_site: OpenSite) -> None:
     assert site.accounts.invites.all() == []
 
 
-def test_dagster_being_away_is_said(open_site: OpenSite) -> None:
+def test_an_unreachable_dagster_is_reported(open_site: OpenSite) -> None:
     """The rest of the page is there."""
     page = operator_browser(open_site(oura_dagster_url="http://127.0.0.1:9")).page
     assert "Dagster’s UI is not reachable at http://127.0.0.1:9" in page.text
 
 
-def test_the_question_to_dagster_fits_its_schema() -> None:
+def test_the_query_fits_dagsters_schema() -> None:
     """As the installed version has it."""
     assert validate(create_schema().graphql_schema, parse(QUERY)) == []
 
 
 @pytest.mark.parametrize("said", ["[]", "{}", '{"data": null}', "no JSON", '{"errors": []}'])
-def test_a_strange_answer_of_dagster_is_no_answer(open_site: OpenSite, said: str) -> None:
+def test_an_unexpected_answer_of_dagster_is_no_answer(open_site: OpenSite, said: str) -> None:
     """Whatever stands at that address."""
     with dagster(said) as url:
         page = operator_browser(open_site(oura_dagster_url=url)).page
