@@ -404,7 +404,7 @@ def test_what_cannot_be_synced_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--type", "dreams"], "no document type is called 'dreams'; there are: daily_activity"),
+        (["--type", "dreams"], "there is no document type 'dreams'; known are: daily_activity"),
         (["--last", "2", "--from", "2026-01-01"], "use --last without --from and --to"),
         (["--last", "0"], "Invalid value for '--last'"),
         (["--from", "yesterday"], "Invalid value for '--from'"),
