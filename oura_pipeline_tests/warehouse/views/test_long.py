@@ -1,8 +1,4 @@
-"""The promise of `long`: it has the points that Graphite gets, all of them and no others.
-
-What surprises: sums and means are added up in another order than in Python, so that values may
-differ by a rounding error (relative 1e-9); everything else is compared exactly.
-"""
+"""The view `long` has the points that Graphite gets, all of them and no others."""
 
 from __future__ import annotations
 
@@ -462,6 +458,7 @@ def shown(database: ViewDatabase, document_type: DocumentType) -> dict[str, dict
 
 def assert_same(found: dict[Point, float], wanted: dict[Point, float]) -> None:
     assert sorted(wanted.keys() ^ found.keys()) == []
+    # DuckDB adds sums and means up in another order than Python, which changes rounding.
     assert [one for one in wanted if not isclose(wanted[one], found[one], rel_tol=1e-9)] == []
 
 
