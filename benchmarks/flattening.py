@@ -1,4 +1,7 @@
-"""How fast documents become points: `python benchmarks/flattening.py`."""
+"""How fast documents become points: `python benchmarks/flattening.py`.
+
+What surprises: heart rate, though only a fifth of the points, costs most; every row is a document.
+"""
 
 from __future__ import annotations
 

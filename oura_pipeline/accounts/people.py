@@ -339,12 +339,17 @@ def _require_own_id(connection: Connection, username: str, oura_id: str | None) 
     if oura_id is None:
         return
     people = schema.people.c
-    owner = connection.scalar(select(people.username).where(people.oura_id == oura_id))
-    if owner not in (None, username):
-        raise PersonRefused(f"this Oura account is {owner}'s already; reconnect {owner} instead")
+    owner = connection.execute(
+        select(people.id, people.username).where(people.oura_id == oura_id)
+    ).one_or_none()
+    # The owner's id and not their name: Dagster and strangers may read this.
+    if owner is not None and owner.username != username:
+        raise PersonRefused(
+            f"this Oura account is that of {owner.id} already; reconnect {owner.id} instead"
+        )
     own = connection.scalar(select(people.oura_id).where(people.username == username))
     if own not in (None, oura_id):
         raise PersonRefused(
-            f"{username} signed in with another Oura account than before; "
-            "sign in with the same one, or choose another username"
+            "this is another Oura account than before; sign in with the same one, or choose "
+            "another username"
         )

@@ -22,6 +22,11 @@ _TOLD = (
 )
 
 
+def is_id(text: str) -> bool:
+    """Return whether a text is an id of a person, and so no username."""
+    return bool(_ID.fullmatch(text))
+
+
 def check_username(username: str) -> str:
     """The username, when it is one.
 
@@ -35,7 +40,7 @@ def check_username(username: str) -> str:
 
 def username_problem(username: str) -> str | None:
     """What to tell somebody whose choice cannot be a username; None: it can be one."""
-    if _ID.fullmatch(username):
+    if is_id(username):
         return "this looks like an id that the application gives; choose another username"
     return None if _RULE.fullmatch(username) else _TOLD
 
@@ -48,12 +53,12 @@ def suggested_username(name: str) -> str | None:
 
 
 def _usable(username: str) -> bool:
-    return bool(_RULE.fullmatch(username)) and not _ID.fullmatch(username)
+    return bool(_RULE.fullmatch(username)) and not is_id(username)
 
 
 def _wrong(username: str) -> list[str]:
     wrong = []
-    if _ID.fullmatch(username):
+    if is_id(username):
         wrong.append("looks like an id that the application gives")
     if not SHORTEST <= len(username) <= LONGEST:
         wrong.append(f"has {len(username)} characters, {SHORTEST} to {LONGEST} are allowed")

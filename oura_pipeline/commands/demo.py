@@ -208,15 +208,19 @@ def _arrivals(out: Console, synced: SyncResult, graphite: LocalGraphite | None) 
         out.print(f"{points:,} points in {_short(settings.storage.graphite_log_path)}")
         return True
     delivered = sum(push.points for push in pushes if push.state is PushState.DELIVERED)
-    missing = [check for check in synced.failed_checks if check.check_name == "points_arrived"]
+    missing = {
+        check: description
+        for check, description in synced.failed_checks.items()
+        if check.endswith(" points_arrived")
+    }
     out.print(f"{delivered:,} of {points:,} points were read back from Graphite, twice")
     if points > delivered and not missing:
         out.print(
             f"{points - delivered:,} belong to a day that has begun where a person lives but not "
             "yet in UTC; Graphite shows them once it has"
         )
-    for check in missing:
-        out.print(f"[red]{check.asset_key.to_user_string()}[/red]: {check.description}")
+    for check, description in missing.items():
+        out.print(f"[red]{check}[/red]: {description}")
     return not missing
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import click
@@ -171,7 +170,6 @@ def _consequences(username: str, *, keep_data: bool) -> list[str]:
         f"documents: {counts};",
         "the published copy is replaced, but whoever has the old one open keeps reading it;",
         "their points in graphite.log, their files in OURA_EXPORTS;",
-        "their name in Dagster's records;",
         "their consent at Oura, tokens, ledgers and webhook events.",
         f"To keep a copy, run `oura-pipeline people export {username}` first.",
         f"What stays: {graphite.lines[0]}",
@@ -191,26 +189,25 @@ def _remove_person(username: str) -> Iterator[str]:
 def _delete_everything(username: str) -> Iterator[str]:
     """Delete a person and their data; yield what was done, step by step."""
     # The other commands do without Dagster, which takes two seconds to import.
-    from oura_pipeline.defs.scrub_names import forget_in, runs_under_way
+    from oura_pipeline.defs.retired_people import unfinished_runs
     from oura_pipeline.defs.storage import project_instance
 
     with open_pipeline() as pipeline, project_instance() as instance:
         yield _consent(leave.leave(pipeline, username))
         left = pipeline.accounts.people.get(username).state_since
-        if busy := runs_under_way(instance, left):
+        if busy := unfinished_runs(instance, left):
             raise click.ClickException(
                 f"{username} is disconnected, but {busy} runs that began before may still store "
                 "documents of theirs: run this again when those have ended, or leave the rest to "
                 "Dagster's daemon"
             )
         try:
-            deleted = leave.delete_everything(pipeline, username, partial(forget_in, instance))
+            deleted = leave.delete_everything(pipeline, username)
         except OSError as error:
             raise click.ClickException(f"{error}. Then run this again.") from None
     yield (
         f"Deleted everything of {username}: {deleted.rows} documents, {deleted.lines} points in "
-        f"graphite.log, {deleted.files} exported files, {deleted.elsewhere} places in Dagster's "
-        "records, tokens and ledgers."
+        f"graphite.log, {deleted.files} exported files, tokens and ledgers."
     )
     yield from deleted.graphite.lines
 

@@ -67,9 +67,8 @@ def sync(
 def _print(result: SyncResult) -> None:
     console.print(result_table(result))
     problems = [
-        f"[yellow]{check.asset_key.to_user_string()} {check.check_name}[/yellow]: "
-        f"{escape(check.description or '')}"
-        for check in result.failed_checks
+        f"[yellow]{check}[/yellow]: {escape(description)}"
+        for check, description in result.failed_checks.items()
     ]
     problems += [f"[red]{step}[/red]: {escape(reason)}" for step, reason in result.failures.items()]
     for problem in problems:

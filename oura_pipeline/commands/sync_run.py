@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 import click
-from dagster import AssetCheckEvaluation, AssetKey, ExecuteInProcessResult
+from dagster import AssetKey, ExecuteInProcessResult
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -19,7 +19,10 @@ from rich.table import Table
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.definitions import defs
 from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day, range_tags
+from oura_pipeline.defs.person_ids import with_usernames
 from oura_pipeline.defs.storage import project_instance
+from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.progress import progress
 from oura_pipeline.warehouse.errors import WarehouseError
 
@@ -32,13 +35,13 @@ class SyncResult:
         success: whether every asset was materialized.
         counts: per asset key, the sums of its partitions' metadata.
         failures: per failed step, why.
-        failed_checks: the checks that did not pass.
+        failed_checks: per check that did not pass, what it says.
     """
 
     success: bool
     counts: dict[tuple[str, ...], dict[str, float]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
-    failed_checks: list[AssetCheckEvaluation] = field(default_factory=list)
+    failed_checks: dict[str, str] = field(default_factory=dict)
 
 
 # Errors whose messages say what to do, or what the system refused, and hold nothing of a document.
@@ -86,21 +89,25 @@ def run_sync(
         for group in ("oura", "graphite")
         for document_type in document_types
     ]
+    with open_accounts(load_settings()) as accounts:
+        # Dagster knows people by id only; their names come back when the result is shown.
+        ids = [accounts.people.get(username).id for username in usernames]
+        usernames_by_id = accounts.people.usernames_by_id()
     with project_instance() as instance:
         result = defs.resolve_job_def("sync").execute_in_process(
             instance=instance,
             asset_selection=[*keys, AssetKey(["analytics", "published"])],
             tags=range_tags(first_day, last_day),
             run_config={
-                "resources": {"pipeline": {"config": {"people": list(usernames)}}},
+                "resources": {"pipeline": {"config": {"people": ids}}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
             raise_on_error=False,
         )
-        return _summary(result)
+        return _summary(result, usernames_by_id)
 
 
-def _summary(result: ExecuteInProcessResult) -> SyncResult:
+def _summary(result: ExecuteInProcessResult, usernames_by_id: Mapping[str, str]) -> SyncResult:
     summary = SyncResult(success=result.success)
     for event in result.get_asset_materialization_events():
         materialization = event.step_materialization_data.materialization
@@ -112,9 +119,13 @@ def _summary(result: ExecuteInProcessResult) -> SyncResult:
                 counts[name] = value if per_run else counts.get(name, 0) + value
     for event in result.all_events:
         if event.is_step_failure and event.step_key:
-            summary.failures[event.step_key] = failure_reason(event.step_failure_data)
-    checks = result.get_asset_check_evaluations()
-    summary.failed_checks = [check for check in checks if not check.passed]
+            reason = failure_reason(event.step_failure_data)
+            summary.failures[event.step_key] = with_usernames(reason, usernames_by_id)
+    for check in result.get_asset_check_evaluations():
+        if not check.passed:
+            name = f"{check.asset_key.to_user_string()} {check.check_name}"
+            description = with_usernames(check.description or "", usernames_by_id)
+            summary.failed_checks[name] = description
     return summary
 
 

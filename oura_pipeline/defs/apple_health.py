@@ -9,6 +9,7 @@ from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import SLEEP
 from oura_pipeline.defs.oura_assets import document_key
 from oura_pipeline.defs.partitions import run_days
+from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.schedules import Job, scheduled_run
 from oura_pipeline.exports.apple_health import MEASURES, ExportedDay, export_hrv
@@ -34,6 +35,7 @@ def apple_health_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefiniti
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
+    @nameless
     def apple_health(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
         opened, days = pipeline.opened, run_days(context)
         # The copy it reads is brought up to date first, so that nobody who has left by now is in

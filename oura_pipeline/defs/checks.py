@@ -1,6 +1,6 @@
 """The checks of landed documents, per document type: who is missing, and what Oura changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import dagster as dg
@@ -8,6 +8,7 @@ import dagster as dg
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.oura_assets import document_key
 from oura_pipeline.defs.partitions import run_days
+from oura_pipeline.defs.person_ids import nameless, status_link
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.warehouse.drift.checks import out_of_range, unknown_fields
@@ -36,6 +37,7 @@ def document_checks(document_type: DocumentType) -> dg.AssetChecksDefinition:
         ],
         can_subset=True,
     )
+    @nameless
     def checks(  # type: ignore[misc]  # Dagster wants the type of a single result
         context: dg.AssetCheckExecutionContext, pipeline: PipelineResource
     ) -> dg.AssetCheckResult:
@@ -50,7 +52,12 @@ def document_checks(document_type: DocumentType) -> dg.AssetChecksDefinition:
                 first_day=days[0] if days else None,
                 last_day=days[-1] if days else None,
             )
-            yield every_person_landed(key, fetches if days else newest_per_person(fetches))
+            yield every_person_landed(
+                key,
+                fetches if days else newest_per_person(fetches),
+                pipeline.ids(),
+                pipeline.opened.settings.site.url,
+            )
         if FIELDS_KNOWN in selected:
             yield fields_known(key, unknown_fields(warehouse, document_type, usernames, days))
         if IN_RANGE in selected:
@@ -65,16 +72,28 @@ def newest_per_person(fetches: Sequence[Fetch]) -> list[Fetch]:
     return list(newest.values())
 
 
-def every_person_landed(key: dg.AssetKey, fetches: Sequence[Fetch]) -> dg.AssetCheckResult:
-    """Return a failed check when somebody's documents are missing: whose, why and which days."""
+def every_person_landed(
+    key: dg.AssetKey, fetches: Sequence[Fetch], ids: Mapping[str, str], site_url: str
+) -> dg.AssetCheckResult:
+    """Return a failed check when somebody's documents are missing: whose, why and which days.
+
+    Args:
+        key: of the asset.
+        fetches: rows of the ledger.
+        ids: everybody's id, by username.
+        site_url: where the status page is.
+    """
     missing = [
-        fetch for fetch in fetches if fetch.status in (FetchStatus.FAILED, FetchStatus.NOT_GRANTED)
+        fetch
+        for fetch in fetches
+        if fetch.status in (FetchStatus.FAILED, FetchStatus.NOT_GRANTED) and fetch.username in ids
     ]
     failed = any(fetch.status is FetchStatus.FAILED for fetch in missing)
     reasons: dict[str, list[date]] = {}
     for fetch in missing:
-        reasons.setdefault(f"{fetch.username}: {fetch.error}", []).append(fetch.day)
-    lines = [f"{reason} ({_span(days)})" for reason, days in sorted(reasons.items())]
+        link = status_link(ids[fetch.username], site_url)
+        reasons.setdefault(f"{link}: {fetch.error}", []).append(fetch.day)
+    lines = [f"- {reason} ({_span(days)})" for reason, days in sorted(reasons.items())]
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=EVERY_PERSON,
@@ -83,7 +102,7 @@ def every_person_landed(key: dg.AssetKey, fetches: Sequence[Fetch]) -> dg.AssetC
         severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
         description="\n".join(lines) or "Everybody's documents were fetched.",
         metadata={
-            "people_missing": sorted({fetch.username for fetch in missing}),
+            "people_missing": sorted({ids[fetch.username] for fetch in missing}),
             "people_days_missing": len(missing),
         },
     )

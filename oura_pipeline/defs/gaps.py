@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -10,6 +10,7 @@ import dagster as dg
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import back_off, days_between, runs_of_days
+from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.run_requests import set_digest, sync_request
 from oura_pipeline.defs.schedules import Job
 from oura_pipeline.ledger import Fetch, FetchStatus
@@ -35,7 +36,7 @@ class Gap:
         first_day: the first day.
         last_day: the last day, included.
         attempts: the highest number of failures in a row; 0: never fetched.
-        people: their usernames, in order.
+        people: their ids, in order.
         document_types: their names, in order.
     """
 
@@ -62,6 +63,7 @@ def gaps_sensor(job: Job) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Fetches days again that failed or were left out.",
     )
+    @nameless
     def gaps(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         settings, now = load_settings(), datetime.now(UTC)
         share = settings.oura.background_share
@@ -88,13 +90,21 @@ def due_gaps(settings: Settings, now: datetime) -> list[Gap]:
     was asked for are no gaps but history, which `new_people` fetches.
     """
     with open_accounts(settings) as accounts:
-        connected = {p.username for p in accounts.people.all([PersonState.CONNECTED])}
+        ids = {p.username: p.id for p in accounts.people.all([PersonState.CONNECTED])}
         failed = accounts.fetches.find(statuses=[FetchStatus.FAILED])
         never_asked = accounts.fetches.missing()
     names = {document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned}
     return find_gaps(
-        [f for f in failed if f.username in connected and f.document_type in names],
-        [hole for hole in never_asked if hole[0] in connected and hole[1] in names],
+        [
+            replace(fetch, username=ids[fetch.username])
+            for fetch in failed
+            if fetch.username in ids and fetch.document_type in names
+        ],
+        [
+            (ids[username], document_type, day)
+            for username, document_type, day in never_asked
+            if username in ids and document_type in names
+        ],
         now,
     )
 
@@ -105,8 +115,8 @@ def find_gaps(
     """Return the gaps that are due, those waiting longest first.
 
     Args:
-        failed: ledger rows that failed.
-        never_asked: person, document type and day of what no ledger row is for.
+        failed: ledger rows that failed, with ids in place of usernames.
+        never_asked: id of a person, document type and day of what no ledger row is for.
         now: the present moment.
     """
     pairs: defaultdict[tuple[str, str], DaysOfPair] = defaultdict(dict)

@@ -1,7 +1,7 @@
 """The assets of points in Graphite: one per document type, downstream of its documents."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import dagster as dg
@@ -10,7 +10,9 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.bar_charts import chart
 from oura_pipeline.defs.oura_assets import DayMetadata, document_key, priority
 from oura_pipeline.defs.partitions import run_days
+from oura_pipeline.defs.person_ids import nameless, status_link
 from oura_pipeline.defs.resources import PipelineResource
+from oura_pipeline.graphite.readback.report import ReadbackReport
 from oura_pipeline.ledger import Push, PushState
 from oura_pipeline.sync.push import PushedDocuments, confirm_sent, push_documents
 
@@ -42,6 +44,7 @@ def points_asset(
         retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL),
         op_tags={"dagster/priority": priority(document_type)},
     )
+    @nameless
     def points(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
         days = run_days(context) if document_type.partitioned else None
         pushed = push_documents(pipeline.opened, document_type, pipeline.selected_usernames(), days)
@@ -76,41 +79,77 @@ def arrival_check(document_type: DocumentType) -> dg.AssetChecksDefinition:
         description="Every point that was sent can be read back from Graphite, twice.",
         op_tags={"dagster/priority": AFTER_ALL_ASSETS},
     )
+    @nameless
     def points_arrived(
         context: dg.AssetCheckExecutionContext, pipeline: PipelineResource
     ) -> dg.AssetCheckResult:
         days = run_days(context) if document_type.partitioned else None
         usernames = pipeline.selected_usernames()
         arrival = confirm_sent(pipeline.opened, usernames, days)
-        if arrival and arrival.message:
-            context.log.warning(arrival.message)
+        if warning := arrival_warning(arrival):
+            context.log.warning(warning)
         pushes = pipeline.opened.accounts.pushes.find(
             document_type.name,
             usernames=usernames,
             first_day=days[0] if days else None,
             last_day=days[-1] if days else None,
         )
-        return arrived(pushes, read_back=pipeline.opened.render is not None)
+        return arrived(
+            pushes,
+            ids=pipeline.ids(),
+            site_url=pipeline.opened.settings.site.url,
+            read_back=pipeline.opened.render is not None,
+        )
 
     return points_arrived
 
 
-def arrived(pushes: Sequence[Push], *, read_back: bool) -> dg.AssetCheckResult:
-    """Return a failed check when points did not arrive, or were never sent."""
+def arrival_warning(report: ReadbackReport | None) -> str:
+    """Return what to do about points that did not arrive; empty: nothing is to be done.
+
+    `ReadbackReport.message` names metrics, and their names hold usernames.
+    """
+    if report is None or not report.missing:
+        return ""
+    points = sum(day.points for day in report.missing)
+    damaged = len(report.unreadable)
+    return (
+        f"{points} points of {len(report.missing)} days did not arrive in Graphite"
+        + (f", and {damaged} .wsp files cannot be read" if damaged else "")
+        + ": `oura-pipeline graphite replay` sends them again and says what to do"
+    )
+
+
+def arrived(
+    pushes: Sequence[Push], *, ids: Mapping[str, str], site_url: str, read_back: bool
+) -> dg.AssetCheckResult:
+    """Return a failed check when points did not arrive, or were never sent.
+
+    Args:
+        pushes: rows of the ledger.
+        ids: everybody's id, by username.
+        site_url: where the status page is.
+        read_back: whether Graphite can be asked.
+    """
     points = Counter[PushState]()
     for push in pushes:
         points[push.state] += push.points
-    lost = [push for push in pushes if push.state in (PushState.MISSING, PushState.PENDING)]
+    lost = [
+        push
+        for push in pushes
+        if push.state in (PushState.MISSING, PushState.PENDING) and push.username in ids
+    ]
     description = f"{points[PushState.DELIVERED]:,} points arrived."
     if points[PushState.SENT]:
         # Graphite hides points of the future; without a render URL nothing can be read back.
         why = "they lie in the future" if read_back else "GRAPHITE_RENDER_URL is not set"
         description += f" {points[PushState.SENT]:,} were sent and not read back: {why}."
     for push in lost[:MAX_LOST_LISTED]:
-        description += f"\n{push.username}, {push.day}: not all of {push.points} points arrived."
+        link = status_link(ids[push.username], site_url)
+        description += f"\n- {link}, {push.day}: not all of {push.points} points arrived."
     if lost:
         description += (
-            "\nUsually carbon had no section for them in storage-schemas.conf when the metrics "
+            "\n\nUsually carbon had no section for them in storage-schemas.conf when the metrics "
             "were created: `oura-pipeline graphite schemas` writes it."
         )
     return dg.AssetCheckResult(

@@ -10,6 +10,7 @@ import dagster as dg
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import ONE_DAY, batched
+from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.run_requests import HISTORY_TAG, set_digest, sync_request
 from oura_pipeline.defs.schedules import Job, days_back
 from oura_pipeline.pipeline import open_accounts
@@ -44,7 +45,7 @@ class Chunk:
         newcomers: whether nothing was ever fetched for them.
         first_day: the first day.
         last_day: the last day, included.
-        people: their usernames, in order.
+        people: their ids, in order.
         document_types: names of the document types.
     """
 
@@ -65,6 +66,7 @@ def new_people_sensor(job: Job, partitions: dg.DailyPartitionsDefinition) -> dg.
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Fetches the history of people who signed in: 90 days a run, newest first.",
     )
+    @nameless
     def new_people(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if _history_runs(context.instance):
             return dg.SkipReason("History is being fetched; the next part comes after it.")
@@ -74,8 +76,10 @@ def new_people_sensor(job: Job, partitions: dg.DailyPartitionsDefinition) -> dg.
         # died, a document type that is new in the table.
         with open_accounts(settings) as accounts:
             people = accounts.people.all([PersonState.CONNECTED])
-            first_asked = accounts.overview.first_asked()
-        since = {person.username: person.connected_since for person in people}
+            asked = accounts.overview.first_asked()
+        ids = {person.username: person.id for person in people}
+        since = {person.id: person.connected_since for person in people}
+        first_asked = {(ids[who], name): day for (who, name), day in asked.items() if who in ids}
         _, newest = days_back(partitions, now, 1)
         chunks = next_chunks(
             since, first_asked, history_start=settings.oura.history_start, newest=newest
@@ -102,8 +106,8 @@ def next_chunks(
     """Return what to fetch next of people's history: newcomers first, then the newest days.
 
     Args:
-        people: those who are connected.
-        first_asked: the earliest day in the ledger, by person and document type.
+        people: the ids of those who are connected.
+        first_asked: the earliest day in the ledger, by id and document type.
         history_start: the first day of history.
         newest: the newest day for which there is a partition.
     """
@@ -159,6 +163,7 @@ def sync_now_sensor(job: Job, partitions: dg.DailyPartitionsDefinition) -> dg.Se
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Syncs the last 7 days of people who pressed “Sync now”.",
     )
+    @nameless
     def sync_now(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         now = datetime.now(UTC)
         with open_accounts(load_settings()) as accounts:
@@ -184,7 +189,7 @@ def people_to_sync(
     """
     # By person and not by the newest moment: whoever asked first may be stored last.
     asked = {
-        person: (set_digest([person.username]), person.sync_asked_at.isoformat())
+        person: (person.id, person.sync_asked_at.isoformat())
         for person in people
         if person.sync_asked_at and now - person.sync_asked_at < REMEMBER_SYNCS_FOR
     }
@@ -194,9 +199,9 @@ def people_to_sync(
 
 def sync_now_request(people: Sequence[Person], days: tuple[date, date]) -> dg.RunRequest:
     """Return one run for all of them; its key is new each time that somebody asks."""
-    who = set_digest(f"{person.username} {person.sync_asked_at}" for person in people)
+    who = set_digest(f"{person.id} {person.sync_asked_at}" for person in people)
     return sync_request(
-        [person.username for person in people],
+        [person.id for person in people],
         [*PARTITIONED, *SNAPSHOTS],
         days,
         run_key=f"sync_now {days[0]}:{days[1]} {who}",

@@ -1,6 +1,6 @@
 """The assets of Oura's documents: one per document type, a partition per day, everybody in each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import dagster as dg
@@ -8,6 +8,7 @@ import dagster as dg
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.bar_charts import chart, table
 from oura_pipeline.defs.partitions import run_days
+from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.oura.errors import OuraUnavailable, RateLimited
@@ -45,6 +46,7 @@ def document_asset(
         retry_policy=RETRIES,
         op_tags={"dagster/priority": priority(document_type)},
     )
+    @nameless
     def documents(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
         days = run_days(context) if document_type.partitioned else [date.min]
         fetched = fetch_and_land(
@@ -55,7 +57,7 @@ def document_asset(
             last_day=days[-1],
             run_id=context.run.run_id,
         )
-        fail_if_nobody_landed(document_type, fetched)
+        fail_if_nobody_landed(document_type, fetched, pipeline.ids())
         for day, fetches in fetched.by_day().items():
             key = day.isoformat() if document_type.partitioned else None
             context.add_asset_metadata(fetch_metadata(fetched, fetches), partition_key=key)
@@ -73,19 +75,25 @@ def priority(document_type: DocumentType) -> str:
     return "-10" if learns_its_day else "0"
 
 
-def fail_if_nobody_landed(document_type: DocumentType, fetched: FetchResult) -> None:
+def fail_if_nobody_landed(
+    document_type: DocumentType, fetched: FetchResult, ids: Mapping[str, str]
+) -> None:
     """Fail when fetching failed for everybody who granted the scope.
 
     Raises:
         Failure: with who and why; worth a retry only during an outage of Oura.
     """
-    able = [a for a in fetched.results if a.status is not FetchStatus.NOT_GRANTED]
+    able = [one for one in fetched.results if one.status is not FetchStatus.NOT_GRANTED]
     if not able or len(fetched.failed) < len(able):
         return
-    reasons = "; ".join(f"{answer.username}: {answer.error}" for answer in fetched.failed)
+    reasons = "; ".join(
+        f"{ids[result.username]}: {result.error}"
+        for result in fetched.failed
+        if result.username in ids
+    )
     raise dg.Failure(
         f"{document_type.name} failed for everybody: {reasons}",
-        allow_retries=any(isinstance(answer.error, TRANSIENT) for answer in fetched.failed),
+        allow_retries=any(isinstance(result.error, TRANSIENT) for result in fetched.failed),
     )
 
 

@@ -9,6 +9,7 @@ from typing import cast
 
 import dagster as dg
 
+from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.schedules import Job
 from oura_pipeline.markdown import markdown_table
@@ -42,6 +43,7 @@ class LastCopy:
     description="`analytics.duckdb`: a copy of the warehouse that is safe to open at any time.",
     op_tags={"dagster/priority": LAST_PRIORITY},
 )
+@nameless
 def published(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
     """Swap in a new copy of the warehouse; whoever has the old one open keeps reading it."""
     opened = pipeline.opened
@@ -72,6 +74,7 @@ def publish_sensor(job: Job) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Publishes a new copy of the warehouse when it has changed.",
     )
+    @nameless
     def publish(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         settings = load_settings()
         last = last_copy(context.instance)

@@ -8,15 +8,24 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from oura_pipeline.accounts.people import Person
+from oura_pipeline.accounts.usernames import is_id
+from oura_pipeline.defs.person_ids import ids_by_username
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sync.fetch import people_to_fetch
+
+
+class UnusablePeople(Exception):
+    """The configuration of a run does not say for whom it is; the message repeats none of it."""
 
 
 class PipelineResource(dg.ConfigurableResource[Any]):
     """The pipeline of this process, and the people that a run is for."""
 
     people: list[str] = Field(
-        default=[], description="Usernames to run for; an empty list means everybody."
+        default=[],
+        description="Ids of the people to run for, such as `p-7f3k2m`: see the site's /status or "
+        "`oura-pipeline people list`. An empty list means everybody. Do not use names: Dagster "
+        "keeps what you type.",
     )
     share: float = Field(
         default=1.0,
@@ -29,6 +38,7 @@ class PipelineResource(dg.ConfigurableResource[Any]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["PipelineResource"]:
         """Open the pipeline for a run and close it afterwards."""
+        check_ids(self.people)
         with ExitStack() as stack:
             self._pipeline = stack.enter_context(open_pipeline(share=self.share))
             yield self
@@ -38,10 +48,38 @@ class PipelineResource(dg.ConfigurableResource[Any]):
         """The pipeline, open while the run lasts."""
         return self._pipeline
 
+    def ids(self) -> dict[str, str]:
+        """Return everybody's id, by username."""
+        return ids_by_username(self._pipeline.accounts)
+
     def selected_people(self) -> list[Person]:
-        """Return the people that the run is for, without those who left since it was requested."""
-        return people_to_fetch(self._pipeline, self.people, some_may_have_left=True)
+        """Return the people that the run is for, without those who left since it was requested.
+
+        Raises:
+            UnusablePeople: none of them is here.
+        """
+        if not self.people:
+            return people_to_fetch(self._pipeline)
+        usernames = self._pipeline.accounts.people.usernames_by_id()
+        here = [usernames[person_id] for person_id in self.people if person_id in usernames]
+        if not here:
+            raise UnusablePeople(
+                "nobody has any of the ids in `people` (any more): `oura-pipeline people list` "
+                "shows those that there are"
+            )
+        return people_to_fetch(self._pipeline, here)
 
     def selected_usernames(self) -> list[str]:
         """Return the usernames of the people that the run is for."""
         return [person.username for person in self.selected_people()]
+
+
+def check_ids(people: list[str]) -> None:
+    """Raise UnusablePeople unless all of them look like ids."""
+    wrong = sum(not is_id(person) for person in people)
+    if wrong:
+        raise UnusablePeople(
+            f"{wrong} of {len(people)} entries of `people` are no ids such as p-7f3k2m: take them "
+            "from the site's /status or from `oura-pipeline people list`. If you typed a name, "
+            "delete this run, because Dagster keeps its configuration."
+        )

@@ -42,7 +42,7 @@ def sync_request(
     """Return a run of the job `sync` for some people.
 
     Args:
-        people: their usernames.
+        people: their ids.
         document_types: names of the document types.
         days: the first and the last one.
         run_key: new whenever there is a reason for a new run: Dagster keeps it for ever.

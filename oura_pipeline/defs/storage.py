@@ -10,7 +10,6 @@ everything but the storages named in `dagster.yaml`, which are those below.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -44,11 +43,6 @@ BUSY_SECONDS = 60.0
 CONFIG_FILE = "dagster.yaml"
 OPTIONAL_BASE_DIR = {"base_dir": Field(StringSource, is_required=False)}
 
-ELSEWHERE = (
-    "Dagster keeps records outside of this machine's SQLite files and folders: take the names of "
-    "people who left out of its runs, event logs, checks, ticks and printed logs there"
-)
-
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -70,47 +64,6 @@ def project_instance() -> Iterator[DagsterInstance]:
     ref = InstanceRef.from_dir(str(_base_dir()), config_dir=str(home or config_dir()))
     with DagsterInstance.from_ref(ref) as instance:
         yield instance
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    """The files in which a Dagster instance keeps its records.
-
-    Attributes:
-        databases: SQLite files: a run's events each, then what is about all runs.
-        printed: the folder of what steps and sensors printed; None: it is not on this machine.
-        elsewhere: what is to be done by hand, where some records are no such files; else empty.
-    """
-
-    databases: tuple[Path, ...]
-    printed: Path | None
-    elsewhere: str
-
-
-def kept_files(instance: DagsterInstance) -> Kept:
-    """Where an instance keeps runs, events, checks, ticks and printed logs."""
-    databases: list[Path] = []
-    events, logs = instance.event_log_storage, instance.compute_log_manager
-    if isinstance(events, SqliteEventLogStorage):
-        databases = sorted(Path(events.path_for_shard("index")).parent.glob("*.db"))
-        databases.sort(key=lambda path: path.stem == "index")
-    rest = (instance.run_storage, instance.schedule_storage)
-    files = [_sqlite_file(storage) for storage in rest]
-    databases += [path for path in files if path and path.exists()]
-    printed = logs._base_dir if isinstance(logs, LocalComputeLogManager) else None
-    whole = isinstance(events, SqliteEventLogStorage) and all(files) and printed
-    return Kept(
-        databases=tuple(databases),
-        printed=Path(printed) if printed else None,
-        elsewhere="" if whole else ELSEWHERE,
-    )
-
-
-def _sqlite_file(storage: object) -> Path | None:
-    if not isinstance(storage, SqliteRunStorage | SqliteScheduleStorage):
-        return None
-    database = db.make_url(storage._conn_string).database
-    return Path(database) if database else None
 
 
 def _base_dir() -> Path:

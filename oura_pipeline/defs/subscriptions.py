@@ -10,6 +10,7 @@ from oura_pipeline.accounts.people import Person
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.days import back_off
+from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.run_requests import set_digest
 from oura_pipeline.defs.schedules import Job
@@ -65,6 +66,7 @@ class RecentRun:
         )
     ],
 )
+@nameless
 def subscriptions(
     context: dg.AssetExecutionContext, pipeline: PipelineResource
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster knows it without a parameter only
@@ -137,6 +139,7 @@ def maintenance_sensor(job: Job) -> dg.SensorDefinition:
         description="Maintains the webhook subscriptions when something is to be done, and checks "
         "them once a day.",
     )
+    @nameless
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         now, settings = datetime.now(UTC), load_settings()
         if reason := not_ready(settings):

@@ -12,6 +12,7 @@ from oura_pipeline.accounts.errors import AccountsBusy, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.catalog.credentials import OuraError, SignInRequired
 from oura_pipeline.defs.oura_assets import RETRIES, TRANSIENT
+from oura_pipeline.defs.person_ids import nameless, status_link
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.schedules import Job
 from oura_pipeline.oura.errors import RateLimited
@@ -50,6 +51,7 @@ class Renewal:
     description="Everybody's tokens, renewed before they expire.",
     retry_policy=RETRIES,
 )
+@nameless
 def people(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
     """Renew the tokens that expire before the next night."""
     accounts = pipeline.opened.accounts
@@ -84,11 +86,11 @@ def renew_tokens(pipeline: Pipeline, people: Sequence[Person]) -> Renewal:
         errors = list(pool.map(partial(_renew, pipeline), people))
     outcome = {person.username: error for person, error in zip(people, errors, strict=True)}
     return Renewal(
-        renewed=[name for name, error in outcome.items() if error is None],
-        refused=[name for name, error in outcome.items() if isinstance(error, SignInRequired)],
+        renewed=[who for who, error in outcome.items() if error is None],
+        refused=[who for who, error in outcome.items() if isinstance(error, SignInRequired)],
         failed={
-            name: error
-            for name, error in outcome.items()
+            who: error
+            for who, error in outcome.items()
             if error and not isinstance(error, SignInRequired | UnknownPerson)
         },
     )
@@ -114,6 +116,7 @@ def fail_if_nobody_renewed(renewal: Renewal) -> None:
     name=EVERYONE_CONNECTED,
     description="Nobody has to sign in again.",
 )
+@nameless
 def everyone_connected_check(pipeline: PipelineResource) -> dg.AssetCheckResult:
     """Check that everybody's sign-in still works."""
     opened = pipeline.opened
@@ -124,7 +127,8 @@ def everyone_connected_check(pipeline: PipelineResource) -> dg.AssetCheckResult:
 def everyone_connected(lost: Sequence[Person], site_url: str) -> dg.AssetCheckResult:
     """Return a failed check when people must sign in again: who, since when, why and where."""
     lines = [
-        f"{person.username}: since {person.state_since:%Y-%m-%d %H:%M} UTC; {person.error}"
+        f"- {status_link(person.id, site_url)}: "
+        f"since {person.state_since:%Y-%m-%d %H:%M} UTC; {person.error}"
         for person in lost
     ]
     advice = f"Ask them to sign in again at {site_url}." if lost else "Everybody is connected."
@@ -133,7 +137,7 @@ def everyone_connected(lost: Sequence[Person], site_url: str) -> dg.AssetCheckRe
         check_name=EVERYONE_CONNECTED,
         passed=not lost,
         severity=dg.AssetCheckSeverity.ERROR,
-        description="\n".join([*lines, advice]),
+        description="\n".join([*lines, "", advice] if lines else [advice]),
         metadata={"people_lost": len(lost)},
     )
 
@@ -160,6 +164,7 @@ def renewal_schedule(job: Job) -> dg.ScheduleDefinition:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Notifies the operator, once, of people who must sign in again.",
 )
+@nameless
 def must_reconnect() -> dg.SkipReason:
     """Send the notices that are pending; one that cannot be sent fails the tick and is repeated."""
     settings = load_settings()

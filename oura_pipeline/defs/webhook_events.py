@@ -14,9 +14,10 @@ import dagster as dg
 
 from oura_pipeline.accounts.inbox import Event
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.defs.graphite_assets import points_key, push_metadata
+from oura_pipeline.defs.graphite_assets import arrival_warning, points_key, push_metadata
 from oura_pipeline.defs.oura_assets import DayMetadata, document_key, fetch_metadata
 from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day
+from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.pipeline import Pipeline, open_accounts
@@ -33,6 +34,7 @@ RECENT_RUNS = 10  # a run that somebody starts by hand is among them
 
 
 @dg.op(description="Fetches, lands and pushes the documents that waiting events are about.")
+@nameless
 def empty_inbox(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
     """Land and push everything that is due, and read back what was sent to Graphite."""
     opened, now = pipeline.opened, datetime.now(UTC)
@@ -58,8 +60,8 @@ def _read_back(context: dg.OpExecutionContext, opened: Pipeline, drained: DrainR
         raise dg.Failure(
             f"{error}; the documents are landed, and their points are sent by the next run"
         ) from None
-    if arrival and arrival.message:
-        context.log.warning(arrival.message)
+    if warning := arrival_warning(arrival):
+        context.log.warning(warning)
 
 
 @dg.job(
@@ -82,6 +84,7 @@ def webhook_sensor() -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Starts a run for waiting webhook events, at most one a minute.",
     )
+    @nameless
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         now = datetime.now(UTC)
         with open_accounts(load_settings()) as accounts:

@@ -44,7 +44,6 @@ class Deleted:
             reading it until they close it.
         files: files that were written of them in OURA_EXPORTS.
         lines: points in the file of points.
-        elsewhere: places in Dagster's records that named them.
         graphite: what a Graphite holds still.
     """
 
@@ -53,7 +52,6 @@ class Deleted:
     published: bool
     files: int
     lines: int
-    elsewhere: int
     graphite: StoredMetrics
 
 
@@ -95,7 +93,6 @@ def revoke(pipeline: Pipeline, username: str) -> Revocation:
 def delete_everything(
     pipeline: Pipeline,
     username: str,
-    forget_elsewhere: Callable[[str], int],
     said: Callable[[str], None] = lambda step: None,
 ) -> Deleted:
     """Delete all that there is of a person; doing it again after a crash ends it.
@@ -103,7 +100,6 @@ def delete_everything(
     Args:
         pipeline: what is worked with.
         username: who left.
-        forget_elsewhere: removes them from Dagster's records; returns from how many places.
         said: hears of every step when it is done.
 
     Raises:
@@ -123,8 +119,6 @@ def delete_everything(
     said(f"{files} exported files are gone")
     lines = remove_lines(pipeline.settings.storage.graphite_log_path, holds.metrics)
     said(f"{lines} points are gone from the file of points")
-    elsewhere = forget_elsewhere(username)
-    said(f"{elsewhere} places in Dagster's records name them no more")
     # Written anew before as well: after the removal nobody would know that it is still to be done.
     pipeline.accounts.removal.scrub()
     pipeline.accounts.removal.delete(username)
@@ -136,7 +130,6 @@ def delete_everything(
         published=published,
         files=files,
         lines=lines,
-        elsewhere=elsewhere,
         graphite=holds,
     )
 
@@ -158,9 +151,10 @@ def _publish(pipeline: Pipeline) -> bool:
 def _delete_files(folder: Path) -> int:
     """Delete a folder with all that is in it; how many files there were."""
     if folder.is_symlink():
+        # Without the path, which holds their username: Dagster may record this.
         raise OSError(
-            f"{folder} is a symbolic link: delete what is theirs behind it, and the link; then "
-            "the rest can go"
+            "their folder in OURA_EXPORTS is a symbolic link: delete what is theirs behind it, and "
+            "the link; then the rest can go"
         )
     files = sum(not path.is_dir() for path in folder.rglob("*"))
     if folder.exists():

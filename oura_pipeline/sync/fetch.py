@@ -67,29 +67,21 @@ class FetchResult:
         return days
 
 
-def people_to_fetch(
-    pipeline: Pipeline, usernames: Iterable[str] = (), *, some_may_have_left: bool = False
-) -> list[Person]:
+def people_to_fetch(pipeline: Pipeline, usernames: Iterable[str] = ()) -> list[Person]:
     """Return the people of these names, or everybody, except who disconnected or left.
 
     Args:
         pipeline: the pipeline.
         usernames: whom to return; empty: everybody.
-        some_may_have_left: whether the names were chosen some time ago, so that a name that is
-            unknown by now is no mistake.
 
     Raises:
-        LookupError: a name is unknown, or all of them are by now.
+        UnknownPerson: nobody has one of the names.
     """
     everybody = {person.username: person for person in pipeline.accounts.people.all()}
     chosen = list(usernames) or list(everybody)
-    unknown = set(chosen) - everybody.keys()
-    if unknown and not some_may_have_left:
+    if unknown := set(chosen) - everybody.keys():
         raise UnknownPerson(unknown, everybody)
-    if unknown and unknown == set(chosen):
-        # Without names: who has left must not be named anywhere any more.
-        raise LookupError("none of these people is known any more; check whom the run is for")
-    known = [everybody[name] for name in chosen if name in everybody]
+    known = [everybody[name] for name in chosen]
     return [person for person in known if person.state in FETCHED_STATES]
 
 

@@ -167,9 +167,9 @@ def _has_line_breaks(username: str, raws: list[bytes]) -> bool:
     try:
         text.decode()
     except UnicodeDecodeError:
-        raise UnusableDocuments(f"{username}: a document is not UTF-8", [username]) from None
+        raise UnusableDocuments("a document is not UTF-8", [username]) from None
     if len(text.translate(None, _FORBIDDEN)) != len(text):
         raise UnusableDocuments(
-            f"{username}: a document holds control characters, which JSON forbids", [username]
+            "a document holds control characters, which JSON forbids", [username]
         )
     return b"\n" in text or b"\r" in text

@@ -125,10 +125,10 @@ def test_a_username_is_taken_once(accounts: Accounts) -> None:
 
 
 def test_an_oura_account_belongs_to_one_person(accounts: Accounts) -> None:
-    accounts.people.add("ada", SignIn(refresh_token="r", oura_id="id-1"))
+    ada = accounts.people.add("ada", SignIn(refresh_token="r", oura_id="id-1")).id
     accounts.people.add("bob", SignIn(refresh_token="s"))
     before = accounts.people.all()
-    message = r"^this Oura account is ada's already; reconnect ada instead$"
+    message = f"^this Oura account is that of {ada} already; reconnect {ada} instead$"
     with pytest.raises(PersonRefused, match=message):
         accounts.people.add("cyd", SignIn(refresh_token="t", oura_id="id-1"))
     with pytest.raises(PersonRefused, match=message):
@@ -198,7 +198,7 @@ def test_reconnecting_keeps_the_username_and_the_rows(
 
 def test_reconnecting_with_another_oura_account_is_refused(accounts: Accounts) -> None:
     before = accounts.people.add("ada", SignIn(refresh_token="r", access_token="a", oura_id="id-1"))
-    with pytest.raises(PersonRefused, match="signed in with another Oura account than before"):
+    with pytest.raises(PersonRefused, match="this is another Oura account than before"):
         accounts.people.reconnect("ada", SignIn(refresh_token="s", oura_id="id-2"))
     with pytest.raises(UnknownPerson, match="nobody is called 'eve'"):
         accounts.people.reconnect("eve", SignIn(refresh_token="s"))

@@ -19,7 +19,6 @@ from oura_pipeline.catalog.document_types import SLEEP
 from oura_pipeline.definitions import definitions
 from oura_pipeline.defs.apple_health import KEY
 from oura_pipeline.defs.partitions import range_tags
-from oura_pipeline.defs.scrub_names import forget_in_dagster
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.exports.apple_health import json_schema
 from oura_pipeline.people.leave import delete_everything, leave
@@ -156,7 +155,7 @@ def test_who_left_is_not_written_and_leaves_nothing(made: World, tmp_path: Path)
         export(made)
         assert files(tmp_path / "synced" / "koa") == []
         (tmp_path / "synced" / "koa" / "a night").write_text("koa", encoding="utf-8")
-        deleted = delete_everything(pipeline, "koa", forget_in_dagster)
+        deleted = delete_everything(pipeline, "koa")
     assert deleted.files == 1
     export(made)
     left = [path for path in (tmp_path / "synced").rglob("*") if "koa" in str(path)]

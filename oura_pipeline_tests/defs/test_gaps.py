@@ -305,7 +305,7 @@ def test_the_sensor_asks_for_a_hole(made: World) -> None:
     remember(made, FetchStatus.LANDED, FIRST, FIRST)
     remember(made, FetchStatus.EMPTY, LAST, LAST)
     second, fourth = FIRST + timedelta(days=1), LAST - timedelta(days=1)
-    assert asked(made) == [(str(second), str(fourth), ["koa"], SLEEP_KEYS)]
+    assert asked(made) == [(str(second), str(fourth), made.ids("koa"), SLEEP_KEYS)]
 
 
 def test_the_sensor_leaves_alone_who_must_sign_in_again(made: World) -> None:
@@ -317,7 +317,7 @@ def test_the_sensor_leaves_alone_who_must_sign_in_again(made: World) -> None:
     with made.accounts() as accounts:
         states = {person.username: person.state for person in accounts.people.all()}
     assert states["runa"] is PersonState.SIGN_IN_REQUIRED
-    assert asked(made) == [(str(FIRST), str(LAST), ["koa"], SLEEP_KEYS)]
+    assert asked(made) == [(str(FIRST), str(LAST), made.ids("koa"), SLEEP_KEYS)]
 
 
 def test_the_sensor_leaves_the_budget_to_those_who_use_more_than_its_share(

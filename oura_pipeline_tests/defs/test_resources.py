@@ -8,11 +8,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from oura_pipeline.defs.resources import PipelineResource
+from oura_pipeline.defs.resources import PipelineResource, UnusablePeople
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.world import world
+
+NOBODYS = "p-zzzzzz"
 
 
 def test_the_share_of_a_run_is_that_of_its_requests(tmp_path: Path) -> None:
@@ -47,16 +49,35 @@ def test_the_questions_of_a_run_wait_for_its_share(tmp_path: Path, share: float,
 
 
 def test_whoever_left_since_a_run_was_asked_for_stops_nobody(tmp_path: Path) -> None:
-    """A run for many waits in the queue, and one of them leaves."""
+    """A run for many waits in the queue, and one of them leaves; nobody at all is not everybody."""
     with (
         running(SandboxOptions(people=1, days=5, end=date(2026, 6, 1))) as sandbox,
         world(tmp_path / "data", sandbox) as made,
         dg.build_init_resource_context() as context,
     ):
         made.sign_in("runa")
-        resource = PipelineResource(people=["gone", "runa"])
+        resource = PipelineResource(people=[NOBODYS, *made.ids("runa")])
         with resource.yield_for_execution(context) as pipeline:
             assert [person.username for person in pipeline.selected_people()] == ["runa"]
+            pipeline.opened.accounts.removal.disconnect("runa")
+            assert pipeline.selected_people() == []
+        with (
+            PipelineResource(people=[NOBODYS]).yield_for_execution(context) as pipeline,
+            pytest.raises(UnusablePeople, match="nobody has any of the ids"),
+        ):
+            pipeline.selected_people()
+
+
+def test_names_in_the_configuration_are_refused_without_repeating_them() -> None:
+    """Neither that of somebody who is here nor any other text; an id is no secret."""
+    with (
+        dg.build_init_resource_context() as context,
+        pytest.raises(UnusablePeople, match=r"^2 of 3 entries of `people` are no ids") as caught,
+        PipelineResource(people=["runa", NOBODYS, "Koa"]).yield_for_execution(context),
+    ):
+        pass
+    assert "runa" not in str(caught.value)
+    assert "Koa" not in str(caught.value)
 
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.1])

@@ -13,7 +13,7 @@ import pytest
 
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.defs.retired_people import JOB, pause, retire_request, retired_people_sensor
-from oura_pipeline.defs.storage import ELSEWHERE, kept_files, project_instance
+from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.people.leave import disconnect, leave
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
@@ -169,10 +169,3 @@ def test_what_cannot_be_done_is_tried_less_and_less_often() -> None:
         timedelta(hours=1),
         timedelta(hours=6),
     ]
-
-
-def test_records_that_are_elsewhere_are_said_to_be(tmp_path: Path) -> None:
-    """An instance without SQLite files names what is to be done, and fails nothing."""
-    with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
-        kept = kept_files(instance)
-    assert (kept.databases, kept.elsewhere) == ((), ELSEWHERE)

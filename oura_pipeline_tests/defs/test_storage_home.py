@@ -1,15 +1,11 @@
 """Dagster's state stays where the project says, whoever opens it, and several may write at once."""
 
-import asyncio
-import logging
 import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import dagster as dg
@@ -17,18 +13,17 @@ import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
-from dagster._daemon.backfill import execute_backfill_iteration
-from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
-from dagster_graphql.schema import create_schema
 
 from oura_pipeline.defs.storage import BatchedSqliteEventLogStorage, project_instance
 from oura_pipeline_tests.defs import example_location, run_example_job
 from oura_pipeline_tests.testing.child_processes import wait_for_dagster_children
+from oura_pipeline_tests.testing.dagster_daemon import (
+    ended,
+    launch_backfill,
+    start_backfills,
+    start_runs,
+)
 from oura_pipeline_tests.testing.paths import ROOT
-
-LAUNCH = """mutation Launch($params: LaunchBackfillParams!) {
-  launchPartitionBackfill(backfillParams: $params) {
-    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 
@@ -166,11 +161,11 @@ def test_a_backfill_of_the_ui_is_one_run_in_batches(folder: Path) -> None:
         project_instance() as instance,
         WorkspaceProcessContext(instance, target) as workspace,
     ):
-        launch(workspace, ["sleep", "sleep_points", "environment"], days)
-        logger = logging.getLogger("backfills")
-        assert [error for error in execute_backfill_iteration(workspace, logger) if error] == []
-        list(QueuedRunCoordinatorDaemon(interval_seconds=5).run_iteration(workspace))
-        run = ended(instance)
+        launch_backfill(workspace, [["sleep"], ["sleep_points"], ["environment"]], days)
+        start_backfills(workspace)
+        start_runs(workspace)
+        [run] = instance.get_runs()
+        run = ended(instance, run.run_id)
         assert run.status is dg.DagsterRunStatus.SUCCESS
         for name in ("sleep", "sleep_points", "environment"):
             key = dg.AssetKey(name)
@@ -183,30 +178,3 @@ def test_a_backfill_of_the_ui_is_one_run_in_batches(folder: Path) -> None:
 def batch_sizes(records: Sequence[Any]) -> set[Any]:
     """What the asset `environment` found in the process of its run."""
     return {record.asset_materialization.metadata["batch"].value for record in records}
-
-
-def launch(workspace: WorkspaceProcessContext, names: list[str], days: list[str]) -> None:
-    """Launch a backfill with the query that the UI sends."""
-    assets = [{"path": [name]} for name in names]
-    params = {"assetSelection": assets, "partitionNames": days, "tags": []}
-    answer = asyncio.run(
-        create_schema().execute_async(
-            LAUNCH,
-            context_value=workspace.create_request_context(),
-            variable_values={"params": params},
-        )
-    )
-    assert answer.errors is None, answer.errors
-    backfill = answer.data["launchPartitionBackfill"]
-    assert backfill["__typename"] == "LaunchBackfillSuccess", backfill
-
-
-def ended(instance: dg.DagsterInstance) -> Any:
-    """The only run, once it has ended."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        (run,) = instance.get_runs()
-        if run.is_finished:
-            return run
-        Event().wait(0.2)
-    raise AssertionError(f"The run is still {run.status}")

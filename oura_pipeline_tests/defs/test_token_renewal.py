@@ -87,8 +87,8 @@ def test_the_check_names_who_since_when_why_and_where() -> None:
     assert not said.passed
     assert said.severity is dg.AssetCheckSeverity.ERROR
     assert said.description == (
-        "ada: since 2026-06-08 03:30 UTC; "
-        "Oura refused to renew their tokens: 400: Token already used or revoked\n"
+        f"- [{lost.id}](https://oura.example.org/status#{lost.id}): since 2026-06-08 03:30 UTC; "
+        "Oura refused to renew their tokens: 400: Token already used or revoked\n\n"
         "Ask them to sign in again at https://oura.example.org."
     )
 
@@ -180,7 +180,8 @@ def test_one_persons_trouble_stays_theirs(made: World) -> None:
     assert counts == {"connected": 2, "renewed": 1, "must_reconnect": 1, "failed": 1}
     [(key, said)] = red.items()
     assert key == ("accounts/people", "everyone_connected")
-    assert said.startswith("koa: since ")
+    [koa] = made.ids("koa")
+    assert said.startswith(f"- [{koa}](http://127.0.0.1:8000/status#{koa}): since ")
     assert "Oura refused to renew their tokens" in said
     assert said.endswith("\nAsk them to sign in again at http://127.0.0.1:8000.")
     with made.accounts() as accounts:

@@ -12,12 +12,12 @@ import dagster as dg
 import stamina
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, ENHANCED_TAG, SLEEP, WORKOUT
-from oura_pipeline.defs.gaps import find_gaps, gap_request
+from oura_pipeline.defs.gaps import due_gaps, gap_request
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline.web.server import listen, running_site, socket_url
 from oura_pipeline_tests.end_to_end.conftest import LAST
@@ -106,9 +106,7 @@ def test_what_oura_did_not_answer_is_asked_again_by_the_gaps_sensor(own_world: W
         own_world.run(WEEK, LAST, types=NAMES, groups=["oura"])
     own_world.sandbox.clear_faults()
     later = datetime.now(UTC) + timedelta(hours=1)
-    with own_world.accounts() as accounts:
-        failed = accounts.fetches.find(statuses=[FetchStatus.FAILED])
-        gaps = find_gaps(failed, accounts.fetches.missing(), later)
+    gaps = due_gaps(load_settings(), later)
     assert [gap.document_types for gap in gaps] == [(DAILY_SLEEP.name,)]
     request = gap_request(gaps[0], later, share=0.5)
     ran = execute(

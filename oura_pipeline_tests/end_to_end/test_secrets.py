@@ -201,7 +201,9 @@ def there_was_something_to_be_found(traces: Traces) -> None:
     names = {record.dagster_run.job_name for record in runs}
     assert {"webhook_events", "renew_tokens", "maintain_subscriptions"} <= names
     searched = b"".join(content for path, content in traces.files() if path.parts[0] == "dagster")
-    assert b"milo: must sign in again" in searched
+    [milo] = traces.world.ids("milo")
+    assert f"/status#{milo}): must sign in again".encode() in searched
+    assert b"milo" not in searched
     assert "GET /oauth/callback" in traces.log
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import DAILY_RESILIENCE, DAILY_SLEEP, DOCUMENT_TYPES
+from oura_pipeline.defs.person_ids import with_usernames
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.settings import ALL_SCOPES
@@ -40,15 +41,22 @@ def test_the_others_land_and_the_checks_name_the_three(troubled: World) -> None:
             assert troubled.landed(username, row) == troubled.truth(username, row, FIRST, LAST)
     red = red_checks(result)
     resilience = red["oura/daily_resilience", "every_person_landed"]
-    assert [line.split(":")[0] for line in resilience.splitlines()] == ["asha", "milo", "sione"]
+    assert named(troubled, resilience) == ["asha", "milo", "sione"]
     assert "stress" in resilience
     assert "sign" in resilience
     assert "membership" in resilience
     sleep = red["oura/daily_sleep", "every_person_landed"]
-    assert [line.split(":")[0] for line in sleep.splitlines()] == ["milo", "sione"]
+    assert named(troubled, sleep) == ["milo", "sione"]
     assert metadata(result, ["oura", "daily_resilience"], "people_not_granted") == {
         (FIRST + timedelta(days=n)).isoformat(): 1 for n in range(3)
     }
+
+
+def named(made: World, description: str) -> list[str]:
+    """Return the usernames of those whom the lines of a check are about."""
+    with made.accounts() as accounts:
+        text = with_usernames(description, accounts.people.usernames_by_id())
+    return sorted(line.split(":")[0] for line in text.splitlines())
 
 
 def test_the_ledger_knows_who_and_why(troubled: World) -> None:

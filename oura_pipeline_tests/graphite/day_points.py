@@ -14,30 +14,28 @@ DAY = 86400
 
 
 def ago(days: int) -> date:
-    """Return the day so many days before today."""
+    """A day so many days before today."""
     return TODAY - timedelta(days=days)
 
 
-def instant(days_ago: int, seconds: int = 0) -> int:
-    """Return a time some seconds after a midnight, UTC seconds since 1970."""
+def at(days_ago: int, seconds: int = 0) -> int:
+    """Seconds after a midnight."""
     return MIDNIGHT - days_ago * DAY + seconds
 
 
 def scores(
     days_ago: int, value: float, *, username: str = "ada", root: str = "bio.ada"
 ) -> DayPoints:
-    """Return a day with one sleep score."""
-    return day_with(
-        days_ago, {f"{root}.sleep.score": [(instant(days_ago), value)]}, username=username
-    )
+    """A day with one score of sleep."""
+    return of(days_ago, {f"{root}.sleep.score": [(at(days_ago), value)]}, username=username)
 
 
-def day_with(
+def of(
     days_ago: int,
     points: Mapping[str, Sequence[tuple[int, float]]],
     *,
     username: str = "ada",
     document_type: str = "daily_sleep",
 ) -> DayPoints:
-    """Return a day with these points."""
+    """A day with any points."""
     return DayPoints(username, document_type, ago(days_ago), points)

@@ -1,4 +1,4 @@
-"""A fake carbon that remembers what it receives, or behaves badly."""
+"""A carbon that takes everything and remembers it, or behaves badly."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class FakeCarbon:
-    """A server on a port of its own.
+class Listener:
+    """Listens on a port of its own.
 
     Attributes:
-        port: on loopback.
+        port: where.
         received: what each connection sent, in the order in which they ended.
     """
 
@@ -26,6 +26,7 @@ class FakeCarbon:
         self._thread.start()
 
     def close(self) -> None:
+        """Stop listening."""
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join()
@@ -41,7 +42,7 @@ class FakeCarbon:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """Return what the other side sends."""
+    """What comes until the other side is done."""
     parts = []
     while part := connection.recv(65536):
         parts.append(part)
@@ -62,10 +63,10 @@ def close_at_once(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def fake_carbon(serve: Callable[[socket.socket], bytes] = read_all) -> Iterator[FakeCarbon]:
-    """Run a fake carbon during the block."""
-    carbon = FakeCarbon(serve)
+def listening(serve: Callable[[socket.socket], bytes] = read_all) -> Iterator[Listener]:
+    """A listener while the block runs."""
+    listener = Listener(serve)
     try:
-        yield carbon
+        yield listener
     finally:
-        carbon.close()
+        listener.close()

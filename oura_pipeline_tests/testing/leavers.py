@@ -9,10 +9,9 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-import sqlite3
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -114,16 +113,15 @@ def populate(made: World) -> dict[str, Traces]:
     made.run(FIRST, LAST, types=TYPES)
     for username in (ODD, WORD):
         made.sandbox.change_person(AT_OURA[username], membership=False)
-    made.run(LAST, LAST, types=TYPES)  # red checks name the two
+    made.run(LAST, LAST, types=TYPES)  # red checks are about the two
     for people in ([ODD], [WORD], [ODD, WORD, OTHER]):
-        _run_with_a_key(made, people)  # failures name them
+        _run_with_a_key(made, people)  # failures are about them
     for username in (ODD, WORD):
         made.sandbox.change_person(AT_OURA[username], membership=True)
     with open_pipeline() as pipeline:
         pipeline.warehouse.publish(pipeline.settings.storage.analytics_path)
         pipeline.accounts.inbox.receive([_event(some) for some in found.values()])
     _rotate(made.home / "graphite.log")
-    _print_and_tick(made.home / "dagster")
     for username in AT_OURA:
         _export(made.home / "exports" / username, username)
     spooled = made.home / "spool" / "sleep.crashed"
@@ -134,14 +132,15 @@ def populate(made: World) -> dict[str, Traces]:
 
 
 def _run_with_a_key(made: World, people: list[str]) -> None:
-    """A run as an older sensor started it: it names people in its key, too."""
+    """A run as a sensor starts it, with a key."""
+    ids = made.ids(*people)
     with project_instance() as instance:
         made.definitions.resolve_job_def("sync").execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey(["oura", "daily_sleep"]), dg.AssetKey(["oura", "sleep"])],
-            tags={**range_tags(LAST, LAST), "dagster/run_key": f"gap {LAST} {tuple(people)}"},
+            tags={**range_tags(LAST, LAST), "dagster/run_key": f"gap {LAST} {tuple(ids)}"},
             run_config={
-                "resources": {"pipeline": {"config": {"people": people}}},
+                "resources": {"pipeline": {"config": {"people": ids}}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
             raise_on_error=False,
@@ -164,24 +163,6 @@ def _export(folder: Path, username: str) -> None:
     folder.mkdir(parents=True)
     for name in (f"{LAST}_hrv.csv", f"{LAST}_hrv.json", f".{LAST}_hrv.json.7.new"):
         (folder / name).write_text(f'{{"username": "{username}"}}', encoding="utf-8")
-
-
-def _print_and_tick(dagster: Path) -> None:
-    """What a step under a daemon prints, and what a sensor remembers."""
-    for username in (ODD, WORD):
-        printed = dagster / "storage" / "a run" / "compute_logs" / f"{len(username)}.err"
-        printed.parent.mkdir(parents=True, exist_ok=True)
-        text = f"sync - oura__sleep - Materialized value oura sleep.\n{username}: refused\n"
-        printed.write_text(text, encoding="utf-8")
-    tick = {"__class__": "TickData", "run_keys": [f"gap ('{ODD}', '{WORD}')"], "cursor": None}
-    tick["cursor"] = json.dumps({ODD: "2026-04-01", WORD: "2026-04-01", OTHER: "2026-04-01"})
-    with closing(sqlite3.connect(dagster / "schedules" / "schedules.db")) as connection:
-        connection.execute(
-            "INSERT INTO job_ticks (job_origin_id, status, type, timestamp, tick_body) "
-            "VALUES ('o', 'SUCCESS', 'SENSOR', '2026-04-10', ?)",
-            (json.dumps(tick),),
-        )
-        connection.commit()
 
 
 @contextmanager

@@ -59,6 +59,11 @@ class World:
                 ),
             )
 
+    def ids(self, *usernames: str) -> list[str]:
+        """Return the ids of people."""
+        with self.accounts() as accounts:
+            return [accounts.people.get(username).id for username in usernames]
+
     def run(
         self,
         first: date,
@@ -76,7 +81,7 @@ class World:
                 asset_selection=[dg.AssetKey([group, name]) for group in groups for name in names],
                 tags=range_tags(first, last),
                 run_config={
-                    "resources": {"pipeline": {"config": {"people": list(people)}}},
+                    "resources": {"pipeline": {"config": {"people": self.ids(*people)}}},
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
                 raise_on_error=False,

@@ -1,4 +1,9 @@
-"""Checks of a dashboard's JSON, alone and against a real graphite-web."""
+"""What is wrong with a dashboard, as far as one can tell without a Grafana.
+
+What surprises: a target is asked of a real graphite-web with the variables filled in as Grafana
+does, and what graphite-web does not know it does not always refuse: an unknown metric is an empty
+answer, an unknown function an error.
+"""
 
 from __future__ import annotations
 
