@@ -1,6 +1,6 @@
 """The page where one picks a person and ticks scopes: plain HTML, one form, no script.
 
-What surprises: it looks like no page of Oura's, on purpose. Whoever sees it in the demo must not
+It looks like no page of Oura's, on purpose. Whoever sees it in the demo must not
 take it for the real one.
 """
 

@@ -347,7 +347,7 @@ def test_what_was_made_all_the_same_is_not_made_twice(pipeline: Pipeline, sandbo
     done = maintain(pipeline)
     assert (done.created, len(done.failed)) == (8, 1)
     again = maintain(pipeline)
-    assert (len(again.listed), again.failed) == (9, [])
+    assert (len(again.remote), again.failed) == (9, [])
     assert pairs_at_oura(sandbox) == sorted(WANTED)
 
 
