@@ -1,7 +1,4 @@
-"""How fast documents become points: `python benchmarks/flattening.py`.
-
-What surprises: heart rate, though only a fifth of the points, costs most; every row is a document.
-"""
+"""How fast documents become points: `python benchmarks/flattening.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cairo draws of a picture: cards, headings, single values, dials and bands of states."""
+"""Draw cards, headings, single values, dials and bands of states with cairo."""
 
 from __future__ import annotations
 
@@ -33,18 +33,17 @@ class Box:
 
     @property
     def bottom(self) -> float:
-        """Its lower edge."""
         return self.top + self.height
 
     def inner(self, margin: float) -> Box:
-        """The same with a margin on all sides."""
+        """Return the box without a margin on all sides."""
         return Box(
             self.left + margin, self.top + margin, self.width - 2 * margin, self.height - 2 * margin
         )
 
 
 class Canvas:
-    """A picture that grows."""
+    """A picture that is drawn piece by piece."""
 
     def __init__(self, width: int, height: int) -> None:
         self._surface = cairo.ImageSurface(cairo.FORMAT_RGB24, width, height)
@@ -54,16 +53,16 @@ class Canvas:
         self._cairo.paint()
 
     def heading(self, title: str, beside: str) -> None:
-        """The name of the dashboard, and what is shown of it."""
+        """Draw the name of the dashboard, and what is shown of it."""
         self._write(title, 14, 36, 20, _TEXT, bold=True)
         self._write(beside, self._width - 14, 36, 12, _FAINT, side=1)
 
     def row(self, box: Box, title: str) -> None:
-        """The heading of some panels."""
+        """Draw the heading of a row of panels."""
         self._write(title, box.left + 6, box.top + 22, 14, _TEXT, bold=True)
 
     def card(self, box: Box, title: str, unit: str) -> Box:
-        """The ground of a panel, its title and unit; what is left for its values."""
+        """Draw a panel's background, title and unit; return the box for its values."""
         self._colour(_CARD)
         self._cairo.rectangle(box.left, box.top, box.width, box.height)
         self._cairo.fill()
@@ -72,19 +71,19 @@ class Canvas:
         return Box(box.left + 2, box.top + 26, box.width - 4, box.height - 28)
 
     def picture(self, box: Box, png: io.BytesIO) -> None:
-        """A picture that somebody else drew."""
+        """Draw a picture that is given as PNG."""
         self._cairo.set_source_surface(
             cairo.ImageSurface.create_from_png(png), int(box.left), int(box.top)
         )
         self._cairo.paint()
 
     def value(self, box: Box, text: str, colour: str) -> None:
-        """One value in large figures."""
+        """Draw one value in large figures."""
         middle = box.left + box.width / 2
         self._write(text, middle, box.top + box.height / 2 + 6, 24, colour, side=0.5, bold=True)
 
     def dial(self, box: Box, share: float, text: str, colour: str) -> None:
-        """A value on three quarters of a circle."""
+        """Draw a value on three quarters of a circle."""
         x, y = box.left + box.width / 2, box.top + box.height * 0.56
         radius = min(box.width, box.height) * 0.44
         begin, whole = 0.75 * math.pi, 1.5 * math.pi
@@ -105,7 +104,7 @@ class Canvas:
         end: int,
         legend: Sequence[tuple[str, str]],
     ) -> None:
-        """A band for each series; a state holds until the next one, and over no gap."""
+        """Draw a band for each series; a state lasts until the next one, and not over gaps."""
         inside = Box(box.left + 90, box.top + 4, box.width - 104, box.height - 52)
         high = inside.height / max(len(bands), 1)
         for number, (name, points) in enumerate(bands):
@@ -165,7 +164,7 @@ class Canvas:
         side: float = 0,
         bold: bool = False,
     ) -> float:
-        """Write a line; `side` is the part of it that stands left of `x`. Gives its width."""
+        """Write a line and return its width; `side` is the part of it to the left of `x`."""
         weight = cairo.FONT_WEIGHT_BOLD if bold else cairo.FONT_WEIGHT_NORMAL
         self._cairo.select_font_face(_FONT, cairo.FONT_SLANT_NORMAL, weight)
         self._cairo.set_font_size(size)

@@ -1,8 +1,7 @@
-"""A picture of a dashboard without a Grafana: graphite-web draws the graphs, cairo the rest.
+"""Draw a dashboard without Grafana: graphite-web draws the graphs, cairo the rest.
 
-What surprises: the committed JSON is read, not the code that built it, so no SDK is needed; and it
-is not how Grafana looks. Legends, axes and gaps are those of graphite-web. What comes from
-Prometheus is not drawn.
+It does not look like Grafana: legends, axes and gaps are graphite-web's. Panels of Prometheus are
+not drawn.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _UNITS = {
     **{"none": "", "short": "", "celsius": "°C", "percent": "%", "m": "min"},
     **{"lengthm": "m", "velocityms": "m/s", "masskg": "kg"},
 }
-_LOOK = {
+_STYLE = {
     "bgcolor": "181B1F",
     "fgcolor": "AEB4BF",
     "majorGridLineColor": "2E333B",
@@ -69,29 +68,30 @@ def draw(
     Args:
         render_url: address of graphite-web.
         dashboard: its uid, like `oura-sleep`.
-        path: the file.
-        person: whose; a dashboard of everybody shows everybody whom Graphite knows.
-        first: the first day that is shown, UTC.
-        last: the last one.
+        path: the file to write.
+        person: whose values; a dashboard of everybody shows everybody in Graphite.
+        first: the first day to show, UTC.
+        last: the last day.
 
     Raises:
         httpx.HTTPError: graphite-web does not answer.
         GraphiteUnavailable: it does not answer like graphite-web.
     """
+    # The committed JSON, not the code that builds it: that would need Grafana's SDK.
     board = json.loads(_file(dashboard).read_text(encoding="utf-8"))
     prefix = next(one["query"] for one in board["templating"]["list"] if one["name"] == "prefix")
     with httpx.Client(timeout=120) as http:
         everybody = sorted(child_names(http, render_url, prefix))
-        of_everybody = _is_of_everybody(board)
-        shown = everybody if of_everybody else [person]
+        shows_everybody = _shows_everybody(board)
+        shown = everybody if shows_everybody else [person]
         tiles = list(_tiles(board["panels"], shown))
-        artist = _Artist(http, render_url, prefix, _midnight(first), _midnight(last) + 86400)
+        renderer = _Renderer(http, render_url, prefix, _midnight(first), _midnight(last) + 86400)
         canvas = Canvas(WIDTH, int(max(tile.box.bottom for tile in tiles)) + _GAP)
         days = f"{first:%-d %B} to {last:%-d %B %Y}"
-        whose = "everybody" if of_everybody else person
+        whose = "everybody" if shows_everybody else person
         canvas.heading(board["title"], f"{whose} · {days} · drawn by graphite-web, not Grafana")
         for tile in tiles:
-            artist.draw(canvas, tile)
+            renderer.draw(canvas, tile)
     canvas.write(path)
 
 
@@ -101,13 +101,13 @@ def dashboard_path(uid: str) -> Path:
 
 
 def _file(dashboard: str) -> Path:
-    """The committed JSON: in the checkout, or in the installed package."""
+    """Return the committed JSON: in the checkout, or in the installed package."""
     inside = _PACKAGE / dashboard_path(dashboard)
     return inside if inside.exists() else _PACKAGE.parent / dashboard_path(dashboard)
 
 
 def _tiles(panels: Sequence[_Json], people: Sequence[str]) -> Iterator[_Tile]:
-    """Where everything stands; a row of each person stands there for each of them."""
+    """Yield panels with their positions; a row per person is repeated for each of them."""
     all_of_them = "{" + ",".join(people) + "}" if people[1:] else "".join(people)
     top = 56.0
     for row, members in _rows(panels):
@@ -141,7 +141,7 @@ def _box(grid: dict[str, int], base: int, top: float) -> Box:
     return box.inner(_GAP / 2)
 
 
-class _Artist:
+class _Renderer:
     """Draws panels of one dashboard, with values of one time range."""
 
     def __init__(self, http: httpx.Client, url: str, prefix: str, start: int, end: int) -> None:
@@ -152,7 +152,6 @@ class _Artist:
         self._end = end
 
     def draw(self, canvas: Canvas, tile: _Tile) -> None:
-        """Draw one panel, in its place."""
         if tile.panel["type"] == "row":
             canvas.row(tile.box, tile.panel["title"])
             return
@@ -175,7 +174,7 @@ class _Artist:
             if key in defaults
         }
         colours = {"colorList": ",".join(self._colours(tile.panel))}
-        asked = _LOOK | size | limits | colours | _style(tile.panel) | self._range(tile.panel)
+        asked = _STYLE | size | limits | colours | _style(tile.panel) | self._range(tile.panel)
         return io.BytesIO(self._ask(tile, asked).content)
 
     def _states(self, canvas: Canvas, tile: _Tile, inside: Box) -> None:
@@ -213,7 +212,7 @@ class _Artist:
         start = self._start
         if over := panel.get("timeFrom"):
             start = max(self._end - int(over[:-1]) * _SECONDS[over[-1]], self._start)
-        # Graphite leaves out a point that stands exactly at the begin.
+        # `from` is exclusive: a second earlier, or the first point would be missing.
         hours = self._end - start <= 3 * 86400
         return {
             "from": str(start - 1),
@@ -234,7 +233,7 @@ class _Artist:
 
 
 def _style(panel: _Json) -> dict[str, str]:
-    """Lines, bars or bars on top of each other, in graphite-web's words."""
+    """Return graphite-web's options for lines, bars or stacked bars."""
     custom = panel["fieldConfig"]["defaults"]["custom"]
     if custom["drawStyle"] != "bars":
         return {"lineMode": "connected", "connectedLimit": "15", "lineWidth": "1.6"}
@@ -243,13 +242,13 @@ def _style(panel: _Json) -> dict[str, str]:
 
 
 def _codes(panel: _Json) -> dict[float, tuple[str, str]]:
-    """The text and the colour of each code."""
+    """Return the text and the colour of each code."""
     options = panel["fieldConfig"]["defaults"].get("mappings", [{"options": {}}])[0]["options"]
     return {float(code): (one["text"], one["color"]) for code, one in options.items()}
 
 
 def _shown(value: float, panel: _Json) -> tuple[str, str]:
-    """A value as people write it, and its colour."""
+    """Return a value as people write it, and its colour."""
     defaults = panel["fieldConfig"]["defaults"]
     if found := _codes(panel).get(value):
         return found
@@ -261,12 +260,12 @@ def _shown(value: float, panel: _Json) -> tuple[str, str]:
 
 
 def _unit(panel: _Json) -> str:
-    """The unit as people write it."""
+    """Return the unit as people write it."""
     unit = str(panel["fieldConfig"]["defaults"]["unit"])
     return _UNITS.get(unit, unit.removeprefix("suffix: "))
 
 
-def _is_of_everybody(board: _Json) -> bool:
+def _shows_everybody(board: _Json) -> bool:
     return any(one["name"] == "person" and one["multi"] for one in board["templating"]["list"])
 
 

@@ -1,4 +1,4 @@
-"""One real Graphite for all tests of this room, and a real ledger for each of them."""
+"""One real Graphite for all tests of this package, and a ledger for each of them."""
 
 from __future__ import annotations
 

@@ -14,28 +14,30 @@ DAY = 86400
 
 
 def ago(days: int) -> date:
-    """A day so many days before today."""
+    """Return the day so many days before today."""
     return TODAY - timedelta(days=days)
 
 
-def at(days_ago: int, seconds: int = 0) -> int:
-    """Seconds after a midnight."""
+def instant(days_ago: int, seconds: int = 0) -> int:
+    """Return a time some seconds after a midnight, UTC seconds since 1970."""
     return MIDNIGHT - days_ago * DAY + seconds
 
 
 def scores(
     days_ago: int, value: float, *, username: str = "ada", root: str = "bio.ada"
 ) -> DayPoints:
-    """A day with one score of sleep."""
-    return of(days_ago, {f"{root}.sleep.score": [(at(days_ago), value)]}, username=username)
+    """Return a day with one sleep score."""
+    return day_with(
+        days_ago, {f"{root}.sleep.score": [(instant(days_ago), value)]}, username=username
+    )
 
 
-def of(
+def day_with(
     days_ago: int,
     points: Mapping[str, Sequence[tuple[int, float]]],
     *,
     username: str = "ada",
     document_type: str = "daily_sleep",
 ) -> DayPoints:
-    """A day with any points."""
+    """Return a day with these points."""
     return DayPoints(username, document_type, ago(days_ago), points)

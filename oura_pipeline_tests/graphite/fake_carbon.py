@@ -1,4 +1,4 @@
-"""A carbon that takes everything and remembers it, or behaves badly."""
+"""A fake carbon that remembers what it receives, or behaves badly."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class Listener:
-    """Listens on a port of its own.
+class FakeCarbon:
+    """A server on a port of its own.
 
     Attributes:
-        port: where.
+        port: on loopback.
         received: what each connection sent, in the order in which they ended.
     """
 
@@ -26,7 +26,6 @@ class Listener:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening."""
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join()
@@ -42,7 +41,7 @@ class Listener:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """What comes until the other side is done."""
+    """Return what the other side sends."""
     parts = []
     while part := connection.recv(65536):
         parts.append(part)
@@ -63,10 +62,10 @@ def close_at_once(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def listening(serve: Callable[[socket.socket], bytes] = read_all) -> Iterator[Listener]:
-    """A listener while the block runs."""
-    listener = Listener(serve)
+def fake_carbon(serve: Callable[[socket.socket], bytes] = read_all) -> Iterator[FakeCarbon]:
+    """Run a fake carbon during the block."""
+    carbon = FakeCarbon(serve)
     try:
-        yield listener
+        yield carbon
     finally:
-        listener.close()
+        carbon.close()

@@ -23,7 +23,7 @@ from oura_pipeline.graphite.carbon import (
 )
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.readback.render import RenderClient
-from oura_pipeline_tests.graphite.fake_carbon import close_at_once, listening, reset_at_once
+from oura_pipeline_tests.graphite.fake_carbon import close_at_once, fake_carbon, reset_at_once
 
 FRESH = multiprocessing.get_context("forkserver")
 MIDNIGHT = 1_767_225_600  # 2026-01-01
@@ -41,7 +41,7 @@ LINES = (
 
 def test_plaintext_is_a_line_per_point_with_every_digit() -> None:
     """Metric by metric, floats as exactly as they are."""
-    with listening() as carbon:
+    with fake_carbon() as carbon:
         PlaintextSender("127.0.0.1", carbon.port).send(METRICS)
     assert carbon.received == [LINES]
 
@@ -49,7 +49,7 @@ def test_plaintext_is_a_line_per_point_with_every_digit() -> None:
 def test_pickle_is_frames_of_plain_numbers_below_half_a_megabyte() -> None:
     """However long the names are."""
     many = [(f"bio.{n:0>90}.{'x' * 90}.{'y' * 90}", [(MIDNIGHT, n)]) for n in range(5000)]
-    with listening() as carbon:
+    with fake_carbon() as carbon:
         PickleSender("127.0.0.1", carbon.port).send([*METRICS, *many])
     frames = []
     (data,) = carbon.received
@@ -69,7 +69,7 @@ def test_a_broken_connection_confirms_nothing(kind: type[PlaintextSender], serve
     """Also where carbon closes politely in the middle."""
     many = [("bio.ada.hr.bpm", [(MIDNIGHT + n, n) for n in range(500_000)])]
     with (
-        listening(serve) as carbon,  # type: ignore[arg-type]
+        fake_carbon(serve) as carbon,  # type: ignore[arg-type]
         pytest.raises(GraphiteUnavailable, match=rf"carbon at 127\.0\.0\.1:{carbon.port} did not"),
     ):
         kind("127.0.0.1", carbon.port).send(many)
@@ -94,7 +94,7 @@ def test_a_carbon_that_stands_still_is_not_waited_for_for_ever() -> None:
         done.wait(30)
         return b""
 
-    with listening(stand_still) as carbon:
+    with fake_carbon(stand_still) as carbon:
         with pytest.raises(GraphiteUnavailable, match="it took too long"):
             PlaintextSender("127.0.0.1", carbon.port, timeout=0.2).send(METRICS)
         done.set()

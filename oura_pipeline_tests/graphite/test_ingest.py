@@ -9,39 +9,39 @@ import stamina
 
 from oura_pipeline.graphite.carbon import FileSender, GraphiteUnavailable, PlaintextSender
 from oura_pipeline.graphite.ingest import IngestResult, ingest
-from oura_pipeline_tests.graphite.day_points import NOW, at
-from oura_pipeline_tests.graphite.fake_carbon import listening, reset_at_once
+from oura_pipeline_tests.graphite.day_points import NOW, instant
+from oura_pipeline_tests.graphite.fake_carbon import fake_carbon, reset_at_once
 
 
 def test_what_was_written_is_sent(tmp_path: Path) -> None:
     """Line by line the same; of two for one time the later one."""
     path = tmp_path / "graphite.log"
-    FileSender(path).send([("bio.ada.sleep.score", [(at(2), 70), (at(1), 0.1)])])
-    FileSender(path).send([("bio.ada.sleep.score", [(at(2), 71)])])
-    with listening() as carbon:
+    FileSender(path).send([("bio.ada.sleep.score", [(instant(2), 70), (instant(1), 0.1)])])
+    FileSender(path).send([("bio.ada.sleep.score", [(instant(2), 71)])])
+    with fake_carbon() as carbon:
         result = ingest(path, PlaintextSender("127.0.0.1", carbon.port), now=NOW)
     assert carbon.received == [
-        f"bio.ada.sleep.score 71 {at(2)}\nbio.ada.sleep.score 0.1 {at(1)}\n".encode()
+        f"bio.ada.sleep.score 71 {instant(2)}\nbio.ada.sleep.score 0.1 {instant(1)}\n".encode()
     ]
     assert result == IngestResult(points=3, bad=0, examples=())
 
 
 def test_bad_lines_are_left_out_and_named(tmp_path: Path) -> None:
     """Also a half one at the end."""
-    good = f"bio.ada.sleep.score 70 {at(1)}\n"
+    good = f"bio.ada.sleep.score 70 {instant(1)}\n"
     path = tmp_path / "graphite.log"
     lines = [
         good,
         "\n",
-        f"bio.ada.sleep.score nan {at(1)}\n",
-        f"bio.ada.sleep.score 1 {at(1)}000\n",
-        f"bio..score 1 {at(1)}\n",
+        f"bio.ada.sleep.score nan {instant(1)}\n",
+        f"bio.ada.sleep.score 1 {instant(1)}000\n",
+        f"bio..score 1 {instant(1)}\n",
         "bio.ada.größe 1 1\n",
         good,
-        f"bio.ada.sleep.score 70 {at(1)}"[:-3],
+        f"bio.ada.sleep.score 70 {instant(1)}"[:-3],
     ]
     path.write_text("".join(lines), encoding="utf-8")
-    with listening() as carbon:
+    with fake_carbon() as carbon:
         result = ingest(path, PlaintextSender("127.0.0.1", carbon.port), now=NOW)
     assert carbon.received == [good.encode()]
     assert result == IngestResult(
@@ -61,10 +61,10 @@ def test_bad_lines_are_left_out_and_named(tmp_path: Path) -> None:
 def test_a_carbon_that_goes_away_is_an_error(tmp_path: Path) -> None:
     """The file stays, and can be sent again."""
     path = tmp_path / "graphite.log"
-    FileSender(path).send([("bio.ada.sleep.score", [(at(2), 70)] * 100_000)])
+    FileSender(path).send([("bio.ada.sleep.score", [(instant(2), 70)] * 100_000)])
     with (
         stamina.set_testing(True, attempts=1),
-        listening(reset_at_once) as carbon,
+        fake_carbon(reset_at_once) as carbon,
         pytest.raises(GraphiteUnavailable),
     ):
         ingest(path, PlaintextSender("127.0.0.1", carbon.port), now=NOW)

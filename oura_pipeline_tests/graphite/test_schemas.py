@@ -13,7 +13,7 @@ from oura_pipeline.catalog.metrics import known_metrics
 from oura_pipeline.graphite.carbon import PlaintextSender
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
-from oura_pipeline_tests.graphite.day_points import at
+from oura_pipeline_tests.graphite.day_points import instant
 from oura_pipeline_tests.testing.whisper_files import headers
 
 DAY, YEARS = 86400, 25 * 365 * 86400
@@ -68,7 +68,7 @@ def test_a_real_carbon_gives_each_metric_one_archive(graphite: LocalGraphite) ->
     """Of the interval at which it is sent, for 25 years, keeping every single value."""
     metrics = [f"bio.schemas.{name}" for name in INTERVALS]
     PlaintextSender("127.0.0.1", graphite.line_port).send(
-        [(name, [(at(1), 1)]) for name in metrics]
+        [(name, [(instant(1), 1)]) for name in metrics]
     )
     deadline = time.monotonic() + 10
     files = [graphite.whisper_file(name) for name in metrics]

@@ -13,9 +13,10 @@ from oura_pipeline.warehouse.views.coverage import COVERAGE
 from oura_pipeline.warehouse.views.days import DAILY_SUMMARY
 from oura_pipeline.warehouse.views.events import TAGS, WORKOUTS
 from oura_pipeline.warehouse.views.hearts import HEART_RATE_5MIN, HEART_RATE_HOURLY
+from oura_pipeline.warehouse.views.inside_sleeps import HYPNOGRAM, MOVEMENT, SLEEP_HEART
 from oura_pipeline.warehouse.views.long import long_view
 from oura_pipeline.warehouse.views.records import DAILY_RECORDS
-from oura_pipeline.warehouse.views.sleeps import HYPNOGRAM, MOVEMENT, NAPS, NIGHTS, SLEEP_HEART
+from oura_pipeline.warehouse.views.sleeps import NAPS, NIGHTS
 from oura_pipeline.warehouse.views.view import View, statements
 
 VIEWS: tuple[View, ...] = (

@@ -20,10 +20,7 @@ from oura_pipeline.catalog.metrics import (
 )
 from oura_pipeline.warehouse.tables import literal, table_name
 from oura_pipeline.warehouse.views.samples import (
-    MIDNIGHT,
-    SeriesSource,
     code,
-    column,
     digits,
     duration,
     json_number,
@@ -31,6 +28,11 @@ from oura_pipeline.warehouse.views.samples import (
     plain,
     points,
     series,
+)
+from oura_pipeline.warehouse.views.series_sources import (
+    MIDNIGHT,
+    SeriesSource,
+    column,
     series_sources,
     unsplit,
 )
@@ -157,18 +159,18 @@ def _is_sent(tree: Tree, path: Path) -> bool:
 
 def _first_unknown(tree: Tree, path: Path) -> int | None:
     """Return how many names of the path are known; None if all are, or if it is never sent."""
-    for place, key in enumerate(path):
+    for depth, key in enumerate(path):
         if key not in tree:
-            return place
+            return depth
         known = tree[key]
-        is_last = place == len(path) - 1
+        is_last = depth == len(path) - 1
         if known is None:
             return None
         if isinstance(known, Leaf):
             if known.field.kind is SERIES:
-                return None if is_last else place + 1
+                return None if is_last else depth + 1
             read = known.field.kind is DIGITS or known.field.codes is not None
-            return None if read or (known.is_number and is_last) else place
+            return None if read or (known.is_number and is_last) else depth
         tree = known
     return len(path) - 1
 

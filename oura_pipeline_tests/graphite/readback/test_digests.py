@@ -14,7 +14,7 @@ from oura_pipeline.graphite.push import push
 from oura_pipeline.graphite.readback.digests import verify_twice
 from oura_pipeline.graphite.readback.render import RenderClient
 from oura_pipeline.ledger import Push
-from oura_pipeline_tests.graphite.day_points import ago, at, of
+from oura_pipeline_tests.graphite.day_points import ago, day_with, instant
 
 PAUSE = 1.5  # carbon writes every second
 
@@ -22,11 +22,11 @@ PAUSE = 1.5  # carbon writes every second
 def days_of(root: str) -> list[DayPoints]:
     """Three days, the series of which reach over midnight."""
     return [
-        of(
+        day_with(
             n,
             {
-                f"{root}.sleep.score": [(at(n), 70 + n)],
-                f"{root}.sleep.hrv": [(at(n, 300 * m - 3600), 40 + m / 7) for m in range(90)],
+                f"{root}.sleep.score": [(instant(n), 70 + n)],
+                f"{root}.sleep.hrv": [(instant(n, 300 * m - 3600), 40 + m / 7) for m in range(90)],
             },
         )
         for n in (3, 2, 1)
@@ -44,7 +44,7 @@ def test_days_that_arrived_are_seen(
     graphite: LocalGraphite, render: RenderClient, ledger: Pushes
 ) -> None:
     """All values at all times of the ledger give the digest of the ledger."""
-    rows = pushed(days_of("bio.glance"), graphite, ledger)
+    rows = pushed(days_of("bio.digests"), graphite, ledger)
     assert sorted(row.day for row in verify_twice(rows, render, pause=PAUSE)) == [
         ago(3),
         ago(2),
@@ -57,15 +57,15 @@ def test_a_day_that_differs_in_one_value_is_not(
     what: str, graphite: LocalGraphite, render: RenderClient, ledger: Pushes
 ) -> None:
     """One value that somebody else overwrote, or one that never came, is enough."""
-    root = f"bio.glance-{what.replace(' ', '-')}"
+    root = f"bio.digests-{what.replace(' ', '-')}"
     days = days_of(root)
     rows = pushed(days, graphite, ledger)
     if what == "another value":
-        other = of(2, {f"{root}.sleep.hrv": [(at(2), 7.5)]}, document_type="sleep")
+        other = day_with(2, {f"{root}.sleep.hrv": [(instant(2), 7.5)]}, document_type="sleep")
         pushed([other], graphite, ledger)
     else:
-        more = dict(days[1].points) | {f"{root}.sleep.hrv_later": [(at(2), 1)]}
-        claimed = of(2, more)
+        more = dict(days[1].points) | {f"{root}.sleep.hrv_later": [(instant(2), 1)]}
+        claimed = day_with(2, more)
         rows[1] = Push(
             username=claimed.username,
             document_type=claimed.document_type,

@@ -20,7 +20,7 @@ from oura_pipeline.graphite.readback.render import RenderClient, Values
 from oura_pipeline.graphite.readback.report import MissingDay, ReadbackReport
 from oura_pipeline.graphite.readback.values import confirm
 from oura_pipeline.ledger import PushState
-from oura_pipeline_tests.graphite.day_points import ago, at, of
+from oura_pipeline_tests.graphite.day_points import ago, day_with, instant
 from oura_pipeline_tests.testing.requirements import require_graphite
 
 PAUSE = 0.3
@@ -44,12 +44,14 @@ def states(ledger: Pushes) -> list[PushState]:
 def days_of(root: str, *, days: int = 3) -> list[DayPoints]:
     """Days with once-a-day numbers, minutes and a sparse session."""
     return [
-        of(
+        day_with(
             n,
             {
-                f"{root}.sleep.score": [(at(n), 70 + n)],
-                f"{root}.activity.met": [(at(n, 60 * m), m / 7) for m in range(1440)],
-                f"{root}.session.heart_rate": [(at(n, 36_000 + 5 * m), 50 + m) for m in range(9)],
+                f"{root}.sleep.score": [(instant(n), 70 + n)],
+                f"{root}.activity.met": [(instant(n, 60 * m), m / 7) for m in range(1440)],
+                f"{root}.session.heart_rate": [
+                    (instant(n, 36_000 + 5 * m), 50 + m) for m in range(9)
+                ],
             },
         )
         for n in range(days, 0, -1)
@@ -110,14 +112,14 @@ def test_a_wrong_value_is_not_taken_for_the_right_one(
 ) -> None:
     """It is overwritten with ours."""
     metric = "bio.wrong.sleep.score"
-    day = of(1, {metric: [(at(1), 70)]})
+    day = day_with(1, {metric: [(instant(1), 70)]})
     push([day], sender=line(graphite), ledger=ledger, now=now())
-    line(graphite).send([(metric, [(at(1), 69.999)])])
+    line(graphite).send([(metric, [(instant(1), 69.999)])])
     arrival = confirm(
         [day], render=render, sender=line(graphite), ledger=ledger, pause=PAUSE, now=now()
     )
     assert (arrival.delivered, arrival.sent_again) == (1, 1)
-    assert render.values([metric], at(1), at(1)) == {metric: {at(1): 70.0}}
+    assert render.values([metric], instant(1), instant(1)) == {metric: {instant(1): 70.0}}
 
 
 class Fickle(RenderClient):
@@ -139,7 +141,7 @@ class Fickle(RenderClient):
 
 def test_what_was_there_once_is_not_delivered(graphite: LocalGraphite, ledger: Pushes) -> None:
     """A crash can take back what carbon showed from its memory; so it is read twice."""
-    day = of(1, {"bio.fickle.sleep.score": [(at(1), 70)]})
+    day = day_with(1, {"bio.fickle.sleep.score": [(instant(1), 70)]})
     push([day], sender=line(graphite), ledger=ledger, now=now())
     with httpx.Client() as http:
         arrival = confirm(
@@ -158,7 +160,10 @@ def test_days_of_the_future_wait(
 ) -> None:
     """Graphite does not show them yet; the other days do not wait with them."""
     root = "bio.future.sleep.score"
-    days = [of(1, {root: [(at(1), 1)]}), of(-1, {root: [(at(-1), 2)]})]
+    days = [
+        day_with(1, {root: [(instant(1), 1)]}),
+        day_with(-1, {root: [(instant(-1), 2)]}),
+    ]
     push(days, sender=line(graphite), ledger=ledger, now=now())
     arrival = confirm(
         days, render=render, sender=line(graphite), ledger=ledger, pause=PAUSE, now=now()
@@ -171,7 +176,7 @@ def test_only_what_was_sent_as_it_is_is_read_back(
     graphite: LocalGraphite, render: RenderClient, ledger: Pushes
 ) -> None:
     """Neither days that never left nor days that changed since."""
-    days = [of(n, {"bio.since.sleep.score": [(at(n), n)]}) for n in (3, 2, 1)]
+    days = [day_with(n, {"bio.since.sleep.score": [(instant(n), n)]}) for n in (3, 2, 1)]
     push(days[:2], sender=line(graphite), ledger=ledger, now=now())
     row = ledger.find("daily_sleep")[1]
     ledger.record([replace(row, digest="another")])
@@ -186,7 +191,7 @@ def test_a_day_that_is_pushed_anew_meanwhile_is_not_marked(
     graphite: LocalGraphite, render: RenderClient, ledger: Pushes
 ) -> None:
     """What was read back is not what stands in the ledger now."""
-    day = of(1, {"bio.meanwhile.sleep.score": [(at(1), 1)]})
+    day = day_with(1, {"bio.meanwhile.sleep.score": [(instant(1), 1)]})
     push([day], sender=line(graphite), ledger=ledger, now=now())
 
     def days() -> Iterator[DayPoints]:
@@ -205,7 +210,7 @@ def test_a_carbon_without_our_schemas_is_found_out(tmp_path: Path, ledger: Pushe
     """It drops a history without a word; the message says why."""
     require_graphite()
     shipped = "[default]\npattern = .*\nretentions = 60s:1d,5m:30d,1h:3y\n"
-    days = [of(n, {"bio.ada.sleep.score": [(at(n), n)]}) for n in (2000, 1)]
+    days = [day_with(n, {"bio.ada.sleep.score": [(instant(n), n)]}) for n in (2000, 1)]
     with LocalGraphite(schemas=shipped) as graphite, httpx.Client() as http:
         push(days, sender=line(graphite), ledger=ledger, now=now())
         arrival = confirm(
@@ -244,8 +249,8 @@ def test_a_damaged_file_hides_no_other_metric(
     broken = graphite.whisper_file(metrics[4])
     broken.parent.mkdir(parents=True, exist_ok=True)
     broken.write_bytes(b"")
-    days = [of(1, {metric: [(at(1), 1)] for metric in metrics if metric != metrics[4]})]
-    days.append(of(2, {metrics[4]: [(at(2), 1)]}))
+    days = [day_with(1, {metric: [(instant(1), 1)] for metric in metrics if metric != metrics[4]})]
+    days.append(day_with(2, {metrics[4]: [(instant(2), 1)]}))
     push(days, sender=line(graphite), ledger=ledger, now=now())
     arrival = confirm(
         days, render=render, sender=line(graphite), ledger=ledger, pause=PAUSE, rounds=0, now=now()
@@ -261,10 +266,10 @@ def test_a_push_into_a_carbon_that_is_killed_arrives_in_the_end(
     """Killed while it takes points, and again before it wrote them."""
     require_graphite()
     days = [
-        of(
+        day_with(
             n,
             {
-                f"bio.ada.activity.m{m}": [(at(n, 60 * s), s + m) for s in range(1440)]
+                f"bio.ada.activity.m{m}": [(instant(n, 60 * s), s + m) for s in range(1440)]
                 for m in range(10)
             },
         )

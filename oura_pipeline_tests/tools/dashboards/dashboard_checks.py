@@ -1,9 +1,4 @@
-"""What is wrong with a dashboard, as far as one can tell without a Grafana.
-
-What surprises: a target is asked of a real graphite-web with the variables filled in as Grafana
-does, and what graphite-web does not know it does not always refuse: an unknown metric is an empty
-answer, an unknown function an error.
-"""
+"""Checks of a dashboard's JSON, alone and against a real graphite-web."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""People of the sandbox, synced into a real Graphite: what the dashboards are tried on.
-
-What surprises: Oura is asked, and documents are landed and sent, as a run does it, but without
-Dagster, which has no part in what a dashboard shows.
-"""
+"""People of the sandbox, fetched and pushed into a real Graphite, without Dagster."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""A strict JSON Schema of the parts of Grafana's classic dashboard JSON that ours use.
+"""A strict JSON Schema of Grafana's dashboards, for the parts that ours use.
 
-What surprises: it was written from Grafana's documentation and the SDK's models, and allows only
-what we use; a dashboard that it refuses may be a good one that uses something new. What it cannot
-say, as whether an id stands there once, `checker.py` says.
+Written from Grafana's documentation and the SDK's models. A dashboard that it refuses may be a good
+one that uses something new. `dashboard_checks.py` checks what a schema cannot express.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Every question of every dashboard has an answer in a real Graphite, and the right one.
+"""Every query of every dashboard gets the right answer from a real Graphite.
 
-What surprises: Grafana is not here. What it would send is sent: variables filled in, times in
-seconds, no more points than a panel has pixels.
+There is no Grafana: the tests send what it would send, with variables filled in, times in seconds,
+and no more points than a panel has pixels.
 """
 
 from __future__ import annotations

@@ -434,7 +434,7 @@ def pushed(
     flat = flatten(document_type, username, documents, first_day=date.min, last_day=date.max)
     return {
         (day.day, metric.removeprefix(f"bio.{username}."), time): value
-        for day in flat.days
+        for day in flat
         for metric, points in day.points.items()
         for time, value in points
     }

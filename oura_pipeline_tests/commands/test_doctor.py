@@ -1,0 +1,142 @@
+"""`oura-pipeline doctor`, `budget` and `key`."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from oura_pipeline.sandbox.running import Sandbox
+from oura_pipeline_tests.commands.shell import Shell, access_token
+from oura_pipeline_tests.testing.world import world
+
+
+def findings(shell: Shell) -> tuple[int, dict[str, tuple[str, str]]]:
+    """The exit status of `doctor`, and per subject the mark and what it says, a line each."""
+    result = shell("doctor")
+    rows = [line.split(maxsplit=2) for line in result.stdout.splitlines()]
+    return result.exit_code, {subject: (mark, text) for mark, subject, text in rows}
+
+
+def problems(found: dict[str, tuple[str, str]]) -> dict[str, str]:
+    return {subject: text for subject, (mark, text) in found.items() if mark != "ok"}
+
+
+def closed_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def test_doctor_finds_nothing_wrong_with_a_working_installation(graphite_shell: Shell) -> None:
+    status, found = findings(graphite_shell)
+    assert (status, problems(found)) == (0, {})
+    assert list(found) == [
+        *("settings", "client", "people", "key", "warehouse", "site", "webhooks", "Oura", "token"),
+        *("carbon", "graphite-web"),
+    ]
+
+
+def test_doctor_without_a_graphite_names_the_file(shell: Shell) -> None:
+    shell.sign_in("koa")
+    status, found = findings(shell)
+    assert (status, problems(found)) == (0, {})
+    assert str(shell.world.home / "graphite.log") in found["Graphite"][1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "subjects", "advice"),
+    [
+        ({"OURA_CLIENT_ID": ""}, ["client"], "set OURA_CLIENT_ID and OURA_CLIENT_SECRET"),
+        ({"OURA_API_URL": "http://127.0.0.1:{port}"}, ["Oura"], "see OURA_API_URL"),
+        (
+            {
+                "GRAPHITE_HOST": "127.0.0.1",
+                "GRAPHITE_PORT": "{port}",
+                "GRAPHITE_RENDER_URL": "http://127.0.0.1:{port}",
+            },
+            ["carbon", "graphite-web"],
+            "see GRAPHITE_HOST",
+        ),
+        (
+            {"GRAPHITE_HOST": "127.0.0.1", "GRAPHITE_PORT": "{port}"},
+            ["carbon", "graphite-web"],
+            "see GRAPHITE_HOST",
+        ),
+        ({"OURA_PUBLIC_URL": "http://rings.test"}, ["site", "webhooks"], "to an https address"),
+        ({"OURA_PUBLIC_URL": "https://rings.test"}, ["webhooks"], "subscriptions create"),
+    ],
+    ids=["no client", "no Oura", "no Graphite", "no render url", "no https", "no webhooks"],
+)
+def test_doctor_says_what_to_do(
+    cloud: Sandbox, tmp_path: Path, settings: dict[str, str], subjects: list[str], advice: str
+) -> None:
+    with world(tmp_path / "data", cloud) as made:
+        Shell(world=made).sign_in("koa")
+    port = str(closed_port())
+    given = {name: text.replace("{port}", port) for name, text in settings.items()}
+    with world(tmp_path / "data", cloud, settings=given) as made:
+        status, found = findings(Shell(world=made))
+    assert (status, list(problems(found))) == (1, subjects)
+    assert advice in problems(found)[subjects[0]]
+
+
+def test_doctor_asks_for_a_first_sign_in(shell: Shell) -> None:
+    status, found = findings(shell)
+    assert (status, problems(found)) == (
+        1,
+        {"people": "nobody has signed in yet: open the site and sign in"},
+    )
+
+
+def test_a_key_that_others_may_read_is_refused_everywhere(shell: Shell) -> None:
+    """In one line that says what to type, not in a traceback."""
+    shell.sign_in("koa")
+    key = shell.world.home / "token.key"
+    key.chmod(0o644)
+    status, found = findings(shell)
+    assert (status, list(problems(found))) == (1, ["accounts"])
+    assert f"chmod 600 {key}" in problems(found)["accounts"]
+    for command in (["sync"], ["budget"], ["people", "list"], ["graphite", "withdrawn"]):
+        assert f"chmod 600 {key}" in shell.refused(*command)
+
+
+@pytest.mark.parametrize("command", ["budget", "sync"])
+def test_a_bad_setting_ends_a_command_in_one_line(shell: Shell, command: str) -> None:
+    done = shell.process(command, GRAPHITE_PORT="many")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert done.stderr.startswith("Error: GRAPHITE_PORT cannot be used")
+
+
+def test_doctor_reports_a_bad_setting(shell: Shell) -> None:
+    done = shell.process("doctor", OURA_RATE_LIMIT="many")
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (1, "", 1)
+    assert "OURA_RATE_LIMIT cannot be used" in done.stdout
+
+
+def test_the_budget_counts_what_was_asked(shell: Shell) -> None:
+    shell.sign_in("koa")
+    assert shell("budget").output == "0 of 5000 requests used\n"
+    shell("sync", "--last", "1", "--type", "daily_sleep", "--type", "workout")
+    assert shell("budget").output.startswith("2 of 5000 requests used; the first becomes free")
+
+
+def test_every_key_is_new_and_opens_tokens(shell: Shell) -> None:
+    one, other = (shell("key", "new").output.strip() for _ in range(2))
+    assert one != other
+    assert Fernet(one).decrypt(Fernet(one).encrypt(b"a token")) == b"a token"
+
+
+def test_rotating_the_key_leaves_everybody_signed_in(shell: Shell) -> None:
+    shell.sign_in("koa")
+    before, file = access_token("koa"), shell.world.home / "token.key"
+    old = file.read_text(encoding="utf-8")
+    assert shell("key", "rotate").output.splitlines() == [
+        f"Added a new key to {file}.",
+        "Encrypted the tokens of 1 person with it.",
+        "Removed the old key.",
+    ]
+    assert access_token("koa") == before
+    assert file.read_text(encoding="utf-8") not in ("", old)

@@ -1,0 +1,44 @@
+"""`oura-pipeline sandbox`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import httpx
+
+from oura_pipeline_tests.commands.shell import Shell
+
+
+def test_the_sandbox_has_one_set_of_options(shell: Shell) -> None:
+    ours = shell.process("sandbox", "--help")
+    own = subprocess.run(
+        [sys.executable, "-m", "oura_pipeline.sandbox", "--help"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+        check=True,
+    )
+    assert (ours.returncode, ours.stdout) == (0, own.stdout)
+    for option in ("--port", "--people", "--days", "--replay", "--end"):
+        assert option in ours.stdout
+
+
+def test_the_sandbox_refuses_bad_options(shell: Shell) -> None:
+    done = shell.process("sandbox", "--people", "0", "--port", "0")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("at least one person and one day")
+
+
+def test_the_sandbox_serves(shell: Shell) -> None:
+    command = [sys.executable, "-m", "oura_pipeline.cli", "sandbox"]
+    options = ["--port", "0", "--people", "1", "--days", "2"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            url = child.stdout.readline().split(" on ")[1].split(": ")[0]
+            answer = httpx.get(f"{url}/v2/usercollection/personal_info")
+        finally:
+            child.terminate()
+    assert answer.status_code in (400, 401)

@@ -1,0 +1,137 @@
+"""`oura-pipeline sync`."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, WORKOUT
+from oura_pipeline.commands.sync_run import failure_reason, last_partition
+from oura_pipeline.warehouse.errors import WarehouseBusy
+from oura_pipeline_tests.commands.shell import ONE_DAY, Shell, words
+
+
+def test_sync_fetches_and_shows_what_it_did(shell: Shell) -> None:
+    """One person, two types, four days: rows as at Oura, and the same as a table."""
+    shell.sign_in("koa")
+    shell.sign_in("runa")
+    result = shell(
+        *("sync", "--last", "4", "--person", "koa"),
+        *("--type", "daily_sleep", "--type", "WORKOUT"),
+    )
+    assert result.exit_code == 0, result.output
+    last = last_partition()
+    rows = {}
+    for row in (DAILY_SLEEP, WORKOUT):
+        landed = shell.world.landed("koa", row)
+        assert landed == shell.world.truth("koa", row, last - 3 * ONE_DAY, last)
+        rows[row.name] = len(landed)
+    assert rows["daily_sleep"] > 0
+    assert shell.world.warehouse.usernames() == ["koa"]
+    lines = words(result.stdout)
+    table = {row[0]: row[1:4] for row in lines if row and row[0] in (*rows, "all")}
+    counts = {**rows, "all": sum(rows.values())}
+    asked = {"daily_sleep": 1, "workout": 1, "all": 2}
+    assert table == {
+        name: [str(count), str(count), str(asked[name])] for name, count in counts.items()
+    }
+
+
+def test_sync_of_a_range_of_days(shell: Shell) -> None:
+    shell.sign_in("koa")
+    last = last_partition() - ONE_DAY
+    first = last - 2 * ONE_DAY
+    result = shell(
+        *("sync", "--from", str(first), "--to", str(last), "--type", "daily_sleep"),
+    )
+    assert result.exit_code == 0
+    held = shell.world.truth("koa", DAILY_SLEEP, first, last)
+    assert shell.world.landed("koa", DAILY_SLEEP) == held
+
+
+def test_a_sync_fails_when_it_fails_for_everybody(shell: Shell) -> None:
+    shell.sign_in("koa")
+    shell.world.sandbox.change_person("koa", membership=False)
+    result = shell("sync", "--last", "1", "--type", "daily_sleep")
+    assert result.exit_code == 1
+    [line] = [line for line in result.stdout.splitlines() if line.startswith("oura__daily_sleep")]
+    assert line.startswith("oura__daily_sleep: daily_sleep failed for everybody: koa: ")
+    assert "membership" in line
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (WarehouseBusy("the warehouse is open elsewhere"), "the warehouse is open elsewhere"),
+        (ValueError("a heart rate of 61"), "ValueError; see Dagster's UI for details"),
+        (dg.Failure("nobody landed"), "nobody landed"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_sync_says_why_a_step_failed(error: Exception, message: str) -> None:
+    """In one line; what was not foreseen may hold data of somebody."""
+
+    @dg.op(retry_policy=dg.RetryPolicy(max_retries=0))
+    def failing() -> None:
+        raise error from RuntimeError("below")
+
+    @dg.job(logger_defs={})
+    def failed() -> None:
+        failing()
+
+    result = failed.execute_in_process(raise_on_error=False)
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert failure_reason(failure.step_failure_data) == message
+
+
+def test_a_failed_person_is_named_while_the_others_land(shell: Shell) -> None:
+    shell.sign_in("koa")
+    shell.sign_in("runa")
+    shell.world.sandbox.change_person("koa", membership=False)
+    result = shell("sync", "--last", "1", "--type", "daily_sleep")
+    assert result.exit_code == 0
+    [line] = [line for line in result.stdout.splitlines() if "every_person_landed" in line]
+    assert line.startswith("oura/daily_sleep every_person_landed: koa: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--from", "2026-02-02", "--to", "2026-02-01"], "--from 2026-02-02 is after --to"),
+        (
+            ["--from", "2014-12-31", "--to", "2015-01-02"],
+            "2014-12-31 is before 2015-01-01, where OURA_HISTORY_START",
+        ),
+        (["--from", "2026-01-01", "--to", "2999-01-01"], "2999-01-01 has not begun anywhere"),
+        (["--person", "nemo"], "nobody is called 'nemo'; there are: koa"),
+    ],
+    ids=["backwards", "before history", "future", "stranger"],
+)
+def test_impossible_days_and_unknown_people_are_refused(
+    shell: Shell, arguments: list[str], message: str
+) -> None:
+    shell.sign_in("koa")
+    line = shell.refused("sync", "--type", "daily_sleep", *arguments)
+    assert line.startswith("Error: ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--type", "dreams"], "there is no document type 'dreams'; known are: daily_activity"),
+        (["--last", "2", "--from", "2026-01-01"], "use --last without --from and --to"),
+        (["--last", "0"], "Invalid value for '--last'"),
+        (["--from", "yesterday"], "Invalid value for '--from'"),
+    ],
+    ids=["type", "both", "zero", "no day"],
+)
+def test_bad_options_are_usage_errors(shell: Shell, arguments: list[str], message: str) -> None:
+    result = shell("sync", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr.splitlines()[-1]
+
+
+def test_a_sync_without_people_says_how_to_add_them(shell: Shell) -> None:
+    assert "or use `oura-pipeline people add`" in shell.refused("sync")
