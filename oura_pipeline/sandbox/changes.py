@@ -1,4 +1,4 @@
-"""Documents change after the fact: revise, delete and add, with the webhook event that follows.
+"""DocumentStore change after the fact: revise, delete and add, with the webhook event that follows.
 
 Which document is meant is said by `id`, by `day` (the last one of that day) or for rows by
 `timestamp`; without any of them it is the newest. Which values it gets is said by `fields`; without
@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from oura_pipeline.sandbox.answers import Refused
-from oura_pipeline.sandbox.catalogue import BY_NAME, Collection
+from oura_pipeline.sandbox.catalog import BY_NAME, Collection
 from oura_pipeline.sandbox.cloud import Cloud
-from oura_pipeline.sandbox.store import Documents, Holdings, Shelf
-from oura_pipeline.sandbox.times import instant_of, utc_time
+from oura_pipeline.sandbox.responses import Refused
+from oura_pipeline.sandbox.store import CollectionStore, DocumentStore, PersonData
+from oura_pipeline.sandbox.times import parse_instant, utc_time
 
 Document = dict[str, Any]
 
@@ -27,61 +27,63 @@ def change(cloud: Cloud, kind: str, body: dict[str, Any]) -> Document:
 
     Raises `Refused`: 400 for a body that makes no sense, 404 when nothing matches.
     """
-    row, held = BY_NAME[body["type"]], cloud.of(body["person"])
-    if row.family == "bare":
-        held.profile().update(body.get("fields") or {"weight": 70.5})
-        return {"document": held.profile(), "deliveries": 0}
-    document = _DO[kind](held, row, body)
+    collection, data = BY_NAME[body["type"]], cloud.person_data(body["person"])
+    if collection.family == "bare":
+        data.profile().update(body.get("fields") or {"weight": 70.5})
+        return {"document": data.profile(), "deliveries": 0}
+    document = _DO[kind](data, collection, body)
     events = {"revise": "update", "delete": "delete", "add": "create"}
     deliveries = 0
-    if row.webhook and body.get("notify", True):
-        event = {"event_type": events[kind], "data_type": row.webhook}
-        who = {"object_id": document["id"], "user_id": held.person.id}
+    if collection.webhook and body.get("notify", True):
+        event = {"event_type": events[kind], "data_type": collection.webhook}
+        who = {"object_id": document["id"], "user_id": data.person.id}
         deliveries = cloud.webhooks.announce({**event, **who})
     return {"document": document, "deliveries": deliveries}
 
 
-def _revise(held: Holdings, row: Collection, body: Document) -> Document:
+def _revise(data: PersonData, collection: Collection, body: Document) -> Document:
     """Change values; `new_id` brings the document back under another id, as recalculations do."""
-    shelf = held.shelf(row.name)
-    place = _place(held, row, body)
-    document = _decoded(shelf, place)
-    revised = _merged(document, body["fields"]) if body.get("fields") else _chosen(document)
+    store = data.store(collection.name)
+    position = _position(data, collection, body)
+    document = _decoded(store, position)
+    revised = (
+        _merged(document, body["fields"]) if body.get("fields") else _with_other_values(document)
+    )
     if body.get("new_id"):
         revised["id"] = str(uuid.uuid4())
-    shelf.remove(place)
-    shelf.put(revised)
+    store.remove(position)
+    store.put(revised)
     return revised
 
 
-def _delete(held: Holdings, row: Collection, body: Document) -> Document:
-    shelf = held.shelf(row.name)
-    place = _place(held, row, body)
-    document = _decoded(shelf, place)
-    shelf.remove(place)
+def _delete(data: PersonData, collection: Collection, body: Document) -> Document:
+    store = data.store(collection.name)
+    position = _position(data, collection, body)
+    document = _decoded(store, position)
+    store.remove(position)
     return document
 
 
-def _add(held: Holdings, row: Collection, body: Document) -> Document:
+def _add(data: PersonData, collection: Collection, body: Document) -> Document:
     """A document of `day`: the newest one's likeness, moved there, with `fields` over it."""
-    shelf, fields = held.shelf(row.name), body.get("fields") or {}
-    if not len(shelf.keys):
+    store, fields = data.store(collection.name), body.get("fields") or {}
+    if not len(store.keys):
         document = dict(fields)
     else:
-        model = _decoded(shelf, len(shelf.keys) - 1)
-        document = _merged(_on_day(row, model, body.get("day")), fields)
-    if row.family != "samples" and "id" not in fields:
+        model = _decoded(store, len(store.keys) - 1)
+        document = _merged(_on_day(collection, model, body.get("day")), fields)
+    if collection.family != "samples" and "id" not in fields:
         document["id"] = str(uuid.uuid4())
-    if row.family == "samples":
-        document = _free(shelf, document, moved="timestamp" not in fields)
-    shelf.put(document)
+    if collection.family == "samples":
+        document = _free(store, document, moved="timestamp" not in fields)
+    store.put(document)
     return document
 
 
-def _free(shelf: Shelf, row: Document, *, moved: bool) -> Document:
+def _free(store: CollectionStore, row: Document, *, moved: bool) -> Document:
     """A row at an instant without another row, if it may be moved; `timestamp_unix` agrees."""
-    instant = int(instant_of(row["timestamp"]))
-    while moved and instant in shelf.keys:
+    instant = int(parse_instant(row["timestamp"]))
+    while moved and instant in store.keys:
         instant += 1
     row = {**row, "timestamp": utc_time(instant)}
     return {**row, "timestamp_unix": instant * 1000} if "timestamp_unix" in row else row
@@ -90,25 +92,27 @@ def _free(shelf: Shelf, row: Document, *, moved: bool) -> Document:
 _DO = {"revise": _revise, "delete": _delete, "add": _add}
 
 
-def _place(held: Holdings, row: Collection, body: Document) -> int:
+def _position(data: PersonData, collection: Collection, body: Document) -> int:
     """The position of the document that is meant."""
-    shelf = held.shelf(row.name)
-    places = list(range(len(shelf.keys)))
+    store = data.store(collection.name)
+    places = list(range(len(store.keys)))
     if wanted := body.get("id"):
-        found = shelf.find(wanted) if isinstance(shelf, Documents) else None
+        found = store.find(wanted) if isinstance(store, DocumentStore) else None
         places = [] if found is None else [found]
     elif stamp := body.get("timestamp"):
-        places = [n for n in places if shelf.keys[n] == instant_of(stamp)]
+        places = [n for n in places if store.keys[n] == parse_instant(stamp)]
     elif day := body.get("day"):
         wanted_day = date.fromisoformat(day)
-        places = [n for n, found in held.between(row.name, wanted_day, wanted_day) if found]
+        places = [n for n, found in data.between(collection.name, wanted_day, wanted_day) if found]
     if not places:
-        raise Refused(404, {"detail": f"{held.person.username} has no such {row.name} document"})
+        raise Refused(
+            404, {"detail": f"{data.person.username} has no such {collection.name} document"}
+        )
     return places[-1]
 
 
-def _decoded(shelf: Shelf, place: int) -> Document:
-    document: Document = msgspec.json.decode(shelf.bodies(place, place + 1)[0])
+def _decoded(store: CollectionStore, position: int) -> Document:
+    document: Document = msgspec.json.decode(store.bodies(position, position + 1)[0])
     return document
 
 
@@ -135,9 +139,9 @@ _WORDS = {
 }
 
 
-def _chosen(document: Document) -> Document:
+def _with_other_values(document: Document) -> Document:
     """The same document with other values: its numbers, or failing those its words."""
-    moved = _moved(document)
+    moved = _with_other_numbers(document)
     for name, word in _WORDS.items():
         if moved == document and name in document:
             moved[name] = word if document[name] != word else None
@@ -148,13 +152,13 @@ def _chosen(document: Document) -> Document:
     return moved
 
 
-def _moved(document: Document) -> Document:
-    return {name: _nudged(name, value) for name, value in document.items()}
+def _with_other_numbers(document: Document) -> Document:
+    return {name: _other_number(name, value) for name, value in document.items()}
 
 
-def _nudged(name: str, value: Any) -> Any:
+def _other_number(name: str, value: Any) -> Any:
     if isinstance(value, dict):
-        return value if "items" in value else _moved(value)
+        return value if "items" in value else _with_other_numbers(value)
     if name in _FIXED or name.endswith(_FIXED_ENDINGS) or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -165,15 +169,15 @@ def _nudged(name: str, value: Any) -> Any:
     )
 
 
-def _on_day(row: Collection, model: Document, day: str | None) -> Document:
+def _on_day(collection: Collection, model: Document, day: str | None) -> Document:
     """`model` with every date and date-time in it moved so that it belongs to `day`."""
-    if day is None or row.family == "whole":
+    if day is None or collection.family == "whole":
         return dict(model)
-    if row.day is None:
+    if collection.day is None:
         then = datetime.fromisoformat(model["timestamp"])
         distance = date.fromisoformat(day) - then.date()
     else:
-        distance = date.fromisoformat(day) - date.fromisoformat(model[row.day])
+        distance = date.fromisoformat(day) - date.fromisoformat(model[collection.day])
     moved: Document = _shifted(model, distance)
     return moved
 

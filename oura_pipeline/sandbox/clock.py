@@ -19,12 +19,12 @@ class Clock:
     """Real time plus however far it was moved."""
 
     def __init__(self, end: date | None = None) -> None:
-        self._moved = 0.0
+        self._with_other_numbers = 0.0
         self._shift = 0.0 if end is None else midnight(end) + _LAST_NOON - time.time()
 
     def now(self) -> float:
         """Unix seconds for everything that expires."""
-        return time.time() + self._moved
+        return time.time() + self._with_other_numbers
 
     def today(self) -> float:
         """Unix seconds for everything that is asked for "until now"."""
@@ -32,4 +32,4 @@ class Clock:
 
     def forward(self, seconds: float) -> None:
         """Let time pass."""
-        self._moved += seconds
+        self._with_other_numbers += seconds

@@ -13,16 +13,16 @@ import httpx
 import msgspec
 from starlette.requests import Request
 
-from oura_pipeline.sandbox.answers import Refused, bad_request
 from oura_pipeline.sandbox.clock import Clock
 from oura_pipeline.sandbox.faults import Faults
 from oura_pipeline.sandbox.generate.life import Life
 from oura_pipeline.sandbox.grants import Grants
 from oura_pipeline.sandbox.limits import Limit, Limits
 from oura_pipeline.sandbox.pages import Pages
-from oura_pipeline.sandbox.people import Person, invent
+from oura_pipeline.sandbox.people import Person, synthetic_people
 from oura_pipeline.sandbox.replay import recorded_people
-from oura_pipeline.sandbox.store import Holdings
+from oura_pipeline.sandbox.responses import Refused, bad_request
+from oura_pipeline.sandbox.store import PersonData
 from oura_pipeline.sandbox.times import at
 from oura_pipeline.sandbox.webhooks import Webhooks
 
@@ -105,7 +105,7 @@ class Cloud:
 
     options: SandboxOptions
     clock: Clock
-    holdings: dict[str, Holdings]
+    people: dict[str, PersonData]
     grants: Grants
     limits: Limits
     faults: Faults
@@ -122,7 +122,7 @@ class Cloud:
         return cls(
             options=options,
             clock=clock,
-            holdings={h.person.username: h for h in _holdings(options, clock)},
+            people={h.person.username: h for h in _people_data(options, clock)},
             grants=Grants(clock),
             limits=Limits(
                 clock, Limit.parse(options.rate_limit), Limit.parse(options.app_rate_limit)
@@ -137,12 +137,12 @@ class Cloud:
             ),
         )
 
-    def of(self, username: str) -> Holdings:
-        """What is held about a person. Raises `Refused` (404) for a stranger."""
-        if username not in self.holdings:
-            known = ", ".join(self.holdings)
+    def person_data(self, username: str) -> PersonData:
+        """Return what the sandbox has about a person. Raises `Refused` (404) for a stranger."""
+        if username not in self.people:
+            known = ", ".join(self.people)
             raise Refused(404, {"detail": f"nobody is called {username!r} here: {known}"})
-        return self.holdings[username]
+        return self.people[username]
 
 
 def cloud_of(request: Request) -> Cloud:
@@ -151,15 +151,16 @@ def cloud_of(request: Request) -> Cloud:
     return cloud
 
 
-def _holdings(options: SandboxOptions, clock: Clock) -> list[Holdings]:
+def _people_data(options: SandboxOptions, clock: Clock) -> list[PersonData]:
     if options.replay is not None:
         return recorded_people(options.replay, seed=options.seed)
     return [
-        _invented(person, options, clock) for person in invent(options.people, seed=options.seed)
+        _synthetic(person, options, clock)
+        for person in synthetic_people(options.people, seed=options.seed)
     ]
 
 
-def _invented(person: Person, options: SandboxOptions, clock: Clock) -> Holdings:
+def _synthetic(person: Person, options: SandboxOptions, clock: Clock) -> PersonData:
     if options.end is None:
         now = int(clock.now())
         last = date.fromordinal(date(1970, 1, 1).toordinal() + (now + 14 * 3600) // 86400)
@@ -167,4 +168,4 @@ def _invented(person: Person, options: SandboxOptions, clock: Clock) -> Holdings
         last = options.end
         now = at(last, 12, person.zone_on(last))
     first = last - timedelta(days=options.days - 1)
-    return Holdings(person, life=Life(person, first, now, options.seed))
+    return PersonData(person, life=Life(person, first, now, options.seed))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from oura_pipeline.sandbox.store import Holdings
+from oura_pipeline.sandbox.store import PersonData
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2330; --soft: #545d70; --line: #8a92a3; --back: #f3f1ec;
@@ -53,7 +53,7 @@ _PAGE = """<!doctype html>
 <style>{style}</style>
 </head>
 <body>
-<header><p class="sandbox">This is a sandbox, not Oura. The people are invented.</p></header>
+<header><p class="sandbox">This is a sandbox, not Oura. The people are synthetic.</p></header>
 <main>
 {main}
 </main>
@@ -89,7 +89,7 @@ _KEPT = (
 )
 
 
-def consent_page(people: Sequence[Holdings], asked: Mapping[str, str], scopes: list[str]) -> str:
+def consent_page(people: Sequence[PersonData], asked: Mapping[str, str], scopes: list[str]) -> str:
     """The HTML, with what the application asked for kept in hidden fields."""
     hidden = [
         f'<input type="hidden" name="{name}" value="{escape(asked[name])}">'
@@ -101,7 +101,7 @@ def consent_page(people: Sequence[Holdings], asked: Mapping[str, str], scopes: l
     form = _FORM.format(
         client=escape(asked["client_id"]),
         hidden="\n".join(hidden),
-        people="\n".join(_person(held, first=n == 0) for n, held in enumerate(people)),
+        people="\n".join(_person(data, first=n == 0) for n, data in enumerate(people)),
         scopes="\n".join(_scope(scope) for scope in scopes),
     )
     return _PAGE.format(title="Sandbox: sign in with Oura", style=_STYLE, main=form)
@@ -113,9 +113,9 @@ def problem_page(problem: str) -> str:
     return _PAGE.format(title="Sandbox: error", style=_STYLE, main=main)
 
 
-def _person(held: Holdings, *, first: bool) -> str:
-    name = escape(held.person.username)
-    zone = escape(held.person.zone_name.replace("_", " ")).replace("/", "/<wbr>")
+def _person(data: PersonData, *, first: bool) -> str:
+    name = escape(data.person.username)
+    zone = escape(data.person.zone_name.replace("_", " ")).replace("/", "/<wbr>")
     checked = " checked" if first else ""
     radio = f'<input type="radio" name="person" value="{name}"{checked}>'
     return f"<label>{radio} <span>{name} <small>{zone}</small></span></label>"

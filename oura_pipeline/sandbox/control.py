@@ -15,8 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from oura_pipeline.sandbox.answers import Refused, bad_request, json_answer, refusal
-from oura_pipeline.sandbox.catalogue import (
+from oura_pipeline.sandbox.catalog import (
     BY_NAME,
     COLLECTIONS,
     SCOPES,
@@ -26,18 +25,19 @@ from oura_pipeline.sandbox.catalogue import (
 from oura_pipeline.sandbox.changes import change
 from oura_pipeline.sandbox.cloud import CHANGEABLE, Cloud, cloud_of
 from oura_pipeline.sandbox.grants import Grant
-from oura_pipeline.sandbox.oauth import token_answer
-from oura_pipeline.sandbox.store import Holdings
+from oura_pipeline.sandbox.oauth import issue_token_response
+from oura_pipeline.sandbox.responses import Refused, bad_request, error_response, json_response
+from oura_pipeline.sandbox.store import PersonData
 
 
 async def _control(request: Request) -> Response:
     work = _WORK[request.method, request.path_params["what"]]
     try:
-        return json_answer(request, work(cloud_of(request), await _body(request)))
+        return json_response(request, work(cloud_of(request), await _body(request)))
     except Refused as refused:
-        return refusal(request, refused)
+        return error_response(request, refused)
     except (TypeError, ValueError, KeyError) as wrong:
-        return json_answer(request, {"detail": f"{type(wrong).__name__}: {wrong}"}, 400)
+        return json_response(request, {"detail": f"{type(wrong).__name__}: {wrong}"}, 400)
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -52,14 +52,14 @@ async def _body(request: Request) -> dict[str, Any]:
 def _people(cloud: Cloud, body: dict[str, Any]) -> Any:
     return [
         {
-            "username": held.person.username,
-            "id": held.person.id,
-            "zone": held.person.zone_name,
-            "habits": sorted(held.person.habits),
-            "granted": cloud.grants.scopes_of(held.person.username),
-            "membership": not cloud.grants.is_lapsed(held.person.username),
+            "username": data.person.username,
+            "id": data.person.id,
+            "zone": data.person.zone_name,
+            "habits": sorted(data.person.habits),
+            "granted": cloud.grants.scopes_of(data.person.username),
+            "membership": not cloud.grants.is_lapsed(data.person.username),
         }
-        for held in cloud.holdings.values()
+        for data in cloud.people.values()
     ]
 
 
@@ -70,7 +70,7 @@ def _secrets(cloud: Cloud, body: dict[str, Any]) -> Any:
 
 def _change_person(cloud: Cloud, body: dict[str, Any]) -> Any:
     """`scopes`: what their tokens may see; `membership`: bool; `revoke`: all, access or refresh."""
-    username = cloud.of(body["username"]).person.username
+    username = cloud.person_data(body["username"]).person.username
     if "scopes" in body:
         cloud.grants.change(username, _scopes(body["scopes"]))
     if "membership" in body:
@@ -85,9 +85,9 @@ def _change_person(cloud: Cloud, body: dict[str, Any]) -> Any:
 
 def _sign_in(cloud: Cloud, body: dict[str, Any]) -> Any:
     """A pair of tokens without the consent page: person, scopes (default: all)."""
-    username = cloud.of(body["person"]).person.username
+    username = cloud.person_data(body["person"]).person.username
     scopes = _scopes(body["scopes"]) if body.get("scopes") is not None else SCOPES
-    return token_answer(cloud, Grant(username, scopes))
+    return issue_token_response(cloud, Grant(username, scopes))
 
 
 def _scopes(named: list[str]) -> tuple[str, ...]:
@@ -98,24 +98,26 @@ def _scopes(named: list[str]) -> tuple[str, ...]:
 
 
 def _truth(cloud: Cloud, body: dict[str, Any]) -> Any:
-    """What is held: `[{"day": …, "document": …}]`, of days `from` to `to` (both included)."""
-    held = cloud.of(body["person"])
-    row = _collection(body["type"])
-    if row.family == "bare":
-        return [{"day": None, "document": held.profile()}]
+    """Return `[{"day": …, "document": …}]` of the days `from` to `to`, both included."""
+    data = cloud.person_data(body["person"])
+    collection = _collection(body["type"])
+    if collection.family == "bare":
+        return [{"day": None, "document": data.profile()}]
     first, last = body.get("from"), body.get("to")
     low = date.fromisoformat(first) if first else date.min
     high = date.fromisoformat(last) if last else date.max
-    shelf = held.shelf(row.name)
+    store = data.store(collection.name)
     return [
-        {"day": day and day.isoformat(), "document": msgspec.Raw(shelf.bodies(n, n + 1)[0])}
-        for n, day in held.between(row.name, low, high)
+        {"day": day and day.isoformat(), "document": msgspec.Raw(store.bodies(n, n + 1)[0])}
+        for n, day in data.between(collection.name, low, high)
     ]
 
 
 def _collection(name: str) -> Collection:
     if name not in BY_NAME:
-        raise bad_request(f"type is one of {', '.join(row.name for row in COLLECTIONS)}")
+        raise bad_request(
+            f"type is one of {', '.join(collection.name for collection in COLLECTIONS)}"
+        )
     return BY_NAME[name]
 
 
@@ -132,24 +134,24 @@ def _event(cloud: Cloud, body: dict[str, Any]) -> Any:
 
     Without `object_id` it is about the person's newest document of the type.
     """
-    held, data_type = cloud.of(body["person"]), body["data_type"]
+    data, data_type = cloud.person_data(body["person"]), body["data_type"]
     if data_type not in WEBHOOK_TYPES:
         raise bad_request(f"data_type is one of {', '.join(WEBHOOK_TYPES)}")
     event = {
         "event_type": body.get("event_type", "update"),
         "data_type": data_type,
-        "object_id": body.get("object_id") or _newest(held, data_type),
-        "user_id": held.person.id,
+        "object_id": body.get("object_id") or _newest(data, data_type),
+        "user_id": data.person.id,
     }
     times = int(body.get("times", 1))
     return {"deliveries": sum(cloud.webhooks.announce(event) for _ in range(times))}
 
 
-def _newest(held: Holdings, data_type: str) -> str:
-    for row in COLLECTIONS:
-        if row.webhook == data_type and (shelf := held.shelf(row.name)).keys:
-            count = len(shelf.keys)
-            return str(msgspec.json.decode(shelf.bodies(count - 1, count)[0])["id"])
+def _newest(data: PersonData, data_type: str) -> str:
+    for collection in COLLECTIONS:
+        if collection.webhook == data_type and (store := data.store(collection.name)).keys:
+            count = len(store.keys)
+            return str(msgspec.json.decode(store.bodies(count - 1, count)[0])["id"])
     return str(uuid.uuid4())
 
 
@@ -177,7 +179,7 @@ def _add_fault(cloud: Cloud, body: dict[str, Any]) -> Any:
     `gateway_timeout`, `hang`, `error`, after which nothing was done.
     """
     if body.get("person") is not None:
-        cloud.of(body["person"])
+        cloud.person_data(body["person"])
     return asdict(cloud.faults.add({k: v for k, v in body.items() if k != "what"}))
 
 
@@ -240,7 +242,7 @@ async def _person(request: Request) -> Response:
 async def _guarded(request: Request) -> Response:
     if (request.method, request.path_params["what"]) not in _WORK:
         known = ", ".join(f"{method} /_control/{what}" for method, what in _WORK)
-        return json_answer(request, {"detail": f"there is: {known}"}, 404)
+        return json_response(request, {"detail": f"there is: {known}"}, 404)
     return await _control(request)
 
 

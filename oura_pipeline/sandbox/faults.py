@@ -16,10 +16,10 @@ from typing import Any, Literal, get_args
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from oura_pipeline.sandbox.answers import Refused
-from oura_pipeline.sandbox.catalogue import BY_NAME
+from oura_pipeline.sandbox.catalog import BY_NAME
 from oura_pipeline.sandbox.clock import Clock
 from oura_pipeline.sandbox.limits import Limit, too_many
+from oura_pipeline.sandbox.responses import Refused
 
 Kind = Literal[
     "rate_limited", "error", "gateway_timeout", "hang", "slow", "reset", "truncated",
@@ -45,7 +45,7 @@ class Fault:
     """One fault.
 
     `route` is a collection, `*` for all of them, `token`, `revoke` or `webhook`; `person` a
-    username or None for everyone; `count` how many requests it still meets (None: every one);
+    username or None for everyone; `count` how many requests it still matches (None: every one);
     `skip` how many it lets pass first; `seconds` the Retry-After, or how long to hang or be slow.
 
     `late` answers CloudFront's 504 after `hold` seconds although the request is taken: what it asks
@@ -65,7 +65,7 @@ class Fault:
     status: int = 500
     headers: bool = True
 
-    def meets(self, route: str, person: str | None) -> bool:
+    def matches(self, route: str, person: str | None) -> bool:
         """Whether this fault is for this request."""
         here = self.route == route or (self.route == "*" and route in BY_NAME)
         return here and self.person in (None, person) and self.count != 0
@@ -80,7 +80,7 @@ class Faults:
     waiting: list[Fault] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._dice = random.Random(self.seed)  # noqa: S311  which request fails, not a secret
+        self._rng = random.Random(self.seed)  # noqa: S311  which request fails, not a secret
 
     def add(self, body: dict[str, Any]) -> Fault:
         """Take a fault from its JSON. Raises `ValueError` for one that does not exist."""
@@ -93,14 +93,14 @@ class Faults:
         return fault
 
     def draw(self, route: str, person: str | None) -> Fault | None:
-        """The fault this request meets, if any; it is one nearer to its end."""
+        """The fault this request matches, if any; it is one nearer to its end."""
         for fault in self.waiting:
-            if not fault.meets(route, person):
+            if not fault.matches(route, person):
                 continue
             if fault.skip:
                 fault.skip -= 1
                 continue
-            if self._dice.random() < fault.probability:
+            if self._rng.random() < fault.probability:
                 if fault.count is not None:
                     fault.count -= 1
                 return fault

@@ -10,8 +10,8 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 
-from oura_pipeline.sandbox.answers import Refused
 from oura_pipeline.sandbox.clock import Clock
+from oura_pipeline.sandbox.responses import Refused
 
 CODE_SECONDS = 600
 
@@ -61,7 +61,7 @@ class Grants:
             raise invalid_grant("Code is invalid, expired or already used")
         if redirect_uri is not None and redirect_uri != found.redirect_uri:
             raise invalid_grant("redirect_uri does not match")
-        if found.challenge is not None and found.challenge != challenge_of(verifier or ""):
+        if found.challenge is not None and found.challenge != pkce_challenge(verifier or ""):
             raise invalid_grant("code_verifier does not match")
         return found.grant
 
@@ -92,7 +92,7 @@ class Grants:
         grant = self._refresh.get(token) or self.grant_of(token)
         return grant.username if grant else None
 
-    def living(self, username: str) -> Grant | None:
+    def active_grant(self, username: str) -> Grant | None:
         """The newest grant of a person that has tokens and is not revoked."""
         return next((g for g in reversed(self._of(username)) if not g.revoked), None)
 
@@ -138,7 +138,7 @@ class Grants:
         return list({id(g): g for g in found if g.username == username}.values())
 
 
-def challenge_of(verifier: str) -> str:
+def pkce_challenge(verifier: str) -> str:
     """PKCE S256: what a verifier's challenge must be."""
     digest = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")

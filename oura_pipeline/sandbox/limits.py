@@ -1,6 +1,6 @@
 """Oura's two layers of rate limits: per access token and per application.
 
-A fixed window each. Only a refusal carries headers; a success says nothing about the limit.
+A fixed window each. Only a error_response carries headers; a success says nothing about the limit.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from oura_pipeline.sandbox.answers import Refused
 from oura_pipeline.sandbox.clock import Clock
+from oura_pipeline.sandbox.responses import Refused
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from oura_pipeline.sandbox.answers import Refused, json_answer, refusal
-from oura_pipeline.sandbox.catalogue import SCOPES
+from oura_pipeline.sandbox.catalog import SCOPES
 from oura_pipeline.sandbox.cloud import Cloud, cloud_of
 from oura_pipeline.sandbox.consent import consent_page, problem_page
 from oura_pipeline.sandbox.grants import Grant
+from oura_pipeline.sandbox.responses import Refused, error_response, json_response
 
 LEGACY_TOKEN = "/oauth/token"  # noqa: S105  a path
 NEW_TOKEN = "/oauth/v2/ext/oauth-token"  # noqa: S105  a path
@@ -40,13 +40,13 @@ async def _authorize(request: Request) -> Response:
         return HTMLResponse(problem_page(problem), 400)
     if error := _error(cloud, asked):
         return _redirect(asked["redirect_uri"], error=error, state=asked.get("state"))
-    if asked.get("decision") == "approve" and asked.get("person") in cloud.holdings:
+    if asked.get("decision") == "approve" and asked.get("person") in cloud.people:
         return _approve(cloud, asked, scopes)
-    return HTMLResponse(consent_page(list(cloud.holdings.values()), asked, asked_scopes(asked)))
+    return HTMLResponse(consent_page(list(cloud.people.values()), asked, requested_scopes(asked)))
 
 
 def _approve(cloud: Cloud, asked: Mapping[str, str], ticked: list[str] | None) -> Response:
-    granted = asked_scopes(asked) if ticked is None else [s for s in SCOPES if s in ticked]
+    granted = requested_scopes(asked) if ticked is None else [s for s in SCOPES if s in ticked]
     grant = _old_grant(cloud, asked["person"]) or Grant(asked["person"], tuple(granted))
     code = cloud.grants.code(grant, asked["redirect_uri"], _challenge(cloud, asked))
     cloud.requests["authorize", grant.username] += 1
@@ -55,14 +55,14 @@ def _approve(cloud: Cloud, asked: Mapping[str, str], ticked: list[str] | None) -
 
 
 def _old_grant(cloud: Cloud, username: str) -> Grant | None:
-    return cloud.grants.living(username) if cloud.options.reuse_grant else None
+    return cloud.grants.active_grant(username) if cloud.options.reuse_grant else None
 
 
 def _challenge(cloud: Cloud, asked: Mapping[str, str]) -> str | None:
     return None if cloud.options.pkce == "ignored" else asked.get("code_challenge") or None
 
 
-def token_answer(cloud: Cloud, grant: Grant) -> dict[str, Any]:
+def issue_token_response(cloud: Cloud, grant: Grant) -> dict[str, Any]:
     """A new pair of tokens, in the form of Oura's token answer; `expires_in` in seconds."""
     access, refresh = cloud.grants.issue(grant, cloud.options.access_seconds)
     answer = {
@@ -89,11 +89,11 @@ async def _token(request: Request) -> Response:
         if broken := await cloud.faults.before(fault):
             return broken
         _client(request, sent, cloud)
-        body = token_answer(cloud, _grant(sent, cloud))
+        body = issue_token_response(cloud, _grant(sent, cloud))
     except Refused as refused:
-        return cloud.faults.after(fault, refusal(request, refused))
+        return cloud.faults.after(fault, error_response(request, refused))
     headers = {"cache-control": "no-store"}
-    return cloud.faults.after(fault, json_answer(request, body, headers=headers))
+    return cloud.faults.after(fault, json_response(request, body, headers=headers))
 
 
 async def _revoke(request: Request) -> Response:
@@ -115,8 +115,8 @@ async def _revoke(request: Request) -> Response:
         if not cloud.grants.revoke(token):
             raise Refused(401, {"error": "invalid_token"})
     except Refused as refused:
-        return cloud.faults.after(fault, refusal(request, refused))
-    return cloud.faults.after(fault, json_answer(request, {}))
+        return cloud.faults.after(fault, error_response(request, refused))
+    return cloud.faults.after(fault, json_response(request, {}))
 
 
 ROUTES = [
@@ -147,7 +147,7 @@ async def _ticked(request: Request) -> list[str] | None:
     return [name for text in ticked for name in text.split()] if ticked else None
 
 
-def asked_scopes(asked: Mapping[str, str]) -> list[str]:
+def requested_scopes(asked: Mapping[str, str]) -> list[str]:
     """The scopes an application asks for: none named means all; `spo2Daily` is an old name."""
     text = asked.get("scope", "").replace("extapi:", "").replace("spo2Daily", "spo2")
     named = text.split()
@@ -190,7 +190,7 @@ def _id_token(cloud: Cloud, grant: Grant) -> str:
     now = int(cloud.clock.now())
     claims = {
         "iss": "https://moi.ouraring.com",
-        "sub": cloud.of(grant.username).person.id,
+        "sub": cloud.person_data(grant.username).person.id,
         "aud": cloud.options.client_id,
         "iat": now,
         "exp": now + cloud.options.access_seconds,

@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 
-from oura_pipeline.sandbox.answers import Packed, Refused, bad_request
-from oura_pipeline.sandbox.catalogue import Collection
+from oura_pipeline.sandbox.catalog import Collection
 from oura_pipeline.sandbox.ranges import Bound, Window
-from oura_pipeline.sandbox.store import Shelf
+from oura_pipeline.sandbox.responses import EncodedBody, Refused, bad_request
+from oura_pipeline.sandbox.store import CollectionStore
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Cursor:
     after: float | None = None
 
 
-def token_of(owner: str, cursor: Cursor) -> str:
+def encode_cursor(owner: str, cursor: Cursor) -> str:
     """The `next_token` for the page at `cursor`; `owner` is the person and collection."""
     window = cursor.window
     body = msgspec.json.encode([_number(window.start), _number(window.end), cursor.after])
     return base64.urlsafe_b64encode(_check(owner, body) + body).decode().rstrip("=")
 
 
-def cursor_of(owner: str, token: str, bounds: tuple[float | None, float | None]) -> Cursor:
+def decode_cursor(owner: str, token: str, bounds: tuple[float | None, float | None]) -> Cursor:
     """The cursor in a token that came back with `bounds` (an end not repeated is None).
 
     Raises `Refused` (400) for a token of someone else, of other bounds, or of nobody.
@@ -71,9 +71,9 @@ def _limit(value: float | None, missing: str) -> float:
     return float(missing) if value is None else value
 
 
-def edges(row: Collection, start: Bound | None, end: Bound | None) -> tuple[Any, Any]:
+def window_ends(collection: Collection, start: Bound | None, end: Bound | None) -> tuple[Any, Any]:
     """The window's ends that given bounds stand for, to compare with a token's."""
-    if row.family == "day":
+    if collection.family == "day":
         return start and start.midnight, end and end.midnight + 86400
     return start and start.instant, end and end.instant
 
@@ -83,39 +83,39 @@ class Pages:
     """Makes pages and keeps the bytes of the last `keep` of them."""
 
     keep: int = 512
-    _kept: OrderedDict[tuple[Any, ...], Packed] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[tuple[Any, ...], EncodedBody] = field(default_factory=OrderedDict)
 
     def page(
         self,
         owner: str,
-        shelf: Shelf,
+        store: CollectionStore,
         cursor: Cursor,
         *,
         rows: int,
         fields: tuple[str, ...] = (),
         repeat: bool = False,
-    ) -> Packed:
+    ) -> EncodedBody:
         """The envelope of at most `rows` documents at `cursor`.
 
         Rows of one instant are never parted, so a page can be a little longer. With `repeat` the
         token leads back to this same page, as a faulty server's would.
         """
-        key = (owner, shelf.version, cursor, rows, fields, repeat)
+        key = (owner, store.version, cursor, rows, fields, repeat)
         if key not in self._kept:
-            low, high, following = _cut(shelf, cursor, rows)
+            low, high, following = _cut(store, cursor, rows)
             following = cursor if repeat else following
-            token = token_of(owner, following) if following else None
-            self._kept[key] = _envelope(shelf.bodies(low, high), token, fields)
+            token = encode_cursor(owner, following) if following else None
+            self._kept[key] = _envelope(store.bodies(low, high), token, fields)
             if len(self._kept) > self.keep:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]
 
 
-def latest(shelf: Shelf, fields: tuple[str, ...]) -> Packed:
-    """The envelope of the newest row alone."""
-    count = len(shelf.keys)
-    return _envelope(shelf.bodies(max(count - 1, 0), count), None, fields)
+def latest(store: CollectionStore, fields: tuple[str, ...]) -> EncodedBody:
+    """The envelope of the newest collection alone."""
+    count = len(store.keys)
+    return _envelope(store.bodies(max(count - 1, 0), count), None, fields)
 
 
 def select(document: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
@@ -127,8 +127,8 @@ def select(document: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name in wanted}
 
 
-def _cut(shelf: Shelf, cursor: Cursor, rows: int) -> tuple[int, int, Cursor | None]:
-    keys, window = shelf.keys, cursor.window
+def _cut(store: CollectionStore, cursor: Cursor, rows: int) -> tuple[int, int, Cursor | None]:
+    keys, window = store.keys, cursor.window
     low = bisect_left(keys, window.start)
     if cursor.after is not None:
         low = max(low, bisect_right(keys, cursor.after))
@@ -140,9 +140,9 @@ def _cut(shelf: Shelf, cursor: Cursor, rows: int) -> tuple[int, int, Cursor | No
     return low, high, Cursor(window, after) if high < last else None
 
 
-def _envelope(bodies: list[bytes], token: str | None, fields: tuple[str, ...]) -> Packed:
+def _envelope(bodies: list[bytes], token: str | None, fields: tuple[str, ...]) -> EncodedBody:
     if fields:
         chosen = (select(msgspec.json.decode(body), fields) for body in bodies)
         bodies = [msgspec.json.encode(document) for document in chosen]
     ending = b'],"next_token":' + msgspec.json.encode(token) + b"}"
-    return Packed(b'{"data":[' + b",".join(bodies) + ending)
+    return EncodedBody(b'{"data":[' + b",".join(bodies) + ending)

@@ -96,7 +96,7 @@ _STARTS = ("bel", "dor", "fen", "gal", "hes", "jor", "kel", "lum", "nor", "pel",
 _ENDS = ("a", "an", "bri", "do", "en", "gard", "is", "lo", "mir", "na", "or", "ric", "ta", "um")
 
 
-def invent(count: int, *, seed: int) -> list[Person]:
+def synthetic_people(count: int, *, seed: int) -> list[Person]:
     """`count` people, the same ones for the same seed; the first five are always the same five."""
     return [_person(index, seed) for index in range(count)]
 

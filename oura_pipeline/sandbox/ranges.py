@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from oura_pipeline.sandbox.answers import Refused, bad_request, unprocessable
-from oura_pipeline.sandbox.catalogue import Collection
+from oura_pipeline.sandbox.catalog import Collection
+from oura_pipeline.sandbox.responses import Refused, bad_request, unprocessable
 from oura_pipeline.sandbox.times import midnight
 
 DAY = 86400
@@ -46,55 +46,57 @@ class Bound:
         return self.instant // DAY * DAY
 
 
-def names(row: Collection) -> tuple[str, str]:
+def names(collection: Collection) -> tuple[str, str]:
     """The two parameters that a collection's range has."""
-    if row.family == "samples":
+    if collection.family == "samples":
         return "start_datetime", "end_datetime"
     return "start_date", "end_date"
 
 
-def given(row: Collection, query: Mapping[str, str]) -> tuple[Bound | None, Bound | None]:
+def given(collection: Collection, query: Mapping[str, str]) -> tuple[Bound | None, Bound | None]:
     """The two ends as they stand in the query.
 
     Raises `Refused` (422, in pydantic's form) when one cannot be read.
     """
-    if row.family == "whole":
+    if collection.family == "whole":
         return None, None
-    first, last = names(row)
+    first, last = names(collection)
     return _bound(first, query.get(first)), _bound(last, query.get(last))
 
 
-def window(row: Collection, start: Bound | None, end: Bound | None, now: float) -> Window:
+def window(collection: Collection, start: Bound | None, end: Bound | None, now: float) -> Window:
     """The window that two ends mean for this collection, with Oura's defaults for missing ones.
 
     Raises `Refused` (400) when the start is after the end, or sample rows are asked for more than
     30 days.
     """
-    if row.family == "whole":
+    if collection.family == "whole":
         return EVERYTHING
-    if row.family == "day":
-        return _days(row, start, end, now)
+    if collection.family == "day":
+        return _days(collection, start, end, now)
     last = end.instant if end else now
     first = start.instant if start else last - DAY
     if first > last:
-        raise _backwards(row, start, end, now)
-    if row.family == "samples" and last - first > LONGEST_SAMPLES:
+        raise _backwards(collection, start, end, now)
+    if collection.family == "samples" and last - first > LONGEST_SAMPLES:
         raise bad_request("The time range is too long: at most 30 days can be requested at once.")
     return Window(first, last)
 
 
-def _days(row: Collection, start: Bound | None, end: Bound | None, now: float) -> Window:
+def _days(collection: Collection, start: Bound | None, end: Bound | None, now: float) -> Window:
     last = end.midnight if end else now // DAY * DAY
     first = start.midnight if start else last - DAY
     if first > last:
-        raise _backwards(row, start, end, now)
+        raise _backwards(collection, start, end, now)
     return Window(first, last + DAY)
 
 
-def _backwards(row: Collection, start: Bound | None, end: Bound | None, now: float) -> Refused:
+def _backwards(
+    collection: Collection, start: Bound | None, end: Bound | None, now: float
+) -> Refused:
     today = datetime.fromtimestamp(now, UTC)
     first = start.text if start else "None"
-    if row.family == "samples":
+    if collection.family == "samples":
         last = end.text if end else str(today.replace(microsecond=0))
         return bad_request(
             f"Start time is greater than end time: [start_time: {first}; end_time: {last}]"

@@ -11,9 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from oura_pipeline.sandbox.catalogue import BY_NAME
+from oura_pipeline.sandbox.catalog import BY_NAME
 from oura_pipeline.sandbox.people import Person, person_id
-from oura_pipeline.sandbox.store import Holdings
+from oura_pipeline.sandbox.store import PersonData
 
 Document = dict[str, Any]
 
@@ -21,7 +21,7 @@ _OTHER_SHAPES = {"spo2": "daily_spo2"}
 _NOT_PEOPLE = {"sandbox", "oauth", "webhook", "errors"}
 
 
-def recorded_people(folder: Path, *, seed: int) -> list[Holdings]:
+def recorded_people(folder: Path, *, seed: int) -> list[PersonData]:
     """Everyone recorded in `folder`, the nameless first.
 
     Raises `FileNotFoundError` when the folder holds no collection at all.
@@ -34,7 +34,7 @@ def recorded_people(folder: Path, *, seed: int) -> list[Holdings]:
             _merge(kept, _documents(json.loads(path.read_text(encoding="utf-8"))))
     if not found:
         raise FileNotFoundError(f"{folder} holds no recorded collection such as sleep.json")
-    return [_holdings(name, found[name], seed) for name in sorted(found, key=_nameless_first)]
+    return [_people_data(name, found[name], seed) for name in sorted(found, key=_nameless_first)]
 
 
 def _nameless_first(username: str) -> tuple[bool, str]:
@@ -78,7 +78,7 @@ def _identity(document: Document) -> tuple[object, ...]:
     return ("day", document.get("day"))
 
 
-def _holdings(username: str, recorded: dict[str, list[Document]], seed: int) -> Holdings:
+def _people_data(username: str, recorded: dict[str, list[Document]], seed: int) -> PersonData:
     own = recorded.get("personal_info", [{}])[0].get("id")
     person = Person(
         username=username,
@@ -86,4 +86,4 @@ def _holdings(username: str, recorded: dict[str, list[Document]], seed: int) -> 
         zone_name="UTC",
         habits=frozenset(),
     )
-    return Holdings(person, recorded=recorded)
+    return PersonData(person, recorded=recorded)

@@ -19,8 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from oura_pipeline.sandbox.cloud import SandboxOptions
-from oura_pipeline.sandbox.grants import challenge_of
-from oura_pipeline.sandbox.server import create_app, listening, uvicorn_server
+from oura_pipeline.sandbox.grants import pkce_challenge
+from oura_pipeline.sandbox.server import create_app, listen, uvicorn_server
 
 Document = dict[str, Any]
 _CALLBACK = "http://127.0.0.1/callback"
@@ -59,7 +59,7 @@ class Sandbox:
             "client_id": options.client_id,
             "redirect_uri": back,
             "state": secrets.token_hex(8),
-            "code_challenge": challenge_of(verifier),
+            "code_challenge": pkce_challenge(verifier),
             "person": username,
             "decision": "approve",
         }
@@ -92,7 +92,7 @@ class Sandbox:
         first: date | str | None = None,
         last: date | str | None = None,
     ) -> list[Document]:
-        """What is held: `[{"day": …, "document": …}]` of days `first` to `last`, both included."""
+        """Return `[{"day": …, "document": …}]` of the days `first` to `last`, both included."""
         query = {"person": username, "type": collection}
         ends = {"from": str(first) if first else "", "to": str(last) if last else ""}
         return list(self._json("GET", "truth", params={**query, **ends}))
@@ -174,12 +174,12 @@ def running(options: SandboxOptions | None = None, *, process: bool = False) -> 
 @contextmanager
 def _in_thread(options: SandboxOptions) -> Iterator[str]:
     app = create_app(options)
-    with listening("127.0.0.1", 0) as door:
+    with listen("127.0.0.1", 0) as listener:
         server = uvicorn_server(app)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{door.getsockname()[1]}"
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(10)

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from oura_pipeline.sandbox import control, oauth, routes, webhook_routes
-from oura_pipeline.sandbox.answers import json_answer
 from oura_pipeline.sandbox.cloud import Cloud, SandboxOptions
+from oura_pipeline.sandbox.responses import json_response
 
-__all__ = ["SandboxOptions", "create_app", "listening", "serve", "uvicorn_server"]
+__all__ = ["SandboxOptions", "create_app", "listen", "serve", "uvicorn_server"]
 
 
 def create_app(options: SandboxOptions) -> Starlette:
@@ -42,31 +42,31 @@ def create_app(options: SandboxOptions) -> Starlette:
 
 async def _http_error(request: Request, wrong: Exception) -> Response:
     assert isinstance(wrong, HTTPException)
-    return json_answer(request, {"detail": wrong.detail}, wrong.status_code, wrong.headers)
+    return json_response(request, {"detail": wrong.detail}, wrong.status_code, wrong.headers)
 
 
 def serve(options: SandboxOptions, host: str = "127.0.0.1", port: int = 8400) -> None:
     """Run until interrupted; port 0 is a free one, and the line printed says which."""
     app = create_app(options)
-    with listening(host, port) as door:
-        print(banner(app.state.cloud, door), flush=True)
+    with listen(host, port) as listener:
+        print(banner(app.state.cloud, listener), flush=True)
         with suppress(KeyboardInterrupt):
-            uvicorn_server(app).run(sockets=[door])
+            uvicorn_server(app).run(sockets=[listener])
 
 
-def banner(cloud: Cloud, door: socket.socket) -> str:
+def banner(cloud: Cloud, listener: socket.socket) -> str:
     """`Sandbox on http://127.0.0.1:8400: 5 people, 90 days, …`."""
-    host, port = door.getsockname()[:2]
-    options, people = cloud.options, len(cloud.holdings)
+    host, port = listener.getsockname()[:2]
+    options, people = cloud.options, len(cloud.people)
     history = f"replay of {options.replay}" if options.replay else f"{options.days} days"
-    who = ", ".join(list(cloud.holdings)[:5])
+    who = ", ".join(list(cloud.people)[:5])
     return (
         f"Sandbox on http://{host}:{port}: {people} people, {history}, client {options.client_id} "
         f"({options.portal} portal), {who}{', …' if people > 5 else ''}"
     )
 
 
-def listening(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A socket that accepts connections already; whoever comes early waits in its queue."""
     return socket.create_server((host, port), backlog=512)
 

@@ -1,7 +1,7 @@
-"""What the sandbox holds: one shelf per person and collection, made when first asked for.
+"""What the sandbox holds: one store per person and collection, made when first asked for.
 
 Everything a range needs is a sorted sequence of instants (`keys`, Unix seconds): a day counts as
-its midnight in UTC, so both of Oura's range families become one half-open search. Documents are
+its midnight in UTC, so both of Oura's range families become one half-open search. DocumentStore are
 kept as the JSON that is served; whoever wants to read one decodes it.
 """
 
@@ -17,17 +17,17 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from oura_pipeline.sandbox.catalogue import BY_NAME, Collection
+from oura_pipeline.sandbox.catalog import BY_NAME, Collection
 from oura_pipeline.sandbox.generate import profile, samples
 from oura_pipeline.sandbox.generate.history import DOCUMENTS
 from oura_pipeline.sandbox.generate.life import Life
 from oura_pipeline.sandbox.people import Person
-from oura_pipeline.sandbox.times import instant_of, midnight, utc_time
+from oura_pipeline.sandbox.times import midnight, parse_instant, utc_time
 
 Document = dict[str, Any]
 
 
-class Shelf(Protocol):
+class CollectionStore(Protocol):
     """The documents or rows of one person and collection; `version` grows with every change."""
 
     version: int
@@ -65,8 +65,8 @@ _NEVER = -1.0
 _WIDEST = 14 * 3600
 
 
-class Documents:
-    """A shelf of documents with ids."""
+class DocumentStore:
+    """A store of documents with ids."""
 
     def __init__(self, collection: Collection, documents: Iterable[Document]) -> None:
         self.version = 0
@@ -122,14 +122,14 @@ def _key(row: Collection, document: Document, day: date | None) -> float:
     """
     stamp = document.get(row.instant) if row.family != "day" and row.instant else None
     if stamp or row.family == "whole":
-        return instant_of(stamp) if stamp else _NEVER
+        return parse_instant(stamp) if stamp else _NEVER
     if day is None:
         raise ValueError(f"a {row.name} document needs {row.instant or row.day}")
     return float(midnight(day))
 
 
-class Samples:
-    """A shelf of rows that were generated: an instant and the rest of the row as JSON text."""
+class SampleStore:
+    """A store of rows that were generated: an instant and the rest of the row as JSON text."""
 
     def __init__(self, times: array[float], texts: list[str]) -> None:
         self.version = 0
@@ -149,7 +149,7 @@ class Samples:
     def put(self, document: Document) -> None:
         """Add a row, or replace the row of the same instant."""
         rest = {k: v for k, v in document.items() if k not in ("timestamp", "timestamp_unix")}
-        instant = instant_of(document["timestamp"])
+        instant = parse_instant(document["timestamp"])
         at = bisect_left(self._times, instant)
         if at < len(self._times) and self._times[at] == instant:
             self.remove(at)
@@ -169,12 +169,12 @@ def _row(instant: float, text: str) -> bytes:
     return f'{{"timestamp":"{stamp}","timestamp_unix":{unix},{text}}}'.encode()
 
 
-class PlainRows(Documents):
-    """A shelf of recorded rows: they have no id, and older ones no `timestamp_unix`."""
+class RecordedSampleStore(DocumentStore):
+    """A store of recorded rows: they have no id, and older ones no `timestamp_unix`."""
 
     def put(self, document: Document) -> None:
         """Add a row, or replace the row of the same instant."""
-        instant = instant_of(document["timestamp"])
+        instant = parse_instant(document["timestamp"])
         same = [n for n, entry in enumerate(self._entries) if entry.key == instant]
         for position in reversed(same):
             self.remove(position)
@@ -183,25 +183,25 @@ class PlainRows(Documents):
         self.version += 1
 
     def _entry(self, document: Document) -> Entry:
-        key = instant_of(document["timestamp"])
+        key = parse_instant(document["timestamp"])
         return Entry(key, None, None, msgspec.json.encode(document))
 
 
 @dataclass
-class Holdings:
+class PersonData:
     """Everything about one person."""
 
     person: Person
     life: Life | None = None
     recorded: dict[str, list[Document]] = field(default_factory=dict)
-    _shelves: dict[str, Shelf] = field(default_factory=dict)
+    _stores: dict[str, CollectionStore] = field(default_factory=dict)
     _profile: Document | None = None
 
-    def shelf(self, collection: str) -> Shelf:
-        """The shelf of one collection (not `personal_info`)."""
-        if collection not in self._shelves:
-            self._shelves[collection] = self._make(BY_NAME[collection])
-        return self._shelves[collection]
+    def store(self, collection: str) -> CollectionStore:
+        """The store of one collection (not `personal_info`)."""
+        if collection not in self._stores:
+            self._stores[collection] = self._make(BY_NAME[collection])
+        return self._stores[collection]
 
     def profile(self) -> Document:
         """The `personal_info` of this person."""
@@ -214,18 +214,22 @@ class Holdings:
         recorded = self.recorded.get("personal_info", [{}])[0]
         return {**recorded, "id": self.person.id}
 
-    def _make(self, row: Collection) -> Shelf:
+    def _make(self, row: Collection) -> CollectionStore:
         if self.life is None:
             kept = self.recorded.get(row.name, [])
-            return PlainRows(row, kept) if row.family == "samples" else Documents(row, kept)
+            return (
+                RecordedSampleStore(row, kept)
+                if row.family == "samples"
+                else DocumentStore(row, kept)
+            )
         if row.family == "samples":
             make = {"heartrate": samples.heartrate}.get(row.name, samples.ring_battery_level)
-            return Samples(*make(self.life))
-        return Documents(row, DOCUMENTS[row.name](self.life))
+            return SampleStore(*make(self.life))
+        return DocumentStore(row, DOCUMENTS[row.name](self.life))
 
     def between(self, collection: str, first: date, last: date) -> list[tuple[int, date | None]]:
         """Position and day of each document of the days `first` to `last`, or of no day."""
-        keys = self.shelf(collection).keys
+        keys = self.store(collection).keys
         low, high = 0, len(keys)
         if BY_NAME[collection].family == "samples":
             low = bisect_left(keys, midnight(first) - _WIDEST)
@@ -238,11 +242,11 @@ class Holdings:
 
         Nobody knows where a recorded person was: their rows have the date in UTC.
         """
-        shelf = self.shelf(collection)
+        store = self.store(collection)
         if BY_NAME[collection].family == "samples":
-            return self._date(shelf.keys[position])
-        assert isinstance(shelf, Documents)
-        return shelf.entries[position].day
+            return self._date(store.keys[position])
+        assert isinstance(store, DocumentStore)
+        return store.entries[position].day
 
     def _date(self, instant: float) -> date:
         if self.life is None:

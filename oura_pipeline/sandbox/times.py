@@ -1,6 +1,6 @@
 """Instants as whole Unix seconds, and the three ways Oura writes them.
 
-Documents write local time without milliseconds, series with milliseconds, sample rows UTC.
+DocumentStore write local time without milliseconds, series with milliseconds, sample rows UTC.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def midnight(day: date) -> int:
     return (day.toordinal() - _EPOCH) * 86400
 
 
-def instant_of(text: str) -> float:
+def parse_instant(text: str) -> float:
     """The instant that a document's date-time names; one without zone is read as UTC."""
     when = datetime.fromisoformat(text)
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from oura_pipeline.sandbox.answers import Refused, json_answer, refusal, unprocessable
-from oura_pipeline.sandbox.catalogue import WEBHOOK_TYPES
+from oura_pipeline.sandbox.catalog import WEBHOOK_TYPES
 from oura_pipeline.sandbox.cloud import Cloud, cloud_of
+from oura_pipeline.sandbox.responses import Refused, error_response, json_response, unprocessable
 from oura_pipeline.sandbox.webhooks import Subscription
 
 _EVENTS = ("create", "update", "delete")
@@ -48,7 +48,7 @@ async def _answer(request: Request, work: Any) -> Response:
         delay = fault.seconds if fault is not None and fault.kind == "late" else None
         response: Response = await work(request, cloud, delay)
     except Refused as refused:
-        response = refusal(request, refused)
+        response = error_response(request, refused)
     return cloud.faults.after(fault, response)
 
 
@@ -61,9 +61,9 @@ def _authorized(request: Request, cloud: Cloud) -> None:
 async def _list_or_create(request: Request, cloud: Cloud, delay: float | None) -> Response:
     if request.method == "GET":
         found = cloud.webhooks.subscriptions.values()
-        return json_answer(request, [_shown(cloud, subscription) for subscription in found])
+        return json_response(request, [_shown(cloud, subscription) for subscription in found])
     made = await cloud.webhooks.create(await _wish(request, _REQUIRED), delay=delay)
-    return json_answer(request, _shown(cloud, made), 201)
+    return json_response(request, _shown(cloud, made), 201)
 
 
 async def _read_change_delete(request: Request, cloud: Cloud, delay: float | None) -> Response:
@@ -74,12 +74,12 @@ async def _read_change_delete(request: Request, cloud: Cloud, delay: float | Non
     if request.method == "PUT":
         wish = await _wish(request, ("verification_token",))
         found = await cloud.webhooks.update(found, wish, delay=delay)
-    return json_answer(request, _shown(cloud, found))
+    return json_response(request, _shown(cloud, found))
 
 
 async def _renew(request: Request, cloud: Cloud, delay: float | None) -> Response:
     found = cloud.webhooks.get(request.path_params["id"])
-    return json_answer(request, _shown(cloud, cloud.webhooks.renew(found)))
+    return json_response(request, _shown(cloud, cloud.webhooks.renew(found)))
 
 
 def _shown(cloud: Cloud, subscription: Subscription) -> dict[str, str]:

@@ -24,8 +24,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from oura_pipeline.sandbox.answers import Refused
 from oura_pipeline.sandbox.clock import Clock
+from oura_pipeline.sandbox.responses import Refused
 from oura_pipeline.sandbox.times import utc_time
 
 RETRIES = 10
@@ -85,13 +85,13 @@ class Webhooks:
         made = Subscription(
             id=str(uuid.uuid4()), expires=self.clock.now() + _LIFETIME, **_known(wish)
         )
-        return await self._admit(made, delay)
+        return await self._add_verified(made, delay)
 
     async def update(
         self, found: Subscription, wish: dict[str, str], *, delay: float | None = None
     ) -> Subscription:
         """Change a subscription after the handshake; otherwise like `create`."""
-        return await self._admit(replace(found, **_known(wish)), delay)
+        return await self._add_verified(replace(found, **_known(wish)), delay)
 
     def renew(self, found: Subscription) -> Subscription:
         """Let a subscription live another 90 days from now."""
@@ -127,29 +127,29 @@ class Webhooks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _admit(self, made: Subscription, delay: float | None) -> Subscription:
-        self._refuse_second(made)
+    async def _add_verified(self, made: Subscription, delay: float | None) -> Subscription:
+        self._refuse_duplicate(made)
         if delay is not None:
-            self._start(self._admit_later(made, delay))
+            self._start(self._add_later(made, delay))
             return made
-        await self._shake_hands(made)
-        self._refuse_second(made)
+        await self._verify_callback(made)
+        self._refuse_duplicate(made)
         self.subscriptions[made.id] = made
         return made
 
-    async def _admit_later(self, made: Subscription, delay: float) -> None:
+    async def _add_later(self, made: Subscription, delay: float) -> None:
         await asyncio.sleep(delay)
         with suppress(Refused):
-            await self._admit(made, None)
+            await self._add_verified(made, None)
 
-    def _refuse_second(self, made: Subscription) -> None:
+    def _refuse_duplicate(self, made: Subscription) -> None:
         """Raises `Refused` (409) when another one is about the same."""
         kind = (made.data_type, made.event_type)
         for other in self.subscriptions.values():
             if (other.data_type, other.event_type) == kind and other.id != made.id:
                 raise Refused(409, {"detail": "Subscription already exists."})
 
-    async def _shake_hands(self, made: Subscription) -> None:
+    async def _verify_callback(self, made: Subscription) -> None:
         challenge = secrets.token_hex(16)
         query = {"verification_token": made.verification_token, "challenge": challenge}
         try:

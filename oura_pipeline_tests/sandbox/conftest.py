@@ -20,7 +20,7 @@ Ask = Callable[..., httpx.Response]
 
 
 @pytest.fixture(scope="session")
-def still() -> Iterator[Sandbox]:
+def shared() -> Iterator[Sandbox]:
     """A sandbox that is only read."""
     with running(OPTIONS) as sandbox:
         yield sandbox
@@ -34,18 +34,18 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def read(still: Sandbox) -> Ask:
+def read(shared: Sandbox) -> Ask:
     """`read(username, collection, **query)` against the still sandbox."""
-    return asking(still)
+    return requester(shared)
 
 
 @pytest.fixture
 def ask(sandbox: Sandbox) -> Ask:
     """`ask(username, collection, **query)` against one's own sandbox."""
-    return asking(sandbox)
+    return requester(sandbox)
 
 
-def asking(sandbox: Sandbox) -> Ask:
+def requester(sandbox: Sandbox) -> Ask:
     """A function that asks as a person who granted everything."""
     tokens: dict[str, str] = {}
 

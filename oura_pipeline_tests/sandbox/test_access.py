@@ -30,36 +30,36 @@ SCOPE_OF = {
 
 
 @pytest.mark.parametrize(("collection", "scope"), SCOPE_OF.items())
-def test_a_missing_scope_is_named(still: Sandbox, collection: str, scope: str) -> None:
+def test_a_missing_scope_is_named(shared: Sandbox, collection: str, scope: str) -> None:
     others = sorted(set(SCOPE_OF.values()) - {scope})
-    without = still.sign_in("runa", others)["access_token"]
-    answer = get(still, without, collection)
+    without = shared.sign_in("runa", others)["access_token"]
+    answer = get(shared, without, collection)
     assert answer.status_code == 401
     assert answer.json()["detail"] == f"Token is not authorized access {scope} scope."
-    only = still.sign_in("runa", [scope])["access_token"]
-    assert get(still, only, collection).status_code == 200
+    only = shared.sign_in("runa", [scope])["access_token"]
+    assert get(shared, only, collection).status_code == 200
 
 
-def test_both_shapes_of_that_answer_are_in_use(still: Sandbox) -> None:
-    token = still.sign_in("runa", ["email"])["access_token"]
-    assert get(still, token, "daily_resilience").json() == {
+def test_both_shapes_of_that_answer_are_in_use(shared: Sandbox) -> None:
+    token = shared.sign_in("runa", ["email"])["access_token"]
+    assert get(shared, token, "daily_resilience").json() == {
         "detail": "Token is not authorized access stress scope."
     }
-    assert get(still, token, "vO2_max").json() == {
+    assert get(shared, token, "vO2_max").json() == {
         "status": 401,
         "title": "Unauthorized",
         "detail": "Token is not authorized access heart_health scope.",
     }
 
 
-def test_no_token_is_a_bad_request(still: Sandbox) -> None:
-    answer = still.http.get("/v2/usercollection/sleep")
+def test_no_token_is_a_bad_request(shared: Sandbox) -> None:
+    answer = shared.http.get("/v2/usercollection/sleep")
     detail = "Token is missing from Request Authorization Header"
     assert (answer.status_code, answer.json()) == (400, {"detail": detail})
 
 
-def test_an_unknown_token_is_unauthorized_and_names_no_scope(still: Sandbox) -> None:
-    answer = get(still, "nonsense", "sleep")
+def test_an_unknown_token_is_unauthorized_and_names_no_scope(shared: Sandbox) -> None:
+    answer = get(shared, "nonsense", "sleep")
     assert answer.status_code == 401
     assert "scope" not in answer.text
 
@@ -93,10 +93,10 @@ def test_granted_scopes_can_be_changed_under_a_token(sandbox: Sandbox, ask: Ask)
     assert ask("runa", "sleep").status_code == 200
 
 
-def test_personal_info_shows_what_was_granted(still: Sandbox) -> None:
-    whole = get(still, still.sign_in("koa")["access_token"], "personal_info").json()
-    id_only = get(still, still.sign_in("koa", ["daily"])["access_token"], "personal_info").json()
-    mail = get(still, still.sign_in("koa", ["email"])["access_token"], "personal_info").json()
+def test_personal_info_shows_what_was_granted(shared: Sandbox) -> None:
+    whole = get(shared, shared.sign_in("koa")["access_token"], "personal_info").json()
+    id_only = get(shared, shared.sign_in("koa", ["daily"])["access_token"], "personal_info").json()
+    mail = get(shared, shared.sign_in("koa", ["email"])["access_token"], "personal_info").json()
     nothing = dict.fromkeys(whole)
     assert id_only == {**nothing, "id": whole["id"]}
     assert mail == {**nothing, "id": whole["id"], "email": "koa@example.org"}

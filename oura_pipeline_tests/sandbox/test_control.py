@@ -14,33 +14,33 @@ import httpx
 import pytest
 
 import oura_pipeline.sandbox
-from oura_pipeline.sandbox.catalogue import COLLECTIONS
+from oura_pipeline.sandbox.catalog import COLLECTIONS
 from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline_tests.sandbox.conftest import END, OPTIONS, Ask, asking, data
+from oura_pipeline_tests.sandbox.conftest import END, OPTIONS, Ask, data, requester
 
 
-def test_the_truth_is_what_the_routes_serve(still: Sandbox, read: Ask) -> None:
+def test_the_truth_is_what_the_routes_serve(shared: Sandbox, read: Ask) -> None:
     """Asked wide enough, every route gives exactly what is held."""
     for row in COLLECTIONS:
         if row.family in ("day", "instant"):
             asked = {"start_date": "2026-09-01", "end_date": "2026-11-10"}
-            held = [entry["document"] for entry in still.truth("milo", row.name)]
+            held = [entry["document"] for entry in shared.truth("milo", row.name)]
             assert data(read("milo", row.name, **asked)) == held
 
 
-def test_the_truth_of_a_day_is_the_documents_own_day(still: Sandbox) -> None:
-    entries = still.truth("runa", "sleep", "2026-10-11", "2026-10-12")
+def test_the_truth_of_a_day_is_the_documents_own_day(shared: Sandbox) -> None:
+    entries = shared.truth("runa", "sleep", "2026-10-11", "2026-10-12")
     assert {entry["day"] for entry in entries} == {"2026-10-11", "2026-10-12"}
     assert all(entry["day"] == entry["document"]["day"] for entry in entries)
-    tags = still.truth("runa", "enhanced_tag", "2026-10-11", "2026-10-11")
+    tags = shared.truth("runa", "enhanced_tag", "2026-10-11", "2026-10-11")
     assert all(entry["document"]["start_day"] == "2026-10-11" for entry in tags)
 
 
 @pytest.mark.parametrize(
     ("username", "zone"), [("koa", "Pacific/Honolulu"), ("sione", "Pacific/Tongatapu")]
 )
-def test_the_day_of_a_row_is_the_persons_own(still: Sandbox, username: str, zone: str) -> None:
-    entries = still.truth(username, "heartrate", "2026-10-11", "2026-10-11")
+def test_the_day_of_a_row_is_the_persons_own(shared: Sandbox, username: str, zone: str) -> None:
+    entries = shared.truth(username, "heartrate", "2026-10-11", "2026-10-11")
     local = {
         datetime.fromisoformat(entry["document"]["timestamp"]).astimezone(ZoneInfo(zone)).date()
         for entry in entries
@@ -48,10 +48,10 @@ def test_the_day_of_a_row_is_the_persons_own(still: Sandbox, username: str, zone
     assert local == {date(2026, 10, 11)}
 
 
-def test_a_travellers_rows_follow_them(still: Sandbox) -> None:
+def test_a_travellers_rows_follow_them(shared: Sandbox) -> None:
     """Where the activity documents change their offset, the days of the rows do too."""
-    nights = [d["document"] for d in still.truth("milo", "sleep")]
-    rows = still.truth("milo", "heartrate")
+    nights = [d["document"] for d in shared.truth("milo", "sleep")]
+    rows = shared.truth("milo", "heartrate")
     for night in nights:
         start, end = (
             datetime.fromisoformat(night[f"bedtime_{which}"]) for which in ("start", "end")
@@ -140,19 +140,19 @@ def test_requests_are_counted_by_route_and_person(sandbox: Sandbox, ask: Ask) ->
     assert sandbox.requests() == {}
 
 
-def test_tokens_on_request(still: Sandbox) -> None:
+def test_tokens_on_request(shared: Sandbox) -> None:
     sent = {"person": "koa", "scopes": ["daily"]}
-    pair = still.http.post("/_control/sign_in", json=sent).json()
+    pair = shared.http.post("/_control/sign_in", json=sent).json()
     assert pair["scope"] == "extapi:daily"
     headers = {"authorization": f"Bearer {pair['access_token']}"}
-    assert still.http.get("/v2/usercollection/sleep", headers=headers).status_code == 200
+    assert shared.http.get("/v2/usercollection/sleep", headers=headers).status_code == 200
 
 
-def test_people_are_listed(still: Sandbox) -> None:
-    assert still.usernames == ["runa", "koa", "milo", "asha", "sione"]
-    person = still.people()[1]
+def test_people_are_listed(shared: Sandbox) -> None:
+    assert shared.usernames == ["runa", "koa", "milo", "asha", "sione"]
+    person = shared.people()[1]
     assert (person["zone"], person["membership"]) == ("Pacific/Honolulu", True)
-    ids = [entry["document"]["id"] for entry in still.truth("koa", "personal_info")]
+    ids = [entry["document"]["id"] for entry in shared.truth("koa", "personal_info")]
     assert ids == [person["id"]]
 
 
@@ -172,8 +172,8 @@ def test_people_are_listed(still: Sandbox) -> None:
         ("options", {"access_seconds": "long"}),
     ],
 )
-def test_mistakes_are_explained(still: Sandbox, path: str, body: dict[str, object]) -> None:
-    answer = still.http.post(f"/_control/{path}", json=body)
+def test_mistakes_are_explained(shared: Sandbox, path: str, body: dict[str, object]) -> None:
+    answer = shared.http.post(f"/_control/{path}", json=body)
     assert answer.status_code in (400, 404)
     assert isinstance(answer.json()["detail"], str)
 
@@ -182,7 +182,7 @@ def test_a_sandbox_of_its_own_process() -> None:
     options = replace(OPTIONS, people=6, days=3, portal="new", redirect_uris=("http://x.test/cb",))
     with running(options, process=True) as sandbox:
         assert len(sandbox.usernames) == 6
-        ask = asking(sandbox)
+        ask = requester(sandbox)
         assert len(data(ask("koa", "daily_sleep", start_date="2026-10-01"))) == 3
 
 
@@ -212,7 +212,7 @@ def test_twenty_people_are_twenty() -> None:
     """Names that differ and that the pipeline takes, ids and zones that differ, data for each."""
     with running(replace(OPTIONS, people=20, days=3)) as sandbox:
         people = sandbox.people()
-        ask = asking(sandbox)
+        ask = requester(sandbox)
         for what in ("username", "id", "zone"):
             assert len({person[what] for person in people}) == 20
         assert all(re.fullmatch(r"[a-z][a-z0-9_-]{2,31}", name) for name in sandbox.usernames)

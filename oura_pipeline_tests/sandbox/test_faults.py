@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline_tests.sandbox.conftest import OPTIONS, Ask, asking, data
+from oura_pipeline_tests.sandbox.conftest import OPTIONS, Ask, data, requester
 
 RATE_HEADERS = (
     "retry-after",
@@ -40,7 +40,7 @@ def test_a_probability_is_repeatable(ask: Ask, sandbox: Sandbox) -> None:
     seen = [ask("runa", "sleep").status_code for _ in range(20)]
     with running(OPTIONS) as other:
         other.fault("error", count=None, probability=0.5)
-        again = asking(other)
+        again = requester(other)
         assert [again("runa", "sleep").status_code for _ in range(20)] == seen
     assert set(seen) == {200, 500}
 
@@ -104,13 +104,13 @@ def test_a_lost_token_answer_has_used_the_refresh_token_up(sandbox: Sandbox) -> 
     "wrong",
     [{"kind": "flood"}, {"kind": "error", "route": "slep"}, {"kind": "error", "when": 1}],
 )
-def test_a_misspelt_fault_is_refused(still: Sandbox, wrong: dict[str, object]) -> None:
-    assert still.http.post("/_control/fault", json=wrong).status_code == 400
+def test_a_misspelt_fault_is_refused(shared: Sandbox, wrong: dict[str, object]) -> None:
+    assert shared.http.post("/_control/fault", json=wrong).status_code == 400
 
 
 def test_the_limit_of_a_token() -> None:
     with running(replace(OPTIONS, rate_limit="2/60")) as sandbox:
-        ask = asking(sandbox)
+        ask = requester(sandbox)
         assert [ask("runa", "sleep").status_code for _ in range(3)] == [200, 200, 429]
         answer = ask("runa", "sleep")
         assert answer.headers["x-ratelimit-limit"] == "2"
@@ -124,7 +124,7 @@ def test_the_limit_of_a_token() -> None:
 
 def test_the_limit_of_the_application_counts_everyone() -> None:
     with running(replace(OPTIONS, app_rate_limit="2/60")) as sandbox:
-        ask = asking(sandbox)
+        ask = requester(sandbox)
         assert [ask(name, "sleep").status_code for name in ("runa", "koa", "milo")] == [
             200,
             200,

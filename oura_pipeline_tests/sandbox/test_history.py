@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from oura_pipeline.sandbox.catalogue import COLLECTIONS
-from oura_pipeline.sandbox.people import invent
+from oura_pipeline.sandbox.catalog import COLLECTIONS
+from oura_pipeline.sandbox.people import synthetic_people
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.sandbox.conftest import OPTIONS
@@ -31,9 +31,9 @@ def everyones(sandbox: Sandbox, collection: str) -> list[Document]:
 
 
 @pytest.fixture(scope="module")
-def nights(still: Sandbox) -> list[Document]:
+def nights(shared: Sandbox) -> list[Document]:
     """Every sleep document whose numbers are known."""
-    return [d for d in everyones(still, "sleep") if d["total_sleep_duration"] is not None]
+    return [d for d in everyones(shared, "sleep") if d["total_sleep_duration"] is not None]
 
 
 def seconds(document: Document, name: str) -> datetime:
@@ -71,8 +71,8 @@ def test_sleep_counts_to_the_day_of_waking_until_six_in_the_evening(
     assert len(before) > 60
 
 
-def test_offsets_follow_the_clocks_going_back(still: Sandbox) -> None:
-    nights = {d["day"]: d for d in documents(still, "runa", "sleep") if d["type"] == "long_sleep"}
+def test_offsets_follow_the_clocks_going_back(shared: Sandbox) -> None:
+    nights = {d["day"]: d for d in documents(shared, "runa", "sleep") if d["type"] == "long_sleep"}
     changed = nights["2026-10-25"]
     assert changed["bedtime_start"].endswith("+02:00")
     assert changed["bedtime_end"].endswith("+01:00")
@@ -86,10 +86,10 @@ def test_the_other_change_of_the_clocks_too() -> None:
         assert offsets == {"+01:00", "+02:00"}
 
 
-def test_offsets_of_everyone(still: Sandbox) -> None:
+def test_offsets_of_everyone(shared: Sandbox) -> None:
     found = {
-        name: {d["timestamp"][-6:] for d in documents(still, name, "daily_activity")}
-        for name in still.usernames
+        name: {d["timestamp"][-6:] for d in documents(shared, name, "daily_activity")}
+        for name in shared.usernames
     }
     assert found == {
         "runa": {"+01:00", "+02:00"},
@@ -100,30 +100,30 @@ def test_offsets_of_everyone(still: Sandbox) -> None:
     }
 
 
-def test_types_of_sleep_and_many_on_one_day(still: Sandbox) -> None:
-    kinds = Counter(d["type"] for d in everyones(still, "sleep"))
+def test_types_of_sleep_and_many_on_one_day(shared: Sandbox) -> None:
+    kinds = Counter(d["type"] for d in everyones(shared, "sleep"))
     assert set(kinds) == {"long_sleep", "sleep", "late_nap", "rest", "deleted", None}
     of_day = defaultdict(list)
-    for document in documents(still, "runa", "sleep"):
+    for document in documents(shared, "runa", "sleep"):
         of_day[document["day"]].append(document["type"])
     assert max(map(len, of_day.values())) == 6
     assert ["long_sleep", "long_sleep"] in of_day.values()
 
 
-def test_an_unfinished_night(still: Sandbox) -> None:
-    [night] = [d for d in everyones(still, "sleep") if d["bedtime_end"] is None and d["type"]]
+def test_an_unfinished_night(shared: Sandbox) -> None:
+    [night] = [d for d in everyones(shared, "sleep") if d["bedtime_end"] is None and d["type"]]
     assert (night["day"], night["type"]) == ("2026-10-28", "long_sleep")
 
 
-def test_all_three_kinds_of_no_oxygen(still: Sandbox) -> None:
-    found = [d["spo2_percentage"] for d in documents(still, "asha", "daily_spo2")]
+def test_all_three_kinds_of_no_oxygen(shared: Sandbox) -> None:
+    found = [d["spo2_percentage"] for d in documents(shared, "asha", "daily_spo2")]
     for empty in ({"average": None}, None, {"average": 0.0}):
         assert empty in found
 
 
-def test_gaps(still: Sandbox) -> None:
-    days = {d["day"] for d in documents(still, "asha", "daily_readiness")}
-    activity = {d["day"]: d for d in documents(still, "asha", "daily_activity")}
+def test_gaps(shared: Sandbox) -> None:
+    days = {d["day"] for d in documents(shared, "asha", "daily_readiness")}
+    activity = {d["day"]: d for d in documents(shared, "asha", "daily_activity")}
     missing = {str(date(2026, 9, 29) + timedelta(days=n)) for n in range(30)} - days
     assert len(missing) >= 4
     assert len(set(activity) & missing) >= 1
@@ -132,8 +132,8 @@ def test_gaps(still: Sandbox) -> None:
         assert activity[day]["non_wear_time"] == 86400
 
 
-def test_activity_adds_up_and_today_is_not_over(still: Sandbox) -> None:
-    for document in everyones(still, "daily_activity"):
+def test_activity_adds_up_and_today_is_not_over(shared: Sandbox) -> None:
+    for document in everyones(shared, "daily_activity"):
         parts = ("high_activity", "medium_activity", "low_activity", "sedentary", "resting")
         total = sum(document[f"{part}_time"] for part in parts) + document["non_wear_time"]
         minutes = len(document["met"]["items"])
@@ -141,28 +141,28 @@ def test_activity_adds_up_and_today_is_not_over(still: Sandbox) -> None:
         assert minutes == (480 if document["day"] == "2026-10-28" else 1440)
         walked = document["equivalent_walking_distance"]
         assert document["meters_to_target"] == document["target_meters"] - walked
-    assert min(d["meters_to_target"] for d in documents(still, "koa", "daily_activity")) < 0
+    assert min(d["meters_to_target"] for d in documents(shared, "koa", "daily_activity")) < 0
 
 
-def test_stress_comes_in_quarters_of_an_hour(still: Sandbox) -> None:
-    known = [d for d in everyones(still, "daily_stress") if d["stress_high"] is not None]
+def test_stress_comes_in_quarters_of_an_hour(shared: Sandbox) -> None:
+    known = [d for d in everyones(shared, "daily_stress") if d["stress_high"] is not None]
     assert {d["stress_high"] % 900 + d["recovery_high"] % 900 for d in known} == {0}
-    [today] = [d for d in documents(still, "koa", "daily_stress") if d["day"] == "2026-10-28"]
+    [today] = [d for d in documents(shared, "koa", "daily_stress") if d["day"] == "2026-10-28"]
     assert (today["stress_high"], today["recovery_high"], today["day_summary"]) == (0, 0, None)
 
 
-def test_a_timestamp_is_not_a_day(still: Sandbox) -> None:
+def test_a_timestamp_is_not_a_day(shared: Sandbox) -> None:
     differing = [
-        d for d in documents(still, "milo", "daily_readiness") if d["timestamp"][:10] != d["day"]
+        d for d in documents(shared, "milo", "daily_readiness") if d["timestamp"][:10] != d["day"]
     ]
     assert differing
-    assert {d["timestamp"][10:] for d in documents(still, "runa", "daily_readiness")} == {
+    assert {d["timestamp"][10:] for d in documents(shared, "runa", "daily_readiness")} == {
         "T00:00:00+00:00"
     }
 
 
-def test_heart_rate_is_uneven(still: Sandbox) -> None:
-    entries = still.truth("koa", "heartrate", "2026-10-10", "2026-10-20")
+def test_heart_rate_is_uneven(shared: Sandbox) -> None:
+    entries = shared.truth("koa", "heartrate", "2026-10-10", "2026-10-20")
     per_day = Counter(entry["day"] for entry in entries)
     assert 900 < sum(per_day.values()) / len(per_day) < 2000
     steps: dict[str, Counter[float]] = defaultdict(Counter)
@@ -175,40 +175,40 @@ def test_heart_rate_is_uneven(still: Sandbox) -> None:
     assert set(steps["awake"]) >= {4, 7}
 
 
-def test_sample_rows_are_in_order_and_agree_with_themselves(still: Sandbox) -> None:
+def test_sample_rows_are_in_order_and_agree_with_themselves(shared: Sandbox) -> None:
     for collection in ("heartrate", "ring_battery_level"):
-        rows = documents(still, "milo", collection)
+        rows = documents(shared, "milo", collection)
         unix = [row["timestamp_unix"] for row in rows]
         assert unix == sorted(set(unix))
         assert unix == [int(seconds(row, "timestamp").timestamp() * 1000) for row in rows]
         assert {row["timestamp"][-6:] for row in rows} == {"+00:00"}
 
 
-def test_sessions_with_and_without_series(still: Sandbox) -> None:
-    found = documents(still, "koa", "session")
+def test_sessions_with_and_without_series(shared: Sandbox) -> None:
+    found = documents(shared, "koa", "session")
     leading = [d["heart_rate"]["items"][:5] for d in found if d["heart_rate"]]
     assert leading[0][:4] == [None] * 4
     assert leading[0][4] is not None
     assert [d for d in found if d["heart_rate"] is None]
 
 
-def test_tags_rest_and_rings(still: Sandbox) -> None:
-    tags = everyones(still, "enhanced_tag")
+def test_tags_rest_and_rings(shared: Sandbox) -> None:
+    tags = everyones(shared, "enhanced_tag")
     assert {"custom", None} < {d["tag_type_code"] for d in tags}
     assert {bool(d["end_time"]) for d in tags} == {True, False}
-    rests = everyones(still, "rest_mode_period")
+    rests = everyones(shared, "rest_mode_period")
     assert {bool(d["episodes"]) for d in rests} == {True, False}
     assert {bool(d["end_time"]) for d in rests} == {True, False}
-    rings = [d["set_up_at"] for d in everyones(still, "ring_configuration")]
+    rings = [d["set_up_at"] for d in everyones(shared, "ring_configuration")]
     assert {None, "1970-01-01T00:00:00+00:00"} < set(rings)
-    sources = {d["source"] for d in everyones(still, "workout")}
+    sources = {d["source"] for d in everyones(shared, "workout")}
     assert len(sources) == 6
 
 
 @pytest.mark.parametrize("row", [r for r in COLLECTIONS if r.nullable], ids=lambda row: row.name)
-def test_what_may_be_null_is_null_somewhere_and_known_somewhere(still: Sandbox, row: Any) -> None:
+def test_what_may_be_null_is_null_somewhere_and_known_somewhere(shared: Sandbox, row: Any) -> None:
     """`ring_id` is never known: Oura returns null for it."""
-    found = everyones(still, row.name)
+    found = everyones(shared, row.name)
     for path in row.nullable:
         known = {_at(document, path.split(".")) is not None for document in found}
         assert known == ({False} if path == "ring_id" else {True, False}), path
@@ -220,24 +220,24 @@ def _at(document: Any, path: list[str]) -> Any:
     return document
 
 
-def test_a_longer_history_leaves_the_days_of_a_shorter_one_alone(still: Sandbox) -> None:
+def test_a_longer_history_leaves_the_days_of_a_shorter_one_alone(shared: Sandbox) -> None:
     with running(replace(OPTIONS, days=60)) as longer:
         for row in COLLECTIONS:
             if row.family in ("day", "instant"):
-                short = still.truth("koa", row.name, "2026-09-30", "2026-10-20")
+                short = shared.truth("koa", row.name, "2026-09-30", "2026-10-20")
                 assert longer.truth("koa", row.name, "2026-09-30", "2026-10-20") == short
 
 
-def test_a_seed_decides(still: Sandbox) -> None:
+def test_a_seed_decides(shared: Sandbox) -> None:
     with running(OPTIONS) as same, running(replace(OPTIONS, seed=2)) as other:
-        here = still.truth("runa", "daily_sleep")
+        here = shared.truth("runa", "daily_sleep")
         assert same.truth("runa", "daily_sleep") == here
         assert other.truth("runa", "daily_sleep") != here
         assert other.usernames == same.usernames
 
 
 def test_names_are_usable_and_different_for_two_hundred_people() -> None:
-    names = [person.username for person in invent(200, seed=1)]
+    names = [person.username for person in synthetic_people(200, seed=1)]
     assert len(set(names)) == 200
     assert all(3 <= len(name) <= 32 and name.isalnum() and name.islower() for name in names)
 

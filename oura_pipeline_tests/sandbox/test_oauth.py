@@ -52,22 +52,22 @@ def refresh(sandbox: Sandbox, token: str, path: str = LEGACY) -> tuple[int, dict
     return answer.status_code, answer.json()
 
 
-def test_the_page_offers_every_person_and_every_scope_asked_for(still: Sandbox) -> None:
+def test_the_page_offers_every_person_and_every_scope_asked_for(shared: Sandbox) -> None:
     asked = {"response_type": "code", "client_id": "sandbox", "redirect_uri": BACK}
     for path in ("/oauth/authorize", "/authorize"):
-        page = still.http.get(path, params={**asked, "scope": "daily spo2Daily", "state": '"<x>'})
+        page = shared.http.get(path, params={**asked, "scope": "daily spo2Daily", "state": '"<x>'})
         assert page.status_code == 200
-        assert all(f'name="person" value="{name}"' in page.text for name in still.usernames)
+        assert all(f'name="person" value="{name}"' in page.text for name in shared.usernames)
         assert page.text.count('type="checkbox"') == 2
         assert 'name="granted" value="spo2"' in page.text
         assert 'value="&quot;&lt;x&gt;"' in page.text
 
 
-def test_a_whole_sign_in(still: Sandbox) -> None:
-    callback = consent(still, scope="daily heartrate")
+def test_a_whole_sign_in(shared: Sandbox) -> None:
+    callback = consent(shared, scope="daily heartrate")
     assert callback.keys() == {"code", "scope", "state"}
     assert (callback["state"], callback["scope"]) == ("here", "extapi:daily extapi:heartrate")
-    status, answer = exchange(still, callback["code"])
+    status, answer = exchange(shared, callback["code"])
     assert status == 200
     assert answer.keys() == {
         "token_type",
@@ -79,29 +79,31 @@ def test_a_whole_sign_in(still: Sandbox) -> None:
     }
     assert (answer["token_type"], answer["expires_in"]) == ("bearer", 86400)
     assert answer["scope"] == "extapi:daily extapi:heartrate"
-    assert get(still, answer["access_token"], "sleep").status_code == 200
+    assert get(shared, answer["access_token"], "sleep").status_code == 200
 
 
-def test_consent_can_be_given_by_a_plain_link(still: Sandbox) -> None:
+def test_consent_can_be_given_by_a_plain_link(shared: Sandbox) -> None:
     asked = f"response_type=code&client_id=sandbox&redirect_uri={BACK}&person=koa&decision=approve"
-    answer = still.http.get(f"/oauth/authorize?{asked}&granted=daily&granted=tag")
+    answer = shared.http.get(f"/oauth/authorize?{asked}&granted=daily&granted=tag")
     code = dict(parse_qsl(urlsplit(answer.headers["location"]).query))["code"]
-    assert exchange(still, code)[1]["scope"] == "extapi:daily extapi:tag"
+    assert exchange(shared, code)[1]["scope"] == "extapi:daily extapi:tag"
 
 
-def test_no_scope_asked_means_all_and_unticked_ones_are_not_granted(still: Sandbox) -> None:
-    assert len(consent(still)["scope"].split()) == 11
-    assert consent(still, scope="daily tag workout", granted="tag")["scope"] == "extapi:tag"
-    assert consent(still, scope="daily", granted="").get("scope", "") == ""
+def test_no_scope_asked_means_all_and_unticked_ones_are_not_granted(
+    shared: Sandbox,
+) -> None:
+    assert len(consent(shared)["scope"].split()) == 11
+    assert consent(shared, scope="daily tag workout", granted="tag")["scope"] == "extapi:tag"
+    assert consent(shared, scope="daily", granted="").get("scope", "") == ""
 
 
-def test_denial(still: Sandbox) -> None:
-    assert consent(still, decision="deny") == {"error": "access_denied", "state": "here"}
+def test_denial(shared: Sandbox) -> None:
+    assert consent(shared, decision="deny") == {"error": "access_denied", "state": "here"}
 
 
-def test_strangers_are_not_sent_back(still: Sandbox) -> None:
+def test_strangers_are_not_sent_back(shared: Sandbox) -> None:
     asked = {"response_type": "code", "redirect_uri": BACK, "client_id": "someone"}
-    assert still.http.get("/oauth/authorize", params=asked).status_code == 400
+    assert shared.http.get("/oauth/authorize", params=asked).status_code == 400
     with running(replace(OPTIONS, redirect_uris=("http://127.0.0.1/here",))) as sandbox:
         asked = {**asked, "client_id": "sandbox"}
         assert sandbox.http.get("/oauth/authorize", params=asked).status_code == 400
@@ -120,22 +122,22 @@ def test_a_code_works_once_and_for_ten_minutes(sandbox: Sandbox) -> None:
     assert exchange(sandbox, late)[1]["error"] == "invalid_grant"
 
 
-def test_a_code_is_bound_to_its_redirect_uri(still: Sandbox) -> None:
-    code = consent(still)["code"]
-    status, body = exchange(still, code, redirect_uri="http://127.0.0.1/elsewhere")
+def test_a_code_is_bound_to_its_redirect_uri(shared: Sandbox) -> None:
+    code = consent(shared)["code"]
+    status, body = exchange(shared, code, redirect_uri="http://127.0.0.1/elsewhere")
     assert (status, body["error"]) == (400, "invalid_grant")
 
 
-def test_pkce_is_checked_when_a_challenge_was_given(still: Sandbox) -> None:
+def test_pkce_is_checked_when_a_challenge_was_given(shared: Sandbox) -> None:
     """Verifier and challenge are those of RFC 7636, appendix B."""
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
     asked = {"code_challenge": challenge, "code_challenge_method": "S256"}
-    assert exchange(still, consent(still, **asked)["code"])[1]["error"] == "invalid_grant"
-    wrong = exchange(still, consent(still, **asked)["code"], code_verifier="x" * 43)
+    assert exchange(shared, consent(shared, **asked)["code"])[1]["error"] == "invalid_grant"
+    wrong = exchange(shared, consent(shared, **asked)["code"], code_verifier="x" * 43)
     assert wrong[1]["error"] == "invalid_grant"
-    assert exchange(still, consent(still, **asked)["code"], code_verifier=verifier)[0] == 200
-    plain = consent(still, code_challenge="abc", code_challenge_method="plain")
+    assert exchange(shared, consent(shared, **asked)["code"], code_verifier=verifier)[0] == 200
+    plain = consent(shared, code_challenge="abc", code_challenge_method="plain")
     assert plain["error"] == "invalid_request"
 
 
@@ -159,16 +161,19 @@ def test_a_dead_refresh_token_leaves_the_access_token_alive(sandbox: Sandbox) ->
     assert refresh(sandbox, pair["refresh_token"])[1]["error"] == "invalid_grant"
 
 
-def test_credentials_may_come_as_http_basic(still: Sandbox) -> None:
-    code = consent(still)["code"]
+def test_credentials_may_come_as_http_basic(shared: Sandbox) -> None:
+    code = consent(shared)["code"]
     sent = {"grant_type": "authorization_code", "code": code}
     basic = httpx.BasicAuth("sandbox", "sandbox-secret")
-    assert still.http.post(LEGACY, data=sent, auth=basic).status_code == 200
+    assert shared.http.post(LEGACY, data=sent, auth=basic).status_code == 200
 
 
-def test_a_wrong_secret_is_refused_in_the_words_of_each_portal(still: Sandbox) -> None:
+def test_a_wrong_secret_is_refused_in_the_words_of_each_portal(shared: Sandbox) -> None:
     sent = {"grant_type": "authorization_code", "code": "x", "client_id": "someone"}
-    legacy, new = still.http.post(LEGACY, data=sent), still.http.post(NEW, data=sent)
+    legacy, new = (
+        shared.http.post(LEGACY, data=sent),
+        shared.http.post(NEW, data=sent),
+    )
     assert (legacy.status_code, legacy.json()) == (
         400,
         {"error": "invalid_client", "error_description": "Invalid client_id."},
@@ -176,11 +181,11 @@ def test_a_wrong_secret_is_refused_in_the_words_of_each_portal(still: Sandbox) -
     assert (new.status_code, new.json()) == (401, {"error": "invalid_client"})
 
 
-def test_a_token_request_must_be_form_encoded(still: Sandbox) -> None:
-    code = consent(still)["code"]
+def test_a_token_request_must_be_form_encoded(shared: Sandbox) -> None:
+    code = consent(shared)["code"]
     sent = {"grant_type": "authorization_code", "code": code, **CLIENT}
-    assert still.http.post(LEGACY, json=sent).status_code == 400
-    assert exchange(still, code)[0] == 200
+    assert shared.http.post(LEGACY, json=sent).status_code == 400
+    assert exchange(shared, code)[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -288,10 +293,10 @@ def test_pkce_can_be_required_and_ignored(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("state", ["", "a b+c/d=e&f%20", "ü–\"<>'", "x" * 500])
-def test_the_state_comes_back_as_it_was(still: Sandbox, state: str) -> None:
+def test_the_state_comes_back_as_it_was(shared: Sandbox, state: str) -> None:
     """To the byte, with a code as with a denial."""
-    assert consent(still, state=state).get("state", "") == state
-    assert consent(still, state=state, decision="deny").get("state", "") == state
+    assert consent(shared, state=state).get("state", "") == state
+    assert consent(shared, state=state, decision="deny").get("state", "") == state
 
 
 @pytest.mark.parametrize(
@@ -329,18 +334,18 @@ def test_access_tokens_can_be_short_lived(sandbox: Sandbox) -> None:
     assert refresh(sandbox, pair["refresh_token"])[1]["expires_in"] == 5
 
 
-def test_the_id_token_says_who_signed_in(still: Sandbox) -> None:
+def test_the_id_token_says_who_signed_in(shared: Sandbox) -> None:
     """It has the shape of a JSON web token; its subject is the id of `personal_info`."""
-    parts = still.sign_in("koa")["id_token"].split(".")
+    parts = shared.sign_in("koa")["id_token"].split(".")
     claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
     assert len(parts) == 3
-    assert (claims["sub"], claims["aud"]) == (still.people()[1]["id"], "sandbox")
+    assert (claims["sub"], claims["aud"]) == (shared.people()[1]["id"], "sandbox")
 
 
-def test_the_page_is_that_of_a_sandbox(still: Sandbox) -> None:
+def test_the_page_is_that_of_a_sandbox(shared: Sandbox) -> None:
     """Nobody takes it for Oura's own, and nothing on it comes from elsewhere."""
     asked = {"response_type": "code", "client_id": "sandbox", "redirect_uri": BACK}
-    pages = [still.http.get("/oauth/authorize", params=a).text for a in (asked, {})]
+    pages = [shared.http.get("/oauth/authorize", params=a).text for a in (asked, {})]
     assert all("<title>Sandbox: " in page for page in pages)
     assert all("This is a sandbox, not Oura." in page for page in pages)
     assert [word for page in pages for word in ("http://", "src=") if word in page] == ["http://"]

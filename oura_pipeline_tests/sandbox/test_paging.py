@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline_tests.sandbox.conftest import OPTIONS, Ask, asking, data
+from oura_pipeline_tests.sandbox.conftest import OPTIONS, Ask, data, requester
 
 WEEK = {"start_datetime": "2026-10-12T00:00:00Z", "end_datetime": "2026-10-19T00:00:00Z"}
 
@@ -25,10 +25,10 @@ def pages(ask: Ask, username: str, collection: str, **query: Any) -> list[list[d
     return found
 
 
-def test_heart_rate_comes_in_pages_of_a_thousand(still: Sandbox, read: Ask) -> None:
+def test_heart_rate_comes_in_pages_of_a_thousand(shared: Sandbox, read: Ask) -> None:
     found = pages(read, "runa", "heartrate", **WEEK)
     rows = [row for page in found for row in page]
-    held = [entry["document"] for entry in still.truth("runa", "heartrate")]
+    held = [entry["document"] for entry in shared.truth("runa", "heartrate")]
     inside = "2026-10-12", "2026-10-19"
     assert {len(page) for page in found[:-1]} == {1000}
     assert rows == [row for row in held if inside[0] <= row["timestamp"] < inside[1]]
@@ -69,9 +69,9 @@ def test_documents_come_in_pages_when_told_to(collection: str) -> None:
     """Nobody has seen Oura do it, but the answer has a `next_token`."""
     asked = {"start_date": "2026-10-01", "end_date": "2026-10-28"}
     with running(replace(OPTIONS, document_rows=4)) as sandbox:
-        found = pages(asking(sandbox), "runa", collection, **asked)
+        found = pages(requester(sandbox), "runa", collection, **asked)
     with running(OPTIONS) as sandbox:
-        [whole] = pages(asking(sandbox), "runa", collection, **asked)
+        [whole] = pages(requester(sandbox), "runa", collection, **asked)
     assert [document for page in found for document in page] == whole
     assert {len(page) for page in found[:-1]} == {4}
 
@@ -84,8 +84,8 @@ def test_rows_that_vanish_between_pages_skip_no_others(sandbox: Sandbox, ask: As
 
 
 @pytest.mark.parametrize("collection", ["heartrate", "ring_battery_level"])
-def test_latest_is_the_newest_row_alone(still: Sandbox, read: Ask, collection: str) -> None:
-    newest = still.truth("koa", collection)[-1]["document"]
+def test_latest_is_the_newest_row_alone(shared: Sandbox, read: Ask, collection: str) -> None:
+    newest = shared.truth("koa", collection)[-1]["document"]
     answer = read("koa", collection, latest="true", **WEEK)
     assert answer.json() == {"data": [newest], "next_token": None}
 
@@ -143,9 +143,9 @@ def test_answers_are_dressed_like_ouras(read: Ask) -> None:
     assert not [name for name in answer.headers if "ratelimit" in name or name == "retry-after"]
 
 
-def test_gzip_is_for_who_asks(still: Sandbox) -> None:
-    token = still.sign_in("koa")["access_token"]
-    url = f"{still.url}/v2/usercollection/heartrate"
+def test_gzip_is_for_who_asks(shared: Sandbox) -> None:
+    token = shared.sign_in("koa")["access_token"]
+    url = f"{shared.url}/v2/usercollection/heartrate"
     bodies = {}
     for coding in ("gzip", "identity"):
         headers = {"authorization": f"Bearer {token}", "accept-encoding": coding}

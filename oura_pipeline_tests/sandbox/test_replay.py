@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from oura_pipeline.sandbox.catalogue import BY_NAME
+from oura_pipeline.sandbox.catalog import BY_NAME
 from oura_pipeline.sandbox.running import running
-from oura_pipeline_tests.sandbox.conftest import OPTIONS, asking, data, days
+from oura_pipeline_tests.sandbox.conftest import OPTIONS, data, days, requester
 from oura_pipeline_tests.testing.paths import EXAMPLES
 
 IGNORED = {"errors", "oauth", "webhook", "sandbox", "interbeat_interval"}
@@ -39,7 +39,7 @@ def test_envelopes_and_documents_of_several_people(tmp_path: Path) -> None:
     write(tmp_path, "sandbox.daily_sleep.json", {"data": [score("2026-10-12", "no", 0)]})
     write(tmp_path, "interbeat_interval.json", {"data": [{"ibi": 900}]})
     with running(replace(OPTIONS, replay=tmp_path)) as sandbox:
-        ask, asked = asking(sandbox), {"start_date": "2026-10-11", "end_date": "2026-10-12"}
+        ask, asked = requester(sandbox), {"start_date": "2026-10-11", "end_date": "2026-10-12"}
         assert sandbox.usernames == ["recorded", "western"]
         assert [d["score"] for d in data(ask("recorded", "daily_sleep", **asked))] == [1, 3]
         assert [d["score"] for d in data(ask("western", "daily_sleep", **asked))] == [9]
@@ -53,7 +53,7 @@ def test_rows_of_older_answers_are_served_as_they_were(tmp_path: Path) -> None:
     write(tmp_path, "heartrate.json", {"data": [row]})
     with running(replace(OPTIONS, replay=tmp_path)) as sandbox:
         ends = {"start_datetime": "2026-10-11T10:00:00Z", "end_datetime": "2026-10-11T10:00:01Z"}
-        assert data(asking(sandbox)("recorded", "heartrate", **ends)) == [row]
+        assert data(requester(sandbox)("recorded", "heartrate", **ends)) == [row]
         assert sandbox.truth("recorded", "heartrate") == [{"day": "2026-10-11", "document": row}]
 
 
@@ -76,14 +76,14 @@ def test_every_example_is_served() -> None:
         for document in content.get("data", [content]):
             expected[username, name].add(_identity(document))
     with running(replace(OPTIONS, replay=EXAMPLES)) as sandbox:
-        ask = asking(sandbox)
+        ask = requester(sandbox)
         served = {key: set(map(_identity, _everything(ask, *key))) for key in expected}
     assert served == expected
 
 
 def test_examples_keep_the_two_families_of_ranges() -> None:
     with running(replace(OPTIONS, replay=EXAMPLES)) as sandbox:
-        ask = asking(sandbox)
+        ask = requester(sandbox)
         asked = {"start_date": "2026-04-06", "end_date": "2026-04-07"}
         assert days(ask("recorded", "daily_sleep", **asked)) == ["2026-04-06", "2026-04-07"]
         assert days(ask("recorded", "daily_activity", **asked)) == ["2026-04-06"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from oura_pipeline.sandbox.catalogue import COLLECTIONS, Collection
+from oura_pipeline.sandbox.catalog import COLLECTIONS, Collection
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.sandbox.conftest import Ask, data
 from oura_pipeline_tests.testing.paths import DESCRIPTION
@@ -91,12 +91,12 @@ def test_the_check_sees_a_difference(description: dict[str, Any]) -> None:
 
 
 def test_every_route_of_the_description_is_served(
-    description: dict[str, Any], still: Sandbox
+    description: dict[str, Any], shared: Sandbox
 ) -> None:
     """Apart from Oura's own sandbox, which only repeats the others."""
-    token = still.sign_in("koa")["access_token"]
+    token = shared.sign_in("koa")["access_token"]
     headers = {"authorization": f"Bearer {token}"}
     for path in description["paths"]:
         if path.startswith("/v2/usercollection/"):
-            answer = still.http.get(path.replace("{document_id}", "none"), headers=headers)
+            answer = shared.http.get(path.replace("{document_id}", "none"), headers=headers)
             assert answer.json() != {"detail": "Not Found"}, path

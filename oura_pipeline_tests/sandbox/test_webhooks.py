@@ -184,9 +184,9 @@ def test_an_unknown_data_type_is_unprocessable(quick: Sandbox, receiver: Receive
     subscribe(quick, receiver, "vo2_max")
 
 
-def test_a_persons_token_is_no_key_to_subscriptions(still: Sandbox) -> None:
-    token = still.sign_in("runa")["access_token"]
-    answer = still.http.get(PATH, headers={"authorization": f"Bearer {token}"})
+def test_a_persons_token_is_no_key_to_subscriptions(shared: Sandbox) -> None:
+    token = shared.sign_in("runa")["access_token"]
+    answer = shared.http.get(PATH, headers={"authorization": f"Bearer {token}"})
     assert answer.status_code == 401
 
 

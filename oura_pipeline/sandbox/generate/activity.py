@@ -123,8 +123,8 @@ def _stretches(life: Life, plan: Plan) -> Iterator[tuple[int, int, int]]:
     for exercise in plan.exercises:
         yield exercise.start, exercise.end, 4
     following = life.plan(life.days[-1] if plan.day == life.today else _next(life, plan))
-    for slumber in (*plan.slumbers, *following.slumbers):
-        yield slumber.start, slumber.end, 1
+    for bed_period in (*plan.bed_periods, *following.bed_periods):
+        yield bed_period.start, bed_period.end, 1
 
 
 def _next(life: Life, plan: Plan) -> Any:

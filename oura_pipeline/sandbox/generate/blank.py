@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from oura_pipeline.sandbox.catalogue import BY_NAME
+from oura_pipeline.sandbox.catalog import BY_NAME
 
 Document = dict[str, Any]
 
 
 def blank(collection: str, document: Document) -> Document:
-    """`document`, changed in place: every field that Oura's schema lets be null is null."""
+    """`document`, changed in position: every field that Oura's schema lets be null is null."""
     for path in BY_NAME[collection].nullable:
         *parents, leaf = path.split(".")
         inner: Any = document

@@ -33,7 +33,7 @@ def daily_readiness(life: Life) -> Iterator[Document]:
         }
         if rng.random() < 0.04:
             document["temperature_trend_deviation"] = None
-        yield _thin(life, "daily_readiness", plan, document)
+        yield _blank_on_sparse_day(life, "daily_readiness", plan, document)
 
 
 def daily_sleep(life: Life) -> Iterator[Document]:
@@ -46,7 +46,7 @@ def daily_sleep(life: Life) -> Iterator[Document]:
             "score": rng.randrange(55, 95),
             "timestamp": _stamp(life, plan),
         }
-        yield _thin(life, "daily_sleep", plan, document)
+        yield _blank_on_sparse_day(life, "daily_sleep", plan, document)
 
 
 _SLEEP_SCORES = (
@@ -74,7 +74,7 @@ def daily_spo2(life: Life) -> Iterator[Document]:
             "day": plan.day.isoformat(),
             "spo2_percentage": percent,
         }
-        yield _thin(life, "daily_spo2", plan, document)
+        yield _blank_on_sparse_day(life, "daily_spo2", plan, document)
 
 
 _SPO2_EMPTY: dict[int, tuple[Document | None]] = {
@@ -97,7 +97,7 @@ def daily_stress(life: Life) -> Iterator[Document]:
             "recovery_high": recovery,
             "day_summary": None if running else _summary(stress, recovery),
         }
-        yield _thin(life, "daily_stress", plan, document)
+        yield _blank_on_sparse_day(life, "daily_stress", plan, document)
 
 
 def _summary(stress: int, recovery: int) -> str:
@@ -132,7 +132,7 @@ def daily_cardiovascular_age(life: Life) -> Iterator[Document]:
             "pulse_wave_velocity": round(rng.uniform(6, 8), 3),
             "vascular_age": rng.randrange(28, 46),
         }
-        yield _thin(life, "daily_cardiovascular_age", plan, document)
+        yield _blank_on_sparse_day(life, "daily_cardiovascular_age", plan, document)
 
 
 def sleep_time(life: Life) -> Iterator[Document]:
@@ -147,7 +147,7 @@ def sleep_time(life: Life) -> Iterator[Document]:
             "recommendation": "follow_optimal_bedtime" if found else rng.choice(_ADVICE),
             "status": "optimal_found" if found else rng.choice(_STATUSES),
         }
-        yield _thin(life, "sleep_time", plan, document)
+        yield _blank_on_sparse_day(life, "sleep_time", plan, document)
 
 
 _ADVICE = ("improve_efficiency", "earlier_bedtime", "later_bedtime", "earlier_wake_up_time")
@@ -190,7 +190,7 @@ def _offset(plan: Plan) -> int:
     return int((local(plan.at(12), plan.zone).utcoffset() or timedelta()).total_seconds())
 
 
-def _thin(life: Life, collection: str, plan: Plan, document: Document) -> Document:
+def _blank_on_sparse_day(life: Life, collection: str, plan: Plan, document: Document) -> Document:
     """`document`, or its blank on the sparse person's day."""
     if is_blank_day(life.person.habits, plan.day.toordinal()):
         return blank(collection, document)

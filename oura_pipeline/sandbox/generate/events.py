@@ -22,7 +22,7 @@ _SOURCES = (
     "live_oura_heart_rate",
 )
 _SPORTS = ("running", "cycling", "strength_training", "swimming", "yoga", "hiking")
-_MOMENTS = ("breathing", "meditation", "nap", "relaxation", "rest", "body_status")
+_SESSION_TYPES = ("breathing", "meditation", "nap", "relaxation", "rest", "body_status")
 _MOODS = ("bad", "worse", "same", "good", "great", None)
 _TAGS = ("tag_generic_nocaffeine", "tag_sleep_alcohol", "tag_generic_party", "tag_generic_fasting")
 
@@ -44,7 +44,7 @@ def workout(life: Life) -> Iterator[Document]:
                 "source": _SOURCES[(plan.day.toordinal() + number) % len(_SOURCES)],
                 "start_datetime": document_time(exercise.start, plan.zone),
             }
-            yield _thin(life, "workout", plan, document)
+            yield _blank_on_sparse_day(life, "workout", plan, document)
 
 
 def session(life: Life) -> Iterator[Document]:
@@ -60,11 +60,11 @@ def session(life: Life) -> Iterator[Document]:
             "day": local(end, plan.zone).date().isoformat(),
             "start_datetime": document_time(start, plan.zone),
             "end_datetime": document_time(end, plan.zone),
-            "type": _MOMENTS[turn % len(_MOMENTS)],
+            "type": _SESSION_TYPES[turn % len(_SESSION_TYPES)],
             **_series(start, end, plan, rng, turn=turn % 3),
             "mood": _MOODS[turn % len(_MOODS)],
         }
-        yield _thin(life, "session", plan, document)
+        yield _blank_on_sparse_day(life, "session", plan, document)
 
 
 def _series(start: int, end: int, plan: Plan, rng: random.Random, *, turn: int) -> Document:
@@ -162,7 +162,7 @@ def _rest(life: Life, plan: Plan, start: int, *, days: int | None) -> Document:
     return document
 
 
-def _thin(life: Life, collection: str, plan: Plan, document: Document) -> Document:
+def _blank_on_sparse_day(life: Life, collection: str, plan: Plan, document: Document) -> Document:
     if is_blank_day(life.person.habits, plan.day.toordinal()):
         return blank(collection, document)
     return document

@@ -20,7 +20,7 @@ from oura_pipeline.sandbox.times import at, local
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slumber:
+class BedPeriod:
     """One period in bed. `day` is Oura's: the date of waking, from 18:00 on the next one."""
 
     start: int
@@ -48,7 +48,7 @@ class Plan:
     zone: ZoneInfo
     worn: bool
     flies: bool
-    slumbers: tuple[Slumber, ...]
+    bed_periods: tuple[BedPeriod, ...]
     exercises: tuple[Exercise, ...]
     moment: tuple[int, int] | None
 
@@ -57,9 +57,9 @@ class Plan:
         return at(self.day, hour, self.zone)
 
     @property
-    def night(self) -> Slumber | None:
+    def night(self) -> BedPeriod | None:
         """The first long sleep, if there was one."""
-        return next((s for s in self.slumbers if s.kind == "long_sleep" and s.finished), None)
+        return next((s for s in self.bed_periods if s.kind == "long_sleep" and s.finished), None)
 
 
 @dataclass
@@ -127,9 +127,9 @@ def _outline(life: Life, day: date) -> Plan:
         zone=zone,
         worn=worn,
         flies=person.leaves_on(day),
-        slumbers=tuple(_slumbers(life, day, zone, rng)) if worn else (),
+        bed_periods=tuple(_bed_periods(life, day, zone, rng)) if worn else (),
         exercises=tuple(_exercises(life, day, zone, rng)) if worn and not asleep else (),
-        moment=_moment(life, day, zone, rng) if worn and not asleep else None,
+        moment=_session(life, day, zone, rng) if worn and not asleep else None,
     )
 
 
@@ -137,7 +137,7 @@ def _gap(day: date) -> bool:
     return day.toordinal() % 14 in (11, 12) or day.toordinal() % 45 in range(20, 26)
 
 
-def _slumbers(life: Life, day: date, zone: ZoneInfo, rng: random.Random) -> Iterator[Slumber]:
+def _bed_periods(life: Life, day: date, zone: ZoneInfo, rng: random.Random) -> Iterator[BedPeriod]:
     habits = life.person.habits
     if "unfinished" in habits and day == life.today:
         yield _unfinished(life, zone)
@@ -146,16 +146,16 @@ def _slumbers(life: Life, day: date, zone: ZoneInfo, rng: random.Random) -> Iter
         start = at(day, hour, zone) + rng.randrange(60)
         end = start + int(hours * 3600) + rng.randrange(300)
         if end <= life.now:
-            yield Slumber(start=start, end=end, kind=kind, day=wake_day(end, zone))
+            yield BedPeriod(start=start, end=end, kind=kind, day=wake_day(end, zone))
     if "sparse" in habits and life.turn(day, 14) == 3 and at(day, 16, zone) <= life.now:
         start = at(day, 15, zone)
-        yield Slumber(start=start, end=start + 2405, kind="sleep", day=day, blank=True)
+        yield BedPeriod(start=start, end=start + 2405, kind="sleep", day=day, blank=True)
 
 
-def _unfinished(life: Life, zone: ZoneInfo) -> Slumber:
+def _unfinished(life: Life, zone: ZoneInfo) -> BedPeriod:
     """Someone who still sleeps: the night of today has begun and not ended."""
     start = life.now - 3 * 3600 - 137
-    return Slumber(start=start, end=life.now, kind="long_sleep", day=life.today, finished=False)
+    return BedPeriod(start=start, end=life.now, kind="long_sleep", day=life.today, finished=False)
 
 
 def _bedtimes(life: Life, day: date, rng: random.Random) -> list[tuple[float, float, str]]:
@@ -204,7 +204,7 @@ def _exercises(life: Life, day: date, zone: ZoneInfo, rng: random.Random) -> Ite
             yield Exercise(start=start, end=end, tracked=tracked)
 
 
-def _moment(life: Life, day: date, zone: ZoneInfo, rng: random.Random) -> tuple[int, int] | None:
+def _session(life: Life, day: date, zone: ZoneInfo, rng: random.Random) -> tuple[int, int] | None:
     if day.toordinal() % 3 or life.person.leaves_on(day):
         return None
     start = at(day, 19.5, zone) + rng.randrange(1800)

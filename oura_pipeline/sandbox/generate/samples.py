@@ -73,7 +73,7 @@ def _awake(life: Life, plan: Plan, rng: random.Random, rows: dict[int, tuple[int
     following = life.plan(plan.day + timedelta(days=1)) if plan.day < life.today else None
     night = following.night if following else None
     end = plan.at(14) if plan.flies else min(night.start if night else plan.at(22), plan.at(26))
-    end = min([end, *(s.start for s in plan.slumbers if not s.finished)])
+    end = min([end, *(s.start for s in plan.bed_periods if not s.finished)])
     moment = begin + rng.randrange(60, 600)
     while moment < end:
         for step in (0, 7, 11):
@@ -83,9 +83,9 @@ def _awake(life: Life, plan: Plan, rng: random.Random, rows: dict[int, tuple[int
 
 
 def _asleep(plan: Plan, rng: random.Random, rows: dict[int, tuple[int, str]]) -> None:
-    for slumber in plan.slumbers:
-        source = "rest" if slumber.kind == "long_sleep" else "sleep"
-        for instant in range(slumber.start + 15, slumber.end, 300):
+    for bed_period in plan.bed_periods:
+        source = "rest" if bed_period.kind == "long_sleep" else "sleep"
+        for instant in range(bed_period.start + 15, bed_period.end, 300):
             rows[instant] = (rng.randrange(50, 72), source)
 
 

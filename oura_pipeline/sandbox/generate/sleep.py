@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from oura_pipeline.sandbox.generate.blank import blank
-from oura_pipeline.sandbox.generate.life import Life, Plan, Slumber
+from oura_pipeline.sandbox.generate.life import BedPeriod, Life, Plan
 from oura_pipeline.sandbox.times import document_time, series_time
 
 Document = dict[str, Any]
@@ -24,26 +24,26 @@ _REASONS = ("foreground_sleep_analysis", "bedtime_edit", "background_sleep_analy
 def sleep(life: Life) -> Iterator[Document]:
     """Every period in bed, oldest first."""
     for plan in life.worn():
-        for period, slumber in enumerate(plan.slumbers):
-            document = _document(life, plan, slumber, period)
-            yield blank("sleep", document) if slumber.blank else document
+        for period, bed_period in enumerate(plan.bed_periods):
+            document = _document(life, plan, bed_period, period)
+            yield blank("sleep", document) if bed_period.blank else document
 
 
-def _document(life: Life, plan: Plan, slumber: Slumber, period: int) -> Document:
+def _document(life: Life, plan: Plan, bed_period: BedPeriod, period: int) -> Document:
     rng = life.rng(f"sleep{period}", plan.day)
-    seconds = slumber.end - slumber.start
-    phases = _phases(seconds, slumber.kind, rng)
+    seconds = bed_period.end - bed_period.start
+    phases = _phases(seconds, bed_period.kind, rng)
     spans = _spans(phases, seconds)
     total = spans["1"] + spans["2"] + spans["3"]
-    finished = slumber.finished
+    finished = bed_period.finished
     return {
         "id": life.id("sleep", plan.day, period),
         "average_breath": round(rng.uniform(12.5, 17), 3),
-        **_hearts(slumber, plan, seconds, rng),
+        **_hearts(bed_period, plan, seconds, rng),
         "awake_time": spans["4"],
-        "bedtime_end": document_time(slumber.end, plan.zone) if finished else None,
-        "bedtime_start": document_time(slumber.start, plan.zone),
-        "day": slumber.day.isoformat(),
+        "bedtime_end": document_time(bed_period.end, plan.zone) if finished else None,
+        "bedtime_start": document_time(bed_period.start, plan.zone),
+        "day": bed_period.day.isoformat(),
         "deep_sleep_duration": spans["1"],
         "efficiency": round(100 * total / seconds),
         "latency": min(300 * (len(phases) - len(phases.lstrip("4"))), seconds),
@@ -51,18 +51,18 @@ def _document(life: Life, plan: Plan, slumber: Slumber, period: int) -> Document
         "low_battery_alert": rng.random() < 0.04,
         "movement_30_sec": "".join(rng.choices("1234", (84, 12, 3, 1), k=math.ceil(seconds / 30))),
         "period": period,
-        "readiness": _readiness(rng, slumber.kind),
-        "readiness_score_delta": _delta(slumber, rng),
+        "readiness": _readiness(rng, bed_period.kind),
+        "readiness_score_delta": _delta(bed_period, rng),
         "rem_sleep_duration": spans["3"],
         "restless_periods": rng.randrange(4, 400),
         "sleep_algorithm_version": rng.choice(("v2", "v2", "v2", "v1")),
         "sleep_analysis_reason": rng.choice(_REASONS),
         "sleep_phase_30_sec": _half_minutes(phases, seconds),
         "sleep_phase_5_min": phases,
-        "sleep_score_delta": _delta(slumber, rng),
+        "sleep_score_delta": _delta(bed_period, rng),
         "time_in_bed": seconds,
         "total_sleep_duration": total,
-        "type": slumber.kind,
+        "type": bed_period.kind,
         "ring_id": None,
         "app_sleep_phase_5_min": phases if rng.random() < 0.5 else None,
     }
@@ -89,13 +89,13 @@ def _spans(phases: str, seconds: int) -> dict[str, int]:
     return spans
 
 
-def _hearts(slumber: Slumber, plan: Plan, seconds: int, rng: random.Random) -> Document:
+def _hearts(bed_period: BedPeriod, plan: Plan, seconds: int, rng: random.Random) -> Document:
     """Heart rate (bpm) and its variability (ms) every 300 s; a short period has neither."""
     if seconds < 2400:
         resting = round(rng.uniform(66, 80), 3)
         none: Document = {"average_heart_rate": resting, "lowest_heart_rate": int(resting) - 6}
         return {**none, "average_hrv": None, "heart_rate": None, "hrv": None}
-    count, stamp = seconds // 300, series_time(slumber.start, plan.zone)
+    count, stamp = seconds // 300, series_time(bed_period.start, plan.zone)
     missing = {0, count - 1, *(rng.randrange(count) for _ in range(count // 20))}
     base = rng.uniform(52, 66)
     hearts = [round(rng.gauss(base, 3), 3) for _ in range(count)]
@@ -111,11 +111,11 @@ def _hearts(slumber: Slumber, plan: Plan, seconds: int, rng: random.Random) -> D
     }
 
 
-def _delta(slumber: Slumber, rng: random.Random) -> int | None:
+def _delta(bed_period: BedPeriod, rng: random.Random) -> int | None:
     """How much a period changed the day's score; unknown for what does not count."""
-    if slumber.kind == "long_sleep":
+    if bed_period.kind == "long_sleep":
         return 0
-    return rng.randrange(1, 8) if slumber.kind in ("sleep", "late_nap") else None
+    return rng.randrange(1, 8) if bed_period.kind in ("sleep", "late_nap") else None
 
 
 def _readiness(rng: random.Random, kind: str) -> Document:

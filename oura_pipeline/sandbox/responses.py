@@ -28,7 +28,7 @@ class Refused(Exception):
         self.headers = dict(headers or {})
 
 
-class Packed:
+class EncodedBody:
     """A body that is served again and again: its bytes and, once someone asked, its gzip."""
 
     def __init__(self, plain: bytes) -> None:
@@ -42,15 +42,18 @@ class Packed:
         return self._gzip
 
 
-def json_answer(
+def json_response(
     request: Request, body: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """`body` as compact JSON."""
-    return packed_answer(request, Packed(msgspec.json.encode(body)), status, headers)
+    return encoded_response(request, EncodedBody(msgspec.json.encode(body)), status, headers)
 
 
-def packed_answer(
-    request: Request, packed: Packed, status: int = 200, headers: Mapping[str, str] | None = None
+def encoded_response(
+    request: Request,
+    packed: EncodedBody,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A prepared body, compressed if the client takes gzip and it is worth it."""
     dress = {
@@ -65,9 +68,9 @@ def packed_answer(
     return Response(packed.gzip(), status, {**dress, "content-encoding": "gzip"})
 
 
-def refusal(request: Request, refused: Refused) -> Response:
+def error_response(request: Request, refused: Refused) -> Response:
     """The answer that a `Refused` stands for."""
-    return json_answer(request, refused.body, refused.status, refused.headers)
+    return json_response(request, refused.body, refused.status, refused.headers)
 
 
 def bad_request(detail: str) -> Refused:

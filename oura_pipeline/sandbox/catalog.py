@@ -238,7 +238,7 @@ COLLECTIONS: tuple[Collection, ...] = (
         nullable=("calories", "distance", "label"),
     ),
 )
-BY_NAME: dict[str, Collection] = {row.name: row for row in COLLECTIONS}
+BY_NAME: dict[str, Collection] = {collection.name: collection for collection in COLLECTIONS}
 
 SCOPES: tuple[str, ...] = (
     "email",
