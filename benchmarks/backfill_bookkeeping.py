@@ -1,9 +1,6 @@
 """What Dagster's own bookkeeping costs: a year's backfill of empty assets, launched like in the UI.
 
 Starts a webserver and a daemon on an empty home, launches one backfill through GraphQL and waits.
-What surprises: the daemon looks for new backfills twice a minute and for queued runs every five
-seconds, and a run is a new process; so the time from the click is longer than what grows with
-assets and days: planning the run, and the run. Of these two is the figure per asset-day.
 
     python benchmarks/backfill_bookkeeping.py [--stock] [--module oura_pipeline.definitions]
 """
@@ -136,6 +133,9 @@ def measure(config: str, target: list[str], *, days: int, timeout: float) -> Out
     return outcome(runs, status, days=len(partitions), seconds=seconds)
 
 
+# The daemon looks for backfills twice a minute and for queued runs every five seconds, and a run is
+# a new process. Only planning the run and the run itself grow with assets and days: the figure per
+# asset-day is of these two.
 def outcome(
     runs: list[dict[str, Any]], status: list[dict[str, Any]], *, days: int, seconds: float
 ) -> Outcome:

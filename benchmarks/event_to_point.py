@@ -1,9 +1,6 @@
 """From Oura's webhook to a point that Grafana can read: how long, and where the time goes.
 
-What surprises: most of it is waiting. The sensor looks every 15 s and starts one run a minute at
-most, so the second event, which comes right after the first one's run, waits longest.
-
-    python benchmarks/event_to_point.py
+python benchmarks/event_to_point.py
 """
 
 from __future__ import annotations
@@ -35,6 +32,8 @@ LAST = datetime.now(UTC).date()
 DAY = LAST - timedelta(days=2)
 PERSON = "runa"
 # Seconds after the last run has ended: at once, and at two more phases of the sensor's tick.
+# Most of it is waiting: the sensor looks every 15 s and starts one run a minute at most, so the
+# second event, right after the first one's run, waits longest.
 PAUSES = (0.0, 0.0, 67.0)
 LONGEST = 90.0
 Found = TypeVar("Found")

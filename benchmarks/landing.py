@@ -1,10 +1,6 @@
 """Ways from received documents to typed rows in DuckDB, and what `Warehouse.land` takes in all.
 
-What surprises: the fastest reader, `read_json`, does not keep the text of a document: it drops
-spaces and rewrites escapes and numbers. Only ways with "yes" under "exact" can be used. Of these
-the separated text alone does not hold everything in memory; its figure includes writing the file.
-
-    python benchmarks/landing.py [--heart-rates 540000] [--days 450]
+python benchmarks/landing.py [--heart-rates 540000] [--days 450]
 """
 
 from __future__ import annotations
@@ -192,6 +188,8 @@ def pages_unnested(
     )
 
 
+# The fastest reader, `read_json`, does not keep the text of a document: it drops spaces and
+# rewrites escapes and numbers. Only ways with "yes" under "exact" can be used.
 def wrapped_and_declared(
     connection: duckdb.DuckDBPyConnection,
     document_type: DocumentType,
@@ -221,6 +219,8 @@ def wrapped_and_transformed(
     insert(connection, document_type, f"SELECT day, document FROM {objects(path, 'JSON')}")
 
 
+# Of the exact ways only this one does not hold everything in memory; its figure includes writing
+# the file.
 def separated_text(
     connection: duckdb.DuckDBPyConnection,
     document_type: DocumentType,

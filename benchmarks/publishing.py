@@ -1,11 +1,5 @@
 """What publishing costs beside the landing that caused it, as the warehouse grows.
 
-What surprises: the copy is a whole file, so without a file system that shares blocks (XFS, Btrfs)
-its cost follows the size of the file and not that of the change: after a day on top of a long
-history it takes longer than the landing. The sensor `publish` therefore waits nine times as long as
-the last copy took before it makes the next one. Three quarters of the file are the heart-rate
-documents as received.
-
     python benchmarks/publishing.py [--rows 1000000 10000000] [--folder /tmp]
 
 50,000,000 rows take more than 10 minutes and 5 GB.
@@ -63,6 +57,9 @@ def measure(folder: Path, rows: int) -> None:
     days = max(rows // (A_DAY * len(PEOPLE)), LOOK_BACK)
     last = FIRST + timedelta(days=days - 1)
     loaded = sum(load(warehouse, first, end) for first, end in questions(FIRST, last))
+    # The copy is a whole file, three quarters of it heart rates as received. Without a file system
+    # that shares blocks (XFS, Btrfs) its cost follows the size of the file, not of the change: that
+    # is why the sensor `publish` waits nine times as long as the last copy took.
     first_copy = warehouse.publish(copy)
     again = load(warehouse, last - timedelta(days=LOOK_BACK - 2), last + timedelta(days=1))
     second_copy = warehouse.publish(copy)

@@ -1,9 +1,5 @@
 """What typical questions to the published copy take, and whether one takes too long.
 
-What surprises: nothing is kept between two questions but what the operating system keeps of the
-file. Each has a connection of its own, as a cell of a notebook has, and its time is that of
-opening, asking and fetching everything, with planning, which for the wide views is most of it.
-
     python benchmarks/questions.py [--home FOLDER] [--people 10] [--years 5] [--runs 9]
 
 The folder keeps the file for the next time; without it the file is made anew, in a minute.
@@ -50,6 +46,8 @@ def question(sql: str) -> Callable[[], int]:
     """SQL to be asked; its answer is how many rows there are."""
 
     def ask() -> int:
+        # A connection of its own, as a cell of a notebook has: nothing is kept but what the
+        # operating system keeps of the file. Planning is most of the time for the wide views.
         with closing(connect()) as connection:
             return len(connection.execute(sql).fetchall())
 

@@ -1,11 +1,6 @@
 """A warehouse of several people's years, made of nothing: the file that questions are timed on.
 
-What surprises: the rows lie as years of daily syncs leave them, everybody's Monday before anybody's
-Tuesday. A history that was fetched person by person leaves better zone maps (a row group of heart
-rates is then 100 days of one person, here it is ten days of all), so this order is the worse one.
-Numbers come from hashes of person and day: the same file each time, from the same DuckDB.
-
-    python benchmarks/years.py PATH [--people 10] [--years 5]
+python benchmarks/years.py PATH [--people 10] [--years 5]
 """
 
 from __future__ import annotations
@@ -331,6 +326,9 @@ def main() -> None:
     print(f"{megabytes:,.0f} MB in {time.perf_counter() - began:.0f} s")
 
 
+# The rows lie as years of daily syncs leave them, everybody's Monday before anybody's Tuesday: the
+# worse order. A history fetched person by person has better zone maps (a row group of heart rates
+# is then 100 days of one person, here ten days of all).
 def build(path: Path, *, people: int, years: int) -> dict[str, int]:
     """Make a warehouse file that was not there; returns document type → rows.
 

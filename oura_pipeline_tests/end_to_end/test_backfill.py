@@ -1,8 +1,4 @@
-"""Days launched from Dagster's UI, as its queries and daemons do it, land what Oura has.
-
-What surprises: no daemon process runs here. A test calls one round of each daemon's own loop, which
-would otherwise look for backfills only every half minute; the run is a process as always.
-"""
+"""Days launched from Dagster's UI, as its queries and daemons do it, land what Oura has."""
 
 from __future__ import annotations
 
@@ -87,6 +83,7 @@ class Operated:
 
     def daemons(self) -> None:
         """One round of the daemons that cut backfills into runs and start what is queued."""
+        # One round of each daemon's loop: a daemon looks for backfills only every half minute.
         errors = execute_backfill_iteration(self.workspace, logging.getLogger("backfills"))
         assert [error for error in errors if error] == []
         list(QueuedRunCoordinatorDaemon(interval_seconds=5).run_iteration(self.workspace))

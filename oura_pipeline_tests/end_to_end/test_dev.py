@@ -1,8 +1,4 @@
-"""`dagster dev` as a newcomer starts it: the real code location, and state that outlives it.
-
-What surprises: it is started in a copy of the project's configuration, because `dagster dev` reads
-a `.env` and makes a temporary directory where it is started, and a checkout may be in use.
-"""
+"""`dagster dev` as a newcomer starts it: the real code location, and state that outlives it."""
 
 from __future__ import annotations
 
@@ -45,6 +41,8 @@ Ask = Callable[..., Any]
 def folder(tmp_path: Path) -> Path:
     """A working directory with the project's configuration and nothing else."""
     for name in ("pyproject.toml", "dagster.yaml"):
+        # `dagster dev` reads a `.env` and makes a temporary directory where it is started, and a
+        # checkout may be in use.
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 

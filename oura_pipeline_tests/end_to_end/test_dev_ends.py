@@ -1,8 +1,4 @@
-"""`oura-pipeline dev` is one program: everything that it started is gone when it is.
-
-What surprises: a child is found by the data folder in its environment, as /proc shows it. Whatever
-was started with this folder belongs to this test, however deep below.
-"""
+"""`oura-pipeline dev` is one program: everything that it started is gone when it is."""
 
 from __future__ import annotations
 
@@ -80,6 +76,7 @@ def processes(folder: Path) -> set[int]:
     """Everybody whose environment names the data folder."""
     wanted = f"OURA_PIPELINE_HOME={folder / 'data'}".encode()
     found = set()
+    # Whatever was started with this data folder belongs to this test, however deep below.
     for entry in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
             if wanted in entry.read_bytes().split(b"\0"):

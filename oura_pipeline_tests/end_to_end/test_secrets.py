@@ -1,8 +1,4 @@
-"""Tokens, codes, secrets and e-mails are nowhere but where they belong, after everything was done.
-
-What surprises: it looks at bytes. Whatever was logged by us at the lowest level, every page
-that a browser saw, and every file of the data folder is searched, Dagster's storage included.
-"""
+"""Tokens, codes, secrets and e-mails are only where they belong, after everything was done."""
 
 from __future__ import annotations
 
@@ -59,6 +55,7 @@ class Traces:
         keys = ("token.key", "session.key")
         for path in self.world.home.rglob("*"):
             if path.is_file() and path.name not in keys:
+                # As bytes: a token may stand in a file of any format, Dagster's storage included.
                 yield path.relative_to(self.world.home), path.read_bytes()
 
 

@@ -1,9 +1,4 @@
-"""A month with tokens that live a day: what goes wrong on the way loses nobody without need.
-
-What surprises: there are two clocks. The sandbox's goes on by a day at a time. Ours is real, so it
-is what we know of the tokens that grows a day older; every second night it does not, as if Oura's
-clock went faster: then our tokens are refused although they should still work.
-"""
+"""A month with tokens that live a day: what goes wrong on the way loses nobody without need."""
 
 from __future__ import annotations
 
@@ -103,6 +98,9 @@ def test_thirty_days_in_which_answers_are_lost(month: World, sink: HttpSink) -> 
     }
 
 
+# There are two clocks. The sandbox's goes on by a day; ours is real, so what we know of the tokens
+# grows a day older instead. Every second night it does not, as if Oura's clock went faster: then
+# tokens are refused that should still work.
 def a_day_passes(month: World, *, ours_too: bool) -> None:
     """At Oura, where every access token dies of it; and for what we know of them."""
     month.sandbox.forward(DAY.total_seconds())

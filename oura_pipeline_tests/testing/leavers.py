@@ -1,8 +1,4 @@
-"""Three people in a world in which everything that can name somebody does.
-
-What surprises: the world is made once and copied, because every test lets somebody leave it. One of
-the three is called `sleep`, as a document type is, and one has a name that nothing else has.
-"""
+"""Three people in a world in which everything that can name somebody does."""
 
 from __future__ import annotations
 
@@ -29,6 +25,7 @@ from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.testing.world import World, world
 
+# One has a name that nothing else has, and one is called as a document type is.
 ODD, WORD, OTHER = "zebulon-q", "sleep", "milo"
 AT_OURA = {ODD: "runa", WORD: "koa", OTHER: "milo"}
 TYPES = ("daily_sleep", "sleep", "heartrate", "workout", "personal_info")
@@ -168,6 +165,7 @@ def _export(folder: Path, username: str) -> None:
 @contextmanager
 def copied(template: Path, home: Path, cloud: Sandbox) -> Iterator[World]:
     """A copy of a populated world, for one test."""
+    # Populating takes long, and every test lets somebody leave.
     shutil.copytree(template, home)
     with world(home, cloud) as made:
         yield made
