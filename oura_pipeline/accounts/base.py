@@ -1,7 +1,4 @@
-"""What every part of the accounts stands on: the database, the cipher and the people in it.
-
-What surprises: `Accounts` is one object made of parts that share nothing but this.
-"""
+"""What all stores of the accounts share: the database, the cipher and checks of usernames."""
 
 from __future__ import annotations
 
@@ -35,32 +32,30 @@ def random_text(length: int) -> str:
 
 
 def now() -> datetime:
-    """This instant, UTC."""
+    """Return this instant, UTC."""
     return datetime.now(UTC)
 
 
 def require_known(connection: Connection, usernames: Iterable[str]) -> None:
-    """Make sure that rows are written for people who are there.
-
-    Raises:
-        UnknownPerson: somebody is not.
-    """
+    """Raise `UnknownPerson` unless everybody is in the database."""
+    # A foreign key would refuse the rows as well, but not say who is unknown and who is there.
     known = known_usernames(connection)
     if strangers := set(usernames) - known:
         raise UnknownPerson(strangers, known)
 
 
 def known_usernames(connection: Connection) -> set[str]:
-    """Everybody who is there."""
+    """Return the usernames of everybody in the database."""
     return set(connection.scalars(select(people.c.username)))
 
 
 def ledger_key(row: Fetch | Push | Withdrawn) -> tuple[str, str, date]:
-    """The order in which everybody writes rows: in two orders, two writers may block each other."""
+    """Return what rows are sorted by before they are written."""
+    # Two transactions that lock the same rows in different orders deadlock on Postgres.
     return row.document_type, row.username, row.day
 
 
-def in_question(
+def matching(
     table: Table,
     *,
     document_type: str | None,
@@ -68,7 +63,7 @@ def in_question(
     first_day: date | None,
     last_day: date | None,
 ) -> list[ColumnElement[bool]]:
-    """What a row of a ledger must satisfy; None asks for nothing, an empty iterable for no row."""
+    """Return the conditions on a row; None matches every row, an empty iterable none."""
     conditions: list[ColumnElement[bool]] = []
     if document_type is not None:
         conditions.append(table.c.document_type == document_type)

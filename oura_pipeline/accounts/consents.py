@@ -1,8 +1,4 @@
-"""Sign-ins that are under way: somebody was sent to Oura and has not come back yet.
-
-What surprises: a state works once, for ten minutes. Whoever comes back with it a second time, or
-too late, is a stranger.
-"""
+"""Sign-ins under way: people who were sent to Oura and have not come back yet."""
 
 from __future__ import annotations
 
@@ -38,7 +34,7 @@ class Consent:
 
 
 class Consents(Store):
-    """The part that remembers who was sent to Oura."""
+    """Everybody who was sent to Oura."""
 
     def begin(
         self,
@@ -49,7 +45,7 @@ class Consents(Store):
         username: str | None = None,
         invite: str | None = None,
     ) -> None:
-        """Somebody is being sent to Oura with this state; forgets those that never came back."""
+        """Remember who is sent to Oura with this state; forget those who never came back."""
         with self._database.writing() as connection:
             forget_expired(connection)
             row = {
@@ -63,7 +59,8 @@ class Consents(Store):
             connection.execute(insert(consents).values(row))
 
     def take(self, state: str) -> Consent | None:
-        """What was remembered with this state, once; None: nothing, or it is too old."""
+        """Return what was remembered with this state, once; None: nothing, or it is too old."""
+        # Deleted by the same statement: of two requests with one state only one gets the consent.
         taken = delete(consents).where(consents.c.digest == digest(state)).returning(consents)
         with self._database.writing() as connection:
             row = connection.execute(taken).one_or_none()
@@ -77,5 +74,5 @@ class Consents(Store):
                 invite=self._cipher.decrypt_if(row.invite),
                 begun_at=row.begun_at,
             )
-        except KeyRefused:  # written before the keys were changed
+        except KeyRefused:  # encrypted with a key that was removed since
             return None

@@ -1,8 +1,4 @@
-"""The door to the accounts database: connections, transactions and locks between processes.
-
-What surprises: on SQLite every writing transaction begins with `BEGIN IMMEDIATE`. A transaction
-that reads first and writes later cannot wait for another writer: "database is locked".
-"""
+"""Connections, transactions and locks between processes, on SQLite or Postgres."""
 
 from __future__ import annotations
 
@@ -61,41 +57,34 @@ class Database:
 
     @contextmanager
     def lock(self, name: str, *, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-        """Held by one thread of one process at a time; a dead process lets go of it.
+        """Hold a lock that one thread of one process has at a time; a dead process releases it.
 
         Raises:
-            AccountsBusy: it was not to be had for so many seconds.
+            AccountsBusy: it was not free for so many seconds.
         """
         locked = self._file_lock if self.path else self._advisory_lock
         with locked(name, seconds):
             yield
 
     def keep_log(self) -> None:
-        """Let readers and a writer of a SQLite file work at the same time (WAL), from now on."""
+        """Let readers and a writer of a SQLite file work at the same time, from now on (WAL)."""
         self._bare("PRAGMA journal_mode=WAL")
 
     def insert(self, table: Table, replaced: tuple[str, ...] = (), **also: Any) -> Any:
-        """An insert that replaces these columns of a row that is there already.
+        """Return an insert that replaces these columns of a row that is there already.
 
         Args:
             table: the table.
             replaced: columns that get their new value.
             also: columns that get another expression than their new value.
         """
-        if self.url.get_backend_name() == "postgresql":
-            insert: Any = postgresql.insert(table)
-        else:
-            insert = sqlite.insert(table)
+        insert = self._upsert(table)
         changes = {name: insert.excluded[name] for name in replaced} | also
         return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
 
     def insert_new(self, table: Table, unique: str) -> Any:
-        """An insert that leaves a row alone that has the same value in this column."""
-        if self.url.get_backend_name() == "postgresql":
-            insert: Any = postgresql.insert(table)
-        else:
-            insert = sqlite.insert(table)
-        return insert.on_conflict_do_nothing(index_elements=[table.c[unique]])
+        """Return an insert that leaves a row alone that has the same value in this column."""
+        return self._upsert(table).on_conflict_do_nothing(index_elements=[table.c[unique]])
 
     def scrub(self) -> bool:
         """Write a SQLite file anew without what was deleted from it, and empty its log.
@@ -116,6 +105,10 @@ class Database:
     def close(self) -> None:
         """Close every connection that is not in use."""
         self._engine.dispose()
+
+    def _upsert(self, table: Table) -> Any:
+        postgres = self.url.get_backend_name() == "postgresql"
+        return postgresql.insert(table) if postgres else sqlite.insert(table)
 
     def _bare(self, statement: str) -> Any:
         """The first value that SQLite answers outside of any transaction; None on Postgres."""
@@ -221,6 +214,8 @@ def _set_up(connection: Any, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     immediate = connection.get_execution_options().get("immediate")
+    # A transaction that reads first and writes later cannot wait for another writer: SQLite ends
+    # it at once with "database is locked".
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 

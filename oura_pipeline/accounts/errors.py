@@ -1,15 +1,14 @@
 """What can go wrong with the accounts; every message is one line that says what to do.
 
     AccountsError
-    ├── AccountsBusy        somebody else held a lock for too long
+    ├── AccountsBusy        another process held a lock for too long
     ├── DatabaseRefused     the address or the database cannot be used
     ├── ImportRefused       a file of people has bad entries; nothing was imported
     ├── KeyRefused          no key, a bad key, or the wrong one for the stored tokens
     ├── PersonRefused       a username or an Oura identity that cannot be used, or is taken
     └── UnknownPerson       also a LookupError
 
-What surprises: that a person must sign in again is not here. Whoever asks for tokens says which
-exception means that, because the client that meets it knows nothing of this room.
+`SignInRequired` is in `catalog.credentials`: the client of Oura raises it, too.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from collections.abc import Iterable, Sequence
 
 
 class AccountsError(Exception):
-    """The root of this room's errors. No message holds a token or a key."""
+    """The root of the errors of this package. No message holds a token or a key."""
 
 
 class AccountsBusy(AccountsError):

@@ -1,7 +1,4 @@
-"""The ledger of questions to Oura: the newest answer by document type, person and day.
-
-What surprises: the ledger counts `attempts` itself; what a row brings along is not looked at.
-"""
+"""The ledger of fetches: the newest answer of Oura by document type, person and day."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from oura_pipeline.accounts.base import Store, in_question, ledger_key, require_known
+from oura_pipeline.accounts.base import Store, ledger_key, matching, require_known
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
@@ -34,7 +31,7 @@ _SHOWN = ("username", "document_type", "day", "status", "documents", "error", "a
 
 
 class PublishedFetch(NamedTuple):
-    """What is shown of a row to who asks the published copy."""
+    """A row as it stands in the published copy."""
 
     username: str
     document_type: str
@@ -46,12 +43,13 @@ class PublishedFetch(NamedTuple):
 
 
 class Fetches(Store):
-    """The part that remembers fetches."""
+    """The ledger of fetches."""
 
     def record(self, rows: Sequence[Fetch]) -> None:
         """Add or replace rows, all or none; of several for one key the last one counts.
 
-        `attempts` becomes one more than it was for `failed` and 0 for everything else.
+        `attempts` becomes one more than it was for `failed` and 0 for everything else; that of the
+        given row is ignored.
 
         Raises:
             UnknownPerson: a row is of nobody; no row was written.
@@ -75,8 +73,8 @@ class Fetches(Store):
         statuses: Iterable[FetchStatus] | None = None,
         after: datetime | None = None,
     ) -> list[Fetch]:
-        """The rows that match, by document type, username and day; None matches everything."""
-        conditions = in_question(
+        """Return the rows that match, by document type, username and day; None matches all."""
+        conditions = matching(
             fetches,
             document_type=document_type,
             usernames=usernames,
@@ -93,7 +91,7 @@ class Fetches(Store):
             return [_fetch(row) for row in found]
 
     def sums(self) -> dict[Pair, FetchSum]:
-        """What the rows of each person and document type come to, without those of who left."""
+        """Sum up the rows of each person and document type, without those of people who left."""
         columns = fetches.c
         sums = (
             func.count(),
@@ -112,7 +110,7 @@ class Fetches(Store):
     def published(
         self, *, after: datetime | None = None, pairs: Collection[Pair] | None = None
     ) -> list[PublishedFetch]:
-        """What is shown of the rows that match, in no order, without those of who left.
+        """Return the rows that match as they are published, in no order, without people who left.
 
         Args:
             after: only those that were asked later.
@@ -129,10 +127,10 @@ class Fetches(Store):
             return [PublishedFetch._make(row) for row in connection.execute(query)]
 
     def forget_not_granted(self, username: str) -> int:
-        """Forget the refusals that a new consent has overtaken, so that they are asked again.
+        """Forget refusals that a new consent has overtaken, so that Oura is asked again.
 
         That is every `not_granted` row of a document type whose scope they have granted now; where
-        nobody knows what they granted, of all. How many rows it were.
+        nobody knows what they granted, of all. Return how many rows they were.
         """
         theirs = (fetches.c.username == username, fetches.c.status == FetchStatus.NOT_GRANTED.value)
         scopes = select(people.c.scopes).where(people.c.username == username)
@@ -150,12 +148,13 @@ class Fetches(Store):
             return connection.execute(forgotten).rowcount
 
     def missing(self) -> list[tuple[str, str, date]]:
-        """Username, document type and day of each hole between the days that have a row."""
+        """Return username, document type and day of each gap between days that have a row."""
+        # Counted first: the days themselves are read only where some are missing.
         key = (fetches.c.username, fetches.c.document_type)
         spans = select(
             *key, func.min(fetches.c.day), func.max(fetches.c.day), func.count()
         ).group_by(*key)
-        holes: list[tuple[str, str, date]] = []
+        gaps: list[tuple[str, str, date]] = []
         with self._database.reading() as connection:
             for username, name, first, last, count in connection.execute(spans).all():
                 length = (last - first).days + 1
@@ -164,11 +163,12 @@ class Fetches(Store):
                 theirs = (fetches.c.username == username, fetches.c.document_type == name)
                 there = set(connection.scalars(select(fetches.c.day).where(*theirs)))
                 days = (first + timedelta(days=number) for number in range(length))
-                holes += [(username, name, day) for day in days if day not in there]
-        return holes
+                gaps += [(username, name, day) for day in days if day not in there]
+        return gaps
 
     def _whole_seconds(self) -> ColumnElement[int]:
-        """`at` in seconds since 1970; SQLite cuts them itself and may lack `floor`."""
+        """Return `at` in whole seconds since 1970."""
+        # SQLite cuts the fraction off by itself, and may have been built without `floor`.
         seconds = extract("epoch", fetches.c.at)
         if self._database.path:
             return seconds
@@ -176,7 +176,7 @@ class Fetches(Store):
 
 
 def _staying() -> ColumnElement[bool]:
-    """Whose data is to be deleted is shown to nobody any more."""
+    # Data that is about to be deleted is shown to nobody any more.
     left = select(people.c.username).where(people.c.state == PersonState.RETIRED.value)
     return fetches.c.username.not_in(left)
 

@@ -1,8 +1,4 @@
-"""Takes over the people of the Go replicator from its file `user_creds.json`.
-
-What surprises: Go writes an unknown time as the year 1. And a file with one bad entry is refused as
-a whole, while people who are here already, or whose name is no username, are only reported.
-"""
+"""The import of people from the Go replicator's file `user_creds.json`."""
 
 from __future__ import annotations
 
@@ -22,7 +18,7 @@ from oura_pipeline.accounts.errors import ImportRefused
 from oura_pipeline.accounts.people import SignIn, insert_person
 from oura_pipeline.accounts.usernames import suggested_username
 
-_UNKNOWN_YEAR = 1
+_UNKNOWN_YEAR = 1  # Go writes a time that is not set as 0001-01-01T00:00:00Z
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +37,7 @@ class Import:
 
 
 class GoReplicator(Store):
-    """The way in for the people of the Go replicator."""
+    """The import of the Go replicator's people."""
 
     def load(self, path: Path) -> Import:
         """Add everybody in the file who is not here yet; their scopes are not known.
@@ -49,6 +45,7 @@ class GoReplicator(Store):
         Raises:
             ImportRefused: the file cannot be read or has bad entries; nobody was added.
         """
+        # A file with one bad entry is refused as a whole: half an import is hard to undo.
         entries = read_user_creds(path)
         with self._database.writing(schema.people) as connection:
             plan = _plan(entries, _here(connection))
@@ -58,10 +55,10 @@ class GoReplicator(Store):
 
 
 def read_user_creds(path: Path) -> dict[str, SignIn]:
-    """The people in a `user_creds.json`, by their names in it.
+    """Return the people in a `user_creds.json`, by their names in it.
 
     Raises:
-        ImportRefused: it cannot be read or has bad entries; one line for each.
+        ImportRefused: it cannot be read or has bad entries; the message has a line for each.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -88,13 +85,13 @@ class _BadEntry(Exception):
 
 
 def _sign_in(entry: Any) -> SignIn:
-    token = _part(entry, "OauthToken")
+    token = _object(entry, "OauthToken")
     if token is None:
         raise _BadEntry("OauthToken is missing")
     refresh_token = _text(token, "refresh_token")
     if refresh_token is None:
         raise _BadEntry("OauthToken.refresh_token is missing; this person must sign in again")
-    info = _part(entry, "PI") or {}
+    info = _object(entry, "PI") or {}
     return SignIn(
         refresh_token=refresh_token,
         access_token=_text(token, "access_token"),
@@ -104,17 +101,17 @@ def _sign_in(entry: Any) -> SignIn:
     )
 
 
-def _part(entry: Any, key: str) -> dict[str, Any] | None:
+def _object(entry: Any, key: str) -> dict[str, Any] | None:
     if not isinstance(entry, dict):
         raise _BadEntry("it is not an object")
-    part = entry.get(key)
-    if part is not None and not isinstance(part, dict):
+    value = entry.get(key)
+    if value is not None and not isinstance(value, dict):
         raise _BadEntry(f"{key} is not an object")
-    return part
+    return value
 
 
-def _text(part: dict[str, Any], key: str) -> str | None:
-    text = part.get(key)
+def _text(values: dict[str, Any], key: str) -> str | None:
+    text = values.get(key)
     if text is not None and not isinstance(text, str):
         raise _BadEntry(f"{key} is not a text")
     return text or None
@@ -142,14 +139,15 @@ def _shared_ids(entries: Mapping[str, SignIn]) -> list[str]:
 
 
 def _here(connection: Connection) -> dict[str, str | None]:
-    """Usernames and Oura ids of those who are here."""
+    """Return the Oura ids of everybody, by username."""
     people = schema.people.c
     found = connection.execute(select(people.username, people.oura_id))
     return {row.username: row.oura_id for row in found}
 
 
 def _plan(entries: Mapping[str, SignIn], here: Mapping[str, str | None]) -> Import:
-    """Who is imported under which username; a name that must change only when nobody else fits."""
+    """Decide who is imported, and under which username."""
+    # A name that has to be changed gives way to everybody who can keep theirs.
     owners = {oura_id: username for username, oura_id in here.items() if oura_id}
     wanted = {name: suggested_username(name) for name in entries}
     claims = Counter(wanted.values())

@@ -106,13 +106,14 @@ class Inbox(Store):
     """Webhook events that were received, and how many of each kind."""
 
     def receive(self, events: Sequence[ReceivedEvent]) -> list[Receipt]:
-        """Keep what is new and ours, until it is finished; what became of each, in their order.
+        """Keep the events that are new and ours; return what became of each, in their order.
 
-        One transaction, a handful of statements whatever the number; from here on what was kept
-        survives a power cut.
+        What was kept survives a power cut.
         """
         if not events:
             return []
+        # One transaction with a handful of statements, however many events: Oura waits for an
+        # answer for seconds only, so nobody looks into them here.
         at = now()
         digests = [digest(event.body) for event in events]
         with self._database.writing(webhook_inbox) as connection:
@@ -132,7 +133,7 @@ class Inbox(Store):
         return receipts
 
     def counts(self) -> list[EventCount]:
-        """How many events of each kind were received, by receipt and data type."""
+        """Return how many events of each kind were received, by receipt and data type."""
         query = select(deliveries).order_by(deliveries.c.receipt, deliveries.c.data_type)
         with self._database.reading() as connection:
             return [
@@ -141,7 +142,7 @@ class Inbox(Store):
             ]
 
     def waiting(self, limit: int = 1000, *, due: datetime | None = None) -> list[Event]:
-        """The oldest events that are not finished; of those that are due by then, where given."""
+        """Return the oldest unfinished events, those that are due by then where that is given."""
         columns = [webhook_inbox.c[name] for name in Event.__dataclass_fields__]
         waiting = select(*columns).where(webhook_inbox.c.done_at.is_(None))
         if due is not None:
@@ -151,14 +152,14 @@ class Inbox(Store):
             return [Event(**row._mapping) for row in found]
 
     def backlog(self) -> Backlog:
-        """How many events wait, and since when."""
+        """Return how many events wait, and since when."""
         numbers = select(func.count(), func.min(webhook_inbox.c.received_at))
         with self._database.reading() as connection:
             row = connection.execute(numbers.where(webhook_inbox.c.done_at.is_(None))).one()
             return Backlog(waiting=row[0], oldest=row[1])
 
     def finish(self, ids: Iterable[int]) -> None:
-        """They were dealt with; one that is finished already keeps its time."""
+        """Mark events as dealt with; one that is finished already keeps its time."""
         finished = update(webhook_inbox).where(
             webhook_inbox.c.id.in_(list(ids)), webhook_inbox.c.done_at.is_(None)
         )
@@ -166,7 +167,7 @@ class Inbox(Store):
             connection.execute(finished.values(done_at=now()))
 
     def postpone(self, ids: Iterable[int], until: datetime) -> None:
-        """They could not be dealt with and are due again later; one that is finished stays so."""
+        """Make events due again later; one that is finished stays so."""
         postponed = update(webhook_inbox).where(
             webhook_inbox.c.id.in_(list(ids)), webhook_inbox.c.done_at.is_(None)
         )
@@ -175,14 +176,14 @@ class Inbox(Store):
             connection.execute(postponed.values(changes))
 
     def forget(self, before: datetime) -> int:
-        """Delete finished events that are older; how many they were."""
+        """Delete events that were finished before; return how many."""
         with self._database.writing() as connection:
             return connection.execute(
                 delete(webhook_inbox).where(webhook_inbox.c.done_at < before)
             ).rowcount
 
     def _keep(self, connection: Connection, wanted: dict[str, dict[str, Any]]) -> set[str]:
-        """Add the events whose body is new; the digests of those."""
+        """Add the events whose body is new; return their digests."""
         if not wanted:
             return set()
         insert = self._database.insert_new(webhook_inbox, "digest")
@@ -207,7 +208,7 @@ class Inbox(Store):
 
 
 def _known(connection: Connection, events: Sequence[ReceivedEvent]) -> set[str]:
-    """The Oura ids in a batch that belong to somebody who has not left."""
+    """Return the Oura ids in a batch that belong to somebody who has not left."""
     ids = sorted({event.oura_id for event in events if event.oura_id is not None})
     here = (people.c.oura_id.in_(ids), people.c.state != PersonState.RETIRED.value)
     return set(connection.scalars(select(people.c.oura_id).where(*here)))
@@ -225,8 +226,7 @@ def _row(event: ReceivedEvent, name: str, at: datetime) -> dict[str, Any]:
 
 
 def _receipt(name: str, kept: set[str]) -> Receipt:
-    """Kept once; a second one in the same batch is a repetition."""
     if name not in kept:
         return Receipt.REPEATED
-    kept.remove(name)
+    kept.remove(name)  # a second one in the same batch is a repetition
     return Receipt.KEPT

@@ -1,7 +1,4 @@
-"""Invites: codes that let one person in each.
-
-What surprises: a code is shown once, when it is made; the database knows only its digest.
-"""
+"""Invites: codes that let one person in each."""
 
 from __future__ import annotations
 
@@ -35,10 +32,11 @@ class Invite:
 
 
 class Invites(Store):
-    """The part that invites."""
+    """All invites."""
 
     def create(self, valid_for: timedelta = timedelta(days=7)) -> str:
-        """A new code, in lower case with dashes; it is not to be had a second time."""
+        """Return a new code, in lower case with dashes."""
+        # Only its digest is kept: who reads the database cannot come in with it.
         code = "-".join(random_text(_LETTERS) for _ in range(_GROUPS))
         at = now()
         row = {"digest": _digest(code), "created_at": at, "expires_at": at + valid_for}
@@ -47,20 +45,20 @@ class Invites(Store):
         return code
 
     def all(self) -> list[Invite]:
-        """All of them, the newest first."""
+        """Return all invites, the newest first."""
         columns = [invites.c[name] for name in Invite.__dataclass_fields__]
         query = select(*columns).order_by(invites.c.created_at.desc(), invites.c.digest)
         with self._database.reading() as connection:
             return [Invite(**row._mapping) for row in connection.execute(query)]
 
     def is_valid(self, code: str) -> bool:
-        """Whether somebody can come in with it now; however it was typed."""
+        """Return whether somebody can come in with a code now, however it was typed."""
         with self._database.reading() as connection:
             return connection.scalar(select(invites.c.digest).where(_works(code))) is not None
 
 
 def use_invite(connection: Connection, code: str, username: str) -> bool:
-    """Use an invite up for somebody who is there; whether it worked."""
+    """Use an invite up for somebody who is there; return whether it worked."""
     used = update(invites).where(_works(code)).values(used_at=now(), username=username)
     return connection.execute(used).rowcount == 1
 

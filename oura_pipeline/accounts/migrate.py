@@ -1,7 +1,7 @@
-"""Brings an accounts database to the schema of this version, once, whoever comes first.
+"""The upgrade of an accounts database to the schema of this version.
 
-What surprises: an up-to-date database never imports Alembic. To change the schema: change
-`schema.py`, add the next file to `migrations/versions/` and set `REVISION` to it.
+To change the schema: change `schema.py`, add the next file to `migrations/versions/` and set
+`REVISION` to it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def prepare(database: Database) -> None:
-    """Make or upgrade the tables where that is needed; others who open it meanwhile wait.
+    """Create or upgrade the tables where needed; others who open the database meanwhile wait.
 
     Raises:
         DatabaseRefused: the database was written by a newer version of this project.

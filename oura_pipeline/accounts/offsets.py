@@ -1,8 +1,4 @@
-"""What is known of where a person was: UTC offsets at instants, learned from their documents.
-
-What surprises: nothing is left out, however often the same offset repeats. An observation whose
-neighbours say the same changes no answer today, and does when one between them is learned later.
-"""
+"""UTC offsets at instants, learned from documents: where a person's clock was."""
 
 from __future__ import annotations
 
@@ -20,12 +16,12 @@ _SUMS = (func.count(), func.max(offsets.c.at), func.sum(offsets.c.seconds))
 
 
 class Offsets(Store):
-    """The part that remembers offsets: about ten a day and person."""
+    """The observed offsets, about ten per day and person."""
 
     def find(
         self, username: str, since: datetime | None = None
     ) -> list[tuple[datetime, timedelta]]:
-        """The observations of a person, ascending, one per instant (UTC); none for nobody.
+        """Return a person's observations, ascending, one per instant (UTC); none for nobody.
 
         Args:
             username: whose.
@@ -39,7 +35,7 @@ class Offsets(Store):
             return [(row.at, timedelta(seconds=row.seconds)) for row in found]
 
     def sums(self) -> dict[str, OffsetSum]:
-        """What the observations of each person come to, without those of who left."""
+        """Sum up the observations of each person, without people who left."""
         left = select(people.c.username).where(people.c.state == PersonState.RETIRED.value)
         query = select(offsets.c.username, *_SUMS).where(offsets.c.username.not_in(left))
         with self._database.reading() as connection:
@@ -47,7 +43,7 @@ class Offsets(Store):
             return {username: OffsetSum(*sums) for username, *sums in found}
 
     def sum_until(self, username: str, until: datetime) -> OffsetSum | None:
-        """What somebody has observed up to and at an instant comes to; None: nothing was."""
+        """Sum up a person's observations up to an instant; None where there are none."""
         theirs = (offsets.c.username == username, offsets.c.at <= until)
         with self._database.reading() as connection:
             count, newest, seconds = connection.execute(select(*_SUMS).where(*theirs)).one()
@@ -63,12 +59,14 @@ class Offsets(Store):
             UnknownPerson: nobody has this username.
             ValueError: an instant has no zone, or an offset is not in whole seconds.
         """
+        # Nothing is left out, however often an offset repeats: an observation whose neighbours say
+        # the same matters as soon as another one is learned between them.
         observed = {_utc(at): _seconds(offset) for at, offset in observations}
         if not observed:
             return 0
         with self._database.reading() as connection:
             if not _news(connection, username, observed):
-                return 0
+                return 0  # without a write: most fetches bring nothing new
         with self._database.writing() as connection:
             require_known(connection, [username])
             news = _news(connection, username, observed)
@@ -81,7 +79,7 @@ class Offsets(Store):
 def _news(
     connection: Connection, username: str, observed: dict[datetime, int]
 ) -> dict[datetime, int]:
-    """What is not known yet."""
+    """Return the observations that are not known yet."""
     found = connection.execute(
         select(offsets.c.at, offsets.c.seconds).where(
             offsets.c.username == username,

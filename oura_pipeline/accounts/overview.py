@@ -1,6 +1,6 @@
-"""What the ledger of fetches says about people as a whole: for their page and the operator's list.
+"""Sums of the ledger of fetches, for people's pages and the operator's list.
 
-What surprises: what was never asked is absent. It is not a zero.
+What was never fetched is absent; it is not a zero.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, select
 
-from oura_pipeline.accounts.base import Store, in_question
+from oura_pipeline.accounts.base import Store, matching
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.ledger import FetchStatus
@@ -67,10 +67,10 @@ class DayOverview:
 
 
 class Overview(Store):
-    """The part that sums up the ledger of fetches."""
+    """Sums of the ledger of fetches."""
 
     def document_types(self, username: str) -> list[TypeOverview]:
-        """The document types that were asked, in the order of the table of document types."""
+        """Return what is known of each document type that was fetched, in the catalog's order."""
         with self._database.reading() as connection:
             errors = {row.document_type: row.error for row in connection.execute(_errors(username))}
             sums = {row.document_type: row for row in connection.execute(_sums(username))}
@@ -83,8 +83,8 @@ class Overview(Store):
     def days(
         self, username: str, document_types: Iterable[str], *, first_day: date, last_day: date
     ) -> dict[date, DayOverview]:
-        """The answers of each day that was asked for, of these document types together."""
-        conditions = in_question(
+        """Return the answers of each day that was fetched, of these document types together."""
+        conditions = matching(
             fetches,
             document_type=None,
             usernames=[username],
@@ -106,13 +106,13 @@ class Overview(Store):
             }
 
     def last_asked(self) -> dict[str, datetime]:
-        """When Oura was asked for somebody the last time, UTC, by username."""
+        """Return when Oura was asked for somebody the last time, UTC, by username."""
         query = select(fetches.c.username, func.max(fetches.c.at)).group_by(fetches.c.username)
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())
 
     def failed_days(self) -> dict[str, int]:
-        """On how many days something failed, by username; nobody stands for 0."""
+        """Return on how many days something failed, by username; who is absent has none."""
         days = func.count(fetches.c.day.distinct())
         failed = fetches.c.status == FetchStatus.FAILED.value
         query = select(fetches.c.username, days).where(failed).group_by(fetches.c.username)
@@ -120,13 +120,13 @@ class Overview(Store):
             return dict(connection.execute(query).all())
 
     def statuses(self) -> dict[FetchStatus, int]:
-        """How many rows there are of each status; one that is absent stands for 0."""
+        """Return how many rows there are of each status; one that is absent has none."""
         query = select(fetches.c.status, func.count()).group_by(fetches.c.status)
         with self._database.reading() as connection:
             return {FetchStatus(status): count for status, count in connection.execute(query)}
 
     def first_asked(self) -> dict[tuple[str, str], date]:
-        """The first day that was asked for, by username and document type."""
+        """Return the first day that was fetched, by username and document type."""
         # A search in the primary key for each of them: grouping would read the whole ledger.
         names = [document_type.name for document_type in DOCUMENT_TYPES]
         query = select(people.c.username, *(_first_day(name) for name in names))
@@ -155,7 +155,7 @@ def _sums(username: str) -> Select[Any]:
             func.sum(columns.documents).label("documents"),
             *(_days_with(status).label(status.value) for status in FetchStatus),
         )
-        .where(_of(username))
+        .where(_rows_of(username))
         .group_by(columns.document_type)
     )
 
@@ -165,16 +165,16 @@ def _days_with(status: FetchStatus) -> ColumnElement[int]:
 
 
 def _errors(username: str) -> Select[Any]:
-    """The error of the newest row that has one, by document type."""
+    """Select the error of the newest row that has one, by document type."""
     newest = (fetches.c.at.desc(), fetches.c.day.desc())
     place = func.row_number().over(partition_by=fetches.c.document_type, order_by=newest)
-    unanswered = (_of(username), fetches.c.status.in_(_UNANSWERED))
+    unanswered = (_rows_of(username), fetches.c.status.in_(_UNANSWERED))
     columns = (fetches.c.document_type, fetches.c.error, place.label("place"))
     ranked = select(*columns).where(*unanswered).subquery()
     return select(ranked.c.document_type, ranked.c.error).where(ranked.c.place == 1)
 
 
-def _of(username: str) -> ColumnElement[bool]:
-    """The types are named because the primary key begins with them: a search, not a scan."""
+def _rows_of(username: str) -> ColumnElement[bool]:
+    # All types are named because the primary key begins with them: a search instead of a scan.
     names = [document_type.name for document_type in DOCUMENT_TYPES]
     return (fetches.c.username == username) & fetches.c.document_type.in_(names)

@@ -1,8 +1,4 @@
-"""Who signed in: people, what they granted and whether their sign-in still works.
-
-What surprises: a `Person` holds no token, so it may be shown and logged. Tokens are only handed out
-by `tokens(...)`.
-"""
+"""People: who signed in, what they granted, and whether their sign-in still works."""
 
 from __future__ import annotations
 
@@ -38,7 +34,7 @@ SYNC_PAUSE = timedelta(minutes=5)
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """Somebody who signed in.
+    """Somebody who signed in; holds no token, so it may be shown and logged.
 
     Attributes:
         username: their name in Graphite.
@@ -56,7 +52,7 @@ class Person:
         joined_at: when they signed in for the first time, UTC.
         state_since: since when they are in this state, UTC.
         sync_asked_at: when they asked for a sync the last time, UTC; None: never.
-        notified_at: when they were told that they must sign in again, UTC; None: they were not.
+        notified_at: when the operator was told that they must sign in again, UTC; None: never.
     """
 
     username: str
@@ -78,7 +74,7 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True)
 class SignIn:
-    """What somebody who signs in brings along; its repr shows no token."""
+    """What somebody brings from Oura: tokens, scopes and identity; its repr shows no token."""
 
     refresh_token: str
     access_token: str | None = None
@@ -105,7 +101,7 @@ class People(Store):
     """Everybody who signed in."""
 
     def all(self, states: Iterable[PersonState] | None = None) -> list[Person]:
-        """Everybody, or those in one of these states, by username."""
+        """Return everybody, or those in one of these states, by username."""
         query = _people().order_by(schema.people.c.username)
         if states is not None:
             query = query.where(schema.people.c.state.in_(sorted(set(states))))
@@ -113,7 +109,7 @@ class People(Store):
             return [_person(row) for row in connection.execute(query)]
 
     def get(self, username: str) -> Person:
-        """One person.
+        """Return the person with this username.
 
         Raises:
             UnknownPerson: nobody has this username; the message lists who is there.
@@ -145,7 +141,7 @@ class People(Store):
             return dict(connection.execute(query).all())
 
     def by_oura_id(self, oura_id: str) -> Person | None:
-        """Who has this id at Oura, if anybody."""
+        """Return the person with this id at Oura, if there is one."""
         query = _people().where(schema.people.c.oura_id == oura_id)
         with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
@@ -174,7 +170,7 @@ class People(Store):
         return self.get(username)
 
     def identify(self, username: str, oura_id: str) -> None:
-        """Remember Oura's id of a person, once it is known.
+        """Save Oura's id of a person, once it is known.
 
         Raises:
             UnknownPerson: nobody has this username.
@@ -186,7 +182,7 @@ class People(Store):
             _update(connection, username, {"oura_id": oura_id})
 
     def request_sync(self, username: str, now: datetime) -> bool:
-        """They want a sync now; False: they did so less than five minutes ago.
+        """Save that a person wants a sync now; False: they did less than five minutes ago.
 
         Raises:
             UnknownPerson: nobody has this username.
@@ -199,12 +195,13 @@ class People(Store):
             return connection.execute(asked.values(sync_asked_at=now)).rowcount == 1
 
     def to_notify(self) -> list[Person]:
-        """Who must sign in again and was not told so yet, by username."""
+        """Return who must sign in again and was not reported to the operator yet, by username."""
         refused = self.all([PersonState.SIGN_IN_REQUIRED])
         return [person for person in refused if person.notified_at is None]
 
     def mark_notified(self, usernames: Iterable[str]) -> None:
-        """They were told; whoever signed in meanwhile is to be told the next time."""
+        """Save that the operator was notified of these people."""
+        # Whoever signed in meanwhile is reported the next time.
         people = schema.people.c
         told = (
             people.username.in_(sorted(set(usernames))),
@@ -270,7 +267,7 @@ def new_id(taken: Container[str]) -> str:
 
 
 def enter_state(connection: Connection, username: str, state: PersonState, **changes: Any) -> None:
-    """Write a state and what changes with it; one that they are in already keeps its beginning."""
+    """Save a state and what changes with it; one that they are in already keeps its start."""
     people = schema.people.c
     stays = (people.state == state.value, people.state_since)
     since = case(stays, else_=literal(now(), schema.Instant()))
@@ -279,11 +276,7 @@ def enter_state(connection: Connection, username: str, state: PersonState, **cha
 
 
 def require_staying(connection: Connection, username: str) -> None:
-    """Make sure that somebody has not left.
-
-    Raises:
-        PersonRefused: their data is being deleted.
-    """
+    """Raise `PersonRefused` where somebody has left and their data is being deleted."""
     people = schema.people.c
     state = connection.scalar(select(people.state).where(people.username == username))
     if state == PersonState.RETIRED:
@@ -294,12 +287,12 @@ def require_staying(connection: Connection, username: str) -> None:
 
 
 def stored_scopes(scopes: Iterable[str] | None) -> str | None:
-    """Scopes as they stand in the database; None: not known."""
+    """Return scopes as the database has them; None: not known."""
     return None if scopes is None else " ".join(sorted(set(scopes)))
 
 
 def scopes_in(stored: str | None) -> frozenset[str] | None:
-    """Scopes out of the database."""
+    """Return scopes from the database; None: not known."""
     return None if stored is None else frozenset(stored.split())
 
 
@@ -315,7 +308,7 @@ def _person(row: Row[Any]) -> Person:
 
 
 def _token_row(cipher: TokenCipher, username: str, sign_in: SignIn) -> dict[str, Any]:
-    """A row that also ends whatever renewal is under way: its tokens are of an older grant."""
+    # Also ends a renewal that is under way: its tokens are of an older grant.
     access_token = sign_in.access_token
     return {
         "username": username,
@@ -335,7 +328,7 @@ def _update(connection: Connection, username: str, changes: dict[str, Any]) -> N
 
 
 def _require_own_id(connection: Connection, username: str, oura_id: str | None) -> None:
-    """Make sure that two people never share an Oura account, and that one keeps theirs."""
+    # Two people never share an Oura account, and one never changes theirs.
     if oura_id is None:
         return
     people = schema.people.c

@@ -1,8 +1,4 @@
-"""The ledger of pushes to Graphite, and the points that Graphite cannot be told to forget.
-
-What surprises: the times of a withdrawn metric add up. Graphite deletes nothing, so a point that
-was withdrawn once stays listed when more of its metric and day are withdrawn later.
-"""
+"""The ledger of pushes to Graphite, and the points that Oura withdrew after a push."""
 
 from __future__ import annotations
 
@@ -13,12 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import Store, in_question, ledger_key, require_known
+from oura_pipeline.accounts.base import Store, ledger_key, matching, require_known
 from oura_pipeline.ledger import Push, PushState, Withdrawn
 
 
 class Pushes(Store):
-    """The part that remembers pushes; a `PushLedger`."""
+    """The ledger of pushes; a `PushLedger`."""
 
     def record(self, pushes: Sequence[Push]) -> None:
         """Add or replace rows, all or none; of several for one key the last one counts.
@@ -43,8 +39,8 @@ class Pushes(Store):
         last_day: date | None = None,
         states: Iterable[PushState] | None = None,
     ) -> list[Push]:
-        """The rows that match, by document type, username and day; None matches everything."""
-        conditions = in_question(
+        """Return the rows that match, by document type, username and day; None matches all."""
+        conditions = matching(
             schema.pushes,
             document_type=document_type,
             usernames=usernames,
@@ -59,7 +55,7 @@ class Pushes(Store):
             return [_push(row) for row in found]
 
     def record_withdrawn(self, withdrawn: Sequence[Withdrawn]) -> None:
-        """Remember points for the operator, all or none; new times join those that are listed.
+        """List points for the operator, all or none; new times join those that are listed.
 
         Raises:
             UnknownPerson: a row is of nobody; no row was written.
@@ -70,6 +66,7 @@ class Pushes(Store):
         with self._database.writing() as connection:
             require_known(connection, {row.username for row in withdrawn})
             for row in sorted(withdrawn, key=ledger_key):
+                # They add up: Graphite deletes nothing, so what was withdrawn once is still there.
                 times = {*row.times, *_listed_times(connection, row)}
                 listed = " ".join(map(str, sorted(times)))
                 connection.execute(insert, vars(row) | {"times": listed})
@@ -82,8 +79,8 @@ class Pushes(Store):
         first_day: date | None = None,
         last_day: date | None = None,
     ) -> list[Withdrawn]:
-        """The points that match, by username, document type, day and metric."""
-        conditions = in_question(
+        """Return the points that match, by username, document type, day and metric."""
+        conditions = matching(
             schema.withdrawn,
             document_type=document_type,
             usernames=usernames,

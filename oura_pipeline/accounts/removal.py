@@ -1,8 +1,4 @@
-"""People who disconnect or leave: their tokens are given back to Oura, and their rows deleted.
-
-What surprises: leaving is several steps, and each may be the last one before a crash. The state
-comes first, so that nothing is fetched any more; the tokens stay until Oura has taken them back.
-"""
+"""People who disconnect or leave: their tokens are revoked at Oura, and their rows deleted."""
 
 from __future__ import annotations
 
@@ -16,26 +12,28 @@ from oura_pipeline.accounts.people import LEAVING, PersonState, enter_state, req
 from oura_pipeline.accounts.tokens import PersonTokens, Renewer, StoredTokens
 
 Revoker = Callable[[str, str], None]
-"""Gives a consent back to Oura, given the access token and the refresh token."""
+"""Revokes a consent at Oura, given the access token and the refresh token."""
 
 
 class Removal(Store):
-    """The part that lets people go."""
+    """The end of a sign-in, and of everything about a person."""
 
     def disconnect(self, username: str) -> None:
-        """Nothing is fetched for them any more and their data stays; `revoke` comes next.
+        """Fetch nothing of a person any more, and keep their data; `revoke` comes next.
 
         Raises:
             UnknownPerson: nobody has this username.
             PersonRefused: they have left, which is more.
         """
+        # Every step may be the last one before a crash. The state comes first, so that nothing is
+        # fetched any more; the tokens stay until Oura has revoked them.
         with self._database.writing(schema.people) as connection:
             require_known(connection, [username])
             require_staying(connection, username)
             enter_state(connection, username, PersonState.DISCONNECTED)
 
     def retire(self, username: str) -> None:
-        """They left and everything of theirs is to be deleted; `revoke` and `remove` come next.
+        """Mark a person whose data is to be deleted; `revoke` and `delete` come next.
 
         Raises:
             UnknownPerson: nobody has this username.
@@ -45,7 +43,7 @@ class Removal(Store):
             enter_state(connection, username, PersonState.RETIRED)
 
     def to_revoke(self) -> list[str]:
-        """Who has disconnected or left and still has tokens, by username."""
+        """Return who has disconnected or left and still has tokens, by username."""
         people = schema.people.c
         left = people.state.in_([state.value for state in LEAVING])
         query = select(people.username).join_from(schema.people, schema.tokens).where(left)
@@ -53,7 +51,7 @@ class Removal(Store):
             return list(connection.scalars(query.order_by(people.username)))
 
     def revoke(self, username: str, renewer: Renewer, revoker: Revoker) -> None:
-        """Give the consent of somebody who has disconnected or left back, and forget their tokens.
+        """Revoke the consent of somebody who has disconnected or left, and forget their tokens.
 
         Nothing happens where somebody is connected, or has no tokens any more. Whatever else the
         renewer or the revoker raises passes through, and the tokens stay for the next time.
@@ -72,13 +70,10 @@ class Removal(Store):
         _LastTokens(self._database, self._cipher, username, renewer).revoke(revoker)
 
     def delete(self, username: str) -> bool:
-        """Delete a person and every row about them, out of the file as well; whether there was one.
+        """Delete a person and every row about them; return whether there was one.
 
-        Zeros in place of the rows are not enough: SQLite leaves copies behind when it moves rows
-        between pages. So this scrubs, whether or not there was anybody: a removal that was cut
-        short is finished by the next one. Others may have the file open; where one of them reads
-        or writes for longer than 30 s, what the rows held stays in the file or its log until the
-        next `remove` or `scrub`.
+        Others may have a SQLite file open; where one of them reads or writes for longer than 30 s,
+        what the rows held stays in the file or its log until the next `delete` or `scrub`.
         """
         people, inbox, sign_ups = schema.people, schema.webhook_inbox, schema.sign_ups
         consents = schema.consents
@@ -90,25 +85,27 @@ class Removal(Store):
                 connection.execute(delete(sign_ups).where(sign_ups.c.oura_id == oura_id))
             connection.execute(delete(consents).where(consents.c.username == username))
             there_was = connection.execute(delete(people).where(theirs)).rowcount > 0
+        # SQLite leaves copies behind when it moves rows between pages, so zeros in place of the
+        # rows are not enough. Also where there was nobody: a removal may have been cut short.
         self._database.scrub()
         return there_was
 
     def scrub(self) -> bool:
-        """Write the SQLite file anew without what was deleted; nothing on Postgres.
+        """Rewrite the SQLite file without what was deleted; do nothing on Postgres.
 
         Takes as long as copying the file, and as much room; nobody else can write meanwhile.
 
         Returns:
-            False where somebody else was reading or writing for too long; see `remove`.
+            False where somebody else was reading or writing for too long; see `delete`.
         """
         return self._database.scrub()
 
 
 class _LastTokens(PersonTokens):
-    """The tokens of somebody who has disconnected or left: for nothing but giving them back."""
+    """The tokens of somebody who has disconnected or left, only to be revoked."""
 
     def revoke(self, revoker: Revoker) -> None:
-        """Give them back, unless that was done already."""
+        """Revoke them, unless that was done already."""
         with self._lock():
             while stored := self._last():
                 token = stored.working(None) or self._ask(stored)
@@ -126,12 +123,12 @@ class _LastTokens(PersonTokens):
         return self._decrypted(row)
 
     def _saved_refusal(self, stored: StoredTokens, reason: str) -> bool:
-        """There is nothing left to give back."""
+        # Oura takes the tokens no longer, so there is nothing left to revoke.
         self._forget(schema.tokens.c.renewal_fingerprint == stored.fingerprint)
         return False
 
     def _forget(self, which: ColumnElement[bool]) -> None:
-        """Whoever signs in again meanwhile has other tokens, and keeps them."""
+        # Whoever signs in again meanwhile has other tokens, and keeps them.
         theirs = (schema.tokens.c.username == self._username, which)
         with self._database.writing() as connection:
             connection.execute(delete(schema.tokens).where(*theirs))

@@ -1,8 +1,4 @@
-"""The tables of the accounts database, as the code of this version reads and writes them.
-
-What surprises: the tables are made by `migrations/`, not from here; a test keeps both the same.
-A username is the key everywhere and every row of a person goes with them (`ON DELETE CASCADE`).
-"""
+"""The tables of the accounts database, as the code of this version reads and writes them."""
 
 from __future__ import annotations
 
@@ -25,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+# The tables are created by `migrations/`, not from here; a test keeps both the same.
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -36,7 +33,9 @@ metadata = MetaData(
 
 
 class Instant(TypeDecorator[datetime]):
-    """An instant: aware in Python, UTC in the database, whatever the database knows of zones."""
+    """An instant: aware in Python, UTC in the database."""
+
+    # SQLite stores no zone, and Postgres converts to the zone of the session.
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -61,6 +60,7 @@ class Instant(TypeDecorator[datetime]):
 
 
 def _username(**options: Any) -> Column[str]:
+    # Every row of a person is deleted with them.
     cascade = ForeignKey("people.username", ondelete="CASCADE")
     return Column("username", String(32), cascade, nullable=False, **options)
 

@@ -1,8 +1,4 @@
-"""Sign-ups: somebody is back from Oura with tokens, and has not chosen a username yet.
-
-What surprises: whatever is refused leaves the sign-up as it is, so that the next choice can be
-tried. The newest sign-up of an Oura account is the only one.
-"""
+"""Sign-ups: people who are back from Oura with tokens and have yet to choose a username."""
 
 from __future__ import annotations
 
@@ -53,14 +49,14 @@ class WaitingSignUp:
 
 
 class SignUps(Store):
-    """Those who are about to join."""
+    """Everybody who is about to join."""
 
     def __init__(self, database: Database, cipher: TokenCipher, people: People) -> None:
         super().__init__(database, cipher)
         self._people = people
 
     def begin(self, sign_in: SignIn, *, invite: str | None) -> str:
-        """Keep what somebody brought from Oura for an hour; the key with which they go on.
+        """Keep what somebody brought from Oura for an hour; return the key to go on with.
 
         Replaces an earlier sign-up of the same Oura account, and forgets those that are over.
         """
@@ -68,13 +64,14 @@ class SignUps(Store):
         row = {"digest": digest(key), "begun_at": now()}
         with self._database.writing(table) as connection:
             forget_expired(connection)
+            # The newest sign-up of an Oura account is the only one: its tokens are those that work.
             if sign_in.oura_id is not None:
                 connection.execute(delete(table).where(table.c.oura_id == sign_in.oura_id))
             connection.execute(insert(table).values(row | self._columns(sign_in, invite)))
         return key
 
     def get(self, key: str) -> WaitingSignUp | None:
-        """The sign-up with this key; None: there is none, or it is older than an hour."""
+        """Return the sign-up with this key; None: there is none, or it is older than an hour."""
         with self._database.reading() as connection:
             row = _waiting(connection, key)
         try:
@@ -84,7 +81,7 @@ class SignUps(Store):
                 invite=self._cipher.decrypt_if(row.invite),
                 begun_at=row.begun_at,
             )
-        except KeyRefused:  # written before the keys were changed
+        except KeyRefused:  # encrypted with a key that was removed since
             return None
 
     def finish(
@@ -104,6 +101,7 @@ class SignUps(Store):
         if problem := username_problem(username):
             raise PersonRefused(problem)
         with self._database.writing(schema.people) as connection:
+            # What is refused below rolls back: the sign-up stays, and another choice can be tried.
             row = _waiting(connection, key)
             sign_in, invite = self._brought(row)
             _require_room(connection, people_limit)
@@ -131,7 +129,7 @@ class SignUps(Store):
         }
 
     def _brought(self, row: Row[Any] | None) -> tuple[SignIn, str | None]:
-        """What they brought from Oura, and the invite that they came with."""
+        """Return what they brought from Oura, and the invite that they came with."""
         if row is None:
             raise PersonRefused(_OVER)
         try:
@@ -150,9 +148,9 @@ class SignUps(Store):
             raise PersonRefused(_OVER) from None
 
 
-_OVER = "this sign-up is over or was done already; sign in with Oura once more"
-_NO_INVITE = "this application is for people with an invite; ask who runs it for one"
-_BAD_INVITE = "this invite was used or has expired; ask who runs this application for a new one"
+_OVER = "this sign-up has expired or is finished already; sign in with Oura again"
+_NO_INVITE = "sign-up is by invite only; ask the operator for one"
+_BAD_INVITE = "this invite was used or has expired; ask the operator for a new one"
 
 
 def _waiting(connection: Connection, key: str) -> Row[Any] | None:
@@ -166,13 +164,12 @@ def _require_room(connection: Connection, people_limit: int) -> None:
     count = connection.scalar(select(func.count()).select_from(schema.people).where(here)) or 0
     if people_limit and count >= people_limit:
         raise PersonRefused(
-            f"this application has all the people that Oura lets it have ({people_limit}); "
-            "ask who runs it to make room"
+            f"all {people_limit} places that Oura allows are taken; ask the operator"
         )
 
 
 def _require_free(connection: Connection, username: str, oura_id: str | None) -> None:
-    """Unlike what an operator is told, this names nobody else."""
+    # These messages are for whoever signs up, so they name nobody else.
     people = schema.people.c
     owner = select(people.state).where(people.oura_id == oura_id)
     state = connection.scalar(owner) if oura_id else None

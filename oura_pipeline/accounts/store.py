@@ -1,8 +1,4 @@
-"""`Accounts`: one object for everything that is remembered about people.
-
-What surprises: opening it makes or upgrades the database and, where none is given, the key; any
-number of processes may do so at once.
-"""
+"""`Accounts`: everything that is remembered about people."""
 
 from __future__ import annotations
 
@@ -62,7 +58,9 @@ class Accounts:
 
     @classmethod
     def open(cls, url: str, *, keys: Sequence[str] = (), key_path: Path) -> Self:
-        """Open the accounts, ready to use.
+        """Open the accounts; create or upgrade the database, and create a missing key file.
+
+        Any number of processes may do so at once.
 
         Args:
             url: SQLAlchemy's address of the database, a SQLite file or Postgres.
@@ -87,25 +85,21 @@ class Accounts:
 
     @contextmanager
     def lock(self, name: str, *, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-        """Held by one thread of one process at a time; a dead process lets go of it.
+        """Hold a lock that one thread of one process has at a time; a dead process releases it.
 
         Args:
             name: of the work.
             seconds: how long to wait for it; 0: not at all.
 
         Raises:
-            AccountsBusy: it was not to be had for so long.
+            AccountsBusy: it was not free for so long.
         """
         # The file of a lock stays, so its name does not tell what or whom it was for.
         with self._database.lock(f"work-{digest(name)[:16]}", seconds=seconds):
             yield
 
     def check_key(self, *, keys: Sequence[str] = (), key_path: Path) -> None:
-        """Nothing, when `open` with the same would find a key that fits; makes nothing.
-
-        Raises:
-            KeyRefused: it would not.
-        """
+        """Raise `KeyRefused` where `open` with the same arguments would find no key that fits."""
         with self._database.reading() as connection:
             encrypted = connection.scalars(select(tokens.c.refresh_token)).all()
         load_cipher(keys, key_path, may_create=False).require_one_of(encrypted)
@@ -129,7 +123,7 @@ class Accounts:
 
 
 def _cipher(database: Database, keys: Sequence[str], key_path: Path) -> TokenCipher:
-    """Only people's tokens need a key that fits; consents and sign-ups are over within the hour."""
+    # Only people's tokens need a key that fits: consents and sign-ups are over within the hour.
     with database.reading() as connection:
         encrypted = connection.scalars(select(tokens.c.refresh_token)).all()
     cipher = load_cipher(keys, key_path, may_create=not encrypted)

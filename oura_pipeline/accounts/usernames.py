@@ -1,7 +1,4 @@
-"""Which usernames there can be: a username is a part of the name of every metric in Graphite.
-
-What surprises: that is why the rule is narrow. A dot would be a path, `*` a glob, `;` a tag.
-"""
+"""Which usernames there can be: a username is a part of the name of every metric in Graphite."""
 
 from __future__ import annotations
 
@@ -13,10 +10,11 @@ from oura_pipeline.accounts.errors import PersonRefused
 
 SHORTEST, LONGEST = 3, 32
 ID_LETTERS = 6  # of 31: 890 million ids, so that nobody gets one of somebody who has left
+# Narrow because of Graphite: a dot would be a path, `*` a glob, `;` a tag.
 _RULE = re.compile(r"[a-z][a-z0-9_-]{2,31}")
 # Whoever reads or types a name must know whether it is an id.
 _ID = re.compile(rf"p-[{UNAMBIGUOUS}]{{{ID_LETTERS}}}")
-_TOLD = (
+_TEXT = (
     f"a username has {SHORTEST} to {LONGEST} characters, lower-case letters, digits, _ and -, "
     "beginning with a letter; choose one like that"
 )
@@ -28,10 +26,10 @@ def is_id(text: str) -> bool:
 
 
 def check_username(username: str) -> str:
-    """The username, when it is one.
+    """Return a username that can be used.
 
     Raises:
-        PersonRefused: it is none; the message says all that is wrong with it.
+        PersonRefused: it cannot be; the message says all that is wrong with it.
     """
     if _usable(username):
         return username
@@ -39,14 +37,14 @@ def check_username(username: str) -> str:
 
 
 def username_problem(username: str) -> str | None:
-    """What to tell somebody whose choice cannot be a username; None: it can be one."""
+    """Return what to tell somebody whose choice cannot be a username; None: it can be one."""
     if is_id(username):
         return "this looks like an id that the application gives; choose another username"
-    return None if _RULE.fullmatch(username) else _TOLD
+    return None if _RULE.fullmatch(username) else _TEXT
 
 
 def suggested_username(name: str) -> str | None:
-    """The username that is nearest to a name; None where nothing usable is left of it."""
+    """Return the username that is nearest to a name; None where nothing usable is left of it."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9_-]+", "_", plain).lstrip("0123456789_-")[:LONGEST].rstrip("_-")
     return slug if _usable(slug) else None

@@ -1,8 +1,6 @@
-"""How people leave: nothing is fetched any more, Oura is told, and everything of theirs goes.
+"""How people leave: nothing is fetched any more, Oura revokes their tokens, their data goes.
 
-What surprises: everything may be done again at any time. Whoever crashed half-way deletes once
-more, and the person themselves go last, so that somebody remembers that there is something to do.
-Oura being away stops nothing: what could not be revoked is tried again as long as they are here.
+Every step can be repeated: whoever crashed half-way deletes once more.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from oura_pipeline.pipeline import Pipeline
 
 @dataclass(frozen=True, kw_only=True)
 class Revocation:
-    """Whether Oura knows that we have no business with a person any more.
+    """Whether a person's consent is revoked at Oura.
 
     Attributes:
         done: we hold no token of theirs any more, and those we held are revoked.
@@ -78,13 +76,14 @@ def leave(pipeline: Pipeline, username: str) -> Revocation:
 
 
 def revoke(pipeline: Pipeline, username: str) -> Revocation:
-    """Give somebody's consent back at Oura, if it is not given back yet.
+    """Revoke somebody's consent at Oura, if it is not revoked yet.
 
     Raises:
         UnknownPerson: nobody has this username.
     """
     try:
         pipeline.accounts.removal.revoke(username, pipeline.oauth.renew, pipeline.oauth.revoke)
+    # Oura being away stops nothing: it is tried again as long as the person is here.
     except (OuraError, AccountsBusy, KeyRefused) as error:
         return Revocation(done=False, reason=str(error))
     return Revocation(done=True)
@@ -93,14 +92,14 @@ def revoke(pipeline: Pipeline, username: str) -> Revocation:
 def delete_everything(
     pipeline: Pipeline,
     username: str,
-    said: Callable[[str], None] = lambda step: None,
+    progress: Callable[[str], None] = lambda step: None,
 ) -> Deleted:
-    """Delete all that there is of a person; doing it again after a crash ends it.
+    """Delete everything there is of a person; repeat it after a crash.
 
     Args:
-        pipeline: what is worked with.
+        pipeline: accounts, warehouse and settings.
         username: who left.
-        said: hears of every step when it is done.
+        progress: called with a sentence after each step.
 
     Raises:
         UnknownPerson: nobody has this username, perhaps because all is done.
@@ -109,21 +108,22 @@ def delete_everything(
     """
     leaving = pipeline.accounts.people.get(username).state is PersonState.RETIRED
     revocation = revoke(pipeline, username) if leaving else leave(pipeline, username)
-    said("nothing is fetched any more")
+    progress("nothing is fetched any more")
     holds = whisper_paths(pipeline, username)
     rows = pipeline.warehouse.forget(username)
-    said(f"{rows} documents are gone from the warehouse")
+    progress(f"{rows} documents deleted from the warehouse")
     published = _publish(pipeline)
-    said("the published copy is a new one" if published else "nothing was published yet")
+    progress("published a copy without them" if published else "nothing was published yet")
     files = _delete_files(child_path(pipeline.settings.storage.exports_path, username))
-    said(f"{files} exported files are gone")
+    progress(f"{files} exported files deleted")
     lines = remove_lines(pipeline.settings.storage.graphite_log_path, holds.metrics)
-    said(f"{lines} points are gone from the file of points")
-    # Written anew before as well: after the removal nobody would know that it is still to be done.
+    progress(f"{lines} points deleted from the file of points")
+    # The person goes last: as long as they are there, a crash leaves somebody to delete. Scrubbed
+    # before as well, because after the removal nobody would know that it is still to be done.
     pipeline.accounts.removal.scrub()
     pipeline.accounts.removal.delete(username)
     pipeline.accounts.removal.scrub()
-    said("tokens, ledgers and the person themselves are gone")
+    progress("tokens, ledgers and the person deleted")
     return Deleted(
         revocation=revocation,
         rows=rows,
@@ -135,12 +135,12 @@ def delete_everything(
 
 
 def whisper_paths(pipeline: Pipeline, username: str) -> StoredMetrics:
-    """What a Graphite holds of a person, and the command that deletes it there."""
+    """Return what Graphite holds of a person, and the command that deletes it there."""
     return stored_metrics(pipeline.settings.graphite.prefix, username)
 
 
 def _publish(pipeline: Pipeline) -> bool:
-    """Swap in a published copy without them; whether there is a warehouse at all."""
+    """Publish a copy without them; return whether there is a warehouse at all."""
     copy = pipeline.settings.storage.analytics_path
     if not (pipeline.warehouse.path.exists() or copy.exists()):
         return False
@@ -149,12 +149,11 @@ def _publish(pipeline: Pipeline) -> bool:
 
 
 def _delete_files(folder: Path) -> int:
-    """Delete a folder with all that is in it; how many files there were."""
+    """Delete a folder with all that is in it; return how many files there were."""
     if folder.is_symlink():
         # Without the path, which holds their username: Dagster may record this.
         raise OSError(
-            "their folder in OURA_EXPORTS is a symbolic link: delete what is theirs behind it, and "
-            "the link; then the rest can go"
+            "their folder in OURA_EXPORTS is a symbolic link: delete it and their files behind it"
         )
     files = sum(not path.is_dir() for path in folder.rglob("*"))
     if folder.exists():

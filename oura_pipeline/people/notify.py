@@ -1,9 +1,4 @@
-"""News for the operator: who must sign in again, told once each time that somebody must.
-
-What surprises: nobody counts as told before every way that is set up has taken the news. And the
-mail server is greeted before anything is posted: one that is away, or does not know our password,
-would have the same news posted again and again.
-"""
+"""Messages to the operator, by HTTP or mail: who must sign in again, once each time."""
 
 from __future__ import annotations
 
@@ -23,27 +18,27 @@ from oura_pipeline.accounts.people import Person
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.settings import Settings
 
-SECONDS = 10  # that a server may take for an answer
-USUAL_PORTS = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
+TIMEOUT_SECONDS = 10
+DEFAULT_PORTS = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
 
 
-class NoticeUndelivered(Exception):
-    """The operator could not be told; one line without addresses, which may hold secrets."""
+class NotificationFailed(Exception):
+    """The operator could not be notified; one line without addresses, which may hold secrets."""
 
 
 def configured(settings: Settings) -> bool:
-    """Whether there is any way to tell the operator."""
+    """Return whether there is a way to notify the operator."""
     return bool(settings.notify.url or settings.notify.email)
 
 
 def send_pending(accounts: Accounts, settings: Settings) -> list[str]:
-    """Tell the operator who must sign in again and was not told of yet; their usernames.
+    """Notify the operator of everybody who must sign in again, once; return their usernames.
 
-    Without a way to tell, nobody counts as told.
+    Without a way to notify, nobody counts as reported.
 
     Raises:
-        NoticeUndelivered: it will be tried again, for whom it is still news.
-        AccountsBusy: another process never came back from telling.
+        NotificationFailed: whoever was not reported yet will be the next time.
+        AccountsBusy: another process never came back from notifying.
     """
     if not configured(settings):
         return []
@@ -51,19 +46,21 @@ def send_pending(accounts: Accounts, settings: Settings) -> list[str]:
         waiting = accounts.people.to_notify()
         if not waiting:
             return []
-        told: list[Person] = []
+        posted: list[Person] = []
+        # The mail server first: with one that is away, or does not know our password, the same
+        # people would be posted again and again.
         with _mail_server(settings) as server:
             try:
                 for person in waiting:
                     _post(settings, person)
-                    told.append(person)
+                    posted.append(person)
             finally:
-                _finish(accounts, settings, server, told)
-    return [person.username for person in told]
+                _finish(accounts, settings, server, posted)
+    return [person.username for person in posted]
 
 
-def news_of(person: Person, settings: Settings) -> dict[str, str]:
-    """What is posted about somebody who must sign in again; `text` and `content` are for chats."""
+def payload(person: Person, settings: Settings) -> dict[str, str]:
+    """Return what is posted about somebody; `text` and `content` are for chats."""
     sentence = _sentence(person, settings)
     return {
         "event": "sign_in_required",
@@ -84,53 +81,53 @@ def _sentence(person: Person, settings: Settings) -> str:
 
 
 def _finish(
-    accounts: Accounts, settings: Settings, server: smtplib.SMTP | None, told: Sequence[Person]
+    accounts: Accounts, settings: Settings, server: smtplib.SMTP | None, posted: Sequence[Person]
 ) -> None:
-    """Mail what could be posted, then remember it."""
-    if not told:
+    # Nobody counts as reported before every way that is set up has taken the message.
+    if not posted:
         return
     if server:
-        with _in_one_line("the mail server does not take the mail; look at OURA_NOTIFY_EMAIL"):
-            server.send_message(_mail(told, settings))
-    accounts.people.mark_notified(person.username for person in told)
+        with _in_one_line("the mail server rejects the mail; check OURA_NOTIFY_EMAIL"):
+            server.send_message(_mail(posted, settings))
+    accounts.people.mark_notified(person.username for person in posted)
 
 
 class _StayHere(HTTPRedirectHandler):
-    """A redirected POST would arrive as a GET without its news."""
+    """A refusal to follow redirects: a redirected POST would arrive as an empty GET."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Never."""
+        return None
 
 
 def _post(settings: Settings, person: Person) -> None:
     # Not httpx: it logs the address, and that of a chat's webhook is a secret.
     if not settings.notify.url:
         return
-    body = json.dumps(news_of(person, settings)).encode()
+    body = json.dumps(payload(person, settings)).encode()
     headers = {"Content-Type": "application/json"}
     request = Request(settings.notify.url, data=body, headers=headers)  # noqa: S310 - http(s) by its setting
     try:
-        with build_opener(_StayHere).open(request, timeout=SECONDS):
+        with build_opener(_StayHere).open(request, timeout=TIMEOUT_SECONDS):
             pass
     except HTTPError as error:
         error.close()
-        raise NoticeUndelivered(
-            f"OURA_NOTIFY_URL answers {error.code} to news for the operator; look at the address"
+        raise NotificationFailed(
+            f"OURA_NOTIFY_URL answers {error.code}; check the address"
         ) from None
     except OSError as error:
-        raise NoticeUndelivered(
-            f"OURA_NOTIFY_URL does not answer ({type(error).__name__}); look at the address"
+        raise NotificationFailed(
+            f"OURA_NOTIFY_URL does not answer ({type(error).__name__}); check the address"
         ) from None
 
 
 @contextmanager
 def _mail_server(settings: Settings) -> Iterator[smtplib.SMTP | None]:
-    """A server that is ready to take mail; None where nobody is mailed."""
+    """Yield a server that is ready to take mail; None where nobody is mailed."""
     if not settings.notify.email:
         yield None
         return
-    with _in_one_line("the mail server cannot be used; look at OURA_SMTP_URL"):
-        server = _greeted(urlsplit(settings.notify.smtp_url.get_secret_value()))
+    with _in_one_line("the mail server cannot be used; check OURA_SMTP_URL"):
+        server = _connected(urlsplit(settings.notify.smtp_url.get_secret_value()))
     try:
         yield server
     finally:
@@ -139,18 +136,18 @@ def _mail_server(settings: Settings) -> Iterator[smtplib.SMTP | None]:
         server.close()
 
 
-def _greeted(url: SplitResult) -> smtplib.SMTP:
-    """A connection, encrypted and signed in as the address says."""
-    if url.scheme not in USUAL_PORTS:
-        raise NoticeUndelivered(
-            "OURA_SMTP_URL cannot be used: it begins with smtp://, smtps:// or smtp+plain://"
-        )
-    host, port = url.hostname or "", url.port or USUAL_PORTS[url.scheme]
+def _connected(url: SplitResult) -> smtplib.SMTP:
+    """Return a connection, encrypted and signed in as the address says."""
+    if url.scheme not in DEFAULT_PORTS:
+        raise NotificationFailed("OURA_SMTP_URL must begin with smtp://, smtps:// or smtp+plain://")
+    host, port = url.hostname or "", url.port or DEFAULT_PORTS[url.scheme]
     if url.scheme == "smtps":
         context = ssl.create_default_context()
-        server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=context)
+        server: smtplib.SMTP = smtplib.SMTP_SSL(
+            host, port, timeout=TIMEOUT_SECONDS, context=context
+        )
     else:
-        server = smtplib.SMTP(host, port, timeout=SECONDS)
+        server = smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS)
     try:
         if url.scheme == "smtp":
             server.starttls(context=ssl.create_default_context())
@@ -176,13 +173,9 @@ def _mail(people: Sequence[Person], settings: Settings) -> EmailMessage:
 
 @contextmanager
 def _in_one_line(what: str) -> Iterator[None]:
-    """What smtplib raises may hold addresses; its name and the server's code say enough.
-
-    Raises:
-        NoticeUndelivered: instead.
-    """
+    # What smtplib raises may hold addresses; its name and the server's code say enough.
     try:
         yield
     except (smtplib.SMTPException, OSError, ValueError) as error:
         code = f" {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
-        raise NoticeUndelivered(f"{what} ({type(error).__name__}{code})") from None
+        raise NotificationFailed(f"{what} ({type(error).__name__}{code})") from None

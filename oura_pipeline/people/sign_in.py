@@ -1,18 +1,14 @@
-"""Signing in with Oura, without HTTP: where a person is sent, and what comes of their return.
+"""Signing in with Oura: where a person is sent, and what follows when they return.
 
-What surprises: who somebody is, is what Oura answers to their new token (`personal_info.id`);
-nothing that the browser brings along is believed. And a sign-in that is turned down gives its fresh
-tokens back at once.
-
-    SignInFailed
-    ├── StaleLink        the link was used, is too old, or was begun in another browser
-    ├── Declined         the person said no at Oura
-    ├── OuraRefused      Oura sent an error, no code, or a code that it does not take back
-    ├── OuraAway         Oura gave no answer; worth trying again
-    ├── Misconfigured    Oura does not know this application: the operator's trouble
-    ├── NobodyKnown      Oura did not say whose the token is
-    ├── BeingDeleted     the person left, and their data is still being deleted
-    └── NotAdmitted      new here, and sign-up is closed, by invite, or the house is full
+SignInFailed
+├── StaleLink        the link was used, is too old, or was begun in another browser
+├── Declined         the person said no at Oura
+├── OuraRefused      Oura sent an error, no code, or a code that it does not take back
+├── OuraAway         Oura gave no answer; worth trying again
+├── Misconfigured    Oura does not know this application; the operator must act
+├── NobodyKnown      Oura did not say whose the token is
+├── BeingDeleted     the person left, and their data is still being deleted
+└── NotAdmitted      new here, and sign-up is closed, by invite only, or full
 """
 
 from __future__ import annotations
@@ -41,11 +37,11 @@ from oura_pipeline.settings import SignUp
 STATE_LENGTH, VERIFIER_LENGTH = 43, 64  # characters of 62: 256 bits, and what PKCE asks for
 INVITE_LASTS = timedelta(hours=2)  # of whom the operator sends: both steps of a sign-up
 LONGEST_ID = 256  # characters; Oura's have 36, and events with longer ones are refused
-PATIENCE = 10.0  # seconds for which a person waits for Oura's limit of requests
+MAX_WAIT_SECONDS = 10.0  # that a person waits for Oura's rate limit
 
 
 class SignInFailed(Exception):
-    """A sign-in came to nothing; the message is a sentence for the person."""
+    """A sign-in failed; the message is for the person."""
 
 
 class StaleLink(SignInFailed):
@@ -77,7 +73,7 @@ class BeingDeleted(SignInFailed):
 
 
 class NotAdmitted(SignInFailed):
-    """Somebody new who may not sign up."""
+    """Somebody new may not sign up."""
 
 
 def begin(
@@ -87,20 +83,20 @@ def begin(
     username: str | None = None,
     invite: str | None = None,
 ) -> str:
-    """The address at Oura where a person consents; good for one sign-in within ten minutes.
+    """Return the address at Oura where a person consents, for one sign-in within ten minutes.
 
     Args:
         pipeline: the accounts and settings.
         browser: the id of the only browser that may finish it; None: any.
-        username: who is meant, where the operator says so; somebody new gets it if it is free then.
-        invite: the code that somebody new brings; who was sent by the operator needs none.
+        username: who is meant, where the operator says so; somebody new gets it if it is free.
+        invite: the code that somebody new brings; whom the operator sends needs none.
 
     Raises:
         Misconfigured: there is no client id.
     """
     settings = pipeline.settings
     if not settings.oura.client_id:
-        raise Misconfigured("This site is not registered at Oura yet; tell whoever runs it.")
+        raise Misconfigured("This site is not registered with Oura yet. Please tell the operator.")
     if browser is None and invite is None and settings.site.signup is SignUp.INVITE:
         invite = pipeline.accounts.invites.create(INVITE_LASTS)
     state, verifier = generate_token(STATE_LENGTH), generate_token(VERIFIER_LENGTH)
@@ -121,7 +117,7 @@ def begin(
 
 
 def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | None) -> Person | str:
-    """Who signed in, with their new tokens kept; for somebody new the key of their sign-up.
+    """Return who signed in, with their tokens saved; for somebody new the key of their sign-up.
 
     Args:
         pipeline: the accounts, settings and Oura.
@@ -129,13 +125,13 @@ def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | No
         browser: the id of the browser that they came back with.
 
     Raises:
-        SignInFailed: nothing came of it, and nothing was kept.
+        SignInFailed: nothing was saved.
     """
     consent = pipeline.accounts.consents.take(callback.get("state", ""))
     if consent is None or consent.browser not in (None, browser):
         raise StaleLink(
-            "This link was used already, is older than ten minutes, or was begun in another "
-            "browser. Nothing was changed; just sign in again."
+            "This link was already used, is older than ten minutes, or was opened in another "
+            "browser. Nothing was changed; please sign in again."
         )
     tokens = _exchanged(pipeline, _code(callback), consent.verifier)
     granted = tokens.scopes if tokens.scopes is not None else parse_scopes(callback.get("scope"))
@@ -153,21 +149,22 @@ def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | No
             return _reconnected(pipeline, known, sign_in)
         return _signing_up(pipeline, sign_in, username=consent.username, invite=consent.invite)
     except (BeingDeleted, NotAdmitted):
+        # Nobody needs the fresh tokens: they are not to work for a day more.
         _give_back(pipeline, tokens)
         raise
 
 
 def choose_username(pipeline: Pipeline, key: str, username: str) -> Person:
-    """End a sign-up: from here on the person is here, under this username.
+    """Finish a sign-up: add the person under this username.
 
     Raises:
-        PersonRefused: the username cannot be used, the invite is used up, or the house is full.
-        StaleLink: the sign-up was ended already, or is older than an hour.
+        PersonRefused: the username cannot be used, the invite is used up, or all places are taken.
+        StaleLink: the sign-up was finished already, or is older than an hour.
     """
     if pipeline.accounts.sign_ups.get(key) is None:
         raise StaleLink(
-            "This sign-up was finished already or is older than an hour. Sign in again: if you "
-            "chose a username, it is yours."
+            "This sign-up is already finished or older than an hour. Please sign in again; if you "
+            "chose a username, you still have it."
         )
     settings = pipeline.settings
     return pipeline.accounts.sign_ups.finish(
@@ -179,16 +176,18 @@ def choose_username(pipeline: Pipeline, key: str, username: str) -> Person:
 
 
 def people_here(pipeline: Pipeline) -> int:
-    """How many people count towards Oura's limit."""
+    """Return how many people count towards Oura's limit."""
     people = pipeline.accounts.people.all()
     return sum(person.state is not PersonState.RETIRED for person in people)
 
 
 def _code(callback: Mapping[str, str]) -> str:
     if callback.get("error") == "access_denied":
-        raise Declined("You said no at Oura, so nothing is fetched and nothing was kept.")
+        raise Declined("You declined at Oura. Nothing is fetched and nothing was saved.")
     if callback.get("error") or not callback.get("code"):
-        raise OuraRefused("Oura sent you back without a code. Nothing was kept; sign in again.")
+        raise OuraRefused(
+            "Oura sent you back without a code. Nothing was saved; please sign in again."
+        )
     return callback["code"]
 
 
@@ -197,19 +196,20 @@ def _exchanged(pipeline: Pipeline, code: str, verifier: str) -> TokenPair:
         return pipeline.oauth.exchange(code, pipeline.settings.site.redirect_uri, verifier)
     except SignInRequired:
         raise OuraRefused(
-            "Oura does not accept the code that you came back with: it works once, and for a few "
-            "minutes. Nothing was kept; sign in again."
+            "Oura rejected the code that you came back with: it works once, and for a few minutes. "
+            "Nothing was saved; please sign in again."
         ) from None
     except OuraError as error:
-        raise _trouble(error) from None
+        raise _failure(error) from None
 
 
 def _identity(pipeline: Pipeline, tokens: TokenPair) -> str:
-    """Oura's id of whoever the new token belongs to."""
+    """Return Oura's id of whoever the new token belongs to."""
+    # Only Oura's answer to the new token is believed; what the browser brings may be forged.
     limit = pipeline.settings.oura.rate_limit
     path = pipeline.settings.storage.home / "budget.sqlite"
     with Budget(
-        path, requests=limit[0], seconds=limit[1], patience=PATIENCE, sleep=_wait_a_little
+        path, requests=limit[0], seconds=limit[1], patience=MAX_WAIT_SECONDS, sleep=_wait_a_little
     ) as budget:
         client = OuraClient(
             pipeline.http,
@@ -217,19 +217,19 @@ def _identity(pipeline: Pipeline, tokens: TokenPair) -> str:
             tokens=_Fresh(tokens.access_token),
             budget=budget,
             attempts=3,
-            seconds=PATIENCE,
+            seconds=MAX_WAIT_SECONDS,
         )
         try:
             said = json.loads(client.personal_info().raw).get("id")
         except OuraError as error:
-            raise _trouble(error) from None
+            raise _failure(error) from None
     if not isinstance(said, str) or not said.isprintable() or not 0 < len(said) <= LONGEST_ID:
-        raise NobodyKnown("Oura did not say whose sign-in this is. Nothing was kept.")
+        raise NobodyKnown("Oura did not say whose sign-in this is. Nothing was saved.")
     return said
 
 
 def _known(pipeline: Pipeline, sign_in: SignIn, username: str | None) -> Person | None:
-    """Who this is, if they are here: by Oura's id, or named by the operator and without one."""
+    """Return who this is, if here: by Oura's id, or named by the operator and without one."""
     accounts = pipeline.accounts
     if sign_in.oura_id and (known := accounts.people.by_oura_id(sign_in.oura_id)):
         return known
@@ -240,8 +240,7 @@ def _known(pipeline: Pipeline, sign_in: SignIn, username: str | None) -> Person 
 def _reconnected(pipeline: Pipeline, known: Person, sign_in: SignIn) -> Person:
     if known.state is PersonState.RETIRED:
         raise BeingDeleted(
-            "Your data here is being deleted, as you asked. You can sign in again once that is "
-            "done."
+            "Your data is being deleted, as you asked. You can sign in again when that is done."
         )
     person = pipeline.accounts.people.reconnect(known.username, sign_in)
     pipeline.accounts.fetches.forget_not_granted(known.username)
@@ -251,7 +250,7 @@ def _reconnected(pipeline: Pipeline, known: Person, sign_in: SignIn) -> Person:
 def _signing_up(
     pipeline: Pipeline, sign_in: SignIn, *, username: str | None, invite: str | None
 ) -> Person | str:
-    """Somebody new: here at once where the operator gave them a username that is still free."""
+    """Begin a sign-up; finish it where the operator gave a username that is still free."""
     _admit(pipeline, invite)
     key = pipeline.accounts.sign_ups.begin(sign_in, invite=invite)
     if username is not None:
@@ -261,59 +260,59 @@ def _signing_up(
 
 
 def _admit(pipeline: Pipeline, invite: str | None) -> None:
-    """Raises NotAdmitted, with a sentence, for somebody new who may not sign up."""
+    """Raise `NotAdmitted` for somebody new who may not sign up."""
     settings = pipeline.settings
     if settings.site.signup is SignUp.CLOSED:
-        raise NotAdmitted("Nobody new can sign in here at the moment. Nothing was kept.")
+        raise NotAdmitted("Sign-up is closed at the moment. Nothing was saved.")
     if settings.site.signup is SignUp.INVITE and not (
         invite and pipeline.accounts.invites.is_valid(invite)
     ):
         raise NotAdmitted(
-            "You are new here, and a first sign-in needs an invite that is still good. Nothing "
-            "was kept; ask whoever runs this for one."
+            "You are new here, and need a valid invite for the first sign-in. Nothing was saved; "
+            "ask the operator for one."
         )
     if 0 < settings.site.people_limit <= people_here(pipeline):
         raise NotAdmitted(
             f"All {settings.site.people_limit} places that Oura allows are taken. Nothing was "
-            "kept; ask whoever runs this."
+            "saved; ask the operator."
         )
 
 
 def _give_back(pipeline: Pipeline, tokens: TokenPair) -> None:
-    """As well as it goes: tokens that nobody keeps end by themselves within a day."""
+    # Failing is no harm: tokens that nobody keeps end by themselves within a day.
     with suppress(OuraError):
         pipeline.oauth.revoke(tokens.access_token, tokens.refresh_token)
 
 
-def _trouble(error: OuraError) -> SignInFailed:
+def _failure(error: OuraError) -> SignInFailed:
     match error:
         case OuraUnavailable() | RateLimited():
-            return OuraAway("Oura does not answer at the moment. Nothing was kept; try again.")
+            return OuraAway(
+                "Oura does not answer at the moment. Nothing was saved; please try again."
+            )
         case ClientRefused():
             return Misconfigured(
-                "Oura does not accept this site's registration. Nothing was kept; tell whoever "
-                "runs it."
+                "Oura does not accept this site's registration. Nothing was saved; please tell the "
+                "operator."
             )
         case _:
-            return NobodyKnown("Oura answered something unexpected. Nothing was kept.")
+            return NobodyKnown("Oura sent an unexpected answer. Nothing was saved.")
 
 
 def _wait_a_little(seconds: float) -> None:
-    if seconds > PATIENCE:
+    if seconds > MAX_WAIT_SECONDS:
         raise RateLimited(seconds)
     time.sleep(seconds)
 
 
 @dataclass(frozen=True, repr=False)
 class _Fresh:
-    """A token that was just given: renewing it would not make it better."""
+    """A token that was just issued; it cannot be renewed."""
 
     token: str
 
     def access_token(self) -> str:
-        """It."""
         return self.token
 
     def renew(self, refused: str) -> str:
-        """Not possible. Raises SignInRequired."""
-        raise SignInRequired("Oura refuses a token that it has just given; sign in again")
+        raise SignInRequired("Oura refuses a token that it has just issued; sign in again")

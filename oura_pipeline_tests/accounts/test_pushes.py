@@ -51,7 +51,7 @@ def accounts(accounts: Accounts) -> Accounts:
 
 
 def test_the_store_is_a_push_ledger(accounts: Accounts) -> None:
-    ledger: PushLedger = accounts.pushes.find
+    ledger: PushLedger = accounts.pushes
     ledger.record([])
     ledger.record_withdrawn([])
     assert ledger.find("sleep") == []

@@ -139,8 +139,7 @@ def test_a_full_house_lets_nobody_in_until_somebody_leaves(accounts: Accounts) -
     accounts.removal.disconnect("bob")
     key = _begun(accounts)
     assert _refusal(accounts, key, people_limit=2) == (
-        "this application has all the people that Oura lets it have (2); "
-        "ask who runs it to make room"
+        "all 2 places that Oura allows are taken; ask the operator"
     )
     accounts.removal.retire("cyd")
     assert _finish(accounts, key, people_limit=2).username == "ada"
@@ -151,12 +150,12 @@ def test_where_invites_are_required_one_that_works_lets_one_person_in(accounts: 
     code = accounts.invites.create()
     first, second = _begun(accounts, "id-1", code), _begun(accounts, "id-2", code.upper())
     _finish(accounts, first, "ada", invite_required=True)
-    bad = "this invite was used or has expired; ask who runs this application for a new one"
+    bad = "this invite was used or has expired; ask the operator for a new one"
     assert _refusal(accounts, second, "bob", invite_required=True) == bad
     expired = _begun(accounts, "id-3", accounts.invites.create(timedelta(0)))
     assert _refusal(accounts, expired, "bob", invite_required=True) == bad
     assert _refusal(accounts, _begun(accounts, "id-4"), "bob", invite_required=True) == (
-        "this application is for people with an invite; ask who runs it for one"
+        "sign-up is by invite only; ask the operator for one"
     )
 
 
@@ -177,7 +176,7 @@ def test_the_newest_sign_up_of_an_oura_account_replaces_the_older(accounts: Acco
 def test_a_sign_up_is_over_when_it_is_unknown_done_or_an_hour_old(
     home: Path, accounts: Accounts
 ) -> None:
-    over = "this sign-up is over or was done already; sign in with Oura once more"
+    over = "this sign-up has expired or is finished already; sign in with Oura again"
     done, old = (_begun(accounts, f"id-{number}") for number in range(2))
     _finish(accounts, done)
     age(home, "sign_ups", "begun_at", timedelta(minutes=59))
@@ -219,7 +218,7 @@ def test_a_sign_up_outlives_a_change_of_keys_and_needs_none(home: Path) -> None:
         first, second = _begun(accounts, "id-1", "code"), _begun(accounts, "id-2")
     with opened(home, keys=[strange]) as accounts:
         assert accounts.sign_ups.get(first) is None
-        assert "is over" in _refusal(accounts, first)
+        assert "has expired" in _refusal(accounts, first)
     with opened(home, keys=[new, old]) as accounts:
         assert accounts.keys.reencrypt() == 0
     with opened(home, keys=[new]) as accounts:

@@ -44,7 +44,7 @@ def test_an_invalid_username_is_explained_and_a_valid_one_accepted(
 def test_declining_leaves_nothing_behind(site: SandboxedSite, visitor: Visitor) -> None:
     """The page says so, and offers the way back."""
     visit = visitor(site).sign_in("runa", decision="deny").check()
-    assert "You said no at Oura" in visit.text
+    assert "You declined at Oura" in visit.text
     assert (site.people(), site.granted("runa")) == ({}, [])
     assert visit.press("#sign-in").consent("runa").path == "/welcome"
 
@@ -186,11 +186,11 @@ def test_a_callback_works_once(site: SandboxedSite, visitor: Visitor) -> None:
     [used] = callbacks
     visit.page.goto(used)
     visit.check()
-    assert "This link was used already" in visit.text
+    assert "This link was already used" in visit.text
     assert visit.open("/me").heading == "runa"
     other = visitor(site)
     other.page.goto(used)
-    assert "This link was used already" in other.text
+    assert "This link was already used" in other.text
 
 
 def _callbacks(page: Page) -> list[str]:

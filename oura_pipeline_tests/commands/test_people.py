@@ -87,8 +87,8 @@ def test_removing_says_what_to_do_where_files_cannot_be_deleted(shell: Shell) ->
     stuck = shell("people", "remove", "koa", "--yes")
     assert (stuck.exit_code, stuck.stderr) == (
         1,
-        f"Error: {link} is a symbolic link: delete what is theirs behind it, and the link; then "
-        "the rest can go. Then run this again.\n",
+        "Error: their folder in OURA_EXPORTS is a symbolic link: delete it and their files behind "
+        "it. Then run this again.\n",
     )
     link.unlink()
     assert "Deleted everything of koa" in shell("people", "remove", "koa", "--yes").output

@@ -22,7 +22,7 @@ from oura_pipeline.defs.token_renewal import (
     renew_tokens,
 )
 from oura_pipeline.oura.errors import ClientRefused, OuraUnavailable, RateLimited
-from oura_pipeline.people.notify import NoticeUndelivered
+from oura_pipeline.people.notify import NotificationFailed
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
@@ -287,7 +287,7 @@ def test_news_that_nobody_takes_are_a_red_tick(
     with http_sink() as sink:
         monkeypatch.setenv("OURA_NOTIFY_URL", sink.url)
         sink.statuses = [503]
-        with pytest.raises(NoticeUndelivered):
+        with pytest.raises(NotificationFailed):
             tick(made)
         tick(made)
         assert sink.names == ["koa"]

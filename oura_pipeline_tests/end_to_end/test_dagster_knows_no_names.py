@@ -205,7 +205,7 @@ def test_an_unexpected_error_keeps_its_class_and_its_place(records: Records) -> 
     assert records.files_with("FileExistsError, whose text names a person") or records.files_with(
         "NotADirectoryError, whose text names a person"
     )
-    assert records.files_with("is a symbolic link: delete what is theirs behind it")
+    assert records.files_with("is a symbolic link: delete it and their files behind it")
 
 
 def test_every_body_that_dagster_runs_withholds_names() -> None:

@@ -15,7 +15,7 @@ import pytest
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import ENHANCED_TAG, PERSONAL_INFO
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.people.notify import NoticeUndelivered, send_pending
+from oura_pipeline.people.notify import NotificationFailed, send_pending
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
@@ -149,7 +149,7 @@ def lost(seen: list[str]) -> None:
         ] == ["milo"]
         settings = load_settings()
         for ways in (settings, read_settings({**os.environ, "OURA_NOTIFY_EMAIL": ""})):
-            with pytest.raises(NoticeUndelivered) as refused:
+            with pytest.raises(NotificationFailed) as refused:
                 send_pending(pipeline.accounts, ways)
             seen.append(f"{refused.value!r} {refused.value}")
 

@@ -296,7 +296,7 @@ def test_a_link_in_the_place_of_their_folder_is_not_followed(
     elsewhere = tmp_path / "elsewhere"
     folder.rename(elsewhere)
     folder.symlink_to(elsewhere)
-    with pytest.raises(OSError, match="is a symbolic link: delete what is theirs behind it"):
+    with pytest.raises(OSError, match="is a symbolic link: delete it and their files behind it"):
         delete(ODD)
     assert len(list(elsewhere.iterdir())) == 3
     folder.unlink()

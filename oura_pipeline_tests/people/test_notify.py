@@ -19,7 +19,7 @@ from aiosmtpd.smtp import AuthResult
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.credentials import SignInRequired
-from oura_pipeline.people.notify import NoticeUndelivered, configured, news_of, send_pending
+from oura_pipeline.people.notify import NotificationFailed, configured, payload, send_pending
 from oura_pipeline.settings import Settings
 from oura_pipeline_tests.accounts.homes import at_once, opened
 from oura_pipeline_tests.testing.http_sink import HttpSink, http_sink
@@ -122,7 +122,7 @@ def test_the_operator_is_told_over_both_ways_once(
     ada, bob = accounts.people.get("ada"), accounts.people.get("bob")
     both = settings(sink, post)
     assert send_pending(accounts, both) == ["ada", "bob"]
-    assert sink.bodies == [news_of(ada, both), news_of(bob, both)]
+    assert sink.bodies == [payload(ada, both), payload(bob, both)]
     [mail] = post.mails
     assert (mail["From"], mail["To"], mail["Subject"]) == (
         "oura-pipeline@localhost",
@@ -140,7 +140,7 @@ def test_the_news_say_who_why_since_when_and_where(accounts: Accounts) -> None:
     since = f"{ada.state_since:%Y-%m-%d %H:%M} UTC"
     reason = "Oura refused to renew their tokens: 400: … was already used"
     sentence = f"ada must sign in again at {SITE}, since {since}: {reason}"
-    assert news_of(ada, settings()) == {
+    assert payload(ada, settings()) == {
         "event": "sign_in_required",
         "username": "ada",
         "since": ada.state_since.isoformat(),
@@ -182,11 +182,9 @@ def test_a_chat_that_refuses_is_asked_again(
 ) -> None:
     """A redirect is a refusal too: behind it the news would be lost."""
     sink.statuses = [status]
-    with pytest.raises(NoticeUndelivered) as caught:
+    with pytest.raises(NotificationFailed) as caught:
         send_pending(accounts, settings(sink))
-    assert str(caught.value) == (
-        f"OURA_NOTIFY_URL answers {status} to news for the operator; look at the address"
-    )
+    assert str(caught.value) == (f"OURA_NOTIFY_URL answers {status}; check the address")
     assert waiting(accounts) == ["ada", "bob"]
     assert send_pending(accounts, settings(sink)) == ["ada", "bob"]
     assert sink.names == ["ada", "bob"]
@@ -197,7 +195,7 @@ def test_what_was_told_before_a_failure_is_not_told_again(
 ) -> None:
     """Over no way."""
     sink.statuses = [204, 500]
-    with pytest.raises(NoticeUndelivered):
+    with pytest.raises(NotificationFailed):
         send_pending(accounts, settings(sink, post))
     assert send_pending(accounts, settings(sink, post)) == ["bob"]
     assert sink.names == ["ada", "bob"]
@@ -209,10 +207,10 @@ def test_nothing_is_posted_while_the_mail_server_is_away(
 ) -> None:
     """A minute later it would be posted again, and again."""
     away = settings(sink, post, oura_smtp_url="smtp+plain://127.0.0.1:1")
-    with pytest.raises(NoticeUndelivered) as caught:
+    with pytest.raises(NotificationFailed) as caught:
         send_pending(accounts, away)
     assert str(caught.value) == (
-        "the mail server cannot be used; look at OURA_SMTP_URL (ConnectionRefusedError)"
+        "the mail server cannot be used; check OURA_SMTP_URL (ConnectionRefusedError)"
     )
     assert sink.bodies == []
     assert waiting(accounts) == ["ada", "bob"]
@@ -221,10 +219,10 @@ def test_nothing_is_posted_while_the_mail_server_is_away(
 def test_a_mail_that_is_not_taken_is_sent_again(accounts: Accounts, post: Post) -> None:
     """The error shows no address."""
     post.answers = ["554 one@example.org is unknown"]
-    with pytest.raises(NoticeUndelivered) as caught:
+    with pytest.raises(NotificationFailed) as caught:
         send_pending(accounts, settings(post=post))
     assert str(caught.value) == (
-        "the mail server does not take the mail; look at OURA_NOTIFY_EMAIL (SMTPDataError 554)"
+        "the mail server rejects the mail; check OURA_NOTIFY_EMAIL (SMTPDataError 554)"
     )
     assert send_pending(accounts, settings(post=post)) == ["ada", "bob"]
     assert len(post.mails) == 1
@@ -233,9 +231,9 @@ def test_a_mail_that_is_not_taken_is_sent_again(accounts: Accounts, post: Post) 
 def test_an_address_that_does_not_answer_is_not_shown(accounts: Accounts) -> None:
     """It may be a secret."""
     nowhere = settings(oura_notify_url="http://127.0.0.1:1/services/secret")
-    with pytest.raises(NoticeUndelivered) as caught:
+    with pytest.raises(NotificationFailed) as caught:
         send_pending(accounts, nowhere)
-    assert str(caught.value) == "OURA_NOTIFY_URL does not answer (URLError); look at the address"
+    assert str(caught.value) == "OURA_NOTIFY_URL does not answer (URLError); check the address"
 
 
 def test_mail_is_encrypted_and_signed_in(
@@ -262,7 +260,7 @@ def test_a_server_that_cannot_prove_who_it_is_gets_no_password(
         tls_context=certificate(tmp_path), authenticator=known, auth_required=True
     ) as post:
         url = f"smtp://post%3Aman:p%40ss%2Fword@localhost:{post.port}"
-        with pytest.raises(NoticeUndelivered, match=r"SSLCertVerificationError\)$"):
+        with pytest.raises(NotificationFailed, match=r"SSLCertVerificationError\)$"):
             send_pending(accounts, settings(post=post, oura_smtp_url=url))
     assert waiting(accounts) == ["ada", "bob"]
 
@@ -274,15 +272,15 @@ def test_a_wrong_password_is_said_without_it(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
     with post_office(tls_context=context, authenticator=known, auth_required=True) as post:
         url = f"smtp://postman:wrong@localhost:{post.port}"
-        with pytest.raises(NoticeUndelivered) as caught:
+        with pytest.raises(NotificationFailed) as caught:
             send_pending(accounts, settings(post=post, oura_smtp_url=url))
     assert str(caught.value) == (
-        "the mail server cannot be used; look at OURA_SMTP_URL (SMTPAuthenticationError 535)"
+        "the mail server cannot be used; check OURA_SMTP_URL (SMTPAuthenticationError 535)"
     )
 
 
 def test_a_mail_server_of_another_kind_is_refused(accounts: Accounts, post: Post) -> None:
-    with pytest.raises(NoticeUndelivered, match="begins with smtp://, smtps:// or smtp"):
+    with pytest.raises(NotificationFailed, match="must begin with smtp://, smtps:// or smtp"):
         send_pending(accounts, settings(post=post, oura_smtp_url="imap://127.0.0.1"))
 
 

@@ -1,11 +1,9 @@
-"""What Alembic runs to bring a database up to date, on the connection that it is handed.
-
-What surprises: this runs when it is imported, because Alembic imports it to run it.
-"""
+"""What Alembic imports, and so runs, to bring a database up to date."""
 
 from __future__ import annotations
 
 from alembic import context
 
+# Alembic is handed the connection by `migrate`, which has begun the transaction.
 context.configure(connection=context.config.attributes["connection"])
 context.run_migrations()

@@ -22,7 +22,7 @@ from oura_pipeline.people import sign_in
 from oura_pipeline.settings import ALL_SCOPES
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
 
-GONE = "This link was used already, is older than ten minutes, or was begun in another browser."
+GONE = "This link was already used, is older than ten minutes, or was opened in another browser."
 
 
 def query(address: str) -> dict[str, str]:
@@ -478,7 +478,7 @@ def test_a_form_sent_twice_does_no_harm(open_site: OpenSite) -> None:
     browser.send("/welcome", username="runa")
     second = httpx.post(f"{site.url}/welcome", data=form, cookies=old, trust_env=False)
     assert second.status_code == 400
-    assert "if you chose a username, it is yours" in second.text
+    assert "if you chose a username, you still have it" in second.text
     assert "set-cookie" not in second.headers
     assert browser.go("/me").title == "runa: Connected · Oura pipeline"
 
