@@ -31,8 +31,8 @@ This page is generated; `make docs` writes it.
 * **Day** is Oura's own day. A night belongs to the day on which it ends.
 * **Times** are instants (`TIMESTAMPTZ`); columns that end in `_local` are what the person's clock
   showed (`TIMESTAMP`).
-* **Null is not zero.** Null: Oura said nothing. A day without a row: there was nothing, or nobody
-  asked; `coverage` knows which.
+* **Null is not zero.** Null: Oura sent no value. A day without a row: there was no document, or the
+  day was never requested; `coverage` tells which.
 * **Contributors are scores** of 1 to 100, whatever their names suggest. Durations are in the
   columns named `…_minutes`, and in seconds in the tables.
 * **HRV is RMSSD** in milliseconds, measured asleep. Apple's is SDNN; the one cannot be converted
@@ -43,7 +43,7 @@ This page is generated; `make docs` writes it.
 
 def data_dictionary() -> str:
     """Return the text of the page."""
-    # An empty warehouse is asked what it holds: the page says what an analyst's own file says.
+    # Asked of an empty warehouse, so that the page says what an analyst's own file says.
     with duckdb.connect() as connection:
         for document_type in DOCUMENT_TYPES:
             ensure_table(connection, document_type)
@@ -63,7 +63,7 @@ def data_dictionary() -> str:
 
 
 def views_table() -> str:
-    """The views in one table, a row each."""
+    """Return a table of the views."""
     rows = [(f"`{view.name}`", view.one_row_per, view.description) for view in VIEWS]
     return markdown_table(("view", "one row per", "what it is"), rows)
 
@@ -78,8 +78,8 @@ def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, Columns]:
         [SCHEMA],
     ).fetchall()
     found: dict[str, Columns] = {}
-    for table, name, type_, comment in rows:
-        found.setdefault(table, []).append((name, type_, comment))
+    for table, *column in rows:
+        found.setdefault(table, []).append(tuple(column))
     return found
 
 
@@ -98,7 +98,8 @@ def _view(view: View, columns: Columns) -> Iterator[str]:
 
 
 def _with_nested(table: str, columns: Columns) -> Iterator[tuple[str, str, str]]:
-    """The columns of a table, each followed by the fields inside it."""
+    """Yield the columns of a table, each followed by the fields inside it."""
+    # DuckDB keeps comments of columns, but not of what is inside a STRUCT: those are the table's.
     fields = {
         field.name: field
         for document_type in DOCUMENT_TYPES
@@ -119,7 +120,8 @@ def _column_table(columns: Columns) -> str:
 
 
 def _short(type_: str) -> str:
-    """A type that fits into a cell: what is inside a STRUCT has lines of its own."""
+    """Return a type that fits into a cell: what is inside a STRUCT has lines of its own."""
+    # The short name, which DuckDB understands too: the long one would widen the whole column.
     names = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}
     if "STRUCT" in type_:
         return "STRUCT[]" if type_.endswith("[]") else "STRUCT"

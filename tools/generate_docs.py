@@ -29,18 +29,14 @@ MARK = re.compile(
     r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL
 )
 _INTERVALS = {DAY: "day", 60: "minute", 300: "5 minutes"}
-_DERIVED = {
-    COUNT: "How many documents the day has.",
-    DURATION: "From beginning to end, s.",
-}
+_DERIVED = {COUNT: "How many documents the day has.", DURATION: "From beginning to end, s."}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write what changed, or with `--check` fail if something would change."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail if a file is out of date"
-    )
+    explained = "write nothing; fail if a file is out of date"
+    parser.add_argument("--check", action="store_true", help=explained)
     check = parser.parse_args(arguments).check
     files = generated_files()
     outdated = [path for path, text in files.items() if _read(path) != text]
@@ -48,9 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(files[path], encoding="utf-8")
-        print(
-            f"{path.relative_to(ROOT)} {'is out of date: run `make docs`' if check else 'written'}"
-        )
+        outcome = "is out of date: run `make docs`" if check else "written"
+        print(f"{path.relative_to(ROOT)} {outcome}")
     return 1 if check and outdated else 0
 
 
@@ -83,12 +78,9 @@ def document_types(types: Iterable[DocumentType] = DOCUMENT_TYPES) -> str:
 def settings() -> str:
     """Return a table of the environment variables."""
     rows = [
-        (
-            f"`{name}`",
-            f"`{_default(field.default)}`" if _default(field.default) else "",
-            str(field.description),
-        )
+        (f"`{name}`", default and f"`{default}`", str(field.description))
         for name, field in environment_variables().items()
+        for default in [_default(field.default)]
     ]
     return markdown_table(("variable", "default", "meaning"), rows)
 
@@ -117,19 +109,21 @@ def _metrics_table(document_type: DocumentType) -> str:
         interval = _INTERVALS.get(metric.interval, f"{metric.interval} s")
         known = fields.get(metric.name)
         meaning = known.description if known else _DERIVED[metric.name]
+        # Values of a split metric are sent twice: under the series, and below their source.
         prefixes = ["", f"<{document_type.split_by}>."] if metric.split else [""]
         rows += [(f"`{metric.series}.{one}{metric.name}`", interval, meaning) for one in prefixes]
     return markdown_table(("metric", "stored every", "what it is"), rows)
 
 
 def command_line() -> str:
-    """A section per command: how it is called, what it does, its arguments and options."""
+    """Return a section per command: how it is called, what it does, its arguments and options."""
     return "\n".join(_command_sections(click.Context(cli, info_name="oura-pipeline"), 2))
 
 
 def _command_sections(context: click.Context, level: int) -> Iterator[str]:
     command = context.command
     usage = f"```console\n$ {command.get_usage(context).removeprefix('Usage: ')}\n```\n"
+    # From a form feed on, click does not show a docstring as help.
     text = inspect.cleandoc(command.help or "").split("\f")[0].strip()
     yield f"{'#' * level} `{context.command_path}`\n\n{text}\n\n{usage}"
     if table := _options_table(context):
@@ -138,6 +132,7 @@ def _command_sections(context: click.Context, level: int) -> Iterator[str]:
         for name in command.list_commands(context):
             child = command.get_command(context, name)
             if child is not None and not child.hidden:
+                # With its parent, so that the usage begins with the whole command.
                 nested = click.Context(child, info_name=name, parent=context)
                 yield from _command_sections(nested, min(level + 1, 4))
 
@@ -153,7 +148,7 @@ def _options_table(context: click.Context) -> str:
 
 
 def env_example() -> str:
-    """`.env.example`: every setting, commented out, with its default."""
+    """Return `.env.example`: every setting, commented out, with its default."""
     lines = ["# Copy to .env and fill in. Every line is optional; what stands here is the default."]
     for name, field in environment_variables().items():
         lines += ["", f"# {field.description}", f"# {name}={_default(field.default)}"]
@@ -177,11 +172,9 @@ def _filled(match: re.Match[str]) -> str:
 def _partition(document_type: DocumentType) -> str:
     if not document_type.partitioned:
         return "none, a snapshot"
-    return (
-        f"day, asked {document_type.max_days} at once"
-        if document_type.ask is Ask.INSTANTS
-        else "day"
-    )
+    # Only of time series does Oura limit how many days one request can cover.
+    limited = document_type.ask is Ask.INSTANTS
+    return f"day, asked {document_type.max_days} at once" if limited else "day"
 
 
 def _default(value: object) -> str:
@@ -192,6 +185,7 @@ def _default(value: object) -> str:
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, tuple):
+        # Written as settings are read: numbers as a ratio like 5000/300, texts as a list.
         separator = "/" if all(isinstance(part, int) for part in value) else ","
         return separator.join(str(part) for part in value)
     return "" if value == 0 else str(value)

@@ -35,16 +35,16 @@ class Line:
 
     Attributes:
         metric: its series and name.
-        how: what is done to it.
         label: its name in the legend; empty: the metric's name in words.
         colour: of its line; empty: Grafana chooses.
+        how: what is done to it.
         everybody: whether it is several people's, whom the legend names.
     """
 
     metric: str
-    how: Transform = Transform.AS_IS
     label: str = ""
     colour: str = ""
+    how: Transform = Transform.AS_IS
     everybody: bool = False
 
 
@@ -104,6 +104,11 @@ class Row:
     title: str
     panels: tuple[Panel, ...]
     per_person: bool = False
+
+
+def row(title: str, *panels: Panel, per_person: bool = False) -> Row:
+    """Return a row, with its panels written one after the other."""
+    return Row(title, panels, per_person)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from tools.dashboards.model import Dashboard, Panel, PanelStyle, PrometheusQuery, Row
+from tools.dashboards.model import Dashboard, Panel, PanelStyle, PrometheusQuery, row
 
-STAT = PanelStyle.STAT
 _GREEN, _YELLOW, _RED = "green", "yellow", "red"
 _HOUR, _DAY = 3600, 86400
+
+
+def _stat(title: str, expression: str, note: str, **options: object) -> Panel:
+    """Return a panel with the latest value of a query."""
+    shown = {"label": title, "unit": "short", "look": PanelStyle.STAT, "width": 6} | options
+    query = PrometheusQuery(expression, str(shown.pop("label")))
+    return Panel(title=title, queries=(query,), note=note, **shown)  # type: ignore[arg-type]
 
 
 def _age(title: str, expression: str, note: str) -> Panel:
     """Return a panel of how long ago something happened."""
     # 26 hours: a daily run, with two hours of slack.
-    return Panel(
-        title=title,
-        queries=(PrometheusQuery(expression, title),),
-        look=STAT,
-        width=6,
-        height=5,
-        note=f"{note} Yellow after 26 hours, red after two days.",
-        unit="s",
-        steps=((None, _GREEN), (26 * _HOUR, _YELLOW), (2 * _DAY, _RED)),
-    )
+    steps = ((None, _GREEN), (26 * _HOUR, _YELLOW), (2 * _DAY, _RED))
+    note = f"{note} Yellow after 26 hours, red after two days."
+    return _stat(title, expression, note, height=5, unit="s", steps=steps)
 
 
 def _graph(title: str, note: str, *queries: tuple[str, str], unit: str = "short") -> Panel:
-    converted = tuple(PrometheusQuery(expression, label) for expression, label in queries)
-    return Panel(title=title, queries=converted, note=note, unit=unit, low=0)
+    asked = tuple(PrometheusQuery(expression, label) for expression, label in queries)
+    # From 0: Grafana would begin the axis at the smallest value, and a few would look like none.
+    return Panel(title=title, queries=asked, note=note, unit=unit, low=0)
 
 
+# max() and min() wherever one value is expected: every process that is scraped reports the same
+# ledger, and a sum would count it once per process. Counters of a process are summed instead.
 PIPELINE_HEALTH = Dashboard(
     uid="oura-pipeline",
     title="Oura: pipeline health",
@@ -38,122 +40,108 @@ PIPELINE_HEALTH = Dashboard(
     refresh="1m",
     timezone="browser",
     rows=(
-        Row(
+        row(
             "Now",
-            (
-                _age(
-                    "Landed",
-                    "max(oura_landed_seconds_ago)",
-                    "Time since the warehouse was last written.",
-                ),
-                _age(
-                    "Published",
-                    "max(oura_published_seconds_ago)",
-                    "Time since the copy for analysts was last published.",
-                ),
-                _age(
-                    "Longest without a fetch",
-                    "max(oura_longest_unasked_seconds)",
-                    "Time since Oura was last asked about the person who has waited longest.",
-                ),
-                Panel(
-                    title="Failed days",
-                    queries=(PrometheusQuery("max(oura_failed_days)", "Failed days"),),
-                    look=STAT,
-                    width=6,
-                    height=5,
-                    unit="short",
-                    note="Days that failed, over all people, count.",
-                    steps=((None, _GREEN), (1, _YELLOW), (10, _RED)),
-                ),
+            _age(
+                "Landed",
+                "max(oura_landed_seconds_ago)",
+                "Time since the warehouse was last written.",
+            ),
+            _age(
+                "Published",
+                "max(oura_published_seconds_ago)",
+                "Time since the copy for analysts was last published.",
+            ),
+            _age(
+                "Longest without a fetch",
+                # Of a single person: while others are fetched, both ages above stay low.
+                "max(oura_longest_unasked_seconds)",
+                "Time since Oura was last asked about the person who has waited longest.",
+            ),
+            _stat(
+                "Failed days",
+                "max(oura_failed_days)",
+                "Days that failed, over all people, count.",
+                height=5,
+                steps=((None, _GREEN), (1, _YELLOW), (10, _RED)),
             ),
         ),
-        Row(
+        row(
             "People and days",
-            (
-                _graph(
-                    "People by state",
-                    "How many people are connected, have to sign in again, and so on, count.",
-                    ("max by (state) (oura_people)", "{{state}}"),
-                ),
-                _graph(
-                    "Fetched days",
-                    "Days of all people and document types, by the outcome of the fetch, count.",
-                    ("max by (status) (oura_ledger_days)", "{{status}}"),
-                ),
-                _graph(
-                    "Requests to Oura",
-                    "Requests in the current period, and how many are allowed, count.",
-                    ("max(oura_budget_used)", "used"),
-                    ("max(oura_budget_limit)", "allowed"),
-                ),
-                _graph(
-                    "Responses of the site",
-                    "Responses per second, by status class.",
-                    ("sum by (status) (rate(oura_site_requests_total[5m]))", "{{status}}"),
-                    unit="reqps",
-                ),
+            _graph(
+                "People by state",
+                "How many people are connected, have to sign in again, and so on, count.",
+                ("max by (state) (oura_people)", "{{state}}"),
+            ),
+            _graph(
+                "Fetched days",
+                "Days of all people and document types, by the outcome of the fetch, count.",
+                ("max by (status) (oura_ledger_days)", "{{status}}"),
+            ),
+            _graph(
+                "Requests to Oura",
+                "Requests in the current period, and how many are allowed, count.",
+                ("max(oura_budget_used)", "used"),
+                ("max(oura_budget_limit)", "allowed"),
+            ),
+            _graph(
+                "Responses of the site",
+                "Responses per second, by status class.",
+                ("sum by (status) (rate(oura_site_requests_total[5m]))", "{{status}}"),
+                unit="reqps",
             ),
         ),
-        Row(
+        row(
             "Webhooks",
-            (
-                _graph(
-                    "Deliveries per hour",
-                    "Webhook deliveries that were acknowledged, by outcome, count.",
-                    (
-                        "sum by (receipt) (increase(oura_webhook_deliveries_total[1h]))",
-                        "{{receipt}}",
-                    ),
+            _graph(
+                "Deliveries per hour",
+                "Webhook deliveries that were acknowledged, by outcome, count.",
+                # Deliveries are too rare for a rate per second, which would read 0.00.
+                ("sum by (receipt) (increase(oura_webhook_deliveries_total[1h]))", "{{receipt}}"),
+            ),
+            _graph(
+                "Refused deliveries per hour",
+                "Webhook deliveries that were refused, by reason, count.",
+                # A reason's counter begins with its first refusal: until then there is no series,
+                # and the panel would say that it has no data.
+                (
+                    "sum by (reason) (increase(oura_webhook_refused_total[1h])) or vector(0)",
+                    "{{reason}}",
                 ),
-                _graph(
-                    "Refused deliveries per hour",
-                    "Webhook deliveries that were refused, by reason, count.",
-                    (
-                        "sum by (reason) (increase(oura_webhook_refused_total[1h])) or vector(0)",
-                        "{{reason}}",
-                    ),
+            ),
+            _graph(
+                "Waiting events",
+                "Webhook events that wait to be processed, count.",
+                ("max(oura_inbox_waiting)", "waiting"),
+            ),
+            _graph(
+                "Age of the oldest event",
+                "How long the oldest waiting event has been waiting, s.",
+                ("max(oura_inbox_oldest_seconds)", "oldest"),
+                unit="s",
+            ),
+            _graph(
+                "Time to answer a delivery",
+                "95 % of webhook deliveries are answered within this time, s.",
+                (
+                    "histogram_quantile(0.95, sum by (le) (rate(oura_webhook_seconds_bucket[1h])))",
+                    "95 %",
                 ),
-                _graph(
-                    "Waiting events",
-                    "Webhook events that wait to be processed, count.",
-                    ("max(oura_inbox_waiting)", "waiting"),
-                ),
-                _graph(
-                    "Age of the oldest event",
-                    "How long the oldest waiting event has been waiting, s.",
-                    ("max(oura_inbox_oldest_seconds)", "oldest"),
-                    unit="s",
-                ),
-                _graph(
-                    "Time to answer a delivery",
-                    "95 % of webhook deliveries are answered within this time, s.",
-                    (
-                        "histogram_quantile(0.95, "
-                        "sum by (le) (rate(oura_webhook_seconds_bucket[1h])))",
-                        "95 %",
-                    ),
-                    unit="s",
-                ),
-                Panel(
-                    title="Subscriptions",
-                    queries=(PrometheusQuery("max(oura_subscriptions)", "Subscriptions"),),
-                    look=STAT,
-                    width=6,
-                    unit="short",
-                    note="Webhook subscriptions at Oura, count.",
-                ),
-                Panel(
-                    title="First expiry",
-                    queries=(
-                        PrometheusQuery("min(oura_subscriptions_expire_in_days)", "Expires in"),
-                    ),
-                    look=STAT,
-                    width=6,
-                    unit="d",
-                    note="Days until the first subscription expires. Red below 3 days.",
-                    steps=((None, _RED), (3, _YELLOW), (7, _GREEN)),
-                ),
+                unit="s",
+            ),
+            _stat(
+                "Subscriptions",
+                "max(oura_subscriptions)",
+                "Webhook subscriptions at Oura, count.",
+            ),
+            _stat(
+                "First expiry",
+                # The first one counts: without it the webhooks of its data type stop.
+                "min(oura_subscriptions_expire_in_days)",
+                "Days until the first subscription expires. Red below 3 days.",
+                label="Expires in",
+                unit="d",
+                steps=((None, _RED), (3, _YELLOW), (7, _GREEN)),
             ),
         ),
     ),
