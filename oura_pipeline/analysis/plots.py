@@ -209,10 +209,7 @@ def _duration(night: pd.Series[Any]) -> Any:
     import pandas as pd
 
     known = night.dropna()
-    lengths = [
-        pd.Timedelta(minutes=known.get("time_in_bed_minutes", 0)),
-        pd.Timedelta(hours=1),
-    ]
+    lengths = [pd.Timedelta(minutes=known.get("time_in_bed_minutes", 0)), pd.Timedelta(hours=1)]
     if "bedtime_end" in known and "bedtime_start" in known:
         lengths.insert(0, known["bedtime_end"] - known["bedtime_start"])
     return next(one for one in lengths if pd.Timedelta(0) < one <= pd.Timedelta(days=2))

@@ -205,9 +205,7 @@ DAILY_ACTIVITY = DocumentType(
         _amount("medium_activity_met_minutes", "Of medium activity, MET-minutes."),
         _amount("medium_activity_time", "Medium activity, s."),
         _amount(
-            "meters_to_target",
-            "Distance left to the target, m; negative when exceeded.",
-            low=None,
+            "meters_to_target", "Distance left to the target, m; negative when exceeded.", low=None
         ),
         _amount("non_wear_time", "Ring not worn, s."),
         _amount("resting_time", "Rest, s."),
@@ -433,10 +431,7 @@ REST_MODE_PERIOD = DocumentType(
             "episodes",
             OBJECTS,
             "What was noted during it.",
-            fields=(
-                Field("tags", TEXTS, "Tags."),
-                Field("timestamp", LOCAL, "When it was noted."),
-            ),
+            fields=(Field("tags", TEXTS, "Tags."), Field("timestamp", LOCAL, "When it was noted.")),
         ),
     ),
 )
@@ -498,12 +493,7 @@ SESSION = DocumentType(
         Field("type", TEXT, "breathing, meditation, nap, relaxation, rest or body_status."),
         Field("mood", TEXT, "bad, worse, same, good or great."),
         Field("heart_rate", SERIES, "Heart rate, beats per minute.", interval=5),
-        Field(
-            "heart_rate_variability",
-            SERIES,
-            "Heart rate variability, ms RMSSD.",
-            interval=5,
-        ),
+        Field("heart_rate_variability", SERIES, "Heart rate variability, ms RMSSD.", interval=5),
         Field("motion_count", SERIES, "Movements, count.", interval=5, merge=SUM),
     ),
 )
@@ -530,13 +520,7 @@ SLEEP = DocumentType(
         Field("type", TEXT, "long_sleep, sleep, late_nap, rest (none after all) or deleted."),
         Field("average_breath", NUMBER, "Mean breaths per minute.", low=4, high=60),
         _pulse("average_heart_rate", "Mean heart rate, beats per minute.", NUMBER),
-        Field(
-            "average_hrv",
-            INTEGER,
-            "Mean heart rate variability, ms RMSSD.",
-            low=0,
-            high=500,
-        ),
+        Field("average_hrv", INTEGER, "Mean heart rate variability, ms RMSSD.", low=0, high=500),
         _pulse("lowest_heart_rate", "Lowest heart rate, beats per minute."),
         _amount("awake_time", "Awake in bed, s."),
         _amount("deep_sleep_duration", "Deep sleep, s."),

@@ -193,10 +193,7 @@ def _sample(measure: Measure, times: Mapping[str, str], value: Any, part: str) -
 
 
 def _export_day(folder: Path, username: str, day: date, night: Night) -> ExportedDay:
-    contents = {
-        f"{day}_hrv.csv": to_csv(night),
-        f"{day}_hrv.json": to_json(username, day, night),
-    }
+    contents = {f"{day}_hrv.csv": to_csv(night), f"{day}_hrv.json": to_json(username, day, night)}
     return ExportedDay(
         username=username,
         day=day,

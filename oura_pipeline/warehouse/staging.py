@@ -125,8 +125,7 @@ def _refuse_unusable(connection: duckdb.DuckDBPyConnection, document_type: Docum
 
 def _unusable(document_type: DocumentType, usernames: list[str], what: str) -> UnusableDocuments:
     return UnusableDocuments(
-        f"{document_type.name}: a document {what}; nothing of these people was landed",
-        usernames,
+        f"{document_type.name}: a document {what}; nothing of these people was landed", usernames
     )
 
 

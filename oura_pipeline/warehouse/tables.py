@@ -140,10 +140,7 @@ def ensure_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def comment_on(
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    description: str,
-    described: Iterable[Column],
+    connection: duckdb.DuckDBPyConnection, table: str, description: str, described: Iterable[Column]
 ) -> None:
     """Set the comments of a table and its columns."""
     statements = [f"COMMENT ON TABLE {table} IS {literal(description)}"]

@@ -20,12 +20,7 @@ from oura_pipeline.warehouse.ledgers import Ledgers, ensure_ledgers
 from oura_pipeline.warehouse.publishing import Published
 from oura_pipeline.warehouse.spool import Spool, open_spool, remove_abandoned
 from oura_pipeline.warehouse.staging import LandingRequest
-from oura_pipeline.warehouse.tables import (
-    existing_types,
-    has_table,
-    quoted,
-    table_name,
-)
+from oura_pipeline.warehouse.tables import existing_types, has_table, quoted, table_name
 
 LOCK_TIMEOUT_SECONDS = 900.0  # the longest operation takes a few seconds
 

@@ -132,10 +132,7 @@ _NUMBERS = (
     ),
     _Number("stress_summary", "restored, normal or stressful.", _STRESS, "day_summary"),
     _Number(
-        "resilience_level",
-        "limited, adequate, solid, strong or exceptional.",
-        _RESILIENCE,
-        "level",
+        "resilience_level", "limited, adequate, solid, strong or exceptional.", _RESILIENCE, "level"
     ),
     _Number(
         "resilience_code",
@@ -154,10 +151,7 @@ _NUMBERS = (
         "vascular_age_years", "Estimated age of the arteries, years.", _ARTERIES, "vascular_age"
     ),
     _Number(
-        "pulse_wave_velocity_m_s",
-        "Speed of the pulse wave, m/s.",
-        _ARTERIES,
-        "pulse_wave_velocity",
+        "pulse_wave_velocity_m_s", "Speed of the pulse wave, m/s.", _ARTERIES, "pulse_wave_velocity"
     ),
     _Number("vo2_max", "Oxygen uptake at full effort, ml/kg/min.", _VO2),
     _count("workout_count", "Workouts, count.", _WORKOUT, "workout_id"),

@@ -82,11 +82,7 @@ _SLEEP_COLUMNS = (
     _SleepColumn(
         "bedtime_start_local", "Going to bed, as the person's clock showed it.", "start_local"
     ),
-    _SleepColumn(
-        "bedtime_end_local",
-        "Getting up, as the person's clock showed it.",
-        "end_local",
-    ),
+    _SleepColumn("bedtime_end_local", "Getting up, as the person's clock showed it.", "end_local"),
     _SleepColumn(
         "utc_offset_minutes",
         "Local time minus UTC on going to bed, minutes; east is positive.",
@@ -129,9 +125,7 @@ _SLEEP_COLUMNS = (
     ),
     _SleepColumn("average_breath_per_minute", "Mean breaths per minute.", "average_breath"),
     _SleepColumn(
-        "readiness_score",
-        "Readiness by this sleep alone, a score of 1 to 100.",
-        "readiness.score",
+        "readiness_score", "Readiness by this sleep alone, a score of 1 to 100.", "readiness.score"
     ),
     _SleepColumn(
         "temperature_deviation_c",
