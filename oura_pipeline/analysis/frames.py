@@ -104,7 +104,7 @@ def load(
         AnalysisError: the copy has no such name, column or person, or a day is no day. A person
             or a range of days without data is an empty frame.
     """
-    asked = [username] if isinstance(username, str) else username
+    usernames = [username] if isinstance(username, str) else username
     first, last = as_date(start, "start"), as_date(end, "end")
     if first and last and first > last:
         raise AnalysisError(f"the start, {first}, is after the end, {last}: swap them")
@@ -114,7 +114,7 @@ def load(
         _require_columns(name, types, wanted)
         if not wanted:
             raise AnalysisError("`columns` is empty: name some, or leave it out for all")
-        where, values = _conditions(name, types, asked, first, last)
+        where, values = _conditions(name, types, usernames, first, last)
         frame = _frame(
             connection.execute(
                 f"SELECT {', '.join(map(quoted, wanted))} FROM {SCHEMA}.{quoted(name)} "
@@ -123,8 +123,8 @@ def load(
             )
         )
         # Reading every name takes longer than most frames: not where rows prove that one exists.
-        if asked and (frame.empty or len(asked) > 1):
-            _require_people(connection, asked)
+        if usernames and (frame.empty or len(usernames) > 1):
+            _require_people(connection, usernames)
     return frame
 
 
@@ -164,7 +164,7 @@ def _require_columns(name: str, types: dict[str, str], wanted: Sequence[str]) ->
             raise AnalysisError(f"{name} has no column {column!r}; it has {', '.join(types)}")
 
 
-def _require_people(connection: duckdb.DuckDBPyConnection, asked: Sequence[str]) -> None:
+def _require_people(connection: duckdb.DuckDBPyConnection, usernames: Sequence[str]) -> None:
     """Raise for a name that is nowhere in the copy: a typing error, not a person without data."""
     tables = connection.execute(
         "SELECT table_name FROM duckdb_columns() JOIN duckdb_tables() "
@@ -176,7 +176,7 @@ def _require_people(connection: duckdb.DuckDBPyConnection, asked: Sequence[str])
         f"SELECT DISTINCT username FROM {SCHEMA}.{quoted(table)}" for (table,) in tables
     )
     known = {username for (username,) in connection.execute(each).fetchall()} if tables else set()
-    for username in asked:
+    for username in usernames:
         if username not in known:
             there = ", ".join(sorted(known)) or "nobody"
             raise AnalysisError(f"the published copy has no person {username!r}; it has {there}")
@@ -185,14 +185,14 @@ def _require_people(connection: duckdb.DuckDBPyConnection, asked: Sequence[str])
 def _conditions(
     name: str,
     types: dict[str, str],
-    asked: Sequence[str] | None,
+    usernames: Sequence[str] | None,
     first: date | None,
     last: date | None,
 ) -> tuple[str, list[Any]]:
     """Return the condition of WHERE and its parameters."""
     filters: list[tuple[str, str, Any]] = []
-    if asked is not None:
-        filters.append(("username", "username IN (SELECT unnest(?::VARCHAR[]))", list(asked)))
+    if usernames is not None:
+        filters.append(("username", "username IN (SELECT unnest(?::VARCHAR[]))", list(usernames)))
     if first:
         filters.append(("day", "day >= ?", first))
     if last:

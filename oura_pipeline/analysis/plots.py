@@ -116,7 +116,7 @@ def _main_sleep(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _draw_phases(axes: Axes, phases: pd.DataFrame) -> None:
     """Draw a bar for each stretch of one phase, and a thin line from one to the next."""
-    heights = {phase: place for place, phase in enumerate(_PHASES)}
+    heights = {phase: row for row, phase in enumerate(_PHASES)}
     height = phases["phase"].map(heights).to_numpy(dtype="float64")
     start = phases["time_local"].to_numpy()
     length = phases["interval_seconds"].to_numpy(dtype="timedelta64[s]")

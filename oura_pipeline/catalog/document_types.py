@@ -32,6 +32,7 @@ class Ask(Enum):
     """How a collection is queried."""
 
     DAYS = "start_date, end_date"
+    # These ignore start_date, and answer with the last 24 hours instead.
     INSTANTS = "start_datetime, end_datetime"
     ALL = "no range: everything there is"
     ONE = "a bare object, no list"
@@ -135,6 +136,7 @@ def _id(*, required: bool = True) -> Field:
 def _day(
     name: str = "day", description: str = "The day it belongs to, according to Oura."
 ) -> Field:
+    # What still lasts has no last day yet.
     return Field(name, DAY, description, required=name != "end_day")
 
 
@@ -157,11 +159,15 @@ def _amount(name: str, description: str, kind: Kind = INTEGER, low: float | None
 
 
 def _pulse(name: str, description: str, kind: Kind = INTEGER) -> Field:
+    # Wide enough for a trained heart asleep and for a sprint: what lies outside was misread.
     return Field(name, kind, description, low=20, high=260)
 
 
 _DAILY_TIMESTAMP = Field(
-    "timestamp", INSTANT, "A midnight near the day; its date can differ from the day."
+    # No time of the person: its offset is that of no place, so it is an INSTANT, never LOCAL.
+    "timestamp",
+    INSTANT,
+    "A midnight near the day; its date can differ from the day.",
 )
 _READINESS = (
     _score("score", "Readiness score, 1 to 100."),
@@ -181,6 +187,7 @@ _READINESS = (
         "sleep_regularity",
     ),
 )
+# Rows of 2026 have 0 here or lack it, so it identifies nothing; the text is what counts.
 _UNIX = Field("timestamp_unix", INTEGER, "The same instant, ms since 1970.", sent=False)
 
 DAILY_ACTIVITY = DocumentType(
@@ -192,6 +199,7 @@ DAILY_ACTIVITY = DocumentType(
     fields=(
         _id(),
         _day(),
+        # Oura selects these documents by this instant in UTC, not by their day.
         Field("timestamp", LOCAL, "Start of the activity day, 04:00 local.", required=True),
         _score("score", "Activity score, 1 to 100."),
         _amount("active_calories", "Energy spent by moving, kcal."),
@@ -205,7 +213,10 @@ DAILY_ACTIVITY = DocumentType(
         _amount("medium_activity_met_minutes", "Of medium activity, MET-minutes."),
         _amount("medium_activity_time", "Medium activity, s."),
         _amount(
-            "meters_to_target", "Distance left to the target, m; negative when exceeded.", low=None
+            # -3500 has been seen: the only amount that goes below zero.
+            "meters_to_target",
+            "Distance left to the target, m; negative when exceeded.",
+            low=None,
         ),
         _amount("non_wear_time", "Ring not worn, s."),
         _amount("resting_time", "Rest, s."),
@@ -243,6 +254,7 @@ DAILY_CARDIOVASCULAR_AGE = DocumentType(
         _id(required=False),  # documents of 2024 had none
         _day(),
         Field("vascular_age", INTEGER, "Age of the arteries, years.", low=15, high=120),
+        # Came later than the age: older documents lack it.
         Field("pulse_wave_velocity", NUMBER, "Speed of the pulse wave, m/s.", low=1, high=30),
     ),
 )
@@ -257,6 +269,7 @@ DAILY_READINESS = DocumentType(
 
 DAILY_RESILIENCE = DocumentType(
     name="daily_resilience",
+    # `daily` does not cover it: without `stress` Oura answers 401.
     scope="stress",
     description="Resilience to stress, as a level.",
     series="resilience",
@@ -272,6 +285,7 @@ DAILY_RESILIENCE = DocumentType(
         Field(
             "contributors",
             OBJECT,
+            # All other contributors are whole numbers; these come with one decimal.
             "Contributors, 0 to 100 with decimals.",
             fields=(
                 Field("sleep_recovery", NUMBER, "Recovery asleep, 0 to 100.", low=0, high=100),
@@ -324,6 +338,7 @@ DAILY_SPO2 = DocumentType(
                     metric="daily_average",
                     low=0,
                     high=100,
+                    # A night without a measurement is null, an object with null, or 0.
                     zero_is_missing=True,
                 ),
             ),
@@ -340,9 +355,11 @@ DAILY_STRESS = DocumentType(
     fields=(
         _id(),
         _day(),
+        # Oura counts stress in quarters of an hour: always a multiple of 900.
         _amount("stress_high", "High stress, s."),
         _amount("recovery_high", "High recovery, s."),
         Field(
+            # Null on a day that is not over or on which the ring was not worn.
             "day_summary",
             TEXT,
             "restored, normal or stressful.",
@@ -367,6 +384,7 @@ ENHANCED_TAG = DocumentType(
         Field("end_time", LOCAL, "When it ends."),
         Field("tag_type_code", TEXT, "The tag; `custom` for the person's own, null: text only."),
         Field("custom_name", TEXT, "The name of the person's own tag."),
+        # Usually an empty text rather than null.
         Field("comment", TEXT, "The person's own words."),
     ),
 )
@@ -377,6 +395,7 @@ HEARTRATE = DocumentType(
     description="Heart rate around the clock, unevenly spaced.",
     ask=Ask.INSTANTS,
     max_days=30,
+    # Rows have no id, and two sources can have measured at one instant.
     key=("timestamp", "source"),
     day_field=None,
     starts_at="timestamp",
@@ -402,6 +421,7 @@ PERSONAL_INFO = DocumentType(
     single=False,
     webhook=None,
     series="profile",
+    # Readable with any scope, and the `user_id` of webhook events.
     identifies=True,
     fields=(
         _id(),
@@ -441,7 +461,7 @@ RING_BATTERY_LEVEL = DocumentType(
     scope="ring_configuration",
     description="Charge of the ring's battery.",
     ask=Ask.INSTANTS,
-    max_days=30,
+    max_days=30,  # not documented; heart rate, which is queried like it, has this limit
     key=("timestamp",),
     day_field=None,
     starts_at="timestamp",
@@ -466,6 +486,7 @@ RING_CONFIGURATION = DocumentType(
     key=("id",),
     day_field=None,
     series="ring",
+    # Rings that were given up stay in the list for good; only this says which one is worn.
     newest="set_up_at",
     fields=(
         _id(),
@@ -506,16 +527,20 @@ SLEEP = DocumentType(
     starts_at="bedtime_start",
     variants=Variants(
         field="type",
+        # Longer than three hours. A day can have two, and up to six sleeps in all.
         main="long_sleep",
         length="time_in_bed",
+        # A late_nap ends after 18:00, and Oura counts it to the next day.
         others=frozenset({"sleep", "late_nap"}),
         other_series="nap",
+        # The person rejected the one as a false detection, and removed the other.
         silent=frozenset({"rest", "deleted"}),
     ),
     fields=(
         _id(),
         _day(),
         Field("bedtime_start", LOCAL, "When the person went to bed.", required=True),
+        # Oura's specification requires an end; nights are served before they have one.
         Field("bedtime_end", LOCAL, "When the person got up; null while the night lasts."),
         Field("type", TEXT, "long_sleep, sleep, late_nap, rest (none after all) or deleted."),
         Field("average_breath", NUMBER, "Mean breaths per minute.", low=4, high=60),
@@ -531,6 +556,7 @@ SLEEP = DocumentType(
         _amount("latency", "Time until asleep, s."),
         _amount("restless_periods", "Restless periods, count."),
         _score("efficiency", "Share of the time in bed asleep, %."),
+        # A number, not an amount: two naps in one interval must not become a mean of both.
         Field("period", INTEGER, "Number of the sleep within the day, from 0.", merge=LAST),
         Field("readiness_score_delta", INTEGER, "Change of the readiness score by it."),
         Field("sleep_score_delta", INTEGER, "Change of the sleep score by it."),
@@ -567,6 +593,7 @@ SLEEP = DocumentType(
         Field("low_battery_alert", FLAG, "Whether the battery was low."),
         Field("sleep_algorithm_version", TEXT, "v1 or v2."),
         Field("sleep_analysis_reason", TEXT, "Why it was analysed, for instance bedtime_edit."),
+        # Deprecated by Oura: null since.
         Field("ring_id", TEXT, "No longer filled."),
     ),
 )
@@ -579,6 +606,7 @@ SLEEP_TIME = DocumentType(
         _id(),
         _day(),
         Field(
+            # Null is common: `status` then says what Oura lacked.
             "optimal_bedtime",
             OBJECT,
             "The best time to go to bed, s after midnight.",
@@ -634,7 +662,9 @@ WORKOUT = DocumentType(
         _day(),
         Field("start_datetime", LOCAL, "When it begins.", required=True),
         Field("end_datetime", LOCAL, "When it ends.", required=True),
+        # Free text: Oura adds activities without notice, so it has no codes.
         Field("activity", TEXT, "Activity, as Oura names it."),
+        # With decimals, unlike the energy of the activity day.
         _amount("calories", "Energy spent, kcal.", NUMBER),
         _amount("distance", "Distance, m.", NUMBER),
         Field("intensity", TEXT, "easy, moderate or hard."),

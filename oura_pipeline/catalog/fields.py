@@ -58,6 +58,7 @@ class Field:
     @cached_property
     def item(self) -> Field | None:
         """The field of each item, where this is a list; else None."""
+        # Items inherit the rest, such as the fields of an object, from their list.
         return replace(self, kind=self.kind.item) if self.kind.item else None
 
     @cached_property

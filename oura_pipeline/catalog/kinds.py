@@ -20,6 +20,7 @@ _TIME_PATTERN = r"T\d\d:\d\d(:\d\d(\.\d+)?)?"
 _OFFSET_PATTERN = r"(Z|[+-]\d\d(:?\d\d)?)"
 # What DuckDB's json_type() and json_structure() call numbers.
 JSON_INTEGERS = frozenset({"UBIGINT", "BIGINT"})
+# DuckDB calls integers beyond 64 bits so; a DOUBLE holds them, a BIGINT does not.
 JSON_NUMBERS = JSON_INTEGERS | {"DOUBLE", "HUGEINT", "UHUGEINT"}
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -29,6 +30,7 @@ def _never(value: Any) -> bool:
     return False
 
 
+# Compared by identity, which also makes a kind a key of dictionaries: each exists once.
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Kind:
     """What a field can hold.
@@ -80,6 +82,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_integer(value: Any) -> bool:
+    # 7.0 is whole too; what needs more than 64 bits would be null in its column.
     return _is_number(value) and value == int(value) and -(2**63) <= value < 2**63
 
 
@@ -168,6 +171,7 @@ LOCAL = _temporal(
 SERIES = Kind(
     name="SERIES",
     members=(
+        # Oura writes 300.0.
         ("interval", NUMBER, "Seconds between two items."),
         ("items", NUMBERS, "The values; null where nothing was measured."),
         ("timestamp", LOCAL, "The instant of the first item."),

@@ -79,6 +79,7 @@ class Vocabulary:
 
 def component(key: str) -> str | None:
     """Return the name of a key in Graphite, or None if Graphite could not store it."""
+    # A metric is a path of files in Graphite: capitals would be other metrics.
     name = _SHORT.get(key) or key.lower()
     return name if _COMPONENT.fullmatch(name) else None
 

@@ -86,7 +86,7 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
     stage(connection, request, spool)
     scan = find_odd_documents(
         connection,
-        "(SELECT i.rowid AS place, i.document FROM incoming i "
+        "(SELECT i.rowid AS row_id, i.document FROM incoming i "
         "JOIN changes c ON c.incoming = i.rowid)",
         request.document_type,
     )
@@ -118,9 +118,9 @@ def _write(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> No
         f"(username, day, {', '.join(names)}, document, fetched_at, run_id) "
         f"SELECT username, day, {', '.join(f'typed.{name}' for name in names)}, document, "
         "$fetched_at, $run_id FROM (SELECT i.username, i.day, i.document, "
-        "CASE WHEN o.place IS NULL THEN i.typed "
+        "CASE WHEN o.row_id IS NULL THEN i.typed "
         f"ELSE from_json(o.cleaned, '{json_schema(document_type)}') END AS typed "
-        "FROM incoming i LEFT JOIN odd_documents o ON o.place = i.rowid WHERE i.rowid IN "
+        "FROM incoming i LEFT JOIN odd_documents o ON o.row_id = i.rowid WHERE i.rowid IN "
         "(SELECT incoming FROM changes WHERE change IN ('inserted', 'updated', 'moved')))",
         {"fetched_at": request.fetched_at, "run_id": request.run_id},
     )
@@ -139,17 +139,14 @@ def _result(
     changes: Counter[str],
 ) -> Landing:
     changed = _changed_days(connection, request)
-    asked = {(name, day) for name in request.usernames for day in request.days}
-    documents = _documents_of_days(connection, request, {*changed} - asked)
-    (outside,) = connection.execute("SELECT count(*) FROM incoming WHERE NOT asked").fetchone() or (
-        0,
-    )
-    counts = {
-        place: DayCount(documents[place], changed[place]) for place in sorted({*asked, *changed})
-    }
+    requested = {(name, day) for name in request.usernames for day in request.days}
+    documents = _documents_of_days(connection, request, {*changed} - requested)
+    row = connection.execute("SELECT count(*) FROM incoming WHERE NOT requested").fetchone()
+    outside = row[0] if row else 0
+    counts = {key: DayCount(documents[key], changed[key]) for key in sorted({*requested, *changed})}
     return Landing(
-        days={place: count for place, count in counts.items() if place in asked},
-        elsewhere={place: count for place, count in counts.items() if place not in asked},
+        days={key: count for key, count in counts.items() if key in requested},
+        elsewhere={key: count for key, count in counts.items() if key not in requested},
         inserted=changes["inserted"],
         updated=changes["updated"] + changes["moved"],
         deleted=changes["deleted"],

@@ -13,7 +13,15 @@ import pandas as pd  # type: ignore[import-untyped]
 
 from oura_pipeline.ledger import FetchSum, OffsetSum, Pair
 from oura_pipeline.warehouse.connection import transaction
-from oura_pipeline.warehouse.tables import SCHEMA, Column, comment_on, quoted
+from oura_pipeline.warehouse.tables import (
+    SCHEMA,
+    Column,
+    comment_on,
+    create_table,
+    existing_comments,
+    expected_comments,
+    quoted,
+)
 
 BOOKKEEPING = "bookkeeping"
 _INCOMING = "incoming"
@@ -110,16 +118,19 @@ LEDGERS = (FETCHES, OFFSETS, UNKNOWN_FIELDS, OBSERVED, VIEWS_DIGEST)
 
 def ensure_ledgers(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the ledgers that are missing, and bring all comments up to date."""
-    existing = _existing_comments(connection)
+    existing = existing_comments(connection)
     stale = [
-        ledger for ledger in LEDGERS if existing.get(ledger.full_name) != _expected_comments(ledger)
+        ledger
+        for ledger in LEDGERS
+        if existing.get((ledger.schema, ledger.name))
+        != expected_comments(ledger.description, ledger.columns)
     ]
     if not stale:
         return
     with transaction(connection):
         for ledger in stale:
-            if ledger.full_name not in existing:
-                _create(connection, ledger)
+            if (ledger.schema, ledger.name) not in existing:
+                create_table(connection, ledger.schema, ledger.full_name, ledger.columns)
             comment_on(connection, ledger.full_name, ledger.description, ledger.columns)
 
 
@@ -207,30 +218,6 @@ class Ledgers:
             yield
         finally:
             self._connection.unregister(_INCOMING)
-
-
-def _existing_comments(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str | None]]:
-    """Return the comments of all tables and columns; the name '' stands for the table itself."""
-    rows = connection.execute(
-        "SELECT schema_name, table_name, '', comment FROM duckdb_tables() "
-        "WHERE database_name = current_database() UNION ALL "
-        "SELECT schema_name, table_name, column_name, comment FROM duckdb_columns() "
-        "WHERE database_name = current_database()"
-    ).fetchall()
-    comments: dict[str, dict[str, str | None]] = {}
-    for schema, table, column, comment in rows:
-        comments.setdefault(f"{quoted(schema)}.{quoted(table)}", {})[column] = comment
-    return comments
-
-
-def _expected_comments(ledger: LedgerTable) -> dict[str, str | None]:
-    return {"": ledger.description, **{column.name: column.comment for column in ledger.columns}}
-
-
-def _create(connection: duckdb.DuckDBPyConnection, ledger: LedgerTable) -> None:
-    body = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in ledger.columns)
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ledger.schema}")
-    connection.execute(f"CREATE TABLE {ledger.full_name} ({body})")
 
 
 def _instant(microseconds: int) -> datetime:

@@ -52,7 +52,7 @@ def stage(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
 
 
 def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> None:
-    """Create `incoming(username, day, asked, document, typed)`, in order of arrival."""
+    """Create `incoming(username, day, requested, document, typed)`, in order of arrival."""
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE people AS SELECT unnest($1::VARCHAR[]) AS username",
         [list(request.usernames)],
@@ -60,16 +60,18 @@ def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
     document = "document"
     if spool.has_line_breaks:
         document = f"translate(document, '{STAND_INS}', '{LINE_BREAKS}')"
-    asked = (
-        "asked AND day BETWEEN $first AND $last" if request.document_type.partitioned else "asked"
+    requested = (
+        "requested AND day BETWEEN $first AND $last"
+        if request.document_type.partitioned
+        else "requested"
     )
     files = spool.files(request.usernames)
     try:
         connection.execute(
             "CREATE OR REPLACE TEMP TABLE incoming AS "
-            f"SELECT username, day, {asked} AS asked, document, "
+            f"SELECT username, day, {requested} AS requested, document, "
             f"from_json(document, '{json_schema(request.document_type)}') AS typed FROM ("
-            f"SELECT username, day, asked, {document}::JSON AS document "
+            f"SELECT username, day, requested, {document}::JSON AS document "
             f"FROM {spooled_lines(files, spool.longest_document)})",
             {"first": request.first_day, "last": request.last_day}
             if request.document_type.partitioned
@@ -80,18 +82,18 @@ def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
 
 
 def spooled_lines(files: Iterable[Path], longest: int) -> str:
-    """Return the relation (username, day, asked, document) of all spooled lines, as SQL."""
-    listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
+    """Return the relation (username, day, requested, document) of all spooled lines, as SQL."""
+    listed = ", ".join(literal(str(file)) for file in files)
     if not listed:
         return (
             "(SELECT NULL::VARCHAR, NULL::DATE, NULL::BOOLEAN, NULL::VARCHAR LIMIT 0) AS none"
-            "(username, day, asked, document)"
+            "(username, day, requested, document)"
         )
     return (
         f"read_csv([{listed}], header = false, auto_detect = false, delim = '{SEPARATOR}', "
         "quote = '', escape = '', new_line = '\\n', "
         f"max_line_size = {max(_LONGEST_LINE, 2 * longest + 1000)}, columns = "
-        "{'username': 'VARCHAR', 'day': 'DATE', 'asked': 'BOOLEAN', 'document': 'VARCHAR'})"
+        "{'username': 'VARCHAR', 'day': 'DATE', 'requested': 'BOOLEAN', 'document': 'VARCHAR'})"
     )
 
 
@@ -106,19 +108,15 @@ def _no_json(files: Iterable[Path], longest: int, document_type: DocumentType) -
 
 
 def _refuse_unusable(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
-    missing = " OR ".join(
-        ["typed IS NULL", "json_type(document) <> 'OBJECT'"]
-        + [
-            f"{part} IS NULL"
-            for name, part in zip(document_type.key, _key(document_type, "incoming"), strict=True)
-            if name in _required(document_type)
-        ]
-    )
+    required = _required(document_type)
+    parts = zip(document_type.key, _key(document_type, "incoming"), strict=True)
+    absent = [f"{part} IS NULL" for name, part in parts if name in required]
+    missing = " OR ".join(["typed IS NULL", "json_type(document) <> 'OBJECT'", *absent])
     rows = connection.execute(
         f"SELECT DISTINCT username FROM incoming WHERE {missing} ORDER BY username"
     ).fetchall()
     if rows:
-        needed = [name for name in document_type.key if name in _required(document_type) - {"day"}]
+        needed = [name for name in document_type.key if name in required - {"day"}]
         what = "is no object" + (f" or has no usable {' and '.join(needed)}" if needed else "")
         raise _unusable(document_type, [username for (username,) in rows], what)
 
@@ -142,7 +140,7 @@ def _drop_repeated(connection: duckdb.DuckDBPyConnection, document_type: Documen
 
 
 def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
-    """Create `existing(place, username, day, the key, document)`, the rows the request is about.
+    """Create `existing(row_id, username, day, the key, document)`, the rows the request is about.
 
     These are the rows of the requested people and days, and those of other days that have the key
     of an incoming document of a requested day.
@@ -151,7 +149,7 @@ def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingReques
     listed = ", ".join(
         dict.fromkeys(["username", "day", *map(quoted, document_type.key), "document"])
     )
-    rows = f"SELECT rowid AS place, {listed} FROM {table_name(document_type)} s"
+    rows = f"SELECT rowid AS row_id, {listed} FROM {table_name(document_type)} s"
     theirs = "username IN (FROM people)"
     parameters = {"first": request.first_day, "last": request.last_day}
     if not document_type.partitioned:
@@ -163,7 +161,7 @@ def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingReques
             found += (
                 f" UNION ALL {rows} WHERE day NOT BETWEEN $first AND $last "
                 f"AND {quoted(document_type.key[0])} BETWEEN {low} AND {high} AND EXISTS "
-                f"(SELECT 1 FROM incoming i WHERE i.asked AND {_same_key(document_type)})"
+                f"(SELECT 1 FROM incoming i WHERE i.requested AND {_same_key(document_type)})"
             )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE existing AS {found}", parameters)
 
@@ -174,7 +172,7 @@ def _bounds(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) 
     part = _key(document_type, "incoming")[0]
     low, high, sql_type = connection.execute(
         f"SELECT min({part})::VARCHAR, max({part})::VARCHAR, any_value(typeof({part})) "
-        "FROM incoming WHERE asked"
+        "FROM incoming WHERE requested"
     ).fetchall()[0]
     if low is None:
         return "NULL", "NULL"
@@ -192,14 +190,15 @@ def _match(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -
     same_day = "s.day = i.day" if document_type.partitioned else "true"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE changes AS "
-        "SELECT coalesce(i.username, s.username) AS username, i.place AS incoming, "
-        "s.place AS existing, i.day AS new_day, s.day AS old_day, CASE "
-        "WHEN i.place IS NULL THEN 'deleted' WHEN s.place IS NULL THEN 'inserted' "
-        f"WHEN NOT i.asked THEN 'moved' WHEN NOT ({same_day}) THEN 'updated' "
+        "SELECT coalesce(i.username, s.username) AS username, i.row_id AS incoming, "
+        "s.row_id AS existing, i.day AS new_day, s.day AS old_day, CASE "
+        "WHEN i.row_id IS NULL THEN 'deleted' WHEN s.row_id IS NULL THEN 'inserted' "
+        f"WHEN NOT i.requested THEN 'moved' WHEN NOT ({same_day}) THEN 'updated' "
         "WHEN i.document::VARCHAR = s.document::VARCHAR THEN 'unchanged' ELSE 'reformatted' "
         "END AS change "
-        "FROM (SELECT rowid AS place, * FROM incoming) i "
-        f"FULL JOIN existing s ON {_same_key(document_type)} WHERE i.asked OR s.place IS NOT NULL"
+        "FROM (SELECT rowid AS row_id, * FROM incoming) i "
+        f"FULL JOIN existing s ON {_same_key(document_type)} "
+        "WHERE i.requested OR s.row_id IS NOT NULL"
     )
 
 
@@ -207,13 +206,13 @@ def _tell_reformatted_from_updated(connection: duckdb.DuckDBPyConnection) -> Non
     """Mark those as updated whose text differs in more than order of keys, spaces or 1.0 for 1."""
     connection.execute(
         "SELECT c.rowid, i.document, s.document FROM changes c "
-        "JOIN incoming i ON i.rowid = c.incoming JOIN existing s ON s.place = c.existing "
+        "JOIN incoming i ON i.rowid = c.incoming JOIN existing s ON s.row_id = c.existing "
         "WHERE c.change = 'reformatted'"
     )
     compared, reformatted = 0, []
     while rows := connection.fetchmany(_CHUNK):
         compared += len(rows)
-        reformatted += [place for place, new, old in rows if same_meaning(new, old)]
+        reformatted += [row_id for row_id, new, old in rows if same_meaning(new, old)]
     # The reformatted ones are listed, because they are fewer: most new texts mean something new.
     if len(reformatted) < compared:
         connection.execute(

@@ -102,41 +102,59 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentT
     if existing:
         find_odd_documents(
             connection,
-            f"(SELECT rowid AS place, document FROM {table_name(document_type)})",
+            f"(SELECT rowid AS row_id, document FROM {table_name(document_type)})",
             document_type,
         )
     with transaction(connection):
         if existing:
             _evolve(connection, document_type, stale, existing)
         else:
-            _create(connection, document_type, expected)
-        _write_comments(connection, document_type, expected)
-        _write_description(connection, document_type)
+            create_table(connection, SCHEMA, table_name(document_type), expected)
+        _describe(connection, document_type, expected)
 
 
 def ensure_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
     """Bring the comments of existing tables and columns up to date."""
-    rows = connection.execute(
-        "SELECT table_name, '', comment FROM duckdb_tables() "
-        "WHERE schema_name = $1 AND database_name = current_database() UNION ALL "
-        "SELECT table_name, column_name, comment FROM duckdb_columns() "
-        "WHERE schema_name = $1 AND database_name = current_database()",
-        [SCHEMA],
-    ).fetchall()
-    existing = {(table, column): comment for table, column, comment in rows}
+    existing = existing_comments(connection)
     for document_type in DOCUMENT_TYPES:
-        if (document_type.table, "") not in existing:
-            continue
+        comments = existing.get((SCHEMA, document_type.table))
         expected = columns(document_type)
-        described = {"": document_type.description} | {
-            column.name: column.comment for column in expected
-        }
-        if any(
-            existing.get((document_type.table, name)) != text for name, text in described.items()
+        # A superset is fine: columns that the code no longer describes stay, with their comments.
+        if comments and not (
+            expected_comments(document_type.description, expected).items() <= comments.items()
         ):
             with transaction(connection):
-                _write_comments(connection, document_type, expected)
-                _write_description(connection, document_type)
+                _describe(connection, document_type, expected)
+
+
+def existing_comments(
+    connection: duckdb.DuckDBPyConnection,
+) -> dict[tuple[str, str], dict[str, str | None]]:
+    """Return, by schema and table, the comments of columns, and of the table under the name ''."""
+    rows = connection.execute(
+        "SELECT schema_name, table_name, '', comment FROM duckdb_tables() "
+        "WHERE database_name = current_database() UNION ALL "
+        "SELECT schema_name, table_name, column_name, comment FROM duckdb_columns() "
+        "WHERE database_name = current_database()"
+    ).fetchall()
+    comments: dict[tuple[str, str], dict[str, str | None]] = {}
+    for schema, table, column, comment in rows:
+        comments.setdefault((schema, table), {})[column] = comment
+    return comments
+
+
+def expected_comments(description: str, described: Iterable[Column]) -> dict[str, str | None]:
+    """Return the comments that a table should have, as `existing_comments` gives them."""
+    return {"": description, **{column.name: column.comment for column in described}}
+
+
+def create_table(
+    connection: duckdb.DuckDBPyConnection, schema: str, full_name: str, body: Iterable[Column]
+) -> None:
+    """Create a table, and its schema if that is missing."""
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    listed = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in body)
+    connection.execute(f"CREATE TABLE {full_name} ({listed})")
 
 
 def comment_on(
@@ -177,14 +195,6 @@ def _spellings(connection: duckdb.DuckDBPyConnection, expected: list[Column]) ->
     return _sql_spellings
 
 
-def _create(
-    connection: duckdb.DuckDBPyConnection, document_type: DocumentType, expected: list[Column]
-) -> None:
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    body = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in expected)
-    connection.execute(f"CREATE TABLE {table_name(document_type)} ({body})")
-
-
 def _stale(
     connection: duckdb.DuckDBPyConnection, expected: list[Column], existing: Existing
 ) -> list[Column]:
@@ -211,21 +221,18 @@ def _evolve(
     filled = ", ".join(f"{quoted(c.name)} = typed.{quoted(c.name)}" for c in stale)
     connection.execute(
         f"UPDATE {table} AS landed SET {filled} FROM ("
-        "SELECT t.rowid AS place, "
+        "SELECT t.rowid AS row_id, "
         f"from_json(coalesce(o.cleaned, t.document), '{json_schema(document_type)}') AS typed "
-        f"FROM {table} t LEFT JOIN odd_documents o ON o.place = t.rowid) AS reread "
-        "WHERE landed.rowid = reread.place"
+        f"FROM {table} t LEFT JOIN odd_documents o ON o.row_id = t.rowid) AS reread "
+        "WHERE landed.rowid = reread.row_id"
     )
 
 
-def _write_comments(
+def _describe(
     connection: duckdb.DuckDBPyConnection, document_type: DocumentType, expected: list[Column]
 ) -> None:
+    """Write the comments of a table and its line in `oura.readme`."""
     comment_on(connection, table_name(document_type), document_type.description, expected)
-
-
-def _write_description(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
-    """Write the line of `oura.readme` about this table."""
     connection.execute(
         f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{README} (table_name VARCHAR, description VARCHAR)"
     )

@@ -26,7 +26,7 @@ def unknown_fields(
     days: Sequence[date] | None,
 ) -> list[str]:
     """Return paths in documents of these days that the table of document types does not have."""
-    rows = _ask(
+    rows = _query_documents(
         warehouse, document_type, usernames, days, "SELECT DISTINCT json_structure(document)"
     )
     found: set[str] = set()
@@ -46,7 +46,7 @@ def out_of_range(
     if not conditions:
         return {}
     counts = ", ".join(f"count(*) FILTER (WHERE {text})" for text in conditions.values())
-    rows = _ask(warehouse, document_type, usernames, days, f"SELECT {counts}")
+    rows = _query_documents(warehouse, document_type, usernames, days, f"SELECT {counts}")
     return {
         name: count for row in rows for name, count in zip(conditions, row, strict=True) if count
     }
@@ -64,7 +64,7 @@ def _conditions(fields: Iterable[Field]) -> Iterator[tuple[str, str]]:
             yield ".".join(path), " OR ".join(ends)
 
 
-def _ask(
+def _query_documents(
     warehouse: Warehouse,
     document_type: DocumentType,
     usernames: Collection[str],

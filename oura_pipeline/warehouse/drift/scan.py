@@ -44,18 +44,20 @@ def find_odd_documents(
 
     Args:
         connection: where `source` lives.
-        source: a relation with `place` (a number that tells rows apart) and `document` (JSON).
+        source: a relation with `row_id` (a number that tells rows apart) and `document` (JSON).
         document_type: what the documents should hold.
 
     Returns:
-        What was found. `odd_documents(place, cleaned)` holds the JSON from which the typed columns
+        What was found. `odd_documents(row_id, cleaned)` holds the JSON from which the typed columns
         of odd documents are read.
     """
     # One query collects the shapes that occur (few differ), another the texts that are no day or
     # instant; only documents found by either are read here, in Python. One oddity passes both: an
     # integer from 2**63 to 2**64 is null in its column and not counted.
     scan = DriftScan()
-    connection.execute("CREATE OR REPLACE TEMP TABLE odd_documents (place BIGINT, cleaned VARCHAR)")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE odd_documents (row_id BIGINT, cleaned VARCHAR)"
+    )
     doubtful = []
     for (text,) in connection.execute(
         f"SELECT DISTINCT json_structure(document) FROM {source}"
@@ -85,14 +87,14 @@ def _clean(
         return
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE caught AS "
-        f"SELECT place, document FROM {source} "
+        f"SELECT row_id, document FROM {source} "
         f"WHERE {' OR '.join(conditions)}",
         {"shapes": doubtful} if doubtful else {},
     )
     (many,) = connection.execute("SELECT count(*) FROM caught").fetchone() or (0,)
     for start in range(0, many, _CHUNK):
         rows = connection.execute(
-            "SELECT place, document FROM caught WHERE rowid >= ? AND rowid < ?",
+            "SELECT row_id, document FROM caught WHERE rowid >= ? AND rowid < ?",
             [start, start + _CHUNK],
         ).fetchall()
         cleaned = []
@@ -102,7 +104,7 @@ def _clean(
             cleaned.append(text)
         connection.execute(
             "INSERT INTO odd_documents SELECT unnest($places), unnest($cleaned)",
-            {"places": [place for place, _ in rows], "cleaned": cleaned},
+            {"places": [row_id for row_id, _ in rows], "cleaned": cleaned},
         )
 
 

@@ -54,15 +54,15 @@ items AS (
     SELECT
         username, day, start, start_local, seconds,
         unnest(items) AS met,
-        generate_subscripts(items, 1) - 1 AS place
+        generate_subscripts(items, 1) - 1 AS nth
     FROM documents
 ),
 minutes AS (
     SELECT
         username,
         day,
-        {later("start", "place * seconds")} AS time,
-        {later_local("start_local", "place * seconds")} AS time_local,
+        {later("start", "nth * seconds")} AS time,
+        {later_local("start_local", "nth * seconds")} AS time_local,
         met
     FROM items
     WHERE met IS NOT NULL

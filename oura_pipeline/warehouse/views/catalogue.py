@@ -6,7 +6,7 @@ import duckdb
 
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.unknown_fields import recorded_paths
-from oura_pipeline.warehouse.tables import README, SCHEMA
+from oura_pipeline.warehouse.tables import write_lines
 from oura_pipeline.warehouse.views.activity import MET_1MIN
 from oura_pipeline.warehouse.views.baselines import BASELINES
 from oura_pipeline.warehouse.views.coverage import COVERAGE
@@ -47,11 +47,4 @@ def ensure_views(connection: duckdb.DuckDBPyConnection) -> None:
     views = [*VIEWS[:-1], long_view(recorded_paths(connection))]
     with transaction(connection):
         connection.execute("; ".join(line for view in views for line in statements(view)))
-        readme = f"{SCHEMA}.{README}"
-        names = [view.name for view in VIEWS]
-        connection.execute(
-            f"DELETE FROM {readme} WHERE table_name IN (SELECT unnest($1::VARCHAR[]))", [names]
-        )
-        connection.executemany(
-            f"INSERT INTO {readme} VALUES (?, ?)", [[view.name, view.line] for view in VIEWS]
-        )
+        write_lines(connection, {view.name: view.line for view in VIEWS})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from oura_pipeline.catalog.document_types import DAILY_RESILIENCE
-from oura_pipeline.warehouse.views.texts import code_of_text
+from oura_pipeline.warehouse.views.texts import code_of_text, field
 from oura_pipeline.warehouse.views.view import Column, View
 
 
@@ -138,7 +138,7 @@ _NUMBERS = (
         "resilience_code",
         "The level as a code, from 1 limited to 5 exceptional.",
         _RESILIENCE,
-        code_of_text(DAILY_RESILIENCE, "level"),
+        code_of_text("level", field(DAILY_RESILIENCE, "level").codes or {}),
     ),
     _Number(
         "spo2_percent",

@@ -20,7 +20,6 @@ from oura_pipeline.catalog.metrics import (
 )
 from oura_pipeline.warehouse.tables import literal, table_name
 from oura_pipeline.warehouse.views.samples import (
-    code,
     digits,
     duration,
     json_number,
@@ -36,6 +35,7 @@ from oura_pipeline.warehouse.views.series_sources import (
     series_sources,
     unsplit,
 )
+from oura_pipeline.warehouse.views.texts import code_of_text
 from oura_pipeline.warehouse.views.view import Column, View
 
 Path = tuple[str, ...]
@@ -130,7 +130,7 @@ def _known(source: SeriesSource, path: Path, leaf: Leaf, *, in_json: bool) -> It
         value = json_number(path) if in_json and field.kind is INTEGER else column(path)
         samples = plain(source, number(value, field))
     elif field.codes is not None:
-        samples = plain(source, code(path, field.codes))
+        samples = plain(source, code_of_text(column(path), field.codes))
     else:
         return
     yield from points(source, leaf.name, samples, field.merge)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from oura_pipeline.catalog.fields import Field, Merge
@@ -58,12 +58,6 @@ def json_number(path: tuple[str, ...]) -> str:
         f"CASE WHEN json_type(d.document, {json_path}) IN ({_NUMBERS}) "
         f"AND isfinite({text}) THEN {text} END"
     )
-
-
-def code(path: tuple[str, ...], codes: Mapping[str, int]) -> str:
-    """Return the code of a text; null for a text without one."""
-    cases = " ".join(f"WHEN {literal(text)} THEN {number}" for text, number in codes.items())
-    return f"CASE {column(path)} {cases} END"
 
 
 def plain(source: SeriesSource, value: str) -> UnmergedValues:

@@ -15,8 +15,7 @@ MOVEMENTS = {1: "none", 2: "restless", 3: "tossing", 4: "active"}
 
 def text_of_digit(digit: str, texts: Mapping[int, str]) -> str:
     """Return the text for a digit, itself a text; null for any other character."""
-    cases = " ".join(f"WHEN '{code}' THEN {literal(text)}" for code, text in texts.items())
-    return f"CASE {digit} {cases} END"
+    return _case(digit, {str(code): literal(text) for code, text in texts.items()})
 
 
 def one_of(texts: Mapping[int, str]) -> str:
@@ -24,11 +23,9 @@ def one_of(texts: Mapping[int, str]) -> str:
     return ", ".join(f"'{code}'" for code in texts)
 
 
-def code_of_text(document_type: DocumentType, name: str) -> str:
-    """Return the code of the text in a field; null for a text without one."""
-    codes = field(document_type, name).codes or {}
-    cases = " ".join(f"WHEN {literal(text)} THEN {code}" for text, code in codes.items())
-    return f"CASE {name} {cases} END"
+def code_of_text(column: str, codes: Mapping[str, int]) -> str:
+    """Return the code of the text in a column; null for a text without one."""
+    return _case(column, {text: str(code) for text, code in codes.items()})
 
 
 def interval(name: str) -> int:
@@ -50,3 +47,8 @@ def variants(document_type: DocumentType) -> Variants:
 def field(document_type: DocumentType, name: str) -> Field:
     """Return the field of a name."""
     return next(field for field in document_type.fields if field.name == name)
+
+
+def _case(value: str, results: Mapping[str, str]) -> str:
+    cases = " ".join(f"WHEN {literal(text)} THEN {result}" for text, result in results.items())
+    return f"CASE {value} {cases} END"
