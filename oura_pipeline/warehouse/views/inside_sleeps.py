@@ -56,7 +56,7 @@ items AS (
         series.timestamp AS start,
         series.interval AS seconds,
         unnest(series.items) AS value,
-        generate_subscripts(series.items, 1) - 1 AS place
+        generate_subscripts(series.items, 1) - 1 AS nth
     FROM hearts
     WHERE {within_time("series.timestamp", "series.items", "series.interval")}
 )
@@ -65,8 +65,8 @@ SELECT
     day,
     id AS sleep_id,
     part,
-    {later("start", "place * seconds")} AS time,
-    min({later_local("start_local", "place * seconds")}) AS time_local,
+    {later("start", "nth * seconds")} AS time,
+    min({later_local("start_local", "nth * seconds")}) AS time_local,
     max(value) FILTER (is_bpm) AS bpm,
     max(value) FILTER (NOT is_bpm) AS hrv_ms,
     min(seconds) AS interval_seconds
@@ -87,7 +87,7 @@ WITH letters AS (
         username, day, id, part, bedtime_start, start_local,
         {seconds} AS seconds,
         unnest(string_split({digits}, '')) AS letter,
-        unnest(range(length({digits}))) AS place
+        unnest(range(length({digits}))) AS nth
     FROM ({READ})
 )
 SELECT
@@ -95,8 +95,8 @@ SELECT
     day,
     id AS sleep_id,
     part,
-    {later("bedtime_start", "place * seconds")} AS time,
-    {later_local("start_local", "place * seconds")} AS time_local,
+    {later("bedtime_start", "nth * seconds")} AS time,
+    {later_local("start_local", "nth * seconds")} AS time_local,
     {more}CAST(letter AS INTEGER) AS {name}_code,
     {text_of_digit("letter", texts)} AS {name}
 FROM letters
