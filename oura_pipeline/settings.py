@@ -63,6 +63,7 @@ class RateLimit(NamedTuple):
 
 
 def _url(text: str) -> str:
+    # Checked, but kept as text: pydantic's own URL would get a slash at its end.
     TypeAdapter(HttpUrl).validate_python(text)
     return text.rstrip("/")
 
@@ -85,7 +86,7 @@ def _rate(value: Any) -> Any:
 def _keys(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return value
-    for key in _names(value):
+    for key in _names(value):  # now, not when the first token is to be encrypted
         try:
             Fernet(key)
         except ValueError as error:
@@ -103,6 +104,7 @@ def _prefix(value: Any) -> Any:
 
 def _duckdb_path(value: Any) -> Any:
     path = str(value).removeprefix("duckdb:///")
+    # As `md:name` or a URL: no file here that could be copied and published.
     if ":" in path:
         raise ValueError("use the path of a DuckDB file, plain or after duckdb:///")
     return path
@@ -342,6 +344,7 @@ class SiteSettings(Group):
 
     def served_at(self, url: str) -> SiteSettings:
         """Return these settings for a site that listens there: its address unless one is set."""
+        # A copy, as settings are frozen; a private attribute, as no variable sets it.
         served = self.model_copy()
         served._local_url = url
         return served
@@ -424,9 +427,10 @@ def environment_variables() -> dict[str, FieldInfo]:
 
 def operator_zone() -> str:
     """Return the name of this machine's time zone; UTC where it does not say."""
+    # Python knows the zone's offset only; a schedule needs the name, for summer time.
     link = Path("/etc/localtime")
     linked = str(link.readlink()).partition("zoneinfo/")[2] if link.is_symlink() else ""
-    for name in (os.environ.get("TZ", "").lstrip(":"), linked):
+    for name in (os.environ.get("TZ", "").lstrip(":"), linked):  # POSIX allows `:Europe/Berlin`
         if name and _is_zone(name):
             return name
     return "UTC"
@@ -445,6 +449,7 @@ def _first_line(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     reason = first["msg"].removeprefix("Value error, ")
     _, *names = first["loc"]
+    # A validator of a whole group names no variable; its message does.
     if not names:
         return reason
     name = str(names[0])

@@ -18,5 +18,6 @@ def budget() -> None:
         state = pipeline.budget.state()
     line = f"{state.used} of {state.limit} requests used"
     if state.resets_at:
+        # The window slides: there is no moment at which all become free.
         line += f"; the first becomes free again at {state.resets_at.astimezone():%H:%M:%S}"
     print_lines(line)

@@ -19,12 +19,11 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
-from oura_pipeline.commands.console import console
+from oura_pipeline.commands.console import console, table_with
 from oura_pipeline.graphite.environment import LocalGraphiteError, graphite_python, installed
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
 PEOPLE, DAYS = 5, 90
 SITE_PORT = 8000
+_DEFAULTS = ("OURA_ACCOUNTS_URL", "OURA_WAREHOUSE_URL", "OURA_TOKEN_KEY", "GRAPHITE_PROTOCOL")
 OPERATOR = "demo"  # the password of a page about nobody
 DASHBOARD = "oura-sleep"  # the one that is drawn
 QUESTIONS = {
@@ -69,14 +69,15 @@ def run_demo(out: Console, *, serve: bool) -> int:
     """Run the demo; return 0 if everything landed and arrived, else 1."""
     began = time.monotonic()
     home = load_settings().storage.home / "demo"
+    # Each demo begins anew: tokens of an earlier sandbox would be refused by this one.
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     with ExitStack() as stack:
         out.rule("A sandbox of Oura's cloud, and a Graphite")
         graphite, ready = _graphite(out, stack)
-        sandbox = stack.enter_context(
-            running(SandboxOptions(people=PEOPLE, days=DAYS), process=True)
-        )
+        options = SandboxOptions(people=PEOPLE, days=DAYS)
+        # A process of its own: in a thread it would share the interpreter's lock with the sync.
+        sandbox = stack.enter_context(running(options, process=True))
         # Dagster takes two seconds to import: those in which Graphite starts.
         importlib.import_module("oura_pipeline.commands.sync_run")
         ready.result()
@@ -136,14 +137,12 @@ def _point_settings_at(home: Path, sandbox: Sandbox, graphite: LocalGraphite | N
         "OURA_REVOKE_URL": sandbox.url + "/oauth/revoke",
         "OURA_CLIENT_ID": options.client_id,
         "OURA_CLIENT_SECRET": options.client_secret,
-        "OURA_ACCOUNTS_URL": "",
-        "OURA_WAREHOUSE_URL": "",
-        "OURA_TOKEN_KEY": "",
         "GRAPHITE_PREFIX": "bio",
         "GRAPHITE_HOST": "127.0.0.1" if graphite else "",
         "GRAPHITE_PORT": str(graphite.line_port) if graphite else "",
-        "GRAPHITE_PROTOCOL": "",
         "GRAPHITE_RENDER_URL": graphite.render_url if graphite else "",
+        # Empty means the default, and also clears what `.env` says.
+        **dict.fromkeys(_DEFAULTS, ""),
     }
     os.environ.pop("DAGSTER_HOME", None)
 
@@ -151,6 +150,7 @@ def _point_settings_at(home: Path, sandbox: Sandbox, graphite: LocalGraphite | N
 def _sign_in(out: Console, sandbox: Sandbox) -> None:
     with open_accounts(load_settings()) as accounts:
         for person in sandbox.people():
+            # Through the sandbox's OAuth, so that tokens are renewed like real ones.
             answer = sandbox.sign_in(person["username"])
             accounts.people.add(
                 person["username"],
@@ -164,20 +164,14 @@ def _sign_in(out: Console, sandbox: Sandbox) -> None:
 
 
 def _sync(out: Console) -> SyncResult:
-    from oura_pipeline.commands.sync_run import (
-        SyncProgressBar,
-        last_partition,
-        result_table,
-        run_sync,
-    )
+    from oura_pipeline.commands import sync_run
 
-    last_day = last_partition()
+    last_day = sync_run.last_partition()
     first_day = last_day - timedelta(days=DAYS)
-    with SyncProgressBar(out).shown(PEOPLE * len(DOCUMENT_TYPES)):
-        synced = run_sync(first_day, last_day)
-    out.print(result_table(synced))
-    for step, reason in synced.failures.items():
-        out.print(f"[red]{step}[/red]: {reason}")
+    with sync_run.SyncProgressBar(out).shown(PEOPLE * len(DOCUMENT_TYPES)):
+        synced = sync_run.run_sync(first_day, last_day)
+    out.print(sync_run.result_table(synced))
+    sync_run.print_problems(out, "red", synced.failures)
     return synced
 
 
@@ -186,41 +180,35 @@ def _answers(out: Console) -> None:
     with connect(load_settings().storage.analytics_path) as connection:
         for question, query in QUESTIONS.items():
             result = connection.execute(query)
-            table = Table(title=question, title_justify="left", header_style="bold")
-            for column in result.description or ():
-                table.add_column(column[0])
+            headings = [column[0] for column in result.description or ()]
+            table = table_with(*headings, title=question, title_justify="left")
             for row in result.fetchall():
                 table.add_row(*map(str, row))
             out.print(table)
 
 
 def _arrivals(out: Console, synced: SyncResult, graphite: LocalGraphite | None) -> bool:
+    from oura_pipeline.commands.sync_run import print_problems
+
     out.rule("What arrived")
     settings = load_settings()
     with open_accounts(settings) as accounts:
-        pushes = [
-            push
-            for document_type in DOCUMENT_TYPES
-            for push in accounts.pushes.find(document_type.name)
-        ]
+        names = [document_type.name for document_type in DOCUMENT_TYPES]
+        pushes = [push for name in names for push in accounts.pushes.find(name)]
     points = sum(push.points for push in pushes)
     if graphite is None:
         out.print(f"{points:,} points in {_short(settings.storage.graphite_log_path)}")
         return True
     delivered = sum(push.points for push in pushes if push.state is PushState.DELIVERED)
-    missing = {
-        check: description
-        for check, description in synced.failed_checks.items()
-        if check.endswith(" points_arrived")
-    }
+    failed = synced.failed_checks.items()
+    missing = {check: text for check, text in failed if check.endswith(" points_arrived")}
     out.print(f"{delivered:,} of {points:,} points were read back from Graphite, twice")
     if points > delivered and not missing:
         out.print(
             f"{points - delivered:,} belong to a day that has begun where a person lives but not "
             "yet in UTC; Graphite shows them once it has"
         )
-    for check, description in missing.items():
-        out.print(f"[red]{check}[/red]: {description}")
+    print_problems(out, "red", missing)
     return not missing
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -16,7 +16,7 @@ import click
 from oura_pipeline.defs.storage import config_dir
 from oura_pipeline.settings import load_settings
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.2  # Popen waits for one child, not for the first of several
 
 
 @click.command()
@@ -51,37 +51,34 @@ def run_dagster_and_site(port: int, site_port: int, *, dagster_in: Path, site_in
                 signal.signal(number, signal.SIG_IGN)
 
 
-@contextmanager
-def start_dagster(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def start_dagster(port: int, folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Run `dagster dev` in a folder with a `dagster.yaml` while the block runs."""
     home = load_settings().storage.home
     home.mkdir(parents=True, exist_ok=True)
     print(f"Dagster's UI: http://127.0.0.1:{port} (data in {home}; Ctrl-C to stop)", flush=True)
+    # Beside this Python: the virtual environment need not be active.
     program = Path(sys.executable).with_name("dagster")
-    # `dagster dev` warns that `dg dev` supersedes it, which is not among the product's packages.
-    environment = {"PYTHONWARNINGS": "ignore", **os.environ, "OURA_PIPELINE_HOME": str(home)}
     command = [str(program), "dev", "--host", "127.0.0.1", "--port", str(port)]
-    with _child(command, folder, environment) as child:
-        yield child
+    # `dagster dev` warns that `dg dev` supersedes it, which is not among the product's packages.
+    return _child(command, folder, {"PYTHONWARNINGS": "ignore", **os.environ})
 
 
-@contextmanager
-def start_site(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def start_site(port: int, folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Run `oura-pipeline web`, which prints its address, while the block runs."""
     command = [sys.executable, "-m", "oura_pipeline.cli", "web", "--port", str(port)]
-    environment = {**os.environ, "OURA_PIPELINE_HOME": str(load_settings().storage.home)}
-    with _child(command, folder, environment) as child:
-        yield child
+    return _child(command, folder, os.environ)
 
 
 @contextmanager
 def _child(
     command: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
+    # Absolute, as the child's working directory is another one.
+    home = {"OURA_PIPELINE_HOME": str(load_settings().storage.home)}
     with subprocess.Popen(  # noqa: S603  (programs of our own virtual environment)
         command,
         cwd=folder,
-        env=environment,
+        env={**environment, **home},
         start_new_session=True,  # a group of its own, which can be ended as a whole
     ) as child:
         try:

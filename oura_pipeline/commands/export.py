@@ -12,7 +12,7 @@ import duckdb
 
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.commands.console import counted, print_lines
-from oura_pipeline.commands.options import day_option, last_days_option
+from oura_pipeline.commands.options import check_order, day_option, last_days, last_days_option
 from oura_pipeline.exports.apple_health import ExportedDay, export_hrv, json_schema
 from oura_pipeline.exports.views import FileFormat, ViewExportError, export_view
 from oura_pipeline.settings import load_settings
@@ -61,11 +61,7 @@ def hrv(
     with _published_copy() as connection:
         _check_people(connection, usernames)
         exported = export_hrv(
-            connection,
-            folder,
-            usernames=usernames or None,
-            first_day=first_day,
-            last_day=last_day,
+            connection, folder, usernames=usernames or None, first_day=first_day, last_day=last_day
         )
     print_lines(_summary(exported, folder))
 
@@ -115,14 +111,11 @@ def view(
 
 def _days(first: date | None, last: date | None, count: int | None = None) -> tuple[date, date]:
     """Return the first and the last day that were chosen."""
-    if count and (first or last):
-        raise click.UsageError("use --last without --from and --to")
-    if count:
-        last = (datetime.now(UTC) + EASTERNMOST_OFFSET).date()
-        first = last - timedelta(days=count - 1)
+    newest = (datetime.now(UTC) + EASTERNMOST_OFFSET).date()
+    if counted_from := last_days(count, newest, first, last):
+        return counted_from, newest
     days = first or date.min, last or date.max
-    if days[0] > days[1]:
-        raise click.ClickException(f"--from {first} is after --to {last}")
+    check_order(*days)
     return days
 
 
@@ -135,6 +128,7 @@ def _published_copy() -> Iterator[duckdb.DuckDBPyConnection]:
         reason = f"cannot write {error.filename}: {error.strerror}"
         raise click.ClickException(reason) from None
     except duckdb.CatalogException:
+        # A release may add a view; until a sync publishes again, the copy lacks it.
         raise click.ClickException(
             "the published copy is of an older version: run `oura-pipeline sync` for a new one"
         ) from None

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 import httpx
-from rich.table import Table
 
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.commands.console import console, print_lines
+from oura_pipeline.commands.console import console, print_lines, table_with
 from oura_pipeline.commands.options import day_option, people_option, types_option
 from oura_pipeline.days import days_between
 from oura_pipeline.graphite.ingest import ingest
@@ -74,7 +73,7 @@ def replay(
     with open_pipeline() as pipeline:
         people = [person.username for person in people_to_fetch(pipeline, usernames)]
         for document_type in document_types:
-            chosen = days if document_type.partitioned else None
+            chosen = days if document_type.partitioned else None  # None: the newest documents
             done = push_documents(pipeline, document_type, people, chosen, even_unchanged=True)
             print_lines(f"{document_type.name}: {done.sent:,} points sent")
         report = confirm_sent(pipeline, people, days)
@@ -96,12 +95,9 @@ def schemas(into: Path) -> None:
     """
     prefix = load_settings().graphite.prefix
     into.mkdir(parents=True, exist_ok=True)
-    texts = {
-        into / "storage-schemas.conf": storage_schemas(prefix),
-        into / "storage-aggregation.conf": storage_aggregation(prefix),
-    }
-    for path, text in texts.items():
-        path.write_text(text, encoding="utf-8")
+    for name, text_for in (("schemas", storage_schemas), ("aggregation", storage_aggregation)):
+        path = into / f"storage-{name}.conf"
+        path.write_text(text_for(prefix), encoding="utf-8")
         print_lines(f"Wrote {path}")
 
 
@@ -119,6 +115,7 @@ def orphans() -> None:
     with open_accounts(settings) as accounts:
         known = {person.username for person in accounts.people.all()}
     for name in sorted(stored - known):
+        # Not through rich, which would break a long command into lines.
         click.echo(stored_metrics(settings.graphite.prefix, name).delete)
     if stored <= known:
         console.print("Graphite holds no metrics of people who are not here.")
@@ -132,9 +129,7 @@ def withdrawn() -> None:
 
     Graphite cannot delete single points, so it still shows them.
     """
-    table = Table(header_style="bold")
-    for heading in ("metric", "day", "points", "first", "last", "noticed"):
-        table.add_column(heading)
+    table = table_with("metric", "day", "points", "first", "last", "noticed")
     with open_accounts(load_settings()) as accounts:
         for row in accounts.pushes.withdrawn():
             if times := _still_withdrawn(accounts, row):
@@ -150,12 +145,10 @@ def withdrawn() -> None:
 
 
 def _still_withdrawn(accounts: Accounts, row: Withdrawn) -> list[int]:
-    # Oura may have given a value for the same time again.
+    # Oura may have given a value for the same time again, in a document of another day too.
+    first, last, usernames = row.day - NEAR, row.day + NEAR, [row.username]
     near = accounts.pushes.find(
-        row.document_type,
-        usernames=[row.username],
-        first_day=row.day - NEAR,
-        last_day=row.day + NEAR,
+        row.document_type, usernames=usernames, first_day=first, last_day=last
     )
     present = {time for push in near for time in unpack(push.index).get(row.metric, ())}
     return [time for time in row.times if time not in present]

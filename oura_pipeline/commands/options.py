@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 import click
@@ -19,15 +19,31 @@ def day_option(
     flag: str, name: str, text: str, *, required: bool = False
 ) -> Callable[[Body], Body]:
     """Return an option whose value is a day."""
-    return click.option(
-        flag,
-        name,
-        metavar="DAY",
-        type=click.DateTime(formats=["%Y-%m-%d"]),
-        callback=_date,
-        required=required,
-        help=text,
-    )
+    # click has no type for days; without formats it would also take times of day.
+    type_ = click.DateTime(formats=["%Y-%m-%d"])
+    options: dict[str, Any] = {"type": type_, "callback": _date, "required": required}
+    return click.option(flag, name, metavar="DAY", help=text, **options)
+
+
+def check_order(first: date, last: date) -> None:
+    """Raise ClickException for a first day that is after the last."""
+    if first > last:
+        raise click.ClickException(f"--from {first} is after --to {last}")
+
+
+def last_days(count: int | None, newest: date, *given: date | None) -> date | None:
+    """Return the first of the last days that --last counts; None without it.
+
+    Args:
+        count: how many.
+        newest: the last one.
+        given: what else says which days, and must not be there together with --last.
+    """
+    if count is None:
+        return None
+    if any(given):
+        raise click.UsageError("use --last without --from and --to")
+    return newest - timedelta(days=count - 1)
 
 
 def _date(_: click.Context, __: click.Parameter, value: datetime | None) -> date | None:

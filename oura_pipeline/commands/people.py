@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
-from oura_pipeline.commands.console import console, print_lines
+from oura_pipeline.commands.console import console, print_lines, table_with
 from oura_pipeline.commands.options import person_argument
 from oura_pipeline.exports.person import README, export_person
 from oura_pipeline.people import leave
@@ -54,9 +53,7 @@ def add(
 @people.command("list")
 def list_people() -> None:
     """List people and the state of their sign-in."""
-    table = Table(header_style="bold")
-    for heading in ("id", "username", "state", "since", "token renewed", "scopes"):
-        table.add_column(heading)
+    table = table_with("id", "username", "state", "since", "token renewed", "scopes")
     with open_accounts(load_settings()) as accounts:
         for person in accounts.people.all():
             table.add_row(
@@ -73,9 +70,7 @@ def list_people() -> None:
 @people.command("export")
 @person_argument
 @click.option(
-    "--into",
-    type=click.Path(path_type=Path),
-    help="A new folder; default: oura-USERNAME, here.",
+    "--into", type=click.Path(path_type=Path), help="A new folder; default: oura-USERNAME, here."
 )
 def export(username: str, into: Path | None) -> None:
     """Export all of a person's data.
@@ -128,6 +123,7 @@ def invite(days: int) -> None:
     settings = load_settings()
     with open_accounts(settings) as accounts:
         code = accounts.invites.create(timedelta(days=days))
+    # The code is shown this once: the database has only its digest.
     click.echo(f"{code}\n{settings.site.url}/?invite={code}")
 
 
@@ -159,10 +155,11 @@ def _state(person: Person) -> str:
 def _consequences(username: str, *, keep_data: bool) -> list[str]:
     """Return what removing a person would delete."""
     with open_pipeline() as pipeline:
-        pipeline.accounts.people.get(username)
+        pipeline.accounts.people.get(username)  # raises before anybody is asked to confirm
         if keep_data:
             return ["Their tokens and ledgers are deleted; documents and points stay."]
         rows = pipeline.warehouse.rows_of(username)
+        # Over the network Graphite deletes nothing, so this is the one thing that may stay.
         graphite = leave.whisper_paths(pipeline, username)
     counts = ", ".join(f"{count} {name}" for name, count in rows.items()) or "none"
     return [
@@ -193,6 +190,7 @@ def _delete_everything(username: str) -> Iterator[str]:
     from oura_pipeline.defs.storage import project_instance
 
     with open_pipeline() as pipeline, project_instance() as instance:
+        # First of all, so that no new run can begin to fetch what is being deleted.
         yield _consent(leave.leave(pipeline, username))
         left = pipeline.accounts.people.get(username).state_since
         if busy := unfinished_runs(instance, left):

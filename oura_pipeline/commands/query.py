@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oura_pipeline.analysis.frames import AnalysisError, connect, one_line
-from oura_pipeline.commands.console import console, counted, print_lines
+from oura_pipeline.commands.console import console, counted, print_lines, print_markup, table_with
 from oura_pipeline.files import replacing
 from oura_pipeline.warehouse.tables import literal
 
@@ -92,6 +92,7 @@ class QueryResult:
             raise AnalysisError(f"cannot write {path}: {one_line(error)}") from None
 
     def write_to(self, stream: BinaryIO, format_: str) -> None:
+        # Through a file: DuckDB's `/dev/stdout` would bypass what Python has buffered.
         with (
             tempfile.TemporaryDirectory(prefix="query-") as folder,
             self._copy(Path(folder) / "result", format_).open("rb") as file,
@@ -102,6 +103,7 @@ class QueryResult:
     def show(self, limit: int, console: Console) -> None:
         """Print the first rows and their number; rows that are too wide become blocks of lines."""
         columns = self.connection.execute(f"DESCRIBE {_RESULT}").fetchall()
+        # As DuckDB writes values: Python shows lists and intervals otherwise, without nanoseconds.
         rows = self.connection.execute(
             f"SELECT COLUMNS(*)::VARCHAR FROM {_RESULT} LIMIT {limit}"
         ).fetchall()
@@ -114,7 +116,7 @@ class QueryResult:
             Console(file=console.file, width=max(width, console.width)).print(table)
         left_out = self.rows - len(rows)
         more = f", {left_out} left out: --limit shows more, --csv writes all" if left_out else ""
-        console.print(f"{counted(len(rows), 'row')}{more}", highlight=False, soft_wrap=True)
+        print_markup(f"{counted(len(rows), 'row')}{more}", console)
 
     def _copy(self, path: Path, format_: str) -> Path:
         self.connection.execute(f"COPY {_RESULT} TO {literal(str(path))} ({FORMATS[format_]})")
@@ -149,11 +151,12 @@ def _single_select(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
             f"{statement.type.name} is not possible: the published copy can only be read, with "
             "SELECT, FROM, WITH, PIVOT, DESCRIBE, SHOW or SUMMARIZE"
         )
+    # The caller wraps it in parentheses, in which a semicolon is an error.
     return sql.strip().rstrip("; \n\t")
 
 
 def _table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str | None]]) -> Table:
-    table = Table(header_style="bold")
+    table = table_with()
     for name, sql_type in columns:
         table.add_column(
             Text(_printable(name)),

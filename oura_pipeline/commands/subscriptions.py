@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.commands.console import console, print_lines
+from oura_pipeline.commands.console import console, print_lines, table_with
 from oura_pipeline.commands.options import types_option
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.settings import load_settings
@@ -47,11 +47,7 @@ def list_subscriptions() -> None:
 def renew(document_types: list[DocumentType]) -> None:
     """Renew subscriptions for another 90 days."""
     names = {document_type.webhook for document_type in document_types}
-    with open_pipeline() as pipeline:
-        done = apply(
-            pipeline, lambda _, rows: Plan(renew=[row for row in rows if row.data_type in names])
-        )
-    _report(done)
+    _carry_out(lambda _, rows: Plan(renew=[row for row in rows if row.data_type in names]))
 
 
 @subscriptions.command("create")
@@ -94,28 +90,21 @@ def delete(elsewhere: bool, yes: bool) -> None:
         raise click.ClickException(
             "set OURA_PUBLIC_URL: without it every subscription is elsewhere"
         )
+    # Those elsewhere bring this site nothing; without the others it gets no events.
     if not (elsewhere or yes):
         click.confirm("Delete all webhook subscriptions of this application?", abort=True)
-    with open_pipeline() as pipeline:
-        done = apply(
-            pipeline,
-            lambda _, rows: Plan(
-                delete=[row for row in rows if not (elsewhere and points_here(row, here))]
-            ),
+    _carry_out(
+        lambda _, rows: Plan(
+            delete=[row for row in rows if not (elsewhere and points_here(row, here))]
         )
-    _report(done)
+    )
 
 
 def _table(pipeline: Pipeline) -> Table:
     now, here = datetime.now(UTC), pipeline.settings.site.webhook_url
     pairs = required(pipeline.accounts.people.all())
-    table = Table(
-        header_style="bold",
-        box=SIMPLE,
-        show_edge=False,
-        title_justify="left",
-        caption_justify="left",
-    )
+    # Few lines and no edge: addresses are long and get what is left of the width.
+    table = table_with(box=SIMPLE, show_edge=False, title_justify="left", caption_justify="left")
     table.add_column("data type", no_wrap=True)
     table.add_column("event", no_wrap=True)
     table.add_column("expires in days", justify="right", max_width=9)
@@ -131,10 +120,18 @@ def _table(pipeline: Pipeline) -> Table:
             "here" if ours else escape(row.callback_url),
             _note(row, pairs, ours=ours),
         )
+    # Also pairs whose subscription points elsewhere: Oura would refuse a second one.
     missing = len(plan(pairs, rows, callback_url=here, now=now).create)
     table.title = f"here: {here or 'nowhere, there is no OURA_PUBLIC_URL'}"
     table.caption = f"{len(rows)} at Oura, {len(pairs)} wanted, {missing} missing"
     return table
+
+
+def _carry_out(planned: Callable[[frozenset[Pair], Sequence[Subscription]], Plan]) -> None:
+    """Change subscriptions at Oura, print what was done, and exit."""
+    with open_pipeline() as pipeline:
+        done = apply(pipeline, planned)
+    _report(done)
 
 
 def _report(done: MaintainResult) -> None:

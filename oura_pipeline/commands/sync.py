@@ -6,24 +6,10 @@ import sys
 from datetime import date, timedelta
 
 import click
-from rich.markup import escape
 
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.commands import options, sync_run
 from oura_pipeline.commands.console import console
-from oura_pipeline.commands.options import (
-    day_option,
-    last_days_option,
-    people_option,
-    types_option,
-)
-from oura_pipeline.commands.sync_run import (
-    SyncProgressBar,
-    SyncResult,
-    check_range,
-    last_partition,
-    result_table,
-    run_sync,
-)
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sync.fetch import people_to_fetch
 
@@ -31,11 +17,11 @@ DEFAULT_DAYS = 7
 
 
 @click.command()
-@day_option("--from", "first", "First day, YYYY-MM-DD. Default: the last 7 days.")
-@day_option("--to", "last", "Last day, included. Default: today.")
-@last_days_option
-@people_option
-@types_option
+@options.day_option("--from", "first", "First day, YYYY-MM-DD. Default: the last 7 days.")
+@options.day_option("--to", "last", "Last day, included. Default: today.")
+@options.last_days_option
+@options.people_option
+@options.types_option
 def sync(
     first: date | None,
     last: date | None,
@@ -47,29 +33,22 @@ def sync(
 
     It is a Dagster run in this process; Dagster's UI shows it like every other run.
     """
-    if count and (first or last):
-        raise click.UsageError("use --last without --from and --to")
-    last_day = last or last_partition()
-    first_day = first or last_day - timedelta(days=(count or DEFAULT_DAYS) - 1)
-    check_range(first_day, last_day)
+    last_day = last or sync_run.last_partition()
+    counted_from = options.last_days(count, last_day, first, last)
+    first_day = first or counted_from or last_day - timedelta(days=DEFAULT_DAYS - 1)
+    sync_run.check_range(first_day, last_day)
     with open_pipeline() as pipeline:
         people = people_to_fetch(pipeline, usernames)
     if not people:
         raise click.ClickException(
             "nobody has signed in yet: open the site and sign in, or use `oura-pipeline people add`"
         )
-    with SyncProgressBar(console).shown(len(people) * len(document_types)):
-        result = run_sync(first_day, last_day, usernames=usernames, document_types=document_types)
-    _print(result)
+    with sync_run.SyncProgressBar(console).shown(len(people) * len(document_types)):
+        result = sync_run.run_sync(
+            first_day, last_day, usernames=usernames, document_types=document_types
+        )
+    console.print(sync_run.result_table(result))
+    # A failed check is a warning: what it is about has been stored.
+    sync_run.print_problems(console, "yellow", result.failed_checks)
+    sync_run.print_problems(console, "red", result.failures)
     sys.exit(0 if result.success else 1)
-
-
-def _print(result: SyncResult) -> None:
-    console.print(result_table(result))
-    problems = [
-        f"[yellow]{check}[/yellow]: {escape(description)}"
-        for check, description in result.failed_checks.items()
-    ]
-    problems += [f"[red]{step}[/red]: {escape(reason)}" for step, reason in result.failures.items()]
-    for problem in problems:
-        console.print(problem, highlight=False, soft_wrap=True)

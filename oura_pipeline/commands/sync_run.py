@@ -13,10 +13,13 @@ import click
 from dagster import AssetKey, ExecuteInProcessResult
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.commands.console import print_markup, table_with
+from oura_pipeline.commands.options import check_order
 from oura_pipeline.definitions import defs
 from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day, range_tags
 from oura_pipeline.defs.person_ids import with_usernames
@@ -45,11 +48,9 @@ class SyncResult:
 
 
 # Errors whose messages say what to do, or what the system refused, and hold nothing of a document.
-SAFE_TO_SHOW = {
-    "OSError",
-    "PermissionError",
-    *(error.__name__ for error in WarehouseError.__subclasses__()),
-}
+# By name: Dagster keeps an error of a step as text, without its class.
+_WAREHOUSE_ERRORS = {error.__name__ for error in WarehouseError.__subclasses__()}
+SAFE_TO_SHOW = {"OSError", "PermissionError", *_WAREHOUSE_ERRORS}
 
 # These are recorded on each partition of a run, but counted for the run as a whole.
 COUNTED_PER_RUN = ("requests", "pages", "seconds", "points_sent", "points_withdrawn")
@@ -64,8 +65,7 @@ def last_partition() -> date:
 def check_range(first_day: date, last_day: date) -> None:
     """Raise ClickException for days without a partition."""
     first, last = first_and_last_day(daily_partitions())
-    if first_day > last_day:
-        raise click.ClickException(f"--from {first_day} is after --to {last_day}")
+    check_order(first_day, last_day)
     if first_day < first:
         raise click.ClickException(
             f"{first_day} is before {first}, where OURA_HISTORY_START lets history begin"
@@ -98,11 +98,12 @@ def run_sync(
             instance=instance,
             asset_selection=[*keys, AssetKey(["analytics", "published"])],
             tags=range_tags(first_day, last_day),
+            # Dagster's log would run through the bar; what failed is printed afterwards.
             run_config={
                 "resources": {"pipeline": {"config": {"people": ids}}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
-            raise_on_error=False,
+            raise_on_error=False,  # other document types go on
         )
         return _summary(result, usernames_by_id)
 
@@ -131,6 +132,7 @@ def _summary(result: ExecuteInProcessResult, usernames_by_id: Mapping[str, str])
 
 def failure_reason(data: object) -> str:
     """Return why a step failed: of unexpected errors only the class, as the text may hold data."""
+    # The description of `dg.Failure`, which our assets raise with a text for people.
     failure = getattr(data, "user_failure_data", None)
     if text := getattr(failure, "description", None):
         return str(text).strip()
@@ -150,7 +152,7 @@ class SyncProgressBar:
     """A progress bar of people × document types, with requests, rows and points."""
 
     def __init__(self, console: Console) -> None:
-        self._lock = Lock()
+        self._lock = Lock()  # people are fetched in several threads
         self._requests = self._rows = self._points = 0
         self._progress = Progress(
             TextColumn("{task.description:24}"),
@@ -161,7 +163,7 @@ class SyncProgressBar:
             TextColumn("{task.fields[points]:>10,} points"),
             TimeElapsedColumn(),
             console=console,
-            transient=True,
+            transient=True,  # the table of the result takes its place
         )
         self._task: TaskID = self._progress.add_task("Starting", total=0, **self._numbers())
 
@@ -169,6 +171,7 @@ class SyncProgressBar:
     def shown(self, total: int) -> Iterator[None]:
         """Show the bar while the block runs; `total` is the number of people × document types."""
         self._progress.update(self._task, total=total)
+        # A context variable, which the assets' steps see because they run in this process.
         token = progress.set(self)
         try:
             with self._progress:
@@ -201,12 +204,8 @@ class SyncProgressBar:
 
 def result_table(result: SyncResult) -> Table:
     """Return a table with a row per document type: what was stored, what was sent."""
-    columns = {
-        "rows": "rows",
-        "changed_rows": "changed",
-        "requests": "requests",
-    }
-    table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    columns = {"rows": "rows", "changed_rows": "changed", "requests": "requests"}
+    table = table_with(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("document type", no_wrap=True)
     for heading in (*columns.values(), "points", "sent"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -224,6 +223,13 @@ def result_table(result: SyncResult) -> Table:
     table.add_section()
     table.add_row("all", *_texts(totals), style="bold")
     return table
+
+
+def print_problems(out: Console, colour: str, problems: Mapping[str, str]) -> None:
+    """Print what failed, and why."""
+    for name, reason in problems.items():
+        # A reason may quote brackets, as of a list, which are no markup.
+        print_markup(f"[{colour}]{name}[/{colour}]: {escape(reason)}", out)
 
 
 def _texts(cells: dict[str, float]) -> list[str]:
