@@ -134,6 +134,7 @@ def as_date(given: Day | None, what: str) -> date | None:
     Raises:
         AnalysisError: it is none; the message calls it `what`.
     """
+    # First, because a datetime is a date to isinstance.
     if isinstance(given, datetime):  # pandas' Timestamp too
         return given.date()
     if given is None or isinstance(given, date):
@@ -213,6 +214,7 @@ def _frame(result: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """Return the rows of a result with the types that `load` promises, also without rows."""
     import pandas as pd
 
+    # From the description, which is there without rows too.
     types = {name: str(sql_type) for name, sql_type, *_ in result.description or ()}
     arrays = result.fetchnumpy()
     return pd.DataFrame({name: _series(arrays[name], types[name]) for name in types})

@@ -146,6 +146,7 @@ def _break_at_gaps(heart: pd.DataFrame, column: str) -> tuple[Any, Any]:
     import numpy as np
 
     times, values = heart["time_local"].to_numpy(), heart[column].to_numpy(dtype="float64")
+    # Half an interval of tolerance: only a missing item is a gap.
     usual = np.timedelta64(int(heart["interval_seconds"].max() * 1.5) if len(heart) else 0, "s")
     after = np.flatnonzero(np.diff(times) > usual) + 1
     return np.insert(times, after, times[after]), np.insert(values, after, np.nan)
@@ -212,6 +213,7 @@ def _duration(night: pd.Series[Any]) -> Any:
     lengths = [pd.Timedelta(minutes=known.get("time_in_bed_minutes", 0)), pd.Timedelta(hours=1)]
     if "bedtime_end" in known and "bedtime_start" in known:
         lengths.insert(0, known["bedtime_end"] - known["bedtime_start"])
+    # A wrong clock can put the end years away, and matplotlib would draw a tick for each hour.
     return next(one for one in lengths if pd.Timedelta(0) < one <= pd.Timedelta(days=2))
 
 
@@ -225,6 +227,7 @@ def _format_days(axes: Axes, daily: pd.DataFrame) -> None:
         axes.set_xticks([])
         return
     first, last = daily.index[0], daily.index[-1]
+    # At least three days wide: a single day would fill the axis with hours.
     beside = max(pd.Timedelta(hours=12), pd.Timedelta(days=3) - (last - first) / 2)
     axes.set_xlim(first - beside, last + beside)
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]

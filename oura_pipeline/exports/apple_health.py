@@ -25,6 +25,7 @@ WARNING = (
     "writes as heart rate variability; neither can be converted into the other."
 )
 COLUMNS = ("start", "end", "value", "unit", "type", "method", "part")
+# Both are answers; on any other day there may be samples that nobody has fetched.
 _ANSWERED = ("landed", "empty")
 
 Sample = Mapping[str, str | float]
@@ -54,6 +55,7 @@ HEART_RATE = Measure(
 HRV = Measure(
     name="hrv",
     unit="ms",
+    # Not ...SDNN, the one that Apple Watch fills: an import into it would falsify both.
     identifier="HKQuantityTypeIdentifierHeartRateVariabilityRMSSD",
     method="RMSSD",
 )
@@ -104,6 +106,7 @@ def export_hrv(
     return [
         _export_day(child_path(folder, username), username, day, night)
         for username, days in answered
+        # A person at a time: the nights of everybody need not fit into memory.
         for day, night in _nights(connection, username, days).items()
     ]
 
@@ -116,6 +119,7 @@ def json_schema() -> str:
 def to_csv(night: Night) -> str:
     """Return a line per sample, by time; of two at the same time the heart rate comes first."""
     text = io.StringIO()
+    # csv's own line ends are \r\n, which would show as changes in a folder under git.
     table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     table.writeheader()
     samples = [sample for measure in MEASURES for sample in night[measure.name]]
@@ -171,6 +175,7 @@ def _nights(
         day: {measure.name: [] for measure in MEASURES} for day in days
     }
     for day, instant, ahead, seconds, part, *values in rows:
+        # The query takes a range, in which days without an answer lie too.
         if day in nights:
             times = _times(instant, ahead, seconds)
             for measure, value in zip(MEASURES, values, strict=True):
@@ -199,6 +204,8 @@ def _export_day(folder: Path, username: str, day: date, night: Night) -> Exporte
         day=day,
         samples={name: len(samples) for name, samples in night.items()},
         changed=sum(
-            write_if_changed(folder / name, text.encode()) for name, text in contents.items()
+            # Untouched files keep their time, so that syncing tools and Shortcuts leave them alone.
+            write_if_changed(folder / name, text.encode())
+            for name, text in contents.items()
         ),
     )

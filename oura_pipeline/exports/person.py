@@ -65,6 +65,7 @@ def export_person(pipeline: Pipeline, username: str, folder: Path) -> PersonExpo
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportRefused(f"{folder} is not empty: name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, because a rename works within one file system only.
     with _scratch(folder.parent) as scratch:
         new = scratch / folder.name
         counts = _write(pipeline, person, new)
@@ -81,6 +82,7 @@ def export_zip(pipeline: Pipeline, username: str, path: Path) -> PersonExport:
         WarehouseError: the warehouse cannot be read.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Two downloads by one person at once must not write into one file.
     with _scratch(path.parent) as scratch, replacing(path, concurrent=True) as packed:
         exported = export_person(pipeline, username, scratch / f"oura-{username}")
         _pack(exported, packed)
@@ -121,6 +123,7 @@ def _write_lines(connection: duckdb.DuckDBPyConnection, parquet: Path) -> None:
     """Write each document exactly as Oura sent it, a line each, in the Parquet file's order."""
     connection.execute("SELECT document::VARCHAR FROM read_parquet($1)", [str(parquet)])
     with parquet.with_suffix(".jsonl").open("w", encoding="utf-8") as file:
+        # Heart rates alone are about a thousand documents a day.
         while rows := connection.fetchmany(_DOCUMENTS_PER_FETCH):
             file.writelines(text.translate(_ONE_LINE) + "\n" for (text,) in rows)
 
@@ -162,7 +165,9 @@ def _ledgers(pipeline: Pipeline, username: str, fetches: Sequence[Fetch]) -> dic
 
 def _write_columns(connection: duckdb.DuckDBPyConnection, columns_: Columns, parquet: Path) -> None:
     listed = ", ".join(
-        f"unnest(${name}::{sql_type}[]) AS {name}" for name, (sql_type, _) in columns_.items()
+        # Typed, because a ledger without rows must have the same columns.
+        f"unnest(${name}::{sql_type}[]) AS {name}"
+        for name, (sql_type, _) in columns_.items()
     )
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE ledger AS SELECT {listed}",
@@ -179,6 +184,7 @@ def _summary(
         "username": person.username,
         "oura_id": person.oura_id,
         "name": person.name,
+        # Not known differs from nothing granted.
         "scopes": None if person.scopes is None else sorted(person.scopes),
         "state": person.state.value,
         "joined_at": person.joined_at.isoformat(),
@@ -213,6 +219,7 @@ def _readme(username: str, counts: Mapping[str, int]) -> str:
     lines = [_OPENING.format(username=username, documents=DOCUMENTS, ledgers=LEDGERS)]
     for document_type in DOCUMENT_TYPES:
         lines += [f"## {document_type.name}", "", document_type.description, ""]
+        # Listed all the same: that there is nothing is an answer too.
         if document_type.name not in counts:
             lines += ["none", ""]
             continue

@@ -90,6 +90,7 @@ def export_view(
     if "day" in columns:
         target = folder / name if username is None else child_path(folder / name, username)
         rows += f" AND day BETWEEN {_literal(first_day)} AND {_literal(last_day)}"
+        # A day whose rows are gone has a file that would be read as if they were still there.
         existing = set(_days_in(target, file_format, first_day, last_day))
         files = list(_write_days(connection, target, rows, file_format, existing=existing))
     else:
@@ -119,6 +120,7 @@ def child_path(folder: Path, name: str) -> Path:
     Raises:
         ViewExportError: the name would lead elsewhere.
     """
+    # Usernames come from people who sign in: none may lead out of the folder.
     if name in {"", ".", ".."} or any(sign in name for sign in "/\\\0"):
         raise ViewExportError(f"{name!r} cannot be the name of a file")
     return folder / name
@@ -148,6 +150,7 @@ def _days_in(
 ) -> Iterator[date]:
     """Yield the days of the range for which there is a file."""
     for path in folder.glob(f"????-??-??.{file_format}"):
+        # Somebody's own files may match the pattern.
         with suppress(ValueError):
             day = date.fromisoformat(path.stem)
             if first_day <= day <= last_day:
@@ -192,6 +195,7 @@ def _write(
             f"COPY (SELECT * FROM {rows} ORDER BY ALL) "
             f"TO {literal(str(fresh))} ({file_format.options})"
         ).fetchone()
+        # By content: the time and size of a file that was just written say nothing.
         same = path.is_file() and filecmp.cmp(fresh, path, shallow=False)
         if same:
             fresh.unlink()

@@ -21,7 +21,7 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.02  # short beside an operation, so that nobody waits longer than needed
 LOG_EVERY_SECONDS = 10.0
 
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
@@ -75,6 +75,7 @@ class ExclusiveFile:
         """Open a connection; the caller already holds the lock."""
         connection = self._connect(read_only=read_only)
         try:
+            # Casts between instants and days would follow the zone of the machine.
             connection.execute("SET TimeZone = 'UTC'")
             yield connection
         finally:
@@ -86,6 +87,7 @@ class ExclusiveFile:
             waited = time.monotonic() - began
             try:
                 lock.acquire(
+                    # In pieces, so that a log line says why nothing happens.
                     timeout=max(0.0, min(self.log_every, self.timeout - waited)),
                     poll_interval=POLL_SECONDS,
                 )
@@ -108,6 +110,8 @@ class ExclusiveFile:
             try:
                 return duckdb.connect(str(self.path), read_only=read_only, config=SETTINGS)
             except duckdb.Error as error:
+                # DuckDB has one class for all of this: only the text tells a lock from a broken
+                # file.
                 holder = _holder(str(error))
                 if holder is None:
                     raise WarehouseUnreadable(_reason(self.path, error)) from error
@@ -130,6 +134,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     try:
         yield
         connection.execute("COMMIT")
+    # An interrupt rolls back too: the connection may be used again.
     except BaseException:
         connection.execute("ROLLBACK")
         raise
@@ -141,6 +146,7 @@ def _holder(message: str) -> str | None:
         return f"{Path(found['program']).name} (process {found['pid']})"
     if "Could not set lock" in message:
         return "another program"
+    # DuckDB refuses a second connection of one process if only one of them is read-only.
     if "different configuration" in message:
         return "this same process, through another connection"
     return None
@@ -153,5 +159,6 @@ def _reason(path: Path, error: duckdb.Error) -> str:
             f"{path.name} was written by a newer DuckDB than {duckdb.__version__}, which is "
             "installed here: install the newer one, or use another file"
         )
+    # Errors are one line, and do not show where the data are kept.
     first_line = message.splitlines()[0].replace(str(path), path.name)
     return f"{path.name} cannot be opened as a DuckDB file: {first_line}"

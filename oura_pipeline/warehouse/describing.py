@@ -18,11 +18,13 @@ from oura_pipeline.warehouse.views.view import statements
 def describe(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> None:
     """Create every missing table and view, bring all descriptions up to date, and checkpoint."""
     for document_type in DOCUMENT_TYPES:
+        # Views name every table, and DuckDB binds a view when it is created.
         ensure_table(connection, document_type)
     ensure_descriptions(connection)
     ensure_ledgers(connection)
     _renew_views(connection)
     write_readme(connection, published_at)
+    # The copy is of the file alone; whatever still stands in the log would be missing.
     connection.execute("CHECKPOINT")
 
 
@@ -45,4 +47,6 @@ def _digest(connection: duckdb.DuckDBPyConnection) -> str:
         [SCHEMA],
     ).fetchall()
     statements_of_views = [line for view in VIEWS for line in statements(view)]
+    # The version as well: a view is stored as one DuckDB parsed it, which another may read
+    # otherwise.
     return digest(repr((duckdb.__version__, statements_of_views, existing)))

@@ -15,6 +15,7 @@ def copy_to_parquet(
 ) -> int:
     """Write `<table>.parquet` unless there are no rows; return their number."""
     table, theirs = table_name(document_type), f"username = {literal(username)}"
+    # COPY would write a file without rows.
     found = connection.execute(f"SELECT 1 FROM {table} WHERE {theirs} LIMIT 1").fetchone()
     if found is None:
         return 0

@@ -27,10 +27,12 @@ def delete_rows(connection: duckdb.DuckDBPyConnection, username: str) -> int:
     deleted = 0
     ledgers = {ledger.full_name for ledger in LEDGERS}
     with transaction(connection):
+        # By the column, not by the code's list: a table of a type that was dropped is found too.
         for table in _tables_of_people(connection):
             row = connection.execute(
                 f"DELETE FROM {table} WHERE username = ?", [username]
             ).fetchone()
+            # The number is shown to the operator as documents; a ledger's row is none.
             deleted += row[0] if row and table not in ledgers else 0
     return deleted
 
@@ -38,6 +40,7 @@ def delete_rows(connection: duckdb.DuckDBPyConnection, username: str) -> int:
 @contextmanager
 def replacing_database(path: Path) -> Iterator[Path]:
     """Yield the name of a new file that takes the place of a closed DuckDB file after the block."""
+    # Written beside and renamed: a crash leaves the old file, never half of a new one.
     with replacing(path, keep_mode=True) as new:
         wal(new).unlink(missing_ok=True)
         try:
@@ -57,6 +60,7 @@ def copy_into(connection: duckdb.DuckDBPyConnection, fresh: Path) -> None:
     connection.execute("CHECKPOINT")
     connection.execute(f"ATTACH {literal(str(fresh))} AS {quoted(_FRESH)}")
     connection.execute(f"COPY FROM DATABASE {quoted(name)} TO {quoted(_FRESH)}")
+    # Or the rows would stand in a log beside the new file, which the rename leaves behind.
     connection.execute(f"CHECKPOINT {quoted(_FRESH)}")
     connection.execute(f"DETACH {quoted(_FRESH)}")
 

@@ -22,6 +22,7 @@ from oura_pipeline.warehouse.tables import (
     typed_fields,
 )
 
+# A reformatted document keeps its row: its text differs, but nothing that it says.
 UNCHANGED = {"unchanged", "reformatted"}
 
 
@@ -90,6 +91,7 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
         "JOIN changes c ON c.incoming = i.rowid)",
         request.document_type,
     )
+    # Outside of the transaction as well: a path was seen, whether or not its documents land.
     record_paths(connection, request.document_type, scan.paths, request.fetched_at)
     changes = _count_changes(connection)
     # Most documents that are fetched again are unchanged: nothing to write. A type without days
@@ -118,6 +120,7 @@ def _write(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> No
         f"(username, day, {', '.join(names)}, document, fetched_at, run_id) "
         f"SELECT username, day, {', '.join(f'typed.{name}' for name in names)}, document, "
         "$fetched_at, $run_id FROM (SELECT i.username, i.day, i.document, "
+        # The few odd documents are typed anew from their cleaned text, the others only once.
         "CASE WHEN o.row_id IS NULL THEN i.typed "
         f"ELSE from_json(o.cleaned, '{json_schema(document_type)}') END AS typed "
         "FROM incoming i LEFT JOIN odd_documents o ON o.row_id = i.rowid WHERE i.rowid IN "
@@ -126,6 +129,7 @@ def _write(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> No
     )
     if not document_type.partitioned:
         connection.execute(
+            # `day` says when the state was last confirmed, so it moves though the document stays.
             f"UPDATE {table} SET day = c.new_day FROM changes c "
             f"WHERE {table}.rowid = c.existing AND c.change IN ('unchanged', 'reformatted') "
             f"AND {table}.day <> c.new_day"
@@ -148,8 +152,10 @@ def _result(
         days={key: count for key, count in counts.items() if key in requested},
         elsewhere={key: count for key, count in counts.items() if key not in requested},
         inserted=changes["inserted"],
+        # Under another day the content is another, as far as days are concerned.
         updated=changes["updated"] + changes["moved"],
         deleted=changes["deleted"],
+        # Moved ones are counted as updated already.
         outside=outside - changes["moved"],
         unknown_fields=sorted(scan.unknown),
         odd_values=dict(sorted(scan.odd.items())),
@@ -165,6 +171,7 @@ def _changed_days(
         if request.document_type.partitioned
         else ("$last::DATE", "$last::DATE")
     )
+    # An update to another requested day changes both days; so both are pushed again.
     moved_within = f"OR (change = 'updated' AND {old_day} <> {new_day})"
     rows = connection.execute(
         f"SELECT username, day, count(*) FROM (SELECT username, {new_day} AS day FROM changes "
@@ -191,6 +198,7 @@ def _documents_of_days(
     else:
         rows = connection.execute(
             f"SELECT username, day, count(*) FROM {table} "
+            # A range, not a list of days: DuckDB skips row groups by it.
             "WHERE username IN (FROM people) AND (day BETWEEN $first AND $last OR (username, day) "
             "IN (SELECT (unnest($names::VARCHAR[]), unnest($days::DATE[])))) "
             "GROUP BY username, day",

@@ -23,8 +23,10 @@ from oura_pipeline.warehouse.tables import (
     quoted,
 )
 
+# A schema of its own: readers of the copy have no use for it.
 BOOKKEEPING = "bookkeeping"
 _INCOMING = "incoming"
+# Instants are read as microseconds: converting them here is exact and needs no time zones.
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -144,6 +146,7 @@ class Ledgers:
         """Return totals of the fetches of each person and document type."""
         rows = self._connection.execute(
             "SELECT username, document_type, count(*), epoch_us(max(asked_at)), "
+            # Sums, count and newest together tell whether anything differs without comparing rows.
             "sum(epoch_us(asked_at) // 1000000)::BIGINT, sum(documents)::BIGINT "
             f"FROM {FETCHES.full_name} GROUP BY username, document_type"
         ).fetchall()
@@ -213,10 +216,12 @@ class Ledgers:
         # Without a type, DuckDB takes a column whose first thousand values are null for numbers.
         texts = [c.name for c in ledger.columns[:width] if c.sql_type == "VARCHAR"]
         frame = frame.astype(dict.fromkeys(texts, "string"))
+        # A frame goes in at once, where executemany runs a statement per row.
         self._connection.register(_INCOMING, frame)
         try:
             yield
         finally:
+            # The connection would keep the frame, and with it its memory.
             self._connection.unregister(_INCOMING)
 
 

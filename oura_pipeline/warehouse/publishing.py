@@ -60,6 +60,7 @@ def swap_in(source: Path, target: Path) -> None:
             # that DuckDB would read into the next copy.
             os.fchmod(written.fileno(), os.fstat(written.fileno()).st_mode & 0o444)
         changed = source.stat().st_mtime_ns
+        # The mark by which `is_current` knows whose copy this is.
         os.utime(new, ns=(changed, changed))
         # Whoever opened the old copy for writing may have left a log that is not the new one's.
         wal(target).unlink(missing_ok=True)
@@ -89,6 +90,7 @@ def _copy(read: BinaryIO, written: BinaryIO) -> None:
     else:
         return
     try:
+        # Up to a gigabyte per call: the kernel may copy less, and returns 0 at the end.
         while os.copy_file_range(read.fileno(), written.fileno(), 1 << 30):
             pass
     except (AttributeError, OSError):

@@ -68,10 +68,12 @@ class Spool:
         Raises:
             UnusableDocuments: a document is not UTF-8, or holds characters that JSON forbids.
         """
+        # Joined and checked in batches: a document at a time is a system call each.
         for batch in batched(documents, _BATCH):
             raws = [bytes(document.raw) for document in batch]
             broken = _has_line_breaks(username, raws)
             if broken:
+                # Breaks inside JSON strings are escaped, so those found stand between tokens.
                 raws = [raw.translate(_TO_STAND_INS) for raw in raws]
             days = {document.day for document in batch}
             starts = {day: _line_prefix(username, day, asked) for day in days}
@@ -109,8 +111,10 @@ class Spool:
 
     def _write(self, username: str, lines: bytes, longest: int, broken: bool) -> None:
         with self._lock:
+            # Another thread may still be adding pages of a person whose fetch has failed.
             if username in self._discarded:
                 return
+            # The number keeps names apart that a file system without case takes for one.
             path = self._files.setdefault(username, self.folder / f"{len(self._files)}.{username}")
             with path.open("ab") as file:
                 file.write(lines)
@@ -121,10 +125,14 @@ class Spool:
 @contextmanager
 def open_spool(folder: Path, name: str) -> Iterator[Spool]:
     """Open a spool in `folder`, deleted with the block; delete those of crashed processes first."""
+    # Health data: nobody else on the machine may read them.
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(folder / "lock"):
         _remove_abandoned(folder)
+        # Under the lock of the folder, or another process could delete it before it is held.
         own = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=folder))
+        # The operating system releases it when a process dies: what is not held was abandoned. A
+        # generator may be closed by another thread, hence not thread-local.
         held = FileLock(own / "held", thread_local=False)
         held.acquire()
     try:

@@ -54,11 +54,13 @@ def stage(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
 def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> None:
     """Create `incoming(username, day, requested, document, typed)`, in order of arrival."""
     connection.execute(
+        # A table rather than a parameter, because most statements of a landing use it.
         "CREATE OR REPLACE TEMP TABLE people AS SELECT unnest($1::VARCHAR[]) AS username",
         [list(request.usernames)],
     )
     document = "document"
     if spool.has_line_breaks:
+        # Costs a pass over every text, and Oura sends line breaks hardly ever.
         document = f"translate(document, '{STAND_INS}', '{LINE_BREAKS}')"
     requested = (
         "requested AND day BETWEEN $first AND $last"
@@ -86,12 +88,15 @@ def spooled_lines(files: Iterable[Path], longest: int) -> str:
     listed = ", ".join(literal(str(file)) for file in files)
     if not listed:
         return (
+            # read_csv refuses an empty list; nobody having a document is a normal answer.
             "(SELECT NULL::VARCHAR, NULL::DATE, NULL::BOOLEAN, NULL::VARCHAR LIMIT 0) AS none"
             "(username, day, requested, document)"
         )
     return (
+        # Nothing is detected: a document must not be read in another way because of its content.
         f"read_csv([{listed}], header = false, auto_detect = false, delim = '{SEPARATOR}', "
         "quote = '', escape = '', new_line = '\\n', "
+        # Twice the longest document, to leave room for the username and the day beside it.
         f"max_line_size = {max(_LONGEST_LINE, 2 * longest + 1000)}, columns = "
         "{'username': 'VARCHAR', 'day': 'DATE', 'requested': 'BOOLEAN', 'document': 'VARCHAR'})"
     )
@@ -102,6 +107,7 @@ def _no_json(files: Iterable[Path], longest: int, document_type: DocumentType) -
     with duckdb.connect() as connection:
         rows = connection.execute(
             f"SELECT DISTINCT username FROM {spooled_lines(files, longest)} "
+            # Stand-ins become spaces, which are as harmless between tokens as the line breaks were.
             f"WHERE NOT json_valid(translate(document, '{STAND_INS}', '  ')) ORDER BY username"
         ).fetchall()
     return _unusable(document_type, [username for (username,) in rows], "is not valid JSON")
@@ -111,6 +117,7 @@ def _refuse_unusable(connection: duckdb.DuckDBPyConnection, document_type: Docum
     required = _required(document_type)
     parts = zip(document_type.key, _key(document_type, "incoming"), strict=True)
     absent = [f"{part} IS NULL" for name, part in parts if name in required]
+    # A list or a number is valid JSON too, and would be a row of nulls.
     missing = " OR ".join(["typed IS NULL", "json_type(document) <> 'OBJECT'", *absent])
     rows = connection.execute(
         f"SELECT DISTINCT username FROM incoming WHERE {missing} ORDER BY username"
@@ -129,12 +136,14 @@ def _unusable(document_type: DocumentType, usernames: list[str], what: str) -> U
 
 def _drop_repeated(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
     key = ", ".join(("username", *_key(document_type, "incoming")))
+    # Looked for first: repetitions are rare, and deleting reads the table twice.
     repeated = connection.execute(
         f"SELECT 1 FROM incoming GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
     ).fetchall()
     if repeated:
         connection.execute(
             "DELETE FROM incoming WHERE rowid NOT IN "
+            # Pages overlap when documents arrive in between: the last to come is the newest.
             f"(SELECT max(rowid) FROM incoming GROUP BY {key})"
         )
 
@@ -156,6 +165,7 @@ def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingReques
         found, parameters = f"{rows} WHERE {theirs}", {}
     else:
         found = f"{rows} WHERE {theirs} AND day BETWEEN $first AND $last"
+        # The day is the key of daily ones: another day is another document.
         if not document_type.daily:
             low, high = _bounds(connection, document_type)
             found += (
@@ -174,6 +184,7 @@ def _bounds(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) 
         f"SELECT min({part})::VARCHAR, max({part})::VARCHAR, any_value(typeof({part})) "
         "FROM incoming WHERE requested"
     ).fetchall()[0]
+    # Nothing is between nulls, so no row is looked up.
     if low is None:
         return "NULL", "NULL"
     return f"{literal(low)}::{sql_type}", f"{literal(high)}::{sql_type}"
@@ -193,6 +204,8 @@ def _match(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -
         "SELECT coalesce(i.username, s.username) AS username, i.row_id AS incoming, "
         "s.row_id AS existing, i.day AS new_day, s.day AS old_day, CASE "
         "WHEN i.row_id IS NULL THEN 'deleted' WHEN s.row_id IS NULL THEN 'inserted' "
+        # Only what has a row already moves to a day that was not requested: Oura is queried for
+        # more days than those, and what it sends of the others is not complete.
         f"WHEN NOT i.requested THEN 'moved' WHEN NOT ({same_day}) THEN 'updated' "
         "WHEN i.document::VARCHAR = s.document::VARCHAR THEN 'unchanged' ELSE 'reformatted' "
         "END AS change "
@@ -210,6 +223,7 @@ def _tell_reformatted_from_updated(connection: duckdb.DuckDBPyConnection) -> Non
         "WHERE c.change = 'reformatted'"
     )
     compared, reformatted = 0, []
+    # In chunks: after a backfill both texts of all documents need not fit into memory.
     while rows := connection.fetchmany(_CHUNK):
         compared += len(rows)
         reformatted += [row_id for row_id, new, old in rows if same_meaning(new, old)]
@@ -227,6 +241,7 @@ def _same_key(document_type: DocumentType) -> str:
     parts = zip(document_type.key, _key(document_type, "i"), strict=True)
     required = _required(document_type)
     equal = [
+        # Null is a value where it may be absent: = would find no match and insert a second row.
         f"s.{quoted(name)} {'=' if name in required else 'IS NOT DISTINCT FROM'} {part}"
         for name, part in parts
     ]

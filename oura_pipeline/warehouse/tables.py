@@ -43,6 +43,7 @@ def table_name(document_type: DocumentType) -> str:
 
 def typed_fields(document_type: DocumentType) -> list[Field]:
     """Return the fields that have a column of their own; Oura's `day` fills the column `day`."""
+    # Every table has a column `day`, also those whose documents have no such field.
     return [field for field in document_type.fields if field.name != "day"]
 
 
@@ -67,6 +68,7 @@ def columns(document_type: DocumentType) -> list[Column]:
 
 def json_schema(document_type: DocumentType) -> str:
     """Return the schema with which `from_json` reads a document into the types of the columns."""
+    # With its schema given, from_json ignores unknown fields instead of failing on them.
     return json.dumps({field.name: field.json_type for field in document_type.fields})
 
 
@@ -74,6 +76,7 @@ def existing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
     """Return the document types that have a table: those that have landed or were published."""
     rows = connection.execute(
         "SELECT table_name FROM duckdb_tables() "
+        # DuckDB's catalogue lists all attached databases, the temporary one included.
         "WHERE schema_name = ? AND database_name = current_database()",
         [SCHEMA],
     ).fetchall()
@@ -83,6 +86,7 @@ def existing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
 
 def has_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> bool:
     """Return whether documents of this type have landed or were published."""
+    # DESCRIBE of one table is cheaper than a look at DuckDB's catalogue, which lists all of them.
     return bool(_existing_columns(connection, document_type))
 
 
@@ -166,11 +170,13 @@ def comment_on(
         f"COMMENT ON COLUMN {table}.{quoted(column.name)} IS {literal(column.comment)}"
         for column in described
     ]
+    # One call for all: there are some hundred columns.
     connection.execute("; ".join(statements))
 
 
 Existing = dict[str, str]  # name of a column: its type in DuckDB's own spelling
 
+# Kept by the process: the spellings depend on DuckDB's version only.
 _sql_spellings: dict[str, str] = {}  # a type as we write it: in DuckDB's own spelling
 
 
@@ -189,6 +195,7 @@ def _spellings(connection: duckdb.DuckDBPyConnection, expected: list[Column]) ->
     """Return types in DuckDB's own spelling, at least those of these columns."""
     unknown = sorted({column.sql_type for column in expected} - _sql_spellings.keys())
     if unknown:
+        # DuckDB itself is the only source of how it spells a STRUCT or a list of them.
         nulls = ", ".join(f"NULL::{sql_type}" for sql_type in unknown)
         rows = connection.execute(f"DESCRIBE SELECT {nulls}").fetchall()
         _sql_spellings.update(zip(unknown, (row[1] for row in rows), strict=True))
@@ -216,12 +223,14 @@ def _evolve(
     for column in stale:
         name = quoted(column.name)
         if column.name in existing:
+            # Filled anew from the documents: a cast would keep what the old type has lost.
             connection.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
         connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {column.sql_type}")
     filled = ", ".join(f"{quoted(c.name)} = typed.{quoted(c.name)}" for c in stale)
     connection.execute(
         f"UPDATE {table} AS landed SET {filled} FROM ("
         "SELECT t.rowid AS row_id, "
+        # The document is as received, so a column that is new today has its whole history.
         f"from_json(coalesce(o.cleaned, t.document), '{json_schema(document_type)}') AS typed "
         f"FROM {table} t LEFT JOIN odd_documents o ON o.row_id = t.rowid) AS reread "
         "WHERE landed.rowid = reread.row_id"
@@ -261,5 +270,6 @@ def _day(document_type: DocumentType) -> str:
     if document_type.day_field:
         return f"The day it belongs to: Oura's `{document_type.day_field}`."
     if document_type.starts_at:
+        # Rows without a day of Oura's: the date depends on where the person was.
         return f"The person's local date of `{document_type.starts_at}`."
     return "The day of the newest fetch; the values are the current ones."

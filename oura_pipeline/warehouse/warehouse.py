@@ -66,6 +66,7 @@ class Warehouse:
             UnusableDocuments: documents without their key, or no JSON; nothing was landed. Leave
                 out its `usernames` and land again.
         """
+        # Half an answer would delete what the other half holds.
         people = tuple(sorted(set(usernames) - spool.discarded))
         if not people:
             return Landing(days={})
@@ -111,6 +112,7 @@ class Warehouse:
         Ids that are not there are absent; a type whose documents have no id has none.
         """
         with self._reading(document_type) as connection:
+            # Webhooks name documents by id; rows of heartrate and battery have none.
             if connection is None or "id" not in {field.name for field in document_type.fields}:
                 return {}
             rows = connection.execute(
@@ -126,6 +128,7 @@ class Warehouse:
 
     def usernames(self) -> list[str]:
         """Return everybody who has a document of any type."""
+        # From the documents rather than the accounts: whoever left must not be overlooked.
         rows = self._for_every_table("SELECT DISTINCT username FROM {table}")
         return sorted({username for _, (username,) in rows})
 
@@ -153,6 +156,7 @@ class Warehouse:
         No byte of theirs stays in the file or in what crashed runs have spooled. The published copy
         keeps them until the next `publish`.
         """
+        # A crashed run's spool holds documents as well.
         remove_abandoned(self._spools)
         with self._file.locked():
             if not self.path.exists():
@@ -161,6 +165,7 @@ class Warehouse:
                 forgetting.replacing_database(self.path) as fresh,
                 self._file.connected() as connection,
             ):
+                # DuckDB spills rows to disk when memory is short, and a crash leaves them there.
                 forgetting.remove_spilled(self.path)
                 deleted = forgetting.delete_rows(connection, username)
                 forgetting.copy_into(connection, fresh)
@@ -176,6 +181,7 @@ class Warehouse:
             if connection is None:
                 return {}
             counts = {
+                # On one connection, and so of one moment.
                 document_type.name: copy_to_parquet(connection, document_type, username, folder)
                 for document_type in existing_types(connection)
             }
@@ -197,9 +203,13 @@ class Warehouse:
         """
         began = publishing.now()
         with self._file.locked():
+            # Without this check every run would copy the whole file, whether anything changed or
+            # not.
             fresh = not publishing.is_current(self.path, target)
             if fresh:
                 with self._file.connected() as connection:
+                    # Before the copy, which is read-only: its readers cannot create what is
+                    # missing.
                     describe(connection, datetime.now(UTC))
                 publishing.swap_in(self.path, target)
         size = target.stat().st_size
@@ -212,6 +222,7 @@ class Warehouse:
         first_day: date,
         last_day: date,
     ) -> list[tuple[str, date, bytes]]:
+        # The key makes the order total: the same documents are pushed in the same order.
         order = ", ".join(quoted(name) for name in ("username", "day", *document_type.key))
         with self._reading(document_type) as connection:
             if connection is None:
@@ -248,6 +259,7 @@ class Warehouse:
             if not self.path.exists():
                 yield None
                 return
+            # Read-only: a reader never creates or migrates a file.
             with self._file.connected(read_only=True) as connection:
                 there = document_type is None or has_table(connection, document_type)
                 yield connection if there else None

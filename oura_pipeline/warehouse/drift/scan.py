@@ -86,6 +86,7 @@ def _clean(
     if not conditions:
         return
     connection.execute(
+        # A table, because its rows are read in chunks while others are written on this connection.
         "CREATE OR REPLACE TEMP TABLE caught AS "
         f"SELECT row_id, document FROM {source} "
         f"WHERE {' OR '.join(conditions)}",
@@ -116,6 +117,7 @@ def _odd_text_conditions(document_type: DocumentType) -> Iterable[str]:
             f"(regexp_full_match(t, '{kind.pattern}') "
             f"AND try_cast(t AS {kind.sql_type}) IS NOT NULL)"
         )
+        # Several paths are read in one pass, but one with a wildcard gives a list of its own.
         single = [path for path in paths if "[*]" not in path]
         if single:
             listed = ", ".join(f"'{path}'" for path in single)

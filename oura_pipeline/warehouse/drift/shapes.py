@@ -64,6 +64,7 @@ def without_odd_values(
     """
     odd: Counter[str] = Counter()
     decoded = json.loads(document)
+    # The key has to stay the one by which the landing matches the row.
     kept = {name: decoded[name] for name in keep if name in decoded}
     decoded = _clean_object(decoded, fields, "", odd)
     return json.dumps({**decoded, **kept}, ensure_ascii=False), odd
@@ -77,6 +78,7 @@ def same_meaning(one: str, other: str) -> bool:
             return False
     except (msgspec.DecodeError, RecursionError):
         pass
+    # Exact and slow: only for texts that the fast comparison could not tell apart.
     return bool(_meaning(one) == _meaning(other))
 
 
@@ -108,6 +110,7 @@ def _is_known(path: tuple[str, ...], fields: Iterable[Field]) -> bool:
     known = next((field for field in fields if field.name == path[0]), None)
     if known is None:
         return False
+    # A known object with an unknown part is unknown down to that part.
     return not path[1:] or _is_known(path[1:], known.inside)
 
 

@@ -35,6 +35,7 @@ def _window(days: int) -> str:
     )"""
 
 
+# Names and values are unnested side by side, so that the table is read once.
 _NAMES = ",\n            ".join(f"'{name}'" for name in METRICS)
 _VALUES = ",\n            ".join(f"CAST({name} AS DOUBLE)" for name in METRICS)
 

@@ -23,6 +23,7 @@ def local_time(path: str) -> str:
 
 def later(instant: str, seconds: str) -> str:
     """Return the instant (TIMESTAMPTZ) some seconds after another, whatever the session's zone."""
+    # As numbers: TIMESTAMPTZ plus INTERVAL would depend on the zone of the session.
     return f"make_timestamptz(epoch_us({instant}) + {_micros(seconds)})"
 
 
@@ -39,6 +40,7 @@ def within_time(start: str, items: str, seconds: str) -> str:
 
 def minutes_between(start: str, end: str) -> str:
     """Return the minutes (DOUBLE) between two instants; null if the end is before the start."""
+    # A clock that was set back between start and end makes it negative, which is no duration.
     return f"CASE WHEN {end} >= {start} THEN (epoch_us({end}) - epoch_us({start})) / 6e7 END"
 
 

@@ -32,6 +32,8 @@ class _Number(NamedTuple):
 
     @property
     def of_the_day(self) -> str:
+        # Only one part of the union has the column, and any_value passes over the nulls of the
+        # others.
         return f"{self.summed or f'any_value({self.name})'} AS {self.name}"
 
 
@@ -144,6 +146,7 @@ _NUMBERS = (
         "spo2_percent",
         "Mean oxygen saturation asleep, percent (%).",
         _SPO2,
+        # Oura's 0 is a night that was not measured.
         "nullif(spo2_percentage.average, 0)",
     ),
     _Number("breathing_disturbance_index", "Breathing disturbances, a score of 0 to 100.", _SPO2),

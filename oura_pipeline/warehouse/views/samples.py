@@ -22,6 +22,7 @@ from oura_pipeline.warehouse.views.series_sources import (
 
 _NUMBERS = ", ".join(map(literal, sorted(JSON_NUMBERS)))
 _MERGED = {
+    # Compensated sums: plain ones depend on the order in which DuckDB's threads add.
     Merge.MEAN: "favg(value)",
     Merge.SUM: "fsum(value)",
     Merge.LAST: "arg_max(value, turn)",
@@ -55,6 +56,7 @@ def json_number(path: tuple[str, ...]) -> str:
     json_path = literal("$" + "".join(f'."{key}"' for key in path))
     text = f"TRY_CAST(json_extract_string(d.document, {json_path}) AS DOUBLE)"
     return (
+        # "12" would be cast as well, but is a text, which is never sent.
         f"CASE WHEN json_type(d.document, {json_path}) IN ({_NUMBERS}) "
         f"AND isfinite({text}) THEN {text} END"
     )

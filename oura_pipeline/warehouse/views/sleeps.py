@@ -63,6 +63,7 @@ def _minutes(name: str, comment: str, field: str) -> _SleepColumn:
 
 
 def _counted(code: int, phase: str) -> _SleepColumn:
+    # Counted in the text, without unnesting it: the summary reads every night.
     many = f"length(phases) - length(replace(phases, '{code}', ''))"
     return _SleepColumn(
         f"hypnogram_{phase}_minutes",
@@ -86,6 +87,7 @@ _SLEEP_COLUMNS = (
     _SleepColumn(
         "utc_offset_minutes",
         "Local time minus UTC on going to bed, minutes; east is positive.",
+        # From the two times, because the offset itself stands in no column.
         "date_diff('minute', make_timestamp(epoch_us(bedtime_start)), start_local)",
     ),
     _SleepColumn(
