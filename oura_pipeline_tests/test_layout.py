@@ -93,6 +93,20 @@ def test_a_document_type_is_never_called_type() -> None:
     assert named_type == []
 
 
+def test_docstrings_use_no_formula() -> None:
+    """What a reader would not expect is explained in a comment beside its line."""
+    formula = "What " + "surprises:"  # in two parts, so that this test does not find itself
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    with_formula = [
+        str(path.relative_to(ROOT))
+        for folder in ("oura_pipeline", "oura_pipeline_tests", "tools", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, documented) and formula in (ast.get_docstring(node) or "")
+    ]
+    assert with_formula == []
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_dagsters_inside_is_touched_in_one_module_only(path: Path) -> None:
     """Nothing from `dagster._…` outside the module of the event storage."""
