@@ -43,14 +43,6 @@ def unsupported_system(platform: str) -> str | None:
     return "oura-pipeline runs on Linux and macOS; on Windows, run it in WSL."
 
 
-class Failure(click.ClickException):
-    """A failure that is reported in one line, with an exit status."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code  # type: ignore[misc]  # click's default is a class variable
-
-
 class LazyGroup(click.Group):
     """A group that imports a command when it is used, and reports known failures in one line."""
 
@@ -80,7 +72,10 @@ class LazyGroup(click.Group):
             # secret. Any other exception is a bug and keeps its traceback.
             if not type(error).__module__.startswith("oura_pipeline."):
                 raise
-            raise Failure(str(error), getattr(error, "exit_code", 1)) from None
+            failure = click.ClickException(str(error))
+            # click's own is a class variable, 1.
+            failure.exit_code = getattr(error, "exit_code", 1)  # type: ignore[misc]
+            raise failure from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

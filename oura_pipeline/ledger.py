@@ -23,13 +23,25 @@ class FetchStatus(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fetch:
-    """The newest fetch of one person, document type and day.
+class PersonDay:
+    """One person, document type and day: what the rows of all ledgers are about.
 
     Attributes:
         username: the person.
         document_type: name of the document type.
         day: Oura's day; for a type without days the day of the fetch.
+    """
+
+    username: str
+    document_type: str
+    day: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetch(PersonDay):
+    """The newest fetch of one person, document type and day.
+
+    Attributes:
         status: what came of it.
         documents: how many documents the day has.
         changed: how many documents are new, different or gone since the last fetch.
@@ -39,9 +51,6 @@ class Fetch:
         attempts: how many times in a row it failed; 0 after a success. Counted by the ledger.
     """
 
-    username: str
-    document_type: str
-    day: date
     status: FetchStatus
     documents: int = 0
     changed: int = 0
@@ -94,13 +103,10 @@ class PushState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Push:
+class Push(PersonDay):
     """The newest push for one person, document type and day.
 
     Attributes:
-        username: the person.
-        document_type: name of the document type.
-        day: Oura's day.
         points: how many points the day has.
         digest: of all its points; the same digest means that nothing changed.
         state: how far they have got.
@@ -109,9 +115,6 @@ class Push:
         at: when, UTC.
     """
 
-    username: str
-    document_type: str
-    day: date
     points: int
     digest: str
     state: PushState
@@ -120,21 +123,15 @@ class Push:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Withdrawn:
+class Withdrawn(PersonDay):
     """Points of withdrawn values that Graphite still has, since it cannot delete points.
 
     Attributes:
-        username: the person.
-        document_type: name of the document type.
-        day: Oura's day.
         metric: the full name in Graphite.
         times: UTC seconds since 1970.
         at: when it was noticed, UTC.
     """
 
-    username: str
-    document_type: str
-    day: date
     metric: str
     times: tuple[int, ...]
     at: datetime

@@ -52,9 +52,9 @@ def check_everything() -> list[Finding]:
     try:
         settings = load_settings()
     except SettingsError as error:
-        return [Finding("settings", False, str(error))]
+        return [_bad("settings", str(error))]
     findings = [
-        Finding("settings", True, f"data folder {settings.storage.home}"),
+        _good("settings", f"data folder {settings.storage.home}"),
         _client(settings),
     ]
     try:
@@ -64,16 +64,15 @@ def check_everything() -> list[Finding]:
             # Without an answer from Oura, the client would retry for minutes.
             findings += [*(_tokens(pipeline) if oura.good else ()), *_graphite(pipeline)]
     except AccountsError as error:
-        findings.append(Finding("accounts", False, str(error)))
+        findings.append(_bad("accounts", str(error)))
     return findings
 
 
 def _client(settings: Settings) -> Finding:
     if settings.oura.client_id and settings.oura.client_secret.get_secret_value():
-        return Finding("client", True, f"OURA_CLIENT_ID {settings.oura.client_id}")
-    return Finding(
+        return _good("client", f"OURA_CLIENT_ID {settings.oura.client_id}")
+    return _bad(
         "client",
-        False,
         "set OURA_CLIENT_ID and OURA_CLIENT_SECRET to those of the application that you "
         "registered at Oura",
     )
@@ -83,62 +82,50 @@ def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
     people = pipeline.accounts.people.all()
     again = [p.username for p in people if p.state is PersonState.SIGN_IN_REQUIRED]
     if not people:
-        yield Finding("people", False, "nobody has signed in yet: open the site and sign in")
+        yield _bad("people", "nobody has signed in yet: open the site and sign in")
     elif again:
-        yield Finding("people", False, f"must sign in again: {', '.join(again)}")
+        yield _bad("people", f"must sign in again: {', '.join(again)}")
     else:
-        yield Finding("people", True, f"{len(people)} connected")
+        yield _good("people", f"{len(people)} connected")
     key = pipeline.settings.storage.token_key_path
     if pipeline.settings.storage.token_key.get_secret_value():
-        yield Finding("key", True, "from OURA_TOKEN_KEY")
+        yield _good("key", "from OURA_TOKEN_KEY")
     elif is_private(key):
-        yield Finding(
-            "key", True, f"{key}; keep a copy elsewhere: without it tokens cannot be read"
-        )
+        yield _good("key", f"{key}; keep a copy elsewhere: without it tokens cannot be read")
     else:
-        yield Finding("key", False, f"others can read {key}: chmod 600 {key}")
+        yield _bad("key", f"others can read {key}: chmod 600 {key}")
 
 
 def _warehouse(pipeline: Pipeline) -> Finding:
     try:
         rows = sum(pipeline.warehouse.row_counts().values())
     except WarehouseError as error:
-        return Finding("warehouse", False, str(error))
-    return Finding(
-        "warehouse", True, f"{rows:,} rows in {pipeline.settings.storage.warehouse_path}"
-    )
+        return _bad("warehouse", str(error))
+    return _good("warehouse", f"{rows:,} rows in {pipeline.settings.storage.warehouse_path}")
 
 
 def _site(settings: Settings) -> Finding:
     url = httpx.URL(settings.site.url)
     if url.scheme != "https" and url.host not in ("127.0.0.1", "localhost"):
-        return Finding(
-            "site",
-            False,
-            f"{url} does not encrypt sign-ins: set OURA_PUBLIC_URL to an https address",
+        return _bad(
+            "site", f"{url} does not encrypt sign-ins: set OURA_PUBLIC_URL to an https address"
         )
-    return Finding(
-        "site", True, f"{url}; register {settings.site.redirect_uri} as redirect URI at Oura"
-    )
+    return _good("site", f"{url}; register {settings.site.redirect_uri} as redirect URI at Oura")
 
 
 def _webhooks(pipeline: Pipeline) -> Finding:
     url = pipeline.settings.site.webhook_url
     if not url:
-        return Finding("webhooks", True, "off, because OURA_PUBLIC_URL is not set")
+        return _good("webhooks", "off, because OURA_PUBLIC_URL is not set")
     ours = [row for row in pipeline.accounts.subscriptions.all() if row.callback_url == url]
     ends = min((row.expires_at for row in ours if row.expires_at), default=None)
     if not ours:
-        return Finding(
-            "webhooks", False, "no subscriptions yet: run `oura-pipeline subscriptions create`"
-        )
+        return _bad("webhooks", "no subscriptions yet: run `oura-pipeline subscriptions create`")
     if ends and ends - datetime.now(UTC) < timedelta(days=3):
-        return Finding(
-            "webhooks",
-            False,
-            f"one ends on {ends:%Y-%m-%d}: run `oura-pipeline subscriptions renew`",
+        return _bad(
+            "webhooks", f"one ends on {ends:%Y-%m-%d}: run `oura-pipeline subscriptions renew`"
         )
-    return Finding("webhooks", True, f"{len(ours)} subscriptions to {url}")
+    return _good("webhooks", f"{len(ours)} subscriptions to {url}")
 
 
 def _oura(pipeline: Pipeline) -> Finding:
@@ -149,9 +136,7 @@ def _oura(pipeline: Pipeline) -> Finding:
             f"{url}/v2/usercollection/personal_info", timeout=TIMEOUT_SECONDS
         )
     except httpx.HTTPError as error:
-        return Finding(
-            "Oura", False, f"{url} cannot be reached: {_reason(error)}; see OURA_API_URL"
-        )
+        return _bad("Oura", f"{url} cannot be reached: {_reason(error)}; see OURA_API_URL")
     state = pipeline.budget.state()
     good = answer.status_code < 500
     used = f"{state.used} of {state.limit} requests used"
@@ -163,32 +148,26 @@ def _tokens(pipeline: Pipeline) -> Iterator[Finding]:
     for person in connected[:1]:  # one valid token shows that client, key and database fit
         try:
             pipeline.client(person.username).personal_info()
-            yield Finding("token", True, f"Oura accepts that of {person.username}")
+            yield _good("token", f"Oura accepts that of {person.username}")
         except OuraError as error:
-            yield Finding("token", False, f"{person.username}: {error}")
+            yield _bad("token", f"{person.username}: {error}")
 
 
 def _graphite(pipeline: Pipeline) -> Iterator[Finding]:
     settings = pipeline.settings
     if settings.graphite.protocol is Protocol.FILE:
-        yield Finding(
-            "Graphite", True, f"none set; points go to {settings.storage.graphite_log_path}"
-        )
+        yield _good("Graphite", f"none set; points go to {settings.storage.graphite_log_path}")
         return
     address = (settings.graphite.host, settings.graphite.port)
     try:
         socket.create_connection(address, timeout=TIMEOUT_SECONDS).close()
-        yield Finding("carbon", True, f"{address[0]}:{address[1]}, {settings.graphite.protocol}")
+        yield _good("carbon", f"{address[0]}:{address[1]}, {settings.graphite.protocol}")
     except OSError as error:
-        yield Finding(
-            "carbon",
-            False,
-            f"{address[0]}:{address[1]} cannot be reached: {error}; see GRAPHITE_HOST",
+        yield _bad(
+            "carbon", f"{address[0]}:{address[1]} cannot be reached: {error}; see GRAPHITE_HOST"
         )
     if not settings.graphite.render_url:
-        yield Finding(
-            "graphite-web", False, "set GRAPHITE_RENDER_URL: without it points cannot be read back"
-        )
+        yield _bad("graphite-web", "set GRAPHITE_RENDER_URL: without it points cannot be read back")
         return
     try:
         answer = httpx.get(
@@ -202,3 +181,11 @@ def _graphite(pipeline: Pipeline) -> Iterator[Finding]:
 
 def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+def _good(subject: str, text: str) -> Finding:
+    return Finding(subject, True, text)
+
+
+def _bad(subject: str, text: str) -> Finding:
+    return Finding(subject, False, text)
