@@ -158,6 +158,11 @@ def _amount(name: str, description: str, kind: Kind = INTEGER, low: float | None
     return Field(name, kind, description, merge=SUM, low=low)
 
 
+def _digits(name: str, description: str, interval: int) -> Field:
+    # Codes have no mean: that of deep (1) and awake (4) would be none or another phase.
+    return Field(name, DIGITS, description, interval=interval, merge=LAST)
+
+
 def _pulse(name: str, description: str, kind: Kind = INTEGER) -> Field:
     # Wide enough for a trained heart asleep and for a sprint: what lies outside was misread.
     return Field(name, kind, description, low=20, high=260)
@@ -235,12 +240,10 @@ DAILY_ACTIVITY = DocumentType(
             "training_volume",
         ),
         Field("met", SERIES, "Metabolic equivalent of every minute, MET.", interval=60),
-        Field(
+        _digits(
             "class_5_min",
-            DIGITS,
             "Class of every 5 minutes: 0 not worn, 1 rest, 2 inactive, 3 low, 4 medium, 5 high.",
-            interval=300,
-            merge=LAST,
+            300,
         ),
     ),
 )
@@ -568,26 +571,16 @@ SLEEP = DocumentType(
         ),
         Field("heart_rate", SERIES, "Heart rate, beats per minute.", interval=300),
         Field("hrv", SERIES, "Heart rate variability, ms RMSSD.", interval=300),
-        Field(
-            "sleep_phase_5_min",
-            DIGITS,
-            "Phase of every 5 minutes: 1 deep, 2 light, 3 REM, 4 awake.",
-            interval=300,
-            merge=LAST,
+        _digits(
+            "sleep_phase_5_min", "Phase of every 5 minutes: 1 deep, 2 light, 3 REM, 4 awake.", 300
         ),
-        Field(
-            "sleep_phase_30_sec",
-            DIGITS,
-            "Phase of every 30 seconds: 1 deep, 2 light, 3 REM, 4 awake.",
-            interval=30,
-            merge=LAST,
+        _digits(
+            "sleep_phase_30_sec", "Phase of every 30 seconds: 1 deep, 2 light, 3 REM, 4 awake.", 30
         ),
-        Field(
+        _digits(
             "movement_30_sec",
-            DIGITS,
             "Movement of every 30 seconds: 1 none, 2 restless, 3 tossing, 4 active.",
-            interval=30,
-            merge=LAST,
+            30,
         ),
         Field("app_sleep_phase_5_min", TEXT, "Phases as the app shows them; deprecated by Oura."),
         Field("low_battery_alert", FLAG, "Whether the battery was low."),

@@ -134,7 +134,7 @@ Columns = Mapping[str, tuple[str, Sequence[Any]]]  # name: DuckDB type, values
 def _ledgers(pipeline: Pipeline, username: str, fetches: Sequence[Fetch]) -> dict[str, Columns]:
     """Return what was fetched, what was sent to Graphite, and the person's UTC offsets."""
     pushes = [
-        (push.document_type, push.day, push.points, push.state.value, push.at)
+        push
         for document_type in DOCUMENT_TYPES
         for push in pipeline.accounts.pushes.find(document_type.name, usernames=[username])
     ]
@@ -150,11 +150,11 @@ def _ledgers(pipeline: Pipeline, username: str, fetches: Sequence[Fetch]) -> dic
             "asked_at": ("TIMESTAMPTZ", [fetch.at for fetch in fetches]),
         },
         "pushes": {
-            "document_type": ("VARCHAR", [push[0] for push in pushes]),
-            "day": ("DATE", [push[1] for push in pushes]),
-            "points": ("BIGINT", [push[2] for push in pushes]),
-            "state": ("VARCHAR", [push[3] for push in pushes]),
-            "sent_at": ("TIMESTAMPTZ", [push[4] for push in pushes]),
+            "document_type": ("VARCHAR", [push.document_type for push in pushes]),
+            "day": ("DATE", [push.day for push in pushes]),
+            "points": ("BIGINT", [push.points for push in pushes]),
+            "state": ("VARCHAR", [push.state.value for push in pushes]),
+            "sent_at": ("TIMESTAMPTZ", [push.at for push in pushes]),
         },
         "offsets": {
             "since": ("TIMESTAMPTZ", [at for at, _ in offsets]),

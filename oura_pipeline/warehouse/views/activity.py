@@ -29,8 +29,7 @@ MET_1MIN = View(
 -- The ends of days are looked up among the starts alone: only requested series are read.
 WITH starts AS (
     SELECT
-        username,
-        day,
+        username, day,
         -- A ring whose clock is years behind must not end every day before.
         min(met.timestamp) FILTER (
             abs(epoch(met.timestamp) - epoch(CAST(day AS TIMESTAMP))) < {_NEAR}
@@ -41,8 +40,7 @@ WITH starts AS (
 ),
 documents AS (
     SELECT
-        username,
-        day,
+        username, day,
         met.timestamp AS start,
         {local_time("met.timestamp")} AS start_local,
         met.interval AS seconds,
@@ -59,8 +57,7 @@ items AS (
 ),
 minutes AS (
     SELECT
-        username,
-        day,
+        username, day,
         {later("start", "nth * seconds")} AS time,
         {later_local("start_local", "nth * seconds")} AS time_local,
         met

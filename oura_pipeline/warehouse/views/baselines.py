@@ -59,16 +59,12 @@ BASELINES = View(
     ),
     sql=f"""
 SELECT
-    username,
-    day,
-    metric,
-    value,
+    username, day, metric, value,
     {_statistics(7)},
     {_statistics(28)}
 FROM (
     SELECT
-        username,
-        day,
+        username, day,
         unnest([
             {_NAMES}
         ]) AS metric,

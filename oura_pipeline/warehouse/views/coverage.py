@@ -45,13 +45,9 @@ types AS (
     SELECT unnest([{_NAMES}]) AS document_type
 )
 SELECT
-    d.username,
-    t.document_type,
-    d.day,
+    d.username, t.document_type, d.day,
     coalesce(f.status, 'never_asked') AS status,
-    f.documents,
-    f.asked_at,
-    f.error
+    f.documents, f.asked_at, f.error
 FROM days d
 CROSS JOIN types t
 LEFT JOIN oura.fetches f

@@ -37,6 +37,10 @@ class _Number(NamedTuple):
         return f"{self.summed or f'any_value({self.name})'} AS {self.name}"
 
 
+def _minutes(name: str, comment: str, relation: str, field: str) -> _Number:
+    return _Number(name, f"{comment}, minutes.", relation, f"{field} / 60")
+
+
 def _count(name: str, comment: str, relation: str, sql: str) -> _Number:
     return _Number(name, comment, relation, sql, f"count({name})")
 
@@ -110,28 +114,14 @@ _NUMBERS = (
         _ACTIVITY,
         "equivalent_walking_distance",
     ),
-    _Number(
-        "high_activity_minutes", "High activity, minutes.", _ACTIVITY, "high_activity_time / 60"
-    ),
-    _Number(
-        "medium_activity_minutes",
-        "Medium activity, minutes.",
-        _ACTIVITY,
-        "medium_activity_time / 60",
-    ),
-    _Number("low_activity_minutes", "Low activity, minutes.", _ACTIVITY, "low_activity_time / 60"),
-    _Number("sedentary_minutes", "Sitting, minutes.", _ACTIVITY, "sedentary_time / 60"),
-    _Number("resting_minutes", "Rest, minutes.", _ACTIVITY, "resting_time / 60"),
-    _Number("non_wear_minutes", "Ring not worn, minutes.", _ACTIVITY, "non_wear_time / 60"),
-    _Number(
-        "stress_high_minutes", "High stress while awake, minutes.", _STRESS, "stress_high / 60"
-    ),
-    _Number(
-        "recovery_high_minutes",
-        "High recovery while awake, minutes.",
-        _STRESS,
-        "recovery_high / 60",
-    ),
+    _minutes("high_activity_minutes", "High activity", _ACTIVITY, "high_activity_time"),
+    _minutes("medium_activity_minutes", "Medium activity", _ACTIVITY, "medium_activity_time"),
+    _minutes("low_activity_minutes", "Low activity", _ACTIVITY, "low_activity_time"),
+    _minutes("sedentary_minutes", "Sitting", _ACTIVITY, "sedentary_time"),
+    _minutes("resting_minutes", "Rest", _ACTIVITY, "resting_time"),
+    _minutes("non_wear_minutes", "Ring not worn", _ACTIVITY, "non_wear_time"),
+    _minutes("stress_high_minutes", "High stress while awake", _STRESS, "stress_high"),
+    _minutes("recovery_high_minutes", "High recovery while awake", _STRESS, "recovery_high"),
     _Number("stress_summary", "restored, normal or stressful.", _STRESS, "day_summary"),
     _Number(
         "resilience_level", "limited, adequate, solid, strong or exceptional.", _RESILIENCE, "level"
@@ -203,8 +193,7 @@ DAILY_SUMMARY = View(
     ),
     sql=f"""
 SELECT
-    username,
-    day,
+    username, day,
     {_OF_THE_DAY}
 FROM (
     {_PARTS}

@@ -32,13 +32,9 @@ WORKOUTS = View(
     ),
     sql=f"""
 SELECT
-    username,
-    day,
+    username, day,
     id AS workout_id,
-    activity,
-    intensity,
-    source,
-    label,
+    activity, intensity, source, label,
     start_datetime AS start_time,
     end_datetime AS end_time,
     {local_time("start_datetime")} AS start_local,
@@ -72,8 +68,7 @@ TAGS = View(
     ),
     sql=f"""
 SELECT
-    username,
-    day,
+    username, day,
     'enhanced_tag' AS document_type,
     id AS tag_id,
     start_time AS time,
@@ -84,8 +79,7 @@ SELECT
 FROM oura.enhanced_tag
 UNION ALL
 SELECT
-    username,
-    day,
+    username, day,
     'tag',
     id,
     timestamp,

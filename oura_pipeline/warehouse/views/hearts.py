@@ -19,8 +19,7 @@ _PERSON_AND_DAY = (
 # Rows of heartrate say only UTC; where the person was is looked up in `oura.offsets`.
 _AHEAD = "coalesce(o.utc_offset_seconds, 0)"
 _AGGREGATED = """avg(bpm) AS bpm_mean,
-        min(bpm) AS bpm_min,
-        max(bpm) AS bpm_max,
+        min(bpm) AS bpm_min, max(bpm) AS bpm_max,
         count(bpm) AS samples"""
 
 HEART_RATE_5MIN = View(
@@ -41,8 +40,7 @@ HEART_RATE_5MIN = View(
     sql=f"""
 WITH beats AS (
     SELECT
-        username,
-        day,
+        username, day,
         {aligned("epoch_us(timestamp)", "300000000")} AS slot,
         {_AGGREGATED}
     FROM oura.heartrate
@@ -53,14 +51,9 @@ timed AS (
     SELECT *, make_timestamptz(slot) AS time FROM beats
 )
 SELECT
-    t.username,
-    t.day,
-    t.time,
+    t.username, t.day, t.time,
     {later_local("t.time", _AHEAD)} AS time_local,
-    t.bpm_mean,
-    t.bpm_min,
-    t.bpm_max,
-    t.samples
+    t.bpm_mean, t.bpm_min, t.bpm_max, t.samples
 FROM timed t
 ASOF LEFT JOIN oura.offsets o ON o.username = t.username AND o.since <= t.time
 """,
@@ -84,8 +77,7 @@ HEART_RATE_HOURLY = View(
     sql=f"""
 WITH beats AS (
     SELECT
-        h.username,
-        h.day,
+        h.username, h.day,
         h.bpm,
         {_AHEAD} AS ahead,
         date_trunc('hour', {later_local("h.timestamp", _AHEAD)}) AS hour_local
@@ -95,23 +87,16 @@ WITH beats AS (
 ),
 hours AS (
     SELECT
-        username,
-        day,
-        ahead,
-        hour_local,
+        username, day, ahead, hour_local,
         {_AGGREGATED}
     FROM beats
     GROUP BY ALL
 )
 SELECT
-    username,
-    day,
+    username, day,
     {later("hour_local", "-ahead")} AS time,
     hour_local,
-    bpm_mean,
-    bpm_min,
-    bpm_max,
-    samples
+    bpm_mean, bpm_min, bpm_max, samples
 FROM hours
 """,
 )

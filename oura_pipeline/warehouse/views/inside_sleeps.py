@@ -61,10 +61,7 @@ items AS (
     WHERE {within_time("series.timestamp", "series.items", "series.interval")}
 )
 SELECT
-    username,
-    day,
-    id AS sleep_id,
-    part,
+    username, day, id AS sleep_id, part,
     {later("start", "nth * seconds")} AS time,
     min({later_local("start_local", "nth * seconds")}) AS time_local,
     max(value) FILTER (is_bpm) AS bpm,
@@ -91,10 +88,7 @@ WITH letters AS (
     FROM ({READ})
 )
 SELECT
-    username,
-    day,
-    id AS sleep_id,
-    part,
+    username, day, id AS sleep_id, part,
     {later("bedtime_start", "nth * seconds")} AS time,
     {later_local("start_local", "nth * seconds")} AS time_local,
     {more}CAST(letter AS INTEGER) AS {name}_code,

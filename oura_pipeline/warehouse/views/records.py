@@ -55,8 +55,7 @@ def _branch(kind: str, columns: dict[str, str]) -> str:
     )
     return f"""
 SELECT
-    username,
-    day,
+    username, day,
     '{kind}' AS metric_type,
     'oura' AS source,
     json_merge_patch('{{}}', json_object({pairs})) AS metrics

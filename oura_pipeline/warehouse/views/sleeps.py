@@ -174,9 +174,7 @@ NIGHTS = View(
     ),
     sql=f"""
 SELECT
-    username,
-    day,
-    {_SELECTED},
+    username, day, {_SELECTED},
     long_sleeps
 FROM ({READ})
 WHERE is_main
@@ -201,8 +199,7 @@ NAPS = View(
     ),
     sql=f"""
 SELECT
-    username,
-    day,
+    username, day,
     row_number() OVER (
         PARTITION BY username, day ORDER BY bedtime_start NULLS LAST, id
     ) AS nap,
