@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import stamina
 from filelock import FileLock
 
 from oura_pipeline.days import batched
@@ -40,6 +41,17 @@ class GraphiteUnavailable(Exception):
     def __init__(self, message: str, *, retryable: bool = True) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+def _is_retryable(error: Exception) -> bool:
+    return isinstance(error, GraphiteUnavailable) and error.retryable
+
+
+# Calls something, and again after growing pauses while trying again may help. No limit of time: a
+# large batch alone may take longer than any.
+retrying = stamina.RetryingCaller(
+    attempts=4, wait_initial=0.2, wait_max=3, wait_jitter=0.2, timeout=None
+).on(_is_retryable)
 
 
 class Sender(Protocol):

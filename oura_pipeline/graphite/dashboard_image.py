@@ -34,20 +34,12 @@ _UNITS = {
     **{"lengthm": "m", "velocityms": "m/s", "masskg": "kg"},
 }
 _STYLE = {
-    "bgcolor": "181B1F",
-    "fgcolor": "AEB4BF",
-    "majorGridLineColor": "2E333B",
-    "minorGridLineColor": "22262C",
-    "minorY": "0",
-    "fontName": "DejaVu Sans",
-    "fontSize": "9",
-    "tz": "UTC",
-    "format": "png",
-    "margin": "6",
-    "uniqueLegend": "true",
-    "hideLegend": "false",
-    "yUnitSystem": "none",
-    "areaAlpha": "0.75",
+    **{"bgcolor": "181B1F", "fgcolor": "AEB4BF", "fontName": "DejaVu Sans", "fontSize": "9"},
+    **{"majorGridLineColor": "2E333B", "minorGridLineColor": "22262C", "minorY": "0"},
+    # Graphite-web hides the legend of more than ten lines, unless it is told not to.
+    **{"uniqueLegend": "true", "hideLegend": "false"},
+    # Values are in the unit of the panel already: no "k" and "M" after them.
+    **{"yUnitSystem": "none", "areaAlpha": "0.75", "margin": "6", "tz": "UTC", "format": "png"},
 }
 
 _Json = dict[str, Any]
@@ -169,9 +161,7 @@ class _Renderer:
         defaults = tile.panel["fieldConfig"]["defaults"]
         size = {"width": str(int(inside.width)), "height": str(int(inside.height))}
         limits = {
-            name: str(defaults[key])
-            for name, key in (("yMin", "min"), ("yMax", "max"))
-            if key in defaults
+            f"y{key.title()}": str(defaults[key]) for key in ("min", "max") if key in defaults
         }
         colours = {"colorList": ",".join(self._colours(tile.panel))}
         asked = _STYLE | size | limits | colours | _style(tile.panel) | self._range(tile.panel)

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from oura_pipeline.graphite.environment import LocalGraphiteError, graphite_python
@@ -44,16 +43,13 @@ call_command("migrate", run_syncdb=True, verbosity=0)
 )
 
 _CARBON_CONF = {
-    "ENABLE_UDP_LISTENER": "False",
-    "MAX_CACHE_SIZE": "inf",
-    "MAX_UPDATES_PER_SECOND": "inf",
-    "MAX_CREATES_PER_MINUTE": "inf",
-    "WHISPER_SPARSE_CREATE": "True",
-    "WHISPER_FALLOCATE_CREATE": "False",
-    "ENABLE_TAGS": "False",
-    "ENABLE_LOGROTATION": "False",
-    "LOG_UPDATES": "False",
-    "LOG_CREATES": "False",
+    # The reasons are in the head of storage-schemas.conf.
+    **{"WHISPER_SPARSE_CREATE": "True", "WHISPER_FALLOCATE_CREATE": "False"},
+    **dict.fromkeys(("MAX_CACHE_SIZE", "MAX_UPDATES_PER_SECOND", "MAX_CREATES_PER_MINUTE"), "inf"),
+    # A backfill would write a line of log for every metric.
+    **{"LOG_UPDATES": "False", "LOG_CREATES": "False", "ENABLE_LOGROTATION": "False"},
+    # Tags would be sent to graphite-web for every new metric; no name of ours has any.
+    **{"ENABLE_TAGS": "False", "ENABLE_UDP_LISTENER": "False"},
 }
 
 
@@ -145,12 +141,7 @@ class LocalGraphite:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def _write_configuration(self) -> None:

@@ -8,11 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-import stamina
-
 from oura_pipeline.days import batched_by_weight
 from oura_pipeline.graphite.aggregate import Point
-from oura_pipeline.graphite.carbon import GraphiteUnavailable, Metrics, Sender
+from oura_pipeline.graphite.carbon import Metrics, Sender, retrying
 from oura_pipeline.graphite.points import DayPoints, Index, difference, pack, union, unpack
 from oura_pipeline.graphite.validate import PointValidator, drop_invalid
 from oura_pipeline.ledger import Push, PushLedger, PushState, Withdrawn
@@ -99,17 +97,12 @@ def send(sender: Sender, metrics: Metrics) -> None:
     Raises:
         GraphiteUnavailable: the last try failed too.
     """
-    metrics = list(metrics)
-    for attempt in stamina.retry_context(
-        on=_is_retryable, attempts=4, wait_initial=0.2, wait_max=3, wait_jitter=0.2, timeout=None
-    ):
-        with attempt:
-            sender.send(metrics)
+    # A list: a second try needs all of them again.
+    retrying(sender.send, list(metrics))
 
 
 def _send_days(sender: Sender, days: Sequence[DayPoints]) -> None:
-    metrics = by_metric(days)
-    if metrics:
+    if metrics := by_metric(days):
         send(sender, metrics.items())
 
 
@@ -170,12 +163,11 @@ class _PushRun:
             for day, earlier in self._with_rows(map(self._valid, days))
             if self._is_due(day, earlier)
         ]
-        self._ledger.record(
-            [
-                self._row(day, PushState.PENDING, _index_in_flight(day, earlier))
-                for day, earlier in due
-            ]
-        )
+        pending = [
+            self._row(day, PushState.PENDING, _index_in_flight(day, earlier))
+            for day, earlier in due
+        ]
+        self._ledger.record(pending)
         return due
 
     def record_sent(self, sending: Future[None], due: list[_DueDay]) -> None:
@@ -296,7 +288,3 @@ def _index_in_flight(day: DayPoints, earlier: Push | None) -> bytes:
     if earlier is None:
         return day.index
     return pack(union(unpack(earlier.index), unpack(day.index)))
-
-
-def _is_retryable(error: Exception) -> bool:
-    return isinstance(error, GraphiteUnavailable) and error.retryable

@@ -10,9 +10,8 @@ from typing import Any, cast
 
 import httpx
 import msgspec
-import stamina
 
-from oura_pipeline.graphite.carbon import GraphiteUnavailable
+from oura_pipeline.graphite.carbon import GraphiteUnavailable, retrying
 
 _TEMPORARY = (502, 503, 504)
 
@@ -130,35 +129,23 @@ class RenderClient:
         if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
             return None
         if response.status_code != httpx.codes.OK:
-            raise GraphiteUnavailable(
-                f"{self._url} answered {response.status_code}: is GRAPHITE_RENDER_URL the address "
-                "of graphite-web?",
-                retryable=False,
-            )
+            raise self._wrong_address(f"answered {response.status_code}")
         try:
             return _ANSWER.decode(response.content)
         except msgspec.ValidationError:
             # Graphite-web writes an infinity, which somebody else may have sent, as 1e9999.
             return None
         except msgspec.DecodeError as error:
-            raise GraphiteUnavailable(
-                f"{self._url} did not answer in JSON: is GRAPHITE_RENDER_URL the address of "
-                "graphite-web?",
-                retryable=False,
-            ) from error
+            raise self._wrong_address("did not answer in JSON") from error
+
+    def _wrong_address(self, happened: str) -> GraphiteUnavailable:
+        return GraphiteUnavailable(
+            f"{self._url} {happened}: is GRAPHITE_RENDER_URL the address of graphite-web?",
+            retryable=False,
+        )
 
     def _post(self, form: dict[str, str | list[str]]) -> httpx.Response:
-        for attempt in stamina.retry_context(
-            on=_is_retryable,
-            attempts=4,
-            wait_initial=0.2,
-            wait_max=3,
-            wait_jitter=0.2,
-            timeout=None,
-        ):
-            with attempt:
-                return self._post_once(form)
-        raise AssertionError("a retry ends with an answer or an error")
+        return retrying(self._post_once, form)
 
     def _post_once(self, form: dict[str, str | list[str]]) -> httpx.Response:
         try:
@@ -184,7 +171,3 @@ def _form(
         "noNullPoints": "true",
         "noCache": "true",  # or an answer from before the push
     }
-
-
-def _is_retryable(error: Exception) -> bool:
-    return isinstance(error, GraphiteUnavailable) and error.retryable

@@ -120,13 +120,11 @@ class _ChunkReader:
 
     def _send_again(self, missing: ExpectedMetrics) -> None:
         if missing:
-            send(
-                self._sender,
-                [
-                    (name, list(zip(points.times, points.values, strict=True)))
-                    for name, points in missing.items()
-                ],
-            )
+            metrics = {
+                name: list(zip(points.times, points.values, strict=True))
+                for name, points in missing.items()
+            }
+            send(self._sender, metrics.items())
             self._report.sent_again += sum(len(points.times) for points in missing.values())
 
 
@@ -170,14 +168,9 @@ def _unchanged(rows: Sequence[Push], ledger: PushLedger) -> list[Push]:
     for row in rows:
         people[row.username, row.document_type].append(row)
     for (username, document_type), theirs in people.items():
-        current = {
-            row.day: row
-            for row in ledger.find(
-                document_type,
-                usernames=[username],
-                first_day=min(row.day for row in theirs),
-                last_day=max(row.day for row in theirs),
-            )
-        }
-        unchanged += [row for row in theirs if current.get(row.day) == row]
+        first_day, last_day = min(row.day for row in theirs), max(row.day for row in theirs)
+        current = set(
+            ledger.find(document_type, usernames=[username], first_day=first_day, last_day=last_day)
+        )
+        unchanged += [row for row in theirs if row in current]
     return unchanged
