@@ -40,7 +40,7 @@ class Ask(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Variants:
-    """The variants of a document type, told apart by the text in `field`.
+    """The variants of a document type, distinguished by the text in `field`.
 
     The longest `main` document of a day, by its number `length`, is the day's own; further ones
     and those in `others` keep their time and go to `other_series`; those in `silent` are landed

@@ -149,7 +149,7 @@ def _answered_days(
     first_day: date,
     last_day: date,
 ) -> Iterator[tuple[str, list[date]]]:
-    """Yield each person's days for which Oura said what sleep there was, or that there was none."""
+    """Yield each person's days on which Oura answered, with sleep or without."""
     rows = connection.execute(
         "SELECT username, day FROM oura.coverage "
         "WHERE document_type = $1 AND list_contains($2, status) AND day BETWEEN $3 AND $4 "

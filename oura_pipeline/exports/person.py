@@ -271,7 +271,7 @@ _OPENING = """\
 | `{ledgers}/offsets.parquet` | since when the person's clock was how many seconds ahead of UTC |
 
 All times are UTC. What is empty is not known, which is not the same as 0. Times of `{documents}`
-as the clock showed them, with their offset, stand in the column `document`.
+as the clock showed them, with their offset, are in the column `document`.
 
 With DuckDB:
 

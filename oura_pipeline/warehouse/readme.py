@@ -61,7 +61,7 @@ TOPICS = {
     "columns end in it. In the tables durations are in seconds, in the views in minutes.",
     "about series": "A series is STRUCT(interval, items, timestamp): one item every `interval` "
     "seconds, the first at `timestamp`. Texts of digits (`sleep_phase_5_min`, `class_5_min`, …) "
-    "have one digit per interval, from the begin of the document. `sleep_heart`, `hypnogram`, "
+    "have one digit per interval, from the start of the document. `sleep_heart`, `hypnogram`, "
     "`movement` and `met_1min` have them as rows.",
     "about main nights and naps": "The main night of a day is its longest sleep of type "
     "`long_sleep`; further ones, `sleep` and `late_nap` are naps; `rest` and `deleted` neither.",
@@ -75,7 +75,7 @@ FRESHNESS = "about freshness"
 
 
 def write_readme(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> None:
-    """Write every line anew: topics, views, tables. The ledgers have to stand."""
+    """Write every line anew: topics, views, tables. The ledgers have to exist."""
     table = f"{SCHEMA}.{README}"
     lines = {FRESHNESS: _freshness(connection, published_at), **TOPICS, README: DESCRIPTION}
     lines |= {view.name: view.line for view in VIEWS}
