@@ -1,275 +1,188 @@
-"""The sandbox's own table of Oura's collections: their names, ranges, scopes and nullable fields.
-
-It is written down a second time here on purpose. A stand-in that shared its table with the client
-would agree with the client's mistakes.
-"""
+"""The sandbox's own table of Oura's collections: names, ranges, scopes, nullable fields."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+# How a range is read. `day`: both ends included, on the document's day. `instant`: half-open on a
+# point in time, where a bare date is midnight UTC. `samples`: the same with start_datetime and
+# end_datetime. `whole`: no range. `bare`: no list at all.
 Family = Literal["day", "instant", "samples", "whole", "bare"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Collection:
-    """One route below `/v2/usercollection/`.
-
-    `family` says how a range is read: `day` is inclusive on the document's day, `instant` is
-    half-open on a point in time (a bare date is midnight UTC), `samples` is the same with
-    `start_datetime`/`end_datetime`, `whole` has no range, `bare` is no list at all.
-    """
+    """One route below `/v2/usercollection/`."""
 
     name: str
     scope: str | None
     family: Family
+    # Paths of the fields that Oura's schema lets be null.
+    nullable: tuple[str, ...] = ()
+    # The field that places a document in time. It is not its day: a night begins the day before.
     instant: str | None = None
     day: str | None = "day"
-    webhook: str | None = None
-    single: bool = True
+    # Whether `fields` has an effect.
     selectable: bool = True
-    nullable: tuple[str, ...] = ()
+
+    @property
+    def single(self) -> bool:
+        """Whether `GET …/{document_id}` exists: samples have no id to ask for."""
+        return self.family not in ("samples", "bare")
+
+    @property
+    def webhook(self) -> str | None:
+        """The `data_type` of its webhook events, where Oura sends any."""
+        # The route `vO2_max` has a capital and its events, `vo2_max`, have none.
+        return self.name.lower() if self.single else None
 
 
-def _within(parent: str, *names: str) -> tuple[str, ...]:
-    return tuple(f"{parent}.{name}" for name in names)
+def names(text: str, *, below: str = "") -> tuple[str, ...]:
+    """Return the words of a text, `below` put before each."""
+    return tuple(below + word for word in text.split())
 
 
-_READINESS = (
-    "activity_balance",
-    "body_temperature",
-    "hrv_balance",
-    "previous_day_activity",
-    "previous_night",
-    "recovery_index",
-    "resting_heart_rate",
-    "sleep_balance",
-    "sleep_regularity",
+READINESS_CONTRIBUTORS = names(
+    "activity_balance body_temperature hrv_balance previous_day_activity previous_night"
+    " recovery_index resting_heart_rate sleep_balance sleep_regularity"
 )
-_TEMPERATURES = ("temperature_deviation", "temperature_trend_deviation")
+SLEEP_CONTRIBUTORS = names("deep_sleep efficiency latency rem_sleep restfulness timing total_sleep")
+ACTIVITY_CONTRIBUTORS = names(
+    "meet_daily_targets move_every_hour recovery_time stay_active training_frequency"
+    " training_volume"
+)
+_TEMPERATURES = "temperature_deviation temperature_trend_deviation"
 
+
+# Written down a second time on purpose: a stand-in that shared its table with the client would
+# agree with the client's mistakes.
+#
+# Which family a collection belongs to was seen in recorded answers: the same two dates gave two
+# documents of a `day` collection and one of an `instant` one. The scopes are those that Oura's 401
+# answers name; its description gives none per route. No recording shows the range ends of vO2_max,
+# tag, session and rest_mode_period: those follow what authors of clients report.
 COLLECTIONS: tuple[Collection, ...] = (
+    # Filtered on 04:00 local time, so asking for one day alone (start = end) finds nothing.
     Collection(
-        name="daily_activity",
-        scope="daily",
-        family="instant",
+        "daily_activity",
+        "daily",
+        "instant",
+        (
+            *names("class_5_min score"),
+            *names(" ".join(ACTIVITY_CONTRIBUTORS), below="contributors."),
+        ),
         instant="timestamp",
-        webhook="daily_activity",
-        nullable=(
-            "class_5_min",
-            "score",
-            *_within(
-                "contributors",
-                "meet_daily_targets",
-                "move_every_hour",
-                "recovery_time",
-                "stay_active",
-                "training_frequency",
-                "training_volume",
-            ),
+    ),
+    # Not `daily`, although its name begins so: a token with `daily` alone gets 401.
+    Collection(
+        "daily_cardiovascular_age", "heart_health", "day", names("pulse_wave_velocity vascular_age")
+    ),
+    Collection(
+        "daily_readiness",
+        "daily",
+        "day",
+        (
+            *names(f"score {_TEMPERATURES}"),
+            *names(" ".join(READINESS_CONTRIBUTORS), below="contributors."),
         ),
     ),
+    # `stress` is in no published list of scopes, but the 401 names it.
+    Collection("daily_resilience", "stress", "day", selectable=False),
     Collection(
-        name="daily_cardiovascular_age",
-        scope="heart_health",
-        family="day",
-        webhook="daily_cardiovascular_age",
-        nullable=("pulse_wave_velocity", "vascular_age"),
+        "daily_sleep",
+        "daily",
+        "day",
+        ("score", *names(" ".join(SLEEP_CONTRIBUTORS), below="contributors.")),
     ),
+    Collection("daily_spo2", "spo2", "day", names("breathing_disturbance_index spo2_percentage")),
+    # Sources disagree between `daily` and `stress`; a token with `daily` alone was given data.
+    Collection("daily_stress", "daily", "day", names("day_summary recovery_high stress_high")),
+    # The one document with a start_day and no day.
     Collection(
-        name="daily_readiness",
-        scope="daily",
-        family="day",
-        webhook="daily_readiness",
-        nullable=("score", *_TEMPERATURES, *_within("contributors", *_READINESS)),
-    ),
-    Collection(
-        name="daily_resilience",
-        scope="stress",
-        family="day",
-        webhook="daily_resilience",
-        selectable=False,
-    ),
-    Collection(
-        name="daily_sleep",
-        scope="daily",
-        family="day",
-        webhook="daily_sleep",
-        nullable=(
-            "score",
-            *_within(
-                "contributors",
-                "deep_sleep",
-                "efficiency",
-                "latency",
-                "rem_sleep",
-                "restfulness",
-                "timing",
-                "total_sleep",
-            ),
-        ),
-    ),
-    Collection(
-        name="daily_spo2",
-        scope="spo2",
-        family="day",
-        webhook="daily_spo2",
-        nullable=("breathing_disturbance_index", "spo2_percentage"),
-    ),
-    Collection(
-        name="daily_stress",
-        scope="daily",
-        family="day",
-        webhook="daily_stress",
-        nullable=("day_summary", "recovery_high", "stress_high"),
-    ),
-    Collection(
-        name="enhanced_tag",
-        scope="tag",
-        family="day",
+        "enhanced_tag",
+        "tag",
+        "day",
+        names("tag_type_code end_time end_day comment custom_name"),
         day="start_day",
-        webhook="enhanced_tag",
         selectable=False,
-        nullable=("tag_type_code", "end_time", "end_day", "comment", "custom_name"),
     ),
+    Collection("heartrate", "heartrate", "samples", instant="timestamp", day=None),
+    # No scope: the id is shown to every token, the other fields need theirs (see routes).
+    Collection("personal_info", None, "bare", day=None),
     Collection(
-        name="heartrate",
-        scope="heartrate",
-        family="samples",
-        instant="timestamp",
-        day=None,
-        single=False,
-    ),
-    Collection(name="personal_info", scope=None, family="bare", day=None, single=False),
-    Collection(
-        name="rest_mode_period",
-        scope="daily",
-        family="instant",
+        "rest_mode_period",
+        "daily",
+        "instant",
+        names("end_day end_time start_time"),
+        day="start_day",
         instant="start_time",
-        day="start_day",
-        webhook="rest_mode_period",
-        nullable=("end_day", "end_time", "start_time"),
     ),
     Collection(
-        name="ring_battery_level",
-        scope="ring_configuration",
-        family="samples",
+        "ring_battery_level",
+        "ring_configuration",
+        "samples",
         instant="timestamp",
         day=None,
-        single=False,
-        nullable=("charging", "in_charger"),
+        nullable=names("charging in_charger"),
     ),
+    # Every ring there ever was: Oura's description gives this route no dates.
     Collection(
-        name="ring_configuration",
-        scope="ring_configuration",
-        family="whole",
+        "ring_configuration",
+        "ring_configuration",
+        "whole",
         instant="set_up_at",
         day=None,
-        webhook="ring_configuration",
-        nullable=("color", "design", "firmware_version", "hardware_type", "set_up_at", "size"),
+        nullable=names("color design firmware_version hardware_type set_up_at size"),
     ),
     Collection(
-        name="session",
-        scope="session",
-        family="instant",
+        "session",
+        "session",
+        "instant",
+        names("heart_rate heart_rate_variability mood motion_count"),
         instant="start_datetime",
-        webhook="session",
-        nullable=("heart_rate", "heart_rate_variability", "mood", "motion_count"),
     ),
+    # Filtered on going to bed, not on the day: a night that began on the 8th is missing from a
+    # range that starts on the 9th, although it is the 9th's night.
     Collection(
-        name="sleep",
-        scope="daily",
-        family="instant",
-        instant="bedtime_start",
-        webhook="sleep",
-        nullable=(
-            "average_breath",
-            "average_heart_rate",
-            "average_hrv",
-            "awake_time",
-            "deep_sleep_duration",
-            "efficiency",
-            "heart_rate",
-            "hrv",
-            "latency",
-            "light_sleep_duration",
-            "lowest_heart_rate",
-            "movement_30_sec",
-            *_within("readiness", "score", *_TEMPERATURES),
-            *_within("readiness.contributors", *_READINESS),
-            "readiness_score_delta",
-            "rem_sleep_duration",
-            "restless_periods",
-            "sleep_algorithm_version",
-            "sleep_analysis_reason",
-            "sleep_phase_30_sec",
-            "sleep_phase_5_min",
-            "sleep_score_delta",
-            "total_sleep_duration",
-            "type",
-            "ring_id",
-            "app_sleep_phase_5_min",
+        "sleep",
+        "daily",
+        "instant",
+        (
+            *names(
+                "average_breath average_heart_rate average_hrv awake_time deep_sleep_duration"
+                " efficiency heart_rate hrv latency light_sleep_duration lowest_heart_rate"
+                " movement_30_sec readiness_score_delta rem_sleep_duration restless_periods"
+                " sleep_algorithm_version sleep_analysis_reason sleep_phase_30_sec"
+                " sleep_phase_5_min sleep_score_delta total_sleep_duration type ring_id"
+                " app_sleep_phase_5_min"
+            ),
+            *names(f"score {_TEMPERATURES}", below="readiness."),
+            *names(" ".join(READINESS_CONTRIBUTORS), below="readiness.contributors."),
         ),
+        instant="bedtime_start",
     ),
+    Collection("sleep_time", "daily", "day", names("optimal_bedtime recommendation status")),
+    Collection("tag", "tag", "instant", instant="timestamp", nullable=("text",), selectable=False),
+    Collection("vO2_max", "heart_health", "day"),
     Collection(
-        name="sleep_time",
-        scope="daily",
-        family="day",
-        webhook="sleep_time",
-        nullable=("optimal_bedtime", "recommendation", "status"),
-    ),
-    Collection(
-        name="tag",
-        scope="tag",
-        family="instant",
-        instant="timestamp",
-        webhook="tag",
-        selectable=False,
-        nullable=("text",),
-    ),
-    Collection(name="vO2_max", scope="heart_health", family="day", webhook="vo2_max"),
-    Collection(
-        name="workout",
-        scope="workout",
-        family="instant",
+        "workout",
+        "workout",
+        "instant",
         instant="start_datetime",
-        webhook="workout",
-        nullable=("calories", "distance", "label"),
+        nullable=names("calories distance label"),
     ),
 )
 BY_NAME: dict[str, Collection] = {collection.name: collection for collection in COLLECTIONS}
 
-SCOPES: tuple[str, ...] = (
-    "email",
-    "personal",
-    "daily",
-    "heartrate",
-    "workout",
-    "tag",
-    "session",
-    "spo2",
-    "heart_health",
-    "stress",
-    "ring_configuration",
+# The scopes that Oura grants. Others exist (`metabolic`, `research`) but no application gets them.
+SCOPES: tuple[str, ...] = names(
+    "email personal daily heartrate workout tag session spo2 heart_health stress ring_configuration"
 )
-# The names of `data_type` that a webhook subscription takes. `meal` has no route.
-WEBHOOK_TYPES: tuple[str, ...] = (
-    "tag",
-    "enhanced_tag",
-    "workout",
-    "session",
-    "sleep",
-    "daily_sleep",
-    "daily_readiness",
-    "daily_activity",
-    "daily_spo2",
-    "sleep_time",
-    "rest_mode_period",
-    "ring_configuration",
-    "daily_stress",
-    "daily_cardiovascular_age",
-    "daily_resilience",
-    "vo2_max",
-    "meal",
+# The names of `data_type` that a webhook subscription takes, in the order of Oura's description
+# (a refusal lists them). `meal` has no route.
+WEBHOOK_TYPES: tuple[str, ...] = names(
+    "tag enhanced_tag workout session sleep daily_sleep daily_readiness daily_activity daily_spo2"
+    " sleep_time rest_mode_period ring_configuration daily_stress daily_cardiovascular_age"
+    " daily_resilience vo2_max meal"
 )

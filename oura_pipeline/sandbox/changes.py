@@ -1,9 +1,4 @@
-"""DocumentStore change after the fact: revise, delete and add, with the webhook event that follows.
-
-Which document is meant is said by `id`, by `day` (the last one of that day) or for rows by
-`timestamp`; without any of them it is the newest. Which values it gets is said by `fields`; without
-them the sandbox moves every number of it a little, or changes a word where there is no number.
-"""
+"""Changes of documents after the fact, with the webhook event that follows."""
 
 from __future__ import annotations
 
@@ -23,34 +18,39 @@ Document = dict[str, Any]
 
 
 def change(cloud: Cloud, kind: str, body: dict[str, Any]) -> Document:
-    """Do a change from its JSON: `{"document": …, "deliveries": n}`.
+    """Do a change from its JSON and return `{"document": …, "deliveries": n}`.
 
-    Raises `Refused`: 400 for a body that makes no sense, 404 when nothing matches.
+    Raise `Refused` (404) when there is no such person or document.
     """
     collection, data = BY_NAME[body["type"]], cloud.person_data(body["person"])
     if collection.family == "bare":
+        # No webhook event either: Oura has none for it.
         data.profile().update(body.get("fields") or {"weight": 70.5})
         return {"document": data.profile(), "deliveries": 0}
-    document = _DO[kind](data, collection, body)
-    events = {"revise": "update", "delete": "delete", "add": "create"}
+    event_type, do = _CHANGES[kind]
+    document = do(data, collection, body)
     deliveries = 0
     if collection.webhook and body.get("notify", True):
-        event = {"event_type": events[kind], "data_type": collection.webhook}
-        who = {"object_id": document["id"], "user_id": data.person.id}
-        deliveries = cloud.webhooks.announce({**event, **who})
+        # A delete carries the id of a document that is gone: fetching it gets 404.
+        event = {
+            "event_type": event_type,
+            "data_type": collection.webhook,
+            "object_id": document["id"],
+            "user_id": data.person.id,
+        }
+        deliveries = cloud.webhooks.announce(event)
     return {"document": document, "deliveries": deliveries}
 
 
 def _revise(data: PersonData, collection: Collection, body: Document) -> Document:
-    """Change values; `new_id` brings the document back under another id, as recalculations do."""
     store = data.store(collection.name)
     position = _position(data, collection, body)
-    document = _decoded(store, position)
-    revised = (
-        _merged(document, body["fields"]) if body.get("fields") else _with_other_values(document)
-    )
+    document, fields = _decoded(store, position), body.get("fields")
+    revised = _merged(document, fields) if fields else _with_other_values(document)
+    # A recalculated document was reported to come back under another id.
     if body.get("new_id"):
         revised["id"] = str(uuid.uuid4())
+    # Removed first: under a new id, or at another instant, `put` would keep the old one too.
     store.remove(position)
     store.put(revised)
     return revised
@@ -65,7 +65,7 @@ def _delete(data: PersonData, collection: Collection, body: Document) -> Documen
 
 
 def _add(data: PersonData, collection: Collection, body: Document) -> Document:
-    """A document of `day`: the newest one's likeness, moved there, with `fields` over it."""
+    """Add a copy of the newest document, moved to `day`, with `fields` over it."""
     store, fields = data.store(collection.name), body.get("fields") or {}
     if not len(store.keys):
         document = dict(fields)
@@ -81,34 +81,39 @@ def _add(data: PersonData, collection: Collection, body: Document) -> Document:
 
 
 def _free(store: CollectionStore, row: Document, *, moved: bool) -> Document:
-    """A row at an instant without another row, if it may be moved; `timestamp_unix` agrees."""
+    """Return a row whose instant no other row has, if it may be moved."""
     instant = int(parse_instant(row["timestamp"]))
     while moved and instant in store.keys:
         instant += 1
     row = {**row, "timestamp": utc_time(instant)}
+    # Milliseconds, although its neighbours at Oura are seconds.
     return {**row, "timestamp_unix": instant * 1000} if "timestamp_unix" in row else row
 
 
-_DO = {"revise": _revise, "delete": _delete, "add": _add}
+# The webhook's event type, and what to do.
+_CHANGES = {"revise": ("update", _revise), "delete": ("delete", _delete), "add": ("create", _add)}
 
 
 def _position(data: PersonData, collection: Collection, body: Document) -> int:
-    """The position of the document that is meant."""
+    """Return the position of the document that `id`, `timestamp` or `day` name; else the newest."""
     store = data.store(collection.name)
-    places = list(range(len(store.keys)))
+    positions = list(range(len(store.keys)))
     if wanted := body.get("id"):
         found = store.find(wanted) if isinstance(store, DocumentStore) else None
-        places = [] if found is None else [found]
+        positions = [] if found is None else [found]
     elif stamp := body.get("timestamp"):
-        places = [n for n in places if store.keys[n] == parse_instant(stamp)]
+        positions = [n for n in positions if store.keys[n] == parse_instant(stamp)]
     elif day := body.get("day"):
         wanted_day = date.fromisoformat(day)
-        places = [n for n, found in data.between(collection.name, wanted_day, wanted_day) if found]
-    if not places:
+        positions = [
+            n for n, found in data.between(collection.name, wanted_day, wanted_day) if found
+        ]
+    if not positions:
         raise Refused(
             404, {"detail": f"{data.person.username} has no such {collection.name} document"}
         )
-    return places[-1]
+    # Several share a day: its last one is the one that Oura would still be changing.
+    return positions[-1]
 
 
 def _decoded(store: CollectionStore, position: int) -> Document:
@@ -117,7 +122,7 @@ def _decoded(store: CollectionStore, position: int) -> Document:
 
 
 def _merged(document: Document, fields: Document) -> Document:
-    """`document` with `fields` over it; an object in both is merged too."""
+    """Return `document` with `fields` over it; an object in both is merged too."""
     result = dict(document)
     for name, value in fields.items():
         old = result.get(name)
@@ -126,7 +131,8 @@ def _merged(document: Document, fields: Document) -> Document:
     return result
 
 
-# What must keep agreeing with other fields when the sandbox chooses new values.
+# What must keep agreeing with other fields when the sandbox chooses new values: in every recorded
+# night the durations sum up exactly, and clients may rely on it.
 _FIXED = ("period", "time_in_bed", "timestamp_unix", "size", "day_tz")
 _FIXED_ENDINGS = ("_time", "_duration")
 # What is changed in a document that has no number of its own.
@@ -140,7 +146,7 @@ _WORDS = {
 
 
 def _with_other_values(document: Document) -> Document:
-    """The same document with other values: its numbers, or failing those its words."""
+    """Return the document with its numbers moved a little, or failing those its words."""
     moved = _with_other_numbers(document)
     for name, word in _WORDS.items():
         if moved == document and name in document:
@@ -158,19 +164,21 @@ def _with_other_numbers(document: Document) -> Document:
 
 def _other_number(name: str, value: Any) -> Any:
     if isinstance(value, dict):
+        # Series stay: their averages would no longer be right.
         return value if "items" in value else _with_other_numbers(value)
     if name in _FIXED or name.endswith(_FIXED_ENDINGS) or isinstance(value, bool):
         return value
     if isinstance(value, int):
+        # Stress comes in quarters of an hour; downwards elsewhere, because scores end at 100.
         step = 900 if name in ("stress_high", "recovery_high") else -1 if value > 1 else 1
         return value + step
-    return (
-        round(value - 0.1 if value > 1 else value + 0.1, 3) if isinstance(value, float) else value
-    )
+    if isinstance(value, float):
+        return round(value - 0.1 if value > 1 else value + 0.1, 3)
+    return value
 
 
 def _on_day(collection: Collection, model: Document, day: str | None) -> Document:
-    """`model` with every date and date-time in it moved so that it belongs to `day`."""
+    """Return `model` with every date and date-time moved so that it belongs to `day`."""
     if day is None or collection.family == "whole":
         return dict(model)
     if collection.day is None:
@@ -185,6 +193,7 @@ def _on_day(collection: Collection, model: Document, day: str | None) -> Documen
 def _shifted(value: Any, distance: timedelta) -> Any:
     if isinstance(value, dict):
         return {name: _shifted(inner, distance) for name, inner in value.items()}
+    # The cheap test first: series of phases are strings of a thousand characters.
     if not isinstance(value, str) or len(value) < 10 or value[4:5] != "-":
         return value
     try:
@@ -193,4 +202,5 @@ def _shifted(value: Any, distance: timedelta) -> Any:
         when = datetime.fromisoformat(value) + distance
     except ValueError:
         return value
+    # Only series timestamps have milliseconds, and keep them.
     return when.isoformat(timespec="milliseconds" if "." in value else "auto")

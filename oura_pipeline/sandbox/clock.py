@@ -1,8 +1,4 @@
-"""The sandbox's two clocks, which move forward together when told to.
-
-`now` is real time: tokens, limits and subscriptions live by it. `today` is the time the data ends
-at: the same as `now`, unless the last day is fixed.
-"""
+"""The sandbox's two clocks, real time and the time at which the data ends."""
 
 from __future__ import annotations
 
@@ -11,25 +7,27 @@ from datetime import date
 
 from oura_pipeline.sandbox.times import midnight
 
-# Noon of the last day where it comes last among the sandbox's people: UTC-10.
+# Noon at UTC-10, where the last day comes last among the sandbox's people: so everyone's data of
+# that day up to their noon is in the past.
 _LAST_NOON = 22 * 3600
 
 
 class Clock:
-    """Real time plus however far it was moved."""
+    """Two clocks that move forward together."""
 
     def __init__(self, end: date | None = None) -> None:
-        self._with_other_numbers = 0.0
+        self._forwarded = 0.0
+        # Kept as a distance: a fixed last day still moves on with real time.
         self._shift = 0.0 if end is None else midnight(end) + _LAST_NOON - time.time()
 
     def now(self) -> float:
-        """Unix seconds for everything that expires."""
-        return time.time() + self._with_other_numbers
+        """Return Unix seconds for everything that expires: tokens, limits, subscriptions."""
+        return time.time() + self._forwarded
 
     def today(self) -> float:
-        """Unix seconds for everything that is asked for "until now"."""
+        """Return Unix seconds for ranges that end "now"; `now`, unless the last day is fixed."""
         return self.now() + self._shift
 
     def forward(self, seconds: float) -> None:
-        """Let time pass."""
-        self._with_other_numbers += seconds
+        """Move both clocks forward."""
+        self._forwarded += seconds

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 from starlette.requests import Request
 
+from oura_pipeline.sandbox.catalog import names
 from oura_pipeline.sandbox.clock import Clock
 from oura_pipeline.sandbox.faults import Faults
 from oura_pipeline.sandbox.generate.life import Life
@@ -28,75 +29,65 @@ from oura_pipeline.sandbox.webhooks import Webhooks
 
 Portal = Literal["legacy", "new", "both"]
 Pkce = Literal["optional", "required", "ignored"]
-# What may be changed while the sandbox runs: read anew by every request.
-CHANGEABLE = (
-    "redirect_uris",
-    "portal",
-    "sample_rows",
-    "document_rows",
-    "access_seconds",
-    "pkce",
-    "callback_scope",
-    "token_scope",
-    "scope_prefix",
-    "id_token",
-    "reuse_grant",
-    "expiration_decimals",
+# What may be changed while the sandbox runs, because every request reads it anew.
+CHANGEABLE = names(
+    "redirect_uris portal sample_rows document_rows access_seconds pkce callback_scope token_scope"
+    " scope_prefix id_token reuse_grant expiration_decimals"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxOptions:
-    """What a sandbox is started with.
-
-    `end` fixes the last day (noon local of it is "now" for everyone); without it the history ends
-    today. `replay` serves the recorded answers of a folder instead of invented people. The rate
-    limits are REQUESTS/SECONDS. `sample_rows` and `document_rows` are page sizes;
-    `webhook_retry_seconds` is the time over which the ten retries of a delivery are spread.
-
-    How the sign-in behaves (FACTS §5): `redirect_uris` are the registered addresses, matched
-    exactly (none: any); `access_seconds` is how long an access token lives; `pkce` says whether a
-    challenge may be left out, must be there, or is not looked at; `callback_scope` and
-    `token_scope` whether the callback and the token answer name the granted scopes,
-    `scope_prefix` what stands before each name, `id_token` whether the token answer carries one;
-    with `reuse_grant` a second consent quietly keeps the scopes of a grant that still lives.
-    `expiration_decimals` is how many decimals a subscription's `expiration_time` has, up to nine.
-    """
+    """What a sandbox is started with."""
 
     people: int = 5
     days: int = 90
     seed: int = 1
+    # The last day, whose noon (local) is "now" for everyone; without it the data ends today.
     end: date | None = None
+    # A folder of recorded answers to serve instead of synthetic people.
     replay: Path | None = None
     client_id: str = "sandbox"
     client_secret: str = "sandbox-secret"  # noqa: S105  everyone may know it
+    # The registered addresses, matched exactly; with none registered any will do.
     redirect_uris: tuple[str, ...] = ()
+    # REQUESTS/SECONDS, per token and per application. The one number that Oura ever published.
     rate_limit: str = "5000/300"
     app_rate_limit: str = "5000/300"
     portal: Portal = "both"
+    # Rows per page: 1000 was counted on heartrate in 2026. Documents never came in more than one
+    # page, not even 2141 of them, but a client must follow `next_token` all the same.
     sample_rows: int = 1000
     document_rows: int = 5000
+    # The time over which the ten retries of a delivery are spread, and that for one answer: both
+    # as in Oura's own description.
     webhook_retry_seconds: float = 3600.0
     webhook_timeout_seconds: float = 10.0
+    # A day was the practice until 2026, when 30 days were seen: clients must obey `expires_in`.
     access_seconds: int = 86400
+    # Whether a PKCE challenge may be left out, must be there, or is not looked at.
     pkce: Pkce = "optional"
+    # Whether the callback and the token response name the granted scopes, and what stands before
+    # each name: all of it differed between Oura's portals and years.
     callback_scope: bool = True
     token_scope: bool = True
     scope_prefix: str = "extapi:"
     id_token: bool = True
+    # Whether a second consent quietly keeps the scopes of a grant that is still valid.
     reuse_grant: bool = False
+    # Decimals of a subscription's `expiration_time`: up to nine were seen, more than Python reads.
     expiration_decimals: int = 6
 
     def changed(self, wanted: Mapping[str, Any]) -> SandboxOptions:
-        """These options with other values. Raises `Refused` (400) for what cannot be changed."""
+        """Return these options with other values. Raise `Refused` (400) for unchangeable ones."""
         if unknown := sorted(set(wanted) - set(CHANGEABLE)):
             raise bad_request(f"{', '.join(unknown)}: only {', '.join(CHANGEABLE)} can be changed")
-        kinds = get_type_hints(SandboxOptions)
+        types = get_type_hints(SandboxOptions)
         try:
-            read = {name: msgspec.convert(value, kinds[name]) for name, value in wanted.items()}
+            values = {name: msgspec.convert(value, types[name]) for name, value in wanted.items()}
         except msgspec.ValidationError as wrong:
             raise bad_request(str(wrong)) from None
-        return replace(self, **read)
+        return replace(self, **values)
 
 
 @dataclass
@@ -115,7 +106,7 @@ class Cloud:
 
     @classmethod
     def build(cls, options: SandboxOptions, http: httpx.AsyncClient) -> Cloud:
-        """A cloud with nobody signed in."""
+        """Return a cloud with nobody signed in."""
         if options.people < 1 or options.days < 1:
             raise ValueError("a sandbox needs at least one person and one day")
         clock = Clock(options.end)
@@ -146,7 +137,7 @@ class Cloud:
 
 
 def cloud_of(request: Request) -> Cloud:
-    """The cloud that answers this request."""
+    """Return the cloud that answers this request."""
     cloud: Cloud = request.app.state.cloud
     return cloud
 
@@ -162,6 +153,8 @@ def _people_data(options: SandboxOptions, clock: Clock) -> list[PersonData]:
 
 def _synthetic(person: Person, options: SandboxOptions, clock: Clock) -> PersonData:
     if options.end is None:
+        # The last day is that of UTC+14, the earliest zone. A person further west has no data of
+        # a day that has not begun for them: everything generated ends at `now`.
         now = int(clock.now())
         last = date.fromordinal(date(1970, 1, 1).toordinal() + (now + 14 * 3600) // 86400)
     else:

@@ -1,16 +1,15 @@
-"""The page where one picks a person and ticks scopes: plain HTML, one form, no script.
-
-It looks like no page of Oura's, on purpose. Whoever sees it in the demo must not
-take it for the real one.
-"""
+"""The page where one picks a person and ticks scopes: plain HTML, one form, no script."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from oura_pipeline.sandbox.catalog import names
 from oura_pipeline.sandbox.store import PersonData
 
+# Unlike any page of Oura's, on purpose: whoever sees it in the demo must not take it for the real
+# one. The band at the top says so on every page.
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2330; --soft: #545d70; --line: #8a92a3; --back: #f3f1ec;
   --card: #fff; --deed: #5b3fa0; --on-deed: #fff; --mark: #ffe9a8; --on-mark: #4a3500 }
@@ -77,29 +76,26 @@ _FORM = """<h1>Sandbox: sign in with Oura</h1>
 </form>"""
 _PROBLEM = """<h1>Sandbox: this sign-in cannot begin</h1>
 <p>{problem}</p>
-<p>It is the application that asked wrongly. Nobody is sent back to it.</p>"""
-_KEPT = (
-    "client_id",
-    "redirect_uri",
-    "response_type",
-    "scope",
-    "state",
-    "code_challenge",
-    "code_challenge_method",
+<p>The application sent a wrong request. Nobody is sent back to it.</p>"""
+_KEPT = names(
+    "client_id redirect_uri response_type scope state code_challenge code_challenge_method"
 )
 
 
-def consent_page(people: Sequence[PersonData], asked: Mapping[str, str], scopes: list[str]) -> str:
-    """The HTML, with what the application asked for kept in hidden fields."""
+def consent_page(
+    people: Sequence[PersonData], parameters: Mapping[str, str], scopes: list[str]
+) -> str:
+    """Return the page's HTML, with the application's parameters in hidden fields."""
+    # The form must carry them: the address it posts to has no query of its own.
     hidden = [
-        f'<input type="hidden" name="{name}" value="{escape(asked[name])}">'
+        f'<input type="hidden" name="{name}" value="{escape(parameters[name])}">'
         for name in _KEPT
-        if name in asked
+        if name in parameters
     ]
     # Nothing ticked sends no `granted` at all; the empty one makes that mean nothing, not all.
     hidden.append('<input type="hidden" name="granted" value="">')
     form = _FORM.format(
-        client=escape(asked["client_id"]),
+        client=escape(parameters["client_id"]),
         hidden="\n".join(hidden),
         people="\n".join(_person(data, first=n == 0) for n, data in enumerate(people)),
         scopes="\n".join(_scope(scope) for scope in scopes),
@@ -108,7 +104,7 @@ def consent_page(people: Sequence[PersonData], asked: Mapping[str, str], scopes:
 
 
 def problem_page(problem: str) -> str:
-    """Why nobody can be sent back to the application."""
+    """Return the HTML that says why nobody can be sent back to the application."""
     main = _PROBLEM.format(problem=escape(problem))
     return _PAGE.format(title="Sandbox: error", style=_STYLE, main=main)
 
@@ -116,6 +112,7 @@ def problem_page(problem: str) -> str:
 def _person(data: PersonData, *, first: bool) -> str:
     name = escape(data.person.username)
     zone = escape(data.person.zone_name.replace("_", " ")).replace("/", "/<wbr>")
+    # Someone is always picked, so that the form cannot be sent without a person.
     checked = " checked" if first else ""
     radio = f'<input type="radio" name="person" value="{name}"{checked}>'
     return f"<label>{radio} <span>{name} <small>{zone}</small></span></label>"

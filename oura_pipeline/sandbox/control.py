@@ -1,13 +1,12 @@
-"""`/_control/…`: what no cloud offers. Change documents, break things, look at the truth.
-
-Everything takes and gives JSON; a mistake in a body is a 400 that says what is wrong.
-"""
+"""`/_control/…`: what no cloud offers. Change documents, break things, look at the truth."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,13 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from oura_pipeline.sandbox.catalog import (
-    BY_NAME,
-    COLLECTIONS,
-    SCOPES,
-    WEBHOOK_TYPES,
-    Collection,
-)
+from oura_pipeline.sandbox.catalog import BY_NAME, COLLECTIONS, SCOPES, WEBHOOK_TYPES, Collection
 from oura_pipeline.sandbox.changes import change
 from oura_pipeline.sandbox.cloud import CHANGEABLE, Cloud, cloud_of
 from oura_pipeline.sandbox.grants import Grant
@@ -29,48 +22,70 @@ from oura_pipeline.sandbox.oauth import issue_token_response
 from oura_pipeline.sandbox.responses import Refused, bad_request, error_response, json_response
 from oura_pipeline.sandbox.store import PersonData
 
+Body = dict[str, Any]
+
 
 async def _control(request: Request) -> Response:
-    work = _WORK[request.method, request.path_params["what"]]
+    handle = _HANDLERS.get((request.method, request.path_params["resource"]))
+    if handle is None:
+        known = ", ".join(f"{method} /_control/{name}" for method, name in _HANDLERS)
+        return json_response(request, {"detail": f"there is: {known}"}, 404)
+    return await _respond(request, handle)
+
+
+async def _control_person(request: Request) -> Response:
+    return await _respond(request, _change_person)
+
+
+ROUTES = [
+    Route("/_control/people/{username}", _control_person, methods=["POST"]),
+    Route("/_control/{resource}", _control, methods=["GET", "POST", "DELETE"]),
+]
+
+
+async def _respond(request: Request, handle: Callable[[Cloud, Body], Any]) -> Response:
     try:
-        return json_response(request, work(cloud_of(request), await _body(request)))
+        return json_response(request, handle(cloud_of(request), await _body(request)))
     except Refused as refused:
         return error_response(request, refused)
-    except (TypeError, ValueError, KeyError) as wrong:
-        return json_response(request, {"detail": f"{type(wrong).__name__}: {wrong}"}, 400)
+    # A mistake in a test's request; a 500 would not say which.
+    except (TypeError, ValueError, KeyError) as error:
+        return json_response(request, {"detail": f"{type(error).__name__}: {error}"}, 400)
 
 
-async def _body(request: Request) -> dict[str, Any]:
-    """The JSON body, or for GET the query."""
+async def _body(request: Request) -> Body:
+    """Return the JSON body; for GET, which has none, the query."""
     raw = await request.body()
     sent = msgspec.json.decode(raw) if raw else {}
     if not isinstance(sent, dict):
         raise bad_request("the body must be a JSON object")
-    return {**request.query_params, **request.path_params, **sent}
+    username = request.path_params.get("username")
+    return {**request.query_params, **({"username": username} if username else {}), **sent}
 
 
-def _people(cloud: Cloud, body: dict[str, Any]) -> Any:
-    return [
-        {
-            "username": data.person.username,
-            "id": data.person.id,
-            "zone": data.person.zone_name,
-            "habits": sorted(data.person.habits),
-            "granted": cloud.grants.scopes_of(data.person.username),
-            "membership": not cloud.grants.is_lapsed(data.person.username),
-        }
-        for data in cloud.people.values()
-    ]
+def _people(cloud: Cloud, body: Body) -> Any:
+    return [_person(cloud, data) for data in cloud.people.values()]
 
 
-def _secrets(cloud: Cloud, body: dict[str, Any]) -> Any:
-    """Every code and token that was ever issued: what must not be found anywhere."""
+def _person(cloud: Cloud, data: PersonData) -> Body:
+    return {
+        "username": data.person.username,
+        "id": data.person.id,
+        "zone": data.person.zone_name,
+        "habits": sorted(data.person.habits),
+        "granted": cloud.grants.scopes_of(data.person.username),
+        "membership": not cloud.grants.is_lapsed(data.person.username),
+    }
+
+
+def _secrets(cloud: Cloud, body: Body) -> Any:
     return cloud.grants.issued
 
 
-def _change_person(cloud: Cloud, body: dict[str, Any]) -> Any:
-    """`scopes`: what their tokens may see; `membership`: bool; `revoke`: all, access or refresh."""
-    username = cloud.person_data(body["username"]).person.username
+def _change_person(cloud: Cloud, body: Body) -> Any:
+    """Change a person's `scopes`, `membership` (bool), or `revoke` all, access or refresh."""
+    data = cloud.person_data(body["username"])
+    username = data.person.username
     if "scopes" in body:
         cloud.grants.change(username, _scopes(body["scopes"]))
     if "membership" in body:
@@ -79,25 +94,24 @@ def _change_person(cloud: Cloud, body: dict[str, Any]) -> Any:
         which = body["revoke"]
         if which not in ("all", "access", "refresh"):
             raise bad_request("revoke is all, access or refresh")
-        cloud.grants.end(username, access=which != "refresh", refresh=which != "access")
-    return next(row for row in _people(cloud, {}) if row["username"] == username)
+        cloud.grants.expire_tokens(username, access=which != "refresh", refresh=which != "access")
+    return _person(cloud, data)
 
 
-def _sign_in(cloud: Cloud, body: dict[str, Any]) -> Any:
-    """A pair of tokens without the consent page: person, scopes (default: all)."""
+def _sign_in(cloud: Cloud, body: Body) -> Any:
+    """Return a pair of tokens without the consent page: `person`, `scopes` (default: all)."""
     username = cloud.person_data(body["person"]).person.username
     scopes = _scopes(body["scopes"]) if body.get("scopes") is not None else SCOPES
     return issue_token_response(cloud, Grant(username, scopes))
 
 
 def _scopes(named: list[str]) -> tuple[str, ...]:
-    unknown = set(named) - set(SCOPES)
-    if unknown:
+    if unknown := set(named) - set(SCOPES):
         raise bad_request(f"no such scope: {', '.join(sorted(unknown))}")
     return tuple(scope for scope in SCOPES if scope in named)
 
 
-def _truth(cloud: Cloud, body: dict[str, Any]) -> Any:
+def _truth(cloud: Cloud, body: Body) -> Any:
     """Return `[{"day": …, "document": …}]` of the days `from` to `to`, both included."""
     data = cloud.person_data(body["person"])
     collection = _collection(body["type"])
@@ -107,6 +121,7 @@ def _truth(cloud: Cloud, body: dict[str, Any]) -> Any:
     low = date.fromisoformat(first) if first else date.min
     high = date.fromisoformat(last) if last else date.max
     store = data.store(collection.name)
+    # `Raw`: the bytes that the routes serve, so that comparing them finds any difference.
     return [
         {"day": day and day.isoformat(), "document": msgspec.Raw(store.bodies(n, n + 1)[0])}
         for n, day in data.between(collection.name, low, high)
@@ -115,108 +130,92 @@ def _truth(cloud: Cloud, body: dict[str, Any]) -> Any:
 
 def _collection(name: str) -> Collection:
     if name not in BY_NAME:
-        raise bad_request(
-            f"type is one of {', '.join(collection.name for collection in COLLECTIONS)}"
-        )
+        raise bad_request(f"type is one of {', '.join(BY_NAME)}")
     return BY_NAME[name]
 
 
-def _change(kind: str) -> Any:
-    def work(cloud: Cloud, body: dict[str, Any]) -> Any:
-        _collection(body["type"])
-        return change(cloud, kind, body)
-
-    return work
+def _change(kind: str, cloud: Cloud, body: Body) -> Any:
+    _collection(body["type"])
+    return change(cloud, kind, body)
 
 
-def _event(cloud: Cloud, body: dict[str, Any]) -> Any:
-    """Fire an event by hand: person, data_type, event_type, object_id, times (default 1).
-
-    Without `object_id` it is about the person's newest document of the type.
-    """
+def _event(cloud: Cloud, body: Body) -> Any:
+    """Send an event: `person`, `data_type`, `event_type`, `object_id`, `times` (default 1)."""
     data, data_type = cloud.person_data(body["person"]), body["data_type"]
     if data_type not in WEBHOOK_TYPES:
         raise bad_request(f"data_type is one of {', '.join(WEBHOOK_TYPES)}")
     event = {
         "event_type": body.get("event_type", "update"),
         "data_type": data_type,
-        "object_id": body.get("object_id") or _newest(data, data_type),
+        "object_id": body.get("object_id") or _newest_id(data, data_type),
         "user_id": data.person.id,
     }
+    # More than once, because Oura promises at-least-once delivery only.
     times = int(body.get("times", 1))
     return {"deliveries": sum(cloud.webhooks.announce(event) for _ in range(times))}
 
 
-def _newest(data: PersonData, data_type: str) -> str:
+def _newest_id(data: PersonData, data_type: str) -> str:
     for collection in COLLECTIONS:
         if collection.webhook == data_type and (store := data.store(collection.name)).keys:
             count = len(store.keys)
             return str(msgspec.json.decode(store.bodies(count - 1, count)[0])["id"])
+    # Of `meal` there are events and no documents: an id that leads nowhere, as at Oura.
     return str(uuid.uuid4())
 
 
-def _deliveries(cloud: Cloud, body: dict[str, Any]) -> Any:
+def _deliveries(cloud: Cloud, body: Body) -> Any:
     return [asdict(delivery) for delivery in cloud.webhooks.deliveries]
 
 
-def _options(cloud: Cloud, body: dict[str, Any]) -> Any:
-    """The options that can be changed while it runs, after changing those that are sent.
-
-    What each of them means stands at `cloud.SandboxOptions`: `redirect_uris`, `portal`,
-    `access_seconds`, `pkce`, `callback_scope`, `token_scope`, `scope_prefix`, `id_token`,
-    `reuse_grant`, `expiration_decimals`, `sample_rows`, `document_rows`.
-    """
-    wanted = {name: value for name, value in body.items() if name != "what"}
-    cloud.options = cloud.options.changed(wanted)
+def _options(cloud: Cloud, body: Body) -> Any:
+    """Change the options that are sent and return all that can be changed while it runs."""
+    cloud.options = cloud.options.changed(body)
     return {name: getattr(cloud.options, name) for name in CHANGEABLE}
 
 
-def _add_fault(cloud: Cloud, body: dict[str, Any]) -> Any:
-    """Let something go wrong; kinds, routes and fields are those of `faults.Fault`.
-
-    Of a webhook subscription: `late` (the call dies, the subscription comes all the same, its
-    handshake `seconds` later), `ssl_error` (Oura did not like the callback's certificate); and
-    `gateway_timeout`, `hang`, `error`, after which nothing was done.
-    """
+def _add_fault(cloud: Cloud, body: Body) -> Any:
+    # A misspelt name would make a fault that no request ever matches.
     if body.get("person") is not None:
         cloud.person_data(body["person"])
-    return asdict(cloud.faults.add({k: v for k, v in body.items() if k != "what"}))
+    return asdict(cloud.faults.add(body))
 
 
-def _list_faults(cloud: Cloud, body: dict[str, Any]) -> Any:
-    return [asdict(fault) for fault in cloud.faults.waiting]
+def _list_faults(cloud: Cloud, body: Body) -> Any:
+    return [asdict(fault) for fault in cloud.faults.pending]
 
 
-def _clear_faults(cloud: Cloud, body: dict[str, Any]) -> Any:
-    cloud.faults.waiting.clear()
+def _clear_faults(cloud: Cloud, body: Body) -> Any:
+    cloud.faults.pending.clear()
     return []
 
 
-def _clock(cloud: Cloud, body: dict[str, Any]) -> Any:
-    """Move both clocks forward by `seconds`; tells where they stand."""
+def _clock(cloud: Cloud, body: Body) -> Any:
+    """Move both clocks forward by `seconds` and return what they show."""
     cloud.clock.forward(float(body.get("seconds", 0)))
     return {"now": cloud.clock.now(), "today": cloud.clock.today()}
 
 
-def _requests(cloud: Cloud, body: dict[str, Any]) -> Any:
-    """How many requests per route and person (`-`: nobody that is known)."""
+def _requests(cloud: Cloud, body: Body) -> Any:
+    """Return how many requests there were per route and person (`-`: an unknown one)."""
     counts: dict[str, dict[str, int]] = {}
     for (route, person), count in sorted(cloud.requests.items()):
         counts.setdefault(route, {})[person] = count
     return counts
 
 
-def _reset_requests(cloud: Cloud, body: dict[str, Any]) -> Any:
+def _reset_requests(cloud: Cloud, body: Body) -> Any:
     cloud.requests.clear()
     return {}
 
 
-_WORK: dict[tuple[str, str], Any] = {
+_HANDLERS: dict[tuple[str, str], Callable[[Cloud, Body], Any]] = {
     ("GET", "people"): _people,
     ("GET", "truth"): _truth,
     ("GET", "requests"): _requests,
     ("DELETE", "requests"): _reset_requests,
     ("GET", "deliveries"): _deliveries,
+    # What must not be found in any file, log or page.
     ("GET", "secrets"): _secrets,
     ("GET", "faults"): _list_faults,
     ("DELETE", "faults"): _clear_faults,
@@ -228,25 +227,5 @@ _WORK: dict[tuple[str, str], Any] = {
     ("POST", "options"): _options,
     ("POST", "sign_in"): _sign_in,
     ("POST", "person"): _change_person,
-    ("POST", "revise"): _change("revise"),
-    ("POST", "delete"): _change("delete"),
-    ("POST", "add"): _change("add"),
+    **{("POST", kind): partial(_change, kind) for kind in ("revise", "delete", "add")},
 }
-
-
-async def _person(request: Request) -> Response:
-    request.path_params["what"] = "person"
-    return await _control(request)
-
-
-async def _guarded(request: Request) -> Response:
-    if (request.method, request.path_params["what"]) not in _WORK:
-        known = ", ".join(f"{method} /_control/{what}" for method, what in _WORK)
-        return json_response(request, {"detail": f"there is: {known}"}, 404)
-    return await _control(request)
-
-
-ROUTES = [
-    Route("/_control/people/{username}", _person, methods=["POST"]),
-    Route("/_control/{what}", _guarded, methods=["GET", "POST", "DELETE"]),
-]

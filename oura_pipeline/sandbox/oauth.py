@@ -1,8 +1,4 @@
-"""Signing in: the page where a person consents, the two token endpoints, revocation.
-
-An application belongs to one portal. At the other portal's token endpoint it is refused: 401 on the
-first exchange, 400 `invalid_request` on a refresh, which does not use up the refresh token.
-"""
+"""Signing in: the page where a person consents, the two token endpoints, revocation."""
 
 from __future__ import annotations
 
@@ -21,106 +17,103 @@ from starlette.routing import Route
 from oura_pipeline.sandbox.catalog import SCOPES
 from oura_pipeline.sandbox.cloud import Cloud, cloud_of
 from oura_pipeline.sandbox.consent import consent_page, problem_page
-from oura_pipeline.sandbox.grants import Grant
-from oura_pipeline.sandbox.responses import Refused, error_response, json_response
+from oura_pipeline.sandbox.faults import Fault
+from oura_pipeline.sandbox.grants import Grant, base64url
+from oura_pipeline.sandbox.handling import respond
+from oura_pipeline.sandbox.responses import Refused, json_response, oauth_error
 
+# Oura has two developer portals with a token endpoint each. These are their real paths.
 LEGACY_TOKEN = "/oauth/token"  # noqa: S105  a path
 NEW_TOKEN = "/oauth/v2/ext/oauth-token"  # noqa: S105  a path
 
 
 async def _authorize(request: Request) -> Response:
-    """The consent page; `person` and `decision` in the query or form answer it at once."""
+    """Show the consent page, or follow the `person` and `decision` of the query or form."""
     cloud = cloud_of(request)
-    asked = {**request.query_params, **(await form(request))}
+    parameters = {**request.query_params, **(await form(request))}
+    # As OAuth allows: with one registered address an application need not name it.
     if len(cloud.options.redirect_uris) == 1:
-        asked.setdefault("redirect_uri", cloud.options.redirect_uris[0])
-    scopes = await _ticked(request)
-    problem = _problem(cloud, asked)
-    if problem:
+        parameters.setdefault("redirect_uri", cloud.options.redirect_uris[0])
+    ticked = await _ticked(request)
+    # Before all else: nobody may be sent to an address that is not known to be the application's.
+    if problem := _problem(cloud, parameters):
         return HTMLResponse(problem_page(problem), 400)
-    if error := _error(cloud, asked):
-        return _redirect(asked["redirect_uri"], error=error, state=asked.get("state"))
-    if asked.get("decision") == "approve" and asked.get("person") in cloud.people:
-        return _approve(cloud, asked, scopes)
-    return HTMLResponse(consent_page(list(cloud.people.values()), asked, requested_scopes(asked)))
+    if error := _error(cloud, parameters):
+        return _redirect(parameters["redirect_uri"], error=error, state=parameters.get("state"))
+    if parameters.get("decision") == "approve" and parameters.get("person") in cloud.people:
+        return _approve(cloud, parameters, ticked)
+    people = list(cloud.people.values())
+    return HTMLResponse(consent_page(people, parameters, requested_scopes(parameters)))
 
 
-def _approve(cloud: Cloud, asked: Mapping[str, str], ticked: list[str] | None) -> Response:
-    granted = requested_scopes(asked) if ticked is None else [s for s in SCOPES if s in ticked]
-    grant = _old_grant(cloud, asked["person"]) or Grant(asked["person"], tuple(granted))
-    code = cloud.grants.code(grant, asked["redirect_uri"], _challenge(cloud, asked))
+def _approve(cloud: Cloud, parameters: Mapping[str, str], ticked: list[str] | None) -> Response:
+    person, redirect_uri = parameters["person"], parameters["redirect_uri"]
+    scopes = requested_scopes(parameters) if ticked is None else [s for s in SCOPES if s in ticked]
+    # Oura was seen to reuse an old grant in silence, whatever is ticked the second time.
+    old = cloud.grants.active_grant(person) if cloud.options.reuse_grant else None
+    grant = old or Grant(person, tuple(scopes))
+    ignored = cloud.options.pkce == "ignored"
+    challenge = None if ignored else parameters.get("code_challenge") or None
+    code = cloud.grants.code(grant, redirect_uri, challenge)
     cloud.requests["authorize", grant.username] += 1
-    scope = _written(cloud, grant) if cloud.options.callback_scope else None
-    return _redirect(asked["redirect_uri"], code=code, scope=scope, state=asked.get("state"))
-
-
-def _old_grant(cloud: Cloud, username: str) -> Grant | None:
-    return cloud.grants.active_grant(username) if cloud.options.reuse_grant else None
-
-
-def _challenge(cloud: Cloud, asked: Mapping[str, str]) -> str | None:
-    return None if cloud.options.pkce == "ignored" else asked.get("code_challenge") or None
+    # Some of Oura's callbacks name no scope: then what was granted is unknown, not nothing.
+    scope = _prefixed_scopes(cloud, grant) if cloud.options.callback_scope else None
+    return _redirect(redirect_uri, code=code, scope=scope, state=parameters.get("state"))
 
 
 def issue_token_response(cloud: Cloud, grant: Grant) -> dict[str, Any]:
-    """A new pair of tokens, in the form of Oura's token answer; `expires_in` in seconds."""
+    """Return a new pair of tokens in the form of Oura's answer; `expires_in` in seconds."""
     access, refresh = cloud.grants.issue(grant, cloud.options.access_seconds)
-    answer = {
+    body = {
         "token_type": "bearer",
         "access_token": access,
         "expires_in": cloud.options.access_seconds,
         "refresh_token": refresh,
     }
+    # These two came with the new portal: answers from before 2026 have neither.
     if cloud.options.token_scope:
-        answer["scope"] = _written(cloud, grant)
+        body["scope"] = _prefixed_scopes(cloud, grant)
     if cloud.options.id_token:
-        answer["id_token"] = _id_token(cloud, grant)
-    return answer
+        body["id_token"] = _id_token(cloud, grant)
+    return body
 
 
 async def _token(request: Request) -> Response:
-    """Exchange a code or refresh a token."""
     cloud = cloud_of(request)
     sent = await form(request)
-    owner = cloud.grants.owner(code=sent.get("code", ""), token=sent.get("refresh_token", ""))
-    cloud.requests["token", owner or "-"] += 1
-    fault = cloud.faults.draw("token", owner)
-    try:
-        if broken := await cloud.faults.before(fault):
-            return broken
-        _client(request, sent, cloud)
+
+    async def handle(fault: Fault | None) -> Response:
+        # The client first: a wrong secret or the wrong portal must not use up the code or token.
+        _check_client(request, sent, cloud)
         body = issue_token_response(cloud, _grant(sent, cloud))
-    except Refused as refused:
-        return cloud.faults.after(fault, error_response(request, refused))
-    headers = {"cache-control": "no-store"}
-    return cloud.faults.after(fault, json_response(request, body, headers=headers))
+        return json_response(request, body, headers={"cache-control": "no-store"})
+
+    owner = cloud.grants.owner(code=sent.get("code", ""), token=sent.get("refresh_token", ""))
+    return await respond(request, handle, route="token", username=owner)
 
 
 async def _revoke(request: Request) -> Response:
-    """Revoke by GET or POST; 401 when already revoked.
-
-    The token is `access_token` (or `token`) of query or form, else that of `Authorization: <type>
-    <token>`; both kinds of token will do.
-    """
+    """Revoke the grant of an access or refresh token."""
     cloud = cloud_of(request)
+    # Oura's page shows an address with `access_token` and names no method. Clients send GET or
+    # POST, or the refresh token in `Authorization: <type> <token>`; all of it works here.
     sent = {**request.query_params, **(await form(request))}
     bearer = request.headers.get("authorization", "").partition(" ")[2].strip()
     token = sent.get("access_token") or sent.get("token") or bearer
-    owner = cloud.grants.owner(token=token)
-    cloud.requests["revoke", owner or "-"] += 1
-    fault = cloud.faults.draw("revoke", owner)
-    try:
-        if broken := await cloud.faults.before(fault):
-            return broken
+
+    async def handle(fault: Fault | None) -> Response:
+        # Clients read this 401 as "already revoked", which is as good as done.
         if not cloud.grants.revoke(token):
             raise Refused(401, {"error": "invalid_token"})
-    except Refused as refused:
-        return cloud.faults.after(fault, error_response(request, refused))
-    return cloud.faults.after(fault, json_response(request, {}))
+        return json_response(request, {})
+
+    owner = cloud.grants.owner(token=token)
+    return await respond(request, handle, route="revoke", username=owner)
 
 
 ROUTES = [
     Route("/oauth/authorize", _authorize, methods=["GET", "POST"]),
+    # The new portal's address of the same page.
     Route("/authorize", _authorize, methods=["GET", "POST"]),
     Route(LEGACY_TOKEN, _token, methods=["POST"]),
     Route(NEW_TOKEN, _token, methods=["POST"]),
@@ -129,118 +122,117 @@ ROUTES = [
 
 
 async def form(request: Request) -> dict[str, str]:
-    """The fields of a form-encoded body, the last of each name; nothing for another body."""
+    """Return the fields of a form-encoded body, the last of each name; {} for another body."""
     return {name: values[-1] for name, values in (await _fields(request)).items()}
 
 
 async def _fields(request: Request) -> dict[str, list[str]]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/x-www-form-urlencoded":
         return {}
+    # Blank values count: the page's empty `granted` says that nothing was ticked.
     return parse_qs((await request.body()).decode(), keep_blank_values=True)
 
 
 async def _ticked(request: Request) -> list[str] | None:
-    """The scopes that were ticked; None when the answer does not say (then all that were asked)."""
+    """Return the scopes that were ticked; None, for all requested ones, if nothing says so."""
     sent = await _fields(request)
     ticked = [*sent.get("granted", []), *request.query_params.getlist("granted")]
     return [name for text in ticked for name in text.split()] if ticked else None
 
 
-def requested_scopes(asked: Mapping[str, str]) -> list[str]:
-    """The scopes an application asks for: none named means all; `spo2Daily` is an old name."""
-    text = asked.get("scope", "").replace("extapi:", "").replace("spo2Daily", "spo2")
+def requested_scopes(parameters: Mapping[str, str]) -> list[str]:
+    """Return the scopes that an application requests: none named means all, as at Oura."""
+    # Both spellings of a name are taken: which one Oura wants depends on the portal. `spo2Daily`
+    # is what its description called `spo2` until version 1.37.
+    text = parameters.get("scope", "").replace("extapi:", "").replace("spo2Daily", "spo2")
     named = text.split()
+    # Unknown names are dropped in silence, as was seen.
     return [scope for scope in SCOPES if scope in named] if named else list(SCOPES)
 
 
-def _problem(cloud: Cloud, asked: Mapping[str, str]) -> str | None:
-    """Why nobody can be sent back: shown instead of a redirect."""
-    if asked.get("client_id") != cloud.options.client_id:
+def _problem(cloud: Cloud, parameters: Mapping[str, str]) -> str | None:
+    """Return why nobody can be sent back to the application, if so."""
+    if parameters.get("client_id") != cloud.options.client_id:
         return "Unknown client_id."
-    allowed, back = cloud.options.redirect_uris, asked.get("redirect_uri")
-    if not back or (allowed and back not in allowed):
+    allowed, redirect_uri = cloud.options.redirect_uris, parameters.get("redirect_uri")
+    # Matched exactly: a missing slash at the end is enough to be refused at Oura.
+    if not redirect_uri or (allowed and redirect_uri not in allowed):
         return "redirect_uri is not one that the application has registered."
     return None
 
 
-def _error(cloud: Cloud, asked: Mapping[str, str]) -> str | None:
-    """What the application is told instead of a code, by its name in OAuth."""
-    if asked.get("response_type") != "code":
+def _error(cloud: Cloud, parameters: Mapping[str, str]) -> str | None:
+    """Return OAuth's name of the error that the application gets instead of a code, if any."""
+    if parameters.get("response_type") != "code":
         return "unsupported_response_type"
-    if cloud.options.pkce == "required" and not asked.get("code_challenge"):
+    if cloud.options.pkce == "required" and not parameters.get("code_challenge"):
         return "invalid_request"
-    if cloud.options.pkce != "ignored" and asked.get("code_challenge_method", "S256") != "S256":
+    method = parameters.get("code_challenge_method", "S256")
+    # `plain` would send the verifier itself through the browser.
+    if cloud.options.pkce != "ignored" and method != "S256":
         return "invalid_request"
-    return "access_denied" if asked.get("decision") == "deny" else None
+    return "access_denied" if parameters.get("decision") == "deny" else None
 
 
-def _redirect(back: str, **answer: str | None) -> Response:
+def _redirect(redirect_uri: str, **answer: str | None) -> Response:
     query = urlencode({name: value for name, value in answer.items() if value is not None})
-    return RedirectResponse(f"{back}{'&' if '?' in back else '?'}{query}", 302)
+    return RedirectResponse(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{query}", 302)
 
 
-def _written(cloud: Cloud, grant: Grant) -> str:
-    """Scopes as Oura names granted ones: `extapi:daily extapi:heartrate`."""
+def _prefixed_scopes(cloud: Cloud, grant: Grant) -> str:
+    # Granted scopes come back as `extapi:daily extapi:heartrate`, however they were requested.
     return " ".join(f"{cloud.options.scope_prefix}{scope}" for scope in grant.scopes)
 
 
 def _id_token(cloud: Cloud, grant: Grant) -> str:
-    """A signed JSON web token that says who signed in; whoever does not need it ignores it."""
+    """Return a signed JSON web token that says who signed in."""
     now = int(cloud.clock.now())
     claims = {
+        # The new portal's host, whichever portal answers.
         "iss": "https://moi.ouraring.com",
         "sub": cloud.person_data(grant.username).person.id,
         "aud": cloud.options.client_id,
         "iat": now,
         "exp": now + cloud.options.access_seconds,
     }
-    parts = [_base64url(msgspec.json.encode(part)) for part in ({"alg": "HS256"}, claims)]
+    parts = [base64url(msgspec.json.encode(part)) for part in ({"alg": "HS256"}, claims)]
     signed = hmac.new(cloud.options.client_secret.encode(), ".".join(parts).encode(), "sha256")
-    return ".".join([*parts, _base64url(signed.digest())])
+    return ".".join([*parts, base64url(signed.digest())])
 
 
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def _client(request: Request, sent: Mapping[str, str], cloud: Cloud) -> None:
-    """Check who asks. Raises `Refused`: 400 or 401, in the form of the portal that was asked."""
-    here = "legacy" if request.url.path == LEGACY_TOKEN else "new"
-    refreshing = sent.get("grant_type") == "refresh_token"
-    if cloud.options.portal not in ("both", here):
-        if refreshing:
-            body = {"error": "invalid_request", "error_description": "Invalid request"}
-            raise Refused(400, body)
+def _check_client(request: Request, sent: Mapping[str, str], cloud: Cloud) -> None:
+    """Raise `Refused` (400 or 401) for a wrong application, as the portal that was asked does."""
+    legacy = request.url.path == LEGACY_TOKEN
+    # An application belongs to one portal. At the other one a refresh was seen to get 400 and the
+    # first exchange 401, neither of which tells what is wrong; the token stays good.
+    if cloud.options.portal not in ("both", "legacy" if legacy else "new"):
+        if sent.get("grant_type") == "refresh_token":
+            raise oauth_error("invalid_request", "Invalid request")
         raise Refused(401, {"error": "invalid_client"})
-    given = _credentials(request, sent)
-    if given != (cloud.options.client_id, cloud.options.client_secret):
-        raise _bad_client(here)
-
-
-def _bad_client(here: str) -> Refused:
-    if here == "new":
-        return Refused(401, {"error": "invalid_client"})
-    description = "Invalid client_id."
-    return Refused(400, {"error": "invalid_client", "error_description": description})
+    if _credentials(request, sent) != (cloud.options.client_id, cloud.options.client_secret):
+        if legacy:
+            raise oauth_error("invalid_client", "Invalid client_id.")
+        raise Refused(401, {"error": "invalid_client"})
 
 
 def _credentials(request: Request, sent: Mapping[str, str]) -> tuple[str, str]:
-    kind, _, text = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "basic":
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
         return sent.get("client_id", ""), sent.get("client_secret", "")
     try:
         name, _, secret = base64.b64decode(text).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
+    # OAuth has both form-encoded before they are joined, so that a colon in them does no harm.
     return unquote(name), unquote(secret)
 
 
 def _grant(sent: Mapping[str, str], cloud: Cloud) -> Grant:
     if sent.get("grant_type") == "authorization_code":
-        code, back = sent.get("code", ""), sent.get("redirect_uri")
-        return cloud.grants.redeem(code, back, sent.get("code_verifier"))
+        code, redirect_uri = sent.get("code", ""), sent.get("redirect_uri")
+        return cloud.grants.redeem(code, redirect_uri, sent.get("code_verifier"))
     if sent.get("grant_type") == "refresh_token":
         return cloud.grants.rotate(sent.get("refresh_token", ""))
-    body: dict[str, Any] = {"error": "unsupported_grant_type"}
-    raise Refused(400, body)
+    # `client_credentials` among them: nobody gets a token without a person.
+    raise Refused(400, {"error": "unsupported_grant_type"})

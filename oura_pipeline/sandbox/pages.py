@@ -1,8 +1,4 @@
-"""Pages of a collection: the opaque `next_token`, `fields`, and bodies that are joined once.
-
-A token carries the window it was made for and the last instant it has served, not a row number:
-rows that arrive or vanish between two pages neither repeat nor skip others.
-"""
+"""Pages of a collection: the opaque `next_token`, `fields`, and bodies that are joined once."""
 
 from __future__ import annotations
 
@@ -23,25 +19,28 @@ from oura_pipeline.sandbox.store import CollectionStore
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a page begins: after the instant `after` of `window`."""
+    """Where a page begins."""
 
     window: Window
+    # The last instant that was served, and not a row number: rows that arrive or vanish between
+    # two pages neither repeat nor skip others.
     after: float | None = None
 
 
 def encode_cursor(owner: str, cursor: Cursor) -> str:
-    """The `next_token` for the page at `cursor`; `owner` is the person and collection."""
+    """Return the `next_token` for the page at `cursor` of an owner, a person and collection."""
     window = cursor.window
     body = msgspec.json.encode([_number(window.start), _number(window.end), cursor.after])
     return base64.urlsafe_b64encode(_check(owner, body) + body).decode().rstrip("=")
 
 
 def decode_cursor(owner: str, token: str, bounds: tuple[float | None, float | None]) -> Cursor:
-    """The cursor in a token that came back with `bounds` (an end not repeated is None).
+    """Return the cursor in a token that came back with `bounds` (an end not repeated is None).
 
-    Raises `Refused` (400) for a token of someone else, of other bounds, or of nobody.
+    Raise `Refused` (400) for a token of someone else, of other bounds, or of nobody.
     """
     try:
+        # Padding is left out of tokens: `=` would have to be escaped in an address.
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
     except ValueError:
         raise _invalid() from None
@@ -50,6 +49,7 @@ def decode_cursor(owner: str, token: str, bounds: tuple[float | None, float | No
         raise _invalid()
     start, end, after = msgspec.json.decode(body)
     window = Window(_limit(start, "-inf"), _limit(end, "inf"))
+    # The token alone is enough, as one client does it; but bounds that come with it must agree.
     if bounds[0] not in (None, window.start) or bounds[1] not in (None, window.end):
         raise bad_request("next_token was made for another range.")
     return Cursor(window, after)
@@ -60,9 +60,11 @@ def _invalid() -> Refused:
 
 
 def _check(owner: str, body: bytes) -> bytes:
+    # No secret: it only has to tell whether a client mixed tokens up.
     return hashlib.sha256(owner.encode() + b"\0" + body).digest()[:8]
 
 
+# JSON has no infinity.
 def _number(value: float) -> float | None:
     return None if value in (float("-inf"), float("inf")) else value
 
@@ -72,7 +74,7 @@ def _limit(value: float | None, missing: str) -> float:
 
 
 def window_ends(collection: Collection, start: Bound | None, end: Bound | None) -> tuple[Any, Any]:
-    """The window's ends that given bounds stand for, to compare with a token's."""
+    """Return the window's ends that bounds stand for, to compare with a token's."""
     if collection.family == "day":
         return start and start.midnight, end and end.midnight + 86400
     return start and start.instant, end and end.instant
@@ -80,7 +82,7 @@ def window_ends(collection: Collection, start: Bound | None, end: Bound | None) 
 
 @dataclass
 class Pages:
-    """Makes pages and keeps the bytes of the last `keep` of them."""
+    """Pages, of which the last `keep` are kept: benchmarks fetch the same ones again and again."""
 
     keep: int = 512
     _kept: OrderedDict[tuple[Any, ...], EncodedBody] = field(default_factory=OrderedDict)
@@ -95,11 +97,11 @@ class Pages:
         fields: tuple[str, ...] = (),
         repeat: bool = False,
     ) -> EncodedBody:
-        """The envelope of at most `rows` documents at `cursor`.
+        """Return the envelope of at most `rows` documents at `cursor`.
 
-        Rows of one instant are never parted, so a page can be a little longer. With `repeat` the
-        token leads back to this same page, as a faulty server's would.
+        With `repeat` the token leads back to this same page, as a faulty server's would.
         """
+        # The store's version makes pages from before a change unreachable.
         key = (owner, store.version, cursor, rows, fields, repeat)
         if key not in self._kept:
             low, high, following = _cut(store, cursor, rows)
@@ -119,11 +121,12 @@ def latest(store: CollectionStore, fields: tuple[str, ...]) -> EncodedBody:
 
 
 def select(document: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
-    """The asked fields beside those that always come; unknown names alone mean everything."""
+    """Return the requested fields of a document, and those that always come."""
     known = [name for name in fields if name in document]
+    # Unknown names are ignored, and if all of them are unknown, everything comes: so measured.
     if not known:
         return document
-    wanted = {"id", "day", "timestamp" if "id" not in document else "id", *known}
+    wanted = {"id", "day", *known} if "id" in document else {"day", "timestamp", *known}
     return {name: value for name, value in document.items() if name in wanted}
 
 
@@ -136,13 +139,15 @@ def _cut(store: CollectionStore, cursor: Cursor, rows: int) -> tuple[int, int, C
     if low + rows >= last:
         return low, max(last, low), None
     after = keys[low + rows - 1]
+    # Rows of one instant are never parted, so a page can be a little longer.
     high = bisect_right(keys, after)
     return low, high, Cursor(window, after) if high < last else None
 
 
 def _envelope(bodies: list[bytes], token: str | None, fields: tuple[str, ...]) -> EncodedBody:
     if fields:
-        chosen = (select(msgspec.json.decode(body), fields) for body in bodies)
-        bodies = [msgspec.json.encode(document) for document in chosen]
+        selected = (select(msgspec.json.decode(body), fields) for body in bodies)
+        bodies = [msgspec.json.encode(document) for document in selected]
+    # Joined as bytes: without `fields` no document is decoded to be served.
     ending = b'],"next_token":' + msgspec.json.encode(token) + b"}"
     return EncodedBody(b'{"data":[' + b",".join(bodies) + ending)

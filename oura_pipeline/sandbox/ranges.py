@@ -1,10 +1,4 @@
-"""How Oura reads `start_date`, `end_date` and their date-time cousins.
-
-The surprise is that there are two families. Day-valued collections include both ends; collections
-that stand at an instant are half-open, and there a bare date is midnight UTC wherever the person
-is, so `start_date == end_date` finds nothing. Values are parsed as pydantic does: digits are Unix
-time.
-"""
+"""How Oura reads `start_date`, `end_date`, `start_datetime` and `end_datetime`."""
 
 from __future__ import annotations
 
@@ -18,6 +12,7 @@ from oura_pipeline.sandbox.responses import Refused, bad_request, unprocessable
 from oura_pipeline.sandbox.times import midnight
 
 DAY = 86400
+# Clients report 30 days (one 29) for heartrate. Documents have no limit: six years came at once.
 LONGEST_SAMPLES = 30 * DAY
 
 
@@ -34,51 +29,47 @@ EVERYTHING = Window(float("-inf"), float("inf"))
 
 @dataclass(frozen=True)
 class Bound:
-    """One end as it was given: its instant, its text for error messages."""
+    """One end as it was given."""
 
     instant: float
+    # As pydantic would print it, for error messages.
     text: str
-    bare_date: bool
 
     @property
     def midnight(self) -> float:
-        """The midnight (UTC) of the day this bound lies on."""
         return self.instant // DAY * DAY
 
 
-def names(collection: Collection) -> tuple[str, str]:
-    """The two parameters that a collection's range has."""
-    if collection.family == "samples":
-        return "start_datetime", "end_datetime"
-    return "start_date", "end_date"
-
-
-def given(collection: Collection, query: Mapping[str, str]) -> tuple[Bound | None, Bound | None]:
-    """The two ends as they stand in the query.
-
-    Raises `Refused` (422, in pydantic's form) when one cannot be read.
-    """
+def read_bounds(
+    collection: Collection, query: Mapping[str, str]
+) -> tuple[Bound | None, Bound | None]:
+    """Return the two ends of the query. Raise `Refused` (422) when one cannot be read."""
     if collection.family == "whole":
         return None, None
-    first, last = names(collection)
-    return _bound(first, query.get(first)), _bound(last, query.get(last))
+    # `start_date=…T08:00` is fine on documents too: either kind of value was seen to be parsed.
+    kind = "datetime" if collection.family == "samples" else "date"
+    start, end = f"start_{kind}", f"end_{kind}"
+    return _bound(start, query.get(start)), _bound(end, query.get(end))
 
 
 def window(collection: Collection, start: Bound | None, end: Bound | None, now: float) -> Window:
-    """The window that two ends mean for this collection, with Oura's defaults for missing ones.
+    """Return the window that two ends mean for this collection, with Oura's defaults.
 
-    Raises `Refused` (400) when the start is after the end, or sample rows are asked for more than
-    30 days.
+    Raise `Refused` (400) when the start is after the end or samples of more than 30 days are
+    requested.
     """
     if collection.family == "whole":
         return EVERYTHING
     if collection.family == "day":
         return _days(collection, start, end, now)
+    # Half-open, and a bare date is midnight UTC wherever the person is: start = end is empty.
     last = end.instant if end else now
+    # Without a start, heartrate was measured to give exactly the last 24 hours.
     first = start.instant if start else last - DAY
     if first > last:
         raise _backwards(collection, start, end, now)
     if collection.family == "samples" and last - first > LONGEST_SAMPLES:
+        # In our own words: Oura's were never published.
         raise bad_request("The time range is too long: at most 30 days can be requested at once.")
     return Window(first, last)
 
@@ -88,31 +79,32 @@ def _days(collection: Collection, start: Bound | None, end: Bound | None, now: f
     first = start.midnight if start else last - DAY
     if first > last:
         raise _backwards(collection, start, end, now)
+    # Both days included: a day stands at its midnight, so the window ends at the next one.
     return Window(first, last + DAY)
 
 
 def _backwards(
     collection: Collection, start: Bound | None, end: Bound | None, now: float
 ) -> Refused:
-    today = datetime.fromtimestamp(now, UTC)
+    now_text = str(datetime.fromtimestamp(int(now), UTC))
+    # Oura's sentence, word for word, as other clients' tests have it.
+    word = "time" if collection.family == "samples" else "date"
     first = start.text if start else "None"
-    if collection.family == "samples":
-        last = end.text if end else str(today.replace(microsecond=0))
-        return bad_request(
-            f"Start time is greater than end time: [start_time: {first}; end_time: {last}]"
-        )
-    last = end.text if end else str(today.date())
+    last = end.text if end else now_text if word == "time" else now_text[:10]
     return bad_request(
-        f"Start date is greater than end date: [start_date: {first}; end_date: {last}]"
+        f"Start {word} is greater than end {word}: [start_{word}: {first}; end_{word}: {last}]"
     )
 
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_MOMENT = re.compile(
+# What pydantic takes for a date-time.
+_DATE_TIME = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d)[Tt _](?P<time>\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)"
     r"\s?(?P<zone>[Zz]|[+-]\d\d:?\d\d)?"
 )
+# `start_date=1&end_date=2` was seen to be a pair of Unix times and no error.
 _UNIX = re.compile(r"-?\d+(?:\.\d+)?")
+# From here on pydantic takes a number for milliseconds.
 _MILLISECONDS = 2e10
 
 
@@ -127,16 +119,19 @@ def _bound(name: str, text: str | None) -> Bound | None:
 
 def _read(text: str) -> Bound:
     if _DATE.fullmatch(text):
-        return Bound(float(midnight(date.fromisoformat(text))), text, True)
-    if moment := _MOMENT.fullmatch(text):
-        zone = (moment["zone"] or "Z").upper()
-        clock = moment["time"].replace(",", ".")[:15]
-        when = datetime.fromisoformat(f"{moment['date']}T{clock}{zone}")
-        return Bound((when - _EPOCH).total_seconds(), str(when), False)
+        return Bound(float(midnight(date.fromisoformat(text))), text)
+    if match := _DATE_TIME.fullmatch(text):
+        # Without a zone it is UTC, like a bare date.
+        zone = (match["zone"] or "Z").upper()
+        # Python reads six decimals and no comma.
+        clock = match["time"].replace(",", ".")[:15]
+        when = datetime.fromisoformat(f"{match['date']}T{clock}{zone}")
+        # Not `timestamp()`, which some systems refuse for years such as 0024.
+        return Bound((when - _EPOCH).total_seconds(), str(when))
     if _UNIX.fullmatch(text):
         seconds = float(text)
         seconds = seconds / 1000 if abs(seconds) > _MILLISECONDS else seconds
-        return Bound(seconds, str(datetime.fromtimestamp(seconds, UTC)), False)
+        return Bound(seconds, str(datetime.fromtimestamp(seconds, UTC)))
     raise ValueError(text)
 
 
@@ -144,6 +139,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _unreadable(name: str, text: str) -> Refused:
-    message = "Input should be a valid datetime or date, invalid character in year"
-    found = {"type": "datetime_from_date_parsing", "loc": ["query", name], "msg": message}
-    return unprocessable([{**found, "input": text, "ctx": {"error": "invalid character in year"}}])
+    reason = "invalid character in year"
+    error = {
+        "type": "datetime_from_date_parsing",
+        "loc": ["query", name],
+        "msg": f"Input should be a valid datetime or date, {reason}",
+        "input": text,
+        "ctx": {"error": reason},
+    }
+    return unprocessable([error])

@@ -1,9 +1,4 @@
-"""People made of recorded answers.
-
-A folder holds `<collection>*.json` files: an envelope, a list, or a bare document. Files whose name
-has a person's prefix (`western.sleep.json`) belong to that person, all others to `recorded`; what
-is no collection (errors, token answers, webhook bodies) is left alone.
-"""
+"""People made of recorded responses."""
 
 from __future__ import annotations
 
@@ -17,14 +12,17 @@ from oura_pipeline.sandbox.store import PersonData
 
 Document = dict[str, Any]
 
-_OTHER_SHAPES = {"spo2": "daily_spo2"}
+# Recordings of the shapes that daily_spo2 had over the years are named like this.
+_OTHER_NAMES = {"spo2": "daily_spo2"}
+# Recordings that are no collection of a person's: left alone.
 _NOT_PEOPLE = {"sandbox", "oauth", "webhook", "errors"}
 
 
 def recorded_people(folder: Path, *, seed: int) -> list[PersonData]:
-    """Everyone recorded in `folder`, the nameless first.
+    """Return everyone recorded in the `<collection>*.json` files of a folder, the nameless first.
 
-    Raises `FileNotFoundError` when the folder holds no collection at all.
+    A file with a person's prefix (`western.sleep.json`) belongs to that person, all others to
+    `recorded`. Raise `FileNotFoundError` when there is no collection at all.
     """
     found: dict[str, dict[str, list[Document]]] = {}
     for path in sorted(folder.glob("*.json")):
@@ -42,9 +40,9 @@ def _nameless_first(username: str) -> tuple[bool, str]:
 
 
 def _named(stem: str) -> tuple[str, str] | None:
-    """(username, collection) of a file name without its ending."""
+    """Return (username, collection) of a file name without its suffix."""
     first, *rest = stem.split(".")
-    collection = _OTHER_SHAPES.get(first, first)
+    collection = _OTHER_NAMES.get(first, first)
     if collection in BY_NAME:
         return "recorded", collection
     if rest and rest[0] in BY_NAME and first not in _NOT_PEOPLE:
@@ -53,14 +51,15 @@ def _named(stem: str) -> tuple[str, str] | None:
 
 
 def _documents(content: Any) -> list[Document]:
-    """The documents of an envelope, a list or a bare document."""
+    """Return the documents of an envelope, a list or a bare document."""
     if isinstance(content, dict) and isinstance(content.get("data"), list):
         content = content["data"]
     return list(content) if isinstance(content, list) else [content]
 
 
 def _merge(kept: list[Document], more: list[Document]) -> None:
-    """Add documents that are not there yet; a later one of the same identity replaces."""
+    """Add documents; one that is there already is replaced."""
+    # Recordings overlap, and the later one is Oura's newer word.
     places = {_identity(document): n for n, document in enumerate(kept)}
     for document in more:
         place = places.setdefault(_identity(document), len(kept))
@@ -73,8 +72,10 @@ def _merge(kept: list[Document], more: list[Document]) -> None:
 def _identity(document: Document) -> tuple[object, ...]:
     if "id" in document:
         return ("id", document["id"])
+    # Two samples of different sources can share an instant.
     if "timestamp" in document:
         return ("row", document["timestamp"], document.get("source"))
+    # Cardiovascular ages of 2024 had no id.
     return ("day", document.get("day"))
 
 
@@ -83,6 +84,7 @@ def _people_data(username: str, recorded: dict[str, list[Document]], seed: int) 
     person = Person(
         username=username,
         id=own or person_id(username, seed),
+        # Unknown: recorded offsets belong to documents, and nobody says where home was.
         zone_name="UTC",
         habits=frozenset(),
     )

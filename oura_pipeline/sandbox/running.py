@@ -1,7 +1,4 @@
-"""A sandbox for the length of a `with` block, in a thread or in a process of its own.
-
-It is what tests and the demo use: real HTTP on a free port of 127.0.0.1, gone afterwards.
-"""
+"""A sandbox for the length of a `with` block, for tests and the demo."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ _CALLBACK = "http://127.0.0.1/callback"
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A running sandbox: `url`, and short forms of what tests ask of it.
+    """A running sandbox, and short forms of what tests do with it.
 
     Every method raises `httpx.HTTPStatusError` when the sandbox refuses.
     """
@@ -39,45 +36,45 @@ class Sandbox:
 
     @property
     def usernames(self) -> list[str]:
-        """Everyone who has a ring."""
         return [person["username"] for person in self.people()]
 
     def people(self) -> list[Document]:
-        """Everyone, with id, zone, habits, granted scopes and membership."""
+        """Return everyone, with id, zone, habits, granted scopes and membership."""
         return list(self._json("GET", "people"))
 
     def sign_in(self, username: str, scopes: Sequence[str] | None = None) -> Document:
-        """The token answer of a real sign-in: consent, callback, code exchange.
+        """Return the token response of a real sign-in: consent, callback, code exchange.
 
         `scopes` is what the person grants, all by default.
         """
         options = self.options
-        back = next(iter(self.change_options()["redirect_uris"]), _CALLBACK)
+        # Asked anew: a test may have registered another address meanwhile.
+        redirect_uri = next(iter(self.change_options()["redirect_uris"]), _CALLBACK)
         verifier = secrets.token_urlsafe(32)
-        asked = {
+        parameters = {
             "response_type": "code",
             "client_id": options.client_id,
-            "redirect_uri": back,
+            "redirect_uri": redirect_uri,
             "state": secrets.token_hex(8),
             "code_challenge": pkce_challenge(verifier),
             "person": username,
             "decision": "approve",
         }
         granted = {} if scopes is None else {"granted": " ".join(scopes)}
-        callback = self.http.post("/oauth/authorize", data={**asked, **granted})
-        answered = parse_qs(urlsplit(callback.headers["location"]).query)
-        assert answered["state"] == [asked["state"]]
+        callback = self.http.post("/oauth/authorize", data={**parameters, **granted})
+        answer = parse_qs(urlsplit(callback.headers["location"]).query)
+        assert answer["state"] == [parameters["state"]]
         exchange = {
             "grant_type": "authorization_code",
-            "code": answered["code"][0],
-            "redirect_uri": back,
+            "code": answer["code"][0],
+            "redirect_uri": redirect_uri,
             "code_verifier": verifier,
             "client_id": options.client_id,
             "client_secret": options.client_secret,
         }
-        answer = self.http.post(self.token_path, data=exchange)
-        answer.raise_for_status()
-        return dict(answer.json())
+        response = self.http.post(self.token_path, data=exchange)
+        response.raise_for_status()
+        return dict(response.json())
 
     @property
     def token_path(self) -> str:
@@ -98,11 +95,10 @@ class Sandbox:
         return list(self._json("GET", "truth", params={**query, **ends}))
 
     def requests(self) -> dict[str, dict[str, int]]:
-        """How many requests there were: `{route: {username: count}}`."""
+        """Return how many requests there were: `{route: {username: count}}`."""
         return dict(self._json("GET", "requests"))
 
     def reset_requests(self) -> None:
-        """Count from nothing again."""
         self._json("DELETE", "requests")
 
     def revise(self, username: str, collection: str, **body: Any) -> Document:
@@ -122,24 +118,23 @@ class Sandbox:
         return dict(self._json("POST", "fault", json={"kind": kind, **body}))
 
     def clear_faults(self) -> None:
-        """Nothing goes wrong any more."""
         self._json("DELETE", "faults")
 
     def change_options(self, **options: Any) -> Document:
-        """Behave differently from now on (`cloud.CHANGEABLE`); answers how it behaves."""
+        """Change options (`cloud.CHANGEABLE`) and return all of these."""
         return dict(self._json("POST", "options", json=options))
 
     def event(self, username: str, data_type: str, **body: Any) -> Document:
-        """Fire a webhook event (`event_type`, `object_id`, `times`)."""
+        """Send a webhook event (`event_type`, `object_id`, `times`)."""
         sent = {"person": username, "data_type": data_type, **body}
         return dict(self._json("POST", "event", json=sent))
 
     def deliveries(self) -> list[Document]:
-        """Every webhook delivery with the statuses it got."""
+        """Return every webhook delivery with the statuses it got."""
         return list(self._json("GET", "deliveries"))
 
     def secrets(self) -> list[str]:
-        """Every code and token that was ever issued."""
+        """Return every code and token that was ever issued."""
         return list(self._json("GET", "secrets"))
 
     def change_person(self, username: str, **body: Any) -> Document:
@@ -147,7 +142,7 @@ class Sandbox:
         return dict(self._json("POST", f"people/{username}", json=body))
 
     def forward(self, seconds: float) -> None:
-        """Let time pass: tokens expire, rate windows end."""
+        """Move the clocks forward: tokens expire, rate windows end."""
         self._json("POST", "clock", json={"seconds": seconds})
 
     def _change(self, kind: str, username: str, collection: str, body: Document) -> Document:
@@ -162,11 +157,12 @@ class Sandbox:
 
 @contextmanager
 def running(options: SandboxOptions | None = None, *, process: bool = False) -> Iterator[Sandbox]:
-    """A sandbox on a free port: in a thread of this process, or with `process` in a child."""
+    """Run a sandbox on a free port: in a thread of this process, or with `process` in a child."""
     options = options or SandboxOptions()
-    place = _in_process(options) if process else _in_thread(options)
-    with place as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
+    server = _in_process(options) if process else _in_thread(options)
+    with server as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
         sandbox = Sandbox(url, options, http)
+        # The first answer: from here on the server is known to be up.
         sandbox.people()
         yield sandbox
 
@@ -191,6 +187,7 @@ def _in_process(options: SandboxOptions) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603
         assert child.stdout is not None
         try:
+            # Ends with the line that names the port, or empty when the child gave up.
             line = child.stdout.readline()
             if " on http" not in line:
                 raise RuntimeError(f"the sandbox did not start: {' '.join(command)}")
@@ -206,20 +203,15 @@ def _in_process(options: SandboxOptions) -> Iterator[str]:
 def _flags(options: SandboxOptions) -> list[str]:
     """The command line that gives a child the same options."""
     given = {f.name: getattr(options, f.name) for f in fields(options)}
-    uris = given.pop("redirect_uris")
-    flags = [
-        part
-        for name, value in given.items()
-        if value is not None
-        for part in _flag(name.replace("_", "-"), value)
-    ]
-    return flags + [part for uri in uris for part in ("--redirect-uri", uri)]
-
-
-def _flag(name: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, bool):
-        return (f"--{name}" if value else f"--no-{name}",)
-    return f"--{name}", str(value)
+    flags = [f"--redirect-uri={uri}" for uri in given.pop("redirect_uris")]
+    for field, value in given.items():
+        name = field.replace("_", "-")
+        if isinstance(value, bool):
+            flags.append(f"--{name}" if value else f"--no-{name}")
+        elif value is not None:
+            # One word, so that a value may begin with a dash or be empty.
+            flags.append(f"--{name}={value}")
+    return flags
 
 
 def _plain(body: Document) -> Document:

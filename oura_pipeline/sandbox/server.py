@@ -1,4 +1,4 @@
-"""The sandbox as a Starlette application, and the one blocking way to run it."""
+"""The sandbox as a Starlette application, and the blocking way to run it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ __all__ = ["SandboxOptions", "create_app", "listen", "serve", "uvicorn_server"]
 
 
 def create_app(options: SandboxOptions) -> Starlette:
-    """The application. Raises `ValueError`, `FileNotFoundError` for options that cannot be met."""
+    """Return the application. Raise `ValueError`, `FileNotFoundError` for impossible options."""
+    # A proxy of the environment could not reach a callback on this machine.
     http = httpx.AsyncClient(trust_env=False)
     cloud = Cloud.build(options, http)
 
@@ -47,6 +48,7 @@ async def _http_error(request: Request, wrong: Exception) -> Response:
 
 def serve(options: SandboxOptions, host: str = "127.0.0.1", port: int = 8400) -> None:
     """Run until interrupted; port 0 is a free one, and the line printed says which."""
+    # Printed when connections are accepted already: whoever reads the line may connect.
     app = create_app(options)
     with listen(host, port) as listener:
         print(banner(app.state.cloud, listener), flush=True)
@@ -55,7 +57,7 @@ def serve(options: SandboxOptions, host: str = "127.0.0.1", port: int = 8400) ->
 
 
 def banner(cloud: Cloud, listener: socket.socket) -> str:
-    """`Sandbox on http://127.0.0.1:8400: 5 people, 90 days, …`."""
+    """Return `Sandbox on http://127.0.0.1:8400: 5 people, 90 days, …`."""
     host, port = listener.getsockname()[:2]
     options, people = cloud.options, len(cloud.people)
     history = f"replay of {options.replay}" if options.replay else f"{options.days} days"
@@ -67,19 +69,21 @@ def banner(cloud: Cloud, listener: socket.socket) -> str:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that accepts connections already; whoever comes early waits in its queue."""
+    """Return a socket that accepts connections already; whoever comes early waits in its queue."""
     return socket.create_server((host, port), backlog=512)
 
 
 def uvicorn_server(app: Starlette) -> uvicorn.Server:
-    """A quiet server that ends within a second of being told to."""
+    """Return a quiet server that ends within a second of being told to."""
     config = uvicorn.Config(
         app,
         log_level="critical",
         access_log=False,
         ws="none",
+        # Longer than a client's pauses between tries, or their connection would be cut meanwhile.
         timeout_keep_alive=30,
         timeout_graceful_shutdown=1,
+        # Nobody's test should depend on which server this is.
         server_header=False,
     )
     return uvicorn.Server(config)

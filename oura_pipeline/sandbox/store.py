@@ -1,9 +1,4 @@
-"""What the sandbox holds: one store per person and collection, made when first asked for.
-
-Everything a range needs is a sorted sequence of instants (`keys`, Unix seconds): a day counts as
-its midnight in UTC, so both of Oura's range families become one half-open search. DocumentStore are
-kept as the JSON that is served; whoever wants to read one decodes it.
-"""
+"""What the sandbox has of each person, one store per collection."""
 
 from __future__ import annotations
 
@@ -18,8 +13,8 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from oura_pipeline.sandbox.catalog import BY_NAME, Collection
-from oura_pipeline.sandbox.generate import profile, samples
-from oura_pipeline.sandbox.generate.history import DOCUMENTS
+from oura_pipeline.sandbox.generate import profile
+from oura_pipeline.sandbox.generate.history import DOCUMENTS, SAMPLES
 from oura_pipeline.sandbox.generate.life import Life
 from oura_pipeline.sandbox.people import Person
 from oura_pipeline.sandbox.times import midnight, parse_instant, utc_time
@@ -28,8 +23,9 @@ Document = dict[str, Any]
 
 
 class CollectionStore(Protocol):
-    """The documents or rows of one person and collection; `version` grows with every change."""
+    """The documents or rows of one person and collection, in the order they are served."""
 
+    # Grows with every change, so that kept pages can tell that they are old.
     version: int
 
     @property
@@ -38,7 +34,7 @@ class CollectionStore(Protocol):
         ...
 
     def bodies(self, low: int, high: int) -> list[bytes]:
-        """The JSON of the documents from `low` to before `high`."""
+        """Return the JSON of the documents from `low` to before `high`."""
         ...
 
     def put(self, document: Document) -> None:
@@ -46,20 +42,24 @@ class CollectionStore(Protocol):
         ...
 
     def remove(self, position: int) -> None:
-        """Take away the document at `position`."""
+        """Remove the document at `position`."""
         ...
 
 
 class Entry(NamedTuple):
     """One document: where it stands in its collection, and its JSON."""
 
+    # Unix seconds. A day counts as its midnight in UTC, so both of Oura's range families become
+    # one half-open search.
     key: float
     id: str | None
     day: date | None
+    # Kept as it is served: far more documents are served than read here.
     body: bytes
 
 
 _KEY = attrgetter("key")
+# Before 1970, where Oura puts a ring of unknown age: a ring without any time comes first of all.
 _NEVER = -1.0
 # No zone is further from UTC.
 _WIDEST = 14 * 3600
@@ -71,66 +71,64 @@ class DocumentStore:
     def __init__(self, collection: Collection, documents: Iterable[Document]) -> None:
         self.version = 0
         self._collection = collection
+        # Ascending in time: every recorded answer of every collection was, and nothing else can
+        # be requested.
         self._entries = sorted(map(self._entry, documents), key=_KEY)
 
     @property
     def keys(self) -> Sequence[float]:
-        """The instant each document is filtered by."""
         return [entry.key for entry in self._entries]
 
     @property
     def entries(self) -> Sequence[Entry]:
-        """The documents in the order they are served."""
         return self._entries
 
     def bodies(self, low: int, high: int) -> list[bytes]:
-        """The JSON of the documents from `low` to before `high`."""
         return [entry.body for entry in self._entries[low:high]]
 
     def find(self, document_id: str) -> int | None:
-        """The position of the document with this id."""
+        """Return the position of the document with this id."""
         found = (n for n, entry in enumerate(self._entries) if entry.id == document_id)
         return next(found, None)
 
     def put(self, document: Document) -> None:
-        """Add a document in its place, or replace the one with the same id."""
-        old = self.find(document["id"])
-        if old is not None:
-            del self._entries[old]
         entry = self._entry(document)
+        self._entries = [other for other in self._entries if not self._is_same(entry, other)]
         self._entries.insert(bisect_right(self._entries, entry.key, key=_KEY), entry)
         self.version += 1
 
     def remove(self, position: int) -> None:
-        """Take away the document at `position`."""
         del self._entries[position]
         self.version += 1
 
+    def _is_same(self, entry: Entry, other: Entry) -> bool:
+        return entry.id == other.id
+
     def _entry(self, document: Document) -> Entry:
-        row = self._collection
-        named = document.get(row.day) if row.day else None
-        day = date.fromisoformat(named) if named else None
-        return Entry(
-            _key(row, document, day), document.get("id"), day, msgspec.json.encode(document)
-        )
+        collection = self._collection
+        written = document.get(collection.day) if collection.day else None
+        day = date.fromisoformat(written) if written else None
+        key = _key(collection, document, day)
+        return Entry(key, document.get("id"), day, msgspec.json.encode(document))
 
 
-def _key(row: Collection, document: Document, day: date | None) -> float:
-    """A document's instant; without one (a rest mode's start may be null) its day's midnight.
-
-    A ring that was never told when it was set up comes before all others.
-    """
-    stamp = document.get(row.instant) if row.family != "day" and row.instant else None
-    if stamp or row.family == "whole":
+def _key(collection: Collection, document: Document, day: date | None) -> float:
+    has_instant = collection.family != "day" and collection.instant
+    stamp = document.get(collection.instant) if has_instant and collection.instant else None
+    if stamp or collection.family == "whole":
         return parse_instant(stamp) if stamp else _NEVER
     if day is None:
-        raise ValueError(f"a {row.name} document needs {row.instant or row.day}")
+        needed = collection.instant or collection.day
+        raise ValueError(f"a {collection.name} document needs {needed}")
+    # Also of a rest mode whose start is null, as Oura's description allows.
     return float(midnight(day))
 
 
 class SampleStore:
-    """A store of rows that were generated: an instant and the rest of the row as JSON text."""
+    """A store of generated rows: an instant and the rest of the row as JSON text."""
 
+    # Apart, because 90 days of 200 people are twenty million rows: an instant takes 8 bytes, and
+    # all rows with the same values share one text.
     def __init__(self, times: array[float], texts: list[str]) -> None:
         self.version = 0
         self._times = times
@@ -138,49 +136,41 @@ class SampleStore:
 
     @property
     def keys(self) -> Sequence[float]:
-        """The instant of each row."""
         return self._times
 
     def bodies(self, low: int, high: int) -> list[bytes]:
-        """The JSON of the rows from `low` to before `high`."""
         rows = zip(self._times[low:high], self._texts[low:high], strict=True)
         return [_row(instant, text) for instant, text in rows]
 
     def put(self, document: Document) -> None:
-        """Add a row, or replace the row of the same instant."""
         rest = {k: v for k, v in document.items() if k not in ("timestamp", "timestamp_unix")}
         instant = parse_instant(document["timestamp"])
-        at = bisect_left(self._times, instant)
-        if at < len(self._times) and self._times[at] == instant:
-            self.remove(at)
-        self._times.insert(at, instant)
-        self._texts.insert(at, msgspec.json.encode(rest).decode()[1:-1])
+        position = bisect_left(self._times, instant)
+        # Without an id the instant is all that tells rows apart.
+        if position < len(self._times) and self._times[position] == instant:
+            self.remove(position)
+        self._times.insert(position, instant)
+        # Without its braces: `_row` puts the two timestamps before it.
+        self._texts.insert(position, msgspec.json.encode(rest).decode()[1:-1])
         self.version += 1
 
     def remove(self, position: int) -> None:
-        """Take away the row at `position`."""
         del self._times[position]
         del self._texts[position]
         self.version += 1
 
 
 def _row(instant: float, text: str) -> bytes:
+    # `timestamp_unix` is in milliseconds and in every row since version 1.29 of the description.
     stamp, unix = utc_time(instant), int(instant * 1000)
     return f'{{"timestamp":"{stamp}","timestamp_unix":{unix},{text}}}'.encode()
 
 
 class RecordedSampleStore(DocumentStore):
-    """A store of recorded rows: they have no id, and older ones no `timestamp_unix`."""
+    """A store of recorded rows, which have no id, and older ones no `timestamp_unix`."""
 
-    def put(self, document: Document) -> None:
-        """Add a row, or replace the row of the same instant."""
-        instant = parse_instant(document["timestamp"])
-        same = [n for n, entry in enumerate(self._entries) if entry.key == instant]
-        for position in reversed(same):
-            self.remove(position)
-        entry = self._entry(document)
-        self._entries.insert(bisect_right(self._entries, entry.key, key=_KEY), entry)
-        self.version += 1
+    def _is_same(self, entry: Entry, other: Entry) -> bool:
+        return entry.key == other.key
 
     def _entry(self, document: Document) -> Entry:
         key = parse_instant(document["timestamp"])
@@ -192,56 +182,51 @@ class PersonData:
     """Everything about one person."""
 
     person: Person
+    # One of these two is what the stores are made from, each when it is first needed: most
+    # tests look at two collections of one person.
     life: Life | None = None
     recorded: dict[str, list[Document]] = field(default_factory=dict)
     _stores: dict[str, CollectionStore] = field(default_factory=dict)
     _profile: Document | None = None
 
     def store(self, collection: str) -> CollectionStore:
-        """The store of one collection (not `personal_info`)."""
+        """Return the store of one collection (not `personal_info`)."""
         if collection not in self._stores:
             self._stores[collection] = self._make(BY_NAME[collection])
         return self._stores[collection]
 
     def profile(self) -> Document:
-        """The `personal_info` of this person."""
-        if self._profile is None:
-            made = profile.personal_info(self.life) if self.life else self._recorded_profile()
-            self._profile = made
+        """Return the `personal_info` of this person."""
+        if self._profile is None and self.life:
+            self._profile = profile.personal_info(self.life)
+        elif self._profile is None:
+            # A recording may have blanked the id; webhook events need the same one.
+            recorded = self.recorded.get("personal_info", [{}])[0]
+            self._profile = {**recorded, "id": self.person.id}
         return self._profile
 
-    def _recorded_profile(self) -> Document:
-        recorded = self.recorded.get("personal_info", [{}])[0]
-        return {**recorded, "id": self.person.id}
-
-    def _make(self, row: Collection) -> CollectionStore:
+    def _make(self, collection: Collection) -> CollectionStore:
+        is_samples, name = collection.family == "samples", collection.name
         if self.life is None:
-            kept = self.recorded.get(row.name, [])
-            return (
-                RecordedSampleStore(row, kept)
-                if row.family == "samples"
-                else DocumentStore(row, kept)
-            )
-        if row.family == "samples":
-            make = {"heartrate": samples.heartrate}.get(row.name, samples.ring_battery_level)
-            return SampleStore(*make(self.life))
-        return DocumentStore(row, DOCUMENTS[row.name](self.life))
+            store_type = RecordedSampleStore if is_samples else DocumentStore
+            return store_type(collection, self.recorded.get(name, []))
+        if is_samples:
+            return SampleStore(*SAMPLES[name](self.life))
+        return DocumentStore(collection, DOCUMENTS[name](self.life))
 
     def between(self, collection: str, first: date, last: date) -> list[tuple[int, date | None]]:
-        """Position and day of each document of the days `first` to `last`, or of no day."""
+        """Return position and day of each document of days `first` to `last`, or of no day."""
         keys = self.store(collection).keys
         low, high = 0, len(keys)
         if BY_NAME[collection].family == "samples":
+            # A person's day lies within these, and their zone need be looked up there only.
             low = bisect_left(keys, midnight(first) - _WIDEST)
             high = bisect_left(keys, midnight(last) + 86400 + _WIDEST)
         days = ((n, self.day_of(collection, n)) for n in range(low, high))
         return [(n, day) for n, day in days if day is None or first <= day <= last]
 
     def day_of(self, collection: str, position: int) -> date | None:
-        """The day of a document; for a row the person's own date at its instant.
-
-        Nobody knows where a recorded person was: their rows have the date in UTC.
-        """
+        """Return the day of a document; for a row the person's own date at its instant."""
         store = self.store(collection)
         if BY_NAME[collection].family == "samples":
             return self._date(store.keys[position])
@@ -249,6 +234,7 @@ class PersonData:
         return store.entries[position].day
 
     def _date(self, instant: float) -> date:
+        # Nobody knows where a recorded person was.
         if self.life is None:
             return datetime.fromtimestamp(instant, UTC).date()
         return self.person.day_of(instant)

@@ -1,35 +1,29 @@
-"""`daily_activity`: 24 hours from 04:00 local, minute by minute.
-
-Today's document ends now. Seconds per class add up to the minutes the day has had, and someone who
-walked further than asked has a negative `meters_to_target`.
-"""
+"""`daily_activity`: 24 hours from 04:00 local, minute by minute."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Any
+from datetime import timedelta
 
-from oura_pipeline.sandbox.generate.blank import blank, is_blank_day
+from oura_pipeline.sandbox.catalog import ACTIVITY_CONTRIBUTORS
+from oura_pipeline.sandbox.generate.blank import Document, blank_on_sparse_day
 from oura_pipeline.sandbox.generate.life import Life, Plan
 from oura_pipeline.sandbox.times import document_time, series_time
-
-Document = dict[str, Any]
 
 # MET of a minute in each class: 0 not worn, 1 rest, 2 inactive, 3 low, 4 medium, 5 high.
 _METS = (0.1, 0.92, 1.25, 2.1, 4.2, 7.4)
 
 
 def daily_activity(life: Life) -> Iterator[Document]:
-    """Every day whose 04:00 has passed, and of an unworn stretch only every other day."""
     for plan in life.plans():
+        # Today's document ends now and grows all day, as Oura's does.
         minutes = min(1440, (life.now - plan.at(4)) // 60)
+        # Of days without the ring some have a document and some have none: both were seen.
         if minutes <= 0 or (not plan.worn and plan.day.toordinal() % 2):
             continue
         document = _document(life, plan, minutes)
-        if is_blank_day(life.person.habits, plan.day.toordinal()):
-            blank("daily_activity", document)
-        yield document
+        yield blank_on_sparse_day(life, plan, "daily_activity", document)
 
 
 def _document(life: Life, plan: Plan, minutes: int) -> Document:
@@ -48,6 +42,7 @@ def _document(life: Life, plan: Plan, minutes: int) -> Document:
         **_distances(seconds, rng, athlete="athlete" in life.person.habits),
         **_durations(seconds),
         "inactivity_alerts": rng.randrange(0, 5) if plan.worn else 0,
+        # A value a minute makes nine tenths of the document's size, as in recorded ones.
         "met": {"interval": 60.0, "items": mets, "timestamp": series_time(start, plan.zone)},
         "day": plan.day.isoformat(),
         "timestamp": document_time(start, plan.zone),
@@ -55,14 +50,7 @@ def _document(life: Life, plan: Plan, minutes: int) -> Document:
 
 
 def _scores(rng: random.Random, worn: bool) -> Document:
-    names = (
-        "meet_daily_targets",
-        "move_every_hour",
-        "recovery_time",
-        "stay_active",
-        "training_frequency",
-        "training_volume",
-    )
+    names = ACTIVITY_CONTRIBUTORS
     return {
         "score": rng.randrange(50, 99) if worn else None,
         "contributors": {name: rng.randrange(30, 101) if worn else None for name in names},
@@ -70,7 +58,8 @@ def _scores(rng: random.Random, worn: bool) -> Document:
 
 
 def _durations(seconds: list[int]) -> Document:
-    """Seconds, and MET-minutes above rest, of each class."""
+    # Seconds in a class add up to the minutes that the day has had; MET minutes are those above
+    # rest, as Oura counts them.
     above = [int(s / 60 * max(met - 1, 0)) for s, met in zip(seconds, _METS, strict=True)]
     return {
         "non_wear_time": seconds[0],
@@ -87,7 +76,7 @@ def _durations(seconds: list[int]) -> Document:
 
 
 def _distances(seconds: list[int], rng: random.Random, *, athlete: bool) -> Document:
-    """Steps, metres and kilocalories that follow from the time spent moving."""
+    # All of it follows from the time spent moving, so that no two fields contradict each other.
     moved = seconds[3] * 0.25 + seconds[4] * 1.3 + seconds[5] * 2.4
     target = 9000 if athlete else 14000
     burnt = int(moved / 14) + rng.randrange(40)
@@ -95,6 +84,7 @@ def _distances(seconds: list[int], rng: random.Random, *, athlete: bool) -> Docu
     return {
         "active_calories": burnt,
         "equivalent_walking_distance": int(moved),
+        # Negative for someone who walked further: -3500 was seen.
         "meters_to_target": target - int(moved),
         "steps": int(moved * 1.25),
         "target_calories": 500 if athlete else 400,
@@ -104,7 +94,7 @@ def _distances(seconds: list[int], rng: random.Random, *, athlete: bool) -> Docu
 
 
 def _classes(life: Life, plan: Plan, blocks: int, rng: random.Random) -> list[int]:
-    """The class of each five minutes from 04:00."""
+    """Return the class of each five minutes from 04:00."""
     start = plan.at(4)
     if not plan.worn:
         return [0] * blocks
@@ -122,10 +112,7 @@ def _stretches(life: Life, plan: Plan) -> Iterator[tuple[int, int, int]]:
         yield plan.at(14), plan.at(28), 0
     for exercise in plan.exercises:
         yield exercise.start, exercise.end, 4
-    following = life.plan(life.days[-1] if plan.day == life.today else _next(life, plan))
+    # The night after belongs to this day until 04:00.
+    following = life.plan(min(plan.day + timedelta(days=1), life.today))
     for bed_period in (*plan.bed_periods, *following.bed_periods):
         yield bed_period.start, bed_period.end, 1
-
-
-def _next(life: Life, plan: Plan) -> Any:
-    return life.days[life.days.index(plan.day) + 1]

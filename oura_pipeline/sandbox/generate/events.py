@@ -5,21 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
-from oura_pipeline.sandbox.generate.blank import blank, is_blank_day
+from oura_pipeline.sandbox.catalog import names
+from oura_pipeline.sandbox.generate.blank import Document, blank_on_sparse_day
 from oura_pipeline.sandbox.generate.life import Life, Plan
 from oura_pipeline.sandbox.times import document_time, local, series_time
 
-Document = dict[str, Any]
-
-_SOURCES = (
-    "manual",
-    "autodetected",
-    "confirmed",
-    "workout_heart_rate",
-    "live_third_party_heart_rate",
-    "live_oura_heart_rate",
+# The last two came with version 1.41 of the description.
+_SOURCES = names(
+    "manual autodetected confirmed workout_heart_rate live_third_party_heart_rate"
+    " live_oura_heart_rate"
 )
 _SPORTS = ("running", "cycling", "strength_training", "swimming", "yoga", "hiking")
 _SESSION_TYPES = ("breathing", "meditation", "nap", "relaxation", "rest", "body_status")
@@ -28,7 +23,6 @@ _TAGS = ("tag_generic_nocaffeine", "tag_sleep_alcohol", "tag_generic_party", "ta
 
 
 def workout(life: Life) -> Iterator[Document]:
-    """Every workout; `calories` in kcal, `distance` in metres."""
     for plan in life.worn():
         rng = life.rng("workout", plan.day)
         for number, exercise in enumerate(plan.exercises):
@@ -37,6 +31,7 @@ def workout(life: Life) -> Iterator[Document]:
                 "activity": rng.choice(_SPORTS) if exercise.tracked else "walking",
                 "calories": round(rng.uniform(40, 700), 3),
                 "day": plan.day.isoformat(),
+                # Metres; null for what has no distance, or where the ring knew none.
                 "distance": round(rng.uniform(400, 9000), 3) if rng.random() < 0.7 else None,
                 "end_datetime": document_time(exercise.end, plan.zone),
                 "intensity": rng.choice(("easy", "moderate", "hard")),
@@ -44,15 +39,14 @@ def workout(life: Life) -> Iterator[Document]:
                 "source": _SOURCES[(plan.day.toordinal() + number) % len(_SOURCES)],
                 "start_datetime": document_time(exercise.start, plan.zone),
             }
-            yield _blank_on_sparse_day(life, "workout", plan, document)
+            yield blank_on_sparse_day(life, plan, "workout", document)
 
 
 def session(life: Life) -> Iterator[Document]:
-    """Guided and unguided moments: series every 5 s, the first values of two of them unknown."""
     for plan in life.worn():
-        if plan.moment is None:
+        if plan.session is None:
             continue
-        start, end = plan.moment
+        start, end = plan.session
         rng = life.rng("session", plan.day)
         turn = plan.day.toordinal() // 3
         document: Document = {
@@ -64,17 +58,18 @@ def session(life: Life) -> Iterator[Document]:
             **_series(start, end, plan, rng, turn=turn % 3),
             "mood": _MOODS[turn % len(_MOODS)],
         }
-        yield _blank_on_sparse_day(life, "session", plan, document)
+        yield blank_on_sparse_day(life, plan, "session", document)
 
 
 def _series(start: int, end: int, plan: Plan, rng: random.Random, *, turn: int) -> Document:
-    """The three series; one session in three has no heart rate, one in three no motion."""
+    # One session in three has no heart rate and another one no motion: each may be null alone.
     count, stamp = (end - start) // 5, series_time(start, plan.zone)
 
     def series(unknown: int, low: float, high: float) -> Document:
         known = [round(rng.uniform(low, high), 3) for _ in range(count - unknown)]
         return {"interval": 5.0, "items": [None] * unknown + known, "timestamp": stamp}
 
+    # The first values of two of them are unknown, as in recordings: variability takes a minute.
     return {
         "heart_rate": series(4, 60, 84) if turn else None,
         "heart_rate_variability": series(12, 16, 60) if turn else None,
@@ -83,7 +78,7 @@ def _series(start: int, end: int, plan: Plan, rng: random.Random, *, turn: int) 
 
 
 def tag(life: Life) -> Iterator[Document]:
-    """The deprecated tags: a note with codes, now and then without text."""
+    # Deprecated, but Oura still serves them.
     for plan in life.worn():
         rng = life.rng("tag", plan.day)
         stamp = plan.at(20.4) + rng.randrange(3600)
@@ -98,7 +93,6 @@ def tag(life: Life) -> Iterator[Document]:
 
 
 def enhanced_tag(life: Life) -> Iterator[Document]:
-    """Tags with and without an end, coded, custom and of nothing but text."""
     for plan in life.worn():
         rng = life.rng("enhanced_tag", plan.day)
         for number in range(plan.day.toordinal() % 3):
@@ -108,6 +102,7 @@ def enhanced_tag(life: Life) -> Iterator[Document]:
 
 
 def _enhanced(life: Life, plan: Plan, start: int, rng: random.Random, number: int) -> Document:
+    # In turn: of a code, custom, with an end, and of nothing but text.
     kind = (plan.day.toordinal() // 3 + number) % 4
     end = start + rng.randrange(900, 12000) if kind == 2 else None
     end = end if end and end <= life.now else None
@@ -119,16 +114,17 @@ def _enhanced(life: Life, plan: Plan, start: int, rng: random.Random, number: in
         "end_time": document_time(end, plan.zone) if end else None,
         "start_day": local(start, plan.zone).date().isoformat(),
         "end_day": local(end, plan.zone).date().isoformat() if end else None,
+        # Empty more often than null, as recorded.
         "comment": rng.choice(("", "", None)) if code else "walked by the sea",
         "custom_name": "cold shower" if code == "custom" else None,
     }
 
 
 def rest_mode_period(life: Life) -> Iterator[Document]:
-    """Days of rest: three days once a month, one switched on by mistake, one that still lasts."""
     for plan in life.worn():
         start = plan.at(11) + 56
-        # At most one a day: the id is made of the day.
+        # One that still lasts, three days once a month, and one switched on by mistake and off
+        # again at once. At most one a day: the id is made of the day.
         if "sparse" in life.person.habits and plan.day == life.today - timedelta(days=4):
             yield _rest(life, plan, start, days=None)
         elif life.turn(plan.day, 28) == 20 and start <= life.now:
@@ -157,12 +153,7 @@ def _rest(life: Life, plan: Plan, start: int, *, days: int | None) -> Document:
         "end_time": document_time(end, last.zone) if last and end is not None else None,
         "episodes": [e for e in episodes if start + 14000 <= life.now],
         "start_day": plan.day.isoformat(),
+        # The description lets even the start be null; the day is there then.
         "start_time": None if days is None else document_time(start, plan.zone),
     }
-    return document
-
-
-def _blank_on_sparse_day(life: Life, collection: str, plan: Plan, document: Document) -> Document:
-    if is_blank_day(life.person.habits, plan.day.toordinal()):
-        return blank(collection, document)
     return document

@@ -1,9 +1,4 @@
-"""One person's life in outline: when they slept, moved and took the ring off.
-
-Every document type is derived from the same outline, so a workout burst in the heart rate lies
-inside a workout, and no step is taken in bed. Randomness is drawn per (seed, person, purpose, day):
-a longer history leaves the days of a shorter one as they were.
-"""
+"""One person's life in outline: when they slept, moved and took the ring off."""
 
 from __future__ import annotations
 
@@ -21,11 +16,13 @@ from oura_pipeline.sandbox.times import at, local
 
 @dataclass(frozen=True, kw_only=True)
 class BedPeriod:
-    """One period in bed. `day` is Oura's: the date of waking, from 18:00 on the next one."""
+    """One period in bed."""
 
     start: int
     end: int
+    # Oura's `type`.
     kind: str
+    # Oura's: the date of waking, from 18:00 on the next one.
     day: date
     finished: bool = True
     blank: bool = False
@@ -33,16 +30,20 @@ class BedPeriod:
 
 @dataclass(frozen=True, kw_only=True)
 class Exercise:
-    """One workout; a `tracked` one left a heart-rate row every five seconds."""
+    """One workout."""
 
     start: int
     end: int
+    # A tracked one left a heart-rate row every five seconds.
     tracked: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One day of one person. Instants are Unix seconds."""
+    """One day of one person; instants are Unix seconds."""
+
+    # Every document is derived from this outline, so a burst in the heart rate lies inside a
+    # workout and no step is taken in bed.
 
     day: date
     zone: ZoneInfo
@@ -50,15 +51,15 @@ class Plan:
     flies: bool
     bed_periods: tuple[BedPeriod, ...]
     exercises: tuple[Exercise, ...]
-    moment: tuple[int, int] | None
+    session: tuple[int, int] | None
 
     def at(self, hour: float) -> int:
-        """The instant of a wall-clock hour of this day."""
+        """Return the instant of a wall-clock hour of this day."""
         return at(self.day, hour, self.zone)
 
     @property
     def night(self) -> BedPeriod | None:
-        """The first long sleep, if there was one."""
+        """The first long sleep that has ended, if there was one."""
         return next((s for s in self.bed_periods if s.kind == "long_sleep" and s.finished), None)
 
 
@@ -98,22 +99,25 @@ class Life:
         return self._plans[day]
 
     def rng(self, purpose: str, day: date) -> random.Random:
-        """Random numbers for one purpose on one day."""
+        """Return random numbers for one purpose on one day."""
+        # Seeded by the day: a longer history leaves the days of a shorter one as they were, and a
+        # new purpose leaves the others.
         key = f"{self.seed}/{self.person.username}/{purpose}/{day}"
         return random.Random(key)  # noqa: S311  made-up health data, not a secret
 
     def id(self, collection: str, *parts: object) -> str:
-        """The id of a document: the same for the same seed, person and place in time."""
+        """Return the id of a document: the same for the same seed, person and parts."""
         name = "/".join(map(str, (self.seed, self.person.username, collection, *parts)))
         return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
 
     def turn(self, day: date, every: int) -> int:
-        """Which day of a repeating cycle of `every` days this is."""
+        """Return which day of a repeating cycle of `every` days this is."""
         return day.toordinal() % every
 
 
 def wake_day(end: int, zone: ZoneInfo) -> date:
-    """The day a period in bed counts to: sleep days run from 18:00 to 18:00."""
+    """Return the day a period in bed counts to."""
+    # Oura's sleep days run from 18:00 to 18:00, so what ends after 18:00 is tomorrow's.
     return local(end + 6 * 3600, zone).date()
 
 
@@ -129,11 +133,12 @@ def _outline(life: Life, day: date) -> Plan:
         flies=person.leaves_on(day),
         bed_periods=tuple(_bed_periods(life, day, zone, rng)) if worn else (),
         exercises=tuple(_exercises(life, day, zone, rng)) if worn and not asleep else (),
-        moment=_session(life, day, zone, rng) if worn and not asleep else None,
+        session=_session(life, day, zone, rng) if worn and not asleep else None,
     )
 
 
 def _gap(day: date) -> bool:
+    # Weekends now and then, and once in six weeks a stretch like those in real accounts.
     return day.toordinal() % 14 in (11, 12) or day.toordinal() % 45 in range(20, 26)
 
 
@@ -145,29 +150,30 @@ def _bed_periods(life: Life, day: date, zone: ZoneInfo, rng: random.Random) -> I
     for hour, hours, kind in sorted(_bedtimes(life, day, rng)):
         start = at(day, hour, zone) + rng.randrange(60)
         end = start + int(hours * 3600) + rng.randrange(300)
+        # Oura shows a period when it is over.
         if end <= life.now:
             yield BedPeriod(start=start, end=end, kind=kind, day=wake_day(end, zone))
     if "sparse" in habits and life.turn(day, 14) == 3 and at(day, 16, zone) <= life.now:
+        # A nap just long enough for its series to exist before they are blanked.
         start = at(day, 15, zone)
         yield BedPeriod(start=start, end=start + 2405, kind="sleep", day=day, blank=True)
 
 
 def _unfinished(life: Life, zone: ZoneInfo) -> BedPeriod:
-    """Someone who still sleeps: the night of today has begun and not ended."""
+    # The one exception that was reported: a night in progress, without an end.
     start = life.now - 3 * 3600 - 137
     return BedPeriod(start=start, end=life.now, kind="long_sleep", day=life.today, finished=False)
 
 
 def _bedtimes(life: Life, day: date, rng: random.Random) -> list[tuple[float, float, str]]:
-    """(hour relative to the day's midnight, hours in bed, type) of each period of one day."""
+    """Return (hour relative to the day's midnight, hours in bed, type) of each period."""
     night = [(rng.uniform(-2.2, 0.9), rng.uniform(6.2, 8.6), "long_sleep")]
     if life.person.arrives_on(day):
         night = [(4.5, 3.8, "long_sleep")]
     if "naps" not in life.person.habits:
         return night
-    return _NAPS.get(life.turn(day, 14), {}).get("instead", night) + (
-        _NAPS.get(life.turn(day, 14), {}).get("also", [])
-    )
+    naps = _NAPS.get(life.turn(day, 14), {})
+    return naps.get("instead", night) + naps.get("also", [])
 
 
 # What the person who naps does on which day of a fortnight. Six documents on one day, the first of

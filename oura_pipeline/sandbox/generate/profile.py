@@ -1,19 +1,17 @@
-"""Who a person is and which rings they have worn: two answers without a day."""
+"""Who a person is and which rings they have worn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
+from oura_pipeline.sandbox.generate.blank import Document
 from oura_pipeline.sandbox.generate.life import Life
 from oura_pipeline.sandbox.times import at, utc_time
 
-Document = dict[str, Any]
-
 
 def personal_info(life: Life) -> Document:
-    """Age in years, weight in kg, height in m; the sparse person told Oura nothing."""
+    # A date of no meaning: the same person must have the same age whatever the history.
     rng = life.rng("personal_info", life.first.replace(month=1, day=1, year=2000))
     info: Document = {
         "id": life.person.id,
@@ -23,13 +21,15 @@ def personal_info(life: Life) -> Document:
         "biological_sex": rng.choice(("female", "male")),
         "email": f"{life.person.username}@example.org",
     }
+    # Everything but the id may be missing, for whoever told Oura nothing.
     if "sparse" in life.person.habits:
         return {**dict.fromkeys(info), "id": info["id"]}
     return info
 
 
 def ring_configuration(life: Life) -> Iterator[Document]:
-    """Every ring ever set up, oldest first; some never told when."""
+    # Oldest first; the current ring is the one set up last.
+    # "1970-01-01" was recorded for an old ring, null for another.
     if "athlete" in life.person.habits:
         yield _ring(life, 0, color="stealth_black", hardware="gen3", set_up_at=utc_time(0))
     if "sparse" in life.person.habits:

@@ -1,10 +1,4 @@
-"""Heart-rate and battery rows: the two collections that are rows and not documents.
-
-Heart rate is not evenly spaced. At rest a row comes every 300 s, in a tracked workout every 5 s,
-and awake in bursts of three within seconds: about 1,200 rows on a usual day. Rows are kept as an
-instant and a text shared by all rows with the same values, 16 bytes each, because 90 days of 200
-people are twenty million of them.
-"""
+"""Heart-rate and battery rows: the two collections that are rows and not documents."""
 
 from __future__ import annotations
 
@@ -19,7 +13,8 @@ Rows = tuple["array[float]", list[str]]
 
 
 def heartrate(life: Life) -> Rows:
-    """Instants (Unix seconds, ascending, each once) and the rest of each row as JSON."""
+    """Return instants (Unix seconds, ascending, each once) and the rest of each row as JSON."""
+    # Not evenly spaced: about 1,200 rows a day, most of them in a workout, as was recorded.
     rows: dict[int, tuple[int, str]] = {}
     for plan in life.worn():
         rng = life.rng("heartrate", plan.day)
@@ -32,17 +27,19 @@ def heartrate(life: Life) -> Rows:
 
 
 def ring_battery_level(life: Life) -> Rows:
-    """A row every half hour: the battery empties over four days and is charged at breakfast."""
+    """Return rows like those of `heartrate`, one every half hour."""
     times: list[int] = []
     texts: list[str] = []
     share = _Texts()
     for plan in life.worn():
-        unknown = is_blank_day(life.person.habits, plan.day.toordinal())
+        unknown = is_blank_day(life, plan)
+        # Empties over four days and is charged at breakfast.
         charge = 100 - 22 * (plan.day.toordinal() % 4)
         for half_hour in range(48):
             instant = plan.at(0) + 1800 * half_hour + 7
             in_charger = charge < 40 and half_hour in (15, 16)
             level = max(charge - half_hour * 22 // 48, 1)
+            # Flying west makes a day overlap the next one; instants must keep ascending.
             if instant <= life.now and (not times or instant > times[-1]):
                 times.append(instant)
                 texts.append(share.battery(level, None if unknown else in_charger))
@@ -50,7 +47,7 @@ def ring_battery_level(life: Life) -> Rows:
 
 
 class _Texts:
-    """One string object per distinct text."""
+    """Texts of rows, one string object per distinct text, which saves most of the memory."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[object, ...], str] = {}
@@ -68,32 +65,33 @@ class _Texts:
 
 
 def _awake(life: Life, plan: Plan, rng: random.Random, rows: dict[int, tuple[int, str]]) -> None:
-    """Bursts of three rows between getting up and going to bed."""
+    # Awake the ring measures in bursts of seconds, with minutes in between.
     begin = plan.night.end if plan.night else plan.at(8)
     following = life.plan(plan.day + timedelta(days=1)) if plan.day < life.today else None
     night = following.night if following else None
     end = plan.at(14) if plan.flies else min(night.start if night else plan.at(22), plan.at(26))
     end = min([end, *(s.start for s in plan.bed_periods if not s.finished)])
-    moment = begin + rng.randrange(60, 600)
-    while moment < end:
+    instant = begin + rng.randrange(60, 600)
+    while instant < end:
         for step in (0, 7, 11):
             source = "live" if rng.random() < 0.01 else "awake"
-            rows[moment + step] = (rng.randrange(68, 104), source)
-        moment += rng.randrange(600, 2100)
+            rows[instant + step] = (rng.randrange(68, 104), source)
+        instant += rng.randrange(600, 2100)
 
 
 def _asleep(plan: Plan, rng: random.Random, rows: dict[int, tuple[int, str]]) -> None:
     for bed_period in plan.bed_periods:
+        # The night's rows are called `rest` in recordings, and only naps `sleep`.
         source = "rest" if bed_period.kind == "long_sleep" else "sleep"
         for instant in range(bed_period.start + 15, bed_period.end, 300):
             rows[instant] = (rng.randrange(50, 72), source)
 
 
 def _moving(plan: Plan, rng: random.Random, rows: dict[int, tuple[int, str]]) -> None:
-    """A row every five seconds in tracked workouts and in sessions."""
+    # Every five seconds: nine rows in ten of a day with exercise come from here.
     stretches = [(e.start, e.end, "workout", 122, 26) for e in plan.exercises if e.tracked]
-    if plan.moment:
-        stretches.append((*plan.moment, "session", 60, 12))
+    if plan.session:
+        stretches.append((*plan.session, "session", 60, 12))
     for start, end, source, low, spread in stretches:
         for instant in range(start, end, 5):
             rows[instant] = (low + int(spread * rng.random()), source)

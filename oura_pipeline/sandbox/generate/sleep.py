@@ -1,28 +1,22 @@
-"""`sleep` documents: nights, naps, false detections and what the person removed.
-
-The sums hold to the second (total = deep + light + REM, time in bed = total + awake) while the
-series have different lengths: heart rate counts whole intervals, phases and movement begun ones.
-"""
+"""`sleep` documents: nights, naps, false detections and what the person removed."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Iterator
-from typing import Any
 
-from oura_pipeline.sandbox.generate.blank import blank
+from oura_pipeline.sandbox.catalog import READINESS_CONTRIBUTORS
+from oura_pipeline.sandbox.generate.blank import Document, blank
 from oura_pipeline.sandbox.generate.life import BedPeriod, Life, Plan
 from oura_pipeline.sandbox.times import document_time, series_time
 
-Document = dict[str, Any]
-
+# One cycle of sleep in five-minute phases: light, deep, light, REM, awake.
 _CYCLE = "2222211111222223334"
 _REASONS = ("foreground_sleep_analysis", "bedtime_edit", "background_sleep_analysis", None)
 
 
 def sleep(life: Life) -> Iterator[Document]:
-    """Every period in bed, oldest first."""
     for plan in life.worn():
         for period, bed_period in enumerate(plan.bed_periods):
             document = _document(life, plan, bed_period, period)
@@ -34,6 +28,8 @@ def _document(life: Life, plan: Plan, bed_period: BedPeriod, period: int) -> Doc
     seconds = bed_period.end - bed_period.start
     phases = _phases(seconds, bed_period.kind, rng)
     spans = _spans(phases, seconds)
+    # The sums hold to the second, as in all recorded nights: total = deep + light + REM, and time
+    # in bed = total + awake.
     total = spans["1"] + spans["2"] + spans["3"]
     finished = bed_period.finished
     return {
@@ -41,6 +37,7 @@ def _document(life: Life, plan: Plan, bed_period: BedPeriod, period: int) -> Doc
         "average_breath": round(rng.uniform(12.5, 17), 3),
         **_hearts(bed_period, plan, seconds, rng),
         "awake_time": spans["4"],
+        # Null for a night that goes on, although Oura's description requires it.
         "bedtime_end": document_time(bed_period.end, plan.zone) if finished else None,
         "bedtime_start": document_time(bed_period.start, plan.zone),
         "day": bed_period.day.isoformat(),
@@ -63,13 +60,17 @@ def _document(life: Life, plan: Plan, bed_period: BedPeriod, period: int) -> Doc
         "time_in_bed": seconds,
         "total_sleep_duration": total,
         "type": bed_period.kind,
+        # "Deprecated, returns null", says the description.
         "ring_id": None,
+        # Transitional: in some documents, and to be removed.
         "app_sleep_phase_5_min": phases if rng.random() < 0.5 else None,
     }
 
 
 def _phases(seconds: int, kind: str, rng: random.Random) -> str:
-    """One character per begun five minutes: 1 deep, 2 light, 3 REM, 4 awake."""
+    """Return a character per five minutes: 1 deep, 2 light, 3 REM, 4 awake."""
+    # Begun intervals count here and in the movement, whole ones in the heart rate: the series of
+    # a recorded night have different lengths.
     count = math.ceil(seconds / 300)
     awake = "4" * rng.randrange(1, 4)
     if kind != "long_sleep":
@@ -83,19 +84,22 @@ def _half_minutes(phases: str, seconds: int) -> str:
 
 
 def _spans(phases: str, seconds: int) -> dict[str, int]:
-    """Seconds in each phase; the last interval counts only as far as the period went."""
+    """Return the seconds in each phase."""
     spans = {phase: 300 * phases.count(phase) for phase in "1234"}
+    # The last interval counts only as far as the period went.
     spans[phases[-1]] -= 300 * len(phases) - seconds
     return spans
 
 
 def _hearts(bed_period: BedPeriod, plan: Plan, seconds: int, rng: random.Random) -> Document:
-    """Heart rate (bpm) and its variability (ms) every 300 s; a short period has neither."""
+    """Return heart rate (bpm) and its variability (ms), every 300 s."""
+    # A short period has neither series, only their summary: 15 of 48 recorded ones.
     if seconds < 2400:
         resting = round(rng.uniform(66, 80), 3)
         none: Document = {"average_heart_rate": resting, "lowest_heart_rate": int(resting) - 6}
         return {**none, "average_hrv": None, "heart_rate": None, "hrv": None}
     count, stamp = seconds // 300, series_time(bed_period.start, plan.zone)
+    # The ring loses contact now and then; ends are always uncertain.
     missing = {0, count - 1, *(rng.randrange(count) for _ in range(count // 20))}
     base = rng.uniform(52, 66)
     hearts = [round(rng.gauss(base, 3), 3) for _ in range(count)]
@@ -112,13 +116,15 @@ def _hearts(bed_period: BedPeriod, plan: Plan, seconds: int, rng: random.Random)
 
 
 def _delta(bed_period: BedPeriod, rng: random.Random) -> int | None:
-    """How much a period changed the day's score; unknown for what does not count."""
+    """Return how much a period changed the day's score."""
+    # A nap adds to it; what was rejected or removed does not count.
     if bed_period.kind == "long_sleep":
         return 0
     return rng.randrange(1, 8) if bed_period.kind in ("sleep", "late_nap") else None
 
 
 def _readiness(rng: random.Random, kind: str) -> Document:
+    # Contributors go down to 0 on naps, where the description has them start at 1.
     lowest = 40 if kind == "long_sleep" else 0
     return {
         "contributors": readiness_contributors(rng, lowest),
@@ -129,19 +135,9 @@ def _readiness(rng: random.Random, kind: str) -> Document:
 
 
 def readiness_contributors(rng: random.Random, lowest: int = 40) -> Document:
-    """The nine scores of a readiness; `hrv_balance` is often not known yet."""
-    names = (
-        "activity_balance",
-        "body_temperature",
-        "hrv_balance",
-        "previous_day_activity",
-        "previous_night",
-        "recovery_index",
-        "resting_heart_rate",
-        "sleep_balance",
-        "sleep_regularity",
-    )
-    scores: Document = {name: rng.randrange(lowest, 101) for name in names}
+    """Return the nine scores of a readiness."""
+    scores: Document = {name: rng.randrange(lowest, 101) for name in READINESS_CONTRIBUTORS}
+    # Null in 486 of 2141 recorded days: it needs weeks of nights.
     if rng.random() < 0.2:
         scores["hrv_balance"] = None
     return scores
