@@ -85,8 +85,8 @@ class SandboxOptions:
         types = get_type_hints(SandboxOptions)
         try:
             values = {name: msgspec.convert(value, types[name]) for name, value in wanted.items()}
-        except msgspec.ValidationError as wrong:
-            raise bad_request(str(wrong)) from None
+        except msgspec.ValidationError as error:
+            raise bad_request(str(error)) from None
         return replace(self, **values)
 
 

@@ -41,9 +41,9 @@ def create_app(options: SandboxOptions) -> Starlette:
     return app
 
 
-async def _http_error(request: Request, wrong: Exception) -> Response:
-    assert isinstance(wrong, HTTPException)
-    return json_response(request, {"detail": wrong.detail}, wrong.status_code, wrong.headers)
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return json_response(request, {"detail": error.detail}, error.status_code, error.headers)
 
 
 def serve(options: SandboxOptions, host: str = "127.0.0.1", port: int = 8400) -> None:

@@ -1,4 +1,4 @@
-"""Sandboxes for the tests: one that nobody changes, and a fresh one for everyone else."""
+"""Sandboxes for the tests: a shared one that nobody changes, and a fresh one per test."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ def shared() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """A sandbox of one's own."""
+    """A sandbox for one test alone."""
     with running(OPTIONS) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="session")
 def read(shared: Sandbox) -> Ask:
-    """`read(username, collection, **query)` against the still sandbox."""
+    """`read(username, collection, **query)` against the shared sandbox."""
     return requester(shared)
 
 
 @pytest.fixture
 def ask(sandbox: Sandbox) -> Ask:
-    """`ask(username, collection, **query)` against one's own sandbox."""
+    """`ask(username, collection, **query)` against the own sandbox of a test."""
     return requester(sandbox)
 
 
 def requester(sandbox: Sandbox) -> Ask:
-    """A function that asks as a person who granted everything."""
+    """Return a function that sends requests as people who granted everything."""
     tokens: dict[str, str] = {}
 
     def ask(username: str, path: str, **query: Any) -> httpx.Response:
@@ -58,17 +58,17 @@ def requester(sandbox: Sandbox) -> Ask:
 
 
 def get(sandbox: Sandbox, token: str, path: str, **query: Any) -> httpx.Response:
-    """One request with an access token."""
+    """Send one request with an access token."""
     headers = {"authorization": f"Bearer {token}"}
     return sandbox.http.get(f"/v2/usercollection/{path}", params=query, headers=headers)
 
 
 def data(response: httpx.Response) -> list[dict[str, Any]]:
-    """The documents of a good answer."""
+    """Return the documents of a response, which must be 200."""
     assert response.status_code == 200, response.text
     return list(response.json()["data"])
 
 
 def days(response: httpx.Response) -> list[str]:
-    """The days of the documents of a good answer."""
+    """Return the days of the documents of a response, which must be 200."""
     return [document["day"] for document in data(response)]

@@ -14,11 +14,10 @@ from oura_pipeline.sandbox.times import document_time, local, midnight
 
 
 def daily_readiness(life: Life) -> Iterator[Document]:
-    for plan, rng in _days(life, "daily_readiness", after_a_night=True):
+    for plan, rng, start in _days(life, "daily_readiness", after_a_night=True):
         document: Document = {
-            "id": life.id("daily_readiness", plan.day),
+            **start,
             "contributors": readiness_contributors(rng),
-            "day": plan.day.isoformat(),
             "score": rng.randrange(52, 97),
             "temperature_deviation": round(rng.gauss(0, 0.25), 2),
             "temperature_trend_deviation": round(rng.gauss(0, 0.12), 2),
@@ -31,12 +30,11 @@ def daily_readiness(life: Life) -> Iterator[Document]:
 
 
 def daily_sleep(life: Life) -> Iterator[Document]:
-    for plan, rng in _days(life, "daily_sleep", after_a_night=True):
-        document: Document = {
-            "id": life.id("daily_sleep", plan.day),
+    for plan, rng, start in _days(life, "daily_sleep", after_a_night=True):
+        document = {
+            **start,
             # Scores too, although their names sound like durations.
             "contributors": {name: rng.randrange(40, 101) for name in SLEEP_CONTRIBUTORS},
-            "day": plan.day.isoformat(),
             "score": rng.randrange(55, 95),
             "timestamp": _stamp(life, plan),
         }
@@ -44,16 +42,15 @@ def daily_sleep(life: Life) -> Iterator[Document]:
 
 
 def daily_spo2(life: Life) -> Iterator[Document]:
-    for plan, rng in _days(life, "daily_spo2", after_a_night=True):
+    for plan, rng, start in _days(life, "daily_spo2", after_a_night=True):
         percent: Document | None = {"average": round(rng.uniform(94, 99), 3)}
         disturbances: int | None = rng.randrange(0, 18)
         empty = _SPO2_EMPTY.get(life.turn(plan.day, 14)) if "gaps" in life.person.habits else None
         if empty:
             percent, disturbances = empty[0], None
-        document: Document = {
-            "id": life.id("daily_spo2", plan.day),
+        document = {
+            **start,
             "breathing_disturbance_index": disturbances,
-            "day": plan.day.isoformat(),
             "spo2_percentage": percent,
         }
         yield blank_on_sparse_day(life, plan, "daily_spo2", document)
@@ -68,15 +65,14 @@ _SPO2_EMPTY: dict[int, tuple[Document | None]] = {
 
 
 def daily_stress(life: Life) -> Iterator[Document]:
-    for plan, rng in _days(life, "daily_stress"):
+    for plan, rng, start in _days(life, "daily_stress"):
         # Today's is 0 and 0 without a summary until the day is over.
         running = plan.day == life.today
         # Seconds, and always multiples of 900.
         stress = 0 if running else 900 * rng.randrange(0, 14)
         recovery = 0 if running else 900 * rng.randrange(0, 14)
-        document: Document = {
-            "id": life.id("daily_stress", plan.day),
-            "day": plan.day.isoformat(),
+        document = {
+            **start,
             "stress_high": stress,
             "recovery_high": recovery,
             "day_summary": None if running else _summary(stress, recovery),
@@ -92,12 +88,11 @@ def _summary(stress: int, recovery: int) -> str:
 
 def daily_resilience(life: Life) -> Iterator[Document]:
     levels = ("limited", "adequate", "solid", "strong", "exceptional")
-    for plan, rng in _days(life, "daily_resilience", after_a_night=True):
+    for _plan, rng, start in _days(life, "daily_resilience", after_a_night=True):
         # The one document whose contributors are no whole numbers.
         scores = [round(rng.uniform(5, 100), 1) for _ in range(3)]
         yield {
-            "id": life.id("daily_resilience", plan.day),
-            "day": plan.day.isoformat(),
+            **start,
             "contributors": {
                 "sleep_recovery": scores[0],
                 "daytime_recovery": scores[1],
@@ -108,10 +103,9 @@ def daily_resilience(life: Life) -> Iterator[Document]:
 
 
 def daily_cardiovascular_age(life: Life) -> Iterator[Document]:
-    for plan, rng in _days(life, "daily_cardiovascular_age", after_a_night=True):
-        document: Document = {
-            "id": life.id("daily_cardiovascular_age", plan.day),
-            "day": plan.day.isoformat(),
+    for plan, rng, start in _days(life, "daily_cardiovascular_age", after_a_night=True):
+        document = {
+            **start,
             # In m/s, and only since version 1.34 of the description.
             "pulse_wave_velocity": round(rng.uniform(6, 8), 3),
             "vascular_age": rng.randrange(28, 46),
@@ -120,14 +114,13 @@ def daily_cardiovascular_age(life: Life) -> Iterator[Document]:
 
 
 def sleep_time(life: Life) -> Iterator[Document]:
-    for plan, rng in _days(life, "sleep_time", after_a_night=True):
+    for plan, rng, start in _days(life, "sleep_time", after_a_night=True):
         # A window is the exception: 19 of 19 recorded documents had none.
         found = life.turn(plan.day, 4) == 0
         # Seconds from midnight, negative in the evening.
         window = {"day_tz": _offset(plan), "end_offset": -900, "start_offset": -5400}
-        document: Document = {
-            "id": life.id("sleep_time", plan.day),
-            "day": plan.day.isoformat(),
+        document = {
+            **start,
             "optimal_bedtime": window if found else None,
             "recommendation": "follow_optimal_bedtime" if found else rng.choice(_ADVICE),
             "status": "optimal_found" if found else rng.choice(_STATUSES),
@@ -141,23 +134,24 @@ _STATUSES = ("not_enough_nights", "bad_sleep_quality", "only_recommended_found")
 
 def vo2_max(life: Life) -> Iterator[Document]:
     # Rarely estimated; no genuine recording shows how often. A whole number in ml/kg/min.
-    for plan, rng in _days(life, "vO2_max"):
+    for plan, rng, start in _days(life, "vO2_max"):
         if life.turn(plan.day, 5) == 0:
             yield {
-                "id": life.id("vO2_max", plan.day),
-                "day": plan.day.isoformat(),
+                **start,
                 "timestamp": _stamp(life, plan),
                 "vo2_max": rng.randrange(34, 56),
             }
 
 
 def _days(
-    life: Life, purpose: str, *, after_a_night: bool = False
-) -> Iterator[tuple[Plan, random.Random]]:
+    life: Life, collection: str, *, after_a_night: bool = False
+) -> Iterator[tuple[Plan, random.Random, Document]]:
+    """Yield each worn day with its random numbers and the fields that all documents have."""
     # A score of the night needs a night; stress is measured on every worn day.
     for plan in life.worn():
         if plan.night or not after_a_night:
-            yield plan, life.rng(purpose, plan.day)
+            start = {"id": life.id(collection, plan.day), "day": plan.day.isoformat()}
+            yield plan, life.rng(collection, plan.day), start
 
 
 def _stamp(life: Life, plan: Plan) -> str:

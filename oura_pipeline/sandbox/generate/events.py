@@ -26,7 +26,7 @@ def workout(life: Life) -> Iterator[Document]:
     for plan in life.worn():
         rng = life.rng("workout", plan.day)
         for number, exercise in enumerate(plan.exercises):
-            document: Document = {
+            document = {
                 "id": life.id("workout", plan.day, number),
                 "activity": rng.choice(_SPORTS) if exercise.tracked else "walking",
                 "calories": round(rng.uniform(40, 700), 3),
@@ -49,7 +49,7 @@ def session(life: Life) -> Iterator[Document]:
         start, end = plan.session
         rng = life.rng("session", plan.day)
         turn = plan.day.toordinal() // 3
-        document: Document = {
+        document = {
             "id": life.id("session", plan.day),
             "day": local(end, plan.zone).date().isoformat(),
             "start_datetime": document_time(start, plan.zone),
@@ -147,7 +147,7 @@ def _rest(life: Life, plan: Plan, start: int, *, days: int | None) -> Document:
         }
         for n in (range(1, 3) if days != 0 else ())
     ]
-    document: Document = {
+    return {
         "id": life.id("rest_mode_period", plan.day),
         "end_day": last.day.isoformat() if last and end is not None else None,
         "end_time": document_time(end, last.zone) if last and end is not None else None,
@@ -156,4 +156,3 @@ def _rest(life: Life, plan: Plan, start: int, *, days: int | None) -> Document:
         # The description lets even the start be null; the day is there then.
         "start_time": None if days is None else document_time(start, plan.zone),
     }
-    return document
