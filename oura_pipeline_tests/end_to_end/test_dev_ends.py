@@ -41,7 +41,7 @@ def test_the_end_of_the_site_is_the_end_of_all(tmp_path: Path) -> None:
     with taken_port() as taken, started(tmp_path, (free_port(), taken)) as program:
         assert program.wait(60) == 1
         until(lambda: processes(tmp_path) == set())
-    assert "cannot be listened at" in (tmp_path / "log").read_text(encoding="utf-8")
+    assert "cannot listen on" in (tmp_path / "log").read_text(encoding="utf-8")
 
 
 @contextmanager
