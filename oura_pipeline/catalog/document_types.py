@@ -560,7 +560,7 @@ SLEEP = DocumentType(
         _amount("restless_periods", "Restless periods, count."),
         _score("efficiency", "Share of the time in bed asleep, %."),
         # A number, not an amount: two naps in one interval must not become a mean of both.
-        Field("period", INTEGER, "Number of the sleep within the day, from 0.", merge=LAST),
+        Field("period", INTEGER, "Number of the sleep within the day, counted from 0.", merge=LAST),
         Field("readiness_score_delta", INTEGER, "Change of the readiness score by it."),
         Field("sleep_score_delta", INTEGER, "Change of the sleep score by it."),
         Field(

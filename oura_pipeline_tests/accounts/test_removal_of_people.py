@@ -132,7 +132,7 @@ def test_who_left_neither_comes_back_nor_disconnects(ada: Accounts) -> None:
     """Their data is being deleted, which takes a while."""
     ada.removal.retire("ada")
     before = ada.people.all()
-    message = "^has left and their data is being deleted; wait until that is done"
+    message = "^ada has left and their data is being deleted; wait until that is done"
     with pytest.raises(PersonRefused, match=message):
         ada.people.reconnect("ada", SignIn(refresh_token="r"))
     with pytest.raises(PersonRefused, match=message):
