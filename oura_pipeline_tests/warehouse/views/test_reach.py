@@ -135,7 +135,7 @@ def test_the_views_outlive_the_forgetting_of_a_person(database: ViewDatabase) ->
     assert database.query(
         "SELECT comment FROM duckdb_columns() WHERE schema_name = 'oura' "
         "AND table_name = 'nights' AND column_name = 'latency_minutes'"
-    ) == [("Until asleep, minutes.",)]
+    ) == [("Time until asleep, minutes.",)]
 
 
 def test_a_copy_can_be_attached_under_any_name(database: ViewDatabase) -> None:
