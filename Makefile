@@ -10,7 +10,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # In the order that oura_pipeline_tests/conftest.py gives: the long ones first.
-PARALLEL := -n 2 --dist loadgroup --no-loadscope-reorder
+# A file's tests share fixtures, so they share a worker. (pytest 9.2 ignores the groups of xdist 3.8.)
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
 .PHONY: help demo test test-quick check format dev docs site lock clean

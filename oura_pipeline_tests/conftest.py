@@ -1,4 +1,4 @@
-"""What holds for every test: who shares a worker, what is quick, and what was skipped and why."""
+"""What holds for every test: the order, what is quick, and what was skipped and why."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from oura_pipeline_tests.testing.requirements import require_graphite
 if TYPE_CHECKING:
     from oura_pipeline_tests.tools.dashboards.people_in_graphite import PeopleInGraphite
 
-# A large fixture is made once per worker that needs it: all tests of one share a worker.
-LARGE = ("browser", "graphite_people")
 # What takes longest stands first and is begun first: otherwise one worker is left alone with it at
 # the end. Everything else is quick and fills the gaps.
 LONG = (
@@ -33,18 +31,11 @@ def graphite_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People
         yield people
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name the group of each test for `--dist loadgroup`, and put the long ones first."""
+    """Mark what is quick, and put the long ones first."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        shared = next((name for name in LARGE if name in fixtures), None)
-        # A module's tests stay together, because they share fixtures, too.
-        module = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(shared or module))
-        if _turn(item) == len(LONG) and not {"browser", "graphite", "graphite_people"} & {
-            *fixtures
-        }:
+        fixtures = {"browser", "graphite", "graphite_people"} & {*getattr(item, "fixturenames", ())}
+        if _turn(item) == len(LONG) and not fixtures:
             item.add_marker(pytest.mark.quick)
     items.sort(key=_turn)
 
