@@ -169,7 +169,7 @@ def ended(child: subprocess.Popen[bytes]) -> None:
     """End it as Ctrl-C does, and whatever of its session would stay."""
     child.send_signal(signal.SIGINT)
     with suppress(subprocess.TimeoutExpired):
-        child.wait(30)
+        child.wait(90)  # it ends its services one after the other, slowly where others work, too
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
