@@ -47,7 +47,7 @@ class GoReplicator(Store):
         """
         # A file with one bad entry is refused as a whole: half an import is hard to undo.
         entries = read_user_creds(path)
-        with self._database.writing(schema.people) as connection:
+        with self._database.writing(schema.people, schema.tokens) as connection:
             plan = _plan(entries, _here(connection))
             for name, username in plan.imported.items():
                 insert_person(connection, self._cipher, username, entries[name])

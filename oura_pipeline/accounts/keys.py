@@ -11,7 +11,8 @@ from oura_pipeline.accounts.base import Store
 from oura_pipeline.accounts.encryption import KeyFileCipher
 from oura_pipeline.accounts.errors import KeyRefused
 
-# In the order in which sign-ups lock these tables: the other order might deadlock on Postgres.
+# Everybody locks these tables in this order, and `people` before them: two who do so in different
+# orders may deadlock on Postgres.
 _ENCRYPTED = {
     schema.consents: ("verifier", "browser", "invite"),
     schema.tokens: ("refresh_token", "access_token"),
@@ -47,8 +48,8 @@ class Keys(Store):
         Raises:
             KeyRefused: no key fits somebody's tokens.
         """
-        # Whoever writes to these tables encrypts within the transaction, so nothing that was
-        # encrypted with an old key can be written after this.
+        # Writers lock these tables before they encrypt, so nothing that was encrypted with an old
+        # key can be written after this.
         with self._database.writing(*_ENCRYPTED) as connection:
             rows = {table: self._reencrypt(connection, table) for table in _ENCRYPTED}
         return rows[schema.tokens]

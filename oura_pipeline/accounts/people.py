@@ -154,7 +154,7 @@ class People(Store):
             PersonRefused: the username is none, or it or the Oura id belongs to somebody.
         """
         check_username(username)
-        with self._database.writing(schema.people) as connection:
+        with self._database.writing(schema.people, schema.tokens) as connection:
             insert_person(connection, self._cipher, username, replace(sign_in, renewed_at=now()))
         return self.get(username)
 
@@ -165,7 +165,7 @@ class People(Store):
             UnknownPerson: nobody has this username.
             PersonRefused: the Oura id is not theirs, or their data is being deleted.
         """
-        with self._database.writing(schema.people) as connection:
+        with self._database.writing(schema.people, schema.tokens) as connection:
             self._replace(connection, username, replace(sign_in, renewed_at=now()))
         return self.get(username)
 

@@ -80,11 +80,11 @@ class Removal(Store):
         theirs = people.c.username == username
         with self._database.writing(inbox) as connection:
             oura_id = connection.scalar(select(people.c.oura_id).where(theirs))
+            connection.execute(delete(consents).where(consents.c.username == username))
+            there_was = connection.execute(delete(people).where(theirs)).rowcount > 0
             if oura_id is not None:
                 connection.execute(delete(inbox).where(inbox.c.oura_id == oura_id))
                 connection.execute(delete(sign_ups).where(sign_ups.c.oura_id == oura_id))
-            connection.execute(delete(consents).where(consents.c.username == username))
-            there_was = connection.execute(delete(people).where(theirs)).rowcount > 0
         # SQLite leaves copies behind when it moves rows between pages, so zeros in place of the
         # rows are not enough. Also where there was nobody: a removal may have been cut short.
         self._database.scrub()

@@ -62,7 +62,7 @@ class SignUps(Store):
         """
         key, table = secrets.token_urlsafe(32), schema.sign_ups
         row = {"digest": digest(key), "begun_at": now()}
-        with self._database.writing(table) as connection:
+        with self._database.writing(schema.consents, table) as connection:
             forget_expired(connection)
             # The newest sign-up of an Oura account is the only one: its tokens are those that work.
             if sign_in.oura_id is not None:
@@ -100,7 +100,7 @@ class SignUps(Store):
         """
         if problem := username_problem(username):
             raise PersonRefused(problem)
-        with self._database.writing(schema.people) as connection:
+        with self._database.writing(schema.people, schema.tokens) as connection:
             # What is refused below rolls back: the sign-up stays, and another choice can be tried.
             row = _waiting(connection, key)
             sign_in, invite = self._brought(row)

@@ -125,8 +125,8 @@ class PersonTokens:
         return done.rowcount == 1
 
     def _saved(self, stored: StoredTokens, pair: TokenPair) -> str | None:
-        with self._database.writing() as connection:
-            # Encrypted within the transaction: see `Keys.reencrypt`.
+        with self._database.writing(schema.people, schema.tokens) as connection:
+            # Encrypted while the table is locked: see `Keys.reencrypt`.
             changes: dict[str, Any] = {
                 "access_token": self._cipher.encrypt(pair.access_token),
                 "refresh_token": self._cipher.encrypt(pair.refresh_token),
@@ -141,7 +141,7 @@ class PersonTokens:
         return pair.access_token
 
     def _saved_refusal(self, stored: StoredTokens, reason: str) -> bool:
-        with self._database.writing() as connection:
+        with self._database.writing(schema.people) as connection:
             if not self._finished(connection, stored, {}):
                 return False
             state = PersonState.SIGN_IN_REQUIRED.value

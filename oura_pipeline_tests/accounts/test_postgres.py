@@ -8,33 +8,36 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from threading import Event
 from uuid import uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from cryptography.fernet import Fernet
+from sqlalchemy import select, text
 
 from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.encryption import KeyFileCipher
 from oura_pipeline.accounts.errors import DatabaseRefused, PersonRefused, UnknownPerson
 from oura_pipeline.accounts.inbox import Receipt
 from oura_pipeline.accounts.overview import TypeOverview
 from oura_pipeline.accounts.people import PersonState, SignIn
-from oura_pipeline.accounts.schema import metadata
+from oura_pipeline.accounts.schema import metadata, tokens
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.ledger import FetchStatus, Push, PushState, Withdrawn
 from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, incoming
 from oura_pipeline_tests.accounts.times import upgrade
 from oura_pipeline_tests.testing.requirements import require_program
-from oura_pipeline_tests.testing.token_server import TokenServer, renewer
+from oura_pipeline_tests.testing.token_server import TokenServer, renewer, token_pair
 
 OWNER = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
 
@@ -273,6 +276,76 @@ def test_of_several_who_use_an_invite_at_once_one_comes_in(
     assert sum(result.startswith("eve") for result in results) == 1
     assert len(postgres.people.all()) == 3
     assert not postgres.invites.is_valid(code)
+
+
+class _Pausing(KeyFileCipher):
+    """A cipher that has encrypted something, and waits before it says so."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.encrypted, self.rotated = Event(), Event()
+
+    def encrypt(self, token: str) -> str:
+        encrypted = super().encrypt(token)
+        self.encrypted.set()
+        self.rotated.wait(0.5)  # a rotation that does not wait takes a tenth of this
+        return encrypted
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda accounts: accounts.people.add("eve", SignIn(refresh_token="r")),
+        lambda accounts: accounts.people.reconnect("ada", SignIn(refresh_token="r")),
+        lambda accounts: accounts.tokens.get("ada", lambda *_: token_pair("a", "r")).access_token(),
+    ],
+    ids=["add", "reconnect", "renew"],
+)
+def test_a_rotation_waits_for_whoever_has_encrypted_and_not_written_yet(
+    postgres: Accounts, url: str, tmp_path: Path, write: Callable[[Accounts], object]
+) -> None:
+    path = tmp_path / "token.key"
+    cipher, database = _Pausing(path), Database(url)
+    with Accounts(database, cipher) as accounts, ThreadPoolExecutor(1) as pool:
+        written = pool.submit(write, accounts)
+        assert cipher.encrypted.wait(30)
+        list(postgres.keys.rotate())
+        cipher.rotated.set()
+        written.result()
+        new = Fernet(path.read_text(encoding="utf-8").strip())
+        with database.reading() as connection:
+            for encrypted in connection.scalars(select(tokens.c.refresh_token)):
+                assert new.decrypt(encrypted) in (b"r", b"refresh-1")
+
+
+def _come_and_go(url: str, key_path: Path, number: int) -> str:
+    with Accounts.open(url, key_path=key_path) as accounts:
+        for turn in range(25):
+            _once_more(accounts, number, turn)
+    return "done"
+
+
+def _once_more(accounts: Accounts, number: int, turn: int) -> None:
+    match number:
+        case 0:
+            list(accounts.keys.rotate())
+        case 1:
+            key = accounts.sign_ups.begin(SignIn(refresh_token="r", oura_id="id-cyd"), invite=None)
+            accounts.sign_ups.finish(key, "cyd", people_limit=0, invite_required=False)
+            accounts.removal.delete("cyd")
+        case 2:
+            accounts.consents.begin(f"state-{turn}", verifier="v", browser=None)
+        case 3:
+            accounts.people.reconnect("ada", SignIn(refresh_token="r", access_token="a"))
+        case 4:
+            pair = replace(token_pair("b", "r"), scopes=frozenset({"daily"}))
+            accounts.tokens.get("ada", lambda *_: pair).renew("a")
+
+
+def test_whoever_comes_and_goes_while_keys_are_rotated_does_not_block_the_others(
+    postgres: Accounts, url: str, tmp_path: Path
+) -> None:
+    assert at_once(5, _come_and_go, url, tmp_path / "token.key") == ["done"] * 5
 
 
 def test_a_consent_is_taken_once(postgres: Accounts) -> None:
