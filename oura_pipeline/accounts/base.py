@@ -1,4 +1,4 @@
-"""What all stores of the accounts share: the database, the cipher and checks of usernames."""
+"""What the stores of the accounts share: the database, the cipher and checks of usernames."""
 
 from __future__ import annotations
 
@@ -16,10 +16,17 @@ from oura_pipeline.ledger import Fetch, Push, Withdrawn
 
 
 class Store:
-    """Some tables and what is done with them; stores share the database and the cipher."""
+    """Some tables of the database, and what is done with them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+class EncryptedStore(Store):
+    """A store with secrets in its tables."""
 
     def __init__(self, database: Database, cipher: TokenCipher) -> None:
-        self._database = database
+        super().__init__(database)
         self._cipher = cipher
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, insert
 
-from oura_pipeline.accounts.base import Store, now
+from oura_pipeline.accounts.base import EncryptedStore, now
 from oura_pipeline.accounts.errors import KeyRefused
 from oura_pipeline.accounts.schema import consents
 from oura_pipeline.accounts.sign_ups import CONSENT_LASTS, forget_expired
@@ -33,7 +33,7 @@ class Consent:
     begun_at: datetime
 
 
-class Consents(Store):
+class Consents(EncryptedStore):
     """Everybody who was sent to Oura."""
 
     def begin(

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import Store
+from oura_pipeline.accounts.base import EncryptedStore
 from oura_pipeline.accounts.errors import ImportRefused
 from oura_pipeline.accounts.people import SignIn, insert_person
 from oura_pipeline.accounts.usernames import suggested_username
@@ -36,7 +36,7 @@ class Import:
     skipped: Mapping[str, str] = field(default_factory=dict)
 
 
-class GoReplicator(Store):
+class GoReplicator(EncryptedStore):
     """The import of the Go replicator's people."""
 
     def load(self, path: Path) -> Import:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, Table, delete, select, update
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import Store
+from oura_pipeline.accounts.base import EncryptedStore
 from oura_pipeline.accounts.encryption import KeyFileCipher
 from oura_pipeline.accounts.errors import KeyRefused
 
@@ -20,7 +20,7 @@ _ENCRYPTED = {
 }
 
 
-class Keys(Store):
+class Keys(EncryptedStore):
     """The keys that encrypt what is secret in the database."""
 
     def rotate(self) -> Iterator[str]:

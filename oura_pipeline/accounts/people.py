@@ -11,7 +11,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, case, insert, literal, or_, select, update
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import Store, known_usernames, now, random_text, require_known
+from oura_pipeline.accounts.base import (
+    EncryptedStore,
+    known_usernames,
+    now,
+    random_text,
+    require_known,
+)
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.usernames import ID_LETTERS, check_username
@@ -97,7 +103,7 @@ class SignIn:
         return f"SignIn(oura_id={self.oura_id!r}, expires_at={self.expires_at})"
 
 
-class People(Store):
+class People(EncryptedStore):
     """Everybody who signed in."""
 
     def all(self, states: Iterable[PersonState] | None = None) -> list[Person]:

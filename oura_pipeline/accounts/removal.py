@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import ColumnElement, delete, select
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import Store, require_known
+from oura_pipeline.accounts.base import EncryptedStore, require_known
 from oura_pipeline.accounts.people import LEAVING, PersonState, enter_state, require_staying
 from oura_pipeline.accounts.tokens import PersonTokens, Renewer, StoredTokens
 
@@ -15,7 +15,7 @@ Revoker = Callable[[str, str], None]
 """Revokes a consent at Oura, given the access token and the refresh token."""
 
 
-class Removal(Store):
+class Removal(EncryptedStore):
     """The end of a sign-in, and of everything about a person."""
 
     def disconnect(self, username: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import Store, now
+from oura_pipeline.accounts.base import EncryptedStore, now
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import KeyRefused, PersonRefused
@@ -48,7 +48,7 @@ class WaitingSignUp:
     begun_at: datetime
 
 
-class SignUps(Store):
+class SignUps(EncryptedStore):
     """Everybody who is about to join."""
 
     def __init__(self, database: Database, cipher: TokenCipher, people: People) -> None:

@@ -46,14 +46,14 @@ class Accounts:
         self.keys = Keys(database, cipher)
         self.consents = Consents(database, cipher)
         self.sign_ups = SignUps(database, cipher, self.people)
-        self.invites = Invites(database, cipher)
+        self.invites = Invites(database)
         self.removal = Removal(database, cipher)
-        self.fetches = Fetches(database, cipher)
-        self.overview = Overview(database, cipher)
-        self.pushes = Pushes(database, cipher)
-        self.offsets = Offsets(database, cipher)
-        self.inbox = Inbox(database, cipher)
-        self.subscriptions = Subscriptions(database, cipher)
+        self.fetches = Fetches(database)
+        self.overview = Overview(database)
+        self.pushes = Pushes(database)
+        self.offsets = Offsets(database)
+        self.inbox = Inbox(database)
+        self.subscriptions = Subscriptions(database)
         self.go_replicator = GoReplicator(database, cipher)
 
     @classmethod
@@ -100,9 +100,8 @@ class Accounts:
 
     def check_key(self, *, keys: Sequence[str] = (), key_path: Path) -> None:
         """Raise `KeyRefused` where `open` with the same arguments would find no key that fits."""
-        with self._database.reading() as connection:
-            encrypted = connection.scalars(select(tokens.c.refresh_token)).all()
-        load_cipher(keys, key_path, may_create=False).require_one_of(encrypted)
+        cipher = load_cipher(keys, key_path, may_create=False)
+        cipher.require_one_of(_refresh_tokens(self._database))
 
     def close(self) -> None:
         """Close the connections."""
@@ -123,12 +122,16 @@ class Accounts:
 
 
 def _cipher(database: Database, keys: Sequence[str], key_path: Path) -> TokenCipher:
-    # Only people's tokens need a key that fits: consents and sign-ups are over within the hour.
-    with database.reading() as connection:
-        encrypted = connection.scalars(select(tokens.c.refresh_token)).all()
+    encrypted = _refresh_tokens(database)
     cipher = load_cipher(keys, key_path, may_create=not encrypted)
     cipher.require_one_of(encrypted)
     return cipher
+
+
+def _refresh_tokens(database: Database) -> Sequence[str]:
+    # Only people's tokens need a key that fits: consents and sign-ups are over within the hour.
+    with database.reading() as connection:
+        return connection.scalars(select(tokens.c.refresh_token)).all()
 
 
 def _one_line(database: Database, error: SQLAlchemyError) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import Store, now, require_known
+from oura_pipeline.accounts.base import EncryptedStore, now, require_known
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.people import PersonState
@@ -32,7 +32,7 @@ Raises `SignInRequired` when Oura refuses the refresh token, and for nothing els
 """
 
 
-class Tokens(Store):
+class Tokens(EncryptedStore):
     """Everybody's tokens."""
 
     def get(self, username: str, renewer: Renewer) -> PersonTokens:
