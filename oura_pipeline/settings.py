@@ -102,6 +102,13 @@ def _prefix(value: Any) -> Any:
     return value
 
 
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:  # `~name/folder`, and there is no such user
+        raise ValueError("no home folder is known for what follows ~") from None
+
+
 def _duckdb_path(value: Any) -> Any:
     path = str(value).removeprefix("duckdb:///")
     # As `md:name` or a URL: no file here that could be copied and published.
@@ -112,7 +119,7 @@ def _duckdb_path(value: Any) -> Any:
 
 Url = Annotated[str, BeforeValidator(_url)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
 def variable(name: str, default: Any, meaning: str, **limits: Any) -> Any:

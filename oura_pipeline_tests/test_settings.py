@@ -17,6 +17,7 @@ def _no_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 BAD = {
+    "OURA_PIPELINE_HOME": "~nobody-is-called-this/data",
     "OURA_RATE_LIMIT": "fast",
     "OURA_API_URL": "ftp://example.org",
     "OURA_TOKEN_URL": "https://example.org/a,nonsense",
