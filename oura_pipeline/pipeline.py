@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -122,12 +123,10 @@ def graphite_sender(settings: Settings) -> Sender:
             return PlaintextSender(settings.graphite.host, settings.graphite.port)
 
 
-def open_budget(settings: Settings) -> Budget:
-    """Open the budget, which all processes share; the caller closes it."""
-    limit = settings.oura.rate_limit
-    return Budget(
-        settings.storage.home / "budget.sqlite", requests=limit.requests, seconds=limit.seconds
-    )
+def open_budget(settings: Settings, **options: Any) -> Budget:
+    """Open the budget, which all processes share; the caller closes it. Options: see `Budget`."""
+    path, limit = settings.storage.home / "budget.sqlite", settings.oura.rate_limit
+    return Budget(path, requests=limit.requests, seconds=limit.seconds, **options)
 
 
 def open_accounts(settings: Settings) -> Accounts:

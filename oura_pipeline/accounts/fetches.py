@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -24,6 +24,7 @@ from oura_pipeline.accounts.base import Store, ledger_key, matching, require_kno
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.days import days_between
 from oura_pipeline.ledger import Fetch, FetchStatus, FetchSum, Pair
 
 _REPLACED = ("status", "documents", "changed", "error", "run_id", "at")
@@ -157,12 +158,11 @@ class Fetches(Store):
         gaps: list[tuple[str, str, date]] = []
         with self._database.reading() as connection:
             for username, name, first, last, count in connection.execute(spans).all():
-                length = (last - first).days + 1
-                if count == length:
+                if count == (last - first).days + 1:
                     continue
                 theirs = (fetches.c.username == username, fetches.c.document_type == name)
                 there = set(connection.scalars(select(fetches.c.day).where(*theirs)))
-                days = (first + timedelta(days=number) for number in range(length))
+                days = days_between(first, last)
                 gaps += [(username, name, day) for day in days if day not in there]
         return gaps
 

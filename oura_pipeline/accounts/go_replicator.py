@@ -153,7 +153,7 @@ def _plan(entries: Mapping[str, SignIn], here: Mapping[str, str | None]) -> Impo
     claims = Counter(wanted.values())
     imported, existing, skipped = {}, {}, {}
     for name, entry in entries.items():
-        username = name if wanted[name] == name else wanted[name]
+        username = wanted[name]
         if entry.oura_id in owners:
             existing[name] = owners[entry.oura_id]
         elif name in here and None in (here[name], entry.oura_id):

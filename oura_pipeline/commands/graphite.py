@@ -11,7 +11,7 @@ import httpx
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.commands.console import console, print_lines, table_with
-from oura_pipeline.commands.options import day_option, people_option, types_option
+from oura_pipeline.commands.options import check_order, day_option, people_option, types_option
 from oura_pipeline.days import days_between
 from oura_pipeline.graphite.ingest import ingest
 from oura_pipeline.graphite.metric_names import child_names
@@ -67,8 +67,7 @@ def replay(
     All points of these days are sent, whatever was sent before, and read back where
     GRAPHITE_RENDER_URL is set.
     """
-    if first > last:
-        raise click.UsageError(f"--from {first} is after --to {last}")
+    check_order(first, last)
     days = days_between(first, last)
     with open_pipeline() as pipeline:
         people = [person.username for person in people_to_fetch(pipeline, usernames)]

@@ -26,9 +26,9 @@ def day_option(
 
 
 def check_order(first: date, last: date) -> None:
-    """Raise ClickException for a first day that is after the last."""
+    """Raise UsageError for a first day that is after the last."""
     if first > last:
-        raise click.ClickException(f"--from {first} is after --to {last}")
+        raise click.UsageError(f"--from {first} is after --to {last}")
 
 
 def last_days(count: int | None, newest: date, *given: date | None) -> date | None:

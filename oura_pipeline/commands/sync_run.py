@@ -63,7 +63,7 @@ def last_partition() -> date:
 
 
 def check_range(first_day: date, last_day: date) -> None:
-    """Raise ClickException for days without a partition."""
+    """Raise UsageError for days in the wrong order, ClickException for days without a partition."""
     first, last = first_and_last_day(daily_partitions())
     check_order(first_day, last_day)
     if first_day < first:

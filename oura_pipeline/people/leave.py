@@ -122,7 +122,6 @@ def delete_everything(
     # before as well, because after the removal nobody would know that it is still to be done.
     pipeline.accounts.removal.scrub()
     pipeline.accounts.removal.delete(username)
-    pipeline.accounts.removal.scrub()
     progress("tokens, ledgers and the person deleted")
     return Deleted(
         revocation=revocation,

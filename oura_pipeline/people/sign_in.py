@@ -27,11 +27,10 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[im
 from oura_pipeline.accounts.errors import PersonRefused
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.catalog.credentials import OuraError, SignInRequired, TokenPair
-from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import ClientRefused, OuraUnavailable, RateLimited
 from oura_pipeline.oura.oauth import parse_scopes
-from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.pipeline import Pipeline, open_budget
 from oura_pipeline.settings import SignUp
 
 STATE_LENGTH, VERIFIER_LENGTH = 43, 64  # characters of 62: 256 bits, and what PKCE asks for
@@ -206,11 +205,8 @@ def _exchanged(pipeline: Pipeline, code: str, verifier: str) -> TokenPair:
 def _identity(pipeline: Pipeline, tokens: TokenPair) -> str:
     """Return Oura's id of whoever the new token belongs to."""
     # Only Oura's answer to the new token is believed; what the browser brings may be forged.
-    limit = pipeline.settings.oura.rate_limit
-    path = pipeline.settings.storage.home / "budget.sqlite"
-    with Budget(
-        path, requests=limit[0], seconds=limit[1], patience=MAX_WAIT_SECONDS, sleep=_wait_a_little
-    ) as budget:
+    waits = {"patience": MAX_WAIT_SECONDS, "sleep": _wait_a_little}
+    with open_budget(pipeline.settings, **waits) as budget:
         client = OuraClient(
             pipeline.http,
             api_url=pipeline.settings.oura.api_url,
@@ -220,12 +216,12 @@ def _identity(pipeline: Pipeline, tokens: TokenPair) -> str:
             seconds=MAX_WAIT_SECONDS,
         )
         try:
-            said = json.loads(client.personal_info().raw).get("id")
+            found = json.loads(client.personal_info().raw).get("id")
         except OuraError as error:
             raise _failure(error) from None
-    if not isinstance(said, str) or not said.isprintable() or not 0 < len(said) <= LONGEST_ID:
+    if not isinstance(found, str) or not found.isprintable() or not 0 < len(found) <= LONGEST_ID:
         raise NobodyKnown("Oura did not say whose sign-in this is. Nothing was saved.")
-    return said
+    return found
 
 
 def _known(pipeline: Pipeline, sign_in: SignIn, username: str | None) -> Person | None:

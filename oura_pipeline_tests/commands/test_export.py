@@ -111,7 +111,7 @@ def test_views_do_not_go_where_nights_are(inside: str, home: Path) -> None:
         (["hrv", "--as", "sdnn"], 2, "No such option"),
         (["hrv", "--last", "2", "--to", "2026-04-09"], 2, "use --last without --from and --to"),
         (["hrv", "--last", "0"], 2, "0 is not in the range"),
-        (["hrv", "--from", "2026-04-10", "--to", "2026-04-09"], 1, "--from 2026-04-10 is after"),
+        (["hrv", "--from", "2026-04-10", "--to", "2026-04-09"], 2, "--from 2026-04-10 is after"),
         (["hrv", "--person", "eve"], 1, "nobody in the published copy is called eve"),
         (["view", "steps"], 2, "Missing option '--into'"),
         (["view", "steps", "--into", "x", "--format", "xml"], 2, "'xml' is not one of"),
