@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from oura_pipeline.accounts.base import UNAMBIGUOUS
 from oura_pipeline.accounts.errors import PersonRefused
 
 SHORTEST, LONGEST = 3, 32
 ID_LETTERS = 6  # of 31: 890 million ids, so that nobody gets one of somebody who has left
 # Narrow because of Graphite: a dot would be a path, `*` a glob, `;` a tag.
 _RULE = re.compile(r"[a-z][a-z0-9_-]{2,31}")
-# Whoever reads or types a name must know whether it is an id.
-_ID = re.compile(rf"p-[{UNAMBIGUOUS}]{{{ID_LETTERS}}}")
+# Any letters and digits: a reader does not know which of them an id can have.
+_ID = re.compile(rf"p-[a-z0-9]{{{ID_LETTERS}}}")
 _TEXT = (
     f"a username has {SHORTEST} to {LONGEST} characters, lower-case letters, digits, _ and -, "
     "beginning with a letter; choose one like that"

@@ -22,6 +22,7 @@ def test_a_username_is_taken_as_it_is(username: str) -> None:
         ("_ada", "begins with '_', it must begin with a letter from a to z"),
         ("ada.l", "contains '.', only a to z, 0 to 9, _ and - are allowed"),
         ("p-7f3k2m", "looks like an id that the application gives"),
+        ("p-oliver", "looks like an id that the application gives"),
         ("ada\n", "contains '\\n', only a to z, 0 to 9, _ and - are allowed"),
         (
             "9*",
