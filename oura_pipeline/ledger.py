@@ -149,7 +149,7 @@ class PushLedger(Protocol):
         last_day: date | None = None,
         states: Iterable[PushState] | None = None,
     ) -> list[Push]:
-        """The rows that match, by username and day; None matches everything."""
+        """Return the rows that match, by username and day; None matches all."""
         ...
 
     def record(self, pushes: Sequence[Push]) -> None:
@@ -157,5 +157,5 @@ class PushLedger(Protocol):
         ...
 
     def record_withdrawn(self, withdrawn: Sequence[Withdrawn]) -> None:
-        """Remember points for the operator; a metric that is listed already gets the new times."""
+        """List points for the operator; new times join those that are listed, all or none."""
         ...

@@ -20,8 +20,8 @@ class Consent:
 
     Attributes:
         verifier: of PKCE.
-        browser: what only the browser knows that was sent; None: it was not asked for.
-        username: who is to sign in, here already or not; None: whoever comes.
+        browser: the id of the only browser that may finish it; None: any.
+        username: who is to sign in, here already or not; None: anybody.
         invite: the code they came with.
         begun_at: when they were sent, UTC.
     """

@@ -189,7 +189,7 @@ def _prepared_file(url: URL) -> Path:
     except FileExistsError:
         pass
     except OSError as error:
-        raise DatabaseRefused(f"{path} cannot be made: {error.strerror}") from error
+        raise DatabaseRefused(f"{path} cannot be created: {error.strerror}") from error
     return path
 
 

@@ -122,7 +122,7 @@ def load_cipher(keys: Sequence[str], key_path: Path, *, may_create: bool) -> Tok
     """Return a cipher with the keys given, or else with those in the file.
 
     Args:
-        keys: Fernet keys, the newest first; when there are any, the file is not looked at.
+        keys: Fernet keys, the newest first; when there are any, the file is not read.
         key_path: the file.
         may_create: whether a missing file is created, with a new key.
 

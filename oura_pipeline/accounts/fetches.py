@@ -32,7 +32,7 @@ _SHOWN = ("username", "document_type", "day", "status", "documents", "error", "a
 
 
 class PublishedFetch(NamedTuple):
-    """A row as it stands in the published copy."""
+    """A row of the published copy."""
 
     username: str
     document_type: str
@@ -114,7 +114,7 @@ class Fetches(Store):
         """Return the rows that match as they are published, in no order, without people who left.
 
         Args:
-            after: only those that were asked later.
+            after: only those that were fetched later.
             pairs: only those of these people and document types, some hundred at most.
         """
         conditions = [_staying()]
@@ -128,7 +128,7 @@ class Fetches(Store):
             return [PublishedFetch._make(row) for row in connection.execute(query)]
 
     def forget_not_granted(self, username: str) -> int:
-        """Forget refusals that a new consent has overtaken, so that Oura is asked again.
+        """Forget refusals that a new consent has overtaken, so that those days are fetched again.
 
         That is every `not_granted` row of a document type whose scope they have granted now; where
         nobody knows what they granted, of all. Return how many rows they were.

@@ -19,7 +19,7 @@ class Invite:
     """One invite; its code is not known any more.
 
     Attributes:
-        created_at: when it was made, UTC.
+        created_at: when it was created, UTC.
         expires_at: until when it works, UTC.
         used_at: when somebody came in with it, UTC; None: nobody did.
         username: who that was; None as well after they were removed.

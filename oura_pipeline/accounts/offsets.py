@@ -53,7 +53,7 @@ class Offsets(Store):
         """Add observations; of several for one instant the last one learned counts.
 
         Returns:
-            How many were new or said something else than before.
+            How many were new or different.
 
         Raises:
             UnknownPerson: nobody has this username.

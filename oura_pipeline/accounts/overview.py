@@ -26,14 +26,14 @@ class TypeOverview:
 
     Attributes:
         document_type: its name.
-        last_asked_at: when Oura was asked the last time, UTC.
-        first_day: the first day that was asked for.
+        last_asked_at: when it was last fetched, UTC.
+        first_day: the first day that was fetched.
         latest_day: the newest day with documents; None: there are none.
         documents: how many there are.
         landed: days with documents or with a removal of theirs.
         empty: days without any.
         not_granted: days that the person did not let us see.
-        failed: days that are to be asked again.
+        failed: days that are to be fetched again.
         error: why the newest of those that failed or were not granted did; None: none did.
     """
 
@@ -57,7 +57,7 @@ class DayOverview:
         landed: had documents, or a removal of theirs.
         empty: had none.
         not_granted: may not be seen.
-        failed: are to be asked again.
+        failed: are to be fetched again.
     """
 
     landed: int
@@ -106,7 +106,7 @@ class Overview(Store):
             }
 
     def last_asked(self) -> dict[str, datetime]:
-        """Return when Oura was asked for somebody the last time, UTC, by username."""
+        """Return when something was last fetched of each person, UTC, by username."""
         query = select(fetches.c.username, func.max(fetches.c.at)).group_by(fetches.c.username)
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())

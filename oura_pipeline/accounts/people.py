@@ -24,7 +24,7 @@ from oura_pipeline.accounts.usernames import ID_LETTERS, check_username
 
 
 class PersonState(StrEnum):
-    """Whether Oura can be asked for a person."""
+    """Whether a person's data can be fetched."""
 
     CONNECTED = "connected"
     SIGN_IN_REQUIRED = "sign_in_required"  # Oura refused to renew their tokens
@@ -44,12 +44,12 @@ class Person:
 
     Attributes:
         username: their name in Graphite.
-        id: random and meaningless, like `p-7f3k2m`; given once and never changed. The name of them
-            for whoever must not learn the username.
+        id: random and meaningless, like `p-7f3k2m`; given once and never changed. Used where
+            usernames must not appear, such as in Dagster.
         oura_id: Oura's id of them, `personal_info.id`; None until it is known.
-        name: how they are called; None: not said.
+        name: their full name; None: not known.
         scopes: what they granted; None: not known, which is not the same as nothing.
-        state: whether Oura can be asked for them.
+        state: whether their data can be fetched.
         connected_since: when they signed in, the last time, UTC.
         renewed_at: when their tokens were got or renewed, UTC; None: not known.
         expires_at: when their access token expires, UTC; None: not known.
@@ -57,8 +57,8 @@ class Person:
         error: why they must sign in again; None: they need not.
         joined_at: when they signed in for the first time, UTC.
         state_since: since when they are in this state, UTC.
-        sync_asked_at: when they asked for a sync the last time, UTC; None: never.
-        notified_at: when the operator was told that they must sign in again, UTC; None: never.
+        sync_asked_at: when they last requested a sync, UTC; None: never.
+        notified_at: when the operator was notified that they must sign in again, UTC; None: never.
     """
 
     username: str
@@ -195,10 +195,10 @@ class People(EncryptedStore):
         """
         people = schema.people.c
         earlier = or_(people.sync_asked_at.is_(None), people.sync_asked_at <= now - SYNC_PAUSE)
-        asked = update(schema.people).where(people.username == username, earlier)
+        requested = update(schema.people).where(people.username == username, earlier)
         with self._database.writing() as connection:
             require_known(connection, [username])
-            return connection.execute(asked.values(sync_asked_at=now)).rowcount == 1
+            return connection.execute(requested.values(sync_asked_at=now)).rowcount == 1
 
     def to_notify(self) -> list[Person]:
         """Return who must sign in again and was not reported to the operator yet, by username."""
@@ -207,14 +207,14 @@ class People(EncryptedStore):
 
     def mark_notified(self, usernames: Iterable[str]) -> None:
         """Save that the operator was notified of these people."""
-        # Whoever signed in meanwhile is reported the next time.
+        # Not those who signed in meanwhile: when they are refused again, that is news.
         people = schema.people.c
-        told = (
+        refused = (
             people.username.in_(sorted(set(usernames))),
             people.state == PersonState.SIGN_IN_REQUIRED.value,
         )
         with self._database.writing() as connection:
-            connection.execute(update(schema.people).where(*told).values(notified_at=now()))
+            connection.execute(update(schema.people).where(*refused).values(notified_at=now()))
 
     def _replace(self, connection: Connection, username: str, sign_in: SignIn) -> None:
         require_known(connection, [username])

@@ -59,7 +59,7 @@ class Removal(EncryptedStore):
         Args:
             username: whose.
             renewer: asks Oura for new tokens, where the access token has expired.
-            revoker: tells Oura; may be told the same again after a crash.
+            revoker: revokes them at Oura; may be called with the same ones again after a crash.
 
         Raises:
             UnknownPerson: nobody has this username.

@@ -65,7 +65,7 @@ class Accounts:
         Args:
             url: SQLAlchemy's address of the database, a SQLite file or Postgres.
             keys: Fernet keys, the newest first.
-            key_path: the file of the keys where `keys` is empty; made where it is missing.
+            key_path: the file of the keys where `keys` is empty; created where it is missing.
 
         Raises:
             DatabaseRefused: the address or the database cannot be used.

@@ -35,7 +35,7 @@ class Subscriptions(Store):
     """The subscriptions that were recorded last."""
 
     def all(self) -> list[Subscription]:
-        """What was recorded last, by data type and event type."""
+        """Return what was recorded last, by data type and event type."""
         order = (webhook_subscriptions.c.data_type, webhook_subscriptions.c.event_type)
         with self._database.reading() as connection:
             found = connection.execute(select(webhook_subscriptions).order_by(*order))

@@ -203,7 +203,7 @@ def _exchanged(pipeline: Pipeline, code: str, verifier: str) -> TokenPair:
 
 
 def _identity(pipeline: Pipeline, tokens: TokenPair) -> str:
-    """Return Oura's id of whoever the new token belongs to."""
+    """Return Oura's id of the person the new token belongs to."""
     # Only Oura's answer to the new token is believed; what the browser brings may be forged.
     waits = {"patience": MAX_WAIT_SECONDS, "sleep": _wait_a_little}
     with open_budget(pipeline.settings, **waits) as budget:
