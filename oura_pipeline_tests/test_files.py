@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,9 @@ from oura_pipeline.files import (
     replacing,
     write_if_changed,
 )
+from oura_pipeline_tests.testing.requirements import require_program
+
+STRACE = Path("/usr/bin/strace")
 
 
 @pytest.fixture
@@ -121,6 +127,31 @@ def test_a_folder_that_exists_stays_as_it_is(tmp_path: Path) -> None:
     tmp_path.chmod(0o750)
     private_folder(tmp_path)
     assert mode(tmp_path) == 0o750
+
+
+def test_content_is_on_the_disk_before_its_name_and_its_name_at_the_end(tmp_path: Path) -> None:
+    """Otherwise a power cut could leave an empty file, or the old one after a key was removed."""
+    require_program(STRACE, "strace")
+    folder, log = tmp_path / "folder", tmp_path / "log"
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from oura_pipeline.files import create_private, replacing\n"
+        "with replacing(Path(sys.argv[1]) / 'a') as new: new.touch()\n"
+        "create_private(Path(sys.argv[1]) / 'b', 'content')"
+    )
+    folder.mkdir()
+    watched = [STRACE, "-y", "-e", "trace=fsync,/^(rename|link)", "-o", log]
+    subprocess.run([*watched, sys.executable, "-c", code, folder], check=True)
+    calls = re.findall(
+        rf"^(fsync|rename|link).*?{folder}/?([^\">]*)",
+        log.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    temporary = calls[3][1]
+    assert calls == [
+        *(("fsync", ".a.new"), ("rename", ".a.new"), ("fsync", "")),
+        *(("fsync", temporary), ("link", temporary), ("fsync", "")),
+    ]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
