@@ -20,7 +20,7 @@ help:
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
 	@echo "make test        all tests"
 	@echo "make test-quick  those that need no browser, Graphite or run of Dagster"
-	@echo "make check       format, lint, types, generated docs"
+	@echo "make check       format, lint, types, generated docs, links"
 	@echo "make docs        write the generated parts of docs/, deploy/ and .env.example"
 	@echo "make site        build docs/ as a website, into site/"
 	@echo "make lock        resolve the versions of all dependencies anew"

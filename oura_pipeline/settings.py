@@ -154,23 +154,23 @@ class StorageSettings(Group):
     accounts_url: str = variable(
         "OURA_ACCOUNTS_URL",
         lambda storage: f"sqlite:///{storage['home'] / 'accounts.sqlite'}",
-        "SQLAlchemy URL of the accounts; none: `accounts.sqlite` in the data folder.",
+        "SQLAlchemy URL of the accounts. Default: `accounts.sqlite` in the data folder.",
     )
     token_key: Annotated[SecretStr, BeforeValidator(_keys)] = variable(
         "OURA_TOKEN_KEY",
         SecretStr(""),
-        "Fernet keys, comma-separated, the newest first; none: `token.key` in the data folder.",
+        "Fernet keys, comma-separated, the newest first. Default: `token.key` in the data folder.",
     )
     warehouse_path: Annotated[AbsolutePath, BeforeValidator(_duckdb_path)] = variable(
         "OURA_WAREHOUSE_URL",
         lambda storage: storage["home"] / "warehouse.duckdb",
-        "Path of the warehouse; none: `warehouse.duckdb` in the data folder.",
+        "Path of the warehouse. Default: `warehouse.duckdb` in the data folder.",
     )
     exports_path: AbsolutePath = variable(
         "OURA_EXPORTS",
         lambda storage: storage["home"] / "exports",
         "Folder for the files of the asset export/apple_health, which are written every day when "
-        "it is set; none: `exports` in the data folder, only on request.",
+        "it is set. Default: `exports` in the data folder, only on request.",
     )
 
     @property
@@ -222,7 +222,7 @@ class OuraSettings(Group):
     revoke_url: Url = variable(
         "OURA_REVOKE_URL", "https://api.ouraring.com/oauth/revoke", "Where tokens are revoked."
     )
-    scopes: str = variable("OURA_SCOPES", ALL_SCOPES, "The scopes that people are asked for.")
+    scopes: str = variable("OURA_SCOPES", ALL_SCOPES, "The scopes that people are asked to grant.")
     rate_limit: Annotated[RateLimit, BeforeValidator(_rate)] = variable(
         "OURA_RATE_LIMIT",
         RateLimit(5000, 300),
@@ -243,16 +243,16 @@ class OuraSettings(Group):
 class GraphiteSettings(Group):
     """Where points are sent, and where they are read back."""
 
-    host: str = variable("GRAPHITE_HOST", "", "Carbon's host; none: points go to `graphite.log`.")
+    host: str = variable("GRAPHITE_HOST", "", "Carbon's host. Without one, points go to `graphite.log`.")
     protocol: Protocol = variable(
         "GRAPHITE_PROTOCOL",
         lambda graphite: Protocol.PLAINTEXT if graphite["host"] else Protocol.FILE,
-        "plaintext, pickle or file; none: plaintext with a host, file without.",
+        "plaintext, pickle or file. Default: plaintext with a host, file without.",
     )
     port: int = variable(
         "GRAPHITE_PORT",
         lambda graphite: 2004 if graphite["protocol"] is Protocol.PICKLE else 2003,
-        "Carbon's port; none: 2003, or 2004 for pickle.",
+        "Carbon's port. Default: 2003, or 2004 for pickle.",
         ge=1,
         le=65535,
     )
@@ -262,7 +262,7 @@ class GraphiteSettings(Group):
     render_url: Url = variable(
         "GRAPHITE_RENDER_URL",
         "",
-        "Address of graphite-web, where points are read back; none: they are not.",
+        "Address of graphite-web. Without one, points are not read back.",
     )
 
     @model_validator(mode="after")
@@ -281,19 +281,19 @@ class SiteSettings(Group):
     public_url: Url = variable(
         "OURA_PUBLIC_URL",
         "",
-        "Address of the site as people and Oura reach it, https outside of this machine; none: "
-        "the site is for this machine only, and there are no webhooks.",
+        "Address of the site as people and Oura reach it, https outside of this machine. Without "
+        "one, the site is for this machine only, and there are no webhooks.",
     )
     signup: SignUp = variable(
         "OURA_SIGNUP",
         lambda site: SignUp.INVITE if site["public_url"] else SignUp.OPEN,
-        "Who may sign in for the first time: open, invite or closed; none: open without "
+        "Who may sign in for the first time: open, invite or closed. Default: open without "
         "OURA_PUBLIC_URL, invite with it.",
     )
     people_limit: int = variable(
         "OURA_PEOPLE_LIMIT",
         10,
-        "How many people Oura lets the application have; 0: approved, any.",
+        "How many people Oura allows the application; 0: no limit, once Oura has approved it.",
         ge=0,
     )
     operated_by: str = variable(
@@ -304,8 +304,8 @@ class SiteSettings(Group):
     operator_token: SecretStr = variable(
         "OURA_OPERATOR_TOKEN",
         SecretStr(""),
-        "Password of the operator's page and of the API, best 32 characters or more: nobody's "
-        "wrong guesses shut those out; none: both are closed.",
+        "Password of the operator's page and of the API. Use 32 characters or more: wrong guesses "
+        "block a shorter one for a while. Without one, both are closed.",
     )
     operator_header: str = variable(
         "OURA_OPERATOR_HEADER",
@@ -319,7 +319,7 @@ class SiteSettings(Group):
     session_key: SecretStr = variable(
         "OURA_SESSION_KEY",
         SecretStr(""),
-        "Key that signs the site's cookies; none: `session.key` in the data folder.",
+        "Key that signs the site's cookies. Default: `session.key` in the data folder.",
     )
     dagster_url: Url = variable(
         "OURA_DAGSTER_URL",
@@ -361,7 +361,7 @@ class NotifySettings(Group):
     """How the operator gets news."""
 
     url: Url = variable(
-        "OURA_NOTIFY_URL", "", "Where news for the operator is posted as JSON; none: nowhere."
+        "OURA_NOTIFY_URL", "", "Address to which news for the operator is posted as JSON."
     )
     email: Names = variable(
         "OURA_NOTIFY_EMAIL", (), "Addresses, comma-separated, to which the same is mailed."

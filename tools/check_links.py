@@ -28,7 +28,7 @@ def main() -> int:
 def broken_links(page: Path) -> list[str]:
     """Return the links of a page to files or headings that do not exist.
 
-    Addresses of other sites are not asked.
+    Addresses of other sites are not requested.
     """
     return [link for link in _links(page) if "://" not in link and not _exists(page, link)]
 

@@ -174,7 +174,7 @@ def _partition(document_type: DocumentType) -> str:
         return "none, a snapshot"
     # Only of time series does Oura limit how many days one request can cover.
     limited = document_type.ask is Ask.INSTANTS
-    return f"day, asked {document_type.max_days} at once" if limited else "day"
+    return f"day, {document_type.max_days} per request" if limited else "day"
 
 
 def _default(value: object) -> str:

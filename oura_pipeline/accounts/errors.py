@@ -53,6 +53,7 @@ class UnknownPerson(AccountsError, LookupError):
     """Nobody has this username."""
 
     def __init__(self, usernames: Iterable[str], known: Iterable[str]) -> None:
-        names = ", ".join(repr(name) for name in sorted(usernames))
-        there = ", ".join(sorted(known)) or "nobody yet"
-        super().__init__(f"nobody is called {names}; there are: {there}")
+        names = " or ".join(repr(name) for name in sorted(usernames))
+        known_names = ", ".join(sorted(known))
+        others = f"known are: {known_names}" if known_names else "nobody has signed in yet"
+        super().__init__(f"there is no person {names}; {others}")

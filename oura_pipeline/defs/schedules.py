@@ -27,7 +27,7 @@ def sync_schedules(
     """Return the schedules; every run looks back.
 
     Documents change after the fact for days (a nap confirmed, a bedtime edited, a ring that syncs
-    late), and Oura cannot be asked what changed.
+    late), and Oura does not tell what changed.
     """
 
     def looking_back(

@@ -54,7 +54,7 @@ def date_range_queries(
         return [_by_days(first_day, last_day)]
     if document_type.ask is Ask.INSTANTS:
         return _by_instants(first_day, last_day, document_type.max_days)
-    raise ValueError(f"{document_type.name} cannot be asked for by ranges of any length")
+    raise ValueError(f"{document_type.name} cannot be requested by date range")
 
 
 def _by_days(first_day: date, last_day: date) -> DateRangeQuery:

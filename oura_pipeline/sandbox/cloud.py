@@ -132,7 +132,7 @@ class Cloud:
         """Return what the sandbox has about a person. Raises `Refused` (404) for a stranger."""
         if username not in self.people:
             known = ", ".join(self.people)
-            raise Refused(404, {"detail": f"nobody is called {username!r} here: {known}"})
+            raise Refused(404, {"detail": f"there is no person {username!r}; known are: {known}"})
         return self.people[username]
 
 

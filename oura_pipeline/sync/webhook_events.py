@@ -168,7 +168,7 @@ def _probe_person(pipeline: Pipeline, documents: Sequence[AffectedDocument]) -> 
     # from their turn.
     for document in sorted(documents, key=lambda document: document.attempts):
         if unanswered >= MAX_UNANSWERED_IN_A_ROW:
-            document.error = OuraUnavailable("not asked: Oura does not answer")
+            document.error = OuraUnavailable("not requested: Oura does not respond")
             continue
         _probe_document(client, document)
         away = isinstance(document.error, (OuraUnavailable, RateLimited, AccountsBusy))
@@ -298,4 +298,4 @@ class _NoSender:
     confirms_delivery = False
 
     def send(self, metrics: Metrics) -> None:
-        raise GraphiteUnavailable("Graphite is away", retryable=False)
+        raise GraphiteUnavailable("Graphite is unavailable", retryable=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from oura_pipeline.web.metrics import RequestMetrics
 
 LOG = logging.getLogger("oura_pipeline.web")
 MAX_LOGGED_PATH = 200  # characters
+_PERSON_IN_PATH = re.compile(r"(/people/+)[^/]+", re.IGNORECASE)
 
 # These are plain ASGI classes: Starlette's BaseHTTPMiddleware starts a task per request, which
 # would slow down the webhook.
@@ -125,11 +127,9 @@ def _at_start(send: Send, act: Callable[[Message], None]) -> Send:
 
 def _path(scope: Scope) -> str:
     """Return the path for the log: without the query, which holds OAuth's code and state."""
-    path: str = scope["path"]
-    username = scope.get("path_params", {}).get("username")
-    if username is not None:  # logs name people by id
-        person_id = scope.get("state", {}).get("person_id", "-")
-        path = f"/{person_id}/".join(path.rsplit(f"/{username}/", 1))
+    # Logs name people by id, also where the address is mistyped and no route matched.
+    person_id = scope.get("state", {}).get("person_id", "-")
+    path = _PERSON_IN_PATH.sub(rf"\g<1>{person_id}", scope["path"])
     return quote(path)[:MAX_LOGGED_PATH]  # quoted: a path may contain a line break
 
 

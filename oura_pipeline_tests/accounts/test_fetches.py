@@ -88,7 +88,7 @@ def test_rows_are_found_by_what_is_asked_for(accounts: Accounts) -> None:
 
 def test_a_row_of_nobody_is_refused_and_none_is_written(accounts: Accounts) -> None:
     rows = [fetch("ada"), fetch("eve"), fetch("bob")]
-    with pytest.raises(UnknownPerson, match=r"^nobody is called 'eve'; there are: ada, bob$"):
+    with pytest.raises(UnknownPerson, match=r"^there is no person 'eve'; known are: ada, bob$"):
         accounts.fetches.record(rows)
     assert accounts.fetches.find() == []
 

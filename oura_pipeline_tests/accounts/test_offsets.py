@@ -89,7 +89,7 @@ def test_people_do_not_share_their_whereabouts(ada: Accounts) -> None:
     ada.people.add("bob", SignIn(refresh_token="s"))
     ada.offsets.record("ada", [(START, HOUR)])
     assert (ada.offsets.find("bob"), ada.offsets.find("eve")) == ([], [])
-    with pytest.raises(UnknownPerson, match="nobody is called 'eve'"):
+    with pytest.raises(UnknownPerson, match="there is no person 'eve'"):
         ada.offsets.record("eve", [(START, HOUR)])
 
 

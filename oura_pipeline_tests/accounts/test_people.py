@@ -78,7 +78,7 @@ def test_an_id_that_nobody_has_is_refused_without_naming_anybody(accounts: Accou
     ada = accounts.people.add("ada", SignIn(refresh_token="r"))
     with pytest.raises(UnknownPerson) as refused:
         accounts.people.by_id("p-222222")
-    assert str(refused.value) == f"nobody is called 'p-222222'; there are: {ada.id}"
+    assert str(refused.value) == f"there is no person 'p-222222'; known are: {ada.id}"
 
 
 def test_whoever_comes_back_after_leaving_has_a_new_id(accounts: Accounts) -> None:
@@ -149,11 +149,11 @@ def test_a_bad_username_or_sign_in_adds_nobody(accounts: Accounts) -> None:
 
 
 def test_nobody_is_found_by_a_strange_name_and_the_known_ones_are_said(accounts: Accounts) -> None:
-    with pytest.raises(LookupError, match=r"^nobody is called 'eve'; there are: nobody yet$"):
+    with pytest.raises(LookupError, match=r"^there is no person 'eve'; nobody has signed in yet$"):
         accounts.people.get("eve")
     accounts.people.add("bob", SignIn(refresh_token="s"))
     accounts.people.add("ada", SignIn(refresh_token="r"))
-    with pytest.raises(LookupError, match=r"^nobody is called 'eve'; there are: ada, bob$"):
+    with pytest.raises(LookupError, match=r"^there is no person 'eve'; known are: ada, bob$"):
         accounts.people.get("eve")
 
 
@@ -200,7 +200,7 @@ def test_reconnecting_with_another_oura_account_is_refused(accounts: Accounts) -
     before = accounts.people.add("ada", SignIn(refresh_token="r", access_token="a", oura_id="id-1"))
     with pytest.raises(PersonRefused, match="this is another Oura account than before"):
         accounts.people.reconnect("ada", SignIn(refresh_token="s", oura_id="id-2"))
-    with pytest.raises(UnknownPerson, match="nobody is called 'eve'"):
+    with pytest.raises(UnknownPerson, match="there is no person 'eve'"):
         accounts.people.reconnect("eve", SignIn(refresh_token="s"))
     assert accounts.people.all() == [before]
 
@@ -249,7 +249,7 @@ def test_a_sync_can_be_asked_for_every_five_minutes(accounts: Accounts) -> None:
     assert accounts.people.request_sync("bob", early)
     assert accounts.people.request_sync("ada", late)
     assert accounts.people.get("ada").sync_asked_at == late
-    with pytest.raises(UnknownPerson, match="nobody is called 'eve'"):
+    with pytest.raises(UnknownPerson, match="there is no person 'eve'"):
         accounts.people.request_sync("eve", AT)
 
 

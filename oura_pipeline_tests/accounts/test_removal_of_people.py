@@ -145,7 +145,7 @@ def test_nobody_strange_goes(ada: Accounts) -> None:
         ada.removal.revoke(username, _never, _never)
 
     for go in (ada.removal.disconnect, ada.removal.retire, revoke):
-        with pytest.raises(UnknownPerson, match=r"^nobody is called 'eve'; there are: ada, bob$"):
+        with pytest.raises(UnknownPerson, match=r"^there is no person 'eve'; known are: ada, bob$"):
             go("eve")
 
 

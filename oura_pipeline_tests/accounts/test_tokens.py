@@ -205,7 +205,7 @@ def test_a_person_who_is_removed_while_being_renewed_stays_removed(ada: Accounts
 
 
 def test_tokens_of_nobody_are_not_to_be_had(accounts: Accounts) -> None:
-    with pytest.raises(LookupError, match="nobody is called 'eve'"):
+    with pytest.raises(LookupError, match="there is no person 'eve'"):
         accounts.tokens.get("eve", _never)
 
 

@@ -100,7 +100,7 @@ def test_replay_sends_again_and_reads_back(
 
 def test_replay_refuses_unknown_people_and_reversed_days(graphite_shell: Shell) -> None:
     days = ["--from", "2026-02-01", "--to", "2026-02-02"]
-    assert "nobody is called 'nemo'" in graphite_shell.refused(
+    assert "there is no person 'nemo'" in graphite_shell.refused(
         "graphite", "replay", *days, "--person", "nemo"
     )
     backwards = graphite_shell("graphite", "replay", "--from", "2026-02-02", "--to", "2026-02-01")

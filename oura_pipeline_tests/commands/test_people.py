@@ -53,7 +53,7 @@ def test_removing_with_keep_data_forgets_the_person_and_keeps_their_documents(
         "Their consent at Oura is revoked.",
     ]
     again = shell.refused("people", "remove", "koa", "--keep-data", "--yes")
-    assert "nobody is called 'koa'" in again
+    assert "there is no person 'koa'" in again
     assert shell.world.warehouse.usernames() == ["koa"]
     assert "nobody has signed in yet" in shell.refused("sync")
 
@@ -75,7 +75,7 @@ def test_removing_asks_first_and_deletes_after_a_yes(shell: Shell) -> None:
     assert shell.world.warehouse.usernames() == ["runa"]
     with shell.world.accounts() as accounts:
         assert [person.username for person in accounts.people.all()] == ["runa"]
-    assert "nobody is called 'koa'" in shell.refused("people", "remove", "koa")
+    assert "there is no person 'koa'" in shell.refused("people", "remove", "koa")
 
 
 def test_removing_says_what_to_do_where_files_cannot_be_deleted(shell: Shell) -> None:
@@ -105,7 +105,7 @@ def test_disconnecting_keeps_the_data_and_says_whether_oura_knows(shell: Shell) 
     again = shell("people", "disconnect", "koa").output.splitlines()
     assert again == [*expected, "Their consent at Oura is revoked."]
     assert [row[2] for row in listed(shell) if row[1:2] == ["koa"]] == ["disconnected"]
-    assert "nobody is called 'ada'" in shell.refused("people", "disconnect", "ada")
+    assert "there is no person 'ada'" in shell.refused("people", "disconnect", "ada")
 
 
 def test_an_export_is_a_new_folder(shell: Shell, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_people_can_be_given_by_id(shell: Shell) -> None:
     assert shell.world.warehouse.usernames() == ["koa"]
     disconnected = shell("people", "disconnect", koa).output.splitlines()
     assert disconnected[0] == "koa is disconnected; their data stays."
-    assert "nobody is called 'p-222222'" in shell.refused("people", "disconnect", "p-222222")
+    assert "there is no person 'p-222222'" in shell.refused("people", "disconnect", "p-222222")
 
 
 def go_file(tmp_path: Path, **people: dict[str, str]) -> Path:

@@ -103,7 +103,7 @@ def test_a_failed_person_is_named_while_the_others_land(shell: Shell) -> None:
             "2014-12-31 is before 2015-01-01, where OURA_HISTORY_START",
         ),
         (["--from", "2026-01-01", "--to", "2999-01-01"], "2999-01-01 has not begun anywhere"),
-        (["--person", "nemo"], "nobody is called 'nemo'; there are: koa"),
+        (["--person", "nemo"], "there is no person 'nemo'; known are: koa"),
     ],
     ids=["before history", "future", "stranger"],
 )

@@ -84,5 +84,5 @@ def test_the_last_day_of_a_range_belongs_to_it() -> None:
 def test_a_type_without_ranges_is_refused() -> None:
     """Rather than asked for in a way that loses days."""
     for document_type in (RING_CONFIGURATION, replace(DAILY_SLEEP, max_days=30)):
-        with pytest.raises(ValueError, match="cannot be asked for by ranges"):
+        with pytest.raises(ValueError, match="cannot be requested by date range"):
             date_range_queries(document_type, date(2026, 3, 1), date(2026, 3, 1))

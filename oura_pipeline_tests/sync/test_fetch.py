@@ -109,7 +109,7 @@ def test_a_name_that_nobody_has_is_refused(made: World) -> None:
     made.sign_in("runa")
     with (
         open_pipeline() as pipeline,
-        pytest.raises(UnknownPerson, match="nobody is called 'x'; there are: runa"),
+        pytest.raises(UnknownPerson, match="there is no person 'x'; known are: runa"),
     ):
         people_to_fetch(pipeline, ["runa", "x"])
 

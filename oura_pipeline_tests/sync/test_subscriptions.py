@@ -209,7 +209,7 @@ WANTED = of_all("enhanced_tag", "tag", "workout")
 
 
 def test_what_is_wanted_is_what_somebody_granted(pipeline: Pipeline) -> None:
-    """Unknown scopes may be all of them; who cannot be asked wants nothing."""
+    """Unknown scopes may be all of them; nothing is required for those who are not fetched."""
     accounts = pipeline.accounts
     assert required(accounts.people.all()) == WANTED
     accounts.people.add("bob", SignIn(refresh_token="r", scopes=["heart_health"]))

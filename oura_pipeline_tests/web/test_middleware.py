@@ -223,6 +223,8 @@ def test_the_log_names_people_by_id(open_site: OpenSite, caplog: pytest.LogCaptu
     for username in ("runa", "people", "nobody"):
         browser.http.get(f"/api/people/{username}/status", headers=operator)
     browser.http.post("/api/people/runa/sync")
+    browser.http.get("/api/people/runa/mistyped", headers=operator)
+    browser.http.get("/api/people/runa", headers=operator)
     runa, people = (site.accounts.people.get(username).id for username in ("runa", "people"))
     lines = [record.message for record in caplog.records if record.name == "oura_pipeline.web"]
     assert [re.sub(r" \d+ ms$", "", line) for line in lines] == [
@@ -230,6 +232,8 @@ def test_the_log_names_people_by_id(open_site: OpenSite, caplog: pytest.LogCaptu
         f"GET /api/people/{people}/status 200",
         "GET /api/people/-/status 404",
         "POST /api/people/-/sync 401",
+        "GET /api/people/-/mistyped 404",
+        "GET /api/people/- 404",
     ]
 
 
