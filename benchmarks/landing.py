@@ -229,7 +229,7 @@ def separated_text(
 ) -> None:
     """separated text and from_json."""
     with open_spool(folder, document_type.table) as spool:
-        spool.add(PEOPLE[0], documents, asked=True)
+        spool.add(PEOPLE[0], documents, requested=True)
         found = spooled_lines(spool.files([PEOPLE[0]]), spool.longest_document)
         insert(connection, document_type, f"SELECT day, document::JSON AS document FROM {found}")
 
@@ -357,7 +357,7 @@ def land(
     with warehouse.spool(document_type) as spool:
         for name, share in shares.items():
             for start in range(0, len(share), 1000):
-                spool.add(name, share[start : start + 1000], asked=True)
+                spool.add(name, share[start : start + 1000], requested=True)
         spooled = time.perf_counter()
         landing = warehouse.land(
             document_type,

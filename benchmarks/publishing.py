@@ -78,7 +78,7 @@ def load(warehouse: Warehouse, first: date, last: date) -> float:
         for username in PEOPLE:
             for page in pages(first, last):
                 began = time.perf_counter()
-                spool.add(username, page, asked=True)
+                spool.add(username, page, requested=True)
                 spent += time.perf_counter() - began
         began = time.perf_counter()
         warehouse.land(

@@ -70,25 +70,25 @@ def check(
     """
     if answer.status == 200:
         return answer.body
-    said = detail(answer, secrets)
+    text = detail(answer, secrets)
     # The status decides, for bodies differ by the layer of Oura that answers, and may be empty or
     # HTML. One exception: a 401 whose text names a scope is no dead token but a missing consent.
-    if answer.status in (401, 403) and (scope := _missing_scope(answer, said, document_type)):
+    if answer.status in (401, 403) and (scope := _missing_scope(answer, text, document_type)):
         raise ScopeNotGranted(scope)
     if answer.status == 404 and single:
         raise DocumentNotFound(
             f"Oura has no such {document_type.name}: it was deleted, or never there"
         )
-    raise _error(answer, document_type.name, f": {said}" if said else "")
+    raise _error(answer, document_type.name, f": {text}" if text else "")
 
 
-def _error(answer: OuraResponse, name: str, said: str) -> OuraError:
+def _error(answer: OuraResponse, name: str, text: str) -> OuraError:
     match answer.status:
         case 401:
             return TokenRefused()
         case 403:
             return MembershipLapsed(
-                f"Oura refuses {name} (403{said}), as it does without a membership; the person can "
+                f"Oura refuses {name} (403{text}), as it does without a membership; the person can "
                 "check theirs in the Oura app"
             )
         case 429:
@@ -102,19 +102,19 @@ def _error(answer: OuraResponse, name: str, said: str) -> OuraError:
             )
         case status:
             return UnexpectedAnswer(
-                f"Oura rejects the request for {name} ({status}{said}); check OURA_API_URL, and "
+                f"Oura rejects the request for {name} ({status}{text}); check OURA_API_URL, and "
                 "change catalog/document_types.py if Oura changed"
             )
 
 
 def detail(answer: OuraResponse, secrets: tuple[str, ...] = ()) -> str:
     """Return an error's text as one short line without secrets; empty: there is none."""
-    said = " ".join(_texts(fields(answer)))
+    text = " ".join(_texts(fields(answer)))
     for secret in filter(None, secrets):
-        said = said.replace(secret, "…")
-    said = "".join(letter if letter.isprintable() else " " for letter in said)
-    said = " ".join(said.split())
-    return said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
+        text = text.replace(secret, "…")
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def fields(answer: OuraResponse) -> dict[str, Any]:
@@ -134,10 +134,10 @@ def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> floa
         now: seconds since 1970; None: what the clock says.
     """
     now = time.time() if now is None else now
-    said = headers.get("Retry-After", "").strip()
-    seconds = _number(said)
-    if seconds is None and said:
-        seconds = _until(said, headers.get("Date", ""), now)
+    text = headers.get("Retry-After", "").strip()
+    seconds = _number(text)
+    if seconds is None and text:
+        seconds = _until(text, headers.get("Date", ""), now)
     if seconds is None:
         reset = _number(headers.get("X-RateLimit-Reset", ""))
         # Epoch seconds, says Oura's description of the API; a small number can only be a duration.
@@ -149,9 +149,9 @@ def _number(text: str) -> float | None:
     return float(text) if re.fullmatch(r"\s*-?\d{1,12}(\.\d{1,9})?\s*", text) else None
 
 
-def _until(said: str, date: str, now: float) -> float | None:
+def _until(text: str, date: str, now: float) -> float | None:
     try:
-        at = parsedate_to_datetime(said).timestamp()
+        at = parsedate_to_datetime(text).timestamp()
     except ValueError:
         return None
     try:
@@ -161,12 +161,12 @@ def _until(said: str, date: str, now: float) -> float | None:
         return at - now
 
 
-def _missing_scope(answer: OuraResponse, said: str, document_type: DocumentType) -> str | None:
+def _missing_scope(answer: OuraResponse, text: str, document_type: DocumentType) -> str | None:
     for pattern in _NAMED:
-        if found := pattern.search(said):
+        if found := pattern.search(text):
             return found[1]
     challenge = answer.headers.get("WWW-Authenticate", "")
-    return document_type.scope if "insufficient_scope" in challenge + said else None
+    return document_type.scope if "insufficient_scope" in challenge + text else None
 
 
 def _texts(body: dict[str, Any]) -> list[str]:

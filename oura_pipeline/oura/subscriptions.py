@@ -169,39 +169,39 @@ class Subscriptions:
         if answer.status in (200, 201, 204):
             return answer
         secrets = (self._client_secret, (body or {}).get("verification_token", ""))
-        said = detail(answer, secrets)
-        raise _error(answer, f": {said}" if said else "", known_id=bool(path))
+        text = detail(answer, secrets)
+        raise _error(answer, f": {text}" if text else "", known_id=bool(path))
 
 
-def _error(answer: OuraResponse, said: str, *, known_id: bool) -> OuraError:
+def _error(answer: OuraResponse, text: str, *, known_id: bool) -> OuraError:
     match answer.status:
         case 401:
-            return _client_refused(answer.status, said)
+            return _client_refused(answer.status, text)
         case 403 | 404 if known_id:
             # Oura answers 403 to an id that it does not know.
             return SubscriptionGone("Oura has no such webhook subscription (any more)")
         case 403:
-            return _client_refused(answer.status, said)
+            return _client_refused(answer.status, text)
         case 409:
-            return AlreadySubscribed(f"Oura already has such a webhook subscription{said}")
+            return AlreadySubscribed(f"Oura already has such a webhook subscription{text}")
         case 429:
             seconds = retry_after(answer.headers)
             return RateLimited(DEFAULT_PAUSE_SECONDS if seconds is None else seconds)
         case status if status >= 500:
             return OuraUnavailable(
-                f"Oura failed ({status}{said}), or could not reach our receiver; try again later, "
+                f"Oura failed ({status}{text}), or could not reach our receiver; try again later, "
                 "and check the address and certificate chain of OURA_PUBLIC_URL if that persists"
             )
         case status:
             return UnexpectedAnswer(
-                f"Oura rejects the webhook subscription ({status}{said}); check that "
+                f"Oura rejects the webhook subscription ({status}{text}); check that "
                 "OURA_PUBLIC_URL can be reached from outside"
             )
 
 
-def _client_refused(status: int, said: str) -> ClientRefused:
+def _client_refused(status: int, text: str) -> ClientRefused:
     return ClientRefused(
-        f"Oura rejects our client ({status}{said}); check OURA_CLIENT_ID and OURA_CLIENT_SECRET"
+        f"Oura rejects our client ({status}{text}); check OURA_CLIENT_ID and OURA_CLIENT_SECRET"
     )
 
 

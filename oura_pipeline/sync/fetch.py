@@ -159,7 +159,7 @@ class _Work:
     ) -> list[PersonResult]:
         """Fetch again whose days another run has landed meanwhile.
 
-        Otherwise what Oura said to us earlier would replace what it said to the other run later.
+        Otherwise our older answer would replace the newer one of the other run.
         The lock of the document type must be held: nobody lands between this and our landing.
         """
         overtaken = self._overtaken(results)

@@ -55,7 +55,7 @@ class PersonFetcher:
         document_type: of the documents.
         days: the first and the last day, both included.
         spool: where the documents go.
-        progress: is told of every page.
+        progress: receives a report of every page.
     """
 
     pipeline: Pipeline
@@ -101,8 +101,8 @@ class PersonFetcher:
         for page in client.documents(self.document_type, *self.days, offsets=timeline):
             if self.document_type.identifies:
                 self._identify(person, page.documents)
-            self.spool.add(person.username, page.documents, asked=True)
-            self.spool.add(person.username, page.outside, asked=False)
+            self.spool.add(person.username, page.documents, requested=True)
+            self.spool.add(person.username, page.outside, requested=False)
             learned.extend(page.offsets)
             self.progress.page(self.document_type.name, person.username, len(page.documents))
         offsets.record(person.username, learned)

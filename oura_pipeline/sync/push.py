@@ -34,7 +34,7 @@ class PushedDocuments:
     """The outcome of pushing one document type.
 
     Attributes:
-        days: the days that were asked for.
+        days: the requested days.
         points: how many points each of them has, over all people, sent now or before.
         skipped: how often something could not be sent, by reason and path; never a value.
         sent: how many points were sent; Graphite has the others already.

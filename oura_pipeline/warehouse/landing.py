@@ -22,7 +22,7 @@ from oura_pipeline.warehouse.tables import (
     typed_fields,
 )
 
-# A reformatted document keeps its row: its text differs, but nothing that it says.
+# A reformatted document keeps its row: its text differs, its meaning does not.
 UNCHANGED = {"unchanged", "reformatted"}
 
 

@@ -107,7 +107,7 @@ OBSERVED = LedgerTable(
 )
 
 VIEWS_DIGEST = LedgerTable(
-    name="made",
+    name="views_digest",
     description="A digest of what the views of schema oura were made for, to detect changes.",
     columns=(
         Column("digest", "VARCHAR", "Digest of the views, all columns and DuckDB's version."),

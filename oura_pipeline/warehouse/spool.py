@@ -62,8 +62,8 @@ class Spool:
         self._discarded: set[str] = set()
         self._lock = threading.Lock()
 
-    def add(self, username: str, documents: Iterable[Spooled], asked: bool = True) -> None:
-        """Append documents of requested days, or (`asked=False`) of other days.
+    def add(self, username: str, documents: Iterable[Spooled], requested: bool = True) -> None:
+        """Append documents of requested days, or (`requested=False`) of other days.
 
         Raises:
             UnusableDocuments: a document is not UTF-8, or holds characters that JSON forbids.
@@ -76,7 +76,7 @@ class Spool:
                 # Breaks inside JSON strings are escaped, so those found stand between tokens.
                 raws = [raw.translate(_TO_STAND_INS) for raw in raws]
             days = {document.day for document in batch}
-            starts = {day: _line_prefix(username, day, asked) for day in days}
+            starts = {day: _line_prefix(username, day, requested) for day in days}
             parts = (
                 part
                 for document, raw in zip(batch, raws, strict=True)
@@ -164,8 +164,8 @@ def _remove_abandoned(folder: Path) -> None:
         logger.info("removed what a crashed run had spooled: %s", left.name)
 
 
-def _line_prefix(username: str, day: date, asked: bool) -> bytes:
-    return SEPARATOR.join((username, day.isoformat(), str(int(asked)), "")).encode()
+def _line_prefix(username: str, day: date, requested: bool) -> bytes:
+    return SEPARATOR.join((username, day.isoformat(), str(int(requested)), "")).encode()
 
 
 def _has_line_breaks(username: str, raws: list[bytes]) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.days import days_between
 from oura_pipeline.warehouse.drift.shapes import same_meaning
 from oura_pipeline.warehouse.errors import UnusableDocuments
 from oura_pipeline.warehouse.spool import LINE_BREAKS, SEPARATOR, STAND_INS, Spool
@@ -33,8 +34,7 @@ class LandingRequest:
     @property
     def days(self) -> list[date]:
         """The requested days, in order."""
-        length = (self.last_day - self.first_day).days + 1
-        return [self.first_day + timedelta(days=number) for number in range(length)]
+        return days_between(self.first_day, self.last_day)
 
 
 def stage(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> None:

@@ -104,8 +104,8 @@ def _clean(
             scan.odd += odd
             cleaned.append(text)
         connection.execute(
-            "INSERT INTO odd_documents SELECT unnest($places), unnest($cleaned)",
-            {"places": [row_id for row_id, _ in rows], "cleaned": cleaned},
+            "INSERT INTO odd_documents SELECT unnest($row_ids), unnest($cleaned)",
+            {"row_ids": [row_id for row_id, _ in rows], "cleaned": cleaned},
         )
 
 
