@@ -27,7 +27,6 @@ from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.progress import progress
-from oura_pipeline.warehouse.errors import WarehouseError
 
 
 @dataclass(kw_only=True)
@@ -46,11 +45,6 @@ class SyncResult:
     failures: dict[str, str] = field(default_factory=dict)
     failed_checks: dict[str, str] = field(default_factory=dict)
 
-
-# Errors whose messages say what to do, or what the system refused, and hold nothing of a document.
-# By name: Dagster keeps an error of a step as text, without its class.
-_WAREHOUSE_ERRORS = {error.__name__ for error in WarehouseError.__subclasses__()}
-SAFE_TO_SHOW = {"OSError", "PermissionError", *_WAREHOUSE_ERRORS}
 
 # These are recorded on each partition of a run, but counted for the run as a whole.
 COUNTED_PER_RUN = ("requests", "pages", "seconds", "points_sent", "points_withdrawn")
@@ -131,21 +125,17 @@ def _summary(result: ExecuteInProcessResult, usernames_by_id: Mapping[str, str])
 
 
 def failure_reason(data: object) -> str:
-    """Return why a step failed: of unexpected errors only the class, as the text may hold data."""
+    """Return why a step failed; `nameless` has withheld what may be about somebody."""
     # The description of `dg.Failure`, which our assets raise with a text for people.
     failure = getattr(data, "user_failure_data", None)
     if text := getattr(failure, "description", None):
         return str(text).strip()
-    classes, error = [], getattr(data, "error", None)
-    while error:
-        name = error.cls_name or "unknown"
-        message = str(error.message).partition(f"{name}: ")[2] or str(error.message)
-        if name in SAFE_TO_SHOW:
-            return message.strip().partition("\n")[0]
-        classes.append(name)
-        error = error.cause
-    # The first one is Dagster's own wrapper, where there are more.
-    return f"{[*classes[1:], *classes, 'unknown'][0]}; see Dagster's UI for details"
+    error = getattr(data, "error", None)
+    if error is None:
+        return "unknown; see Dagster's UI for details"
+    # Dagster wraps what a step raised, and keeps an error as text: `module.Class: message`.
+    message = str((error.cause or error).message).strip().partition("\n")[0]
+    return message.partition(": ")[2] or message
 
 
 class SyncProgressBar:

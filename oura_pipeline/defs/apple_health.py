@@ -81,5 +81,7 @@ def export_schedule(job: Job, partitions: dg.DailyPartitionsDefinition) -> dg.Sc
         description="Writes the last 7 days as files for Apple Health. Runs by itself only when "
         "OURA_EXPORTS is set.",
         default_status=status.RUNNING if load_settings().storage.exports_daily else status.STOPPED,
-        execution_fn=lambda context: scheduled_run(SCHEDULE, context, partitions, LOOK_BACK_DAYS),
+        execution_fn=nameless(
+            lambda context: scheduled_run(SCHEDULE, context, partitions, LOOK_BACK_DAYS)
+        ),
     )

@@ -170,7 +170,7 @@ def sync_now_sensor(job: Job, partitions: dg.DailyPartitionsDefinition) -> dg.Se
             people = accounts.people.all([PersonState.CONNECTED])
         due, remembered = people_to_sync(people, json.loads(context.cursor or "{}"), now)
         if not due:
-            return dg.SkipReason("Nobody asked for a sync.")
+            return dg.SkipReason("Nobody requested a sync.")
         request = sync_now_request(due, days_back(partitions, now, SYNC_DAYS))
         return dg.SensorResult(run_requests=[request], cursor=json.dumps(remembered))
 

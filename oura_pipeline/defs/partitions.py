@@ -4,7 +4,7 @@ from datetime import date
 
 import dagster as dg
 
-from oura_pipeline.settings import load_settings
+from oura_pipeline.settings import SettingsError, load_settings
 
 # The zone in which every day begins first: last night's sleep carries today's day, and somebody in
 # Auckland is a day ahead. A partition exists for every day that has begun anywhere on Earth.
@@ -26,11 +26,13 @@ def first_and_last_day(partitions: dg.DailyPartitionsDefinition) -> tuple[date, 
     """Return the first and the last day that have a partition.
 
     Raises:
-        ValueError: none has one yet.
+        SettingsError: none has one yet.
     """
     first, last = partitions.get_first_partition_key(), partitions.get_last_partition_key()
     if first is None or last is None:
-        raise ValueError("history starts in the future: set OURA_HISTORY_START to an earlier day")
+        raise SettingsError(
+            "history starts in the future: set OURA_HISTORY_START to an earlier day"
+        )
     return date.fromisoformat(first), date.fromisoformat(last)
 
 

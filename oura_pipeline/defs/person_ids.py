@@ -1,8 +1,8 @@
 """People in Dagster's records: an id that means nothing elsewhere, and never a name.
 
 Dagster keeps runs, events, checks and ticks for ever, so nothing that a person must be able to
-take back may get there. The errors of this project name nobody: whoever shows one says whom it is
-about. `nameless` withholds the texts of all others, where they name somebody.
+take back may get there. The errors of this project hold nothing of anybody: whoever shows one says
+whom it is about. `nameless` withholds the texts of all others.
 """
 
 import re
@@ -12,20 +12,22 @@ from functools import wraps
 from inspect import isgeneratorfunction
 from typing import ParamSpec, TypeVar, cast
 
-from oura_pipeline.accounts.errors import AccountsError
+from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.pipeline import open_accounts
-from oura_pipeline.settings import load_settings
+from oura_pipeline.exports.views import ViewExportError
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
+# For the command line and the site, where names belong.
+_NAME_SOMEBODY = (PersonRefused, UnknownPerson, ViewExportError)
+_WITHHELD = "its text may be about somebody; Dagster's UI shows where it was raised"
 _ID = re.compile(r"\bp-\w{6}\b")
 _LINK = re.compile(r"\[(?P<id>p-\w{6})\]\([^)\s]*\)")
 
 
-class NameWithheld(Exception):
-    """An unexpected error whose text names a person; Dagster keeps its class and its traceback."""
+class TextWithheld(Exception):
+    """An unexpected error without its text; Dagster keeps its class and its traceback."""
 
 
 def ids_by_username(accounts: Accounts) -> dict[str, str]:
@@ -48,58 +50,41 @@ def with_usernames(text: str, usernames_by_id: Mapping[str, str]) -> str:
 
 
 def nameless(body: Callable[P, Result]) -> Callable[P, Result]:
-    """Withhold the text of any error of an asset, check, op or sensor that names a person.
+    """Withhold the text of any unexpected error of an asset, check, op or sensor.
 
-    DuckDB quotes rows, the operating system paths, and both may hold usernames.
+    DuckDB quotes rows, the operating system paths: they hold names and values of somebody's health.
     """
     if isgeneratorfunction(body):
 
         @wraps(body)
         def generator(*args: P.args, **kwargs: P.kwargs) -> Iterator[object]:
-            with _names_withheld():
+            with _texts_withheld():
                 yield from cast("Iterator[object]", body(*args, **kwargs))
 
         return cast("Callable[P, Result]", generator)
 
     @wraps(body)
     def function(*args: P.args, **kwargs: P.kwargs) -> Result:
-        with _names_withheld():
+        with _texts_withheld():
             return body(*args, **kwargs)
 
     return function
 
 
 @contextmanager
-def _names_withheld() -> Iterator[None]:
+def _texts_withheld() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not _names_somebody(error):
-            raise
-        withheld = NameWithheld(f"{type(error).__name__}, whose text names a person")
-        # Without the error itself, as Dagster records the causes of an error, too.
+        # Without the errors that it came from: Dagster records those, too.
+        if _is_safe(error):
+            raise error from None
+        # Of an error of the operating system: the reason without the path.
+        reason = getattr(error, "strerror", None) or _WITHHELD
+        withheld = TextWithheld(f"{type(error).__name__}: {reason}")
         raise withheld.with_traceback(error.__traceback__) from None
 
 
-def _names_somebody(error: BaseException) -> bool:
-    try:
-        with open_accounts(load_settings()) as accounts:
-            usernames = list(accounts.people.usernames_by_id().values())
-    except AccountsError:
-        # Why the accounts cannot be opened is worth reading, and the texts of that name nobody.
-        return not isinstance(error, AccountsError)
-    if not usernames:
-        return False
-    # As a word: a part of a path, of a metric's name or of a row, but not of a longer word.
-    anybody = re.compile(rf"(?<![a-z0-9])({'|'.join(map(re.escape, usernames))})(?![a-z0-9])")
-    return any(anybody.search(text) for text in _texts(error))
-
-
-def _texts(error: BaseException | None) -> Iterator[str]:
-    """Yield what Dagster would record of an error and of those that it came from."""
-    while error is not None:
-        yield str(error)
-        yield repr(error)
-        yield from getattr(error, "__notes__", ())
-        yield str(getattr(error, "description", ""))
-        error = error.__cause__ or error.__context__
+def _is_safe(error: Exception) -> bool:
+    package = type(error).__module__.partition(".")[0]
+    return package in ("oura_pipeline", "dagster") and not isinstance(error, _NAME_SOMEBODY)

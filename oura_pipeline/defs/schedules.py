@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from oura_pipeline.defs.partitions import first_and_last_day, range_tags
+from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.settings import operator_zone
 
 Job = Any  # what `define_asset_job` returns has no public name
@@ -41,7 +42,7 @@ def sync_schedules(
             execution_timezone=operator_zone(),
             description=description,
             default_status=status.RUNNING if running else status.STOPPED,
-            execution_fn=lambda context: scheduled_run(name, context, partitions, days),
+            execution_fn=nameless(lambda context: scheduled_run(name, context, partitions, days)),
         )
 
     return [

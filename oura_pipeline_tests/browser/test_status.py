@@ -27,14 +27,14 @@ def test_the_operator_logs_in_and_sees_how_everything_is(
 
 
 def test_a_link_to_a_person_marks_their_row(site: SandboxedSite, visitor: Visitor) -> None:
-    """Dagster links to the id of a person; the page says who that is."""
+    """Dagster links to the id of a person; the page says who that is, also after signing in."""
     visitor(site).join("runa", "runa")
     visitor(site).join("koa", "koa")
     with open_pipeline() as pipeline:
         person = pipeline.accounts.people.get("runa")
-    visit = visitor(site).open("/operator")
+    visit = visitor(site).open(f"/status#{person.id}")
     visit.page.fill("#token", PASSWORD)
-    visit.press("#enter").open(f"/status#{person.id}").check()
+    visit.press("#enter").check()
     marked = visit.page.locator("tr:target").inner_text().split()
     assert marked[0] == "runa"
     assert person.id in marked

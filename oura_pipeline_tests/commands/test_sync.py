@@ -7,6 +7,7 @@ import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, WORKOUT
 from oura_pipeline.commands.sync_run import failure_reason, last_partition
+from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline_tests.commands.shell import ONE_DAY, Shell, words
 
@@ -62,9 +63,12 @@ def test_a_sync_fails_when_it_fails_for_everybody(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (OSError(28, "No space left on device"), "OSError: No space left on device"),
         (WarehouseBusy("the warehouse is open elsewhere"), "the warehouse is open elsewhere"),
-        (ValueError("a heart rate of 61"), "ValueError; see Dagster's UI for details"),
+        (
+            ValueError("a heart rate of 61"),
+            "ValueError: its text may be about somebody; Dagster's UI shows where it was raised",
+        ),
         (dg.Failure("nobody landed"), "nobody landed"),
     ],
     ids=lambda value: type(value).__name__,
@@ -73,6 +77,7 @@ def test_a_sync_says_why_a_step_failed(error: Exception, message: str) -> None:
     """In one line; what was not foreseen may hold data of somebody."""
 
     @dg.op(retry_policy=dg.RetryPolicy(max_retries=0))
+    @nameless
     def failing() -> None:
         raise error from RuntimeError("below")
 

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.database import Database
-from oura_pipeline.accounts.people import PersonState, SignIn
+from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.defs.token_renewal import due_for_renewal, renew_tokens
 from oura_pipeline.ledger import FetchStatus
@@ -26,7 +26,7 @@ from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline_tests.accounts.homes import alone
 from oura_pipeline_tests.end_to_end import renewal_crashes
 from oura_pipeline_tests.testing.http_sink import HttpSink, http_sink
-from oura_pipeline_tests.testing.world import World, environment, world
+from oura_pipeline_tests.testing.world import World, environment, sandbox_tokens, world
 
 LAST = date(2026, 6, 1)
 DAY = timedelta(days=1)
@@ -201,12 +201,4 @@ def sign_in_again(month: World, pipeline: Pipeline) -> None:
     """Whoever has to, as on the site."""
     for username in must_sign_in(pipeline):
         month.sandbox.clear_faults()
-        answer = month.sandbox.sign_in(username)
-        pipeline.accounts.people.reconnect(
-            username,
-            SignIn(
-                refresh_token=answer["refresh_token"],
-                access_token=answer["access_token"],
-                expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
-            ),
-        )
+        pipeline.accounts.people.reconnect(username, sandbox_tokens(month.sandbox, username))

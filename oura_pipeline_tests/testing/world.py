@@ -48,16 +48,8 @@ class World:
 
     def sign_in(self, username: str, scopes: Sequence[str] | None = None) -> None:
         """Let somebody consent at the sandbox, and add them."""
-        answer = self.sandbox.sign_in(username, scopes)
         with self.accounts() as accounts:
-            accounts.people.add(
-                username,
-                SignIn(
-                    refresh_token=answer["refresh_token"],
-                    access_token=answer["access_token"],
-                    expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
-                ),
-            )
+            accounts.people.add(username, sandbox_tokens(self.sandbox, username, scopes))
 
     def ids(self, *usernames: str) -> list[str]:
         """Return the ids of people."""
@@ -102,6 +94,16 @@ class World:
         """What the sandbox holds of a person, in the same form."""
         held = self.sandbox.truth(username, document_type.name, first, last)
         return comparable((entry["day"], entry["document"]) for entry in held)
+
+
+def sandbox_tokens(sandbox: Sandbox, username: str, scopes: Sequence[str] | None = None) -> SignIn:
+    """The tokens of somebody who has just consented at the sandbox."""
+    answer = sandbox.sign_in(username, scopes)
+    return SignIn(
+        refresh_token=answer["refresh_token"],
+        access_token=answer["access_token"],
+        expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
+    )
 
 
 def comparable(entries: Any) -> list[tuple[str, Any]]:

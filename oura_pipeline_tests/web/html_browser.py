@@ -58,7 +58,7 @@ class Page(HTMLParser):
             self.ids[named["id"] or ""] = named
             self.texts[named["id"] or ""] = ""
         if tag == "form":
-            self.forms.append(Form(action=named.get("action") or ""))
+            self.forms.append(Form(action=named.get("action") or self.response.url.path))
         elif tag == "a" and named.get("href"):
             self.links.append(named["href"] or "")
         elif tag == "input" and self.forms:

@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 
-from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.pipeline import Pipeline, open_pipeline
@@ -20,7 +19,7 @@ from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
 from oura_pipeline.settings import read_settings
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.sync.push import confirm_sent, push_documents
-from oura_pipeline_tests.testing.world import environment
+from oura_pipeline_tests.testing.world import environment, sandbox_tokens
 
 # The two days before noon of this one have something of everything: runa naps, asha wears her ring.
 LAST = date(2026, 4, 8)
@@ -88,15 +87,7 @@ def shown(home: Path, *, days: int) -> Iterator[PeopleInGraphite]:
 
 def _sync(pipeline: Pipeline, sandbox: Sandbox, first: date) -> None:
     for username in sandbox.usernames:
-        answer = sandbox.sign_in(username)
-        pipeline.accounts.people.add(
-            username,
-            SignIn(
-                refresh_token=answer["refresh_token"],
-                access_token=answer["access_token"],
-                expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
-            ),
-        )
+        pipeline.accounts.people.add(username, sandbox_tokens(sandbox, username))
     people = people_to_fetch(pipeline, [])
     days = [first + timedelta(days=number) for number in range((LAST - first).days + 1)]
     began = time.monotonic()

@@ -8,14 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.document_types import get_document_type
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
@@ -25,7 +24,7 @@ from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline.web.server import listen, running_site, socket_url
 from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.testing.requirements import require_program
-from oura_pipeline_tests.testing.world import environment
+from oura_pipeline_tests.testing.world import environment, sandbox_tokens
 from oura_pipeline_tests.tools.dashboards.dashboard_checks import panels
 from oura_pipeline_tests.tools.dashboards.people_in_graphite import LAST
 from tools.dashboards.files import dashboard_path
@@ -141,15 +140,7 @@ def test_a_misspelt_function_is_an_error(watched: Watched) -> None:
 
 def _let_things_happen(pipeline: Pipeline, sandbox: Sandbox) -> None:
     for username in ("runa", "koa"):
-        answer = sandbox.sign_in(username)
-        pipeline.accounts.people.add(
-            username,
-            SignIn(
-                refresh_token=answer["refresh_token"],
-                access_token=answer["access_token"],
-                expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
-            ),
-        )
+        pipeline.accounts.people.add(username, sandbox_tokens(sandbox, username))
     document_type, people = get_document_type("daily_sleep"), people_to_fetch(pipeline, [])
     first = LAST - timedelta(days=2)
     fetch_and_land(
