@@ -243,7 +243,9 @@ class OuraSettings(Group):
 class GraphiteSettings(Group):
     """Where points are sent, and where they are read back."""
 
-    host: str = variable("GRAPHITE_HOST", "", "Carbon's host. Without one, points go to `graphite.log`.")
+    host: str = variable(
+        "GRAPHITE_HOST", "", "Carbon's host. Without one, points go to `graphite.log`."
+    )
     protocol: Protocol = variable(
         "GRAPHITE_PROTOCOL",
         lambda graphite: Protocol.PLAINTEXT if graphite["host"] else Protocol.FILE,

@@ -12,6 +12,9 @@ from functools import wraps
 from inspect import isgeneratorfunction
 from typing import ParamSpec, TypeVar, cast
 
+import duckdb
+from sqlalchemy.exc import OperationalError
+
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.exports.views import ViewExportError
@@ -79,10 +82,21 @@ def _texts_withheld() -> Iterator[None]:
         # Without the errors that it came from: Dagster records those, too.
         if _is_safe(error):
             raise error from None
-        # Of an error of the operating system: the reason without the path.
-        reason = getattr(error, "strerror", None) or _WITHHELD
-        withheld = TextWithheld(f"{type(error).__name__}: {reason}")
+        withheld = TextWithheld(f"{type(error).__name__}: {_reason(error)}")
         raise withheld.with_traceback(error.__traceback__) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return the part of an error's text that never holds anybody's data."""
+    match error:
+        case OSError(strerror=str(reason)):  # the path is left out
+            return reason
+        case OperationalError(orig=BaseException()):  # the rows of the statement are left out
+            return str(error.orig).partition("\n")[0]
+        case duckdb.OutOfMemoryException():
+            return str(error).partition("\n")[0]
+        case _:
+            return _WITHHELD
 
 
 def _is_safe(error: Exception) -> bool:

@@ -167,7 +167,9 @@ def _rotate_or_renew(home: Path, number: int) -> str:
         return "renewed"
 
 
-def test_nothing_is_lost_when_two_rotate_and_others_renew_meanwhile(ada: Accounts, home: Path) -> None:
+def test_nothing_is_lost_when_two_rotate_and_others_renew_meanwhile(
+    ada: Accounts, home: Path
+) -> None:
     results = at_once(4, _rotate_or_renew, home)
     assert results == ["rotated", "rotated", "renewed", "renewed"]
     assert len(_keys(home)) == 1

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.definitions import defs
@@ -37,6 +39,13 @@ def recorded(error: Exception) -> str:
     [
         (KeyError(NAME), "TextWithheld: KeyError: its text may be about somebody"),
         (FileExistsError(17, "File exists", NAME), "TextWithheld: FileExistsError: File exists"),
+        (
+            OperationalError(
+                f"UPDATE people SET x = '{NAME}'", {"x": NAME}, Exception("disk full")
+            ),
+            "TextWithheld: OperationalError: disk full",
+        ),
+        (duckdb.OutOfMemoryException("out of memory\n…"), "OutOfMemoryException: out of memory"),
         (ExceptionGroup("many", [KeyError(NAME)]), "TextWithheld: ExceptionGroup: its text"),
         # Nobody of that name is here, so no list of names would find it.
         (UnknownPerson([NAME], []), "TextWithheld: UnknownPerson: its text"),
@@ -99,6 +108,4 @@ def test_ids_in_a_text_become_names() -> None:
     """Where somebody is gone the id stays; a link to the status page becomes plain text."""
     link = status_link("p-abc234", "https://rings.example")
     text = f"- {link}: no scope\n- {status_link('p-xyz789', '')}: no answer"
-    assert with_usernames(text, {"p-abc234": NAME}) == (
-        f"{NAME}: no scope\np-xyz789: no answer"
-    )
+    assert with_usernames(text, {"p-abc234": NAME}) == (f"{NAME}: no scope\np-xyz789: no answer")
