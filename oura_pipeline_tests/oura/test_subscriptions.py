@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -29,6 +28,7 @@ from oura_pipeline.oura.subscriptions import OuraSubscription, Subscriptions
 from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import running
+from oura_pipeline_tests.testing.http_server import QuietHandler, serving
 from oura_pipeline_tests.testing.webhook_receiver import webhook_receiver
 
 SECRET = "the-client-secret"
@@ -88,7 +88,7 @@ def oura() -> Iterator[PlayedOura]:
 def played() -> Iterator[PlayedOura]:
     made = PlayedOura()
 
-    class Answers(BaseHTTPRequestHandler):
+    class Answers(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
@@ -110,16 +110,8 @@ def played() -> Iterator[PlayedOura]:
 
         do_GET = do_POST = do_PUT = do_DELETE = answer
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        made.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Answers) as made.url:
         yield made
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

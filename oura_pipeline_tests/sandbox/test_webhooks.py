@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,6 +18,7 @@ import pytest
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.webhooks import pause, signature
 from oura_pipeline_tests.sandbox.conftest import OPTIONS
+from oura_pipeline_tests.testing.http_server import QuietHandler, serving
 
 CLIENT = {"x-client-id": "sandbox", "x-client-secret": "sandbox-secret"}
 PATH = "/v2/webhook/subscription"
@@ -47,19 +47,15 @@ class Receiver:
 def receiver() -> Iterator[Receiver]:
     """A receiver on a free port."""
     got = Receiver()
-    with ThreadingHTTPServer(("127.0.0.1", 0), handling(got)) as server:
-        got.url = f"http://127.0.0.1:{server.server_port}/hook"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(handling(got)) as url:
+        got.url = f"{url}/hook"
         yield got
-        server.shutdown()
-        thread.join()
 
 
-def handling(got: Receiver) -> type[BaseHTTPRequestHandler]:
+def handling(got: Receiver) -> type[QuietHandler]:
     """The handler class of one receiver."""
 
-    class Hook(BaseHTTPRequestHandler):
+    class Hook(QuietHandler):
         def do_GET(self) -> None:
             query = dict(parse_qsl(urlsplit(self.path).query))
             hold = got.holds.pop(0) if got.holds else None
@@ -79,9 +75,6 @@ def handling(got: Receiver) -> type[BaseHTTPRequestHandler]:
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
 
     return Hook
 

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
+
+from oura_pipeline_tests.testing.http_server import QuietHandler, serving
 
 
 @dataclass
@@ -37,7 +38,7 @@ def http_sink() -> Iterator[HttpSink]:
     """A server on a free port of this machine."""
     sink = HttpSink()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             status = sink.statuses.pop(0) if sink.statuses else 204
@@ -54,15 +55,6 @@ def http_sink() -> Iterator[HttpSink]:
             self.send_header("Location", "/elsewhere")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        sink.url = f"http://127.0.0.1:{server.server_address[1]}/services/T00/B00/chat-secret"
-        try:
-            yield sink
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as url:
+        sink.url = f"{url}/services/T00/B00/chat-secret"
+        yield sink

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Lock
 
 from oura_pipeline.catalog.credentials import SignInRequired, TokenPair
+from oura_pipeline_tests.testing.http_server import QuietHandler, serving
 
 
 class Unavailable(Exception):
@@ -59,7 +59,7 @@ def token_server() -> Iterator[TokenServer]:
     """A token server on a free port of this machine."""
     state = TokenServer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             status, answer = state.answer(body)
@@ -67,18 +67,9 @@ def token_server() -> Iterator[TokenServer]:
             self.end_headers()
             self.wfile.write(json.dumps(answer).encode())
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        state.url = f"http://127.0.0.1:{server.server_address[1]}/"
-        try:
-            yield state
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as url:
+        state.url = f"{url}/"
+        yield state
 
 
 def token_pair(access_token: str, refresh_token: str = "refresh-2") -> TokenPair:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from oura_pipeline_tests.testing.http_server import QuietHandler, serving
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def webhook_receiver(token: str) -> Iterator[Receiver]:
     """A receiver on a free port that knows this verification token."""
     made = Receiver()
 
-    class Answers(BaseHTTPRequestHandler):
+    class Answers(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -48,16 +48,6 @@ def webhook_receiver(token: str) -> Iterator[Receiver]:
             self.end_headers()
             self.wfile.write(body if handshake.answered else b"")
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        server.daemon_threads = True
-        made.url = f"http://127.0.0.1:{server.server_port}/webhook"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield made
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Answers) as url:
+        made.url = f"{url}/webhook"
+        yield made

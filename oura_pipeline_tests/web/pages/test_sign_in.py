@@ -6,11 +6,9 @@ import base64
 import hashlib
 import json
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -20,6 +18,7 @@ from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.people import sign_in
 from oura_pipeline.settings import ALL_SCOPES
+from oura_pipeline_tests.testing.http_server import QuietHandler, serving
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
 
 GONE = "This link was already used, is older than ten minutes, or was opened in another browser."
@@ -312,7 +311,7 @@ def saying(body: dict[str, str]) -> Iterator[str]:
     """An Oura whose every document is this one."""
     text = json.dumps(body).encode()
 
-    class Said(BaseHTTPRequestHandler):
+    class Said(QuietHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("content-type", "application/json")
@@ -320,13 +319,8 @@ def saying(body: dict[str, str]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(text)
 
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Said) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(Said) as url:
+        yield url
 
 
 def test_fewer_scopes_than_asked_are_accepted(open_site: OpenSite) -> None:
