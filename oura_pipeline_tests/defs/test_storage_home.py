@@ -11,15 +11,13 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import ModuleTarget
 
 from oura_pipeline.defs.storage import BatchedSqliteEventLogStorage, project_instance
 from oura_pipeline_tests.defs import example_location, run_example_job
-from oura_pipeline_tests.testing.child_processes import wait_for_dagster_children
 from oura_pipeline_tests.testing.dagster_daemon import (
     ended,
     launch_backfill,
+    open_workspace,
     start_backfills,
     start_runs,
 )
@@ -150,17 +148,7 @@ def test_four_processes_start_and_write_at_once() -> None:
 def test_a_backfill_of_the_ui_is_one_run_in_batches(folder: Path) -> None:
     """GraphQL, the daemon's own loops, a run in its own process, and no variable set by anyone."""
     days = [f"2026-01-{day:02}" for day in range(1, 15)]
-    target = ModuleTarget(
-        example_location.__name__,
-        attribute=None,
-        working_directory=str(ROOT),
-        location_name="example",
-    )
-    with (
-        wait_for_dagster_children(),
-        project_instance() as instance,
-        WorkspaceProcessContext(instance, target) as workspace,
-    ):
+    with open_workspace(example_location) as (instance, workspace):
         launch_backfill(workspace, [["sleep"], ["sleep_points"], ["environment"]], days)
         start_backfills(workspace)
         start_runs(workspace)

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from threading import Event
-from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import ModuleTarget
-from dagster._daemon.backfill import execute_backfill_iteration
-from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
-from dagster_graphql.schema import create_schema
 
+from oura_pipeline import definitions
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, get_document_type
-from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.testing.child_processes import wait_for_dagster_children
-from oura_pipeline_tests.testing.paths import ROOT
+from oura_pipeline_tests.testing.dagster_daemon import (
+    LOCATION,
+    ended,
+    launch_backfill,
+    launch_run,
+    open_workspace,
+    start_backfills,
+    start_runs,
+)
 from oura_pipeline_tests.testing.world import World, world
 
 END = date(2026, 1, 25)
@@ -42,16 +40,10 @@ PARTITIONED = [
     if document_type.partitioned
 ]
 SELECTOR = {
-    "repositoryLocationName": "oura_pipeline",
+    "repositoryLocationName": LOCATION,
     "repositoryName": "__repository__",
     "pipelineName": "__ASSET_JOB",
 }
-BACKFILL = """mutation Launch($params: LaunchBackfillParams!) {
-  launchPartitionBackfill(backfillParams: $params) {
-    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
-RUN = """mutation Launch($params: ExecutionParams!) {
-  launchPipelineExecution(executionParams: $params) {
-    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::dagster.BetaWarning"),
@@ -67,42 +59,15 @@ class Operated:
     instance: dg.DagsterInstance
     workspace: WorkspaceProcessContext
 
-    def ask(self, query: str, params: dict[str, Any]) -> Any:
-        """What the webserver answers to a mutation; it must have succeeded."""
-        answer = asyncio.run(
-            create_schema().execute_async(
-                query,
-                context_value=self.workspace.create_request_context(),
-                variable_values={"params": params},
-            )
-        )
-        assert answer.errors is None, answer.errors
-        (given,) = answer.data.values()
-        assert given["__typename"] in ("LaunchBackfillSuccess", "LaunchRunSuccess"), given
-        return given
-
-    def daemons(self) -> None:
-        """One round of the daemons that cut backfills into runs and start what is queued."""
-        # One round of each daemon's loop: a daemon looks for backfills only every half minute.
-        errors = execute_backfill_iteration(self.workspace, logging.getLogger("backfills"))
-        assert [error for error in errors if error] == []
-        list(QueuedRunCoordinatorDaemon(interval_seconds=5).run_iteration(self.workspace))
+    def run_daemons(self) -> None:
+        """Cut backfills into runs and start what is queued."""
+        start_backfills(self.workspace)
+        start_runs(self.workspace)
 
     def runs_of(self, backfill: str) -> list[dg.DagsterRun]:
         """The runs of a backfill."""
         tags = {"dagster/backfill": backfill}
         return list(self.instance.get_runs(dg.RunsFilter(tags=tags)))
-
-    def ended(self, run_id: str) -> dg.DagsterRun:
-        """A run, once it has ended."""
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            run = self.instance.get_run_by_id(run_id)
-            assert run is not None
-            if run.is_finished:
-                return run
-            Event().wait(0.2)
-        raise AssertionError(f"The run is still {run.status}")
 
     def materialized(self) -> dict[str, list[str]]:
         """The days of every asset that has some."""
@@ -118,20 +83,12 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
     """Two people who signed in, nothing landed, and Dagster as it is started in this checkout."""
     folder = tmp_path_factory.mktemp("backfill")
     options = SandboxOptions(people=2, days=20, end=END)
-    target = ModuleTarget(
-        "oura_pipeline.definitions",
-        attribute=None,
-        working_directory=str(ROOT),
-        location_name="oura_pipeline",
-    )
     batch_size = {"DAGSTER_EVENT_BATCH_SIZE": ""}
     with (
         running(options, process=True) as sandbox,
         world(folder / "data", sandbox, settings=batch_size) as made,
         inside(folder),
-        wait_for_dagster_children(),
-        project_instance() as instance,
-        WorkspaceProcessContext(instance, target) as workspace,
+        open_workspace(definitions) as (instance, workspace),
     ):
         for username in sandbox.usernames:
             made.sign_in(username)
@@ -154,14 +111,12 @@ def inside(folder: Path) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def backfilled(operated: Operated) -> Operated:
     """The same after a backfill of all that has days, launched and seen through."""
-    keys = [{"path": list(key.path)} for key in PARTITIONED]
-    params = {"assetSelection": keys, "partitionNames": DAYS, "tags": []}
-    backfill = operated.ask(BACKFILL, params)["backfillId"]
-    operated.daemons()
+    backfill = launch_backfill(operated.workspace, [key.path for key in PARTITIONED], DAYS)
+    operated.run_daemons()
     runs = operated.runs_of(backfill)
     assert len(runs) == 1, "one run is what a backfill is, and what this waits for"
-    operated.ended(runs[0].run_id)
-    operated.daemons()
+    ended(operated.instance, runs[0].run_id)
+    operated.run_daemons()
     return operated
 
 
@@ -211,9 +166,9 @@ def test_a_single_day_is_launched_as_a_run(operated: Operated) -> None:
         "executionMetadata": {"tags": [{"key": "dagster/partition", "value": NEXT.isoformat()}]},
     }
     before = operated.materialized()
-    run_id = operated.ask(RUN, params)["run"]["runId"]
-    operated.daemons()
-    assert operated.ended(run_id).status is dg.DagsterRunStatus.SUCCESS
+    run_id = launch_run(operated.workspace, params)
+    operated.run_daemons()
+    assert ended(operated.instance, run_id).status is dg.DagsterRunStatus.SUCCESS
     names = [key.to_user_string() for key in sleep]
     added = {name: [*before.get(name, []), NEXT.isoformat()] for name in names}
     assert operated.materialized() == before | added

@@ -10,8 +10,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import ModuleTarget
 
 from oura_pipeline import definitions
 from oura_pipeline.defs.partitions import range_tags
@@ -21,15 +19,14 @@ from oura_pipeline.people.leave import leave
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.testing.child_processes import wait_for_dagster_children
 from oura_pipeline_tests.testing.dagster_daemon import (
     ended,
     launch_backfill,
+    open_workspace,
     start_backfills,
     start_runs,
     tick_sensors,
 )
-from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.testing.world import World, sandbox_tokens, world
 
 LAST = date(2026, 4, 10)
@@ -143,17 +140,7 @@ def backfill_and_ticks(made: World) -> None:
             error="Oura was away",
         )
         accounts.fetches.record([gap])
-    target = ModuleTarget(
-        definitions.__name__,
-        attribute=None,
-        working_directory=str(ROOT),
-        location_name="oura_pipeline",
-    )
-    with (
-        wait_for_dagster_children(),
-        project_instance() as instance,
-        WorkspaceProcessContext(instance, target) as workspace,
-    ):
+    with open_workspace(definitions) as (instance, workspace):
         days = [(FIRST + timedelta(days=number)).isoformat() for number in range(3)]
         before = {run.run_id for run in instance.get_runs()}
         launch_backfill(workspace, [["oura", "daily_sleep"], ["graphite", "daily_sleep"]], days)
