@@ -25,11 +25,21 @@ class Collection:
     day: str | None = "day"
     # Whether `fields` has an effect.
     selectable: bool = True
+    # Without which of its fields nobody could say which it is or when it was, besides its day.
+    needed: tuple[str, ...] = ()
+    # Paths of the numbers that are 0 (or, of a heart rate, 255) where nothing was measured.
+    zeros: tuple[str, ...] = ()
+    hearts: tuple[str, ...] = ()
 
     @property
     def single(self) -> bool:
         """Whether `GET …/{document_id}` exists: samples have no id to ask for."""
         return self.family not in ("samples", "bare")
+
+    @property
+    def one_a_day(self) -> bool:
+        """Whether a person has one document of a day, whose id comes and goes."""
+        return self.day == "day" and not self.needed
 
     @property
     def webhook(self) -> str | None:
@@ -76,7 +86,11 @@ COLLECTIONS: tuple[Collection, ...] = (
     ),
     # Not `daily`, although its name begins so: a token with `daily` alone gets 401.
     Collection(
-        "daily_cardiovascular_age", "heart_health", "day", names("pulse_wave_velocity vascular_age")
+        "daily_cardiovascular_age",
+        "heart_health",
+        "day",
+        names("pulse_wave_velocity vascular_age"),
+        zeros=("vascular_age",),
     ),
     Collection(
         "daily_readiness",
@@ -95,7 +109,13 @@ COLLECTIONS: tuple[Collection, ...] = (
         "day",
         ("score", *names(" ".join(SLEEP_CONTRIBUTORS), below="contributors.")),
     ),
-    Collection("daily_spo2", "spo2", "day", names("breathing_disturbance_index spo2_percentage")),
+    Collection(
+        "daily_spo2",
+        "spo2",
+        "day",
+        names("breathing_disturbance_index spo2_percentage"),
+        zeros=("spo2_percentage.average",),
+    ),
     # Sources disagree between `daily` and `stress`; a token with `daily` alone was given data.
     Collection("daily_stress", "daily", "day", names("day_summary recovery_high stress_high")),
     # The one document with a start_day and no day.
@@ -106,8 +126,17 @@ COLLECTIONS: tuple[Collection, ...] = (
         names("tag_type_code end_time end_day comment custom_name"),
         day="start_day",
         selectable=False,
+        needed=("id",),
     ),
-    Collection("heartrate", "heartrate", "samples", instant="timestamp", day=None),
+    Collection(
+        "heartrate",
+        "heartrate",
+        "samples",
+        instant="timestamp",
+        day=None,
+        needed=("timestamp", "source"),
+        hearts=("bpm",),
+    ),
     # No scope: the id is shown to every token, the other fields need theirs (see routes).
     Collection("personal_info", None, "bare", day=None),
     Collection(
@@ -117,6 +146,7 @@ COLLECTIONS: tuple[Collection, ...] = (
         names("end_day end_time start_time"),
         day="start_day",
         instant="start_time",
+        needed=("id",),
     ),
     Collection(
         "ring_battery_level",
@@ -125,6 +155,7 @@ COLLECTIONS: tuple[Collection, ...] = (
         instant="timestamp",
         day=None,
         nullable=names("charging in_charger"),
+        needed=("timestamp",),
     ),
     # Every ring there ever was: Oura's description gives this route no dates.
     Collection(
@@ -134,6 +165,7 @@ COLLECTIONS: tuple[Collection, ...] = (
         instant="set_up_at",
         day=None,
         nullable=names("color design firmware_version hardware_type set_up_at size"),
+        needed=("id",),
     ),
     Collection(
         "session",
@@ -141,6 +173,7 @@ COLLECTIONS: tuple[Collection, ...] = (
         "instant",
         names("heart_rate heart_rate_variability mood motion_count"),
         instant="start_datetime",
+        needed=("id", "start_datetime"),
     ),
     # Filtered on going to bed, not on the day: a night that began on the 8th is missing from a
     # range that starts on the 9th, although it is the 9th's night.
@@ -161,16 +194,28 @@ COLLECTIONS: tuple[Collection, ...] = (
             *names(" ".join(READINESS_CONTRIBUTORS), below="readiness.contributors."),
         ),
         instant="bedtime_start",
+        needed=("id", "bedtime_start"),
+        zeros=("average_hrv", "average_breath"),
+        hearts=("average_heart_rate", "lowest_heart_rate"),
     ),
     Collection("sleep_time", "daily", "day", names("optimal_bedtime recommendation status")),
-    Collection("tag", "tag", "instant", instant="timestamp", nullable=("text",), selectable=False),
-    Collection("vO2_max", "heart_health", "day"),
+    Collection(
+        "tag",
+        "tag",
+        "instant",
+        instant="timestamp",
+        nullable=("text",),
+        selectable=False,
+        needed=("id",),
+    ),
+    Collection("vO2_max", "heart_health", "day", zeros=("vo2_max",)),
     Collection(
         "workout",
         "workout",
         "instant",
         instant="start_datetime",
         nullable=names("calories distance label"),
+        needed=("id", "start_datetime"),
     ),
 )
 BY_NAME: dict[str, Collection] = {collection.name: collection for collection in COLLECTIONS}

@@ -44,8 +44,8 @@ def change(cloud: Cloud, kind: str, body: dict[str, Any]) -> Document:
 
 def _revise(data: PersonData, collection: Collection, body: Document) -> Document:
     store = data.store(collection.name)
-    position = _position(data, collection, body)
-    document, fields = _decoded(store, position), body.get("fields")
+    position = position_of(data, collection, body)
+    document, fields = decoded(store, position), body.get("fields")
     revised = _merged(document, fields) if fields else _with_other_values(document)
     # A recalculated document was reported to come back under another id.
     if body.get("new_id"):
@@ -58,8 +58,8 @@ def _revise(data: PersonData, collection: Collection, body: Document) -> Documen
 
 def _delete(data: PersonData, collection: Collection, body: Document) -> Document:
     store = data.store(collection.name)
-    position = _position(data, collection, body)
-    document = _decoded(store, position)
+    position = position_of(data, collection, body)
+    document = decoded(store, position)
     store.remove(position)
     return document
 
@@ -70,7 +70,7 @@ def _add(data: PersonData, collection: Collection, body: Document) -> Document:
     if not len(store.keys):
         document = dict(fields)
     else:
-        model = _decoded(store, len(store.keys) - 1)
+        model = decoded(store, len(store.keys) - 1)
         document = _merged(_on_day(collection, model, body.get("day")), fields)
     if collection.family != "samples" and "id" not in fields:
         document["id"] = str(uuid.uuid4())
@@ -94,7 +94,7 @@ def _free(store: CollectionStore, row: Document, *, moved: bool) -> Document:
 _CHANGES = {"revise": ("update", _revise), "delete": ("delete", _delete), "add": ("create", _add)}
 
 
-def _position(data: PersonData, collection: Collection, body: Document) -> int:
+def position_of(data: PersonData, collection: Collection, body: Document) -> int:
     """Return the position of the document that `id`, `timestamp` or `day` name; else the newest."""
     store = data.store(collection.name)
     positions = list(range(len(store.keys)))
@@ -116,7 +116,7 @@ def _position(data: PersonData, collection: Collection, body: Document) -> int:
     return positions[-1]
 
 
-def _decoded(store: CollectionStore, position: int) -> Document:
+def decoded(store: CollectionStore, position: int) -> Document:
     document: Document = msgspec.json.decode(store.bodies(position, position + 1)[0])
     return document
 

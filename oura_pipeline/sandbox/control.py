@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,12 +16,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from oura_pipeline.sandbox.catalog import BY_NAME, COLLECTIONS, SCOPES, WEBHOOK_TYPES, Collection
-from oura_pipeline.sandbox.changes import change
+from oura_pipeline.sandbox.changes import change, decoded, position_of
 from oura_pipeline.sandbox.cloud import CHANGEABLE, Cloud, cloud_of
 from oura_pipeline.sandbox.grants import Grant
 from oura_pipeline.sandbox.oauth import issue_token_response
 from oura_pipeline.sandbox.responses import Refused, bad_request, error_response, json_response
-from oura_pipeline.sandbox.store import PersonData
+from oura_pipeline.sandbox.spoiling import mend, spoil, ways_for
+from oura_pipeline.sandbox.spoils import SPOILS
+from oura_pipeline.sandbox.store import CollectionStore, PersonData
 
 Body = dict[str, Any]
 
@@ -112,7 +115,10 @@ def _scopes(named: list[str]) -> tuple[str, ...]:
 
 
 def _truth(cloud: Cloud, body: Body) -> Any:
-    """Return `[{"day": …, "document": …}]` of the days `from` to `to`, both included."""
+    """Return `[{"day": …, "document": …}]` of the days `from` to `to`, both included.
+
+    A spoiled one has its `way` and what is `sent` for it, in base64, too.
+    """
     data = cloud.person_data(body["person"])
     collection = _collection(body["type"])
     if collection.family == "bare":
@@ -121,11 +127,29 @@ def _truth(cloud: Cloud, body: Body) -> Any:
     low = date.fromisoformat(first) if first else date.min
     high = date.fromisoformat(last) if last else date.max
     store = data.store(collection.name)
-    # `Raw`: the bytes that the routes serve, so that comparing them finds any difference.
     return [
-        {"day": day and day.isoformat(), "document": msgspec.Raw(store.bodies(n, n + 1)[0])}
+        {"day": day and day.isoformat(), **_held(store, n)}
         for n, day in data.between(collection.name, low, high)
     ]
+
+
+def _held(store: CollectionStore, position: int) -> Body:
+    # `Raw`: the bytes that the routes serve, so that comparing them finds any difference.
+    held: Body = {"document": msgspec.Raw(store.bodies(position, position + 1)[0])}
+    if spoiled := store.spoiled(position):
+        way, sent = spoiled
+        held |= {"way": way, "sent": [base64.b64encode(body).decode() for body in sent]}
+    return held
+
+
+def _ways(cloud: Cloud, body: Body) -> Any:
+    """Return every way to spoil a document; of `person` and `type`, the fields that each fits."""
+    if "type" not in body:
+        return [{"way": row.name, "does": row.does, "fate": row.fate} for row in SPOILS]
+    collection, data = _collection(body["type"]), cloud.person_data(body["person"])
+    return ways_for(
+        collection, decoded(data.store(body["type"]), position_of(data, collection, body))
+    )
 
 
 def _collection(name: str) -> Collection:
@@ -137,6 +161,16 @@ def _collection(name: str) -> Collection:
 def _change(kind: str, cloud: Cloud, body: Body) -> Any:
     _collection(body["type"])
     return change(cloud, kind, body)
+
+
+def _spoil(cloud: Cloud, body: Body) -> Any:
+    _collection(body["type"])
+    return spoil(cloud, body)
+
+
+def _mend(cloud: Cloud, body: Body) -> Any:
+    _collection(body["type"])
+    return mend(cloud, body)
 
 
 def _event(cloud: Cloud, body: Body) -> Any:
@@ -220,6 +254,9 @@ _HANDLERS: dict[tuple[str, str], Callable[[Cloud, Body], Any]] = {
     ("GET", "faults"): _list_faults,
     ("DELETE", "faults"): _clear_faults,
     ("POST", "fault"): _add_fault,
+    ("GET", "spoils"): _ways,
+    ("POST", "spoil"): _spoil,
+    ("POST", "mend"): _mend,
     ("POST", "clock"): _clock,
     ("GET", "clock"): _clock,
     ("POST", "event"): _event,

@@ -107,7 +107,7 @@ class Pages:
             low, high, following = _cut(store, cursor, rows)
             following = cursor if repeat else following
             token = encode_cursor(owner, following) if following else None
-            self._kept[key] = _envelope(store.bodies(low, high), token, fields)
+            self._kept[key] = _envelope(store.served(low, high), token, fields)
             if len(self._kept) > self.keep:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
@@ -117,7 +117,7 @@ class Pages:
 def latest(store: CollectionStore, fields: tuple[str, ...]) -> EncodedBody:
     """The envelope of the newest collection alone."""
     count = len(store.keys)
-    return _envelope(store.bodies(max(count - 1, 0), count), None, fields)
+    return _envelope(store.served(max(count - 1, 0), count), None, fields)
 
 
 def select(document: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
@@ -128,6 +128,14 @@ def select(document: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
         return document
     wanted = {"id", "day", *known} if "id" in document else {"day", "timestamp", *known}
     return {name: value for name, value in document.items() if name in wanted}
+
+
+def _selected(body: bytes, fields: tuple[str, ...]) -> bytes:
+    try:
+        return msgspec.json.encode(select(msgspec.json.decode(body, type=dict), fields))
+    # Spoiled beyond being read: sent as it is.
+    except (msgspec.DecodeError, RecursionError):
+        return body
 
 
 def _cut(store: CollectionStore, cursor: Cursor, rows: int) -> tuple[int, int, Cursor | None]:
@@ -146,8 +154,7 @@ def _cut(store: CollectionStore, cursor: Cursor, rows: int) -> tuple[int, int, C
 
 def _envelope(bodies: list[bytes], token: str | None, fields: tuple[str, ...]) -> EncodedBody:
     if fields:
-        selected = (select(msgspec.json.decode(body), fields) for body in bodies)
-        bodies = [msgspec.json.encode(document) for document in selected]
+        bodies = [_selected(body, fields) for body in bodies]
     # Joined as bytes: without `fields` no document is decoded to be served.
     ending = b'],"next_token":' + msgspec.json.encode(token) + b"}"
     return EncodedBody(b'{"data":[' + b",".join(bodies) + ending)

@@ -123,7 +123,7 @@ def _document(request: Request, cloud: Cloud, grant: Grant, fault: Fault | None)
     if position is None:
         raise Refused(404, {"detail": "Document not found."})
     # Bare, without the envelope of a list.
-    return EncodedBody(store.bodies(position, position + 1)[0])
+    return EncodedBody(store.served(position, position + 1)[-1])
 
 
 def _page(request: Request, cloud: Cloud, grant: Grant, fault: Fault | None) -> EncodedBody:

@@ -89,7 +89,10 @@ class Sandbox:
         first: date | str | None = None,
         last: date | str | None = None,
     ) -> list[Document]:
-        """Return `[{"day": …, "document": …}]` of the days `first` to `last`, both included."""
+        """Return `[{"day": …, "document": …}]` of the days `first` to `last`, both included.
+
+        A spoiled one has its `way`, and what is `sent` for it in base64.
+        """
         query = {"person": username, "type": collection}
         ends = {"from": str(first) if first else "", "to": str(last) if last else ""}
         return list(self._json("GET", "truth", params={**query, **ends}))
@@ -112,6 +115,23 @@ class Sandbox:
     def add(self, username: str, collection: str, **body: Any) -> Document:
         """Add a document (`day`; `fields`; `notify`)."""
         return self._change("add", username, collection, body)
+
+    def spoil(self, username: str, collection: str, way: str, **body: Any) -> Document:
+        """Spoil a document in a way of `spoils.SPOILS` (`id`, `day` or `timestamp`; `field`).
+
+        Return the document, the field and what should become of it.
+        """
+        sent = {"person": username, "type": collection, "way": way, **_plain(body)}
+        return dict(self._json("POST", "spoil", json=sent))
+
+    def mend(self, username: str, collection: str, **body: Any) -> Document:
+        """Let a spoiled document come right (`id`, `day` or `timestamp`)."""
+        return self._change("mend", username, collection, body)
+
+    def ways(self, username: str, collection: str, **body: Any) -> dict[str, list[str]]:
+        """Return the ways to spoil a document (`id`, `day` or `timestamp`), and in which fields."""
+        query = {"person": username, "type": collection, **_plain(body)}
+        return dict(self._json("GET", "spoils", params=query))
 
     def fault(self, kind: str, **body: Any) -> Document:
         """Let something go wrong; the fields are those of `faults.Fault`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from operator import attrgetter
@@ -37,6 +37,22 @@ class CollectionStore(Protocol):
         """Return the JSON of the documents from `low` to before `high`."""
         ...
 
+    def served(self, low: int, high: int) -> list[bytes]:
+        """Return the same as it is sent: spoiled, where a document is."""
+        ...
+
+    def spoil(self, position: int, way: str, bodies: list[bytes]) -> None:
+        """Let `bodies` be sent in place of the document at `position`, until `mend`."""
+        ...
+
+    def mend(self, position: int) -> None:
+        """Let the document at `position` be sent as it is."""
+        ...
+
+    def spoiled(self, position: int) -> tuple[str, list[bytes]] | None:
+        """Return in which way a document is spoiled, and what is sent for it."""
+        ...
+
     def put(self, document: Document) -> None:
         """Add a document, or replace the one that is the same (by id, or by instant)."""
         ...
@@ -44,6 +60,40 @@ class CollectionStore(Protocol):
     def remove(self, position: int) -> None:
         """Remove the document at `position`."""
         ...
+
+
+class _Spoilable:
+    """What both stores share: documents that are sent otherwise than they are."""
+
+    # Apart from the documents: what the sandbox knows stays right, and a document that is
+    # changed or taken away is spoiled no longer.
+    def __init__(self) -> None:
+        self.version = 0
+        self._spoiled: dict[Hashable, tuple[str, list[bytes]]] = {}
+
+    def served(self, low: int, high: int) -> list[bytes]:
+        sent = self.bodies(low, high)
+        if not self._spoiled:
+            return sent
+        spoiled = ((self.spoiled(low + n), body) for n, body in enumerate(sent))
+        return [body for other, good in spoiled for body in (other[1] if other else [good])]
+
+    def spoil(self, position: int, way: str, bodies: list[bytes]) -> None:
+        self._spoiled[self._identity(position)] = (way, bodies)
+        self.version += 1
+
+    def mend(self, position: int) -> None:
+        self._spoiled.pop(self._identity(position), None)
+        self.version += 1
+
+    def spoiled(self, position: int) -> tuple[str, list[bytes]] | None:
+        return self._spoiled.get(self._identity(position))
+
+    def bodies(self, low: int, high: int) -> list[bytes]:
+        raise NotImplementedError
+
+    def _identity(self, position: int) -> Hashable:
+        raise NotImplementedError
 
 
 class Entry(NamedTuple):
@@ -65,11 +115,11 @@ _NEVER = -1.0
 _WIDEST = 14 * 3600
 
 
-class DocumentStore:
+class DocumentStore(_Spoilable):
     """A store of documents with ids."""
 
     def __init__(self, collection: Collection, documents: Iterable[Document]) -> None:
-        self.version = 0
+        super().__init__()
         self._collection = collection
         # Ascending in time: every recorded answer of every collection was, and nothing else can
         # be requested.
@@ -98,8 +148,12 @@ class DocumentStore:
         self.version += 1
 
     def remove(self, position: int) -> None:
+        self.mend(position)
         del self._entries[position]
-        self.version += 1
+
+    def _identity(self, position: int) -> Hashable:
+        entry = self._entries[position]
+        return entry.id or entry.key
 
     def _is_same(self, entry: Entry, other: Entry) -> bool:
         return entry.id == other.id
@@ -124,13 +178,13 @@ def _key(collection: Collection, document: Document, day: date | None) -> float:
     return float(midnight(day))
 
 
-class SampleStore:
+class SampleStore(_Spoilable):
     """A store of generated rows: an instant and the rest of the row as JSON text."""
 
     # Apart, because 90 days of 200 people are twenty million rows: an instant takes 8 bytes, and
     # all rows with the same values share one text.
     def __init__(self, times: array[float], texts: list[str]) -> None:
-        self.version = 0
+        super().__init__()
         self._times = times
         self._texts = texts
 
@@ -155,9 +209,12 @@ class SampleStore:
         self.version += 1
 
     def remove(self, position: int) -> None:
+        self.mend(position)
         del self._times[position]
         del self._texts[position]
-        self.version += 1
+
+    def _identity(self, position: int) -> Hashable:
+        return self._times[position]
 
 
 def _row(instant: float, text: str) -> bytes:
