@@ -32,7 +32,7 @@ Pkce = Literal["optional", "required", "ignored"]
 # What may be changed while the sandbox runs, because every request reads it anew.
 CHANGEABLE = names(
     "redirect_uris portal sample_rows document_rows access_seconds pkce callback_scope token_scope"
-    " scope_prefix id_token reuse_grant expiration_decimals"
+    " scope_prefix id_token reuse_grant expiration_decimals expires_in lapsed_status lapsed_detail"
 )
 
 
@@ -65,6 +65,12 @@ class SandboxOptions:
     webhook_timeout_seconds: float = 10.0
     # A day was the practice until 2026, when 30 days were seen: clients must obey `expires_in`.
     access_seconds: int = 86400
+    # JSON that the answer has for `expires_in` in place of the truth, or `absent`.
+    expires_in: str = ""
+    # What a lapsed membership gets: 403 is documented, and 401 with `expired_oura_membership`
+    # was reported.
+    lapsed_status: int = 403
+    lapsed_detail: str = "Forbidden"
     # Whether a PKCE challenge may be left out, must be there, or is not looked at.
     pkce: Pkce = "optional"
     # Whether the callback and the token response name the granted scopes, and what stands before
@@ -103,6 +109,8 @@ class Cloud:
     webhooks: Webhooks
     pages: Pages = field(default_factory=Pages)
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
+    # Whose consent was recorded before they could give any.
+    empty_grants: set[str] = field(default_factory=set)
 
     @classmethod
     def build(cls, options: SandboxOptions, http: httpx.AsyncClient) -> Cloud:

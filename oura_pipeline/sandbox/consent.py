@@ -61,7 +61,7 @@ _PAGE = """<!doctype html>
 """
 _FORM = """<h1>Sandbox: sign in with Oura</h1>
 <p>The application <b>{client}</b> asks to see your data.</p>
-<form method="post" action="/oauth/authorize">
+<form method="post" action="{path}">
 {hidden}
 <fieldset><legend>Who are you?</legend>
 {people}
@@ -78,12 +78,12 @@ _PROBLEM = """<h1>Sandbox: this sign-in cannot begin</h1>
 <p>{problem}</p>
 <p>The application sent a wrong request. Nobody is sent back to it.</p>"""
 _KEPT = names(
-    "client_id redirect_uri response_type scope state code_challenge code_challenge_method"
+    "client_id redirect_uri response_type scope state prompt code_challenge code_challenge_method"
 )
 
 
 def consent_page(
-    people: Sequence[PersonData], parameters: Mapping[str, str], scopes: list[str]
+    people: Sequence[PersonData], parameters: Mapping[str, str], scopes: list[str], path: str
 ) -> str:
     """Return the page's HTML, with the application's parameters in hidden fields."""
     # The form must carry them: the address it posts to has no query of its own.
@@ -95,6 +95,7 @@ def consent_page(
     # Nothing ticked sends no `granted` at all; the empty one makes that mean nothing, not all.
     hidden.append('<input type="hidden" name="granted" value="">')
     form = _FORM.format(
+        path=path,
         client=escape(parameters["client_id"]),
         hidden="\n".join(hidden),
         people="\n".join(_person(data, first=n == 0) for n, data in enumerate(people)),

@@ -1,13 +1,15 @@
-"""Faults on demand: what goes wrong, where, for whom, how often."""
+"""Faults on demand: what goes wrong, a row each; and where, for whom, how often."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
+import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -16,12 +18,7 @@ from oura_pipeline.sandbox.clock import Clock
 from oura_pipeline.sandbox.limits import Limit, too_many
 from oura_pipeline.sandbox.responses import Refused
 
-Kind = Literal[
-    "rate_limited", "error", "gateway_timeout", "hang", "slow", "reset", "truncated",
-    "repeated_token", "late", "ssl_error",
-]  # fmt: skip
-KINDS: tuple[str, ...] = get_args(Kind)
-ROUTES = ("*", "token", "revoke", "webhook", *BY_NAME)
+ROUTES = ("*", "token", "revoke", "authorize", "webhook", *BY_NAME)
 
 # CloudFront stands before Oura and answers for it, in HTML: clients must not expect JSON.
 GATEWAY_PAGE = (
@@ -41,7 +38,7 @@ class Fault:
     """One thing that goes wrong, and for which requests it does."""
 
     kind: str
-    # A collection, `*` for all of them, `token`, `revoke` or `webhook`.
+    # A collection, `*` for all of them, `token`, `revoke`, `authorize` or `webhook`.
     route: str = "*"
     # A username, or None for everyone.
     person: str | None = None
@@ -54,13 +51,31 @@ class Fault:
     seconds: float = 60.0
     # How long `late` keeps the caller pending for that 504.
     hold: float = 0.0
+    # What `error` answers; the body may be any JSON, and a text is sent as it is.
     status: int = 500
+    body: Any = field(default_factory=lambda: {"detail": "Internal Server Error"})
     headers: bool = True
 
     def matches(self, route: str, person: str | None) -> bool:
         # `*` leaves sign-in and webhooks alone: a test of fetching still needs tokens.
         here = self.route == route or (self.route == "*" and route in BY_NAME)
         return here and self.person in (None, person) and self.count != 0
+
+
+# Before the request has any effect, to a response in its place; and after it, to what is left of
+# its response. As at Oura, what is lost half-way has been done: a refresh token is used up.
+Before = Callable[[Fault, Clock], Awaitable[Response | None]]
+After = Callable[[Response], Response]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One thing that can go wrong."""
+
+    name: str
+    does: str
+    before: Before | None = None
+    after: After | None = None
 
 
 @dataclass
@@ -100,53 +115,152 @@ class Faults:
 
     async def before(self, fault: Fault | None) -> Response | None:
         """Do what a fault does before the request has any effect."""
-        if fault is None:
-            return None
-        if fault.kind in ("slow", "hang", "late"):
-            await asyncio.sleep(fault.hold if fault.kind == "late" else fault.seconds)
-        if fault.kind == "rate_limited":
-            raise self._rate_limited(fault)
-        if fault.kind == "error":
-            raise Refused(fault.status, {"detail": "Internal Server Error"})
-        if fault.kind == "ssl_error":
-            raise Refused(500, {"detail": SSL_ERROR})
-        # After its wait `hang` ends like the real thing: CloudFront gives up on the server.
-        return _gateway_timeout() if fault.kind in ("gateway_timeout", "hang") else None
+        do = KINDS[fault.kind].before if fault else None
+        return await do(fault, self.clock) if fault and do else None
 
     def after(self, fault: Fault | None, response: Response) -> Response:
         """Return what is left of a response after a fault."""
-        # All of these come after the request has had its effect, as at Oura: a token response
-        # that is lost half-way has used up the refresh token.
-        if fault is None or fault.kind not in ("late", "reset", "truncated"):
-            return response
-        if fault.kind == "late":
-            # The worst of all: the gateway says 504, and what was asked for is done all the same.
-            # A wrong request is refused as ever.
-            return _gateway_timeout() if response.status_code < 400 else response
-        body = bytes(response.body)
-        headers = {k: v for k, v in response.headers.items() if k != "content-length"}
-        if fault.kind == "truncated":
-            # Half of a gzip stream would not even decode; this one is half of the JSON, with a
-            # length that agrees, so that only a client that reads the JSON notices.
-            if headers.pop("content-encoding", None):
-                body = gzip.decompress(body)
-            return Response(_half(body), response.status_code, headers)
-        # A reset keeps the length of the whole.
-        whole = {**headers, "content-length": str(len(body))}
-        return _Reset(_half(body), response.status_code, whole)
+        do = KINDS[fault.kind].after if fault else None
+        return do(response) if do else response
 
-    def _rate_limited(self, fault: Fault) -> Refused:
-        now = self.clock.now()
-        # With `headers` off the client gets a 429 that says nothing about when to come back.
-        refused = too_many(Limit(5000, 300), now + fault.seconds, now, "access_token")
-        return refused if fault.headers else Refused(429, {"detail": "Too many requests."})
+
+async def _rate_limited(fault: Fault, clock: Clock) -> Response | None:
+    now = clock.now()
+    # With `headers` off the client gets a 429 that says nothing about when to come back.
+    refused = too_many(Limit(5000, 300), now + fault.seconds, now, "access_token")
+    raise refused if fault.headers else Refused(429, {"detail": "Too many requests."})
+
+
+async def _error(fault: Fault, clock: Clock) -> Response | None:
+    if isinstance(fault.body, str):
+        return Response(fault.body, fault.status, media_type="text/plain")
+    raise Refused(fault.status, fault.body)
+
+
+async def _ssl_error(fault: Fault, clock: Clock) -> Response | None:
+    raise Refused(500, {"detail": SSL_ERROR})
+
+
+async def _gateway_timeout(fault: Fault, clock: Clock) -> Response | None:
+    return _gateway_page()
+
+
+async def _hang(fault: Fault, clock: Clock) -> Response | None:
+    await asyncio.sleep(fault.seconds)
+    # After its wait it ends like the real thing: CloudFront gives up on the server.
+    return _gateway_page()
+
+
+async def _slow(fault: Fault, clock: Clock) -> Response | None:
+    await asyncio.sleep(fault.seconds)
+    return None
+
+
+async def _held(fault: Fault, clock: Clock) -> Response | None:
+    await asyncio.sleep(fault.hold)
+    return None
+
+
+async def _dropped(fault: Fault, clock: Clock) -> Response | None:
+    return _Reset(b"{", 200, {"content-length": "2"})
+
+
+def _done_but_504(response: Response) -> Response:
+    # The worst of all: the gateway says 504, and what was asked for is done all the same.
+    # A wrong request is refused as ever.
+    return _gateway_page() if response.status_code < 400 else response
+
+
+def _reset(response: Response) -> Response:
+    # The length is that of the whole.
+    whole = {**response.headers, "content-length": str(len(response.body))}
+    return _Reset(_half(bytes(response.body)), response.status_code, whole)
+
+
+def _truncated(response: Response) -> Response:
+    # Half of a gzip stream would not even decode; this one is half of the JSON, with a length
+    # that agrees, so that only a client that reads the JSON notices.
+    return _other_body(response, _half(_plain(response)))
+
+
+def _html(response: Response) -> Response:
+    return Response(GATEWAY_PAGE, 200, media_type="text/html")
+
+
+def _empty(response: Response) -> Response:
+    return _other_body(response, b"")
+
+
+def _page(change: Callable[[dict[str, Any]], Any]) -> After:
+    """Return a fault that changes the JSON of a good response."""
+
+    def after(response: Response) -> Response:
+        if response.status_code >= 400:
+            return response
+        page = msgspec.json.decode(_plain(response), type=dict[str, msgspec.Raw])
+        return _other_body(response, msgspec.json.encode(change(page)))
+
+    return after
+
+
+def _without_data(page: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in page.items() if name != "data"}
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("rate_limited", "429, with `Retry-After` unless `headers` is off", _rate_limited),
+        Kind("error", "`status` with `body`: JSON, or a text as it is", _error),
+        Kind("gateway_timeout", "504 with a page of HTML", _gateway_timeout),
+        Kind("hang", "the same after `seconds`", _hang),
+        Kind("slow", "the right answer after `seconds`", _slow),
+        Kind("late", "504, and what was asked for is done", _held, _done_but_504),
+        Kind("drop", "the connection ends early, and nothing was done", _dropped),
+        Kind("reset", "the connection ends half-way, and all was done", after=_reset),
+        Kind("truncated", "200 with half of the JSON", after=_truncated),
+        Kind("empty", "200 without a body", after=_empty),
+        Kind("html", "200 with a page of HTML", after=_html),
+        Kind("no_data", "a page without `data`", after=_page(_without_data)),
+        Kind(
+            "null_data", "a page whose `data` is null", after=_page(lambda p: {**p, "data": None})
+        ),
+        Kind(
+            "object_data",
+            "a page whose `data` is an object",
+            after=_page(lambda p: {**p, "data": {"0": p.get("data")}}),
+        ),
+        Kind("bare_list", "a list in place of a page", after=_page(lambda p: p.get("data", []))),
+        Kind(
+            "odd_token",
+            "a page whose `next_token` is a number",
+            after=_page(lambda p: {**p, "next_token": 7}),
+        ),
+        # Done by the routes themselves, which know what a page, a handshake, a consent is.
+        Kind("repeated_token", "a page whose `next_token` leads back to it"),
+        Kind("ssl_error", "a webhook's address with an incomplete certificate", _ssl_error),
+        Kind("empty_grant", "of `authorize`: a click too early, which grants nothing and is kept"),
+        Kind("callback", "of `authorize`: the callback carries `body` in place of a code"),
+    )
+}
 
 
 def _half(body: bytes) -> bytes:
     return body[: max(len(body) // 2, 1)]
 
 
-def _gateway_timeout() -> Response:
+def _plain(response: Response) -> bytes:
+    body = bytes(response.body)
+    return gzip.decompress(body) if "content-encoding" in response.headers else body
+
+
+def _other_body(response: Response, body: bytes) -> Response:
+    gone = ("content-length", "content-encoding")
+    headers = {name: value for name, value in response.headers.items() if name not in gone}
+    return Response(body, response.status_code, headers)
+
+
+def _gateway_page() -> Response:
     headers = {"x-cache": "Error from cloudfront", "server": "CloudFront"}
     return Response(GATEWAY_PAGE, 504, headers, media_type="text/html")
 

@@ -22,6 +22,8 @@ class Grant:
     # As granted: a person may untick some of those that were requested.
     scopes: tuple[str, ...]
     revoked: bool = False
+    # The portal that gave the tokens, and alone can take them back; None: any.
+    portal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ class Grants:
         grant, expires = self._access.get(access_token, (None, 0.0))
         return grant if grant and not grant.revoked and self.clock.now() < expires else None
 
+    def refreshable(self, refresh_token: str) -> Grant | None:
+        """Return the grant of a refresh token, if neither is used up or revoked."""
+        grant = self._refresh.get(refresh_token)
+        return grant if grant and not grant.revoked else None
+
     def owner(self, *, code: str = "", token: str = "") -> str | None:
         """Return the username behind a code, refresh token or valid access token, not using it."""
         if code in self._codes:
@@ -100,12 +107,15 @@ class Grants:
         """Return the newest grant of a person that has tokens and is not revoked."""
         return next((g for g in reversed(self._grants_of(username)) if not g.revoked), None)
 
-    def revoke(self, token: str) -> bool:
-        """Revoke the grant behind a refresh token or a valid access token; False: there is none."""
+    def revoke(self, token: str, portal: str) -> bool:
+        """Revoke the grant behind a refresh token or a valid access token of a portal.
+
+        Return False if it has none.
+        """
         # An expired access token revokes nothing. Nobody has shown what Oura does with one; this
         # is the reading under which a client has to be most careful.
         grant = self._refresh.get(token) or self.grant_of(token)
-        if grant is None or grant.revoked:
+        if grant is None or grant.revoked or grant.portal not in (None, portal):
             return False
         grant.revoked = True
         return True

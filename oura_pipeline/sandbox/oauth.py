@@ -1,13 +1,11 @@
-"""Signing in: the page where a person consents, the two token endpoints, revocation."""
+"""Signing in: the page where a person consents, and the two token endpoints."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.requests import Request
@@ -18,47 +16,75 @@ from oura_pipeline.sandbox.catalog import SCOPES
 from oura_pipeline.sandbox.cloud import Cloud, cloud_of
 from oura_pipeline.sandbox.consent import consent_page, problem_page
 from oura_pipeline.sandbox.faults import Fault
+from oura_pipeline.sandbox.forms import form, form_lists
 from oura_pipeline.sandbox.grants import Grant, base64url
 from oura_pipeline.sandbox.handling import respond
-from oura_pipeline.sandbox.responses import Refused, json_response, oauth_error
-
-# Oura has two developer portals with a token endpoint each. These are their real paths.
-LEGACY_TOKEN = "/oauth/token"  # noqa: S105  a path
-NEW_TOKEN = "/oauth/v2/ext/oauth-token"  # noqa: S105  a path
+from oura_pipeline.sandbox.portals import (
+    ISSUER,
+    PORTALS,
+    Portal,
+    check_client,
+    is_registered,
+    portal_of,
+    redirect_problem,
+)
+from oura_pipeline.sandbox.responses import Refused, json_response
 
 
 async def _authorize(request: Request) -> Response:
     """Show the consent page, or follow the `person` and `decision` of the query or form."""
-    cloud = cloud_of(request)
+    cloud, portal = cloud_of(request), portal_of(request)
     parameters = {**request.query_params, **(await form(request))}
     # As OAuth allows: with one registered address an application need not name it.
     if len(cloud.options.redirect_uris) == 1:
         parameters.setdefault("redirect_uri", cloud.options.redirect_uris[0])
-    ticked = await _ticked(request)
     # Before all else: nobody may be sent to an address that is not known to be the application's.
-    if problem := _problem(cloud, parameters):
+    if problem := _problem(cloud, portal, parameters):
         return HTMLResponse(problem_page(problem), 400)
     if error := _error(cloud, parameters):
         return _redirect(parameters["redirect_uri"], error=error, state=parameters.get("state"))
+    asked = requested_scopes(portal, parameters)
     if parameters.get("decision") == "approve" and parameters.get("person") in cloud.people:
-        return _approve(cloud, parameters, ticked)
+        ticked = await _ticked(request)
+        scopes = asked if ticked is None else [scope for scope in SCOPES if scope in ticked]
+        return _approve(request, parameters, tuple(scopes))
     people = list(cloud.people.values())
-    return HTMLResponse(consent_page(people, parameters, requested_scopes(parameters)))
+    return HTMLResponse(consent_page(people, parameters, asked, request.url.path))
 
 
-def _approve(cloud: Cloud, parameters: Mapping[str, str], ticked: list[str] | None) -> Response:
+def _approve(request: Request, parameters: Mapping[str, str], scopes: tuple[str, ...]) -> Response:
+    cloud, portal = cloud_of(request), portal_of(request)
     person, redirect_uri = parameters["person"], parameters["redirect_uri"]
-    scopes = requested_scopes(parameters) if ticked is None else [s for s in SCOPES if s in ticked]
-    # Oura was seen to reuse an old grant in silence, whatever is ticked the second time.
-    old = cloud.grants.active_grant(person) if cloud.options.reuse_grant else None
-    grant = old or Grant(person, tuple(scopes))
+    fault = cloud.faults.draw("authorize", person)
+    cloud.requests["authorize", person] += 1
+    if fault and fault.kind == "callback":
+        return _redirect(redirect_uri, **fault.body, state=parameters.get("state"))
+    if fault and fault.kind == "empty_grant":
+        cloud.empty_grants.add(person)
+    grant = _consented(cloud, person, scopes, anew=parameters.get("prompt") == "consent")
     ignored = cloud.options.pkce == "ignored"
     challenge = None if ignored else parameters.get("code_challenge") or None
-    code = cloud.grants.code(grant, redirect_uri, challenge)
-    cloud.requests["authorize", grant.username] += 1
-    # Some of Oura's callbacks name no scope: then what was granted is unknown, not nothing.
-    scope = _prefixed_scopes(cloud, grant) if cloud.options.callback_scope else None
-    return _redirect(redirect_uri, code=code, scope=scope, state=parameters.get("state"))
+    return _redirect(
+        redirect_uri,
+        code=cloud.grants.code(grant, redirect_uri, challenge),
+        # Some of Oura's callbacks name no scope: then what was granted is unknown, not nothing.
+        scope=_prefixed_scopes(cloud, grant) if cloud.options.callback_scope else None,
+        iss=f"{request.base_url}{ISSUER[1:]}" if portal.name == "new" else None,
+        state=parameters.get("state"),
+    )
+
+
+def _consented(cloud: Cloud, person: str, scopes: tuple[str, ...], *, anew: bool) -> Grant:
+    """Return the grant that a consent makes, or an older one that counts in its place."""
+    # A click before the page was ready was seen to record a grant of nothing, which Oura then
+    # uses in silence, whatever is ticked, until `prompt=consent` is sent.
+    if anew:
+        cloud.empty_grants.discard(person)
+    elif person in cloud.empty_grants:
+        return Grant(person, ())
+    # Oura was also seen to reuse an old grant in silence.
+    old = cloud.grants.active_grant(person) if cloud.options.reuse_grant and not anew else None
+    return old or Grant(person, scopes)
 
 
 def issue_token_response(cloud: Cloud, grant: Grant) -> dict[str, Any]:
@@ -67,7 +93,7 @@ def issue_token_response(cloud: Cloud, grant: Grant) -> dict[str, Any]:
     body = {
         "token_type": "bearer",
         "access_token": access,
-        "expires_in": cloud.options.access_seconds,
+        **_expires_in(cloud),
         "refresh_token": refresh,
     }
     # These two came with the new portal: answers from before 2026 have neither.
@@ -78,88 +104,62 @@ def issue_token_response(cloud: Cloud, grant: Grant) -> dict[str, Any]:
     return body
 
 
+def _expires_in(cloud: Cloud) -> dict[str, Any]:
+    told = cloud.options.expires_in
+    if told == "absent":
+        return {}
+    return {"expires_in": msgspec.Raw(told.encode()) if told else cloud.options.access_seconds}
+
+
 async def _token(request: Request) -> Response:
     cloud = cloud_of(request)
     sent = await form(request)
 
     async def handle(fault: Fault | None) -> Response:
         # The client first: a wrong secret or the wrong portal must not use up the code or token.
-        _check_client(request, sent, cloud)
-        body = issue_token_response(cloud, _grant(sent, cloud))
+        check_client(request, sent, cloud)
+        grant = _grant(sent, cloud)
+        grant.portal = portal_of(request).name
+        body = issue_token_response(cloud, grant)
         return json_response(request, body, headers={"cache-control": "no-store"})
 
     owner = cloud.grants.owner(code=sent.get("code", ""), token=sent.get("refresh_token", ""))
     return await respond(request, handle, route="token", username=owner)
 
 
-async def _revoke(request: Request) -> Response:
-    """Revoke the grant of an access or refresh token."""
-    cloud = cloud_of(request)
-    # Oura's page shows an address with `access_token` and names no method. Clients send GET or
-    # POST, or the refresh token in `Authorization: <type> <token>`; all of it works here.
-    sent = {**request.query_params, **(await form(request))}
-    bearer = request.headers.get("authorization", "").partition(" ")[2].strip()
-    token = sent.get("access_token") or sent.get("token") or bearer
-
-    async def handle(fault: Fault | None) -> Response:
-        # Clients read this 401 as "already revoked", which is as good as done.
-        if not cloud.grants.revoke(token):
-            raise Refused(401, {"error": "invalid_token"})
-        return json_response(request, {})
-
-    owner = cloud.grants.owner(token=token)
-    return await respond(request, handle, route="revoke", username=owner)
-
-
 ROUTES = [
-    Route("/oauth/authorize", _authorize, methods=["GET", "POST"]),
-    # The new portal's address of the same page.
-    Route("/authorize", _authorize, methods=["GET", "POST"]),
-    Route(LEGACY_TOKEN, _token, methods=["POST"]),
-    Route(NEW_TOKEN, _token, methods=["POST"]),
-    Route("/oauth/revoke", _revoke, methods=["GET", "POST"]),
+    *(
+        Route(path, _authorize, methods=["GET", "POST"])
+        for portal in PORTALS
+        for path in portal.authorize
+    ),
+    *(Route(portal.token, _token, methods=["POST"]) for portal in PORTALS),
 ]
-
-
-async def form(request: Request) -> dict[str, str]:
-    """Return the fields of a form-encoded body, the last of each name; {} for another body."""
-    return {name: values[-1] for name, values in (await _fields(request)).items()}
-
-
-async def _fields(request: Request) -> dict[str, list[str]]:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/x-www-form-urlencoded":
-        return {}
-    # Blank values count: the page's empty `granted` says that nothing was ticked.
-    return parse_qs((await request.body()).decode(), keep_blank_values=True)
 
 
 async def _ticked(request: Request) -> list[str] | None:
     """Return the scopes that were ticked; None, for all requested ones, if nothing says so."""
-    sent = await _fields(request)
+    sent = await form_lists(request)
     ticked = [*sent.get("granted", []), *request.query_params.getlist("granted")]
     return [name for text in ticked for name in text.split()] if ticked else None
 
 
-def requested_scopes(parameters: Mapping[str, str]) -> list[str]:
+def requested_scopes(portal: Portal, parameters: Mapping[str, str]) -> list[str]:
     """Return the scopes that an application requests: none named means all, as at Oura."""
-    # Both spellings of a name are taken: which one Oura wants depends on the portal. `spo2Daily`
-    # is what its description called `spo2` until version 1.37.
-    text = parameters.get("scope", "").replace("extapi:", "").replace("spo2Daily", "spo2")
-    named = text.split()
-    # Unknown names are dropped in silence, as was seen.
-    return [scope for scope in SCOPES if scope in named] if named else list(SCOPES)
+    named = parameters.get("scope", "").split()
+    # Unknown names are dropped in silence, as was seen: among them those in the spelling of the
+    # other portal, and `spo2Daily`, which Oura's description had until version 1.37.
+    known = [scope for scope in SCOPES if portal.prefix + scope in named]
+    return known if named else list(SCOPES)
 
 
-def _problem(cloud: Cloud, parameters: Mapping[str, str]) -> str | None:
+def _problem(cloud: Cloud, portal: Portal, parameters: Mapping[str, str]) -> str | None:
     """Return why nobody can be sent back to the application, if so."""
-    if parameters.get("client_id") != cloud.options.client_id:
+    # The page of the old portal leads to the new one, and knows the applications of both.
+    known = portal.name == "legacy" or is_registered(cloud, portal)
+    if not known or parameters.get("client_id") != cloud.options.client_id:
         return "Unknown client_id."
-    allowed, redirect_uri = cloud.options.redirect_uris, parameters.get("redirect_uri")
-    # Matched exactly: a missing slash at the end is enough to be refused at Oura.
-    if not redirect_uri or (allowed and redirect_uri not in allowed):
-        return "redirect_uri is not one that the application has registered."
-    return None
+    return redirect_problem(cloud, portal, parameters.get("redirect_uri"))
 
 
 def _error(cloud: Cloud, parameters: Mapping[str, str]) -> str | None:
@@ -199,33 +199,6 @@ def _id_token(cloud: Cloud, grant: Grant) -> str:
     parts = [base64url(msgspec.json.encode(part)) for part in ({"alg": "HS256"}, claims)]
     signed = hmac.new(cloud.options.client_secret.encode(), ".".join(parts).encode(), "sha256")
     return ".".join([*parts, base64url(signed.digest())])
-
-
-def _check_client(request: Request, sent: Mapping[str, str], cloud: Cloud) -> None:
-    """Raise `Refused` (400 or 401) for a wrong application, as the portal that was asked does."""
-    legacy = request.url.path == LEGACY_TOKEN
-    # An application belongs to one portal. At the other one a refresh was seen to get 400 and the
-    # first exchange 401, neither of which tells what is wrong; the token stays good.
-    if cloud.options.portal not in ("both", "legacy" if legacy else "new"):
-        if sent.get("grant_type") == "refresh_token":
-            raise oauth_error("invalid_request", "Invalid request")
-        raise Refused(401, {"error": "invalid_client"})
-    if _credentials(request, sent) != (cloud.options.client_id, cloud.options.client_secret):
-        if legacy:
-            raise oauth_error("invalid_client", "Invalid client_id.")
-        raise Refused(401, {"error": "invalid_client"})
-
-
-def _credentials(request: Request, sent: Mapping[str, str]) -> tuple[str, str]:
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return sent.get("client_id", ""), sent.get("client_secret", "")
-    try:
-        name, _, secret = base64.b64decode(text).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    # OAuth has both form-encoded before they are joined, so that a colon in them does no harm.
-    return unquote(name), unquote(secret)
 
 
 def _grant(sent: Mapping[str, str], cloud: Cloud) -> Grant:

@@ -88,9 +88,9 @@ def _authorized(cloud: Cloud, token: str, grant: Grant | None, collection: Colle
         raise Refused(401, {"status": 401, "title": "Unauthorized", "detail": detail})
     if collection.scope and collection.scope not in grant.scopes:
         raise _not_granted(collection.scope)
-    # A ring without membership keeps its id (no scope), everything else is 403 as documented.
+    # A ring without membership keeps its id (no scope), everything else is refused.
     if collection.scope and cloud.grants.is_lapsed(grant.username):
-        raise Refused(403, {"detail": "Forbidden"})
+        raise Refused(cloud.options.lapsed_status, {"detail": cloud.options.lapsed_detail})
     return grant
 
 

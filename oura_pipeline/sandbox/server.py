@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from oura_pipeline.sandbox import control, oauth, routes, webhook_routes
+from oura_pipeline.sandbox import control, oauth, revocation, routes, webhook_routes
 from oura_pipeline.sandbox.cloud import Cloud, SandboxOptions
 from oura_pipeline.sandbox.responses import json_response
 
@@ -33,7 +33,13 @@ def create_app(options: SandboxOptions) -> Starlette:
             await cloud.webhooks.stop()
 
     app = Starlette(
-        routes=[*routes.ROUTES, *oauth.ROUTES, *webhook_routes.ROUTES, *control.ROUTES],
+        routes=[
+            *routes.ROUTES,
+            *oauth.ROUTES,
+            *revocation.ROUTES,
+            *webhook_routes.ROUTES,
+            *control.ROUTES,
+        ],
         lifespan=lifespan,
         exception_handlers={HTTPException: _http_error},
     )

@@ -146,3 +146,43 @@ def test_a_limit_that_is_none_is_refused_at_the_start(text: str) -> None:
         running(replace(OPTIONS, rate_limit=text)),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "begins"),
+    [
+        ("no_data", b'{"next_token":'),
+        ("null_data", b'{"data":null,'),
+        ("object_data", b'{"data":{"0":[{'),
+        ("bare_list", b'[{"'),
+        ("html", b"<!DOCTYPE HTML>"),
+        ("empty", b""),
+    ],
+)
+def test_a_page_that_is_no_page(sandbox: Sandbox, ask: Ask, kind: str, begins: bytes) -> None:
+    """With 200, so that only a client that looks at it notices."""
+    sandbox.fault(kind, route="sleep")
+    answer = ask("runa", "sleep")
+    assert (answer.status_code, answer.content[: len(begins)]) == (200, begins)
+    assert len(answer.content) > 0 or kind == "empty"
+    assert data(ask("runa", "sleep"))
+
+
+def test_a_token_of_another_kind(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("odd_token", route="sleep")
+    assert ask("runa", "sleep").json()["next_token"] == 7
+
+
+def test_an_error_can_say_anything(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("error", status=403, body={"detail": "subscription expired"})
+    sandbox.fault("error", status=401, body="")
+    first, second = ask("runa", "sleep"), ask("runa", "sleep")
+    assert (first.status_code, first.json()) == (403, {"detail": "subscription expired"})
+    assert (second.status_code, second.content) == (401, b"")
+
+
+def test_a_dropped_connection_has_done_nothing(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("drop", route="sleep")
+    with pytest.raises(httpx.RemoteProtocolError):
+        ask("runa", "sleep")
+    assert ask("runa", "sleep").status_code == 200

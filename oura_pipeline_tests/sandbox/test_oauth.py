@@ -55,7 +55,9 @@ def refresh(sandbox: Sandbox, token: str, path: str = LEGACY) -> tuple[int, dict
 def test_the_page_offers_every_person_and_every_scope_asked_for(shared: Sandbox) -> None:
     asked = {"response_type": "code", "client_id": "sandbox", "redirect_uri": BACK}
     for path in ("/oauth/authorize", "/authorize"):
-        page = shared.http.get(path, params={**asked, "scope": "daily spo2Daily", "state": '"<x>'})
+        page = shared.http.get(
+            path, params={**asked, "scope": "daily spo2 spo2Daily", "state": '"<x>'}
+        )
         assert page.status_code == 200
         assert all(f'name="person" value="{name}"' in page.text for name in shared.usernames)
         assert page.text.count('type="checkbox"') == 2
