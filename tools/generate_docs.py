@@ -19,6 +19,8 @@ from oura_pipeline.catalog.metrics import COUNT, DAY, DURATION, known_metrics, l
 from oura_pipeline.cli import cli
 from oura_pipeline.graphite.dashboard_image import dashboard_path
 from oura_pipeline.markdown import markdown_table
+from oura_pipeline.sandbox.faults import KINDS
+from oura_pipeline.sandbox.spoils import SPOILS
 from oura_pipeline.settings import environment_variables
 from tools.dashboards import files as grafana
 from tools.data_dictionary import data_dictionary, views_table
@@ -73,6 +75,22 @@ def document_types(types: Iterable[DocumentType] = DOCUMENT_TYPES) -> str:
         for document_type in types
     ]
     return markdown_table(("document type", "scope", "partition", "series", "what it is"), rows)
+
+
+def spoils() -> str:
+    """Return a table of the ways to spoil a document of the sandbox."""
+    rows = [
+        (f"`{spoil.name}`", spoil.does, spoil.fate + (f", {spoil.needed}" if spoil.needed else ""))
+        for spoil in SPOILS
+    ]
+    return markdown_table(("way", "what is sent", "what becomes of it"), rows)
+
+
+def faults() -> str:
+    """Return a table of what can go wrong in the sandbox."""
+    return markdown_table(
+        ("kind", "what happens"), [(f"`{kind.name}`", kind.does) for kind in KINDS.values()]
+    )
 
 
 def settings() -> str:
@@ -156,6 +174,8 @@ def env_example() -> str:
 
 
 SECTIONS: dict[str, Callable[[], str]] = {
+    "spoils": spoils,
+    "faults": faults,
     "document types": document_types,
     "settings": settings,
     "dashboards": dashboards,

@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from oura_pipeline.sandbox.cloud import SandboxOptions
+from oura_pipeline.sandbox.faults import KINDS
 from oura_pipeline.sandbox.server import serve
+from oura_pipeline.sandbox.spoils import BY_WAY
 
 # How the text of an option is read, by the option's type; anything else stays text.
 _PARSERS: dict[Any, Callable[[str], Any]] = {
@@ -21,10 +24,23 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
 }
 
 
+_EPILOG = f"""POST /_control/fault lets requests go wrong, by kind:
+{fill(", ".join(KINDS), 78)}
+
+POST /_control/spoil spoils one document, in a way of:
+{fill(", ".join(BY_WAY), 78)}
+
+docs/reference/sandbox.md says what each of them does.
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve with the options of `arguments`, by default the process's own, until interrupted."""
     parser = argparse.ArgumentParser(
-        prog="oura-pipeline sandbox", description="A local stand-in of Oura's cloud."
+        prog="oura-pipeline sandbox",
+        description="A local stand-in of Oura's cloud.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8400, help="0 is a free one")

@@ -10,6 +10,7 @@ import msgspec
 
 from oura_pipeline.sandbox.catalog import BY_NAME, Collection
 from oura_pipeline.sandbox.cloud import Cloud
+from oura_pipeline.sandbox.generate.sleep import doubled
 from oura_pipeline.sandbox.responses import Refused
 from oura_pipeline.sandbox.store import CollectionStore, DocumentStore, PersonData
 from oura_pipeline.sandbox.times import parse_instant, utc_time
@@ -90,8 +91,24 @@ def _free(store: CollectionStore, row: Document, *, moved: bool) -> Document:
     return {**row, "timestamp_unix": instant * 1000} if "timestamp_unix" in row else row
 
 
+def _double(data: PersonData, collection: Collection, body: Document) -> Document:
+    """Add the same document under another id; of a sleep, with totals a minute apart."""
+    store = data.store(collection.name)
+    document = decoded(store, position_of(data, collection, body))
+    if collection.name == "sleep":
+        document = doubled(document, "")
+    again = _merged({**document, "id": str(uuid.uuid4())}, body.get("fields") or {})
+    store.put(again)
+    return again
+
+
 # The webhook's event type, and what to do.
-_CHANGES = {"revise": ("update", _revise), "delete": ("delete", _delete), "add": ("create", _add)}
+_CHANGES = {
+    "revise": ("update", _revise),
+    "delete": ("delete", _delete),
+    "add": ("create", _add),
+    "double": ("create", _double),
+}
 
 
 def position_of(data: PersonData, collection: Collection, body: Document) -> int:

@@ -20,7 +20,7 @@ from oura_pipeline.sandbox.generate.life import Life
 from oura_pipeline.sandbox.grants import Grants
 from oura_pipeline.sandbox.limits import Limit, Limits
 from oura_pipeline.sandbox.pages import Pages
-from oura_pipeline.sandbox.people import Person, synthetic_people
+from oura_pipeline.sandbox.people import Person, awkward_people, synthetic_people
 from oura_pipeline.sandbox.replay import recorded_people
 from oura_pipeline.sandbox.responses import Refused, bad_request
 from oura_pipeline.sandbox.store import PersonData
@@ -41,10 +41,16 @@ class SandboxOptions:
     """What a sandbox is started with."""
 
     people: int = 5
+    # Whether there are five more, whose nights come twice or overlap, who fly to Tokyo, live in
+    # UTC or have a new ring (see `people.py`).
+    awkward: bool = False
     days: int = 90
     seed: int = 1
     # The last day, whose noon (local) is "now" for everyone; without it the data ends today.
     end: date | None = None
+    # Whether heart rate and battery come in the shape of live rows of 2026: a time with Z and
+    # milliseconds, a `producer_timestamp`, and a `timestamp_unix` that is 0 or absent.
+    live_rows: bool = False
     # A folder of recorded answers to serve instead of synthetic people.
     replay: Path | None = None
     client_id: str = "sandbox"
@@ -153,10 +159,9 @@ def cloud_of(request: Request) -> Cloud:
 def _people_data(options: SandboxOptions, clock: Clock) -> list[PersonData]:
     if options.replay is not None:
         return recorded_people(options.replay, seed=options.seed)
-    return [
-        _synthetic(person, options, clock)
-        for person in synthetic_people(options.people, seed=options.seed)
-    ]
+    people = synthetic_people(options.people, seed=options.seed)
+    more = awkward_people(seed=options.seed) if options.awkward else []
+    return [_synthetic(person, options, clock) for person in (*people, *more)]
 
 
 def _synthetic(person: Person, options: SandboxOptions, clock: Clock) -> PersonData:
@@ -168,5 +173,7 @@ def _synthetic(person: Person, options: SandboxOptions, clock: Clock) -> PersonD
     else:
         last = options.end
         now = at(last, 12, person.zone_on(last))
-    first = last - timedelta(days=options.days - 1)
-    return PersonData(person, life=Life(person, first, now, options.seed))
+    worn = min(options.days, 21) if "newcomer" in person.habits else options.days
+    first = last - timedelta(days=worn - 1)
+    life = Life(person, first, now, options.seed)
+    return PersonData(person, life=life, live_rows=options.live_rows)

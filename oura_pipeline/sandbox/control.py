@@ -86,13 +86,18 @@ def _secrets(cloud: Cloud, body: Body) -> Any:
 
 
 def _change_person(cloud: Cloud, body: Body) -> Any:
-    """Change a person's `scopes`, `membership` (bool), or `revoke` all, access or refresh."""
+    """Change a person's `scopes`, `membership` (bool), or `revoke` all, access or refresh.
+
+    `begins` is the day on which their ring was first worn: what was before it is gone.
+    """
     data = cloud.person_data(body["username"])
     username = data.person.username
     if "scopes" in body:
         cloud.grants.change(username, _scopes(body["scopes"]))
     if "membership" in body:
         cloud.grants.lapse(username, lapsed=not body["membership"])
+    if "begins" in body:
+        data.begin(date.fromisoformat(body["begins"]))
     if "revoke" in body:
         which = body["revoke"]
         if which not in ("all", "access", "refresh"):
@@ -264,5 +269,5 @@ _HANDLERS: dict[tuple[str, str], Callable[[Cloud, Body], Any]] = {
     ("POST", "options"): _options,
     ("POST", "sign_in"): _sign_in,
     ("POST", "person"): _change_person,
-    **{("POST", kind): partial(_change, kind) for kind in ("revise", "delete", "add")},
+    **{("POST", kind): partial(_change, kind) for kind in ("revise", "delete", "add", "double")},
 }

@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 from oura_pipeline.sandbox.catalog import names
 from oura_pipeline.sandbox.times import at, local
 
-Habit = Literal["naps", "athlete", "travels", "gaps", "sparse", "unfinished"]
+Habit = Literal[
+    "naps", "athlete", "travels", "gaps", "sparse", "unfinished", "doubled", "fragments", "newcomer"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,16 @@ _FIRST_FIVE: tuple[tuple[str, str, frozenset[Habit]], ...] = (
     ("asha", "Asia/Kathmandu", frozenset({"gaps"})),
     ("sione", "Pacific/Tongatapu", frozenset({"sparse", "unfinished"})),
 )
+# More of them, for whoever asks: each night of every third day twice under two ids; flights between
+# Berlin and Tokyo; a clock that always shows UTC; sleeps of minutes, sleeps that overlap and days
+# without a long one; and a ring that is three weeks old.
+_AWKWARD: tuple[tuple[str, str, str, frozenset[Habit]], ...] = (
+    ("enno", "Europe/Berlin", "Africa/Lagos", frozenset({"doubled"})),
+    ("yuki", "Europe/Berlin", "Asia/Tokyo", frozenset({"travels"})),
+    ("ulla", "UTC", "Africa/Lagos", frozenset({"naps"})),
+    ("ines", "Europe/Lisbon", "Africa/Lagos", frozenset({"fragments"})),
+    ("nils", "Europe/Oslo", "Africa/Lagos", frozenset({"newcomer"})),
+)
 _ZONES = names(
     "Europe/Helsinki America/Denver Asia/Tokyo Europe/London Australia/Adelaide America/Sao_Paulo"
     " America/New_York Europe/Lisbon Africa/Nairobi Asia/Kolkata America/St_Johns Pacific/Auckland"
@@ -94,6 +106,20 @@ _ENDS = ("a", "an", "bri", "do", "en", "gard", "is", "lo", "mir", "na", "or", "r
 def synthetic_people(count: int, *, seed: int) -> list[Person]:
     """Return `count` people, for a seed the same; the first five are always the same five."""
     return [_person(index, seed) for index in range(count)]
+
+
+def awkward_people(*, seed: int) -> list[Person]:
+    """Return the people whose data is odd in ways that no other's is."""
+    return [
+        Person(
+            username=username,
+            id=person_id(username, seed),
+            zone_name=zone,
+            away_zone_name=away,
+            habits=habits,
+        )
+        for username, zone, away, habits in _AWKWARD
+    ]
 
 
 def _person(index: int, seed: int) -> Person:

@@ -116,6 +116,10 @@ class Sandbox:
         """Add a document (`day`; `fields`; `notify`)."""
         return self._change("add", username, collection, body)
 
+    def double(self, username: str, collection: str, **body: Any) -> Document:
+        """Add a document a second time under another id (`id` or `day`; `fields`; `notify`)."""
+        return self._change("double", username, collection, body)
+
     def spoil(self, username: str, collection: str, way: str, **body: Any) -> Document:
         """Spoil a document in a way of `spoils.SPOILS` (`id`, `day` or `timestamp`; `field`).
 
@@ -158,8 +162,8 @@ class Sandbox:
         return list(self._json("GET", "secrets"))
 
     def change_person(self, username: str, **body: Any) -> Document:
-        """Change a person's `scopes`, `membership` (bool), or `revoke` all, access or refresh."""
-        return dict(self._json("POST", f"people/{username}", json=body))
+        """Change `scopes`, `membership`, `begins`, or `revoke` all, access or refresh."""
+        return dict(self._json("POST", f"people/{username}", json=_plain(body)))
 
     def forward(self, seconds: float) -> None:
         """Move the clocks forward: tokens expire, rate windows end."""

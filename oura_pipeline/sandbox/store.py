@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from operator import attrgetter
@@ -59,6 +59,10 @@ class CollectionStore(Protocol):
 
     def remove(self, position: int) -> None:
         """Remove the document at `position`."""
+        ...
+
+    def begin(self, instant: float) -> None:
+        """Remove everything before an instant."""
         ...
 
 
@@ -151,6 +155,10 @@ class DocumentStore(_Spoilable):
         self.mend(position)
         del self._entries[position]
 
+    def begin(self, instant: float) -> None:
+        self._entries = [entry for entry in self._entries if entry.key >= instant]
+        self.version += 1
+
     def _identity(self, position: int) -> Hashable:
         entry = self._entries[position]
         return entry.id or entry.key
@@ -178,13 +186,19 @@ def _key(collection: Collection, document: Document, day: date | None) -> float:
     return float(midnight(day))
 
 
+# From an instant and the rest of a row as JSON text to the row.
+Row = Callable[[float, str], bytes]
+_STAMPS = ("timestamp", "timestamp_unix", "producer_timestamp")
+
+
 class SampleStore(_Spoilable):
     """A store of generated rows: an instant and the rest of the row as JSON text."""
 
     # Apart, because 90 days of 200 people are twenty million rows: an instant takes 8 bytes, and
     # all rows with the same values share one text.
-    def __init__(self, times: array[float], texts: list[str]) -> None:
+    def __init__(self, times: array[float], texts: list[str], row: Row) -> None:
         super().__init__()
+        self._row = row
         self._times = times
         self._texts = texts
 
@@ -194,10 +208,10 @@ class SampleStore(_Spoilable):
 
     def bodies(self, low: int, high: int) -> list[bytes]:
         rows = zip(self._times[low:high], self._texts[low:high], strict=True)
-        return [_row(instant, text) for instant, text in rows]
+        return [self._row(instant, text) for instant, text in rows]
 
     def put(self, document: Document) -> None:
-        rest = {k: v for k, v in document.items() if k not in ("timestamp", "timestamp_unix")}
+        rest = {k: v for k, v in document.items() if k not in _STAMPS}
         instant = parse_instant(document["timestamp"])
         position = bisect_left(self._times, instant)
         # Without an id the instant is all that tells rows apart.
@@ -213,6 +227,11 @@ class SampleStore(_Spoilable):
         del self._times[position]
         del self._texts[position]
 
+    def begin(self, instant: float) -> None:
+        first = bisect_left(self._times, instant)
+        self._times, self._texts = self._times[first:], self._texts[first:]
+        self.version += 1
+
     def _identity(self, position: int) -> Hashable:
         return self._times[position]
 
@@ -221,6 +240,14 @@ def _row(instant: float, text: str) -> bytes:
     # `timestamp_unix` is in milliseconds and in every row since version 1.29 of the description.
     stamp, unix = utc_time(instant), int(instant * 1000)
     return f'{{"timestamp":"{stamp}","timestamp_unix":{unix},{text}}}'.encode()
+
+
+def _live_row(instant: float, text: str) -> bytes:
+    # As live rows of 2026 were seen: rows of a batch share the time at which the phone sent them.
+    stamp, batch = utc_time(instant)[:19], int(instant // 900 + 1) * 900_000
+    # 0 or absent, although the description requires it.
+    unix = "" if int(instant) % 2 else '"timestamp_unix":0,'
+    return f'{{"timestamp":"{stamp}.000Z","producer_timestamp":{batch},{unix}{text}}}'.encode()
 
 
 class RecordedSampleStore(DocumentStore):
@@ -243,6 +270,7 @@ class PersonData:
     # tests look at two collections of one person.
     life: Life | None = None
     recorded: dict[str, list[Document]] = field(default_factory=dict)
+    live_rows: bool = False
     _stores: dict[str, CollectionStore] = field(default_factory=dict)
     _profile: Document | None = None
 
@@ -251,6 +279,15 @@ class PersonData:
         if collection not in self._stores:
             self._stores[collection] = self._make(BY_NAME[collection])
         return self._stores[collection]
+
+    def begin(self, day: date) -> None:
+        """Remove everything of before a day: the ring was not there yet."""
+        for collection in BY_NAME.values():
+            if collection.family not in ("bare", "whole"):
+                zone = self.person.zone_on(day) if self.life else UTC
+                start = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
+                is_day = collection.family == "day"
+                self.store(collection.name).begin(midnight(day) if is_day else start)
 
     def profile(self) -> Document:
         """Return the `personal_info` of this person."""
@@ -268,7 +305,8 @@ class PersonData:
             store_type = RecordedSampleStore if is_samples else DocumentStore
             return store_type(collection, self.recorded.get(name, []))
         if is_samples:
-            return SampleStore(*SAMPLES[name](self.life))
+            row = _live_row if self.live_rows else _row
+            return SampleStore(*SAMPLES[name](self.life), row)
         return DocumentStore(collection, DOCUMENTS[name](self.life))
 
     def between(self, collection: str, first: date, last: date) -> list[tuple[int, date | None]]:

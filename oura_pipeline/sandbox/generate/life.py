@@ -170,9 +170,12 @@ def _bedtimes(life: Life, day: date, rng: random.Random) -> list[tuple[float, fl
     night = [(rng.uniform(-2.2, 0.9), rng.uniform(6.2, 8.6), "long_sleep")]
     if life.person.arrives_on(day):
         night = [(4.5, 3.8, "long_sleep")]
-    if "naps" not in life.person.habits:
+    if "fragments" in life.person.habits:
+        naps = _FRAGMENTS.get(life.turn(day, 7), {})
+    elif "naps" in life.person.habits:
+        naps = _NAPS.get(life.turn(day, 14), {})
+    else:
         return night
-    naps = _NAPS.get(life.turn(day, 14), {})
     return naps.get("instead", night) + naps.get("also", [])
 
 
@@ -195,6 +198,18 @@ _NAPS: dict[int, dict[str, list[tuple[float, float, str]]]] = {
     8: {"also": [(13.0, 0.7, "deleted")]},
     10: {"also": [(-5.7, 0.85, "late_nap")]},
     12: {"also": [(13.4, 1.1, "sleep")]},
+}
+
+
+# Of the periods in bed that are no main sleep, more than half were seen to last 1 to 13 minutes,
+# and some days to have no long sleep at all.
+_FRAGMENTS: dict[int, dict[str, list[tuple[float, float, str]]]] = {
+    0: {"also": [(13.2, 0.1, "sleep")]},
+    1: {"instead": [(-0.8, 2.6, "sleep"), (3.1, 1.4, "sleep")]},
+    2: {"also": [(3.2, 2.5, "sleep")]},
+    3: {"instead": [(-1.0, 7.2, "long_sleep"), (-0.6, 7.6, "long_sleep")]},
+    4: {"also": [(15.0, 0.02, "sleep"), (17.1, 0.2, "sleep")]},
+    5: {"instead": [(-1.0, 7.0, "deleted"), (-0.9, 6.8, "long_sleep"), (12.0, 0.5, "rest")]},
 }
 
 

@@ -38,6 +38,13 @@ def ring_configuration(life: Life) -> Iterator[Document]:
         yield _ring(life, 1, color="silver", hardware="gen3", set_up_at=_months_ago(life, 30))
         yield _ring(life, 2, color="deep_rose", hardware="or5", set_up_at=_months_ago(life, 2))
         return
+    if "newcomer" in life.person.habits:
+        # Rings that were never set up, as Oura lists them, and one that is as old as its data.
+        yield _ring(life, 0, color="silver", hardware="gen2", set_up_at=None)
+        yield _ring(life, 1, color="silver", hardware="gen3", set_up_at=utc_time(0))
+        since = utc_time(at(life.first, 10.7, life.person.zone_on(life.first)))
+        yield _ring(life, 2, color="silver", hardware="or5", set_up_at=since)
+        return
     yield _ring(life, 9, color="titanium", hardware="gen4", set_up_at=_months_ago(life, 14))
 
 

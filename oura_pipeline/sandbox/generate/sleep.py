@@ -21,6 +21,22 @@ def sleep(life: Life) -> Iterator[Document]:
         for period, bed_period in enumerate(plan.bed_periods):
             document = _document(life, plan, bed_period, period)
             yield blank("sleep", document) if bed_period.blank else document
+            if "doubled" in life.person.habits and life.turn(plan.day, 3) == 1:
+                yield doubled(document, life.id("sleep", plan.day, period, "again"))
+
+
+def doubled(document: Document, other_id: str) -> Document:
+    """Return the same sleep under another id, as Oura was seen to send it a second time."""
+    # The same bedtimes, totals a minute apart, and a heart rate that means "not measured".
+    minute = min(60, document["light_sleep_duration"] or 0)
+    return {
+        **document,
+        "id": other_id,
+        "awake_time": (document["awake_time"] or 0) + minute,
+        "light_sleep_duration": (document["light_sleep_duration"] or 0) - minute,
+        "lowest_heart_rate": 255,
+        "total_sleep_duration": (document["total_sleep_duration"] or 0) - minute,
+    }
 
 
 def _document(life: Life, plan: Plan, bed_period: BedPeriod, period: int) -> Document:
