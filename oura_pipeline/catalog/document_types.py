@@ -129,15 +129,15 @@ class DocumentType:
         return self.ask in (Ask.DAYS, Ask.INSTANTS)
 
 
-def _id(*, required: bool = True) -> Field:
-    return Field("id", TEXT, "Oura's identifier of the document.", required=required)
+def _id() -> Field:
+    # Daily documents need none: those of 2024 lacked it in places.
+    return Field("id", TEXT, "Oura's identifier of the document.")
 
 
 def _day(
     name: str = "day", description: str = "The day it belongs to, according to Oura."
 ) -> Field:
-    # What still lasts has no last day yet.
-    return Field(name, DAY, description, required=name != "end_day")
+    return Field(name, DAY, description)
 
 
 def _scores(*names: str) -> Field:
@@ -205,7 +205,7 @@ DAILY_ACTIVITY = DocumentType(
         _id(),
         _day(),
         # Oura selects these documents by this instant in UTC, not by their day.
-        Field("timestamp", LOCAL, "Start of the activity day, 04:00 local.", required=True),
+        Field("timestamp", LOCAL, "Start of the activity day, 04:00 local."),
         _score("score", "Activity score, 1 to 100."),
         _amount("active_calories", "Energy spent by moving, kcal."),
         Field("average_met_minutes", NUMBER, "Mean metabolic equivalent of the day, MET."),
@@ -254,7 +254,7 @@ DAILY_CARDIOVASCULAR_AGE = DocumentType(
     description="Estimated age of the arteries.",
     series="cardiovascular_age",
     fields=(
-        _id(required=False),  # documents of 2024 had none
+        _id(),
         _day(),
         Field("vascular_age", INTEGER, "Age of the arteries, years.", low=15, high=120),
         # Came later than the age: older documents lack it.
@@ -427,7 +427,8 @@ PERSONAL_INFO = DocumentType(
     # Readable with any scope, and the `user_id` of webhook events.
     identifies=True,
     fields=(
-        _id(),
+        # Decides whose documents these are.
+        Field("id", TEXT, "Oura's identifier of the person.", required=True),
         Field("age", INTEGER, "Age, years.", low=0, high=130),
         Field("weight", NUMBER, "Weight, kg.", low=20, high=400),
         Field("height", NUMBER, "Height, m.", low=0.5, high=2.6),
@@ -513,7 +514,7 @@ SESSION = DocumentType(
         _id(),
         _day(),
         Field("start_datetime", LOCAL, "When it begins.", required=True),
-        Field("end_datetime", LOCAL, "When it ends.", required=True),
+        Field("end_datetime", LOCAL, "When it ends."),
         Field("type", TEXT, "breathing, meditation, nap, relaxation, rest or body_status."),
         Field("mood", TEXT, "bad, worse, same, good or great."),
         Field("heart_rate", SERIES, "Heart rate, beats per minute.", interval=5),
@@ -654,7 +655,7 @@ WORKOUT = DocumentType(
         _id(),
         _day(),
         Field("start_datetime", LOCAL, "When it begins.", required=True),
-        Field("end_datetime", LOCAL, "When it ends.", required=True),
+        Field("end_datetime", LOCAL, "When it ends."),
         # Free text: Oura adds activities without notice, so it has no codes.
         Field("activity", TEXT, "Activity, as Oura names it."),
         # With decimals, unlike the energy of the activity day.

@@ -27,7 +27,8 @@ class Field:
         name: Oura's name.
         kind: what it holds.
         description: what it means, with its unit; becomes the column's comment.
-        required: an answer in which it is absent or null is refused.
+        required: a document in which it is absent, null or of another kind is set aside; so are
+            those without their key or their day.
         merge: how two values in one interval become one.
         sent: False for numbers that mean nothing on their own: a copy, a zone, a raw form.
         metric: its whole name within the series in Graphite, where that is not its path.

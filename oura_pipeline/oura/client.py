@@ -20,6 +20,7 @@ from oura_pipeline.oura.errors import (
     OuraUnavailable,
     RateLimited,
     UnexpectedAnswer,
+    UnusablePage,
 )
 from oura_pipeline.oura.http import MAX_BYTES, send
 from oura_pipeline.oura.offsets import OffsetTimeline
@@ -31,6 +32,7 @@ Read = TypeVar("Read")
 MAX_PAUSES = 10  # answers with 429 to one request
 LONGEST_PAUSE = 60.0  # seconds, where a 429 does not say how long
 MAX_EMPTY_PAGES = 20  # in a row
+_RETRIED = (OuraUnavailable, GarbledAnswer)
 
 
 class Tokens(Protocol):
@@ -104,6 +106,7 @@ class OuraClient:
         last_day: date | None = None,
         *,
         offsets: OffsetTimeline | None = None,
+        patient: bool = True,
     ) -> Iterator[Page]:
         """Yield all documents of the days from the first to the last, both included, in pages.
 
@@ -112,6 +115,7 @@ class OuraClient:
             first_day: of the range; ignored for types without days.
             last_day: of the range.
             offsets: the person's, for documents that contain only UTC.
+            patient: whether an answer that is not JSON is asked for again.
 
         Raises:
             ScopeNotGranted: the person did not grant this type.
@@ -119,7 +123,8 @@ class OuraClient:
             SignInRequired: the person has to consent again.
             RateLimited: Oura asks for a long pause.
             OuraUnavailable: no answer after some attempts.
-            UnexpectedAnswer: an answer of an unknown form; the earlier pages are incomplete then.
+            UnusablePage: an answer that is no page; the earlier pages are incomplete then.
+            UnexpectedAnswer: any other answer of an unknown form.
         """
         offsets = offsets or OffsetTimeline()
         if document_type.ask is Ask.ONE:
@@ -132,7 +137,7 @@ class OuraClient:
         else:
             reader = self._reader(document_type, offsets, lambda day: first_day <= day <= last_day)
             for query in date_range_queries(document_type, first_day, last_day):
-                yield from self._pages(reader, query)
+                yield from self._pages(reader, query, patient)
 
     def document(
         self,
@@ -155,13 +160,12 @@ class OuraClient:
             )
         reader = self._reader(document_type, offsets or OffsetTimeline())
         path = f"{document_type.path}/{quote(document_id, safe='')}"
-        return self._ask(_Request(document_type, path, reader.single, single=True)).documents[0]
+        return self._ask(_Request(document_type, path, reader.only, single=True))
 
     def personal_info(self) -> Document:
         """Return who the person is at Oura: at least the id, which needs no scope."""
         reader = self._reader(PERSONAL_INFO, OffsetTimeline())
-        page = self._ask(_Request(PERSONAL_INFO, PERSONAL_INFO.path, reader.single))
-        return page.documents[0]
+        return self._ask(_Request(PERSONAL_INFO, PERSONAL_INFO.path, reader.only))
 
     def _reader(
         self,
@@ -171,7 +175,9 @@ class OuraClient:
     ) -> PageReader:
         return PageReader(document_type, wanted=wanted, offsets=offsets, today=self._today())
 
-    def _pages(self, reader: PageReader, query: DateRangeQuery) -> Iterator[Page]:
+    def _pages(
+        self, reader: PageReader, query: DateRangeQuery, patient: bool = True
+    ) -> Iterator[Page]:
         seen, empty = set[str](), 0
         parameters = dict(query.parameters)
         while True:
@@ -180,15 +186,16 @@ class OuraClient:
                 path=reader.document_type.path,
                 read=lambda body: reader.page(body, query),
                 parameters=parameters,
+                retried=_RETRIED if patient else (OuraUnavailable,),
             )
             page, token = self._ask(request)
             yield page
             if token is None:
                 return
-            empty = 0 if page.documents or page.outside else empty + 1
+            empty = 0 if page.documents or page.outside or page.unusable else empty + 1
             # Nothing promises that following `next_token` ends.
             if token in seen or len(seen) >= query.max_pages or empty >= MAX_EMPTY_PAGES:
-                raise UnexpectedAnswer(
+                raise UnusablePage(
                     f"Oura's answer for {reader.document_type.name} does not end after "
                     f"{len(seen) + 1} pages; try again later"
                 )
@@ -226,7 +233,7 @@ class OuraClient:
         # Before the retries begin: waiting for the budget must not use up their time.
         self._budget.acquire(self._share)
         for attempt in stamina.retry_context(
-            on=(OuraUnavailable, GarbledAnswer),
+            on=request.retried,
             attempts=self._attempts,
             timeout=self._seconds,
             wait_initial=0.5,
@@ -264,3 +271,4 @@ class _Request(Generic[Read]):
     read: Callable[[bytes], Read]
     parameters: Mapping[str, str] = field(default_factory=dict)
     single: bool = False
+    retried: tuple[type[Exception], ...] = _RETRIED

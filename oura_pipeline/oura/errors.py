@@ -11,7 +11,8 @@
     ├── RateLimited           too many requests, longer than we wait
     ├── OuraUnavailable       no answer, or a server error: worth asking again later
     └── UnexpectedAnswer      an answer that we do not understand
-        └── GarbledAnswer     ... because it is not JSON, or cut short
+        └── UnusablePage      ... because it is no page of documents
+            └── GarbledAnswer ... not even JSON, or cut short
 
 `OuraError` and `SignInRequired` are in `catalog.credentials`, which `accounts` may import as well.
 
@@ -86,5 +87,9 @@ class UnexpectedAnswer(OuraError):
     """Oura answered something that we do not understand; nothing of it may be used."""
 
 
-class GarbledAnswer(UnexpectedAnswer):
+class UnusablePage(UnexpectedAnswer):
+    """The answer is no page of documents; one about fewer days may be."""
+
+
+class GarbledAnswer(UnusablePage):
     """The answer is not JSON, or cut short; that may pass, so it is asked for again."""

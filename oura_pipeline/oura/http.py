@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import httpx
 
-from oura_pipeline.oura.errors import GarbledAnswer, OuraUnavailable, UnexpectedAnswer
+from oura_pipeline.oura.errors import GarbledAnswer, OuraUnavailable, UnusablePage
 
 MAX_BYTES = 256 * 1024 * 1024
 MAX_SECONDS = 300.0
@@ -61,7 +61,7 @@ def send(
     Raises:
         OuraUnavailable: there was no answer, or it took longer than `max_seconds`.
         GarbledAnswer: the answer broke off or could not be decompressed.
-        UnexpectedAnswer: the answer is longer than `max_bytes`.
+        UnusablePage: the answer is longer than `max_bytes`.
     """
     _hide_queries()
     try:
@@ -91,7 +91,7 @@ def _send(
             if response.status_code >= 400 and len(body) > _ERROR_BYTES:
                 break
             if len(body) > max_bytes:
-                raise UnexpectedAnswer(
+                raise UnusablePage(
                     f"an answer of {request.url.host} is longer than {max_bytes} bytes; fetch "
                     "fewer days at once"
                 )

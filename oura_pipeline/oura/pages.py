@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
-import msgspec
-
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer
+from oura_pipeline.oura.envelopes import open_envelope
+from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer, UnusablePage
 from oura_pipeline.oura.offsets import Observation, OffsetTimeline
 from oura_pipeline.oura.validation import (
     DocumentDecoder,
     DocumentFacts,
-    check_unambiguous,
+    Unusable,
+    ambiguity,
+    loosely,
     mismatch_message,
     not_json_message,
 )
@@ -35,6 +36,23 @@ class Document:
     raw: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class UnusableDocument:
+    """A document that cannot be landed.
+
+    Attributes:
+        day: the day it belongs to; None: it does not say.
+        id: Oura's identifier; None: it has none.
+        reason: why it cannot be landed, without any value.
+        raw: as received.
+    """
+
+    day: date | None
+    id: str | None
+    reason: str
+    raw: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """The documents of one answer.
@@ -43,21 +61,13 @@ class Page:
         documents: those of the requested days.
         outside: those of other days, which come because queries are wider than the days.
         offsets: the person's offsets from UTC that any of them contains.
+        unusable: those of the requested days, or of nobody knows which, that cannot be landed.
     """
 
     documents: list[Document]
     outside: list[Document]
     offsets: list[Observation]
-
-
-class Envelope(msgspec.Struct):
-    """The object around every list."""
-
-    data: list[msgspec.Raw]
-    next_token: str | None = None
-
-
-_ENVELOPE = msgspec.json.Decoder(Envelope)
+    unusable: list[UnusableDocument] = field(default_factory=list)
 
 
 class PageReader:
@@ -89,40 +99,70 @@ class PageReader:
 
         Raises:
             GarbledAnswer: it is not JSON.
-            UnexpectedAnswer: it is not a list of such documents.
+            UnusablePage: it is no list of documents.
         """
-        envelope = self._envelope(body)
+        envelope = open_envelope(body, self.document_type.name)
         page = Page(documents=[], outside=[], offsets=[])
         for raw in envelope.data:
-            facts = self._decoder.read(raw)
-            if facts.instant is None or query.owns(facts.instant):
-                document = Document(self._day(facts), bytes(raw))
-                (page.documents if self._wanted(document.day) else page.outside).append(document)
-            page.offsets.extend(facts.offsets)
-        return page, envelope.next_token or None
+            self._add(page, raw, query, doubtful=envelope.doubtful)
+        return page, envelope.next_token
 
     def single(self, body: bytes) -> Page:
         """Return a document that came without an envelope as a page, whatever its day.
 
         Raises:
             GarbledAnswer: it is not JSON.
-            UnexpectedAnswer: it is not such a document.
+            UnusablePage: it is no object.
         """
-        check_unambiguous(body, self.document_type.name)
         raw = body.strip()
-        facts = self._decoder.read(raw)
-        return Page(documents=[Document(self._day(facts), raw)], outside=[], offsets=facts.offsets)
+        try:
+            found = loosely(raw)
+        except (ValueError, RecursionError):
+            raise GarbledAnswer(not_json_message(self.document_type.name)) from None
+        if not isinstance(found, dict):
+            what = f"it is no object but a {type(found).__name__}"
+            raise UnusablePage(mismatch_message(self.document_type.name, what))
+        page = Page(documents=[], outside=[], offsets=[])
+        self._add(page, raw, DateRangeQuery(), doubtful=True)
+        return page
+
+    def only(self, body: bytes) -> Document:
+        """Return the document that came without an envelope.
+
+        Raises:
+            UnexpectedAnswer: it cannot be used, or as for `single`.
+        """
+        page = self.single(body)
+        for unusable in page.unusable:
+            raise UnexpectedAnswer(mismatch_message(self.document_type.name, unusable.reason))
+        return page.documents[0]
+
+    def _add(self, page: Page, raw: bytes, query: DateRangeQuery, *, doubtful: bool) -> None:
+        try:
+            # The answer as a whole was checked: most need no second look.
+            if doubtful and (reason := ambiguity(raw)):
+                raise Unusable(reason)
+            facts = self._decoder.read(raw)
+        except Unusable as error:
+            self._add_unusable(page, raw, query, str(error))
+            return
+        if facts.instant is None or query.owns(facts.instant):
+            document = Document(self._day(facts), raw)
+            (page.documents if self._wanted(document.day) else page.outside).append(document)
+        page.offsets.extend(facts.offsets)
+
+    def _add_unusable(self, page: Page, raw: bytes, query: DateRangeQuery, reason: str) -> None:
+        seen = self._decoder.glimpse(raw)
+        day = seen.day
+        if seen.instant is not None:
+            if not query.owns(seen.instant):
+                return
+            day = self._offsets.local_day(seen.instant)
+        # One of another day is found when that day is requested.
+        if day is None or self._wanted(day):
+            page.unusable.append(UnusableDocument(day, seen.id, reason, raw))
 
     def _day(self, facts: DocumentFacts) -> date:
         if facts.day is not None:
             return facts.day
         return self._today if facts.instant is None else self._offsets.local_day(facts.instant)
-
-    def _envelope(self, body: bytes) -> Envelope:
-        check_unambiguous(body, self.document_type.name)
-        try:
-            return _ENVELOPE.decode(body)
-        except msgspec.ValidationError as error:
-            raise UnexpectedAnswer(mismatch_message(self.document_type.name, str(error))) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise GarbledAnswer(not_json_message(self.document_type.name)) from None

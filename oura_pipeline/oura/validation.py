@@ -1,13 +1,14 @@
-"""Decoders that refuse documents that would be landed under a wrong key or as a wrong number.
+"""Decoders that find the documents that would be landed under a wrong key or as a wrong number.
 
-Almost everything may be null or absent, and unknown fields pass: a document is kept as it came.
+Almost everything may be null, absent or of another kind, and unknown fields pass: a document is
+kept as it came. Only what decides whose it is, which one and of which day has to be right.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,10 +17,15 @@ import msgspec
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.fields import Field
-from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer
 
 # Nobody's offset matters in other centuries, and at either end of time converting to UTC fails.
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_LONGEST_INTEGER = 308  # digits; a double holds no more
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Unusable(Exception):
+    """A document that cannot be landed; the text says why, without any value."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,15 @@ class DocumentFacts:
     offsets: list[tuple[datetime, timedelta]]
 
 
+@dataclass(frozen=True)
+class Glimpse:
+    """What can be read of a document that cannot be used; None: not even that."""
+
+    id: str | None
+    day: date | None
+    instant: datetime | None
+
+
 class DocumentDecoder:
     """A decoder of one document type; building it costs more than decoding a document."""
 
@@ -44,49 +59,107 @@ class DocumentDecoder:
         self._type = document_type
         self._instant = document_type.starts_at if document_type.day_field is None else None
         keys = {*document_type.key, document_type.day_field, self._instant}
-        fields = [(field, field.required or field.name in keys) for field in document_type.fields]
-        self._decoder = msgspec.json.Decoder(_struct(document_type.name, fields))
-        self._local_fields = tuple(field for field in document_type.fields if field.tells_offset)
+        needed = [field for field in document_type.fields if field.required or field.name in keys]
+        local = [field for field in document_type.fields if field.tells_offset]
+        others = [field for field in local if field not in needed]
+        self._needed = _decoder(document_type.name, needed, [])
+        # What tells an offset is read with the rest: apart it would cost as much again.
+        self._both = _decoder(document_type.name, needed, others)
+        self._each = [(field, _decoder(document_type.name, [], [field])) for field in local]
+        self._local = tuple(local)
 
     def read(self, raw: bytes | msgspec.Raw) -> DocumentFacts:
         """Return what a document says about itself.
 
         Raises:
-            GarbledAnswer: it is not JSON.
-            UnexpectedAnswer: it is not a document of this type; the message names the field.
+            Unusable: it is no JSON, or lacks what it takes to land it; the reason names the field.
         """
         try:
-            document = self._decoder.decode(raw)
+            document = self._both.decode(raw)
+        except msgspec.ValidationError:
+            return self._read_needed(raw)
+        except _NO_JSON:
+            raise Unusable("it is not JSON") from None
+        return self._facts(document, _offsets(document, self._local))
+
+    def glimpse(self, raw: bytes | msgspec.Raw) -> Glimpse:
+        """Return what can be read of a document that cannot be used."""
+        try:
+            document = loosely(bytes(raw))
+        except (ValueError, RecursionError):
+            document = None
+        values = document if isinstance(document, dict) else {}
+        return Glimpse(
+            id=self._part(values, "id"),
+            day=self._part(values, self._type.day_field),
+            instant=self._part(values, self._instant),
+        )
+
+    def _read_needed(self, raw: bytes | msgspec.Raw) -> DocumentFacts:
+        try:
+            document = self._needed.decode(raw)
         except msgspec.ValidationError as error:
-            raise UnexpectedAnswer(mismatch_message(self._type.name, str(error))) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise GarbledAnswer(not_json_message(self._type.name)) from None
+            raise Unusable(reason(error)) from None
+        return self._facts(document, self._readable_offsets(raw))
+
+    def _readable_offsets(self, raw: bytes | msgspec.Raw) -> Iterator[tuple[datetime, timedelta]]:
+        for field, decoder in self._each:
+            try:
+                yield from _offsets(decoder.decode(raw), (field,))
+            except msgspec.ValidationError:
+                continue
+
+    def _facts(
+        self, document: msgspec.Struct, offsets: Iterable[tuple[datetime, timedelta]]
+    ) -> DocumentFacts:
         return DocumentFacts(
             day=getattr(document, self._type.day_field) if self._type.day_field else None,
             instant=getattr(document, self._instant) if self._instant else None,
-            offsets=list(dict.fromkeys(_offsets(document, self._local_fields))),
+            offsets=list(dict.fromkeys(offsets)),
         )
 
+    def _part(self, values: dict[str, Any], name: str | None) -> Any:
+        field = next((field for field in self._type.fields if field.name == name), None)
+        try:
+            return field and msgspec.convert(values.get(field.name), field.kind.python_type)
+        except msgspec.ValidationError:
+            return None
 
-def check_unambiguous(body: bytes, name: str) -> None:
-    """Raise an error where two parsers of the same JSON could read different things.
+
+def ambiguity(text: bytes) -> str | None:
+    """Return why two parsers of a JSON text could read different things; None: they could not."""
+    try:
+        _STRICT.decode(text.decode())
+    except _Ambiguous as error:
+        return str(error)
+    except UnicodeDecodeError:
+        return "it is not UTF-8"
+    except (ValueError, RecursionError):
+        return "it is not JSON"
+    return None
+
+
+def loosely(text: bytes) -> Any:
+    """Return JSON as lenient parsers read it: with NaN, control characters and broken UTF-8.
 
     Raises:
-        GarbledAnswer: it is not JSON.
-        UnexpectedAnswer: an object has a key twice, or a number is infinite.
+        ValueError: it is not even that.
+        RecursionError: it nests too deeply.
     """
-    try:
-        _STRICT.decode(body.decode())
-    except _Ambiguous as error:
-        raise UnexpectedAnswer(mismatch_message(name, str(error))) from None
-    except (ValueError, RecursionError):
-        raise GarbledAnswer(not_json_message(name)) from None
+    return LOOSE.decode(text.decode(errors="surrogateescape"))
+
+
+def reason(error: msgspec.ValidationError) -> str:
+    """Return what is wrong, beginning with the field."""
+    what, _, where = str(error).partition(" - at `$")
+    path = where.strip("`.")
+    return f"{path}: {what[0].lower()}{what[1:]}" if path else f"{what[0].lower()}{what[1:]}"
 
 
 def mismatch_message(name: str, what: str) -> str:
     """Return the message for JSON that is not of the expected form."""
     return (
-        f"Oura's answer for {name} has an unknown form: {what.replace(' - at `$`', '')}; "
+        f"Oura's answer for {name} has an unknown form: {what}; "
         "if Oura changed it, change catalog/document_types.py"
     )
 
@@ -115,16 +188,36 @@ def _finite(text: str) -> float:
     return number
 
 
-_STRICT = json.JSONDecoder(object_pairs_hook=_no_key_twice, parse_float=_finite)
+def _short(digits: str) -> None:
+    if len(digits) > _LONGEST_INTEGER:
+        raise _Ambiguous("a number is too large")
 
 
-def _struct(name: str, fields: list[tuple[Field, bool]]) -> type[msgspec.Struct]:
-    members: list[Any] = []
-    for field, required in fields:
-        if required:
-            members.append((field.name, _type_of(field)))
-        else:
-            members.append((field.name, _type_of(field) | None, None))
+def _no_number(name: str) -> None:
+    raise _Ambiguous(f"{name} is no number in JSON")
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_no_key_twice,
+    parse_float=_finite,
+    parse_int=_short,
+    parse_constant=_no_number,
+)
+# Floats, because Python refuses to read integers of more than 4300 digits.
+LOOSE = json.JSONDecoder(strict=False, parse_int=float)
+
+
+def _decoder(
+    name: str, required: Iterable[Field], optional: Iterable[Field]
+) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_struct(name, required, optional))
+
+
+def _struct(
+    name: str, required: Iterable[Field], optional: Iterable[Field]
+) -> type[msgspec.Struct]:
+    members: list[Any] = [(field.name, _type_of(field)) for field in required]
+    members += [(field.name, _type_of(field) | None, None) for field in optional]
     return msgspec.defstruct(name, members, kw_only=True, gc=False)
 
 
@@ -133,7 +226,8 @@ def _type_of(field: Field) -> Any:
         item = _type_of(field.item) if field.inside else _type_of(field.item) | None
         return list[item]  # type: ignore[valid-type]
     if field.inside:
-        return _struct(field.name, [(member, member.required) for member in field.inside])
+        # The rest of what is inside may be anything.
+        return _struct(field.name, [], [member for member in field.inside if member.tells_offset])
     return field.kind.python_type
 
 

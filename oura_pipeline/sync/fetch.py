@@ -16,7 +16,6 @@ from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.fetch_person import PersonFetcher, PersonResult
 from oura_pipeline.sync.progress import progress
-from oura_pipeline.warehouse.errors import UnusableDocuments
 from oura_pipeline.warehouse.landing import Landing
 from oura_pipeline.warehouse.spool import Spool
 
@@ -183,41 +182,50 @@ class _Work:
         return {row.username for row in rows if row.at > asked_at[row.username]}
 
     def land(self, results: Sequence[PersonResult]) -> Landing | None:
-        """Land what was received; a person whose documents are unusable becomes a failure."""
-        while landed := [r for r in results if r.status is FetchStatus.LANDED]:
-            try:
-                return self.pipeline.warehouse.land(
-                    self.document_type,
-                    self.spool,
-                    usernames=[result.username for result in landed],
-                    first_day=self.days[0],
-                    last_day=self.days[1],
-                    fetched_at=self.began_at,
-                    run_id=self.run_id,
-                )
-            except UnusableDocuments as error:
-                # Without them the others can be landed.
-                for result in landed:
-                    if result.username in error.usernames:
-                        result.status, result.error = FetchStatus.FAILED, error
-        return None
+        """Land what was received."""
+        landed = [result for result in results if result.status is FetchStatus.LANDED]
+        if not landed:
+            return None
+        return self.pipeline.warehouse.land(
+            self.document_type,
+            self.spool,
+            usernames=[result.username for result in landed],
+            first_day=self.days[0],
+            last_day=self.days[1],
+            fetched_at=self.began_at,
+            run_id=self.run_id,
+            unanswered=[
+                (result.username, day)
+                for result in landed
+                for part in result.unanswered
+                for day in part.days
+            ],
+        )
 
     def record(self, results: Sequence[PersonResult], landing: Landing | None) -> list[Fetch]:
         """Write a ledger row per person and day, and return them."""
         fetches = [
-            self._ledger_row(result, day, landing)
+            self._ledger_row(result, day, errors.get(day), landing)
             for result in results
+            for errors in [_errors_by_day(result)]
             for day in days_between(*self.days)
         ]
         self.pipeline.accounts.fetches.record(fetches)
         return fetches
 
-    def _ledger_row(self, result: PersonResult, day: date, landing: Landing | None) -> Fetch:
+    def _ledger_row(
+        self, result: PersonResult, day: date, error: Exception | None, landing: Landing | None
+    ) -> Fetch:
         status, documents, changed = result.status, 0, 0
-        if status is FetchStatus.LANDED and landing:
+        if error:
+            status = FetchStatus.FAILED
+        elif status is FetchStatus.LANDED and landing:
             count = landing.days[result.username, day]
             documents, changed = count.documents, count.changed
-            status = FetchStatus.LANDED if documents else FetchStatus.EMPTY
+            # What is set aside is not absent.
+            there = documents or landing.set_aside[result.username, day]
+            status = FetchStatus.LANDED if there else FetchStatus.EMPTY
+        error = error or result.error
         return Fetch(
             username=result.username,
             document_type=self.document_type.name,
@@ -225,7 +233,11 @@ class _Work:
             status=status,
             documents=documents,
             changed=changed,
-            error=str(result.error) if result.error else None,
+            error=str(error) if error else None,
             run_id=self.run_id,
             at=result.received_at,
         )
+
+
+def _errors_by_day(result: PersonResult) -> dict[date, Exception]:
+    return {day: part.error for part in result.unanswered for day in part.days}

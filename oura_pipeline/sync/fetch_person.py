@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import msgspec
@@ -15,6 +15,7 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import ScopeNotGranted
+from oura_pipeline.oura.halves import Halving, Unanswered
 from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.oura.pages import Document
 from oura_pipeline.pipeline import Pipeline
@@ -33,6 +34,7 @@ class PersonResult:
         received_at: when the last response was there, UTC.
         status: landed, as long as nothing went wrong.
         error: what went wrong.
+        unanswered: days for which it went wrong, where it did not for all.
         requests: how many requests were sent.
         pages: how many responses held documents, or an empty list of them.
     """
@@ -42,6 +44,7 @@ class PersonResult:
     received_at: datetime
     status: FetchStatus = FetchStatus.LANDED
     error: Exception | None = None
+    unanswered: list[Unanswered] = field(default_factory=list)
     requests: int = 0
     pages: int = 0
 
@@ -88,24 +91,32 @@ class PersonFetcher:
 
     def _spool(self, person: Person, client: OuraClient, result: PersonResult) -> None:
         try:
-            self._spool_pages(person, client)
+            result.unanswered = self._spool_pages(person, client)
         except ScopeNotGranted as error:
             result.status, result.error = FetchStatus.NOT_GRANTED, error
         except (OuraError, AccountsBusy, PersonRefused, UnusableDocuments) as error:
             result.status, result.error = FetchStatus.FAILED, error
 
-    def _spool_pages(self, person: Person, client: OuraClient) -> None:
+    def _spool_pages(self, person: Person, client: OuraClient) -> list[Unanswered]:
+        """Spool what Oura answers, and return the days for which that was no page."""
         offsets = self.pipeline.accounts.offsets
         timeline = OffsetTimeline(offsets.find(person.username))
         learned: list[tuple[datetime, timedelta]] = []
-        for page in client.documents(self.document_type, *self.days, offsets=timeline):
+        halving = Halving(
+            lambda first, last, patient: client.documents(
+                self.document_type, first, last, offsets=timeline, patient=patient
+            )
+        )
+        for page in halving.pages(*self.days):
             if self.document_type.identifies:
                 self._identify(person, page.documents)
             self.spool.add(person.username, page.documents, requested=True)
             self.spool.add(person.username, page.outside, requested=False)
+            self.spool.set_aside(person.username, page.unusable)
             learned.extend(page.offsets)
             self.progress.page(self.document_type.name, person.username, len(page.documents))
         offsets.record(person.username, learned)
+        return halving.unanswered
 
     def _identify(self, person: Person, documents: Sequence[Document]) -> None:
         """Record Oura's id of a person where it is new.

@@ -230,7 +230,9 @@ def _refetch_days(
             run_id=run_id,
         )
         result.fetched.append((document_type, fetched))
-        failed |= {(r.username, day) for r in fetched.failed for day in days_between(first, last)}
+        failed |= {
+            (row.username, row.day) for row in fetched.fetches if row.status is FetchStatus.FAILED
+        }
     stored = _stored_days(pipeline, document_type, documents) if any(days.values()) else {}
     for document in documents:
         document.failed = any((document.person.username, day) in failed for day in document.days)

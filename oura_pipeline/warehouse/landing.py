@@ -12,6 +12,11 @@ import duckdb
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.scan import DriftScan, find_odd_documents
 from oura_pipeline.warehouse.drift.unknown_fields import record_paths
+from oura_pipeline.warehouse.quarantine import (
+    keep_earlier_versions,
+    prepare,
+    update_quarantine,
+)
 from oura_pipeline.warehouse.spool import Spool
 from oura_pipeline.warehouse.staging import LandingRequest, stage
 from oura_pipeline.warehouse.tables import (
@@ -54,6 +59,8 @@ class Landing:
         unknown_fields: paths that the table of document types does not have.
         odd_values: path → number of values of the wrong kind; the column holds null, the JSON the
             value.
+        set_aside: documents that cannot be landed and are in `oura.quarantine`, by username and
+            day, which may be unknown.
     """
 
     days: dict[tuple[str, date], DayCount]
@@ -64,6 +71,7 @@ class Landing:
     outside: int = 0
     unknown_fields: list[str] = field(default_factory=list)
     odd_values: dict[str, int] = field(default_factory=dict)
+    set_aside: Counter[tuple[str, date | None]] = field(default_factory=Counter)
 
     @property
     def changed(self) -> int:
@@ -76,10 +84,7 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
 
     The table ends up as if all of these rows had been deleted and all documents inserted. But rows
     are matched by key, and only differences are written: an unchanged row keeps the `fetched_at`
-    and `run_id` of when Oura first sent it like this.
-
-    Raises:
-        UnusableDocuments: some people's documents lack their key or are no JSON objects.
+    and `run_id` of when Oura first sent it like this. What cannot be landed goes to the quarantine.
     """
     ensure_table(connection, request.document_type)
     # Staging stays outside of the transaction: nobody else writes while we hold the lock, and only
@@ -93,12 +98,17 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
     )
     # Outside of the transaction as well: a path was seen, whether or not its documents land.
     record_paths(connection, request.document_type, scan.paths, request.fetched_at)
+    odd = prepare(connection, request.document_type)
+    if odd:
+        keep_earlier_versions(connection, request.document_type)
     changes = _count_changes(connection)
     # Most documents that are fetched again are unchanged: nothing to write. A type without days
     # still moves to the newest day.
-    if changes.keys() - UNCHANGED or not request.document_type.partitioned:
+    if odd or changes.keys() - UNCHANGED or not request.document_type.partitioned:
         with transaction(connection):
             _write(connection, request)
+            if odd:
+                update_quarantine(connection, request)
     return _result(connection, request, scan, changes)
 
 
@@ -159,7 +169,17 @@ def _result(
         outside=outside - changes["moved"],
         unknown_fields=sorted(scan.unknown),
         odd_values=dict(sorted(scan.odd.items())),
+        set_aside=_count_set_aside(connection),
     )
+
+
+def _count_set_aside(
+    connection: duckdb.DuckDBPyConnection,
+) -> Counter[tuple[str, date | None]]:
+    rows = connection.execute(
+        "SELECT username, day, count(*) FROM set_aside GROUP BY username, day"
+    ).fetchall()
+    return Counter({(username, day): many for username, day, many in rows})
 
 
 def _changed_days(

@@ -94,6 +94,32 @@ UNKNOWN_FIELDS = LedgerTable(
     ),
 )
 
+QUARANTINE = LedgerTable(
+    name="quarantine",
+    description="Documents that Oura sends and that cannot be landed, as received; each leaves by "
+    "itself when Oura sends it right, or no longer.",
+    columns=(
+        Column("username", "VARCHAR", "The person."),
+        Column("document_type", "VARCHAR", "The document type."),
+        Column("day", "DATE", "The day it belongs to; null: it does not say."),
+        Column("id", "VARCHAR", "Oura's identifier of the document; null: it has none."),
+        Column("reason", "VARCHAR", "Why it cannot be landed: the field, and what is wrong."),
+        Column(
+            "asked_first_day",
+            "DATE",
+            "Where the day is unknown: the first day for which it was certainly asked.",
+        ),
+        Column("asked_last_day", "DATE", "The last such day; the same as day where that is known."),
+        Column("first_seen", "TIMESTAMPTZ", "When Oura first sent it, an instant (UTC)."),
+        Column("last_seen", "TIMESTAMPTZ", "When Oura last sent it, an instant (UTC)."),
+        Column(
+            "document",
+            "VARCHAR",
+            "As received; bytes that are not UTF-8 are written like \\xff.",
+        ),
+    ),
+)
+
 OBSERVED = LedgerTable(
     name="observed_offsets",
     description="The observations from which oura.offsets was made, to detect changes.",
@@ -115,7 +141,7 @@ VIEWS_DIGEST = LedgerTable(
     schema=BOOKKEEPING,
 )
 
-LEDGERS = (FETCHES, OFFSETS, UNKNOWN_FIELDS, OBSERVED, VIEWS_DIGEST)
+LEDGERS = (FETCHES, OFFSETS, UNKNOWN_FIELDS, QUARANTINE, OBSERVED, VIEWS_DIGEST)
 
 
 def ensure_ledgers(connection: duckdb.DuckDBPyConnection) -> None:

@@ -6,12 +6,13 @@ import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from oura_pipeline.days import batched
@@ -45,20 +46,46 @@ class Spooled(Protocol):
         ...
 
 
+class Unusable(Protocol):
+    """A document that cannot be landed: what is known of it, and why."""
+
+    @property
+    def day(self) -> date | None:
+        """Oura's day; None: unknown."""
+        ...
+
+    @property
+    def id(self) -> str | None:
+        """Oura's identifier; None: unknown."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why it cannot be landed."""
+        ...
+
+    @property
+    def raw(self) -> bytes:
+        """As received."""
+        ...
+
+
 class Spool:
     """The fetched documents of one type, a file per person; any number of threads may add to it.
 
     Attributes:
         folder: where the files lie.
         longest_document: bytes of the longest document.
+        longest_unusable: bytes of the longest line in `unusable_files`.
         has_line_breaks: whether a document holds line breaks.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.longest_document = 0
+        self.longest_document = self.longest_unusable = 0
         self.has_line_breaks = False
         self._files: dict[str, Path] = {}
+        self._unusable: dict[str, Path] = {}
         self._discarded: set[str] = set()
         self._lock = threading.Lock()
 
@@ -88,14 +115,23 @@ class Spool:
         """Drop this person's documents for good: half an answer must not land."""
         with self._lock:
             self._discarded.add(username)
-            if path := self._files.pop(username, None):
-                path.unlink(missing_ok=True)
+            self._remove(username)
 
     def forget(self, username: str) -> None:
         """Drop this person's documents, so that others can be added."""
         with self._lock:
-            if path := self._files.pop(username, None):
-                path.unlink(missing_ok=True)
+            self._remove(username)
+
+    def set_aside(self, username: str, documents: Iterable[Unusable]) -> None:
+        """Append documents that cannot be landed, as JSON lines."""
+        lines = [_unusable_line(username, document) for document in documents]
+        with self._lock:
+            if not lines or username in self._discarded:
+                return
+            name = f"{len(self._unusable)}.{username}.unusable"
+            with self._unusable.setdefault(username, self.folder / name).open("ab") as file:
+                file.writelines(lines)
+            self.longest_unusable = max(self.longest_unusable, *map(len, lines))
 
     @property
     def discarded(self) -> frozenset[str]:
@@ -105,9 +141,21 @@ class Spool:
 
     def files(self, usernames: Iterable[str]) -> list[Path]:
         """Return the files of those people who have one."""
+        return self._of(self._files, usernames)
+
+    def unusable_files(self, usernames: Iterable[str]) -> list[Path]:
+        """Return the files, JSON lines, of what cannot be landed of these people."""
+        return self._of(self._unusable, usernames)
+
+    def _of(self, files: Mapping[str, Path], usernames: Iterable[str]) -> list[Path]:
         wanted = set(usernames)
         with self._lock:
-            return [path for username, path in self._files.items() if username in wanted]
+            return [path for username, path in files.items() if username in wanted]
+
+    def _remove(self, username: str) -> None:
+        for files in (self._files, self._unusable):
+            if path := files.pop(username, None):
+                path.unlink(missing_ok=True)
 
     def _write(self, username: str, lines: bytes, longest: int, broken: bool) -> None:
         with self._lock:
@@ -162,6 +210,18 @@ def _remove_abandoned(folder: Path) -> None:
         held.release()
         shutil.rmtree(left, ignore_errors=True)
         logger.info("removed what a crashed run had spooled: %s", left.name)
+
+
+def _unusable_line(username: str, document: Unusable) -> bytes:
+    columns = {
+        "username": username,
+        "day": document.day,
+        "id": document.id,
+        "reason": document.reason,
+        # What is no UTF-8 is readable like this, and harmless to DuckDB.
+        "document": document.raw.decode(errors="backslashreplace"),
+    }
+    return msgspec.json.encode(columns) + b"\n"
 
 
 def _line_prefix(username: str, day: date, requested: bool) -> bytes:

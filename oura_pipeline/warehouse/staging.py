@@ -12,17 +12,28 @@ import duckdb
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.days import days_between
 from oura_pipeline.warehouse.drift.shapes import same_meaning
-from oura_pipeline.warehouse.errors import UnusableDocuments
 from oura_pipeline.warehouse.spool import LINE_BREAKS, SEPARATOR, STAND_INS, Spool
 from oura_pipeline.warehouse.tables import json_schema, literal, quoted, table_name
 
 _LONGEST_LINE = 2_000_000  # bytes; DuckDB's default limit
 _CHUNK = 1000  # documents
+_NO_JSON = "it is not JSON"
+_SET_ASIDE = {
+    "username": "VARCHAR",
+    "day": "DATE",
+    "id": "VARCHAR",
+    "reason": "VARCHAR",
+    "document": "VARCHAR",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LandingRequest:
-    """The people and days whose documents are replaced, the run, and when Oura answered."""
+    """The people and days whose documents are replaced, the run, and when Oura answered.
+
+    Attributes:
+        unanswered: the (username, day) among them that Oura did not answer; they stay as they are.
+    """
 
     document_type: DocumentType
     usernames: tuple[str, ...]
@@ -30,6 +41,7 @@ class LandingRequest:
     last_day: date
     fetched_at: datetime
     run_id: str
+    unanswered: tuple[tuple[str, date], ...] = ()
 
     @property
     def days(self) -> list[date]:
@@ -38,49 +50,86 @@ class LandingRequest:
 
 
 def stage(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> None:
-    """Create the temporary tables `people`, `incoming`, `existing` and `changes`.
-
-    Raises:
-        UnusableDocuments: some people's documents lack their key or are no JSON objects.
-    """
+    """Create temporary tables: `people`, `incoming`, `set_aside`, `existing` and `changes`."""
+    _list_people(connection, request)
+    _read_unusable(connection, request, spool)
     _read(connection, request, spool)
-    _refuse_unusable(connection, request.document_type)
+    _set_aside_without_key(connection, request.document_type)
     _drop_repeated(connection, request.document_type)
     _find_existing(connection, request)
     _match(connection, request.document_type)
     _tell_reformatted_from_updated(connection)
 
 
-def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> None:
-    """Create `incoming(username, day, requested, document, typed)`, in order of arrival."""
+def _list_people(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
+    """Create `people(username)`, and `unanswered(username, day)`."""
+    # Tables rather than parameters, because most statements of a landing use them.
     connection.execute(
-        # A table rather than a parameter, because most statements of a landing use it.
         "CREATE OR REPLACE TEMP TABLE people AS SELECT unnest($1::VARCHAR[]) AS username",
         [list(request.usernames)],
     )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE unanswered AS "
+        "SELECT unnest($1::VARCHAR[]) AS username, unnest($2::DATE[]) AS day",
+        [[who for who, _ in request.unanswered], [day for _, day in request.unanswered]],
+    )
+
+
+def _read_unusable(
+    connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool
+) -> None:
+    """Create `set_aside(username, day, id, reason, document)`: each document as it last came."""
+    files = ", ".join(literal(str(file)) for file in spool.unusable_files(request.usernames))
+    columns = ", ".join(f"{name}: '{sql_type}'" for name, sql_type in _SET_ASIDE.items())
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE set_aside"
+        f"({', '.join(f'{name} {sql_type}' for name, sql_type in _SET_ASIDE.items())})"
+    )
+    if files:
+        connection.execute(
+            "INSERT INTO set_aside SELECT * EXCLUDE number FROM "
+            f"(SELECT *, row_number() OVER () AS number FROM read_json([{files}], "
+            f"format = 'newline_delimited', columns = {{{columns}}}, "
+            f"maximum_object_size = {2 * spool.longest_unusable + _LONGEST_LINE})) "
+            "QUALIFY row_number() OVER (PARTITION BY username, coalesce(id, document) "
+            "ORDER BY number DESC) = 1"
+        )
+
+
+def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> None:
+    """Create `incoming(username, day, requested, document, typed)`, in order of arrival."""
     document = "document"
     if spool.has_line_breaks:
         # Costs a pass over every text, and Oura sends line breaks hardly ever.
         document = f"translate(document, '{STAND_INS}', '{LINE_BREAKS}')"
-    requested = (
-        "requested AND day BETWEEN $first AND $last"
-        if request.document_type.partitioned
-        else "requested"
+    requested = "requested"
+    if request.document_type.partitioned:
+        requested += " AND day BETWEEN $first AND $last"
+    if request.unanswered:
+        requested += " AND (username, day) NOT IN (FROM unanswered)"
+    lines = spooled_lines(spool.files(request.usernames), spool.longest_document)
+    read = (
+        "CREATE OR REPLACE TEMP TABLE incoming AS "
+        f"SELECT username, day, {requested} AS requested, document, "
+        f"from_json(document, '{json_schema(request.document_type)}') AS typed FROM ("
+        f"SELECT username, day, requested, {document}::JSON AS document FROM {lines}"
     )
-    files = spool.files(request.usernames)
+    parameters = (
+        {"first": request.first_day, "last": request.last_day}
+        if request.document_type.partitioned
+        else {}
+    )
     try:
+        connection.execute(f"{read})", parameters)
+    except (duckdb.InvalidInputException, duckdb.ConversionException):
+        # Looked for only now: to check every text costs as much as to read it.
+        connection.execute(f"{read} WHERE json_valid({document}))", parameters)
         connection.execute(
-            "CREATE OR REPLACE TEMP TABLE incoming AS "
-            f"SELECT username, day, {requested} AS requested, document, "
-            f"from_json(document, '{json_schema(request.document_type)}') AS typed FROM ("
-            f"SELECT username, day, requested, {document}::JSON AS document "
-            f"FROM {spooled_lines(files, spool.longest_document)})",
-            {"first": request.first_day, "last": request.last_day}
-            if request.document_type.partitioned
-            else None,
+            f"INSERT INTO set_aside SELECT username, day, NULL, '{_NO_JSON}', document FROM "
+            f"(SELECT username, day, {requested} AS requested, {document} AS document "
+            f"FROM {lines}) WHERE requested AND NOT json_valid(document)",
+            parameters,
         )
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        raise _no_json(files, spool.longest_document, request.document_type) from error
 
 
 def spooled_lines(files: Iterable[Path], longest: int) -> str:
@@ -102,36 +151,23 @@ def spooled_lines(files: Iterable[Path], longest: int) -> str:
     )
 
 
-def _no_json(files: Iterable[Path], longest: int, document_type: DocumentType) -> UnusableDocuments:
-    # On a connection of its own: the failed statement has lost the transaction.
-    with duckdb.connect() as connection:
-        rows = connection.execute(
-            f"SELECT DISTINCT username FROM {spooled_lines(files, longest)} "
-            # Stand-ins become spaces, which are as harmless between tokens as the line breaks were.
-            f"WHERE NOT json_valid(translate(document, '{STAND_INS}', '  ')) ORDER BY username"
-        ).fetchall()
-    return _unusable(document_type, [username for (username,) in rows], "is not valid JSON")
-
-
-def _refuse_unusable(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
-    required = _required(document_type)
-    parts = zip(document_type.key, _key(document_type, "incoming"), strict=True)
-    absent = [f"{part} IS NULL" for name, part in parts if name in required]
+def _set_aside_without_key(
+    connection: duckdb.DuckDBPyConnection, document_type: DocumentType
+) -> None:
+    """Move documents without a key that DuckDB can read from `incoming` to `set_aside`."""
+    absent = [f"{part} IS NULL" for part in _key(document_type, "incoming")]
     # A list or a number is valid JSON too, and would be a row of nulls.
     missing = " OR ".join(["typed IS NULL", "json_type(document) <> 'OBJECT'", *absent])
-    rows = connection.execute(
-        f"SELECT DISTINCT username FROM incoming WHERE {missing} ORDER BY username"
-    ).fetchall()
-    if rows:
-        needed = [name for name in document_type.key if name in required - {"day"}]
-        what = "is no object" + (f" or has no usable {' and '.join(needed)}" if needed else "")
-        raise _unusable(document_type, [username for (username,) in rows], what)
-
-
-def _unusable(document_type: DocumentType, usernames: list[str], what: str) -> UnusableDocuments:
-    return UnusableDocuments(
-        f"{document_type.name}: a document {what}; nothing of these people was landed", usernames
+    if not connection.execute(f"SELECT 1 FROM incoming WHERE {missing} LIMIT 1").fetchall():
+        return
+    has_id = any(field.name == "id" for field in document_type.fields)
+    needed = " and ".join(name for name in document_type.key if name != "day")
+    why = f"no object, or no usable {needed}" if needed else "no object"
+    connection.execute(
+        f"INSERT INTO set_aside SELECT username, day, {'typed.id' if has_id else 'NULL'}, "
+        f"'{why}', document FROM incoming WHERE requested AND ({missing})"
     )
+    connection.execute(f"DELETE FROM incoming WHERE {missing}")
 
 
 def _drop_repeated(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
@@ -165,6 +201,8 @@ def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingReques
         found, parameters = f"{rows} WHERE {theirs}", {}
     else:
         found = f"{rows} WHERE {theirs} AND day BETWEEN $first AND $last"
+        if request.unanswered:
+            found += " AND (username, day) NOT IN (FROM unanswered)"
         # The day is the key of daily ones: another day is another document.
         if not document_type.daily:
             low, high = _bounds(connection, document_type)
@@ -239,12 +277,7 @@ def _tell_reformatted_from_updated(connection: duckdb.DuckDBPyConnection) -> Non
 def _same_key(document_type: DocumentType) -> str:
     """Return the condition that `s`, existing, and `i`, incoming, are the same document."""
     parts = zip(document_type.key, _key(document_type, "i"), strict=True)
-    required = _required(document_type)
-    equal = [
-        # Null is a value where it may be absent: = would find no match and insert a second row.
-        f"s.{quoted(name)} {'=' if name in required else 'IS NOT DISTINCT FROM'} {part}"
-        for name, part in parts
-    ]
+    equal = [f"s.{quoted(name)} = {part}" for name, part in parts]
     return " AND ".join(["s.username = i.username", *equal])
 
 
@@ -254,8 +287,3 @@ def _key(document_type: DocumentType, alias: str) -> list[str]:
         f"{alias}.day" if name == "day" else f"{alias}.typed.{quoted(name)}"
         for name in document_type.key
     ]
-
-
-def _required(document_type: DocumentType) -> set[str]:
-    """Return the parts of the key that a document must have; in others null is a value too."""
-    return {"day", *(field.name for field in document_type.fields if field.required)}

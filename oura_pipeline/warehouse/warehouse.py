@@ -18,6 +18,7 @@ from oura_pipeline.warehouse.exporting import copy_to_parquet
 from oura_pipeline.warehouse.landing import Landing, land
 from oura_pipeline.warehouse.ledgers import Ledgers, ensure_ledgers
 from oura_pipeline.warehouse.publishing import Published
+from oura_pipeline.warehouse.quarantine import QuarantinedDocument, find_quarantined
 from oura_pipeline.warehouse.spool import Spool, open_spool, remove_abandoned
 from oura_pipeline.warehouse.staging import LandingRequest
 from oura_pipeline.warehouse.tables import existing_types, has_table, quoted, table_name
@@ -55,16 +56,13 @@ class Warehouse:
         last_day: date,
         fetched_at: datetime,
         run_id: str,
+        unanswered: Collection[tuple[str, date]] = (),
     ) -> Landing:
         """Replace the documents of people and days by the spooled ones, in one transaction.
 
         A type without days is replaced as a whole. People without a spooled document lose those
         they had on these days; people whose answer was discarded, and spooled people who are not in
-        `usernames`, keep theirs.
-
-        Raises:
-            UnusableDocuments: documents without their key, or no JSON; nothing was landed. Leave
-                out its `usernames` and land again.
+        `usernames`, keep theirs, and so do the (username, day) in `unanswered`.
         """
         # Half an answer would delete what the other half holds.
         people = tuple(sorted(set(usernames) - spool.discarded))
@@ -77,6 +75,7 @@ class Warehouse:
             last_day=last_day,
             fetched_at=fetched_at,
             run_id=run_id,
+            unanswered=tuple(unanswered),
         )
         with self._file.opened() as connection:
             return land(connection, request, spool)
@@ -125,6 +124,16 @@ class Warehouse:
         for username, identifier, day in rows:
             found.setdefault((username, identifier), set()).add(day)
         return found
+
+    def quarantined(
+        self, usernames: Collection[str] | None = None, document_type: DocumentType | None = None
+    ) -> list[QuarantinedDocument]:
+        """Return the documents that could not be landed, of some people or of everybody."""
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            name = document_type.name if document_type else None
+            return find_quarantined(connection, usernames, name)
 
     def usernames(self) -> list[str]:
         """Return everybody who has a document of any type."""

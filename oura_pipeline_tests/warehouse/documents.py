@@ -52,12 +52,23 @@ def beat(day: date, time: str, bpm: int = 60, source: str = "awake") -> RawDocum
     return raw_document(day, timestamp=f"{day}T{time}+00:00", bpm=bpm, source=source)
 
 
+class Odd(NamedTuple):
+    """A document that the client of Oura found unusable."""
+
+    day: date | None
+    id: str | None
+    raw: bytes = b'{"bedtime_start":null}'
+    reason: str = "bedtime_start: expected `datetime`, got `null`"
+
+
 def land(
     warehouse: Warehouse,
     document_type: DocumentType,
     asked: Mapping[str, Iterable[RawDocument]],
     *,
     outside: Mapping[str, Iterable[RawDocument]] | None = None,
+    unusable: Mapping[str, Iterable[Odd]] | None = None,
+    unanswered: Iterable[tuple[str, date]] = (),
     days: tuple[int, int] = (1, 3),
     at: datetime = NOON,
     run_id: str = "run-1",
@@ -68,6 +79,8 @@ def land(
             spool.add(username, documents, True)
         for username, documents in (outside or {}).items():
             spool.add(username, documents, False)
+        for username, odd in (unusable or {}).items():
+            spool.set_aside(username, odd)
         return warehouse.land(
             document_type,
             spool,
@@ -76,6 +89,7 @@ def land(
             last_day=january(days[1]),
             fetched_at=at,
             run_id=run_id,
+            unanswered=list(unanswered),
         )
 
 

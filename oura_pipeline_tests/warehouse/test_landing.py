@@ -17,7 +17,6 @@ from oura_pipeline.catalog.document_types import (
     SLEEP,
     VO2_MAX,
 )
-from oura_pipeline.warehouse.errors import UnusableDocuments
 from oura_pipeline.warehouse.landing import DayCount, Landing
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.documents import (
@@ -223,13 +222,6 @@ def test_one_instant_written_in_two_ways_is_one_key(warehouse: Warehouse) -> Non
     assert land(warehouse, HEARTRATE, {"ada": rows}).inserted == 1
 
 
-def test_a_null_source_is_a_source_of_its_own(warehouse: Warehouse) -> None:
-    row = raw_document(january(1), timestamp="2026-01-01T10:00:00Z", bpm=60, source=None)
-    for _ in range(2):
-        landing = land(warehouse, HEARTRATE, {"ada": [row, beat(january(1), "10:00:00")]})
-    assert landing.days[("ada", january(1))] == DayCount(2, 0)
-
-
 def test_a_day_is_enough_where_documents_have_no_id(warehouse: Warehouse) -> None:
     """Documents of daily_cardiovascular_age had none in 2024; a new id is the same day still."""
     old = raw_document(january(1), day="2026-01-01", vascular_age=41)
@@ -326,28 +318,6 @@ def test_people_who_were_not_asked_do_not_land(warehouse: Warehouse) -> None:
         )
     assert landing == Landing(days={})
     assert warehouse.row_counts() == {}
-
-
-@pytest.mark.parametrize("raw", [b'{"day":"2026-01-02"}', b'{"id":null}', b"[]", b"null", b"{"])
-def test_documents_without_a_key_name_their_people_and_nothing_lands(
-    warehouse: Warehouse, raw: bytes
-) -> None:
-    land(warehouse, SLEEP, {"ada": [night(january(1))]})
-    with pytest.raises(UnusableDocuments) as caught:
-        land(warehouse, SLEEP, {"ada": [], "bob": [RawDocument(january(2), raw)]})
-    assert caught.value.usernames == ("bob",)
-    # The message may reach Dagster, so it names nobody.
-    assert str(caught.value).startswith("sleep: a document is ")
-    assert str(caught.value).endswith("; nothing of these people was landed")
-    assert [name for name, _, _ in all_documents(warehouse, SLEEP)] == ["ada"]
-
-
-@pytest.mark.parametrize("raw", [b"[]", b"5", b'"text"', b"null"])
-def test_what_is_no_object_is_no_document(warehouse: Warehouse, raw: bytes) -> None:
-    """Also where the day alone is the key."""
-    with pytest.raises(UnusableDocuments, match="a document is no object") as caught:
-        land(warehouse, DAILY_SLEEP, {"ada": [RawDocument(january(1), raw)]})
-    assert caught.value.usernames == ("ada",)
 
 
 def test_documents_come_in_order_of_day_and_key(warehouse: Warehouse) -> None:

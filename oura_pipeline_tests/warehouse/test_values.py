@@ -22,7 +22,6 @@ from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.documents import (
     RawDocument,
     all_documents,
-    beat,
     january,
     land,
     night,
@@ -212,11 +211,3 @@ def test_what_can_be_no_json_is_refused_before_it_is_spooled(
     with pytest.raises(UnusableDocuments) as caught:
         land(warehouse, SLEEP, {"ada": [RawDocument(january(1), raw)]})
     assert caught.value.usernames == ("ada",)
-
-
-def test_other_people_land_when_one_is_left_out(warehouse: Warehouse) -> None:
-    documents = {"ada": [beat(january(1), "10:00:00")], "bob": [raw_document(january(1), bpm=5)]}
-    with pytest.raises(UnusableDocuments) as caught:
-        land(warehouse, HEARTRATE, documents)
-    rest = {name: rows for name, rows in documents.items() if name not in caught.value.usernames}
-    assert land(warehouse, HEARTRATE, rest).inserted == 1
