@@ -22,6 +22,7 @@ from oura_pipeline.settings import Protocol, Settings, SettingsError, load_setti
 from oura_pipeline.warehouse.errors import WarehouseError
 
 TIMEOUT_SECONDS = 10.0
+MAX_SHOWN = 5  # documents that are set aside
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def check_everything() -> list[Finding]:
     ]
     try:
         with open_pipeline(settings) as pipeline:
-            findings += [*_accounts(pipeline), _warehouse(pipeline), _site(settings)]
+            findings += [*_accounts(pipeline), _warehouse(pipeline), _documents(pipeline)]
+            findings += [_site(settings)]
             findings += [_webhooks(pipeline), oura := _oura(pipeline)]
             # Without an answer from Oura, the client would retry for minutes.
             findings += [*(_tokens(pipeline) if oura.good else ()), *_graphite(pipeline)]
@@ -102,6 +104,18 @@ def _warehouse(pipeline: Pipeline) -> Finding:
     except WarehouseError as error:
         return _bad("warehouse", str(error))
     return _good("warehouse", f"{rows:,} rows in {pipeline.settings.storage.warehouse_path}")
+
+
+def _documents(pipeline: Pipeline) -> Finding:
+    try:
+        aside = pipeline.warehouse.quarantined()
+    except WarehouseError as error:
+        return _bad("documents", str(error))
+    if not aside:
+        return _good("documents", "none is set aside")
+    shown = "; ".join(f"{one.username}: {one.text}" for one in aside[:MAX_SHOWN])
+    more = f"; and {len(aside) - MAX_SHOWN} more" if len(aside) > MAX_SHOWN else ""
+    return _bad("documents", f"{len(aside)} set aside in oura.quarantine: {shown}{more}")
 
 
 def _site(settings: Settings) -> Finding:

@@ -12,14 +12,19 @@ from oura_pipeline.defs.person_ids import nameless, status_link
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.warehouse.drift.checks import out_of_range, unknown_fields
+from oura_pipeline.warehouse.quarantine import QuarantinedDocument
 
 EVERY_PERSON = "every_person_landed"
+USABLE = "documents_usable"
 FIELDS_KNOWN = "fields_known"
 IN_RANGE = "values_in_range"
+
+MAX_LINES = 20  # of a description
 
 # None of these checks is blocking: what could be fetched is landed and pushed all the same.
 DESCRIPTIONS = {
     EVERY_PERSON: "Everybody's documents were fetched.",
+    USABLE: "Every document could be landed; none is set aside in oura.quarantine.",
     FIELDS_KNOWN: "Oura sends no fields that are unknown here.",
     IN_RANGE: "Numbers are within the range that their field allows.",
 }
@@ -58,6 +63,10 @@ def document_checks(document_type: DocumentType) -> dg.AssetChecksDefinition:
                 pipeline.ids(),
                 pipeline.opened.settings.site.url,
             )
+        if USABLE in selected:
+            # Everybody's, and of all days: one that waits since last month is still not landed.
+            aside = warehouse.quarantined(pipeline.ids(), document_type)
+            yield documents_usable(key, aside, pipeline.ids(), pipeline.opened.settings.site.url)
         if FIELDS_KNOWN in selected:
             yield fields_known(key, unknown_fields(warehouse, document_type, usernames, days))
         if IN_RANGE in selected:
@@ -105,6 +114,25 @@ def every_person_landed(
             "people_missing": sorted({ids[fetch.username] for fetch in missing}),
             "people_days_missing": len(missing),
         },
+    )
+
+
+def documents_usable(
+    key: dg.AssetKey,
+    aside: Sequence[QuarantinedDocument],
+    ids: Mapping[str, str],
+    site_url: str,
+) -> dg.AssetCheckResult:
+    """Return a failed check when documents could not be landed: whose, which and why."""
+    lines = [f"- {status_link(ids[one.username], site_url)}: {one.text}" for one in aside]
+    if len(lines) > MAX_LINES:
+        lines[MAX_LINES:] = [f"- and {len(lines) - MAX_LINES} more: see oura.quarantine"]
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=USABLE,
+        passed=not aside,
+        description="\n".join(lines) or "Every document could be landed.",
+        metadata={"documents_set_aside": len(aside)},
     )
 
 

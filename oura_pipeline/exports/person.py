@@ -132,13 +132,14 @@ Columns = Mapping[str, tuple[str, Sequence[Any]]]  # name: DuckDB type, values
 
 
 def _ledgers(pipeline: Pipeline, username: str, fetches: Sequence[Fetch]) -> dict[str, Columns]:
-    """Return what was fetched, what was sent to Graphite, and the person's UTC offsets."""
+    """Return what was fetched, sent to Graphite and set aside, and the person's UTC offsets."""
     pushes = [
         push
         for document_type in DOCUMENT_TYPES
         for push in pipeline.accounts.pushes.find(document_type.name, usernames=[username])
     ]
     offsets = pipeline.accounts.offsets.find(username)
+    aside = pipeline.warehouse.quarantined([username])
     return {
         "fetches": {
             "document_type": ("VARCHAR", [fetch.document_type for fetch in fetches]),
@@ -155,6 +156,15 @@ def _ledgers(pipeline: Pipeline, username: str, fetches: Sequence[Fetch]) -> dic
             "points": ("BIGINT", [push.points for push in pushes]),
             "state": ("VARCHAR", [push.state.value for push in pushes]),
             "sent_at": ("TIMESTAMPTZ", [push.at for push in pushes]),
+        },
+        "quarantine": {
+            "document_type": ("VARCHAR", [one.document_type for one in aside]),
+            "day": ("DATE", [one.day for one in aside]),
+            "id": ("VARCHAR", [one.id for one in aside]),
+            "reason": ("VARCHAR", [one.reason for one in aside]),
+            "first_seen": ("TIMESTAMPTZ", [one.first_seen for one in aside]),
+            "last_seen": ("TIMESTAMPTZ", [one.last_seen for one in aside]),
+            "document": ("VARCHAR", [one.document for one in aside]),
         },
         "offsets": {
             "since": ("TIMESTAMPTZ", [at for at, _ in offsets]),
@@ -268,6 +278,7 @@ _OPENING = """\
 | `{documents}/*.jsonl` | the same documents exactly as Oura sent them, a JSON object per line |
 | `{ledgers}/fetches.parquet` | per day and document type: when Oura was asked and what came of it |
 | `{ledgers}/pushes.parquet` | per day and document type: how many points were sent to Graphite |
+| `{ledgers}/quarantine.parquet` | what Oura sent and could not be landed, as received |
 | `{ledgers}/offsets.parquet` | since when the person's clock was how many seconds ahead of UTC |
 
 All times are UTC. What is empty is not known, which is not the same as 0. Times of `{documents}`

@@ -9,15 +9,15 @@ import msgspec
 
 from oura_pipeline.oura.errors import GarbledAnswer, UnusablePage
 from oura_pipeline.oura.validation import (
-    LOOSE,
+    NOT_JSON,
     ambiguity,
-    loosely,
     mismatch_message,
     not_json_message,
     reason,
 )
 
-_SPACE = re.compile(r"[ \t\n\r]*")
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+_DATA = re.compile(rb'"data"\s*:\s*\[')
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Envelope:
     Attributes:
         data: the JSON of each document, as received.
         next_token: of the next page; None: this is the last one.
-        doubtful: whether one of the documents may be none, or be read in two ways.
+        doubtful: whether one of the documents may be no JSON, or be read in two ways.
     """
 
     data: list[bytes]
@@ -40,12 +40,8 @@ class _Received(msgspec.Struct):
     next_token: str | None = None
 
 
-class _Shape(msgspec.Struct):
-    data: list[object]
-    next_token: str | None = None
-
-
 _RECEIVED = msgspec.json.Decoder(_Received)
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def open_envelope(body: bytes, name: str) -> Envelope:
@@ -55,70 +51,58 @@ def open_envelope(body: bytes, name: str) -> Envelope:
         GarbledAnswer: it is not JSON.
         UnusablePage: it is no list of documents, or two.
     """
-    try:
-        received = _RECEIVED.decode(body)
-        data, token = [bytes(document) for document in received.data], received.next_token
-    except msgspec.ValidationError as error:
-        raise UnusablePage(mismatch_message(name, reason(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        data, token = _split(body, name)
-    doubtful = ambiguity(body) is not None
-    # Where all that is wrong is inside of documents, nothing is left without them.
-    if doubtful and (what := ambiguity(_without(body, data))):
+    if ambiguity(body) is None:
+        try:
+            received = _RECEIVED.decode(body)
+            return Envelope(
+                [bytes(raw) for raw in received.data], received.next_token or None, False
+            )
+        except msgspec.ValidationError as error:
+            raise UnusablePage(mismatch_message(name, reason(error))) from None
+        except _NO_JSON:
+            pass  # a lone surrogate, which other parsers let through
+    # What is wrong may be wrong in some documents only.
+    rest, documents = _taken_apart(body, name)
+    return Envelope(documents, _next_token(rest, name), doubtful=True)
+
+
+def _next_token(rest: bytes, name: str) -> str | None:
+    """Return the token in an answer without its documents, which has to be without fault."""
+    what = ambiguity(rest)
+    if what == NOT_JSON:
+        raise GarbledAnswer(not_json_message(name))
+    if what:
         raise UnusablePage(mismatch_message(name, what))
-    return Envelope(data, token or None, doubtful)
-
-
-def _split(body: bytes, name: str) -> tuple[list[bytes], str | None]:
-    """Split what is JSON only for lenient parsers: one NaN must not cost a whole page."""
     try:
-        envelope = loosely(body)
-        text = body.decode(errors="surrogateescape")
-    except (ValueError, RecursionError):
-        raise GarbledAnswer(not_json_message(name)) from None
-    try:
-        received = msgspec.convert(envelope, _Shape)
+        return _RECEIVED.decode(rest).next_token or None
     except msgspec.ValidationError as error:
         raise UnusablePage(mismatch_message(name, reason(error))) from None
-    items = _items(text, _start_of_data(text))
-    data = [item.encode(errors="surrogateescape") for item in items]
-    return data, received.next_token
+    except _NO_JSON:
+        raise GarbledAnswer(not_json_message(name)) from None
 
 
-def _start_of_data(text: str) -> int:
-    """Return where the list of documents begins in an object that has one."""
-    at = _skip(text, 0) + 1
-    while True:
-        key, at = LOOSE.raw_decode(text, _skip(text, at))
-        at = _skip(text, _skip(text, at) + 1)
-        if key == "data":
-            return at
-        _, at = LOOSE.raw_decode(text, at)
-        at = _skip(text, at) + 1
+def _taken_apart(body: bytes, name: str) -> tuple[bytes, list[bytes]]:
+    """Return an answer without its documents, and those.
 
-
-def _items(text: str, at: int) -> list[str]:
-    """Return the text of each item of the list that begins at a position."""
-    items = []
-    at = _skip(text, at + 1)
-    while text[at] != "]":
-        _, end = LOOSE.raw_decode(text, at)
-        items.append(text[at:end])
-        at = _skip(text, end)
-        at = _skip(text, at + 1) if text[at] == "," else at
-    return items
-
-
-def _skip(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
-
-
-def _without(body: bytes, documents: list[bytes]) -> bytes:
-    """Return an answer with null in place of each document."""
-    kept, at = list[bytes](), 0
-    for document in documents:
-        found = body.index(document, at)
-        kept += [body[at:found], b"null"]
-        at = found + len(document)
-    return b"".join([*kept, body[at:]])
+    Raises:
+        GarbledAnswer: it is cut short.
+    """
+    found = _DATA.search(body)
+    if not found:
+        return body, []
+    documents, depth, begin = [], 0, found.end()
+    # Only brackets, commas and texts are looked at: the rest may be no JSON at all.
+    for token in _TOKEN.finditer(body, begin):
+        match token[0]:
+            case b"[" | b"{":
+                depth += 1
+            case b"," if not depth:
+                documents.append(body[begin : token.start()].strip())
+                begin = token.end()
+            case b"]" if not depth:
+                last = body[begin : token.start()].strip()
+                rest = body[: found.end()] + body[token.start() :]
+                return rest, [*documents, last] if last or documents else []
+            case b"]" | b"}":
+                depth -= 1
+    raise GarbledAnswer(not_json_message(name))

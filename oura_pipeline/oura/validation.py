@@ -7,7 +7,6 @@ kept as it came. Only what decides whose it is, which one and of which day has t
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,10 +16,11 @@ import msgspec
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.fields import Field
+from oura_pipeline.catalog.kinds import INSTANT, LOCAL
 
-# Nobody's offset matters in other centuries, and at either end of time converting to UTC fails.
+# Nobody wore a ring in other centuries, and at either end of time converting to UTC fails.
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-_LONGEST_INTEGER = 308  # digits; a double holds no more
+NOT_JSON = "it is not JSON"
 _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -67,6 +67,7 @@ class DocumentDecoder:
         self._both = _decoder(document_type.name, needed, others)
         self._each = [(field, _decoder(document_type.name, [], [field])) for field in local]
         self._local = tuple(local)
+        self._times = [field.name for field in needed if field.kind in (INSTANT, LOCAL)]
 
     def read(self, raw: bytes | msgspec.Raw) -> DocumentFacts:
         """Return what a document says about itself.
@@ -79,7 +80,7 @@ class DocumentDecoder:
         except msgspec.ValidationError:
             return self._read_needed(raw)
         except _NO_JSON:
-            raise Unusable("it is not JSON") from None
+            raise Unusable(NOT_JSON) from None
         return self._facts(document, _offsets(document, self._local))
 
     def glimpse(self, raw: bytes | msgspec.Raw) -> Glimpse:
@@ -89,10 +90,11 @@ class DocumentDecoder:
         except (ValueError, RecursionError):
             document = None
         values = document if isinstance(document, dict) else {}
+        instant = self._part(values, self._instant)
         return Glimpse(
             id=self._part(values, "id"),
             day=self._part(values, self._type.day_field),
-            instant=self._part(values, self._instant),
+            instant=instant if instant and _EARLIEST <= instant < _LATEST else None,
         )
 
     def _read_needed(self, raw: bytes | msgspec.Raw) -> DocumentFacts:
@@ -112,6 +114,9 @@ class DocumentDecoder:
     def _facts(
         self, document: msgspec.Struct, offsets: Iterable[tuple[datetime, timedelta]]
     ) -> DocumentFacts:
+        for name in self._times:
+            if not _EARLIEST <= getattr(document, name) < _LATEST:
+                raise Unusable(f"{name}: nobody wore a ring then")
         return DocumentFacts(
             day=getattr(document, self._type.day_field) if self._type.day_field else None,
             instant=getattr(document, self._instant) if self._instant else None,
@@ -135,18 +140,20 @@ def ambiguity(text: bytes) -> str | None:
     except UnicodeDecodeError:
         return "it is not UTF-8"
     except (ValueError, RecursionError):
-        return "it is not JSON"
+        return NOT_JSON
     return None
 
 
 def loosely(text: bytes) -> Any:
     """Return JSON as lenient parsers read it: with NaN, control characters and broken UTF-8.
 
+    Integers are not read.
+
     Raises:
         ValueError: it is not even that.
         RecursionError: it nests too deeply.
     """
-    return LOOSE.decode(text.decode(errors="surrogateescape"))
+    return _LOOSE.decode(text.decode(errors="surrogateescape"))
 
 
 def reason(error: msgspec.ValidationError) -> str:
@@ -181,16 +188,9 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> None:
         raise _Ambiguous(f"an object has the key {twice[:50]!r} twice")
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise _Ambiguous("a number is too large")
-    return number
-
-
-def _short(digits: str) -> None:
-    if len(digits) > _LONGEST_INTEGER:
-        raise _Ambiguous("a number is too large")
+def _any_number(digits: str) -> None:
+    # Not read: Python refuses integers of more than 4300 digits.
+    return None
 
 
 def _no_number(name: str) -> None:
@@ -199,12 +199,10 @@ def _no_number(name: str) -> None:
 
 _STRICT = json.JSONDecoder(
     object_pairs_hook=_no_key_twice,
-    parse_float=_finite,
-    parse_int=_short,
+    parse_int=_any_number,
     parse_constant=_no_number,
 )
-# Floats, because Python refuses to read integers of more than 4300 digits.
-LOOSE = json.JSONDecoder(strict=False, parse_int=float)
+_LOOSE = json.JSONDecoder(strict=False, parse_int=_any_number)
 
 
 def _decoder(

@@ -300,6 +300,7 @@ def test_a_further_row_has_assets_and_checks_like_all_others(tmp_path: Path) -> 
         dg.AssetKey(["oura", "daily_moonlight"])
     }
     assert checks == {
+        ("oura", "documents_usable"),
         ("oura", "every_person_landed"),
         ("oura", "fields_known"),
         ("oura", "values_in_range"),

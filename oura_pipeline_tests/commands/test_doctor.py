@@ -34,7 +34,8 @@ def test_doctor_finds_nothing_wrong_with_a_working_installation(graphite_shell: 
     status, found = findings(graphite_shell)
     assert (status, problems(found)) == (0, {})
     assert list(found) == [
-        *("settings", "client", "people", "key", "warehouse", "site", "webhooks", "Oura", "token"),
+        *("settings", "client", "people", "key", "warehouse", "documents", "site", "webhooks"),
+        *("Oura", "token"),
         *("carbon", "graphite-web"),
     ]
 

@@ -29,10 +29,12 @@ def cloud() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def synced(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Two people and all their documents of three days; no test changes anything."""
+    """Two people and all their documents of three days, one each odd; no test changes anything."""
     with world(tmp_path_factory.mktemp("exported") / "data", cloud) as made:
         sign_in(made, ODD)
         sign_in(made, OTHER)
+        for one in (ODD, OTHER):
+            cloud.spoil(AT_OURA[one], "daily_stress", "null", field="day", day=LAST)
         made.run(FIRST, LAST)
         yield made
 
@@ -50,7 +52,7 @@ def held(made: World, document_type: DocumentType) -> list[tuple[str, Any]]:
     """What Oura holds of them in these days."""
     days = (FIRST, LAST) if document_type.partitioned else (None, None)
     truth = made.sandbox.truth(AT_OURA[ODD], document_type.name, *days)
-    return comparable((entry["day"], entry["document"]) for entry in truth)
+    return comparable((one["day"], one["document"]) for one in truth if "way" not in one)
 
 
 def rows(sql: str, path: Path) -> list[tuple[Any, ...]]:
@@ -123,6 +125,11 @@ def test_the_ledgers_come_along(synced: World, folder: Path) -> None:
         "SELECT since, seconds FROM {path} ORDER BY since", folder / "ledgers" / "offsets.parquet"
     )
     assert clock == [(at, offset.total_seconds()) for at, offset in offsets]
+    aside = folder / "ledgers" / "quarantine.parquet"
+    [odd] = synced.warehouse.quarantined([ODD])
+    assert rows("SELECT document_type, day, id, reason, document FROM {path}", aside) == [
+        ("daily_stress", None, odd.id, "day: expected `date`, got `null`", odd.document)
+    ]
 
 
 def test_person_json_says_who_and_what_and_no_secret(synced: World, folder: Path) -> None:

@@ -35,6 +35,7 @@ class FakeOura:
         exclusive_instants: whether `end_datetime` is excluded.
         page_size: documents per page.
         access_tokens: those that it accepts.
+        garbled_days: a page with a document of such a day is none.
         next_answers: what the next requests get instead.
         asked: every request.
     """
@@ -44,6 +45,7 @@ class FakeOura:
     exclusive_instants: bool = True
     page_size: int = 1000
     access_tokens: set[str] = field(default_factory=lambda: {"fresh"})
+    garbled_days: set[str] = field(default_factory=set)
     next_answers: deque[Reply] = field(default_factory=deque)
     asked: list[httpx.Request] = field(default_factory=list)
 
@@ -82,6 +84,9 @@ class FakeOura:
         begin = int(parameters.get("next_token", "page-0").removeprefix("page-"))
         end = begin + self.page_size
         token = f"page-{end}" if end < len(rows) else None
+        days = {str(row.get("day") or row.get("timestamp"))[:10] for row in rows[begin:end]}
+        if days & self.garbled_days:
+            return reply(200, b"<html>maintenance</html>")
         return reply(200, {"data": rows[begin:end], "next_token": token})
 
     def _inside(self, name: str, row: dict[str, Any], parameters: dict[str, str]) -> bool:

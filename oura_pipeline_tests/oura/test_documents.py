@@ -288,7 +288,7 @@ def test_offsets_are_learned_from_all_documents_of_a_page(
 def test_an_instant_at_which_nobody_wore_a_ring_tells_no_offset(
     client: OuraClient, oura: FakeOura
 ) -> None:
-    """Some of them are no instant of UTC at all; the document is taken like any other."""
+    """Some of them are no instant of UTC at all; the first night cannot be placed."""
     oura.documents["sleep"] = [
         night("2026-03-09", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"),
         night("2026-03-10", "1899-12-31T23:59:59+00:00", "2200-01-01T00:00:00+00:00"),
@@ -296,7 +296,10 @@ def test_an_instant_at_which_nobody_wore_a_ring_tells_no_offset(
     ]
     (page,) = client.documents(SLEEP, FIRST, LAST)
     assert page.offsets == [(datetime(1900, 1, 1, tzinfo=UTC), timedelta())]
-    assert len(page.documents) + len(page.outside) == 3
+    assert [document.day.day for document in [*page.outside, *page.documents]] == [11]
+    assert [(odd.day, odd.id) for odd in page.unusable] == [
+        (date(2026, 3, 10), "night-2026-03-10"),
+    ]
 
 
 def test_a_snapshot_belongs_to_the_day_of_the_fetch(client: OuraClient, oura: FakeOura) -> None:

@@ -197,7 +197,6 @@ TROUBLE: list[httpx.Response | Exception] = [
     reply(200, b"<html>maintenance</html>"),
     reply(200, b'{"data":[{"id":"a","day":"2026-03-1'),
     reply(200, b""),
-    reply(200, b'{"data":[{"id":"\xff","day":"2026-03-10","score":1}]}'),
     httpx.ReadTimeout("slow"),
     httpx.ConnectTimeout("slow"),
     httpx.ConnectError("refused"),

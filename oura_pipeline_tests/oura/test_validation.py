@@ -22,7 +22,7 @@ from oura_pipeline.catalog.document_types import (
 )
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer, UnusablePage
-from oura_pipeline.oura.validation import DocumentDecoder, DocumentFacts, Unusable
+from oura_pipeline.oura.validation import DocumentDecoder, DocumentFacts, Unusable, ambiguity
 from oura_pipeline_tests.oura.fake_oura import FakeOura, reply
 
 SCORE = {"id": "a", "day": "2026-03-10", "score": 80}
@@ -78,6 +78,16 @@ def test_what_may_be_missing_or_new_is_let_through(
             HEARTRATE,
             {"timestamp": BEAT["timestamp"]},
             "object missing required field `source`",
+        ),
+        (
+            SLEEP,
+            {**NIGHT, "bedtime_start": "0001-01-01T00:00:00+14:00"},
+            "bedtime_start: nobody wore a ring then",
+        ),
+        (
+            HEARTRATE,
+            {**BEAT, "timestamp": "9999-12-31T23:59:59-12:00"},
+            "timestamp: nobody wore a ring then",
         ),
         (PERSONAL_INFO, {"age": 40}, "object missing required field `id`"),
     ],
@@ -137,10 +147,9 @@ def test_an_odd_value_hides_no_offset_but_its_own() -> None:
     [
         (b'{"id":"a","day":"2026-03-10","score":80,"score":90}', "the key 'score' twice"),
         (b'{"id":"a","day":"2026-03-10","new":{"b":1,"b":1}}', "the key 'b' twice"),
-        (b'{"id":"a","day":"2026-03-10","score":1e999}', "a number is too large"),
-        (b'{"id":"a","day":"2026-03-10","new":-1e999}', "a number is too large"),
-        (b'{"id":"a","day":"2026-03-10","new":' + b"9" * 5000 + b"}", "a number is too large"),
         (b'{"id":"a","day":"2026-03-10","new":NaN}', "NaN is no number"),
+        (b'{"id":"a","day":"2026-03-10","new":01}', "it is not JSON"),
+        (b'{"id":"a","day":"2026-03-10","new":' + b"[" * 99999 + b"]" * 99999 + b"}", "not JSON"),
         (b'{"id":"a","day":"2026-03-10","new":[-Infinity]}', "-Infinity is no number"),
         (b'{"id":"a","day":"2026-03-10","new":"\xff"}', "it is not UTF-8"),
         (b'{"id":"a","day":"2026-03-10","new":"\x1f"}', "it is not JSON"),
@@ -153,27 +162,49 @@ def test_what_readers_disagree_about_is_set_aside(
     """A key that stands twice, a number that is none; the documents beside it are usable."""
     before, after = b'{"id":"b","day":"2026-03-10"}', b'{"id":"c","day":"2026-03-10"}'
     answer = b'{"data":[' + before + b" , " + written + b"," + after + b'],"next_token":null}'
-    oura.next_answers.extend([reply(200, answer), reply(200, written)])
+    oura.next_answers.append(reply(200, answer))
     [page] = client.documents(DAILY_SLEEP, date(2026, 3, 10), date(2026, 3, 10))
     assert [document.raw for document in page.documents] == [before, after]
     [odd] = page.unusable
-    assert (odd.day, odd.id, odd.raw) == (date(2026, 3, 10), "a", written)
+    assert odd.raw == written
+    # Where no parser reads it at all, nobody knows whose day and id they are.
+    readable = b":01" not in written and b"[[" not in written
+    assert (odd.day, odd.id) == ((date(2026, 3, 10), "a") if readable else (None, None))
     assert what in odd.reason
-    with pytest.raises(UnexpectedAnswer, match=what) as caught:
+    oura.next_answers.extend([reply(200, written)] * 6)
+    with pytest.raises(UnexpectedAnswer, match=what if readable else "is not JSON") as caught:
         client.document(DAILY_SLEEP, "a")
-    assert not isinstance(caught.value, GarbledAnswer)
-    assert len(oura.asked) == 2
+    assert isinstance(caught.value, GarbledAnswer) is not readable
 
 
-@pytest.mark.parametrize("number", [b"01", b".5", b"1."])
-def test_what_no_reader_takes_for_a_number_is_garbled(
-    client: OuraClient, oura: FakeOura, number: bytes
+@pytest.mark.parametrize("number", [b"1e999", b"-1.8e308", b"9" * 5000, b"5e-999"])
+def test_a_number_that_nothing_can_hold_costs_itself(number: bytes) -> None:
+    """It is missing in its column; the document is landed."""
+    written = b'{"id":"a","day":"2026-03-10","score":' + number + b',"new":' + number + b"}"
+    assert DocumentDecoder(DAILY_SLEEP).read(written).day == date(2026, 3, 10)
+    assert ambiguity(written) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b'{"data":[{"a":NaN},{"b":1',
+        b'{"data":[{"a":"x\x1f"}]',
+        b'{"data":[{"a":NaN}],"next_token":nul}',
+        b'{"data":[{"a":NaN}]} and more',
+        b'x{"data":[{"a":NaN}]}',
+    ],
+)
+def test_what_is_not_json_outside_of_documents_is_garbled(
+    client: OuraClient, oura: FakeOura, body: bytes
 ) -> None:
-    """Nobody can say where such a document ends."""
-    body = b'{"data":[{"id":"a","day":"2026-03-10","new":' + number + b"}]}"
+    """HTML, or cut short; it may pass, so it is asked for again."""
     oura.next_answers.extend([reply(200, body)] * 6)
     with pytest.raises(GarbledAnswer):
         list(client.documents(DAILY_SLEEP, date(2026, 3, 10), date(2026, 3, 10)))
+    assert len(oura.asked) == 6
 
 
 @pytest.mark.parametrize(
@@ -187,8 +218,6 @@ def test_what_no_reader_takes_for_a_number_is_garbled(
         (b'{"data":[{"a":NaN}],"next_token":[]}', "next_token: expected `str | null`, got `array`"),
         (b'{"data":[],"data":[]}', "an object has the key 'data' twice"),
         (b'{"data":[{"a":NaN}],"data":[]}', "an object has the key 'data' twice"),
-        (b'{"data":NaN}', "data: expected `array`, got `float`"),
-        (b"[NaN]", "expected `object`, got `array`"),
     ],
 )
 def test_what_is_no_list_of_documents_is_refused(
@@ -203,14 +232,6 @@ def test_what_is_no_list_of_documents_is_refused(
         "if Oura changed it, change catalog/document_types.py"
     )
     assert len(oura.asked) == 1
-
-
-def test_a_body_that_nests_too_deeply_is_garbled(client: OuraClient, oura: FakeOura) -> None:
-    """It must not end the process."""
-    deep = b'{"data":[{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"
-    oura.next_answers.extend([reply(200, deep)] * 6)
-    with pytest.raises(GarbledAnswer):
-        list(client.documents(DAILY_SLEEP, date(2026, 3, 10), date(2026, 3, 10)))
 
 
 def test_no_reason_shows_a_value() -> None:

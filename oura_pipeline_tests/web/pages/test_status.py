@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -16,7 +16,9 @@ from graphql import parse, validate
 from oura_pipeline.accounts.inbox import ReceivedEvent
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.subscriptions import Subscription
+from oura_pipeline.catalog.document_types import SLEEP
 from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.oura.pages import UnusableDocument
 from oura_pipeline.web.pages.dagster_runs import QUERY
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
 from oura_pipeline_tests.web.html_browser import HtmlBrowser
@@ -162,6 +164,34 @@ def test_webhooks_are_shown_by_data_type(open_site: OpenSite) -> None:
     assert page.text_of("webhook-sleep") == "sleep ✕ delete missing in 20 days just now 2 1 1"
     assert "create, delete and update missing" in page.text_of("webhook-daily_sleep")
     assert page.text_of("backlog").startswith("2 oldest just now")
+
+
+def test_documents_that_are_set_aside_are_listed(open_site: OpenSite) -> None:
+    """Whose, which and why, from the published copy; never what they hold."""
+    site = open_site()
+    browser = operator_browser(site)
+    assert "aside" not in browser.go("/status").ids
+    day, warehouse = date(2026, 3, 10), site.pipeline.warehouse
+    odd = UnusableDocument(day, "n-1", "bedtime_start: expected `datetime`, got `null`", b"secret")
+    with warehouse.spool(SLEEP) as spool:
+        spool.set_aside("anna", [odd])
+        warehouse.land(
+            SLEEP,
+            spool,
+            usernames=["anna"],
+            first_day=day,
+            last_day=day,
+            fetched_at=now(),
+            run_id="run",
+        )
+    warehouse.publish(site.settings.storage.analytics_path)
+    page = browser.go("/status")
+    assert "Oura sent 1 document that cannot be landed." in page.text
+    assert (
+        "anna sleep 2026-03-10 n-1 bedtime_start: expected `datetime`, got `null` "
+        "just now just now" in page.text
+    )
+    assert "secret" not in page.html
 
 
 def test_an_invite_is_shown_once_and_works(open_site: OpenSite) -> None:
