@@ -100,7 +100,8 @@ def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Itera
             oauth=OAuth(
                 http,
                 token_urls=settings.oura.token_urls,
-                revoke_url=settings.oura.revoke_url,
+                revoke_urls=settings.oura.revoke_urls,
+                working=accounts.people.token_url,
                 client_id=settings.oura.client_id,
                 client_secret=settings.oura.client_secret.get_secret_value(),
             ),

@@ -219,8 +219,10 @@ class OuraSettings(Group):
         "Where tokens are renewed, comma-separated: tried in order, the working one is remembered.",
         min_length=1,
     )
-    revoke_url: Url = variable(
-        "OURA_REVOKE_URL", "https://api.ouraring.com/oauth/revoke", "Where tokens are revoked."
+    revoke_urls: Annotated[tuple[Url, ...], BeforeValidator(_names)] = variable(
+        "OURA_REVOKE_URL",
+        (),
+        "Where tokens are revoked, comma-separated. Default: at the portal that issued them.",
     )
     scopes: str = variable("OURA_SCOPES", ALL_SCOPES, "The scopes that people are asked to grant.")
     rate_limit: Annotated[RateLimit, BeforeValidator(_rate)] = variable(

@@ -30,6 +30,10 @@ class EncryptedStore(Store):
         self._cipher = cipher
 
 
+GONE = "gone"
+"""The state of a row that has nothing but the tokens of somebody who was deleted, until these are
+revoked. Its username is their id; `Removal` alone sees it."""
+
 UNAMBIGUOUS = "abcdefghjkmnpqrstuvwxyz23456789"  # none is read, or heard, as another one
 
 
@@ -53,7 +57,12 @@ def require_known(connection: Connection, usernames: Iterable[str]) -> None:
 
 def known_usernames(connection: Connection) -> set[str]:
     """Return the usernames of everybody in the database."""
-    return set(connection.scalars(select(people.c.username)))
+    return set(connection.scalars(select(people.c.username).where(not_gone())))
+
+
+def not_gone() -> ColumnElement[bool]:
+    """Return the condition that a row of `people` is somebody."""
+    return people.c.state != GONE
 
 
 def ledger_key(row: Fetch | Push | Withdrawn) -> tuple[str, str, date]:

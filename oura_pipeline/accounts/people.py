@@ -8,12 +8,26 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, insert, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    case,
+    delete,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.base import (
+    GONE,
     EncryptedStore,
     known_usernames,
+    not_gone,
     now,
     random_text,
     require_known,
@@ -21,6 +35,7 @@ from oura_pipeline.accounts.base import (
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.usernames import ID_LETTERS, check_username
+from oura_pipeline.days import digest
 
 
 class PersonState(StrEnum):
@@ -54,7 +69,8 @@ class Person:
         renewed_at: when their tokens were got or renewed, UTC; None: not known.
         expires_at: when their access token expires, UTC; None: not known.
         token_url: the token endpoint that worked for them; None: none did yet.
-        error: why they must sign in again; None: they need not.
+        error: why they must sign in again, or why Oura has not revoked the tokens of somebody who
+            disconnected or left; None: there is nothing to say.
         joined_at: when they signed in for the first time, UTC.
         state_since: since when they are in this state, UTC.
         sync_asked_at: when they last requested a sync, UTC; None: never.
@@ -142,7 +158,7 @@ class People(EncryptedStore):
 
     def usernames_by_id(self) -> dict[str, str]:
         """Return the username of everybody, also of those who are leaving, by id."""
-        query = select(schema.people.c.id, schema.people.c.username)
+        query = select(schema.people.c.id, schema.people.c.username).where(not_gone())
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())
 
@@ -152,6 +168,19 @@ class People(EncryptedStore):
         with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
             return _person(row) if row else None
+
+    def token_url(self) -> str | None:
+        """Return the token endpoint that worked last, for anybody; None: none did yet."""
+        # An application belongs to one portal, so what works for one person works for everybody.
+        worked = union_all(
+            *(
+                select(table.c.token_url, table.c.renewed_at).where(table.c.token_url.is_not(None))
+                for table in (schema.tokens, schema.sign_ups)
+            )
+        ).subquery()
+        newest = select(worked.c.token_url).order_by(worked.c.renewed_at.desc().nulls_last())
+        with self._database.reading() as connection:
+            return connection.scalar(newest.limit(1))
 
     def add(self, username: str, sign_in: SignIn) -> Person:
         """Add somebody new who has just signed in.
@@ -250,6 +279,7 @@ def insert_person(
             "for somebody else choose another username"
         )
     _require_own_id(connection, username, sign_in.oura_id)
+    forget_gone(connection, sign_in.oura_id)
     person = {
         "username": username,
         "id": new_id(set(connection.scalars(select(schema.people.c.id)))),
@@ -263,6 +293,15 @@ def insert_person(
     }
     connection.execute(insert(schema.people).values(person))
     connection.execute(insert(schema.tokens).values(_token_row(cipher, username, sign_in)))
+
+
+def forget_gone(connection: Connection, oura_id: str | None) -> None:
+    """Delete what is left of an earlier time, if anything, of somebody who has come back."""
+    # They have consented anew, and revoking the old consent might end the new one.
+    if oura_id is not None:
+        people = schema.people.c
+        theirs = (people.state == GONE, people.oura_id == digest(oura_id))
+        connection.execute(delete(schema.people).where(*theirs))
 
 
 def new_id(taken: Container[str]) -> str:
@@ -304,7 +343,8 @@ def scopes_in(stored: str | None) -> frozenset[str] | None:
 
 def _people() -> Select[Any]:
     tokens = [schema.tokens.c[name] for name in ("renewed_at", "expires_at", "token_url")]
-    return select(schema.people, *tokens).join_from(schema.people, schema.tokens, isouter=True)
+    both = select(schema.people, *tokens).join_from(schema.people, schema.tokens, isouter=True)
+    return both.where(not_gone())
 
 
 def _person(row: Row[Any]) -> Person:

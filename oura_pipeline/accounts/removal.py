@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import EncryptedStore, require_known
+from oura_pipeline.accounts.base import GONE, EncryptedStore, now, require_known
 from oura_pipeline.accounts.people import LEAVING, PersonState, enter_state, require_staying
-from oura_pipeline.accounts.tokens import PersonTokens, Renewer, StoredTokens
+from oura_pipeline.accounts.tokens import PersonTokens, Renewer, StoredTokens, renewal_lock
+from oura_pipeline.catalog.credentials import SignInRequired
+from oura_pipeline.days import digest
 
-Revoker = Callable[[str, str], None]
-"""Revokes a consent at Oura, given the access token and the refresh token."""
+Revoker = Callable[[str, str, str | None], None]
+"""Revokes a consent at Oura, given the access token, the refresh token and where they are from.
+
+Raises `SignInRequired` when Oura does not know them, which a renewal decides.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unrevoked:
+    """Somebody who has disconnected or left, and whose consent Oura has not taken back yet.
+
+    Attributes:
+        id: theirs; all that is left of somebody who was deleted.
+        username: None: they were deleted.
+        state_since: when they disconnected, left or were deleted, UTC.
+        reason: why the last try failed; None: there was none yet.
+    """
+
+    id: str
+    username: str | None
+    state_since: datetime
+    reason: str | None
 
 
 class Removal(EncryptedStore):
@@ -44,11 +69,30 @@ class Removal(EncryptedStore):
 
     def to_revoke(self) -> list[str]:
         """Return who has disconnected or left and still has tokens, by username."""
+        return [row.username for row in self.unrevoked() if row.username is not None]
+
+    def unrevoked(self) -> list[Unrevoked]:
+        """Return whose tokens are to be revoked: by username, then those who were deleted."""
         people = schema.people.c
-        left = people.state.in_([state.value for state in LEAVING])
-        query = select(people.username).join_from(schema.people, schema.tokens).where(left)
+        columns = (people.id, people.username, people.state, people.state_since, people.error)
+        query = select(*columns).join_from(schema.people, schema.tokens)
+        left = query.where(people.state.in_(_LEFT)).order_by(people.state == GONE, people.username)
         with self._database.reading() as connection:
-            return list(connection.scalars(query.order_by(people.username)))
+            return [
+                Unrevoked(
+                    id=row.id,
+                    username=None if row.state == GONE else row.username,
+                    state_since=row.state_since,
+                    reason=row.error,
+                )
+                for row in connection.execute(left)
+            ]
+
+    def not_revoked(self, person_id: str, reason: str) -> None:
+        """Save why the consent of somebody could not be revoked; nothing, where they are back."""
+        theirs = (schema.people.c.id == person_id, schema.people.c.state.in_(_LEFT))
+        with self._database.writing() as connection:
+            connection.execute(update(schema.people).where(*theirs).values(error=reason))
 
     def revoke(self, username: str, renewer: Renewer, revoker: Revoker) -> None:
         """Revoke the consent of somebody who has disconnected or left, and forget their tokens.
@@ -69,8 +113,23 @@ class Removal(EncryptedStore):
             require_known(connection, [username])
         _LastTokens(self._database, self._cipher, username, renewer).revoke(revoker)
 
+    def revoke_gone(self, person_id: str, renewer: Renewer, revoker: Revoker) -> None:
+        """Revoke what is left of somebody who was deleted, and then delete that as well.
+
+        Raises:
+            Exception: as for `revoke`.
+        """
+        _LastTokens(self._database, self._cipher, person_id, renewer).revoke(revoker)
+        theirs = (schema.people.c.id == person_id, schema.people.c.state == GONE)
+        with self._database.writing() as connection:
+            connection.execute(delete(schema.people).where(*theirs))
+        self._database.scrub()
+
     def delete(self, username: str) -> bool:
         """Delete a person and every row about them; return whether there was one.
+
+        Tokens that are not revoked yet stay, encrypted, under the person's id alone, for
+        `revoke_gone`.
 
         Others may have a SQLite file open; where one of them reads or writes for longer than 30 s,
         what the rows held stays in the file or its log until the next `delete` or `scrub`.
@@ -78,10 +137,17 @@ class Removal(EncryptedStore):
         people, inbox, sign_ups = schema.people, schema.webhook_inbox, schema.sign_ups
         consents = schema.consents
         theirs = people.c.username == username
-        with self._database.writing(inbox) as connection:
+        # The lock: tokens that somebody is renewing are not to be lost.
+        with (
+            renewal_lock(self._database, username),
+            self._database.writing(people, schema.tokens, inbox) as connection,
+        ):
             oura_id = connection.scalar(select(people.c.oura_id).where(theirs))
+            tokens = _tokens(connection, username)
             connection.execute(delete(consents).where(consents.c.username == username))
             there_was = connection.execute(delete(people).where(theirs)).rowcount > 0
+            if tokens is not None:
+                _keep_tokens(connection, tokens, oura_id)
             if oura_id is not None:
                 connection.execute(delete(inbox).where(inbox.c.oura_id == oura_id))
                 connection.execute(delete(sign_ups).where(sign_ups.c.oura_id == oura_id))
@@ -101,24 +167,64 @@ class Removal(EncryptedStore):
         return self._database.scrub()
 
 
+_LEFT = [*(state.value for state in LEAVING), GONE]
+
+
+def _tokens(connection: Connection, username: str) -> Row[Any] | None:
+    """Return somebody's tokens and what is to be known for revoking them."""
+    people = schema.people.c
+    query = select(people.id, people.error, schema.tokens).join_from(schema.people, schema.tokens)
+    return connection.execute(query.where(people.username == username)).one_or_none()
+
+
+def _keep_tokens(connection: Connection, tokens: Row[Any], oura_id: str | None) -> None:
+    """Keep the tokens of somebody who was just deleted, under nothing but their id."""
+    columns = dict(tokens._mapping)
+    person_id, reason = columns.pop("id"), columns.pop("error")
+    person = {
+        "username": person_id,
+        "id": person_id,
+        "state": GONE,
+        "error": reason,
+        # So that it is noticed when they come back.
+        "oura_id": oura_id and digest(oura_id),
+        "connected_since": (moment := now()),
+        "joined_at": moment,
+        "state_since": moment,
+    }
+    connection.execute(insert(schema.people).values(person))
+    connection.execute(insert(schema.tokens).values(columns | {"username": person_id}))
+
+
 class _LastTokens(PersonTokens):
     """The tokens of somebody who has disconnected or left, only to be revoked."""
 
     def revoke(self, revoker: Revoker) -> None:
         """Revoke them, unless that was done already."""
+        unknown = None  # the access token of which Oura said so
         with self._lock():
             while stored := self._last():
-                token = stored.working(None) or self._ask(stored)
+                token = stored.working(unknown) or self._ask(stored)
                 if token is None:
                     continue  # they were refused and are gone, or are others now
-                if saved := self._last():  # what is to be forgotten is what a renewal has saved
-                    revoker(token, saved.refresh_token)
-                    self._forget(schema.tokens.c.refresh_token == saved.encrypted)
+                saved = self._last()  # what is to be forgotten is what a renewal has saved
+                if saved is None:
+                    return
+                try:
+                    revoker(token, saved.refresh_token, saved.token_url)
+                except SignInRequired:
+                    # Perhaps the consent is gone already, perhaps only this token has expired, or
+                    # Oura means our client. A renewal tells; one that works says: not revoked.
+                    if unknown is not None:
+                        raise
+                    unknown = token
+                    continue
+                self._forget(schema.tokens.c.refresh_token == saved.encrypted)
                 return
 
     def _last(self) -> StoredTokens | None:
         row = self._row()
-        if row is None or row.refresh_token is None or row.state not in LEAVING:
+        if row is None or row.refresh_token is None or row.state not in _LEFT:
             return None
         return self._decrypted(row)
 
@@ -130,5 +236,6 @@ class _LastTokens(PersonTokens):
     def _forget(self, which: ColumnElement[bool]) -> None:
         # Whoever signs in again meanwhile has other tokens, and keeps them.
         theirs = (schema.tokens.c.username == self._username, which)
-        with self._database.writing() as connection:
-            connection.execute(delete(schema.tokens).where(*theirs))
+        with self._database.writing(schema.people, schema.tokens) as connection:
+            if connection.execute(delete(schema.tokens).where(*theirs)).rowcount:
+                self._update_person(connection, {"error": None})

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import EncryptedStore, now
+from oura_pipeline.accounts.base import GONE, EncryptedStore, now
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import KeyRefused, PersonRefused
@@ -20,6 +20,7 @@ from oura_pipeline.accounts.people import (
     Person,
     PersonState,
     SignIn,
+    forget_gone,
     insert_person,
     scopes_in,
     stored_scopes,
@@ -62,11 +63,12 @@ class SignUps(EncryptedStore):
         """
         key, table = secrets.token_urlsafe(32), schema.sign_ups
         row = {"digest": digest(key), "begun_at": now()}
-        with self._database.writing(schema.consents, table) as connection:
+        with self._database.writing(schema.people, schema.consents, table) as connection:
             forget_expired(connection)
             # The newest sign-up of an Oura account is the only one: its tokens are those that work.
             if sign_in.oura_id is not None:
                 connection.execute(delete(table).where(table.c.oura_id == sign_in.oura_id))
+            forget_gone(connection, sign_in.oura_id)
             connection.execute(insert(table).values(row | self._columns(sign_in, invite)))
         return key
 
@@ -160,7 +162,7 @@ def _waiting(connection: Connection, key: str) -> Row[Any] | None:
 
 
 def _require_room(connection: Connection, people_limit: int) -> None:
-    here = schema.people.c.state != PersonState.RETIRED.value
+    here = schema.people.c.state.not_in([PersonState.RETIRED.value, GONE])
     count = connection.scalar(select(func.count()).select_from(schema.people).where(here)) or 0
     if people_limit and count >= people_limit:
         raise PersonRefused(

@@ -91,8 +91,7 @@ class PersonTokens:
                     return token
 
     def _lock(self) -> AbstractContextManager[None]:
-        # The file of a lock stays, so its name does not tell who it was for.
-        return self._database.lock(f"renewal-{digest(self._username)[:16]}")
+        return renewal_lock(self._database, self._username)
 
     def _ask(self, stored: StoredTokens) -> str | None:
         """Ask Oura once; None: the person signed in again meanwhile, look at the new tokens."""
@@ -201,6 +200,12 @@ class PersonTokens:
             renewal_started_at=row.renewal_started_at,
             renewal_fingerprint=row.renewal_fingerprint,
         )
+
+
+def renewal_lock(database: Database, username: str) -> AbstractContextManager[None]:
+    """Return the lock that whoever renews or revokes somebody's tokens holds."""
+    # The file of a lock stays, so its name does not tell who it was for.
+    return database.lock(f"renewal-{digest(username)[:16]}")
 
 
 def _sign_in(reason: str | None) -> SignInRequired:

@@ -89,6 +89,10 @@ def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
         yield _bad("people", f"must sign in again: {', '.join(again)}")
     else:
         yield _good("people", f"{len(people)} connected")
+    for somebody in pipeline.accounts.removal.unrevoked():
+        name = somebody.username or f"{somebody.id} (deleted)"
+        reason = somebody.reason or "not tried yet"
+        yield _bad("consent", f"{name}: access not given back yet: {reason}")
     key = pipeline.settings.storage.token_key_path
     if pipeline.settings.storage.token_key.get_secret_value():
         yield _good("key", "from OURA_TOKEN_KEY")

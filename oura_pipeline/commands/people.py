@@ -10,6 +10,7 @@ import click
 
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
+from oura_pipeline.accounts.removal import Unrevoked
 from oura_pipeline.commands.console import console, print_lines, table_with
 from oura_pipeline.commands.options import person_argument
 from oura_pipeline.exports.person import README, export_person
@@ -55,6 +56,7 @@ def list_people() -> None:
     """List people and the state of their sign-in."""
     table = table_with("id", "username", "state", "since", "token renewed", "scopes")
     with open_accounts(load_settings()) as accounts:
+        unrevoked = accounts.removal.unrevoked()
         for person in accounts.people.all():
             table.add_row(
                 person.id,
@@ -65,6 +67,8 @@ def list_people() -> None:
                 "not known" if person.scopes is None else " ".join(sorted(person.scopes)),
             )
     console.print(table)
+    # Not in the table, whose cells are narrow.
+    print_lines(*map(_not_given_back, unrevoked))
 
 
 @people.command("export")
@@ -152,6 +156,11 @@ def _state(person: Person) -> str:
     return person.state.value
 
 
+def _not_given_back(somebody: Unrevoked) -> str:
+    name = somebody.username or f"{somebody.id} (deleted)"
+    return f"{name}: access not given back yet: {somebody.reason or 'not tried yet'}"
+
+
 def _consequences(username: str, *, keep_data: bool) -> list[str]:
     """Return what removing a person would delete."""
     with open_pipeline() as pipeline:
@@ -213,4 +222,7 @@ def _delete_everything(username: str) -> Iterator[str]:
 def _consent(revocation: leave.Revocation) -> str:
     if revocation.done:
         return "Their consent at Oura is revoked."
-    return f"Their consent at Oura is not revoked yet: {revocation.reason}"
+    return (
+        f"Their consent at Oura is not given back yet: {revocation.reason}. Dagster's daemon tries "
+        "again until it is, and their encrypted tokens are kept until then."
+    )

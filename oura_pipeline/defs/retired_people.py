@@ -1,6 +1,6 @@
 """The job that deletes people who left and revokes those who disconnected, and its sensor."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -8,10 +8,12 @@ import dagster as dg
 
 from oura_pipeline.accounts.errors import AccountsError, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.accounts.removal import Unrevoked
+from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.run_requests import set_digest
-from oura_pipeline.people.leave import delete_everything, revoke
+from oura_pipeline.people.leave import delete_everything, revoke, revoke_gone
 from oura_pipeline.pipeline import Pipeline, open_accounts
 from oura_pipeline.settings import load_settings
 from oura_pipeline.warehouse.errors import WarehouseError
@@ -19,9 +21,9 @@ from oura_pipeline.warehouse.errors import WarehouseError
 JOB = "retire_people"
 SENSOR = "retired_people"
 DESCRIPTION = "Deletes the data of people who left; revokes the tokens of people who disconnected."
-# Without their tokens their consent cannot be given back, so they are kept for a while when Oura is
-# away. After that the data is deleted without Oura's knowledge.
-GIVE_UP_REVOKING_AFTER = timedelta(hours=1)
+# Somebody is kept for a while when Oura is away. After that the data is deleted, and only their
+# tokens are kept, until Oura has revoked them.
+DELETE_UNREVOKED_AFTER = timedelta(hours=1)
 RECENT_RUNS = 10  # a run that somebody starts by hand is among them
 EXPECTED = (AccountsError, WarehouseError, OSError)
 LONGEST_RUN = timedelta(days=1)  # dagster.yaml ends what takes longer
@@ -38,8 +40,8 @@ class Retirement:
 
     Attributes:
         deleted: people of whom nothing is left.
-        revoked: people who disconnected and whose tokens are revoked now.
-        unrevoked: people who were deleted although their consent could not be given back.
+        revoked: people who disconnected, or were deleted, and whose tokens are revoked now.
+        unrevoked: people who were deleted and whose consent is not given back yet.
         waiting: people for whom Oura or the end of another run is waited for.
         failures: what went wrong.
     """
@@ -57,7 +59,11 @@ def retire(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
     """Delete or revoke everybody who left or disconnected."""
     done = Retirement()
     now = datetime.now(UTC)
-    for person in to_retire(pipeline.opened):
+    for gone in _gone(pipeline.opened.accounts):
+        revocation = revoke_gone(pipeline.opened, gone.id)
+        done.revoked += revocation.done
+        done.unrevoked += not revocation.done
+    for person in _leaving(pipeline.opened.accounts):
         try:
             _retire_one(context, pipeline.opened, person, done, now)
         except UnknownPerson:
@@ -95,27 +101,20 @@ def retired_people_sensor() -> dg.SensorDefinition:
     @nameless
     def retired_people(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         with open_accounts(load_settings()) as accounts:
-            to_revoke = accounts.removal.to_revoke()
-            people = accounts.people.all([PersonState.RETIRED, PersonState.DISCONNECTED])
+            waiting: list[Person | Unrevoked] = [*_leaving(accounts), *_gone(accounts)]
         runs = context.instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=RECENT_RUNS)
-        return retire_request(_waiting(people, to_revoke), runs, datetime.now(UTC))
+        return retire_request(waiting, runs, datetime.now(UTC))
 
     return retired_people
 
 
-def to_retire(pipeline: Pipeline) -> list[Person]:
-    """Return who left, and who disconnected and still has tokens, by username."""
-    people = pipeline.accounts.people.all([PersonState.RETIRED, PersonState.DISCONNECTED])
-    return _waiting(people, pipeline.accounts.removal.to_revoke())
-
-
 def retire_request(
-    waiting: Sequence[Person], runs: Sequence[dg.RunRecord], now: datetime
+    waiting: Sequence[Person | Unrevoked], runs: Sequence[dg.RunRecord], now: datetime
 ) -> dg.RunRequest | dg.SkipReason:
     """Return the run for those who wait; one at a time, and again every few minutes.
 
     Args:
-        waiting: who left, and who disconnected and still has tokens.
+        waiting: who left, who disconnected and still has tokens, and who was deleted and has.
         runs: the latest runs of the job.
         now: the present moment.
     """
@@ -126,6 +125,19 @@ def retire_request(
     who = set_digest(f"{person.id} {person.state_since.isoformat()}" for person in waiting)
     interval = pause(now - max(person.state_since for person in waiting))
     return dg.RunRequest(run_key=f"{JOB} {who} {now.timestamp() // interval.total_seconds():.0f}")
+
+
+def _leaving(accounts: Accounts) -> list[Person]:
+    with_tokens = set(accounts.removal.to_revoke())
+    return [
+        person
+        for person in accounts.people.all([PersonState.RETIRED, PersonState.DISCONNECTED])
+        if person.state is PersonState.RETIRED or person.username in with_tokens
+    ]
+
+
+def _gone(accounts: Accounts) -> list[Unrevoked]:
+    return [somebody for somebody in accounts.removal.unrevoked() if somebody.username is None]
 
 
 def pause(waited: timedelta) -> timedelta:
@@ -151,15 +163,6 @@ def unfinished_runs(instance: dg.DagsterInstance, left: datetime, besides: str =
     )
 
 
-def _waiting(people: Iterable[Person], to_revoke: Iterable[str]) -> list[Person]:
-    with_tokens = set(to_revoke)
-    return [
-        person
-        for person in people
-        if person.state is PersonState.RETIRED or person.username in with_tokens
-    ]
-
-
 def _retire_one(
     context: dg.OpExecutionContext,
     opened: Pipeline,
@@ -174,7 +177,7 @@ def _retire_one(
         return
     # A run that began before they left may still land their documents.
     busy = unfinished_runs(context.instance, person.state_since, besides=context.run_id)
-    impatient = now - person.state_since >= GIVE_UP_REVOKING_AFTER
+    impatient = now - person.state_since >= DELETE_UNREVOKED_AFTER
     if busy or not (revocation.done or impatient):
         done.waiting += 1
         return

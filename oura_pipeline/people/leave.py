@@ -8,13 +8,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from oura_pipeline.accounts.errors import AccountsBusy, KeyRefused
 from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.accounts.removal import Revoker
+from oura_pipeline.accounts.tokens import Renewer
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.exports.views import child_path
 from oura_pipeline.graphite.removal import StoredMetrics, remove_lines, stored_metrics
+from oura_pipeline.oura.oauth import PATIENCE_SECONDS
 from oura_pipeline.pipeline import Pipeline
 
 
@@ -81,10 +85,25 @@ def revoke(pipeline: Pipeline, username: str) -> Revocation:
     Raises:
         UnknownPerson: nobody has this username.
     """
+    person_id = pipeline.accounts.people.get(username).id
+    return _revocation(pipeline, person_id, pipeline.accounts.removal.revoke, username)
+
+
+def revoke_gone(pipeline: Pipeline, person_id: str) -> Revocation:
+    """Revoke what was kept of somebody who was deleted before Oura had revoked their consent."""
+    return _revocation(pipeline, person_id, pipeline.accounts.removal.revoke_gone, person_id)
+
+
+def _revocation(
+    pipeline: Pipeline, person_id: str, revoke: Callable[[str, Renewer, Revoker], None], whose: str
+) -> Revocation:
     try:
-        pipeline.accounts.removal.revoke(username, pipeline.oauth.renew, pipeline.oauth.revoke)
-    # Oura being away stops nothing: it is tried again as long as the person is here.
+        # They may be waiting for the page, and it is tried again in any case.
+        renew = partial(pipeline.oauth.renew, seconds=PATIENCE_SECONDS)
+        revoke(whose, renew, pipeline.oauth.revoke)
+    # Oura being away stops nothing: the tokens are kept, and it is tried again.
     except (OuraError, AccountsBusy, KeyRefused) as error:
+        pipeline.accounts.removal.not_revoked(person_id, str(error))
         return Revocation(done=False, reason=str(error))
     return Revocation(done=True)
 

@@ -30,6 +30,7 @@ from oura_pipeline.catalog.credentials import OuraError, SignInRequired, TokenPa
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import ClientRefused, OuraUnavailable, RateLimited
 from oura_pipeline.oura.oauth import parse_scopes
+from oura_pipeline.oura.portals import portal_at
 from oura_pipeline.pipeline import Pipeline, open_budget
 from oura_pipeline.settings import SignUp
 
@@ -107,7 +108,7 @@ def begin(
         settings.oura.client_id,
         "code",
         redirect_uri=settings.site.redirect_uri,
-        scope=settings.oura.scopes,
+        scope=portal_at(settings.oura.authorize_url).requested(settings.oura.scopes),
         state=state,
         code_challenge=create_s256_code_challenge(verifier),
         code_challenge_method="S256",
@@ -275,9 +276,9 @@ def _admit(pipeline: Pipeline, invite: str | None) -> None:
 
 
 def _give_back(pipeline: Pipeline, tokens: TokenPair) -> None:
-    # Failing is no harm: tokens that nobody keeps end by themselves within a day.
+    # Failing is no harm: tokens that nobody keeps end by themselves.
     with suppress(OuraError):
-        pipeline.oauth.revoke(tokens.access_token, tokens.refresh_token)
+        pipeline.oauth.revoke(tokens.access_token, tokens.refresh_token, tokens.token_url)
 
 
 def _failure(error: OuraError) -> SignInFailed:

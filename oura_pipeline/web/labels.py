@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.oura.portals import PREFIX
 
 _SCOPE_TITLES = {
     "email": "E-mail address",
@@ -52,7 +53,8 @@ class OuraScope:
 
 def scopes(names: str) -> list[OuraScope]:
     """Return scopes by their space-separated names, in that order."""
-    return [OuraScope(name, scope_title(name), _types_of(name)) for name in names.split()]
+    plain = [name.removeprefix(PREFIX) for name in names.split()]
+    return [OuraScope(name, scope_title(name), _types_of(name)) for name in plain]
 
 
 def _types_of(scope: str) -> tuple[DocumentType, ...]:

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -357,10 +358,25 @@ def test_a_consent_is_taken_once(postgres: Accounts) -> None:
 
 
 def test_a_consent_is_given_back(postgres: Accounts, server: TokenServer) -> None:
-    told: list[tuple[str, str]] = []
+    told: list[tuple[Any, ...]] = []
     postgres.removal.disconnect("ada")
-    postgres.removal.revoke("ada", renewer(server.url), lambda *both: told.append(both))
-    assert (told, postgres.removal.to_revoke()) == ([("access-2", "refresh-2")], [])
+    postgres.removal.revoke("ada", renewer(server.url), lambda *all_of_it: told.append(all_of_it))
+    expected = [("access-2", "refresh-2", server.url)]
+    assert (told, postgres.removal.to_revoke()) == (expected, [])
+
+
+def test_a_consent_is_given_back_after_the_person_was_deleted(
+    postgres: Accounts, server: TokenServer
+) -> None:
+    told: list[tuple[Any, ...]] = []
+    postgres.removal.retire("ada")
+    postgres.removal.delete("ada")
+    [gone] = postgres.removal.unrevoked()
+    postgres.removal.revoke_gone(
+        gone.id, renewer(server.url), lambda *all_of_it: told.append(all_of_it)
+    )
+    expected = [("access-2", "refresh-2", server.url)]
+    assert (told, postgres.removal.unrevoked()) == (expected, [])
 
 
 def test_who_must_sign_in_again_is_notified_once(postgres: Accounts, server: TokenServer) -> None:

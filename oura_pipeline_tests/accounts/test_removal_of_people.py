@@ -13,7 +13,7 @@ from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.credentials import SignInRequired, TokenPair
-from oura_pipeline_tests.accounts.homes import alone, at_once, fetch, opened
+from oura_pipeline_tests.accounts.homes import alone, at_once, content, fetch, opened
 from oura_pipeline_tests.testing.token_server import TokenServer, Unavailable, renewer
 
 DIED = 42
@@ -25,7 +25,7 @@ RETIRED = PersonState.RETIRED
 class Told(list[tuple[str, str]]):
     """What Oura was told: the access token and the refresh token of each consent given back."""
 
-    def __call__(self, access_token: str, refresh_token: str) -> None:
+    def __call__(self, access_token: str, refresh_token: str, _: str | None) -> None:
         self.append((access_token, refresh_token))
 
 
@@ -170,7 +170,7 @@ def test_an_expired_token_is_renewed_and_saved_before_it_gives_the_consent_back(
     ada.removal.retire("ada")
     seen = []
 
-    def look(access_token: str, refresh_token: str) -> None:
+    def look(access_token: str, refresh_token: str, _: str | None) -> None:
         with opened(home) as others:
             expires_at = others.people.get("ada").expires_at
             seen.append((access_token, refresh_token, expires_at is not None))
@@ -210,6 +210,96 @@ def test_trouble_at_oura_leaves_the_tokens_for_the_next_time(
     _revoke(ada, server, told)
     assert told == [("access-2", "refresh-2")]
     assert ada.removal.to_revoke() == []
+
+
+def test_a_token_that_oura_does_not_know_is_renewed_before_it_counts_as_gone(
+    accounts: Accounts, server: TokenServer
+) -> None:
+    """It may only have expired; a renewal that works says that the consent is not given back."""
+    accounts.people.add("ada", SignIn(refresh_token="refresh-1", access_token="access-1"))
+    accounts.removal.disconnect("ada")
+    told = Told()
+
+    def unknown(access_token: str, refresh_token: str, token_url: str | None) -> None:
+        told(access_token, refresh_token, token_url)
+        if access_token == "access-1" or server.current > 2:
+            raise SignInRequired("401")
+
+    _revoke(accounts, server, unknown)
+    assert told == [("access-1", "refresh-1"), ("access-2", "refresh-2")]
+    assert accounts.removal.to_revoke() == []
+
+
+def test_a_token_that_oura_never_knows_is_not_given_back(
+    accounts: Accounts, server: TokenServer
+) -> None:
+    accounts.people.add("ada", SignIn(refresh_token="refresh-1", access_token="access-1"))
+    accounts.removal.disconnect("ada")
+    with pytest.raises(SignInRequired):
+        _revoke(accounts, server, _refuse)
+    assert (accounts.removal.to_revoke(), server.requests) == (["ada"], ["refresh-1"])
+    server.current = 7  # the consent is gone, which only the renewal tells
+    _revoke(accounts, server, _refuse)
+    assert accounts.removal.to_revoke() == []
+
+
+def test_why_a_consent_is_not_given_back_is_kept_until_it_is(
+    ada: Accounts, server: TokenServer
+) -> None:
+    """With somebody who disconnected and with somebody who was deleted."""
+    ada.removal.retire("ada")
+    ada_id, bob_id = (ada.people.get(name).id for name in ("ada", "bob"))
+    ada.removal.disconnect("bob")
+    for person_id in (ada_id, bob_id):
+        ada.removal.not_revoked(person_id, "Oura is away")
+    ada.removal.delete("ada")
+    assert [(u.id, u.username, u.reason) for u in ada.removal.unrevoked()] == [
+        (bob_id, "bob", "Oura is away"),
+        (ada_id, None, "Oura is away"),
+    ]
+    ada.removal.revoke("bob", _refuse, _never)
+    assert ada.people.get("bob").error is None
+    ada.people.reconnect("bob", SignIn(refresh_token="r"))
+    ada.removal.not_revoked(bob_id, "too late")
+    assert ada.people.get("bob").error is None
+
+
+def test_tokens_of_the_deleted_are_kept_until_they_are_given_back(
+    ada: Accounts, server: TokenServer, home: Path
+) -> None:
+    """Encrypted, under an id; nobody is there any more, and then nothing is."""
+    oura_id = "oura-id-of-hers"
+    ada.people.identify("ada", oura_id)
+    ada.removal.retire("ada")
+    assert ada.removal.delete("ada")
+    assert [person.username for person in ada.people.all()] == ["bob"]
+    assert list(ada.people.usernames_by_id().values()) == ["bob"]
+    assert not any(text in content(home) for text in (oura_id.encode(), b"refresh-1"))
+    [gone] = ada.removal.unrevoked()
+    for go in (ada.people.get, ada.removal.retire, ada.removal.disconnect):
+        with pytest.raises(UnknownPerson):
+            go(gone.id)
+    server.status = 503
+    with pytest.raises(Unavailable):
+        ada.removal.revoke_gone(gone.id, renewer(server.url), _never)
+    assert [some.id for some in ada.removal.unrevoked()] == [gone.id]
+    server.status, told = None, Told()
+    list(ada.keys.rotate())
+    ada.removal.revoke_gone(gone.id, renewer(server.url), told)
+    assert told == [("access-2", "refresh-2")]
+    assert ada.removal.unrevoked() == []
+    assert gone.id.encode() not in content(home)
+
+
+def test_who_comes_back_keeps_the_new_consent(ada: Accounts) -> None:
+    """Revoking the old one might end the new one."""
+    ada.people.identify("ada", "id-ada")
+    ada.removal.retire("ada")
+    ada.removal.delete("ada")
+    ada.people.add("eve", SignIn(refresh_token="r", oura_id="id-eve"))
+    assert len(ada.removal.unrevoked()) == 1
+    ada.sign_ups.begin(SignIn(refresh_token="r", oura_id="id-ada"), invite=None)
+    assert ada.removal.unrevoked() == []
 
 
 def test_who_is_connected_keeps_their_consent(ada: Accounts, server: TokenServer) -> None:
@@ -294,7 +384,7 @@ def _die_before_giving_back(home: Path, url: str) -> None:
 
 
 def _die_before_forgetting(home: Path, url: str) -> None:
-    def give_back(access_token: str, refresh_token: str) -> None:
+    def give_back(access_token: str, refresh_token: str, _: str | None) -> None:
         (home / "told").write_text(f"{access_token} {refresh_token}", encoding="utf-8")
         os._exit(DIED)
 

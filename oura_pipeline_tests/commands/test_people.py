@@ -100,7 +100,10 @@ def test_disconnecting_keeps_the_data_and_says_whether_oura_knows(shell: Shell) 
     shell.world.sandbox.fault("error", route="revoke", count=1000)
     away = shell("people", "disconnect", "koa").output.splitlines()
     assert away[:1] == expected
-    assert away[1].startswith("Their consent at Oura is not revoked yet: ")
+    assert away[1].startswith("Their consent at Oura is not given back yet: ")
+    assert "koa: access not given back yet: " in shell("people", "list").output
+    doctor = [line for line in shell("doctor").stdout.splitlines() if " consent " in line]
+    assert [line[:34] for line in doctor] == ["no consent      koa: access not gi"]
     shell.world.sandbox.clear_faults()
     again = shell("people", "disconnect", "koa").output.splitlines()
     assert again == [*expected, "Their consent at Oura is revoked."]

@@ -14,7 +14,7 @@ import pytest
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.defs.retired_people import JOB, pause, retire_request, retired_people_sensor
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.people.leave import disconnect, leave
+from oura_pipeline.people.leave import delete_everything, disconnect, leave
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
@@ -169,3 +169,24 @@ def test_what_cannot_be_done_is_tried_less_and_less_often() -> None:
         timedelta(hours=1),
         timedelta(hours=6),
     ]
+
+
+def test_what_was_not_given_back_is_given_back_after_the_deletion(house: World) -> None:
+    """After an hour the data goes all the same; the tokens are kept until Oura has taken them."""
+    house.sandbox.fault("error", route="revoke", count=1000)
+    with open_pipeline() as pipeline:
+        delete_everything(pipeline, ODD)
+        [gone] = pipeline.accounts.removal.unrevoked()
+    with project_instance() as instance:
+        request = retired_people_sensor()(dg.build_sensor_context(instance=instance))
+        assert isinstance(request, dg.RunRequest)
+        assert work(house, instance) == {"deleted": 0, "revoked": 0, "unrevoked": 1, "waiting": 0}
+        house.sandbox.clear_faults()
+        house.sandbox.reset_requests()
+        assert work(house, instance) == {"deleted": 0, "revoked": 1, "unrevoked": 0, "waiting": 0}
+        assert house.sandbox.requests()["revoke"] == {AT_OURA[ODD]: 1}
+        skipped = retired_people_sensor()(dg.build_sensor_context(instance=instance))
+        assert isinstance(skipped, dg.SkipReason)
+    with house.accounts() as accounts:
+        assert accounts.removal.unrevoked() == []
+    assert gone.id.encode() not in (house.home / "accounts.sqlite").read_bytes()

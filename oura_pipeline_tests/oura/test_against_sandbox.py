@@ -70,7 +70,6 @@ class World:
         self.oauth = OAuth(
             http,
             token_urls=[sandbox.url + sandbox.token_path],
-            revoke_url=sandbox.url + "/oauth/revoke",
             client_id="sandbox",
             client_secret="sandbox-secret",
         )

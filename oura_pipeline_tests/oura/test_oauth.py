@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import deque
 from collections.abc import Iterator
@@ -25,7 +26,10 @@ from oura_pipeline.oura.oauth import OAuth, parse_scopes
 from oura_pipeline_tests.oura.fake_oura import Reply, reply
 
 LEGACY, PORTAL = "https://legacy.test/oauth/token", "https://portal.test/oauth-token"
-REVOKE = "https://legacy.test/oauth/revoke"
+LEGACY_REVOKE, PORTAL_REVOKE = (
+    "https://legacy.test/oauth/revoke",
+    "https://portal.test/oauth-revoke",
+)
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 GOOD = {"token_type": "bearer", "access_token": "a1", "refresh_token": "r1", "expires_in": 3600}
@@ -72,14 +76,12 @@ def endpoints() -> Endpoints:
 def oauth(endpoints: Endpoints) -> Iterator[OAuth]:
     """Our application before both endpoints."""
     with httpx.Client(transport=httpx.MockTransport(endpoints)) as http:
-        yield OAuth(
-            http,
-            token_urls=(LEGACY, PORTAL),
-            revoke_url=REVOKE,
-            client_id="our-id",
-            client_secret="our-secret",
-            clock=lambda: NOW,
-        )
+        yield _oauth(http)
+
+
+def _oauth(http: httpx.Client, **changed: Any) -> OAuth:
+    usual = {"token_urls": (LEGACY, PORTAL), "client_id": "our-id", "client_secret": "our-secret"}
+    return OAuth(http, **{**usual, "clock": lambda: NOW, **changed})
 
 
 def test_a_refresh_token_becomes_a_new_pair(oauth: OAuth, endpoints: Endpoints) -> None:
@@ -203,44 +205,100 @@ def test_the_endpoint_that_understands_is_believed(
     assert endpoints.urls == [LEGACY, PORTAL]
 
 
-@pytest.mark.parametrize(
-    "silence",
-    [
-        reply(500),
-        reply(504, b"<html>"),
-        httpx.ReadTimeout("slow"),
-        httpx.ConnectError("refused"),
-        httpx.RemoteProtocolError("closed"),
-        reply(200, b"<html>maintenance</html>"),
-        reply(200, b""),
-    ],
-)
-def test_silence_is_not_tried_elsewhere(oauth: OAuth, endpoints: Endpoints, silence: Reply) -> None:
+SILENCES: list[Reply] = [
+    reply(500),
+    reply(504, b"<html>"),
+    httpx.ReadTimeout("slow"),
+    httpx.ConnectError("refused"),
+    httpx.RemoteProtocolError("closed"),
+    httpx.ReadError("reset"),
+    reply(200, b"<html>maintenance</html>"),
+    reply(200, b""),
+    reply(429, b"", Retry_After="10"),
+    reply(429, b""),
+]
+
+
+@pytest.mark.parametrize("silence", SILENCES)
+def test_silence_is_asked_again_and_not_elsewhere(
+    oauth: OAuth, endpoints: Endpoints, silence: Reply
+) -> None:
+    """Within the same question: one bad moment costs nobody anything."""
+    endpoints.will(LEGACY, silence, silence, reply(200, GOOD))
+    assert oauth.renew("r0").access_token == "a1"
+    endpoints.will(LEGACY, silence, reply(200, GOOD))
+    assert oauth.exchange("code").access_token == "a1"
+    assert endpoints.urls == [LEGACY] * 5
+
+
+@pytest.mark.parametrize("silence", SILENCES[:-2])
+def test_silence_that_lasts_is_not_tried_elsewhere(
+    oauth: OAuth, endpoints: Endpoints, silence: Reply
+) -> None:
     """The token may be used up by now; whether to try again is the caller's decision."""
-    endpoints.will(LEGACY, silence)
+    endpoints.will(LEGACY, *[silence] * 5)
     with pytest.raises(OuraUnavailable):
         oauth.renew("r0")
-    assert endpoints.urls == [LEGACY]
+    assert endpoints.urls == [LEGACY] * 5
+
+
+def test_a_refusal_after_silence_is_final(oauth: OAuth, endpoints: Endpoints) -> None:
+    """The answer that got lost had used up the token."""
+    endpoints.will(PORTAL, httpx.ReadTimeout("slow"), USED_UP)
+    with pytest.raises(SignInRequired):
+        oauth.renew("r0", PORTAL)
+    assert endpoints.urls == [PORTAL] * 2
 
 
 def test_too_many_requests_raise(oauth: OAuth, endpoints: Endpoints) -> None:
-    """With the pause that is asked for."""
-    endpoints.will(LEGACY, reply(429, b"", Retry_After="30"), reply(429, b""))
-    for seconds in (30, 60):
+    """At once where the pause that is asked for is too long, else after some."""
+    endpoints.will(LEGACY, reply(429, b"", Retry_After="3600"), *[reply(429, b"")] * 5)
+    for seconds in (3600, 60):
         with pytest.raises(RateLimited) as caught:
             oauth.renew("r0")
         assert caught.value.retry_after == seconds
+    assert endpoints.urls == [LEGACY] * 6
+
+
+def test_what_works_for_the_application_is_tried_first(endpoints: Endpoints) -> None:
+    """For a code as well: a refusal may use it up. What the settings do not name is not asked."""
+    endpoints.will(PORTAL, reply(200, GOOD), reply(200, GOOD), BAD_GRANT)
+    with httpx.Client(transport=httpx.MockTransport(endpoints)) as http:
+        working = iter([PORTAL, PORTAL, PORTAL])
+        oauth = _oauth(http, working=lambda: next(working))
+        assert oauth.exchange("code").token_url == PORTAL
+        assert oauth.renew("r0").token_url == PORTAL
+        with pytest.raises(SignInRequired):
+            oauth.renew("r0")
+        endpoints.will(LEGACY, reply(200, GOOD))
+        assert _oauth(http, working=lambda: "https://old.test").exchange("c").token_url == LEGACY
+    assert endpoints.urls == [PORTAL, PORTAL, PORTAL, LEGACY]
 
 
 @pytest.mark.parametrize(
     ("said", "seconds"),
-    [(3600, 3600), ("3600", 3600), (None, 86400), ("soon", 86400), (-5, 0), (1e30, 366 * 86400)],
+    [
+        (3600, 3600),
+        ("3600", 3600),
+        (3599.5, 3599.5),
+        (2591999, 2591999),
+        (None, 86400),
+        ("soon", 86400),
+        (True, 86400),
+        ([3600], 86400),
+        (float("nan"), 86400),
+        (-5, 0),
+        (0, 0),
+        (1e30, 366 * 86400),
+        (10**400, 86400),
+    ],
 )
 def test_the_lifetime_is_the_one_that_oura_says(
-    oauth: OAuth, endpoints: Endpoints, said: Any, seconds: int
+    oauth: OAuth, endpoints: Endpoints, said: Any, seconds: float
 ) -> None:
-    """A day where it says none."""
-    endpoints.will(LEGACY, reply(200, {**GOOD, "expires_in": said}))
+    """A day where it says none, or nothing that is one."""
+    body = json.dumps({**GOOD, "expires_in": said}).encode()
+    endpoints.will(LEGACY, reply(200, body))
     assert oauth.renew("r0").expires_at == NOW + timedelta(seconds=seconds)
 
 
@@ -276,8 +334,10 @@ def test_a_refresh_token_that_is_not_replaced_is_kept(oauth: OAuth, endpoints: E
     ("said", "scopes"),
     [
         (None, None),
-        ("", None),
-        ([], None),
+        (7, None),
+        ("", set()),
+        (" ", set()),
+        ([], set()),
         ("daily", {"daily"}),
         ("extapi:daily  heart_health", {"daily", "heart_health"}),
         ("daily,extapi:spo2", {"daily", "spo2"}),
@@ -292,50 +352,107 @@ def test_scopes_lose_their_prefix_and_silence_is_not_none(
     assert parse_scopes(said) == scopes
 
 
-def test_revoking_names_both_tokens(oauth: OAuth, endpoints: Endpoints) -> None:
-    """One in the address, one in the header."""
-    endpoints.will(REVOKE, reply(200, b""))
-    oauth.revoke("a1", "r1")
+def _form(request: httpx.Request) -> dict[str, str]:
+    return dict(parse_qsl(request.content.decode()))
+
+
+CLIENT = {"client_id": "our-id", "client_secret": "our-secret"}
+
+
+def test_the_new_portal_revokes_as_the_standard_says(oauth: OAuth, endpoints: Endpoints) -> None:
+    """RFC 7009: each token in a form, with our credentials, and no token in an address."""
+    endpoints.will(PORTAL_REVOKE, reply(200, b""), reply(200, b""))
+    oauth.revoke("a1", "r1", PORTAL)
+    access, refresh = endpoints.asked
+    assert endpoints.urls == [PORTAL_REVOKE] * 2
+    assert _form(access) == {"token": "a1", "token_type_hint": "access_token", **CLIENT}
+    assert _form(refresh) == {"token": "r1", "token_type_hint": "refresh_token", **CLIENT}
+    assert {(r.method, r.headers["Content-Type"]) for r in endpoints.asked} == {
+        ("POST", "application/x-www-form-urlencoded")
+    }
+
+
+def test_the_old_portal_revokes_as_its_page_says(oauth: OAuth, endpoints: Endpoints) -> None:
+    """The access token in the address, and what the standard wants beside it."""
+    endpoints.will(LEGACY_REVOKE, reply(200, {}))
+    oauth.revoke("a1", "r1", LEGACY)
     (request,) = endpoints.asked
-    assert (request.method, str(request.url), request.headers["Authorization"]) == (
-        "POST",
-        f"{REVOKE}?access_token=a1",
-        "Bearer r1",
-    )
+    assert (request.method, str(request.url)) == ("POST", f"{LEGACY_REVOKE}?access_token=a1")
+    assert _form(request) == {"token": "r1", "token_type_hint": "refresh_token", **CLIENT}
+    assert request.headers["Authorization"] == "Bearer r1"
 
 
-def test_what_is_revoked_already_is_fine(oauth: OAuth, endpoints: Endpoints) -> None:
-    """Oura answers 401 then."""
-    endpoints.will(REVOKE, reply(401))
-    oauth.revoke("a1")
-    assert endpoints.asked[0].headers["Authorization"] == "Bearer a1"
-
-
-def test_revoking_falls_back_to_get(oauth: OAuth, endpoints: Endpoints) -> None:
+def test_the_old_portal_may_want_get(oauth: OAuth, endpoints: Endpoints) -> None:
     """Oura does not say which method it is."""
-    endpoints.will(REVOKE, reply(405), reply(200))
-    oauth.revoke("a1", "r1")
+    endpoints.will(LEGACY_REVOKE, reply(405), reply(200, b""))
+    oauth.revoke("a1", "r1", LEGACY)
     assert [request.method for request in endpoints.asked] == ["POST", "GET"]
+    assert endpoints.urls == [f"{LEGACY_REVOKE}?access_token=a1"] * 2
+
+
+REFUSALS = [
+    (BAD_CLIENT_PORTAL, ClientRefused),
+    (BAD_CLIENT, ClientRefused),
+    (reply(400, {"error": "unauthorized_client"}), ClientRefused),
+    (reply(401, {"error": "invalid_token"}), SignInRequired),
+    (reply(401, b""), SignInRequired),
+    (reply(401, {"detail": "no a1, no r1"}), SignInRequired),
+    (reply(400, {"error": "invalid_grant"}), SignInRequired),
+    (reply(400, {"detail": "no a1, no r1"}), UnexpectedAnswer),
+    (reply(403, b"<html>"), UnexpectedAnswer),
+    (reply(404), UnexpectedAnswer),
+    (reply(302, b"", Location="https://elsewhere.test"), UnexpectedAnswer),
+    (reply(200, b"<html>Welcome</html>"), UnexpectedAnswer),
+    (reply(200, b"", Content_Type="text/html; charset=utf-8"), UnexpectedAnswer),
+    (reply(200, {"error": "server_error"}), UnexpectedAnswer),
+]
+
+
+@pytest.mark.parametrize("token_url", [LEGACY, PORTAL])
+@pytest.mark.parametrize(("answer", "error"), REFUSALS)
+def test_only_success_is_success(
+    oauth: OAuth, endpoints: Endpoints, answer: httpx.Response, error: type, token_url: str
+) -> None:
+    """Whatever else is answered, the consent is not given back, and no token is in the message."""
+    endpoints.will(LEGACY_REVOKE, answer, answer)
+    endpoints.will(PORTAL_REVOKE, answer)
+    with pytest.raises(error) as caught:
+        oauth.revoke("a1", "r1", token_url)
+    assert type(caught.value) is error
+    assert "a1" not in str(caught.value)
+    assert "r1" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("replies", "error"),
+    ("silence", "error"),
     [
-        ([reply(405), reply(400, {"detail": "no a1"})], UnexpectedAnswer),
-        ([reply(503)], OuraUnavailable),
-        ([reply(405), reply(503)], OuraUnavailable),
-        ([reply(429)], RateLimited),
-        ([httpx.ReadTimeout("slow")], OuraUnavailable),
+        (reply(503), OuraUnavailable),
+        (reply(429, b"", Retry_After="3600"), RateLimited),
+        (httpx.ReadTimeout("slow"), OuraUnavailable),
+        (httpx.ConnectError("refused"), OuraUnavailable),
     ],
 )
-def test_a_token_that_is_not_revoked_raises(
-    oauth: OAuth, endpoints: Endpoints, replies: list[Reply], error: type[OuraError]
+def test_silence_is_no_success(
+    oauth: OAuth, endpoints: Endpoints, silence: Reply, error: type[OuraError]
 ) -> None:
-    """The person may want to do it themselves."""
-    endpoints.will(REVOKE, *replies)
-    with pytest.raises(error) as caught:
+    """Nor asked again: somebody waits for the page, and there is a job that does."""
+    endpoints.will(PORTAL_REVOKE, silence)
+    with pytest.raises(error):
+        oauth.revoke("a1", "r1", PORTAL)
+
+
+def test_nobody_revokes_at_a_portal_that_may_be_the_wrong_one(
+    oauth: OAuth, endpoints: Endpoints
+) -> None:
+    """Where a token is unknown, it counts as revoked. The application's own portal is the one."""
+    with pytest.raises(SignInRequired, match="not known which portal"):
         oauth.revoke("a1", "r1")
-    assert "a1" not in str(caught.value)
+    assert endpoints.asked == []
+    with httpx.Client(transport=httpx.MockTransport(endpoints)) as http:
+        endpoints.will(PORTAL_REVOKE, reply(200), reply(200))
+        _oauth(http, working=lambda: PORTAL).revoke("a1", "r1")
+        endpoints.will(LEGACY_REVOKE, reply(200))
+        _oauth(http, token_urls=(LEGACY,)).revoke("a1", "r1")
 
 
 def test_tokens_are_shown_nowhere(endpoints: Endpoints, caplog: pytest.LogCaptureFixture) -> None:
@@ -349,25 +466,19 @@ def test_tokens_are_shown_nowhere(endpoints: Endpoints, caplog: pytest.LogCaptur
     pair = {"access_token": "a-secret", "refresh_token": "r-secret"}
     endpoints.will(LEGACY, reply(200, pair), *refusals)
     endpoints.will(PORTAL, BAD_CLIENT, BAD_CLIENT)
-    endpoints.will(REVOKE, reply(200))
+    endpoints.will(LEGACY_REVOKE, reply(200))
     with httpx.Client(transport=httpx.MockTransport(endpoints)) as http:
-        oauth = OAuth(
-            http,
-            token_urls=(LEGACY, PORTAL),
-            revoke_url=REVOKE,
-            client_id="our-id",
-            client_secret="our-secret",
-        )
+        oauth = _oauth(http)
         seen.append(oauth.renew("r-secret"))
         with pytest.raises(SignInRequired) as renewing:
             oauth.renew("r-secret")
         with pytest.raises(SignInRequired) as exchanging:
             oauth.exchange("c-secret")
-        oauth.revoke("a-secret", "r-secret")
+        oauth.revoke("a-secret", "r-secret", LEGACY)
     seen.extend([renewing.value, exchanging.value])
     assert "secret" not in repr(seen)
     assert "secret" not in caplog.text
-    assert f"POST {REVOKE} " in caplog.text
+    assert f"POST {LEGACY_REVOKE} " in caplog.text
 
 
 def test_the_shared_client_says_who_it_is_and_follows_no_redirect() -> None:

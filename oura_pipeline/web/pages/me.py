@@ -35,6 +35,17 @@ from oura_pipeline.web.pages.templates import NO_STORE, get_site, message_page, 
 from oura_pipeline.web.site import Site
 
 _CHUNK_BYTES = 256 * 1024
+_NOT_GIVEN_BACK = "access=not-given-back-yet"
+_ACCESS_REVOKED = (
+    "Your data is no longer fetched. Our access to your Oura account has been revoked, and your "
+    "data will be deleted within minutes."
+)
+_ACCESS_KEPT = (
+    "Your data is no longer fetched, and will be deleted within the next hours.",
+    "Our access to your Oura account is not given back yet: Oura has not confirmed it. It is tried "
+    "again until it has, and only then the last of your access keys is erased. You can also remove "
+    "this application in your Oura account.",
+)
 
 
 def routes() -> list[BaseRoute]:
@@ -54,6 +65,7 @@ def show_page(request: Request, person: Person) -> Response:
     """Show a person's own page."""
     site, now = get_site(request), datetime.now(UTC)
     overview = site.pipeline.accounts.overview.document_types(person.username)
+    unrevoked = site.pipeline.accounts.removal.to_revoke()
     granted = person.scopes
     requested = scopes(site.settings.oura.scopes)
     newest = newest_day(overview, now.date())
@@ -63,7 +75,7 @@ def show_page(request: Request, person: Person) -> Response:
         request,
         "me.html",
         person=person,
-        connection=connection_text(person),
+        connection=connection_text(person, revoked=person.username not in unrevoked),
         granted=None if granted is None else _titles(granted, requested),
         missing=[] if granted is None else [s for s in requested if s.name not in granted],
         history=history_text(overview, site.settings.oura.history_start, now.date()),
@@ -118,9 +130,9 @@ def delete(request: Request, person: Person, fields: Fields) -> Response:
     if typed != person.username:
         error = f"To confirm, type {person.username} exactly as shown."
         return page(request, "delete.html", status=422, person=person, value=typed, error=error)
-    leave(get_site(request).pipeline, person.username)
+    revocation = leave(get_site(request).pipeline, person.username)
     sessions.sign_out(request)
-    return redirect("/farewell")
+    return redirect("/farewell" if revocation.done else f"/farewell?{_NOT_GIVEN_BACK}")
 
 
 def farewell(request: Request) -> Response:
@@ -128,8 +140,7 @@ def farewell(request: Request) -> Response:
     return message_page(
         request,
         "Goodbye",
-        "Your data is no longer fetched. Our access to your Oura account has been revoked, and "
-        "your data will be deleted within minutes.",
+        *(_ACCESS_KEPT if request.url.query == _NOT_GIVEN_BACK else (_ACCESS_REVOKED,)),
         "Graphite cannot delete data itself: the operator of this site has been told which files "
         "are yours and how to delete them.",
         "You can come back at any time, as a new person.",

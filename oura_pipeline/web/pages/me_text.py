@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from oura_pipeline.accounts.overview import TypeOverview
@@ -66,11 +66,17 @@ class DocumentTypeRow:
     documents: int | None = None
 
 
-def connection_text(person: Person) -> ConnectionText:
-    """Return the state of a person's connection."""
-    return _CONNECTIONS[person.state]
+def connection_text(person: Person, *, revoked: bool = True) -> ConnectionText:
+    """Return the state of a person's connection; `revoked`: as far as Oura has to do it."""
+    text = _CONNECTIONS[person.state]
+    return text if revoked else replace(text, advice=_NOT_REVOKED)
 
 
+_NOT_REVOKED = (
+    "Nothing is fetched. Our access to your Oura account is not given back yet: Oura has not "
+    "confirmed it. It is tried again until it has; you can also remove this application in your "
+    "Oura account. Data fetched before is still here. You can reconnect at any time."
+)
 _CONNECTIONS: Mapping[PersonState, ConnectionText] = {
     PersonState.CONNECTED: ConnectionText(
         level="good", title="Connected", text="Connected: your data is fetched every day."

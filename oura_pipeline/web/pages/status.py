@@ -67,11 +67,17 @@ def show_status(request: Request) -> Response:
     """Show people, runs, webhooks and invites."""
     site, now = get_site(request), datetime.now(UTC)
     accounts = site.pipeline.accounts
-    people = accounts.people.all()
+    people, unrevoked = accounts.people.all(), accounts.removal.unrevoked()
     return page(
         request,
         "status.html",
-        people=people_rows(people, accounts.overview.failed_days(), accounts.overview.last_asked()),
+        people=people_rows(
+            people,
+            accounts.overview.failed_days(),
+            accounts.overview.last_asked(),
+            accounts.removal.to_revoke(),
+        ),
+        gone=[somebody for somebody in unrevoked if somebody.username is None],
         capacity=Capacity(people_here(site.pipeline), site.settings.site.people_limit),
         budget=site.pipeline.budget.state(),
         backlog=accounts.inbox.backlog(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -47,6 +47,7 @@ class WebhookRow:
     counts: Mapping[Receipt, int]
 
 
+NOT_GIVEN_BACK = "access not given back yet"
 # In the order of the page: whoever needs the operator comes first.
 _STATES = {
     PersonState.SIGN_IN_REQUIRED: ("bad", "must reconnect"),
@@ -58,14 +59,17 @@ _ORDER = {state: position for position, state in enumerate(_STATES)}
 
 
 def people_rows(
-    people: Iterable[Person], failed_days: Mapping[str, int], last: Mapping[str, datetime]
+    people: Iterable[Person],
+    failed_days: Mapping[str, int],
+    last: Mapping[str, datetime],
+    unrevoked: Collection[str] = (),
 ) -> list[PersonRow]:
     """Return a row for everybody, those first who need something."""
     rows = [
         PersonRow(
             person=person,
-            level=_STATES[person.state][0],
-            state=_STATES[person.state][1],
+            level=_state(person, unrevoked)[0],
+            state=_state(person, unrevoked)[1],
             failed_days=failed_days.get(person.username, 0),
             last_fetched=last.get(person.username),
             sync_pending=_sync_pending(person, last.get(person.username)),
@@ -75,6 +79,13 @@ def people_rows(
     return sorted(
         rows,
         key=lambda row: (_ORDER[row.person.state], -row.failed_days, row.person.username),
+    )
+
+
+def _state(person: Person, unrevoked: Collection[str]) -> tuple[str, str]:
+    level, state = _STATES[person.state]
+    return (
+        ("warn", f"{state}; {NOT_GIVEN_BACK}") if person.username in unrevoked else (level, state)
     )
 
 

@@ -16,6 +16,7 @@ from oura_pipeline.accounts.database import file_lock
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, PERSONAL_INFO, SLEEP
 from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.people.leave import revoke
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.sync.publish import publish
 from oura_pipeline.web.downloads import Downloads
@@ -348,8 +349,24 @@ def test_people_can_leave_while_oura_is_unavailable(site: RunningSite, runa: Htm
     """The access is given back later; the farewell comes now."""
     site.sandbox.fault("error", route="revoke", status=503, count=None)
     runa.go("/me/delete")
-    assert runa.send("/me/delete", username="runa").title == "Goodbye · Oura pipeline"
+    page = runa.send("/me/delete", username="runa")
+    assert page.title == "Goodbye · Oura pipeline"
+    assert "Our access to your Oura account is not given back yet" in page.text
+    assert "has been revoked" not in page.text
     assert site.accounts.removal.to_revoke() == ["runa"]
+
+
+def test_disconnecting_says_whether_the_access_is_given_back(
+    site: RunningSite, runa: HtmlBrowser
+) -> None:
+    site.sandbox.fault("error", route="revoke", status=503, count=None)
+    runa.send("/me/disconnect")
+    assert "Our access to your Oura account is not given back yet" in runa.page.text
+    site.sandbox.clear_faults()
+    revoke(site.pipeline, "runa")
+    runa.go("/me")
+    assert "access to your Oura account has been revoked" in runa.page.text
+    assert "not given back" not in runa.page.text
 
 
 def test_nobody_else_sees_it(site: RunningSite, runa: HtmlBrowser) -> None:

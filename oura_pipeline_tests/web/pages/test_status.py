@@ -141,6 +141,25 @@ def test_people_who_need_the_operator_come_first(open_site: OpenSite) -> None:
     assert page.title == "Status: 1 must reconnect · Oura pipeline"
 
 
+def test_access_that_is_not_given_back_yet_is_said(open_site: OpenSite) -> None:
+    """Of who disconnected, and of who was deleted and is nothing but an id."""
+    site = open_site()
+    for name in ("anna", "bert"):
+        site.accounts.people.add(name, SignIn(refresh_token="x"))
+        site.accounts.removal.disconnect(name)
+    anna, bert = site.accounts.people.all()
+    for person in (anna, bert):
+        site.accounts.removal.not_revoked(person.id, "Oura rejects our client")
+    site.accounts.removal.delete("bert")
+    page = operator_browser(site).go("/status")
+    assert page.text_of(anna.id) == (
+        f"anna {anna.id} ! disconnected; access not given back yet since just now : Oura rejects "
+        "our client never – 0"
+    )
+    assert f"{bert.id} since just now : Oura rejects our client" in page.text
+    assert "bert" not in page.text
+
+
 def test_webhooks_are_shown_by_data_type(open_site: OpenSite) -> None:
     """What is subscribed, what is missing, when it ends, and what came."""
     site = open_site()
