@@ -15,6 +15,7 @@ from oura_pipeline.catalog.document_types import (
     SLEEP,
     DocumentType,
 )
+from oura_pipeline.catalog.parts import Part, StoredDocument
 from oura_pipeline.graphite.flatten import flatten
 
 FIRST_DAY = date(2020, 1, 1)
@@ -84,7 +85,10 @@ def measure(
 ) -> tuple[int, float]:
     """Flatten so many days, print a line, and return points and seconds."""
     span = [FIRST_DAY + timedelta(days=i) for i in range(days)]
-    documents = [(day, json.dumps(one).encode()) for day in span for one in make(day)]
+    part = Part.MAIN if document_type.variants else None
+    documents = [
+        StoredDocument(day, json.dumps(one).encode(), part) for day in span for one in make(day)
+    ]
     began = time.perf_counter()
     flattened = flatten(document_type, "ada", documents, first_day=span[0], last_day=span[-1])
     seconds = time.perf_counter() - began

@@ -26,6 +26,9 @@ from oura_pipeline.catalog.kinds import (
 )
 
 SUM, LAST = Merge.SUM, Merge.LAST
+# Numbers that no living body has. An amount or a deviation of 0 is a measurement.
+_ZERO = (0,)
+_NO_PULSE = (0, 255)  # 255 is a byte without a value
 
 
 class Ask(Enum):
@@ -40,19 +43,36 @@ class Ask(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Variants:
-    """The variants of a document type, distinguished by the text in `field`.
+    """The variants of a document type, distinguished by the text in a field.
 
-    The longest `main` document of a day, by its number `length`, is the day's own; further ones
-    and those in `others` keep their time and go to `other_series`; those in `silent` are landed
-    but not sent. Documents with any other text, or none, are landed and reported, but not sent.
+    Documents of one person that overlap in time are one, and only one of them counts. The longest
+    main document of a day is the day's own; further ones and others keep their time and go to a
+    series of their own. Documents with any other text, or none, are landed and reported, but not
+    sent. The rules are in `warehouse/parts.py`.
+
+    Attributes:
+        field: the field with the text.
+        main: the text of main documents.
+        stand_in: the text of those that take the place of a main document on a day without one.
+        others: the texts of those that are never the day's own, or only stand in.
+        silent: the texts of those that are landed but never count.
+        other_series: the series of what counts and is not the day's own.
+        ends_at: the field with the instant of the end, beyond which there are no digits either.
+        length: the field with the seconds from start to end.
+        amount: the field with the seconds that count: of overlapping documents, the most wins.
+        least: seconds; others with a smaller amount are kept and shown, but not counted.
     """
 
     field: str
     main: str
-    length: str
+    stand_in: str
     others: frozenset[str]
-    other_series: str
     silent: frozenset[str]
+    other_series: str
+    ends_at: str
+    length: str
+    amount: str
+    least: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +185,19 @@ def _digits(name: str, description: str, interval: int) -> Field:
 
 def _pulse(name: str, description: str, kind: Kind = INTEGER) -> Field:
     # Wide enough for a trained heart asleep and for a sprint: what lies outside was misread.
-    return Field(name, kind, description, low=20, high=260)
+    return Field(name, kind, description, low=20, high=260, missing=_NO_PULSE)
+
+
+def _pulses(interval: int) -> Field:
+    return Field(
+        "heart_rate", SERIES, "Heart rate, beats per minute.", interval=interval, missing=_NO_PULSE
+    )
+
+
+def _variability(name: str, interval: int) -> Field:
+    return Field(
+        name, SERIES, "Heart rate variability, ms RMSSD.", interval=interval, missing=_ZERO
+    )
 
 
 _DAILY_TIMESTAMP = Field(
@@ -256,9 +288,18 @@ DAILY_CARDIOVASCULAR_AGE = DocumentType(
     fields=(
         _id(),
         _day(),
-        Field("vascular_age", INTEGER, "Age of the arteries, years.", low=15, high=120),
+        Field(
+            "vascular_age", INTEGER, "Age of the arteries, years.", low=15, high=120, missing=_ZERO
+        ),
         # Came later than the age: older documents lack it.
-        Field("pulse_wave_velocity", NUMBER, "Speed of the pulse wave, m/s.", low=1, high=30),
+        Field(
+            "pulse_wave_velocity",
+            NUMBER,
+            "Speed of the pulse wave, m/s.",
+            low=1,
+            high=30,
+            missing=_ZERO,
+        ),
     ),
 )
 
@@ -342,7 +383,7 @@ DAILY_SPO2 = DocumentType(
                     low=0,
                     high=100,
                     # A night without a measurement is null, an object with null, or 0.
-                    zero_is_missing=True,
+                    missing=_ZERO,
                 ),
             ),
         ),
@@ -517,8 +558,8 @@ SESSION = DocumentType(
         Field("end_datetime", LOCAL, "When it ends."),
         Field("type", TEXT, "breathing, meditation, nap, relaxation, rest or body_status."),
         Field("mood", TEXT, "bad, worse, same, good or great."),
-        Field("heart_rate", SERIES, "Heart rate, beats per minute.", interval=5),
-        Field("heart_rate_variability", SERIES, "Heart rate variability, ms RMSSD.", interval=5),
+        _pulses(5),
+        _variability("heart_rate_variability", 5),
         Field("motion_count", SERIES, "Movements, count.", interval=5, merge=SUM),
     ),
 )
@@ -533,12 +574,17 @@ SLEEP = DocumentType(
         field="type",
         # Longer than three hours. A day can have two, and up to six sleeps in all.
         main="long_sleep",
-        length="time_in_bed",
-        # A late_nap ends after 18:00, and Oura counts it to the next day.
+        # A short night. A late_nap ends after 18:00, Oura counts it to the next day: never a night.
+        stand_in="sleep",
         others=frozenset({"sleep", "late_nap"}),
-        other_series="nap",
         # The person rejected the one as a false detection, and removed the other.
         silent=frozenset({"rest", "deleted"}),
+        other_series="nap",
+        ends_at="bedtime_end",
+        length="time_in_bed",
+        amount="total_sleep_duration",
+        # Oura sends sleeps of a few minutes as well; its app shows none below a quarter of an hour.
+        least=900,
     ),
     fields=(
         _id(),
@@ -547,9 +593,16 @@ SLEEP = DocumentType(
         # Oura's specification requires an end; nights are served before they have one.
         Field("bedtime_end", LOCAL, "When the person got up; null while the night lasts."),
         Field("type", TEXT, "long_sleep, sleep, late_nap, rest (none after all) or deleted."),
-        Field("average_breath", NUMBER, "Mean breaths per minute.", low=4, high=60),
+        Field("average_breath", NUMBER, "Mean breaths per minute.", low=4, high=60, missing=_ZERO),
         _pulse("average_heart_rate", "Mean heart rate, beats per minute.", NUMBER),
-        Field("average_hrv", INTEGER, "Mean heart rate variability, ms RMSSD.", low=0, high=500),
+        Field(
+            "average_hrv",
+            INTEGER,
+            "Mean heart rate variability, ms RMSSD.",
+            low=0,
+            high=500,
+            missing=_ZERO,
+        ),
         _pulse("lowest_heart_rate", "Lowest heart rate, beats per minute."),
         _amount("awake_time", "Awake in bed, s."),
         _amount("deep_sleep_duration", "Deep sleep, s."),
@@ -570,8 +623,8 @@ SLEEP = DocumentType(
             "Readiness by this sleep alone, scores of 1 to 100 and °C.",
             fields=_READINESS,
         ),
-        Field("heart_rate", SERIES, "Heart rate, beats per minute.", interval=300),
-        Field("hrv", SERIES, "Heart rate variability, ms RMSSD.", interval=300),
+        _pulses(300),
+        _variability("hrv", 300),
         _digits(
             "sleep_phase_5_min", "Phase of every 5 minutes: 1 deep, 2 light, 3 REM, 4 awake.", 300
         ),
@@ -640,7 +693,14 @@ VO2_MAX = DocumentType(
         _id(),
         _day(),
         _DAILY_TIMESTAMP,
-        Field("vo2_max", INTEGER, "Oxygen uptake at full effort, ml/kg/min.", low=5, high=100),
+        Field(
+            "vo2_max",
+            INTEGER,
+            "Oxygen uptake at full effort, ml/kg/min.",
+            low=5,
+            high=100,
+            missing=_ZERO,
+        ),
     ),
 )
 

@@ -33,7 +33,7 @@ class Field:
         sent: False for numbers that mean nothing on their own: a copy, a zone, a raw form.
         metric: its whole name within the series in Graphite, where that is not its path.
         codes: the texts that are sent as numbers.
-        zero_is_missing: Oura writes 0 where it means null.
+        missing: the numbers that Oura writes where it means null, in a series too.
         interval: seconds between the items of a series or the characters of digits, and so the
             interval at which Graphite stores them.
         low: the lowest number that can be true, in the unit of the description.
@@ -50,7 +50,7 @@ class Field:
     sent: bool = True
     metric: str | None = None
     codes: Mapping[str, int] | None = None
-    zero_is_missing: bool = False
+    missing: tuple[int, ...] = ()
     interval: int | None = None
     low: float | None = None
     high: float | None = None

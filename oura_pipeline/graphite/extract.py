@@ -35,6 +35,7 @@ class Placement(NamedTuple):
         time: of its plain numbers, aligned, UTC seconds since 1970.
         instant: the same before it was aligned, μs.
         start: the instant at which its digits begin, μs; None: unknown.
+        end: the instant from which on they mean nothing, μs; None: unknown.
         sub_series: a part of the series that gets the values as well.
     """
 
@@ -42,6 +43,7 @@ class Placement(NamedTuple):
     time: int
     instant: int
     start: int | None
+    end: int | None = None
     sub_series: str | None = None
 
 
@@ -137,7 +139,7 @@ class Extractor:
         number = usable(value)
         if number is None:
             self.skip("no finite number", path)
-        elif number != 0 or not leaf.field.zero_is_missing:
+        elif number not in leaf.field.missing:
             self._add_number(leaf.name, leaf.field.merge, number)
 
     def _add_known_series(self, leaf: Leaf, value: object, path: Path) -> None:
@@ -145,11 +147,12 @@ class Extractor:
         stored = field.interval or UNKNOWN_INTERVAL
         try:
             if field.kind is DIGITS:
-                series = parse.digits(value, self._placement.start, stored)
+                placed = self._placement
+                series = parse.digits(value, placed.start, stored).until(placed.end)
                 if None in series.values:
                     self.skip("no digit", path)
             elif isinstance(value, dict):
-                series = parse.series(value)
+                series = parse.series(value).without(field.missing)
                 self._find_other_members(value, path)
             else:
                 raise Unreadable("no series")

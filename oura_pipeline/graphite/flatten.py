@@ -12,6 +12,7 @@ from typing import Any
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.metrics import DAY, Vocabulary, is_event
+from oura_pipeline.catalog.parts import Part, StoredDocument
 from oura_pipeline.graphite import parse
 from oura_pipeline.graphite.aggregate import MICRO, Point, aligned
 from oura_pipeline.graphite.extract import Extractor, Placement
@@ -29,7 +30,7 @@ _Metrics = dict[str, list[Point]]
 def flatten(
     document_type: DocumentType,
     username: str,
-    documents: Iterable[tuple[date, bytes]],
+    documents: Iterable[StoredDocument],
     *,
     first_day: date,
     last_day: date,
@@ -40,9 +41,8 @@ def flatten(
     Args:
         document_type: the type of all documents.
         username: the person's name in Graphite.
-        documents: Oura's day and the JSON of every document from the day before `first_day` to
-            the day after `last_day`. The two neighbouring days only decide which points a later
-            day overrides.
+        documents: all from the day before `first_day` to the day after `last_day`. The two
+            neighbouring days only decide which points a later day overrides.
         first_day: the first day to return.
         last_day: the last day to return.
         prefix: the first component of every metric name.
@@ -55,9 +55,9 @@ def flatten(
     """
     if not _USERNAME.fullmatch(username):
         raise ValueError(f"{username!r} cannot be a name in Graphite: use a-z, 0-9, _ and -")
-    by_day: dict[date, list[bytes]] = defaultdict(list)
-    for day, document in documents:
-        by_day[day].append(document)
+    by_day: dict[date, list[StoredDocument]] = defaultdict(list)
+    for stored in documents:
+        by_day[stored.day].append(stored)
     vocabulary = Vocabulary(document_type)
     days: list[tuple[date, _Metrics, dict[str, int]]] = []
     for day in sorted(by_day):
@@ -74,15 +74,15 @@ def flatten(
 
 
 def _extract_day(
-    extractor: Extractor, document_type: DocumentType, day: date, raw: Iterable[bytes]
+    extractor: Extractor,
+    document_type: DocumentType,
+    day: date,
+    stored: Iterable[StoredDocument],
 ) -> None:
     midnight = (day.toordinal() - _EPOCH) * DAY
-    documents = _relevant_documents(extractor, document_type, raw)
-    main = _main_document(document_type, documents)
-    for document in documents:
-        placement = _placement(
-            extractor, document_type, document, midnight=midnight, main=document is main
-        )
+    documents = _relevant_documents(extractor, document_type, stored)
+    for document, part in documents:
+        placement = _placement(extractor, document_type, document, part, midnight=midnight)
         if placement is None:
             continue
         extractor.add_document(document, placement)
@@ -97,59 +97,41 @@ def _extract_day(
 
 
 def _relevant_documents(
-    extractor: Extractor, document_type: DocumentType, raw: Iterable[bytes]
-) -> list[_Document]:
+    extractor: Extractor, document_type: DocumentType, stored: Iterable[StoredDocument]
+) -> list[tuple[_Document, Part | None]]:
     """Decode the documents of a day: all, or the newest where they describe a state."""
     documents = []
-    for text in raw:
+    for one in stored:
         try:
-            documents.append(parse.decode(text))
+            documents.append((parse.decode(one.raw), one.part))
         except Unreadable as error:
             extractor.skip(str(error), ("document",))
     if not document_type.newest or len(documents) < 2:
         return documents
     # Of equally old documents the last one counts: Oura lists the oldest first.
-    ages = [parse.instant(document.get(document_type.newest)) or 0 for document in documents]
+    ages = [parse.instant(one.get(document_type.newest)) or 0 for one, _ in documents]
     return [documents[max(range(len(ages)), key=lambda i: (ages[i], i))]]
-
-
-def _main_document(document_type: DocumentType, documents: Iterable[_Document]) -> _Document | None:
-    """Return the longest main document of the day; of equals the earliest, then by its id."""
-    variants = document_type.variants
-    if not variants:
-        return None
-
-    def rank(document: _Document) -> tuple[float, float, str]:
-        length = document.get(variants.length)
-        start = parse.instant(document.get(document_type.starts_at or ""))
-        return (
-            -length if isinstance(length, (int, float)) else 1,
-            float("inf") if start is None else start,
-            str(document.get("id")),
-        )
-
-    mains = [document for document in documents if document.get(variants.field) == variants.main]
-    return min(mains, key=rank, default=None)
 
 
 def _placement(
     extractor: Extractor,
     document_type: DocumentType,
     document: _Document,
+    part: Part | None,
     *,
     midnight: int,
-    main: bool,
 ) -> Placement | None:
     """Return under which name and time a document's numbers are sent; None: they are not."""
     starts_at = document_type.starts_at
     start = parse.instant(document.get(starts_at)) if starts_at else None
-    series = _series(extractor, document_type, document, main=main)
+    series = _series(extractor, document_type, document, part)
     if series is None:
         return None
-    if main or not (is_event(document_type) or document_type.variants):
+    end = _end(document_type, document)
+    if part is Part.MAIN or not (is_event(document_type) or document_type.variants):
         # A day's values stand at 00:00 UTC in whatever zone it was spent: a dashboard of several
         # people can then line their days up.
-        return Placement(series=series, time=midnight, instant=midnight * MICRO, start=start)
+        return Placement(series, midnight, midnight * MICRO, start, end)
     if start is None and _requires_start(document_type):
         extractor.skip("no instant", (starts_at or "",))
         return None
@@ -159,22 +141,28 @@ def _placement(
         time=midnight if start is None else aligned(instant, document_type.interval),
         instant=instant,
         start=start,
+        end=end,
         sub_series=_sub_series(extractor, document_type, document),
     )
 
 
 def _series(
-    extractor: Extractor, document_type: DocumentType, document: _Document, *, main: bool
+    extractor: Extractor, document_type: DocumentType, document: _Document, part: Part | None
 ) -> str | None:
     variants = document_type.variants
-    if not variants or main:
+    if not variants:
         return document_type.series
-    variant = document.get(variants.field)
-    if variant == variants.main or variant in variants.others:
-        return variants.other_series
-    if variant not in variants.silent:
+    known = {variants.main, *variants.others, *variants.silent}
+    if document.get(variants.field) not in known:
         extractor.skip("unknown kind of document", (variants.field,))
-    return None
+    # Of documents that overlap in time only one has a part.
+    series = {Part.MAIN: document_type.series, Part.OTHER: variants.other_series}
+    return series.get(part) if part else None
+
+
+def _end(document_type: DocumentType, document: _Document) -> int | None:
+    variants = document_type.variants
+    return parse.instant(document.get(variants.ends_at)) if variants else None
 
 
 def _requires_start(document_type: DocumentType) -> bool:

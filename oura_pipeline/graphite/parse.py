@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,19 @@ class ParsedSeries:
     start: int
     interval: int
     values: Sequence[Value | None]
+
+    def until(self, end: int | None) -> ParsedSeries:
+        """Return the series without the values that would begin at an instant (μs) or later."""
+        if end is None or end <= self.start:
+            return self
+        # Rounded up: the last interval may be a part of one.
+        return replace(self, values=self.values[: -((self.start - end) // self.interval)])
+
+    def without(self, missing: Collection[int]) -> ParsedSeries:
+        """Return the series with None for some numbers."""
+        if not missing:
+            return self
+        return replace(self, values=[None if one in missing else one for one in self.values])
 
 
 class Unreadable(ValueError):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
+from oura_pipeline.catalog.parts import StoredDocument
 from oura_pipeline.days import ONE_DAY, batched
 from oura_pipeline.graphite.flatten import flatten
 from oura_pipeline.graphite.points import DayPoints, unpack
@@ -21,6 +22,7 @@ from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.progress import progress
 
 _RESEND_WINDOW = timedelta(days=7)
+_REACH_OF_SLEEPS = timedelta(days=3)
 _DAYS_PER_READ = 92
 _DOCUMENTS_PER_READ = 100_000
 _SAMPLES_PER_DAY = 1200  # heart rate; battery has fewer
@@ -171,7 +173,9 @@ def _points(
 ) -> Iterator[DayPoints]:
     for group in _groups(days):
         for username, flattened in _flattened(pipeline, document_type, usernames, group):
-            yield from _with_emptied(pipeline, document_type, username, group, flattened)
+            yielded = _with_emptied(pipeline, document_type, username, group, flattened)
+            # A neighbour of one group may belong to another one.
+            yield from (one for one in yielded if one.day in group or one.day not in days)
 
 
 def _groups(days: Sequence[date]) -> Iterator[list[date]]:
@@ -194,18 +198,22 @@ def _with_emptied(
     flattened: Sequence[DayPoints],
 ) -> Iterator[DayPoints]:
     """Yield the points of a person's days, in order; also of days that had points and lost them."""
-    before, after = days[0] - ONE_DAY, days[-1] + ONE_DAY
+    reach = _reach(document_type)
+    before, after = days[0] - reach, days[-1] + reach
     pushed = {
         row.day: DayPoints(username, document_type.name, row.day, {})
         for row in pipeline.accounts.pushes.find(
             document_type.name, usernames=[username], first_day=before, last_day=after
         )
     }
-    # Where a traveller's days overlap the later one wins, so a day that changes can change the
-    # points of its neighbours. They are pushed too, if they ever were.
-    neighbours = {before, after} & pushed.keys() if document_type.partitioned else set()
-    wanted = {*days} | neighbours
-    for day, points in sorted((pushed | {one.day: one for one in flattened}).items()):
+    known = pushed | {one.day: one for one in flattened}
+    neighbours = {day for day in known if day < days[0] or day > days[-1]}
+    if not document_type.variants:
+        # Where a traveller's days overlap the later one wins, so a day that changes can change the
+        # points of its neighbours. They are pushed too, if they ever were.
+        neighbours &= pushed.keys()
+    wanted = {*days} | (neighbours if document_type.partitioned else set())
+    for day, points in sorted(known.items()):
         if day in wanted:
             yield points
 
@@ -217,14 +225,14 @@ def _flattened(
     days: Sequence[date],
 ) -> Iterator[tuple[str, list[DayPoints]]]:
     """Yield each person's points of these days and of the day before and after."""
-    first, last = days[0] - ONE_DAY, days[-1] + ONE_DAY
+    first, last = days[0] - _reach(document_type), days[-1] + _reach(document_type)
     for people in _people_per_read(document_type, usernames, days):
         documents = _documents(pipeline, document_type, people, first - ONE_DAY, last + ONE_DAY)
         for username in people:
             theirs = documents.pop(username)
             if not document_type.partitioned:
                 # A state counts for the day on which it is sent.
-                theirs = [(days[-1], raw) for _, raw in theirs]
+                theirs = [stored._replace(day=days[-1]) for stored in theirs]
             yield (
                 username,
                 flatten(
@@ -238,12 +246,19 @@ def _flattened(
             )
 
 
+def _reach(document_type: DocumentType) -> timedelta:
+    """Return how many days before and after a day its documents can change the points."""
+    # Of sleeps that overlap only one counts. When that changes, the one that takes its place stands
+    # on another day at times, and has perhaps never been pushed.
+    return _REACH_OF_SLEEPS if document_type.variants else ONE_DAY
+
+
 def _people_per_read(
     document_type: DocumentType, usernames: Sequence[str], days: Sequence[date]
 ) -> Iterator[Sequence[str]]:
     """Return people in groups whose documents of these days fit into memory."""
     per_day = _SAMPLES_PER_DAY if document_type.ask is Ask.INSTANTS else _DOCUMENTS_PER_DAY
-    span = (days[-1] - days[0]).days + 5  # with two neighbours on both sides
+    span = (days[-1] - days[0]).days + 9  # with neighbours on both sides
     return batched(usernames, max(1, _DOCUMENTS_PER_READ // (span * per_day)))
 
 
@@ -253,7 +268,7 @@ def _documents(
     usernames: Sequence[str],
     first: date,
     last: date,
-) -> dict[str, list[tuple[date, bytes]]]:
+) -> dict[str, list[StoredDocument]]:
     if not document_type.partitioned:
         first, last = date.min, date.max
     return pipeline.warehouse.documents_of(document_type, usernames, first, last)

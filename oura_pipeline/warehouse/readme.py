@@ -64,7 +64,12 @@ TOPICS = {
     "have one digit per interval, from the start of the document. `sleep_heart`, `hypnogram`, "
     "`movement` and `met_1min` have them as rows.",
     "about main nights and naps": "The main night of a day is its longest sleep of type "
-    "`long_sleep`; further ones, `sleep` and `late_nap` are naps; `rest` and `deleted` neither.",
+    "`long_sleep`, on a day without one its longest `sleep`; further ones, `sleep` and `late_nap` "
+    "are naps, if 15 minutes were slept; `rest` and `deleted` neither. Oura sends a sleep more "
+    "than once at times: of sleeps that overlap, one counts. `oura.sleep` has all documents.",
+    "about numbers for null": "Oura writes numbers where it means null: a heart rate of 0 or 255, "
+    "and 0 in HRV, breath, SpO2, VO2 max, vascular age and pulse wave velocity. The tables keep "
+    "them, in the views they are null.",
     "about changes": "Oura recomputes: a day can change for about a week. `fetched_at` is when "
     "Oura first sent a document as it is now, `run_id` the run that fetched it. `document` has it "
     "exactly as received, with fields that have no column yet (see `unknown_fields`).",

@@ -11,12 +11,14 @@ from typing import Any
 import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.catalog.parts import Part, StoredDocument
 from oura_pipeline.warehouse import forgetting, publishing
 from oura_pipeline.warehouse.connection import ExclusiveFile, transaction
 from oura_pipeline.warehouse.describing import describe
 from oura_pipeline.warehouse.exporting import copy_to_parquet
 from oura_pipeline.warehouse.landing import Landing, land
 from oura_pipeline.warehouse.ledgers import Ledgers, ensure_ledgers
+from oura_pipeline.warehouse.parts import parts
 from oura_pipeline.warehouse.publishing import Published
 from oura_pipeline.warehouse.quarantine import QuarantinedDocument, find_quarantined
 from oura_pipeline.warehouse.spool import Spool, open_spool, remove_abandoned
@@ -84,7 +86,8 @@ class Warehouse:
         self, document_type: DocumentType, username: str, first_day: date, last_day: date
     ) -> list[tuple[date, bytes]]:
         """Return one person's documents of these days as (day, JSON), by day and then key."""
-        return self.documents_of(document_type, [username], first_day, last_day)[username]
+        found = self.documents_of(document_type, [username], first_day, last_day)[username]
+        return [(stored.day, stored.raw) for stored in found]
 
     def documents_of(
         self,
@@ -92,15 +95,15 @@ class Warehouse:
         usernames: Collection[str],
         first_day: date,
         last_day: date,
-    ) -> dict[str, list[tuple[date, bytes]]]:
-        """Return several people's documents: username → (day, JSON), by day and then key.
+    ) -> dict[str, list[StoredDocument]]:
+        """Return several people's documents by username, each person's by day and then key.
 
         Every username given is in it, also without documents. All of them are in memory at once,
         and the warehouse is opened once.
         """
-        found: dict[str, list[tuple[date, bytes]]] = {username: [] for username in usernames}
-        for username, day, raw in self._select_documents(document_type, found, first_day, last_day):
-            found[username].append((day, raw))
+        found: dict[str, list[StoredDocument]] = {username: [] for username in usernames}
+        for username, stored in self._select_documents(document_type, found, first_day, last_day):
+            found[username].append(stored)
         return found
 
     def days_of(
@@ -230,19 +233,26 @@ class Warehouse:
         usernames: Collection[str],
         first_day: date,
         last_day: date,
-    ) -> list[tuple[str, date, bytes]]:
+    ) -> Iterator[tuple[str, StoredDocument]]:
         # The key makes the order total: the same documents are pushed in the same order.
-        order = ", ".join(quoted(name) for name in ("username", "day", *document_type.key))
+        order = ", ".join(f"d.{quoted(name)}" for name in ("username", "day", *document_type.key))
+        theirs = "username IN (SELECT unnest($1::VARCHAR[]))"
+        part, joined = "NULL", ""
+        if document_type.variants:
+            part = "p.part"
+            joined = f"LEFT JOIN ({parts(document_type, theirs)}) p USING (username, day, id)"
         with self._reading(document_type) as connection:
             if connection is None:
-                return []
+                return
             rows = connection.execute(
-                f"SELECT username, day, document::VARCHAR FROM {table_name(document_type)} "
-                f"WHERE username IN (SELECT unnest($1::VARCHAR[])) AND day BETWEEN $2 AND $3 "
-                f"ORDER BY {order}",
+                f"SELECT d.username, d.day, d.document::VARCHAR, {part} "
+                f"FROM {table_name(document_type)} d {joined} "
+                f"WHERE d.{theirs} AND d.day BETWEEN $2 AND $3 ORDER BY {order}",
                 [list(usernames), first_day, last_day],
             ).fetchall()
-        return [(username, day, document.encode()) for username, day, document in rows]
+        for username, day, document, part_of_day in rows:
+            known = None if part_of_day is None else Part(part_of_day)
+            yield username, StoredDocument(day, document.encode(), known)
 
     def _for_every_table(
         self, sql: str, params: Sequence[Any] = ()

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+import duckdb
+
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.catalog.parts import Part, StoredDocument
 from oura_pipeline.graphite.flatten import flatten
 from oura_pipeline.graphite.points import DayPoints
+from oura_pipeline.warehouse.parts import parts
+from oura_pipeline.warehouse.tables import ensure_table, json_schema, table_name, typed_fields
 
 Document = dict[str, Any]
 Days = dict[str, dict[str, list[tuple[str, float]]]]
@@ -26,10 +31,40 @@ def flattened(
     return flatten(
         document_type,
         "ada",
-        [(date.fromisoformat(day), json.dumps(one).encode()) for day, one in documents],
+        stored(document_type, documents),
         first_day=date.fromisoformat(first),
         last_day=date.fromisoformat(last),
     )
+
+
+def stored(
+    document_type: DocumentType, documents: Iterable[tuple[str, Document]]
+) -> list[StoredDocument]:
+    """Return documents as the warehouse has them, in the same order."""
+    raws = [(date.fromisoformat(day), json.dumps(one)) for day, one in documents]
+    if not document_type.variants:
+        return [StoredDocument(day, raw.encode()) for day, raw in raws]
+    with duckdb.connect() as connection:
+        ensure_table(connection, document_type)
+        table, schema = table_name(document_type), json_schema(document_type)
+        names = [field.name for field in typed_fields(document_type)]
+        typed = ", ".join(f"one.{name}" for name in names)
+        for number, (day, raw) in enumerate(raws):
+            connection.execute(
+                f"INSERT INTO {table} (username, day, {', '.join(names)}, run_id) "
+                f"SELECT 'ada', $1, {typed}, $2 FROM (SELECT from_json($3, '{schema}') AS one)",
+                [day, str(number), raw],
+            )
+        found = dict(
+            connection.execute(
+                f"SELECT CAST(run_id AS INTEGER), p.part FROM {table} "
+                f"JOIN ({parts(document_type)}) p USING (username, day, id)"
+            ).fetchall()
+        )
+    return [
+        StoredDocument(day, raw.encode(), found.get(number) and Part(found[number]))
+        for number, (day, raw) in enumerate(raws)
+    ]
 
 
 def readable(days: list[DayPoints]) -> Days:

@@ -36,7 +36,7 @@ def test_the_longest_of_two_nights_is_the_night_and_the_other_a_nap() -> None:
 def test_of_nights_of_equal_length_the_earliest_is_the_night() -> None:
     """Then the one with the smaller id, so that every run chooses the same."""
     nights = [
-        ("2026-05-02", sleep("long_sleep", 15000, "2026-05-02T03:00:00+02:00", "c", period=3)),
+        ("2026-05-02", sleep("long_sleep", 15000, "2026-05-02T07:00:00+02:00", "c", period=3)),
         ("2026-05-02", sleep("long_sleep", 15000, "2026-05-02T01:00:00+02:00", "b", period=2)),
         ("2026-05-02", sleep("long_sleep", 15000, "2026-05-02T01:00:00+02:00", "a", period=1)),
     ]
@@ -52,7 +52,73 @@ def test_naps_stand_at_their_own_time_and_what_was_none_is_silent() -> None:
         ("2026-05-02", sleep("late_nap", 1800, "2026-05-02T18:00:00+02:00", "b")),
         ("2026-05-02", sleep("rest", 600, "2026-05-02T15:00:00+02:00", "c")),
         ("2026-05-02", sleep("deleted", 600, "2026-05-02T16:00:00+02:00", "d")),
-    ) == {"2026-05-02": {"nap.time_in_bed": [("05-02 11:00", 1200), ("05-02 16:00", 1800)]}}
+        ("2026-05-02", sleep("long_sleep", 15000, "2026-05-02T01:00:00+02:00", "e")),
+    ) == {
+        "2026-05-02": {
+            "nap.time_in_bed": [("05-02 11:00", 1200), ("05-02 16:00", 1800)],
+            "sleep.time_in_bed": [("05-02 00:00", 15000)],
+        }
+    }
+
+
+def test_a_day_without_a_long_sleep_sends_its_longest_sleep_as_its_night() -> None:
+    """One of under 15 minutes is not sent at all, and a late nap stays a nap."""
+    points = sent(
+        SLEEP,
+        ("2026-05-02", sleep("sleep", 5400, "2026-05-02T13:00:00Z", total_sleep_duration=5000)),
+        ("2026-05-02", sleep("sleep", 3600, "2026-05-02T03:00:00Z", "b")),
+        ("2026-05-02", sleep("late_nap", 9000, "2026-05-02T16:00:00Z", "c")),
+        ("2026-05-02", sleep("sleep", 9000, "2026-05-02T20:00:00Z", "d", total_sleep_duration=899)),
+    )
+    assert points == {
+        "2026-05-02": {
+            "nap.time_in_bed": [("05-02 03:00", 3600), ("05-02 16:00", 9000)],
+            "sleep.time_in_bed": [("05-02 00:00", 5400)],
+            "sleep.total_sleep_duration": [("05-02 00:00", 5000)],
+        }
+    }
+
+
+def test_a_night_that_comes_twice_is_sent_once() -> None:
+    """Under whatever days; the one with a pulse of 255 is not the one, and 255 is not sent."""
+    end = {"bedtime_end": "2026-05-02T06:00:00Z"}
+    with_255 = sleep(
+        *("long_sleep", 28800, "2026-05-01T22:00:00Z", "a"),
+        **end,
+        total_sleep_duration=27000,
+        lowest_heart_rate=255,
+    )
+    other = sleep(
+        *("long_sleep", 28800, "2026-05-01T22:00:00Z", "b"),
+        **end,
+        total_sleep_duration=26900,
+        lowest_heart_rate=48,
+    )
+    expected = {
+        "sleep.lowest_heart_rate": [("05-02 00:00", 48)],
+        "sleep.time_in_bed": [("05-02 00:00", 28800)],
+        "sleep.total_sleep_duration": [("05-02 00:00", 26900)],
+    }
+    assert sent(SLEEP, ("2026-05-02", with_255), ("2026-05-02", other)) == {"2026-05-02": expected}
+    assert sent(SLEEP, ("2026-05-01", with_255), ("2026-05-02", other)) == {
+        "2026-05-01": {},
+        "2026-05-02": expected,
+    }
+    del expected["sleep.lowest_heart_rate"]
+    expected["sleep.total_sleep_duration"] = [("05-02 00:00", 27000)]
+    assert sent(SLEEP, ("2026-05-02", with_255)) == {"2026-05-02": expected}
+
+
+def test_digits_end_with_the_night() -> None:
+    """The last may be a part of its interval; a night without an end keeps all."""
+    digits = {"sleep_phase_5_min": "1234", "movement_30_sec": "1" * 40}
+    night = sleep("long_sleep", 630, "2026-05-01T22:00:00Z", **digits)
+    metrics = ("sleep.sleep_phase_5_min", "sleep.movement_30_sec")
+    for end, counts in (("22:10:30", (3, 21)), ("22:10:00", (2, 20)), (None, (4, 40))):
+        points = sent(
+            SLEEP, ("2026-05-02", {**night, "bedtime_end": end and f"2026-05-01T{end}Z"})
+        )["2026-05-02"]
+        assert tuple(len(points[metric]) for metric in metrics) == counts
 
 
 @pytest.mark.parametrize("kind", ["siesta", None, 7])
@@ -159,9 +225,9 @@ def test_a_series_finer_than_graphite_stores_it_is_merged() -> None:
 
 
 def test_of_codes_in_one_interval_the_last_by_its_instant_is_sent() -> None:
-    """Two naps that interlock, the one that began first read last."""
-    early = sleep("sleep", 60, "2026-05-01T12:00:25+00:00", movement_30_sec="11")
-    late = sleep("sleep", 60, "2026-05-01T12:00:50+00:00", "b", movement_30_sec="44")
+    """Two naps of half a minute's distance, the one that began first read last."""
+    early = sleep("late_nap", 20, "2026-05-01T12:00:25+00:00", movement_30_sec="11")
+    late = sleep("late_nap", 60, "2026-05-01T12:00:50+00:00", "b", movement_30_sec="44")
     # Half a minute holds early's second (at :55) and late's first (at :50).
     expected = [("05-01 12:00", 1), ("05-01 12:00:30", 1), ("05-01 12:01", 4)]
     for order in ((early, late), (late, early)):

@@ -20,6 +20,7 @@ from oura_pipeline.catalog.document_types import (
     WORKOUT,
     get_document_type,
 )
+from oura_pipeline.catalog.parts import StoredDocument
 from oura_pipeline.graphite.flatten import flatten
 from oura_pipeline_tests.graphite.flattening import (
     Document,
@@ -253,7 +254,7 @@ def test_numbers_of_any_size() -> None:
     result = flatten(
         DAILY_SLEEP,
         "ada",
-        [(date(2026, 5, 1), raw)],
+        [StoredDocument(date(2026, 5, 1), raw)],
         first_day=date(2026, 5, 1),
         last_day=date(2026, 5, 1),
     )
@@ -270,9 +271,8 @@ def test_numbers_of_any_size() -> None:
 def test_a_document_that_is_none_is_reported(raw: bytes) -> None:
     """The others of the day are sent."""
     day = date(2026, 5, 1)
-    result = flatten(
-        DAILY_SLEEP, "ada", [(day, raw), (day, b'{"score": 5}')], first_day=day, last_day=day
-    )
+    documents = [StoredDocument(day, raw), StoredDocument(day, b'{"score": 5}')]
+    result = flatten(DAILY_SLEEP, "ada", documents, first_day=day, last_day=day)
     assert readable(result) == {"2026-05-01": {"sleep.score": [("05-01 00:00", 5)]}}
     assert list(skipped(result).values()) == [1]
 

@@ -97,7 +97,7 @@ def all_documents(warehouse: Warehouse, document_type: DocumentType) -> list[tup
     """Everything of a type, as (username, day, decoded document)."""
     found = warehouse.documents_of(document_type, warehouse.usernames(), date.min, date.max)
     return [
-        (username, day, json.loads(raw))
+        (username, stored.day, json.loads(stored.raw))
         for username, documents in found.items()
-        for day, raw in documents
+        for stored in documents
     ]

@@ -18,8 +18,8 @@ def test_several_people_are_read_at_once(warehouse: Warehouse) -> None:
     )
     found = warehouse.documents_of(DAILY_SLEEP, ["bob", "ada", "dan"], january(2), january(3))
     assert found == {
-        "ada": [(january(2), second.raw), (january(3), third.raw)],
-        "bob": [(january(2), other.raw)],
+        "ada": [(january(2), second.raw, None), (january(3), third.raw, None)],
+        "bob": [(january(2), other.raw, None)],
         "dan": [],
     }
 
@@ -28,7 +28,7 @@ def test_a_person_named_twice_is_read_once(warehouse: Warehouse) -> None:
     document = score(january(1))
     land(warehouse, DAILY_SLEEP, {"ada": [document]})
     assert warehouse.documents_of(DAILY_SLEEP, ["ada", "ada"], january(1), january(1)) == {
-        "ada": [(january(1), document.raw)]
+        "ada": [(january(1), document.raw, None)]
     }
 
 

@@ -15,6 +15,7 @@ import duckdb
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.fields import Field, walk
 from oura_pipeline.warehouse.drift import shapes
+from oura_pipeline.warehouse.measured import present
 from oura_pipeline.warehouse.tables import quoted, table_name
 from oura_pipeline.warehouse.warehouse import Warehouse
 
@@ -61,7 +62,8 @@ def _conditions(fields: Iterable[Field]) -> Iterator[tuple[str, str]]:
             if end is not None
         ]
         if ends:
-            yield ".".join(path), " OR ".join(ends)
+            # Of what means null nobody needs to be told.
+            yield ".".join(path), f"({' OR '.join(ends)}) AND {present(column, field)}"
 
 
 def _query_documents(

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from oura_pipeline.catalog.document_types import DAILY_RESILIENCE
+from oura_pipeline.catalog.document_types import (
+    DAILY_CARDIOVASCULAR_AGE,
+    DAILY_RESILIENCE,
+    DAILY_SPO2,
+    VO2_MAX,
+)
+from oura_pipeline.warehouse.measured import measured_column
 from oura_pipeline.warehouse.views.texts import code_of_text, field
 from oura_pipeline.warehouse.views.view import Column, View
 
@@ -53,7 +59,8 @@ def _total(name: str, comment: str, relation: str, sql: str, *, count: str) -> _
 
 
 _SLEEP, _READINESS, _ACTIVITY = "oura.daily_sleep", "oura.daily_readiness", "oura.daily_activity"
-_NIGHT, _NAP, _STRESS = "oura.nights", "oura.naps", "oura.daily_stress"
+_NIGHT, _STRESS = "oura.nights", "oura.daily_stress"
+_NAP = "(FROM oura.naps WHERE NOT is_short)"
 _RESILIENCE, _SPO2 = "oura.daily_resilience", "oura.daily_spo2"
 _ARTERIES, _VO2 = "oura.daily_cardiovascular_age", "oura.vo2_max"
 _WORKOUT, _SESSION, _TAG = "oura.workouts", "oura.session", "oura.tags"
@@ -136,17 +143,27 @@ _NUMBERS = (
         "spo2_percent",
         "Mean oxygen saturation asleep, percent (%).",
         _SPO2,
-        # Oura's 0 is a night that was not measured.
-        "nullif(spo2_percentage.average, 0)",
+        measured_column(DAILY_SPO2, "spo2_percentage.average"),
     ),
     _Number("breathing_disturbance_index", "Breathing disturbances, a score of 0 to 100.", _SPO2),
     _Number(
-        "vascular_age_years", "Estimated age of the arteries, years.", _ARTERIES, "vascular_age"
+        "vascular_age_years",
+        "Estimated age of the arteries, years.",
+        _ARTERIES,
+        measured_column(DAILY_CARDIOVASCULAR_AGE, "vascular_age"),
     ),
     _Number(
-        "pulse_wave_velocity_m_s", "Speed of the pulse wave, m/s.", _ARTERIES, "pulse_wave_velocity"
+        "pulse_wave_velocity_m_s",
+        "Speed of the pulse wave, m/s.",
+        _ARTERIES,
+        measured_column(DAILY_CARDIOVASCULAR_AGE, "pulse_wave_velocity"),
     ),
-    _Number("vo2_max", "Oxygen uptake at full effort, ml/kg/min.", _VO2),
+    _Number(
+        "vo2_max",
+        "Oxygen uptake at full effort, ml/kg/min.",
+        _VO2,
+        measured_column(VO2_MAX, "vo2_max"),
+    ),
     _count("workout_count", "Workouts, count.", _WORKOUT, "workout_id"),
     _total(
         "workout_minutes",

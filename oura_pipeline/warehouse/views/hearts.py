@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from oura_pipeline.catalog.document_types import HEARTRATE
+from oura_pipeline.warehouse.measured import present
 from oura_pipeline.warehouse.views.clock import later, later_local
 from oura_pipeline.warehouse.views.samples import aligned
+from oura_pipeline.warehouse.views.texts import field
 from oura_pipeline.warehouse.views.view import Column, View
 
+_BPM = field(HEARTRATE, "bpm")
 _BEATS = (
     Column("bpm_mean", "Mean of the measurements, beats per minute (bpm)."),
     Column("bpm_min", "Lowest of them, beats per minute (bpm)."),
@@ -27,9 +31,10 @@ HEART_RATE_5MIN = View(
     description="Heart rate in intervals of five minutes.",
     one_row_per="person, day and five minutes with a measurement",
     definition=(
-        "All rows of heartrate of any source, by five minutes of UTC; the mean is that of the "
-        "measurements, which are unevenly spaced. Local times have the offset from `oura.offsets` "
-        "at the start of the five minutes, 0 if none is known."
+        "All rows of heartrate of any source but those of 0 and 255, which mean null, by five "
+        "minutes of UTC; the mean is that of the measurements, which are unevenly spaced. Local "
+        "times have the offset from `oura.offsets` at the start of the five minutes, 0 if none is "
+        "known."
     ),
     columns=(
         *_PERSON_AND_DAY,
@@ -44,7 +49,7 @@ WITH beats AS (
         {aligned("epoch_us(timestamp)", "300000000")} AS slot,
         {_AGGREGATED}
     FROM oura.heartrate
-    WHERE bpm IS NOT NULL
+    WHERE {present("bpm", _BPM)}
     GROUP BY ALL
 ),
 timed AS (
@@ -64,7 +69,8 @@ HEART_RATE_HOURLY = View(
     description="Heart rate by the hours of the person's clock.",
     one_row_per="person, day and hour of the person's clock with a measurement",
     definition=(
-        "All rows of heartrate of any source, by hours of local time; the offset of each row is "
+        "All rows of heartrate of any source but those of 0 and 255, which mean null, by hours of "
+        "local time; the offset of each row is "
         "that of `oura.offsets` at its instant, 0 if none is known. An hour that the clock shows "
         "twice, because it is put back, is two rows with the same hour_local."
     ),
@@ -83,7 +89,7 @@ WITH beats AS (
         date_trunc('hour', {later_local("h.timestamp", _AHEAD)}) AS hour_local
     FROM oura.heartrate h
     ASOF LEFT JOIN oura.offsets o ON o.username = h.username AND o.since <= h.timestamp
-    WHERE h.bpm IS NOT NULL
+    WHERE {present("h.bpm", _BPM)}
 ),
 hours AS (
     SELECT

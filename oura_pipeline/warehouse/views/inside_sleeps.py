@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from oura_pipeline.catalog.document_types import SLEEP
+from oura_pipeline.warehouse.measured import measured_items
 from oura_pipeline.warehouse.views.clock import later, later_local, local_time, within_time
 from oura_pipeline.warehouse.views.sleeps import READ, SLEEP_DAY, SLEEPS, USERNAME
-from oura_pipeline.warehouse.views.texts import MOVEMENTS, PHASES, one_of, text_of_digit
+from oura_pipeline.warehouse.views.texts import MOVEMENTS, PHASES, field, one_of, text_of_digit
 from oura_pipeline.warehouse.views.view import Column, View
 
 _SLEEP = (
     USERNAME,
     SLEEP_DAY,
     Column("sleep_id", "Oura's identifier of the sleep."),
-    Column("part", "night or nap."),
+    Column("part", "night, nap or short (under 15 minutes asleep, no nap)."),
 )
+_ITEMS = {
+    name: measured_items(f"{name}.items", field(SLEEP, name)) for name in ("heart_rate", "hrv")
+}
 
 SLEEP_HEART = View(
     name="sleep_heart",
     description="Heart rate and heart rate variability during nights and naps.",
-    one_row_per="item of the series of a night or nap, usually every 5 minutes",
+    one_row_per="item of the series of a sleep, usually every 5 minutes",
     definition=(
         "The items of Oura's heart_rate and hrv at their own times: each series has its own start "
         "and interval. Two items of one instant share a row; rows in which both are null are "
-        "absent. HRV is RMSSD, not SDNN. Local times have the offset of the text in the document "
-        "for the whole sleep, even if the clocks change during it."
+        "absent. A heart rate of 0 or 255 and an HRV of 0 mean null. HRV is RMSSD, not SDNN. Local "
+        "times have the offset of the text in the document for the whole sleep, even if the clocks "
+        "change during it."
     ),
     columns=(
         *_SLEEP,
@@ -41,6 +47,7 @@ WITH hearts AS (
         username, day, id, part,
         unnest([true, false]) AS is_bpm,
         unnest([heart_rate, hrv]) AS series,
+        unnest([{_ITEMS["heart_rate"]}, {_ITEMS["hrv"]}]) AS items,
         unnest([heart_rate_local, hrv_local]) AS start_local
     FROM (
         SELECT
@@ -55,10 +62,10 @@ items AS (
         username, day, id, part, is_bpm, start_local,
         series.timestamp AS start,
         series.interval AS seconds,
-        unnest(series.items) AS value,
-        generate_subscripts(series.items, 1) - 1 AS nth
+        unnest(items) AS value,
+        generate_subscripts(items, 1) - 1 AS nth
     FROM hearts
-    WHERE {within_time("series.timestamp", "series.items", "series.interval")}
+    WHERE {within_time("series.timestamp", "items", "series.interval")}
 )
 SELECT
     username, day, id AS sleep_id, part,
@@ -101,11 +108,11 @@ WHERE letter IN ({one_of(texts)})
 HYPNOGRAM = View(
     name="hypnogram",
     description="The sleep phases of nights and naps in order of time.",
-    one_row_per="interval of a night or nap, every 30 seconds or every 5 minutes",
+    one_row_per="interval of a sleep, every 30 seconds or every 5 minutes",
     definition=(
-        "sleep_phase_30_sec if the sleep has it, else sleep_phase_5_min, from bedtime_start on. "
-        "A character that is no phase leaves a gap. Local times have the offset of bedtime_start "
-        "for the whole sleep, even if the clocks change during it."
+        "sleep_phase_30_sec if the sleep has it, else sleep_phase_5_min, from bedtime_start to "
+        "bedtime_end. A character that is no phase leaves a gap. Local times have the offset of "
+        "bedtime_start for the whole sleep, even if the clocks change during it."
     ),
     columns=(
         *_SLEEP,
@@ -123,10 +130,10 @@ HYPNOGRAM = View(
 MOVEMENT = View(
     name="movement",
     description="Movement during nights and naps.",
-    one_row_per="30 seconds of a night or nap",
+    one_row_per="30 seconds of a sleep",
     definition=(
-        "movement_30_sec from bedtime_start on. A character that is no code leaves a gap. Local "
-        "times as in hypnogram."
+        "movement_30_sec from bedtime_start to bedtime_end. A character that is no code leaves a "
+        "gap. Local times as in hypnogram."
     ),
     columns=(
         *_SLEEP,
@@ -135,5 +142,5 @@ MOVEMENT = View(
         Column("movement_code", "1 none, 2 restless, 3 tossing, 4 active: Oura's code."),
         Column("movement", "none, restless, tossing or active."),
     ),
-    sql=_digits_sql("movement_30_sec", "movement_seconds", name="movement", texts=MOVEMENTS),
+    sql=_digits_sql("movements", "movement_seconds", name="movement", texts=MOVEMENTS),
 )

@@ -18,6 +18,7 @@ from oura_pipeline.catalog.metrics import (
     path_name,
     sent_at_all,
 )
+from oura_pipeline.warehouse.parts import parts
 from oura_pipeline.warehouse.tables import literal, table_name
 from oura_pipeline.warehouse.views.samples import (
     digits,
@@ -32,6 +33,7 @@ from oura_pipeline.warehouse.views.series_sources import (
     MIDNIGHT,
     SeriesSource,
     column,
+    parts_name,
     series_sources,
     unsplit,
 )
@@ -48,12 +50,14 @@ _DEFINITION = (
     "to an interval: heart rate and met 60 s, battery 300 s, single events and naps 60 s, other "
     "series their own. Several values in one interval of a day become one: levels their mean, "
     "amounts their sum, codes the last. If two consecutive days have the same metric at the same "
-    "time, the later day wins. The main night is the longest long_sleep of the day; other sleeps "
-    "are in the series nap; rest and deleted are absent. Heart rate is there twice, as bpm and by "
-    "its source, for instance awake.bpm. Texts become the codes of the table of document types; "
-    "other texts, null and an SpO2 of 0 are absent. Of a person's rings only the newest is there. "
-    "Plain numbers that the table of document types does not know (see unknown_fields) are read "
-    "from the documents; series that it does not know are in Graphite only."
+    "time, the later day wins. The main sleep of a day and naps are those of the views nights and "
+    "naps; other sleeps, and naps that are too short, are absent. Heart rate is there twice, as "
+    "bpm and by its source, for instance awake.bpm. Texts become the codes of the table of "
+    "document types; other texts, null and the numbers that Oura writes for null (0 and 255 in "
+    "heart rates, 0 in HRV, breath, SpO2, VO2 max, vascular age and pulse wave velocity) are "
+    "absent. Of a person's rings only the newest is there. Plain numbers that the table of "
+    "document types does not know (see unknown_fields) are read from the documents; series that it "
+    "does not know are in Graphite only."
 )
 _COLUMNS = (
     Column("username", "The person."),
@@ -70,7 +74,7 @@ _COLUMNS = (
 # Without an order between the parts and the reader, DuckDB 1.5 deadlocks when a result is large
 # (duckdb/duckdb#22215). MATERIALIZED would help too, but a stored view loses it. Filters reach the
 # tables all the same.
-_IN_ONE = "SELECT * FROM (\n{}\n)\nORDER BY time"
+_IN_ONE = "WITH {} SELECT * FROM (\n{}\n)\nORDER BY time"
 
 
 def long_view(unknown: Unknown | None = None) -> View:
@@ -84,13 +88,18 @@ def long_view(unknown: Unknown | None = None) -> View:
         for document_type in DOCUMENT_TYPES
         for branch in _branches(document_type, [*(unknown or {}).get(document_type.name, ())])
     ]
+    relations = [
+        f"{parts_name(document_type)} AS ({parts(document_type)})"
+        for document_type in DOCUMENT_TYPES
+        if document_type.variants
+    ]
     return View(
         name="long",
         description="Every number as Graphite has it.",
         one_row_per="person, series, metric and time",
         definition=_DEFINITION,
         columns=_COLUMNS,
-        sql=_IN_ONE.format("\nUNION ALL\n".join(branches)),
+        sql=_IN_ONE.format(", ".join(relations), "\nUNION ALL\n".join(branches)),
     )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from oura_pipeline.catalog.fields import Field, Merge
 from oura_pipeline.catalog.kinds import JSON_NUMBERS, NUMBER
 from oura_pipeline.catalog.metrics import UNKNOWN_INTERVAL
+from oura_pipeline.warehouse.measured import measured, measured_items
+from oura_pipeline.warehouse.parts import digits_within
 from oura_pipeline.warehouse.tables import literal
 from oura_pipeline.warehouse.views.clock import END_OF_TIME
 from oura_pipeline.warehouse.views.series_sources import (
@@ -45,10 +47,10 @@ class UnmergedValues:
 
 
 def number(value: str, field: Field) -> str:
-    """Return a number if it is finite, and not a 0 that means missing; else null."""
+    """Return a number if it is finite, and not one that means null; else null."""
     if field.kind is NUMBER:
         value = f"CASE WHEN isfinite({value}) THEN {value} END"
-    return f"nullif({value}, 0)" if field.zero_is_missing else value
+    return measured(value, field)
 
 
 def json_number(path: tuple[str, ...]) -> str:
@@ -93,8 +95,8 @@ def duration(source: SeriesSource) -> UnmergedValues:
 def series(source: SeriesSource, path: tuple[str, ...], field: Field) -> UnmergedValues:
     """Return the items of a series, each at its own instant."""
     whole = column(path)
-    start, items = f"{whole}.timestamp", f"{whole}.items"
-    end = f"epoch({start}) + len({items}) * {whole}.interval"
+    start, items = f"{whole}.timestamp", measured_items(f"{whole}.items", field)
+    end = f"epoch({start}) + len({whole}.items) * {whole}.interval"
     # Inside CASE, because an absurd interval would overflow.
     step = (
         f"CASE WHEN {whole}.interval > 0 AND {end} < {END_OF_TIME} "
@@ -107,7 +109,9 @@ def series(source: SeriesSource, path: tuple[str, ...], field: Field) -> Unmerge
 
 def digits(source: SeriesSource, path: tuple[str, ...], field: Field) -> UnmergedValues:
     """Return the digits of a text, the first at the document's instant."""
-    start, text = instant_in(start_field(source.document_type)), column(path)
+    start = instant_in(start_field(source.document_type))
+    seconds = str(field.interval or UNKNOWN_INTERVAL)
+    text = digits_within(source.document_type, column(path), seconds, "d.")
     numbers = (
         f"list_transform(string_split({text}, ''), lambda one: "
         "CASE WHEN one BETWEEN '0' AND '9' THEN CAST(ascii(one) - 48 AS DOUBLE) END)"

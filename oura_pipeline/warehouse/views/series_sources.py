@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from oura_pipeline.catalog.document_types import DocumentType, Variants
 from oura_pipeline.catalog.metrics import is_event
+from oura_pipeline.catalog.parts import Part
 from oura_pipeline.warehouse.tables import literal, quoted, table_name
 
 # Times are whole microseconds since 1970 (UTC) until the very end: instants that are grouped and
@@ -15,6 +16,7 @@ MICRO = 1_000_000  # microseconds in a second
 MIDNIGHT = "epoch_us(CAST(d.day AS TIMESTAMP))"  # 00:00 UTC of the day, μs
 
 _NAME = "[a-z0-9_-]{1,100}"
+_SAME = "p.username = d.username AND p.day = d.day AND p.id = d.id"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class SeriesSource:
         instant: the instant of their plain numbers, μs; None: values of a whole day.
         alone: whether a person has at most one of them a day.
         split: SQL for the name of a sub-series to which the values go as well; None: there is none.
+        part: the part in their day that the documents must have; None: their type has none.
     """
 
     document_type: DocumentType
@@ -38,6 +41,7 @@ class SeriesSource:
     instant: str | None = None
     alone: bool = False
     split: str | None = None
+    part: Part | None = None
 
     def query(self, columns: Iterable[str], condition: str) -> str:
         """Return a query for columns of the documents `d` that fulfil a condition."""
@@ -66,6 +70,9 @@ class SeriesSource:
         chosen = f" QUALIFY {self.chosen.replace('$day', day)}" if self.chosen else ""
         # After the ranking, in which documents without a value take part.
         rest = f"{chosen} AND {condition}"
+        if self.part:
+            name = parts_name(self.document_type)
+            tables += f" JOIN {name} p ON {_SAME} AND p.part = {literal(self.part)}"
         return f"SELECT {listed} FROM {tables} WHERE {self.where}{rest}"
 
 
@@ -92,6 +99,11 @@ def series_sources(document_type: DocumentType) -> tuple[SeriesSource, ...]:
             split=_split(document_type.split_by) if document_type.split_by else None,
         ),
     )
+
+
+def parts_name(document_type: DocumentType) -> str:
+    """Return the name of the relation that has the parts of the documents of a type."""
+    return f"{document_type.table}_parts"
 
 
 def unsplit(source: SeriesSource) -> SeriesSource:
@@ -126,26 +138,15 @@ def _sources_of_variants(
     document_type: DocumentType, variants: Variants
 ) -> tuple[SeriesSource, ...]:
     """Return the source of main documents, and the source of others."""
-    # The longest main document of a day is its own; of equals the earliest, then the first by id.
-    kind, main = column((variants.field,)), literal(variants.main)
-    length, start = column((variants.length,)), column((start_field(document_type),))
-    known = ", ".join(map(literal, sorted({variants.main, *variants.others})))
-    order = f"{kind} <> {main}, coalesce(-{length}, 1), {start} NULLS LAST, d.id"
-    is_main = f"{_is_first(order)} AND {kind} = {main}"
-    where = f"{kind} IN ({known})"
     return (
         SeriesSource(
-            document_type=document_type,
-            series=document_type.series,
-            where=where,
-            chosen=is_main,
-            alone=True,
+            document_type=document_type, series=document_type.series, part=Part.MAIN, alone=True
         ),
         SeriesSource(
             document_type=document_type,
             series=variants.other_series,
-            where=where,
-            chosen=f"NOT ({is_main}) AND {_has_required_start(document_type)}",
+            part=Part.OTHER,
+            where=_has_required_start(document_type),
             instant=_instant(document_type),
         ),
     )

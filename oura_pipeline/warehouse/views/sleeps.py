@@ -5,47 +5,35 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from oura_pipeline.catalog.document_types import SLEEP
+from oura_pipeline.catalog.parts import Part
+from oura_pipeline.warehouse.measured import measured_column, measured_items
+from oura_pipeline.warehouse.parts import digits_within, with_parts
 from oura_pipeline.warehouse.views.clock import local_time
-from oura_pipeline.warehouse.views.texts import (
-    PHASES,
-    interval,
-    variants,
-)
+from oura_pipeline.warehouse.views.texts import PHASES, field, interval
 from oura_pipeline.warehouse.views.view import Column, View
 
-_VARIANTS = variants(SLEEP)
-_OTHERS = ", ".join(f"'{name}'" for name in sorted(_VARIANTS.others))
+# Every sleep that counts, with its part.
+SLEEPS = with_parts(SLEEP)
 
-# Both windows know the person and the day, so that filters on them reach the table.
-SLEEPS = f"""
-    SELECT
-        *,
-        type = '{_VARIANTS.main}' AND row_number() OVER (
-            PARTITION BY username, day
-            ORDER BY
-                type <> '{_VARIANTS.main}',
-                {_VARIANTS.length} DESC NULLS LAST,
-                bedtime_start NULLS LAST,
-                id
-        ) = 1 AS is_main,
-        CASE WHEN is_main THEN 'night' ELSE 'nap' END AS part,
-        count(*) FILTER (type = '{_VARIANTS.main}') OVER (PARTITION BY username, day) AS long_sleeps
-    FROM oura.sleep
-    WHERE type IN ('{_VARIANTS.main}', {_OTHERS})
-"""
 
+_SECONDS = {
+    name: str(interval(name))
+    for name in ("sleep_phase_5_min", "sleep_phase_30_sec", "movement_30_sec")
+}
 # The document is read for its local times once per sleep: below every unnesting, not above it.
 READ = f"""
     SELECT
         *,
         {local_time("bedtime_start")} AS start_local,
         {local_time("bedtime_end")} AS end_local,
-        coalesce(nullif(sleep_phase_30_sec, ''), nullif(sleep_phase_5_min, '')) AS phases,
+        coalesce(nullif(sleep_phase_30_sec, ''), nullif(sleep_phase_5_min, '')) AS all_phases,
         CASE
-            WHEN nullif(sleep_phase_30_sec, '') IS NULL THEN {interval("sleep_phase_5_min")}
-            ELSE {interval("sleep_phase_30_sec")}
+            WHEN nullif(sleep_phase_30_sec, '') IS NULL THEN {_SECONDS["sleep_phase_5_min"]}
+            ELSE {_SECONDS["sleep_phase_30_sec"]}
         END AS phase_seconds,
-        {interval("movement_30_sec")} AS movement_seconds
+        {digits_within(SLEEP, "all_phases", "phase_seconds")} AS phases,
+        {digits_within(SLEEP, "movement_30_sec", _SECONDS["movement_30_sec"])} AS movements,
+        {_SECONDS["movement_30_sec"]} AS movement_seconds
     FROM ({SLEEPS})
 """
 
@@ -72,6 +60,7 @@ def _counted(code: int, phase: str) -> _SleepColumn:
     )
 
 
+_HRV = measured_items("hrv.items", field(SLEEP, "hrv"))
 _SLEEP_COLUMNS = (
     _SleepColumn("sleep_id", "Oura's identifier of the sleep.", "id"),
     _SleepColumn("bedtime_start", "When the person went to bed, an instant.", "bedtime_start"),
@@ -107,25 +96,35 @@ _SLEEP_COLUMNS = (
     ),
     _SleepColumn("restless_periods", "Restless periods, count.", "restless_periods"),
     _SleepColumn(
-        "average_heart_rate_bpm", "Mean heart rate, beats per minute (bpm).", "average_heart_rate"
+        "average_heart_rate_bpm",
+        "Mean heart rate, beats per minute (bpm).",
+        measured_column(SLEEP, "average_heart_rate"),
     ),
     _SleepColumn(
-        "lowest_heart_rate_bpm", "Lowest heart rate, beats per minute (bpm).", "lowest_heart_rate"
+        "lowest_heart_rate_bpm",
+        "Lowest heart rate, beats per minute (bpm).",
+        measured_column(SLEEP, "lowest_heart_rate"),
     ),
     _SleepColumn(
-        "hrv_average_ms", "Mean heart rate variability (RMSSD), by Oura, ms.", "average_hrv"
+        "hrv_average_ms",
+        "Mean heart rate variability (RMSSD), by Oura, ms.",
+        measured_column(SLEEP, "average_hrv"),
     ),
     _SleepColumn(
         "hrv_min_ms",
         "Lowest of the 5-minute values of heart rate variability (RMSSD), ms.",
-        "list_min(hrv.items)",
+        f"list_min({_HRV})",
     ),
     _SleepColumn(
         "hrv_max_ms",
         "Highest of the 5-minute values of heart rate variability (RMSSD), ms.",
-        "list_max(hrv.items)",
+        f"list_max({_HRV})",
     ),
-    _SleepColumn("average_breath_per_minute", "Mean breaths per minute.", "average_breath"),
+    _SleepColumn(
+        "average_breath_per_minute",
+        "Mean breaths per minute.",
+        measured_column(SLEEP, "average_breath"),
+    ),
     _SleepColumn(
         "readiness_score", "Readiness by this sleep alone, a score of 1 to 100.", "readiness.score"
     ),
@@ -156,56 +155,66 @@ SLEEP_DAY = Column("day", "The day it belongs to, according to Oura: that of wak
 NIGHTS = View(
     name="nights",
     description="The main sleep of a day.",
-    one_row_per="person and day that has a long_sleep",
+    one_row_per="person and day that has a long_sleep, or at least a sleep of 15 minutes",
     definition=(
-        "The main sleep is the longest `long_sleep` of Oura's `day` by time in bed; of equally "
-        "long ones the one that began first, then the first by id. Sleeps of type rest and "
-        "deleted, and naps, never count: a day with naps only has no night. Oura's own minutes are "
-        "beside those counted from its hypnogram (of 30 seconds if there is one, else of 5 "
-        "minutes); they may differ a little. HRV is RMSSD, not SDNN. Local times are read from the "
-        "text of the document, each with its own offset. An unfinished night has no end and may "
-        "lack other values."
+        "The main sleep is the longest `long_sleep` of Oura's `day` by time in bed, or on a day "
+        "without one the longest `sleep` that was not under 15 minutes; of equally long ones the "
+        "one that began first, then the first by id. Sleeps of type rest, deleted and any other "
+        "never count, and a late_nap is no night. Sleeps of a person that overlap in time, also by "
+        "way of a third one or under different days, are one sleep that Oura sent more than once: "
+        "of these only the one with the most total sleep counts, but none that has a heart rate of "
+        "0 or 255, or an HRV or breath of 0, where another has a value. One without an end lasts "
+        "as long as its time in bed, or 8 hours. All documents stay in oura.sleep. Numbers that "
+        "Oura writes for null (those just named) are null. Oura's own minutes are beside those "
+        "counted from its hypnogram (of 30 seconds if there is one, else of 5 minutes), which ends "
+        "with the sleep; they may differ a little. HRV is RMSSD, not SDNN. Local times are read "
+        "from the text of the document, each with its own offset. An unfinished night has no end "
+        "and may lack other values."
     ),
     columns=(
         USERNAME,
         SLEEP_DAY,
         *(Column(column.name, column.comment) for column in _SLEEP_COLUMNS),
-        Column("long_sleeps", "How many long_sleep documents the day has, count."),
+        Column("type", "Oura's type: long_sleep, or sleep on a day without one."),
+        Column("long_sleeps", "How many sleeps of type long_sleep the day has, count."),
     ),
     sql=f"""
 SELECT
     username, day, {_SELECTED},
-    long_sleeps
+    type, mains AS long_sleeps
 FROM ({READ})
-WHERE is_main
+WHERE part = '{Part.MAIN}'
 """,
 )
 
 NAPS = View(
     name="naps",
-    description="Every sleep that is not the main sleep of its day.",
-    one_row_per="nap",
+    description="Every sleep that is not the main sleep of its day, naps and shorter ones.",
+    one_row_per="nap or shorter sleep",
     definition=(
-        "Sleeps of type sleep and late_nap, and every long_sleep but the main one (see nights); "
-        "not those of type rest and deleted. Numbered within the day by their start. The other "
-        "columns are those of nights."
+        "Sleeps of type sleep and late_nap, and every long_sleep, that count and are not the main "
+        "one (see nights). Numbered within the day by their start. A sleep or late_nap of under 15 "
+        "minutes asleep is here too, but is no nap: is_short is true, and daily_summary does not "
+        "count it. The other columns are those of nights."
     ),
     columns=(
         USERNAME,
         SLEEP_DAY,
         Column("nap", "Its number within the day by its start, count from 1."),
         Column("type", "Oura's type: sleep, late_nap or long_sleep."),
+        Column("is_short", "Whether it is too short for a nap, under 15 minutes asleep."),
         *(Column(column.name, column.comment) for column in _SLEEP_COLUMNS),
     ),
     sql=f"""
 SELECT
     username, day,
     row_number() OVER (
-        PARTITION BY username, day ORDER BY bedtime_start NULLS LAST, id
+        PARTITION BY username, day ORDER BY bedtime_start ASC NULLS LAST, id ASC NULLS LAST
     ) AS nap,
     type,
+    part = '{Part.SHORT}' AS is_short,
     {_SELECTED}
 FROM ({READ})
-WHERE NOT is_main
+WHERE part <> '{Part.MAIN}'
 """,
 )

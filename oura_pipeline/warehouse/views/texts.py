@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from oura_pipeline.catalog.document_types import SLEEP, DocumentType, Variants
+from oura_pipeline.catalog.document_types import SLEEP, DocumentType
 from oura_pipeline.catalog.fields import Field
 from oura_pipeline.warehouse.tables import literal
 
@@ -31,17 +31,6 @@ def code_of_text(column: str, codes: Mapping[str, int]) -> str:
 def interval(name: str) -> int:
     """Return the seconds between two digits of a field of a sleep."""
     return field(SLEEP, name).interval or 0
-
-
-def variants(document_type: DocumentType) -> Variants:
-    """Return the variants of a document type.
-
-    Raises:
-        LookupError: it has none.
-    """
-    if document_type.variants is None:
-        raise LookupError(f"document type {document_type.name} has no variants")
-    return document_type.variants
 
 
 def field(document_type: DocumentType, name: str) -> Field:

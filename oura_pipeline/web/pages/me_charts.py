@@ -134,7 +134,7 @@ WHERE username = $1 AND day BETWEEN $2 AND $3 AND part = 'night' ORDER BY time
 """
 _NAPS = """
 SELECT day, bedtime_start_local, total_sleep_minutes FROM oura.naps
-WHERE username = $1 AND day BETWEEN $2 AND $3 ORDER BY day, nap
+WHERE username = $1 AND day BETWEEN $2 AND $3 AND NOT is_short ORDER BY day, nap
 """
 _NAMES = ", ".join(f"'{metric.name}'" for metric in METRICS)
 _VALUES = ", ".join(f"{metric.name}::DOUBLE" for metric in METRICS)

@@ -181,11 +181,38 @@ def test_the_levels_of_resilience_count_from_one_to_five(database: ViewDatabase)
     assert database.query(asked) == list(zip(levels, [1, 2, 3, 4, 5, None, None], strict=True))
 
 
+def test_what_oura_writes_for_null_is_unknown(database: ViewDatabase) -> None:
+    """An age, a speed or an uptake of 0 is none; 0 steps and a deviation of 0 are measured."""
+    zeros = {
+        "daily_cardiovascular_age": of_day(vascular_age=0, pulse_wave_velocity=0.0),
+        "vo2_max": of_day(vo2_max=0),
+        "daily_spo2": of_day(spo2_percentage={"average": 0}, breathing_disturbance_index=0),
+        "daily_readiness": of_day(temperature_deviation=0.0),
+        "daily_activity": of_day(timestamp="2026-01-10T04:00:00+00:00", steps=0),
+    }
+    for name, document in zeros.items():
+        database.land(get_document_type(name), [document])
+    assert database.query(
+        "SELECT vascular_age_years, pulse_wave_velocity_m_s, vo2_max, spo2_percent, "
+        "breathing_disturbance_index, temperature_deviation_c, steps FROM oura.daily_summary"
+    ) == [(None, None, None, None, 0, 0.0, 0)]
+
+
+def test_short_sleeps_are_no_naps(database: ViewDatabase) -> None:
+    """They are neither counted nor added, and make no day of their own."""
+    short = sleep("short", 13, type="sleep", total_sleep_duration=899)
+    database.land(SLEEP, [NIGHT, short, sleep("nap", 16, type="sleep", total_sleep_duration=900)])
+    database.land(SLEEP, [short], "ben")
+    assert database.query("SELECT username, nap_count, nap_minutes FROM oura.daily_summary") == [
+        ("ada", 1, 15.0)
+    ]
+
+
 def test_unknown_amounts_do_not_become_zero_where_something_is_counted(
     database: ViewDatabase,
 ) -> None:
     """A nap of unknown length is a nap; of two workouts the one that is known counts."""
-    database.land(SLEEP, [sleep("nap", 13, type="sleep", total_sleep_duration=None)])
+    database.land(SLEEP, [sleep("nap", 13, type="late_nap", total_sleep_duration=None)])
     database.land(WORKOUT, [workout("w1", "10:00", "09:00")])
     asked = "SELECT nap_count, nap_minutes, workout_count, workout_minutes FROM oura.daily_summary"
     assert database.query(asked) == [(1, None, 1, None)]
@@ -272,7 +299,7 @@ def test_a_record_without_a_value_is_absent(database: ViewDatabase) -> None:
     """No naps are no sleep record; a nap without a night is one."""
     database.land(DAILY_READINESS, [of_day(score=None)])
     database.land(DAILY_SLEEP, [of_day(score=None), of_day(day="2026-01-11", score=70)])
-    nap = sleep("nap", 13, type="sleep", total_sleep_duration=1500)
+    nap = sleep("nap", 13, type="late_nap", total_sleep_duration=1500)
     database.land(SLEEP, [{**nap, "day": "2026-01-12"}])
     assert records(database) == [
         ("ada", "2026-01-11", "sleep", "oura", {"score": 70, "nap_count": 0, "nap_minutes": 0.0}),

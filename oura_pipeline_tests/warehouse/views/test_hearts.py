@@ -42,6 +42,18 @@ def test_five_minutes_are_those_of_utc(database: ViewDatabase) -> None:
     ]
 
 
+def test_a_pulse_of_0_or_255_is_none(database: ViewDatabase) -> None:
+    """Neither in a mean, nor lowest or highest, nor counted; alone it makes no row."""
+    rows = [beat("2026-01-10T09:00:00", 60), beat("2026-01-10T09:01:00", 254)]
+    odd = [beat("2026-01-10T09:02:00", 0), beat("2026-01-10T09:03:00", 255)]
+    database.land(HEARTRATE, [*rows, *odd, beat("2026-01-10T13:00:00", 255)])
+    for view in ("heart_rate_5min", "heart_rate_hourly"):
+        assert database.query(
+            f"SELECT time, bpm_mean, bpm_min, bpm_max, samples FROM oura.{view}"
+        ) == [("2026-01-10T09:00:00Z", 157.0, 60, 254, 2)]
+    assert database.query("SELECT count(*) FROM oura.heartrate") == [(5,)]
+
+
 def test_five_minutes_before_1970_are_rounded_down_too(database: ViewDatabase) -> None:
     """An odd clock puts nothing into the five minutes that follow."""
     database.land(HEARTRATE, [beat("1969-12-31T23:59:58", 60), beat("1970-01-01T00:00:00", 70)])

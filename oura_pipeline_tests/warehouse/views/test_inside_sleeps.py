@@ -20,6 +20,10 @@ def sleep(**fields: Any) -> dict[str, Any]:
     }
 
 
+def at(time: str) -> dict[str, str]:
+    return {"bedtime_start": f"2026-01-10T{time}:00+05:45"}
+
+
 def series(items: list[Any] | None, start: str = "23:00:10.000", every: float = 300.0) -> Any:
     return {"interval": every, "items": items, "timestamp": f"2026-01-09T{start}+05:45"}
 
@@ -28,12 +32,12 @@ def test_both_hearts_of_an_instant_share_a_row(database: ViewDatabase) -> None:
     """Nulls stay null, rows of nothing are absent, and lists of different lengths are normal."""
     database.land(
         SLEEP,
-        [sleep(heart_rate=series([None, 60.5, None, 58]), hrv=series([None, None, 0, 31, 7]))],
+        [sleep(heart_rate=series([None, 60.5, None, 58]), hrv=series([None, None, 0.5, 31, 7]))],
     )
     night = ("ada", "2026-01-10", "n1", "night")
     assert database.query("FROM oura.sleep_heart ORDER BY time") == [
         (*night, "2026-01-09T17:20:10Z", "2026-01-09T23:05:10", 60.5, None, 300.0),
-        (*night, "2026-01-09T17:25:10Z", "2026-01-09T23:10:10", None, 0.0, 300.0),
+        (*night, "2026-01-09T17:25:10Z", "2026-01-09T23:10:10", None, 0.5, 300.0),
         (*night, "2026-01-09T17:30:10Z", "2026-01-09T23:15:10", 58.0, 31.0, 300.0),
         (*night, "2026-01-09T17:35:10Z", "2026-01-09T23:20:10", None, 7.0, 300.0),
     ]
@@ -89,8 +93,10 @@ def test_parts_of_a_day_are_told_apart_and_false_detections_have_none(
         SLEEP,
         [
             sleep(id="night", **hearts),
-            sleep(id="again", **{**hearts, "time_in_bed": 100}),
-            sleep(id="nap", **hearts, type="late_nap"),
+            sleep(id="twice", **{**hearts, "time_in_bed": 100}),
+            sleep(id="again", **{**hearts, **at("08:00"), "time_in_bed": 100}),
+            sleep(id="nap", **hearts, **at("13:00"), type="late_nap", time_in_bed=60),
+            sleep(id="blink", **hearts, **at("14:00"), type="sleep", total_sleep_duration=60),
             sleep(id="rest", **hearts, type="rest"),
             sleep(id="deleted", **hearts, type="deleted"),
         ],
@@ -98,9 +104,28 @@ def test_parts_of_a_day_are_told_apart_and_false_detections_have_none(
     for view in ("sleep_heart", "hypnogram", "movement"):
         assert database.query(f"SELECT sleep_id, part FROM oura.{view} ORDER BY ALL") == [
             ("again", "nap"),
+            ("blink", "short"),
             ("nap", "nap"),
             ("night", "night"),
         ]
+
+
+def test_hearts_that_mean_null_are_absent(database: ViewDatabase) -> None:
+    """0 and 255 of heart rate, 0 of HRV; a row with neither is none."""
+    database.land(SLEEP, [sleep(heart_rate=series([0, 255, 60, 0]), hrv=series([0, 255, 0, None]))])
+    assert database.query("SELECT time, bpm, hrv_ms FROM oura.sleep_heart ORDER BY time") == [
+        ("2026-01-09T17:20:10Z", None, 255.0),
+        ("2026-01-09T17:25:10Z", 60.0, None),
+    ]
+
+
+def test_phases_and_movement_end_with_the_sleep(database: ViewDatabase) -> None:
+    """What would begin at the end or later is absent; without an end everything is there."""
+    digits = {"sleep_phase_5_min": "1234", "movement_30_sec": "1" * 40}
+    for end, counts in (("23:10:10", [(2, 20)]), ("23:10:11", [(3, 21)]), (None, [(4, 40)])):
+        database.land(SLEEP, [sleep(**digits, bedtime_end=end and f"2026-01-09T{end}+05:45")])
+        many = "SELECT (SELECT count(*) FROM oura.hypnogram), (SELECT count(*) FROM oura.movement)"
+        assert database.query(many) == counts
 
 
 def test_phases_are_every_half_minute_where_there_are_such(database: ViewDatabase) -> None:
@@ -119,7 +144,7 @@ def test_phases_are_every_five_minutes_where_there_is_nothing_finer(database: Vi
     """A sleep without any phases has no hypnogram."""
     database.land(
         SLEEP,
-        [sleep(sleep_phase_30_sec=None, sleep_phase_5_min="43"), sleep(id="n2", time_in_bed=1)],
+        [sleep(sleep_phase_30_sec=None, sleep_phase_5_min="43"), sleep(id="n2", **at("08:00"))],
     )
     assert database.query(
         "SELECT sleep_id, time, interval_seconds, phase FROM oura.hypnogram ORDER BY time"

@@ -94,6 +94,7 @@ def test_a_night_tells_everything_in_the_unit_of_its_columns(database: ViewDatab
             1.0,
             "v2",
             False,
+            "long_sleep",
             1,
         )
     ]
@@ -122,7 +123,7 @@ def test_a_night_without_anything_is_null_and_not_zero(database: ViewDatabase) -
         ("ada", "2026-01-10", "n1", "2026-01-09T10:00:00Z", None)
         + ("2026-01-09T23:00:00", None, 780, False)
         + (None,) * 24
-        + (1,)
+        + ("long_sleep", 1)
     ]
 
 
@@ -148,7 +149,7 @@ def test_the_night_is_the_longest_long_sleep_and_all_else_that_counts_is_a_nap(
             sleep("second", "10T08:00", 12000),
             sleep("first", "09T23:00", 20000),
             sleep("nap", "09T20:00", 1800, type="sleep", total_sleep_duration=1500),
-            sleep("late", "09T19:00", 90000, type="late_nap"),
+            sleep("late", "08T19:00", 80000, type="late_nap"),
             sleep("gone", "09T13:00", 50000, type="deleted"),
             sleep("new", "09T13:00", 50000, type="siesta"),
             sleep("none", "09T13:00", 50000, type=None),
@@ -173,36 +174,93 @@ def test_of_equally_long_sleeps_the_first_is_the_night_and_then_the_id_decides(
     database.land(
         SLEEP,
         [
-            sleep("unknown", "09T18:00", None),
-            {**sleep("a", "", 9000), "bedtime_start": "2026-01-09T18:30:00-05:00"},
+            sleep("unknown", "09T12:00", None),
+            {**sleep("a", "", 9000), "bedtime_start": "2026-01-09T20:30:00-05:00"},
             sleep("c", "09T23:00", 9000),
             sleep("b", "09T23:00", 9000),
         ],
     )
-    assert database.query("SELECT sleep_id, long_sleeps FROM oura.nights") == [("b", 4)]
+    assert database.query("SELECT sleep_id, long_sleeps FROM oura.nights") == [("b", 3)]
     assert database.query("SELECT nap, sleep_id FROM oura.naps ORDER BY nap") == [
         (1, "unknown"),
-        (2, "c"),
-        (3, "a"),
+        (2, "a"),
     ]
 
 
-def test_a_day_of_naps_alone_has_no_night(database: ViewDatabase) -> None:
-    """Neither has a day whose only sleep was none after all."""
+def test_a_day_without_a_long_sleep_takes_its_longest_sleep(database: ViewDatabase) -> None:
+    """It says so; late naps, rest and sleeps of under 15 minutes are no night."""
+    on_the_11th = {"day": "2026-01-11"}
     database.land(
         SLEEP,
         [
+            sleep("short night", "10T03:00", 5400, type="sleep", total_sleep_duration=900),
             sleep("nap", "10T13:00", 1800, type="sleep"),
-            {**sleep("rest", "11T13:00", 1800, type="rest"), "day": "2026-01-11"},
+            sleep("late", "10T16:00", 9000, type="late_nap"),
+            sleep("awake", "10T20:00", 9000, type="sleep", total_sleep_duration=899),
+            {**sleep("rest", "11T13:00", 1800, type="rest"), **on_the_11th},
+            {**sleep("late 2", "11T17:00", 1800, type="late_nap"), **on_the_11th},
+            {**sleep("blink", "11T10:00", 60, type="sleep", total_sleep_duration=1), **on_the_11th},
         ],
     )
-    assert database.query("FROM oura.nights") == []
-    assert database.query("SELECT day, nap, sleep_id FROM oura.naps") == [("2026-01-10", 1, "nap")]
+    assert database.query("SELECT day, sleep_id, type, long_sleeps FROM oura.nights") == [
+        ("2026-01-10", "short night", "sleep", 0)
+    ]
+    assert database.query(
+        "SELECT day, nap, sleep_id, is_short FROM oura.naps ORDER BY day, nap"
+    ) == [
+        ("2026-01-10", 1, "nap", False),
+        ("2026-01-10", 2, "late", False),
+        ("2026-01-10", 3, "awake", True),
+        ("2026-01-11", 1, "blink", True),
+        ("2026-01-11", 2, "late 2", False),
+    ]
+
+
+def test_what_oura_writes_for_null_is_null(database: ViewDatabase) -> None:
+    """A pulse of 0 and 255, an HRV and a breath of 0; never a deviation or an amount of 0."""
+    database.land(
+        SLEEP,
+        [
+            {
+                **FULL,
+                "average_heart_rate": 255.0,
+                "lowest_heart_rate": 255,
+                "average_hrv": 0,
+                "average_breath": 0.0,
+                "latency": 0,
+                "readiness": {"score": 77, "temperature_deviation": 0.0},
+                "hrv": {**FULL["hrv"], "items": [0, 38.0, None, 255.0]},
+            },
+            sleep("b", "10T13:00", 3600, type="late_nap", lowest_heart_rate=0),
+        ],
+    )
+    assert database.query(
+        "SELECT average_heart_rate_bpm, lowest_heart_rate_bpm, hrv_average_ms, hrv_min_ms, "
+        "hrv_max_ms, average_breath_per_minute, latency_minutes, temperature_deviation_c "
+        "FROM oura.nights"
+    ) == [(None, None, None, 38.0, 255.0, None, 0.0, 0.0)]
+    assert database.query("SELECT lowest_heart_rate_bpm FROM oura.naps") == [(None,)]
+    assert database.query("SELECT lowest_heart_rate FROM oura.sleep ORDER BY 1") == [(0,), (255,)]
+
+
+def test_the_phases_of_a_night_end_with_it(database: ViewDatabase) -> None:
+    """The minutes are counted of what lies within; the last interval may be a part of one."""
+    night = {**FULL, "sleep_phase_30_sec": None, "sleep_phase_5_min": "1234"}
+    minutes = {"06:41:10": (5.0, 5.0, 5.0, 5.0), "22:51:10": (5.0, 5.0, 0.0, 0.0)}
+    minutes |= {"22:51:11": (5.0, 5.0, 5.0, 0.0), "22:41:10": (5.0, 5.0, 5.0, 5.0)}
+    for end, expected in minutes.items():
+        day = "10" if end.startswith("06") else "09"
+        database.land(SLEEP, [{**night, "bedtime_end": f"2026-01-{day}T{end}-03:30"}])
+        assert database.query(
+            "SELECT hypnogram_deep_minutes, hypnogram_light_minutes, hypnogram_rem_minutes, "
+            "hypnogram_awake_minutes FROM oura.nights"
+        ) == [expected]
 
 
 def test_people_and_days_do_not_mix(database: ViewDatabase) -> None:
     """Everybody has a night of their own on each of their days."""
-    database.land(SLEEP, [FULL, {**FULL, "id": "n2", "day": "2026-01-11", "time_in_bed": 60}])
+    times = {"bedtime_start": "2026-01-11T00:00:00-03:30", "bedtime_end": None}
+    database.land(SLEEP, [FULL, {**FULL, "id": "n2", "day": "2026-01-11", **times}])
     database.land(SLEEP, [{**FULL, "id": "b1", "time_in_bed": 90000}], "ben")
     asked = "SELECT username, day, sleep_id, long_sleeps FROM oura.nights"
     assert database.query(f"{asked} ORDER BY ALL") == [
