@@ -29,7 +29,7 @@ def warehouse(tmp_path: Path) -> Warehouse:
 def land(warehouse: Warehouse, score: int) -> None:
     document = Document(day=DAY, raw=b'{"id":"a","day":"2026-01-02","score":%d}' % score)
     with warehouse.spool(DAILY_SLEEP) as spool:
-        spool.add("ada", [document], asked=True)
+        spool.add("ada", [document], requested=True)
         warehouse.land(
             DAILY_SLEEP,
             spool,

@@ -1,4 +1,4 @@
-"""One sandbox with all zones, and one world into which 90 days of everybody were synced once."""
+"""One sandbox with all zones, and one world into which 45 days of everybody were synced once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.world import World, world
 
-# Europe's clocks change within the range.
+# Europe's clocks change within the range, and it is longer than one query for heart rate may be.
 LAST = date(2026, 4, 10)
-FIRST = LAST - timedelta(days=89)
+DAYS = 45
+FIRST = LAST - timedelta(days=DAYS - 1)
 PEOPLE = 5
 
 
@@ -34,13 +35,13 @@ class Synced:
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Sandbox]:
     """A sandbox that no test changes."""
-    with running(SandboxOptions(people=PEOPLE, days=110, end=LAST), process=True) as sandbox:
+    with running(SandboxOptions(people=PEOPLE, days=DAYS + 20, end=LAST), process=True) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="session")
 def synced(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Synced:
-    """Everybody, 90 days, every document type, as one range; nobody writes to it afterwards."""
+    """Everybody, 45 days, every document type, as one range; nobody writes to it afterwards."""
     with world(tmp_path_factory.mktemp("synced") / "data", cloud) as made:
         for username in cloud.usernames:
             made.sign_in(username)

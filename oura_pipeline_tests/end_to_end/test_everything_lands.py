@@ -15,7 +15,7 @@ from oura_pipeline.catalog import kinds
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, HEARTRATE, Ask, DocumentType
 from oura_pipeline.catalog.fields import Field
 from oura_pipeline.sandbox.running import Sandbox
-from oura_pipeline_tests.end_to_end.conftest import FIRST, LAST, Synced
+from oura_pipeline_tests.end_to_end.conftest import DAYS, FIRST, LAST, Synced
 from oura_pipeline_tests.testing.world import comparable, metadata, red_checks, world
 
 USERNAMES = ["runa", "koa", "milo", "asha", "sione"]
@@ -140,7 +140,7 @@ def fewest(synced: Synced, document_type: DocumentType, username: str) -> tuple[
 
 def test_every_day_is_counted_on_its_own(synced: Synced) -> None:
     """One run for all days, and each partition says how many rows it has."""
-    days = [(FIRST + timedelta(days=n)).isoformat() for n in range(90)]
+    days = [(FIRST + timedelta(days=n)).isoformat() for n in range(DAYS)]
     truth = [day for username in USERNAMES for day, _ in expected(synced, HEARTRATE, username)]
     assert metadata(synced.result, ["oura", "heartrate"], "rows") == {
         day: truth.count(day) for day in days

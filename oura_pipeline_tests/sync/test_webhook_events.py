@@ -668,7 +668,7 @@ def truth(made: World, username: str, document_type: DocumentType) -> list[tuple
 
 def test_five_hundred_random_events_end_in_the_truth(tmp_path: Path) -> None:
     """Late, repeated, in any order, while a sync goes on: DuckDB has what Oura has."""
-    options = SandboxOptions(people=20, days=14, end=LAST)
+    options = SandboxOptions(people=6, days=14, end=LAST)
     with (
         running(options, process=True) as cloud,
         world(tmp_path / "data", cloud) as made,
