@@ -169,7 +169,9 @@ class _Work:
 
     def _overtaken(self, results: Sequence[PersonResult]) -> set[str]:
         asked_at = {r.username: r.asked_at for r in results if r.status is FetchStatus.LANDED}
-        first_day, last_day = self.days
+        # A document with an id may have moved meanwhile to a day that we did not request, and our
+        # landing would bring it back.
+        first_day, last_day = self.days if self.document_type.daily else (None, None)
         rows = self.pipeline.accounts.fetches.find(
             self.document_type.name,
             usernames=asked_at,

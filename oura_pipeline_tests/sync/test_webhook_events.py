@@ -519,6 +519,31 @@ def test_a_sync_that_fetched_earlier_does_not_land_over_an_event(webhooks: Webho
     assert {entry.run_id for entry in entries} == {"sync"}
 
 
+def test_a_sync_does_not_bring_back_what_has_moved_out_of_its_days(
+    webhooks: WebhookWorld,
+) -> None:
+    """An event landed a document under a day before those of a sync that began earlier."""
+    webhooks.sync(SLEEP)
+    slow = Slow()
+    nap = webhooks.cloud.add("runa", "sleep", day=DAY.isoformat())
+
+    def sync() -> FetchResult:
+        progress.set(slow)
+        return webhooks.land(SLEEP, DAY, LAST)
+
+    with ThreadPoolExecutor(1) as pool:
+        synced = pool.submit(sync)
+        assert slow.asked.wait(60)
+        earlier = (DAY - ONE).isoformat()
+        webhooks.cloud.revise("runa", "sleep", id=nap["id"], fields={"day": earlier})
+        webhooks.post("update", "runa", SLEEP, nap["id"])
+        assert webhooks.drain().outcomes == {Outcome.LANDED: 1}
+        slow.may_land.set()
+        synced.result()
+    landed = webhooks.world.landed("runa", SLEEP)
+    assert [day for day, document in landed if document["id"] == nap["id"]] == [earlier]
+
+
 def test_all_that_is_due_is_landed_in_batches(webhooks: WebhookWorld) -> None:
     """A thousand events at a time until nothing is due; what was postponed is not due again."""
     score = score_of(webhooks)["id"]
