@@ -61,7 +61,7 @@ def plot_night(username: str, day: Day | None = None) -> Figure:
 def plot_trend(
     metric: str, *, username: str, start: Day | None = None, end: Day | None = None
 ) -> Figure:
-    """Plot a daily number of a person, with its means of 7 and 28 days.
+    """Plot a daily number of a person, with the means of the 7 and 28 days before it.
 
     The band is one standard deviation on both sides of the mean of 28 days. Days without a value
     are gaps, in the means too.

@@ -1,4 +1,4 @@
-"""The view of every number of a day against the person's own last week and four weeks."""
+"""The view of every number of a day against the person's own week and four weeks before it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ _ABSURD = "1e150"
 
 
 def _columns(days: int) -> tuple[Column, ...]:
-    window = f"over the day and the {days - 1} calendar days before it"
+    window = f"over the {days} calendar days before the day"
     return (
         Column(f"mean_{days}d", f"Mean {window}, in the unit of the metric."),
         Column(f"sd_{days}d", f"Sample standard deviation {window}, in the unit of the metric."),
         Column(f"days_{days}d", f"Days with a value {window}, count."),
-        Column(f"deviation_{days}d", f"value minus mean_{days}d, in the unit of the metric."),
+        Column(
+            f"deviation_{days}d",
+            f"value minus mean_{days}d, null without a mean, in the unit of the metric.",
+        ),
     )
 
 
@@ -30,8 +33,8 @@ def _window(days: int) -> str:
     # Of calendar days, not of rows: after a gap it holds fewer values.
     return f"""days_{days} AS (
         PARTITION BY username, metric
-        ORDER BY day
-        RANGE BETWEEN INTERVAL {days - 1} DAYS PRECEDING AND CURRENT ROW
+        ORDER BY day ASC NULLS LAST
+        RANGE BETWEEN INTERVAL {days} DAYS PRECEDING AND INTERVAL 1 DAY PRECEDING
     )"""
 
 
@@ -41,12 +44,13 @@ _VALUES = ",\n            ".join(f"CAST({name} AS DOUBLE)" for name in METRICS)
 
 BASELINES = View(
     name="baselines",
-    description="Every number of daily_summary compared with the person's last 7 and 28 days.",
+    description="Every number of daily_summary compared with the person's 7 and 28 days before.",
     one_row_per="person, day and metric with a value",
     definition=(
-        "The window is the day itself and the 6 (27) calendar days before it; only days with a "
-        "value count, and days_7d (days_28d) says how many. The standard deviation is that of a "
-        "sample (n - 1), null below two days. Filter by username: a filter by day alone reads "
+        "The window is the 7 (28) calendar days before the day, without the day itself, so that a "
+        "value is compared with what came before it; only days with a value count, and days_7d "
+        "(days_28d) says how many. The mean is null without any, the standard deviation, that of a "
+        "sample (n - 1), below two. Filter by username: a filter by day alone reads "
         "everybody's whole history, because the days before are needed."
     ),
     columns=(

@@ -8,9 +8,16 @@ from oura_pipeline.catalog.document_types import (
     DAILY_CARDIOVASCULAR_AGE,
     DAILY_RESILIENCE,
     DAILY_SPO2,
+    ENHANCED_TAG,
+    SESSION,
+    SLEEP,
+    TAG,
     VO2_MAX,
+    WORKOUT,
+    DocumentType,
 )
 from oura_pipeline.warehouse.measured import measured_column
+from oura_pipeline.warehouse.tables import literal
 from oura_pipeline.warehouse.views.texts import code_of_text, field
 from oura_pipeline.warehouse.views.view import Column, View
 
@@ -24,6 +31,7 @@ class _Number(NamedTuple):
         relation: the table or view it comes from.
         sql: the expression there; empty: the column of the same name.
         summed: the aggregate over a day's rows; empty: at most one of them has a value.
+        types: the document types that tell that there is none of what is counted.
     """
 
     name: str
@@ -31,6 +39,7 @@ class _Number(NamedTuple):
     relation: str
     sql: str = ""
     summed: str = ""
+    types: tuple[DocumentType, ...] = ()
 
     @property
     def in_its_part(self) -> str:
@@ -47,15 +56,25 @@ def _minutes(name: str, comment: str, relation: str, field: str) -> _Number:
     return _Number(name, f"{comment}, minutes.", relation, f"{field} / 60")
 
 
-def _count(name: str, comment: str, relation: str, sql: str) -> _Number:
-    return _Number(name, comment, relation, sql, f"count({name})")
+def _count(name: str, comment: str, relation: str, sql: str, *types: DocumentType) -> _Number:
+    """Return a number of things; 0 only where Oura has answered that there are none."""
+    known = f"CASE WHEN count({name}) > 0 THEN count({name}) WHEN {_answered(types)} THEN 0 END"
+    return _Number(name, f"{comment}; null: not known.", relation, sql, known, types)
 
 
-def _total(name: str, comment: str, relation: str, sql: str, *, count: str) -> _Number:
-    """Return an amount that is 0 on days without any of what is counted."""
-    return _Number(
-        name, comment, relation, sql, f"CASE WHEN count({count}) = 0 THEN 0 ELSE sum({name}) END"
+def _total(name: str, comment: str, relation: str, sql: str, counted: _Number) -> _Number:
+    """Return an amount of things that are counted; 0 only where there are known to be none."""
+    # `fsum`, because a plain sum depends on the order in which DuckDB's threads add.
+    known = (
+        f"CASE WHEN count({counted.name}) > 0 THEN fsum({name}) "
+        f"WHEN {_answered(counted.types)} THEN 0 END"
     )
+    return _Number(name, f"{comment}; null: not known.", relation, sql, known)
+
+
+def _answered(types: tuple[DocumentType, ...]) -> str:
+    """Return the condition that Oura has answered for the day, for each of these types."""
+    return " AND ".join(f"bool_or(answered = {literal(one.name)}) IS TRUE" for one in types)
 
 
 _SLEEP, _READINESS, _ACTIVITY = "oura.daily_sleep", "oura.daily_readiness", "oura.daily_activity"
@@ -65,6 +84,8 @@ _RESILIENCE, _SPO2 = "oura.daily_resilience", "oura.daily_spo2"
 _ARTERIES, _VO2 = "oura.daily_cardiovascular_age", "oura.vo2_max"
 _WORKOUT, _SESSION, _TAG = "oura.workouts", "oura.session", "oura.tags"
 
+_NAPS = _count("nap_count", "Naps, count", _NAP, "sleep_id", SLEEP)
+_WORKOUTS = _count("workout_count", "Workouts, count", _WORKOUT, "workout_id", WORKOUT)
 _NUMBERS = (
     _Number("sleep_score", "Sleep, a score of 1 to 100.", _SLEEP, "score"),
     _Number("readiness_score", "Readiness, a score of 1 to 100.", _READINESS, "score"),
@@ -77,14 +98,8 @@ _NUMBERS = (
     _Number("awake_minutes", "Awake in bed in the main sleep, minutes.", _NIGHT),
     _Number("latency_minutes", "Time until asleep, minutes.", _NIGHT),
     _Number("efficiency_percent", "Share of the time in bed asleep, percent (%).", _NIGHT),
-    _count("nap_count", "Naps, count.", _NAP, "sleep_id"),
-    _total(
-        "nap_minutes",
-        "Total sleep in naps, minutes; 0 without naps.",
-        _NAP,
-        "total_sleep_minutes",
-        count="nap_count",
-    ),
+    _NAPS,
+    _total("nap_minutes", "Total sleep in naps, minutes", _NAP, "total_sleep_minutes", _NAPS),
     _Number("hrv_average_ms", "Mean heart rate variability (RMSSD) of the main sleep, ms.", _NIGHT),
     _Number("hrv_min_ms", "Lowest 5-minute heart rate variability (RMSSD) of it, ms.", _NIGHT),
     _Number("hrv_max_ms", "Highest 5-minute heart rate variability (RMSSD) of it, ms.", _NIGHT),
@@ -164,17 +179,17 @@ _NUMBERS = (
         _VO2,
         measured_column(VO2_MAX, "vo2_max"),
     ),
-    _count("workout_count", "Workouts, count.", _WORKOUT, "workout_id"),
-    _total(
-        "workout_minutes",
-        "Time in workouts, minutes; 0 without workouts.",
-        _WORKOUT,
-        "duration_minutes",
-        count="workout_count",
-    ),
-    _count("session_count", "Guided moments, count.", _SESSION, "id"),
-    _count("tag_count", "Tags of both kinds, count.", _TAG, "tag_id"),
+    _WORKOUTS,
+    _total("workout_minutes", "Time in workouts, minutes", _WORKOUT, "duration_minutes", _WORKOUTS),
+    _count("session_count", "Guided moments, count", _SESSION, "id", SESSION),
+    _count("tag_count", "Tags of both kinds, count", _TAG, "tag_id", ENHANCED_TAG, TAG),
 )
+# What was granted and asked; landed is an answer as well: all of a day's sleeps may be none.
+_COUNTED = ", ".join(sorted({literal(one.name) for number in _NUMBERS for one in number.types}))
+_ANSWERS = f"""SELECT username, day, document_type AS answered
+    FROM oura.fetches
+    WHERE status IN ('landed', 'empty') AND document_type IN ({_COUNTED})"""
+
 TEXTS = ("stress_summary", "resilience_level")
 METRICS = tuple(number.name for number in _NUMBERS if number.name not in TEXTS)
 
@@ -187,7 +202,7 @@ def _part(relation: str) -> str:
 # A union of parts, grouped by person and day: unlike with outer joins, filters on both reach every
 # table, and a query for two columns reads two.
 _PARTS = "\n    UNION ALL BY NAME\n    ".join(
-    _part(relation) for relation in dict.fromkeys(number.relation for number in _NUMBERS)
+    [*map(_part, dict.fromkeys(number.relation for number in _NUMBERS)), _ANSWERS]
 )
 _OF_THE_DAY = ",\n    ".join(number.of_the_day for number in _NUMBERS)
 
@@ -198,10 +213,12 @@ DAILY_SUMMARY = View(
     definition=(
         "By Oura's `day`. Minutes of sleep, HRV and heart rate are those of the main sleep (see "
         "nights). HRV is RMSSD, not SDNN. Scores are Oura's; the contributors in the tables are "
-        "scores too, not amounts. Unknown is null, never 0; an SpO2 of 0 is unknown. Counts, and "
-        "the minutes of naps and workouts, are 0 on days of the view without any; coverage has "
-        "whether the day was fetched. Rest and deleted sleeps, heart-rate and battery rows, "
-        "sleep_time and rest mode alone make no day."
+        "scores too, not amounts. Unknown is null, never 0; so are an SpO2, VO2 max, vascular age "
+        "and pulse wave velocity of 0. Counts, and the minutes of naps and workouts, are 0 where "
+        "Oura has answered that there are none, and null where the person did not grant the type "
+        "or the day was not fetched (of tags: either kind); coverage has which. Rest and deleted "
+        "sleeps, those too short for a nap, heart-rate and battery rows, sleep_time and rest mode "
+        "alone make no day."
     ),
     columns=(
         Column("username", "The person."),
@@ -216,5 +233,7 @@ FROM (
     {_PARTS}
 )
 GROUP BY username, day
+-- That Oura has answered makes no day.
+HAVING count(*) > count(answered)
 """,
 )

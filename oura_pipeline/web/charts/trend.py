@@ -1,4 +1,4 @@
-"""A metric over 90 days: a dot per day, a line for the mean of 7 days, and a sentence."""
+"""A metric over 90 days: a dot per day, a line for the mean of 7 days before, a sentence."""
 
 from __future__ import annotations
 
@@ -36,13 +36,12 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Reading:
-    """The value of a day, and the means of the days up to it."""
+    """The value of a day, and the means of the days before it."""
 
     day: date
     value: float
     mean_7d: float | None
     mean_28d: float | None
-    days_28d: int
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,10 @@ class Trend:
 
     @property
     def comparison(self) -> str:
-        """A sentence that compares the newest value with the mean of 28 days."""
+        """A sentence that compares the newest value with the mean of the 28 days before."""
         mean = self.last.mean_28d
-        if mean is None or self.last.days_28d < 2:
-            return "No other value in the last 28 days."
+        if mean is None:
+            return "No value in the 28 days before."
         # The difference of the numbers shown, not of the values: it must add up on the page.
         difference = int(rounded(self.last.value)) - int(rounded(mean))
         if not difference:

@@ -138,20 +138,19 @@ WHERE username = $1 AND day BETWEEN $2 AND $3 AND NOT is_short ORDER BY day, nap
 """
 _NAMES = ", ".join(f"'{metric.name}'" for metric in METRICS)
 _VALUES = ", ".join(f"{metric.name}::DOUBLE" for metric in METRICS)
-# The same as the view `baselines`, which reads the whole history; here 27 more days are enough.
+# The same as the view `baselines`, which reads the whole history; here 28 more days are enough.
 _READINGS = f"""
 WITH readings AS (
     SELECT day, unnest([{_NAMES}]) AS metric, unnest([{_VALUES}]) AS value
-    FROM oura.daily_summary WHERE username = $1 AND day BETWEEN $2::DATE - 27 AND $3
+    FROM oura.daily_summary WHERE username = $1 AND day BETWEEN $2::DATE - 28 AND $3
 ), means AS (
-    SELECT metric, day, value, avg(value) OVER days_7, avg(value) OVER days_28,
-        count(value) OVER days_28
+    SELECT metric, day, value, avg(value) OVER days_7, avg(value) OVER days_28
     FROM readings WHERE value IS NOT NULL
     WINDOW
-        days_7 AS (PARTITION BY metric ORDER BY day
-            RANGE BETWEEN INTERVAL 6 DAYS PRECEDING AND CURRENT ROW),
-        days_28 AS (PARTITION BY metric ORDER BY day
-            RANGE BETWEEN INTERVAL 27 DAYS PRECEDING AND CURRENT ROW)
+        days_7 AS (PARTITION BY metric ORDER BY day ASC NULLS LAST
+            RANGE BETWEEN INTERVAL 7 DAYS PRECEDING AND INTERVAL 1 DAY PRECEDING),
+        days_28 AS (PARTITION BY metric ORDER BY day ASC NULLS LAST
+            RANGE BETWEEN INTERVAL 28 DAYS PRECEDING AND INTERVAL 1 DAY PRECEDING)
 )
 SELECT * FROM means WHERE day >= $2 ORDER BY day
 """

@@ -128,17 +128,60 @@ def test_a_day_has_everything_in_the_unit_of_its_columns(full: ViewDatabase) -> 
     ]
 
 
-def test_a_day_of_one_document_is_null_elsewhere_and_counts_nothing(database: ViewDatabase) -> None:
+def test_a_day_of_one_document_is_null_elsewhere(database: ViewDatabase) -> None:
     """A stress of 0 without a summary is what Oura says of a running day: 0, and no text."""
     database.land(DAILY_STRESS, [of_day(stress_high=0, recovery_high=0, day_summary=None)])
     assert database.query("FROM oura.daily_summary") == [
         (
-            *("ada", DAY, *(None,) * 11, 0, 0.0),
+            *("ada", DAY, *(None,) * 13),
             *((None,) * 18),
             *(0.0, 0.0, *(None,) * 8),
-            *(0, 0.0, 0, 0),
+            *(None,) * 4,
         )
     ]
+
+
+COUNTS = (
+    "SELECT day, nap_count, nap_minutes, workout_count, workout_minutes, session_count, tag_count "
+    "FROM oura.daily_summary ORDER BY day"
+)
+
+
+def fetched(document_type: str, status: str, day: str = DAY, username: str = "ada") -> Any:
+    return {"username": username, "document_type": document_type, "day": day, "status": status}
+
+
+def test_counts_are_zero_only_where_oura_said_that_there_is_nothing(database: ViewDatabase) -> None:
+    """Not granted, failed and never fetched are not known; of tags both kinds must be."""
+    stress = [of_day(day=f"2026-01-{day}", stress_high=0) for day in (10, 11, 12, 13)]
+    database.land(DAILY_STRESS, stress)
+    database.fill(
+        "fetches",
+        [
+            *(fetched(name, "empty") for name in ("workout", "session", "enhanced_tag", "tag")),
+            fetched("sleep", "landed"),
+            *(fetched(name, "not_granted", "2026-01-11") for name in ("sleep", "workout")),
+            fetched("session", "failed", "2026-01-11"),
+            fetched("tag", "empty", "2026-01-11"),
+            fetched("workout", "empty", "2026-01-12", "ben"),
+            fetched("daily_stress", "landed", "2026-01-12"),
+            fetched("enhanced_tag", "empty", "2026-01-13"),
+            fetched("workout", "empty", "2026-01-14"),
+        ],
+    )
+    nothing = (None,) * 6
+    assert database.query(COUNTS) == [
+        (DAY, 0, 0.0, 0, 0.0, 0, 0),
+        *((f"2026-01-{day}", *nothing) for day in (11, 12, 13)),
+    ]
+
+
+def test_what_has_landed_counts_whatever_a_later_fetch_said(database: ViewDatabase) -> None:
+    """A failure does not make known workouts unknown; a scope withdrawn does neither."""
+    database.land(WORKOUT, [workout("w1", "10:00", "10:30")])
+    for status in ("failed", "not_granted"):
+        database.fill("fetches", [fetched("workout", status)])
+        assert database.query(COUNTS) == [(DAY, None, None, 1, 30.0, None, None)]
 
 
 def test_a_score_and_contributors_can_be_null(database: ViewDatabase) -> None:
@@ -301,6 +344,7 @@ def test_a_record_without_a_value_is_absent(database: ViewDatabase) -> None:
     database.land(DAILY_SLEEP, [of_day(score=None), of_day(day="2026-01-11", score=70)])
     nap = sleep("nap", 13, type="late_nap", total_sleep_duration=1500)
     database.land(SLEEP, [{**nap, "day": "2026-01-12"}])
+    database.fill("fetches", [fetched("sleep", "empty", f"2026-01-{day}") for day in (10, 11)])
     assert records(database) == [
         ("ada", "2026-01-11", "sleep", "oura", {"score": 70, "nap_count": 0, "nap_minutes": 0.0}),
         ("ada", "2026-01-12", "sleep", "oura", {"nap_count": 1, "nap_minutes": 25.0}),

@@ -14,7 +14,7 @@ UNTIL = date(2026, 10, 28)
 
 def reading(back: int, value: float, mean: float | None = 70) -> Reading:
     """So many days before the last one."""
-    return Reading(UNTIL - timedelta(days=back), value, mean, 66.4, 20)
+    return Reading(UNTIL - timedelta(days=back), value, mean, 66.4)
 
 
 HRV = Trend(
@@ -54,21 +54,20 @@ def test_days_are_dots_and_means_are_a_line_with_gaps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "mean", "days", "words"),
+    ("value", "mean", "words"),
     [
-        (82, 78.4, 28, "4 above your 28-day mean of 78."),
-        (70, 78.5, 28, "9 below your 28-day mean of 79."),
-        (78.4, 77.6, 2, "The same as your 28-day mean of 78."),
-        (0, 1, 2, "1 below your 28-day mean of 1."),
-        (82, 82, 1, "No other value in the last 28 days."),
-        (82, None, 0, "No other value in the last 28 days."),
+        (82, 78.4, "4 above your 28-day mean of 78."),
+        (70, 78.5, "9 below your 28-day mean of 79."),
+        (78.4, 77.6, "The same as your 28-day mean of 78."),
+        (0, 1, "1 below your 28-day mean of 1."),
+        (82, None, "No value in the 28 days before."),
     ],
 )
 def test_the_last_value_is_compared_with_28_days(
-    value: float, mean: float | None, days: int, words: str
+    value: float, mean: float | None, words: str
 ) -> None:
     """In numbers that fit those that are shown, and without an opinion."""
-    last = Reading(UNTIL, value, mean, mean, days)
+    last = Reading(UNTIL, value, mean, mean)
     assert replace(HRV, readings=[last]).comparison == words
 
 

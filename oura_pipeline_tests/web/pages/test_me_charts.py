@@ -157,11 +157,11 @@ def test_trends_are_what_the_view_says(copy: Path) -> None:
     """The same values and means as `baselines`, which reads the whole history for them."""
     sleep_score, readiness, active, hrv, resting = page_data(copy, "ada", DAY).trends
     assert [readiness, active, hrv, resting] == [
-        Trend(metric, DAY, [Reading(DAY, value, value, value, 1)])
+        Trend(metric, DAY, [Reading(DAY, value, None, None)])
         for metric, value in zip(METRICS[1:], (71, 0, 48, 47), strict=True)
     ]
     query = (
-        "SELECT day, value, mean_7d, mean_28d, days_28d FROM oura.baselines "
+        "SELECT day, value, mean_7d, mean_28d FROM oura.baselines "
         "WHERE username = 'ada' AND metric = 'sleep_score' ORDER BY day"
     )
     with duckdb.connect(str(copy), read_only=True) as connection:
