@@ -8,6 +8,9 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+MEMBERSHIP_LAPSED = "membership lapsed"
+"""With this begins the error of every fetch that Oura refused for it."""
+
 
 class FetchStatus(StrEnum):
     """What came of fetching a day.

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 from oura_pipeline.accounts.base import Store, matching
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
-from oura_pipeline.ledger import FetchStatus
+from oura_pipeline.ledger import MEMBERSHIP_LAPSED, FetchStatus
 
 _UNANSWERED = (FetchStatus.FAILED.value, FetchStatus.NOT_GRANTED.value)
 
@@ -118,6 +118,14 @@ class Overview(Store):
         query = select(fetches.c.username, days).where(failed).group_by(fetches.c.username)
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())
+
+    def lapsed(self) -> dict[str, str]:
+        """Return what Oura said of whose membership has lapsed, by username."""
+        lapsed = fetches.c.error.startswith(MEMBERSHIP_LAPSED, autoescape=True)
+        failed = (fetches.c.status == FetchStatus.FAILED.value, lapsed)
+        query = select(fetches.c.username, func.max(fetches.c.error)).where(*failed)
+        with self._database.reading() as connection:
+            return dict(connection.execute(query.group_by(fetches.c.username)).all())
 
     def statuses(self) -> dict[FetchStatus, int]:
         """Return how many rows there are of each status; one that is absent has none."""

@@ -365,6 +365,7 @@ def _token_row(cipher: TokenCipher, username: str, sign_in: SignIn) -> dict[str,
         "token_url": sign_in.token_url,
         "renewal_started_at": None,
         "renewal_fingerprint": None,
+        "in_vain_at": None,
     }
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, u
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.base import GONE, EncryptedStore, now, require_known
 from oura_pipeline.accounts.people import LEAVING, PersonState, enter_state, require_staying
-from oura_pipeline.accounts.tokens import PersonTokens, Renewer, StoredTokens, renewal_lock
+from oura_pipeline.accounts.tokens import PersonTokens, Renewer, StoredTokens
 from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.days import digest
 
@@ -137,11 +137,7 @@ class Removal(EncryptedStore):
         people, inbox, sign_ups = schema.people, schema.webhook_inbox, schema.sign_ups
         consents = schema.consents
         theirs = people.c.username == username
-        # The lock: tokens that somebody is renewing are not to be lost.
-        with (
-            renewal_lock(self._database, username),
-            self._database.writing(people, schema.tokens, inbox) as connection,
-        ):
+        with self._database.writing(people, schema.tokens, inbox) as connection:
             oura_id = connection.scalar(select(people.c.oura_id).where(theirs))
             tokens = _tokens(connection, username)
             connection.execute(delete(consents).where(consents.c.username == username))

@@ -93,6 +93,7 @@ tokens = Table(
     Column("token_url", Text),
     Column("renewal_started_at", Instant),
     Column("renewal_fingerprint", Text),
+    Column("in_vain_at", Instant),  # when Oura refused the access token right after its renewal
 )
 
 fetches = Table(
@@ -186,6 +187,7 @@ consents = Table(
     Column("invite", Text),  # encrypted
     Column("username", String(32)),  # of somebody who may not be here yet
     Column("begun_at", Instant, nullable=False),
+    Column("prompt", Text),  # OAuth's parameter; NULL: none
 )
 
 sign_ups = Table(

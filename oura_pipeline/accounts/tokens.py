@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import EncryptedStore, now, require_known
+from oura_pipeline.accounts.base import GONE, EncryptedStore, now, require_known
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.people import PersonState
@@ -19,6 +19,7 @@ from oura_pipeline.catalog.credentials import SignInRequired, TokenPair
 from oura_pipeline.days import digest
 
 MARGIN = timedelta(minutes=10)
+IN_VAIN = timedelta(hours=1)  # so long no other renewal is tried after one that did not help
 LONGEST_REASON = 300  # characters
 _NOT_CONNECTED = {
     PersonState.DISCONNECTED: "has disconnected; nothing is fetched until they sign in again",
@@ -71,13 +72,25 @@ class PersonTokens:
         return self._stored().working(None) or self._renewed(None)
 
     def renew(self, refused: str) -> str:
-        """Return an access token that is not the one that was refused.
+        """Return an access token after one was refused; the same where a renewal did not help.
 
         Raises:
             SignInRequired: the person must sign in again, or is gone.
             AccountsBusy: another process never came back from renewing.
         """
-        return self._stored().working(refused) or self._renewed(refused)
+        stored = self._stored()
+        if stored.access_token == refused and stored.renewed_in_vain:
+            return refused
+        return stored.working(refused) or self._renewed(refused)
+
+    def renewed_in_vain(self, token: str) -> None:
+        """Save that Oura refuses an access token that was just renewed, for all processes."""
+        stored = self._stored()
+        if stored.access_token == token:
+            table = schema.tokens.c
+            same = (table.username == self._username, table.refresh_token == stored.encrypted)
+            with self._database.writing() as connection:
+                connection.execute(update(schema.tokens).where(*same).values(in_vain_at=now()))
 
     def _renewed(self, bad: str | None) -> str:
         # A refresh token works once, so whoever renews holds a lock that all processes share.
@@ -91,7 +104,8 @@ class PersonTokens:
                     return token
 
     def _lock(self) -> AbstractContextManager[None]:
-        return renewal_lock(self._database, self._username)
+        # The file of a lock stays, so its name does not tell who it was for.
+        return self._database.lock(f"renewal-{digest(self._username)[:16]}")
 
     def _ask(self, stored: StoredTokens) -> str | None:
         """Ask Oura once; None: the person signed in again meanwhile, look at the new tokens."""
@@ -132,6 +146,7 @@ class PersonTokens:
                 "expires_at": pair.expires_at,
                 "renewed_at": now(),
                 "token_url": pair.token_url,
+                "in_vain_at": None,
             }
             if not self._finished(connection, stored, changes):
                 return None
@@ -154,8 +169,10 @@ class PersonTokens:
         """End the renewal that was announced; False: a new sign-in or a removal has ended it."""
         # By the fingerprint, not by the ciphertext: that changes when the key is rotated.
         table = schema.tokens.c
+        # Theirs, or what was kept of them if they were deleted meanwhile.
+        gone = select(schema.people.c.username).where(schema.people.c.state == GONE)
         announced = (
-            table.username == self._username,
+            or_(table.username == self._username, table.username.in_(gone)),
             table.renewal_fingerprint == stored.fingerprint,
         )
         changes |= {"renewal_started_at": None, "renewal_fingerprint": None}
@@ -199,13 +216,8 @@ class PersonTokens:
             token_url=row.token_url,
             renewal_started_at=row.renewal_started_at,
             renewal_fingerprint=row.renewal_fingerprint,
+            in_vain_at=row.in_vain_at,
         )
-
-
-def renewal_lock(database: Database, username: str) -> AbstractContextManager[None]:
-    """Return the lock that whoever renews or revokes somebody's tokens holds."""
-    # The file of a lock stays, so its name does not tell who it was for.
-    return database.lock(f"renewal-{digest(username)[:16]}")
 
 
 def _sign_in(reason: str | None) -> SignInRequired:
@@ -228,6 +240,12 @@ class StoredTokens:
     token_url: str | None
     renewal_started_at: datetime | None
     renewal_fingerprint: str | None
+    in_vain_at: datetime | None
+
+    @property
+    def renewed_in_vain(self) -> bool:
+        """Whether the access token was refused right after its renewal, a short while ago."""
+        return self.in_vain_at is not None and now() < self.in_vain_at + IN_VAIN
 
     @property
     def fingerprint(self) -> str:

@@ -89,6 +89,8 @@ def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
         yield _bad("people", f"must sign in again: {', '.join(again)}")
     else:
         yield _good("people", f"{len(people)} connected")
+    for username, reason in pipeline.accounts.overview.lapsed().items():
+        yield _bad("membership", f"{username}: {reason}")
     for somebody in pipeline.accounts.removal.unrevoked():
         name = somebody.username or f"{somebody.id} (deleted)"
         reason = somebody.reason or "not tried yet"

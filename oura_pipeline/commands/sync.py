@@ -49,6 +49,6 @@ def sync(
         )
     console.print(sync_run.result_table(result))
     # A failed check is a warning: what it is about has been stored.
-    sync_run.print_problems(console, "yellow", result.failed_checks)
-    sync_run.print_problems(console, "red", result.failures)
+    sync_run.print_problems(console, "yellow", sync_run.said_once(result.failed_checks))
+    sync_run.print_problems(console, "red", sync_run.said_once(result.failures))
     sys.exit(0 if result.success else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -213,6 +214,31 @@ def result_table(result: SyncResult) -> Table:
     table.add_section()
     table.add_row("all", *_texts(totals), style="bold")
     return table
+
+
+def said_once(problems: Mapping[str, str]) -> dict[str, str]:
+    """Return problems, with what several document types say alike under one name."""
+    alike: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for name, text in problems.items():
+        where = _DOCUMENT_TYPE.search(name)
+        for line in text.splitlines():
+            kind = (_DOCUMENT_TYPE.sub("", name), _plain(line, where and where["type"]))
+            alike.setdefault(kind, []).append((name, line))
+    said: dict[str, list[str]] = {}
+    for (check, plain), lines in alike.items():
+        together = " of ".join(filter(None, (check.strip(), f"{len(lines)} document types")))
+        for name, line in lines if len(lines) == 1 else [(together, plain)]:
+            said.setdefault(name, []).append(line)
+    return {name: "\n".join(lines) for name, lines in said.items()}
+
+
+_DOCUMENT_TYPE = re.compile(r"^\w+?(?:/|__)(?P<type>\w+)")
+_DAYS = re.compile(r" \(\d{4}-\d\d-\d\d(?: to \d{4}-\d\d-\d\d)?\)$")
+
+
+def _plain(line: str, document_type: str | None) -> str:
+    """Return a line without the document type at its beginning and the days at its end."""
+    return _DAYS.sub("", line.removeprefix(f"{document_type} "))
 
 
 def print_problems(out: Console, colour: str, problems: Mapping[str, str]) -> None:

@@ -43,11 +43,15 @@ class Tokens(Protocol):
         ...
 
     def renew(self, refused: str) -> str:
-        """Return a working one, after this one was refused.
+        """Return a working one, after this one was refused; the same if a renewal did not help.
 
         Raises:
             SignInRequired: the person has to consent again.
         """
+        ...
+
+    def renewed_in_vain(self, token: str) -> None:
+        """Remember that this one was refused although it was just renewed."""
         ...
 
 
@@ -207,12 +211,15 @@ class OuraClient:
         token = self._tokens.access_token()
         with suppress(TokenRefused):
             return self._with_pauses(request, token)
-        token = self._tokens.renew(token)
-        with suppress(TokenRefused):
-            return self._with_pauses(request, token)
+        renewed = self._tokens.renew(token)
+        if renewed != token:
+            with suppress(TokenRefused):
+                return self._with_pauses(request, renewed)
+            self._tokens.renewed_in_vain(renewed)
+        # The same for every document type, so that it can be said once.
         raise UnexpectedAnswer(
-            f"Oura refuses a token for {request.document_type.name} that was just renewed (401); "
-            "try again later, and let the person sign in again if that persists"
+            "Oura refuses a token that was just renewed (401), as it does when nothing was allowed "
+            "at Oura; the person can check on their page what they allow, and sign in again"
         )
 
     def _with_pauses(self, request: _Request[Read], token: str) -> Read:

@@ -25,6 +25,9 @@ from oura_pipeline.oura.portals import PREFIX, Portal, issuer
 from oura_pipeline.oura.responses import TooManyRequests, detail, fields, retry_after
 
 DEFAULT_TOKEN_SECONDS = 86400  # of an access token, where an answer does not say
+# Whatever an answer says: a token that has expired from its first second would be renewed before
+# every request. One that has is renewed when it is refused.
+SHORTEST_TOKEN_SECONDS = 60.0
 DEFAULT_PAUSE_SECONDS = 60.0  # seconds, where a 429 does not say
 SHORTEST_PAUSE = 0.5  # seconds, where a 429 says less
 ATTEMPTS = 5  # of one request
@@ -355,7 +358,7 @@ def _text(value: object) -> str | None:
 
 
 def _lifetime(value: Any) -> timedelta:
-    """Return a lifetime of so many seconds, a number or text; a year at most."""
+    """Return a lifetime of so many seconds, a number or text: from a minute to a year."""
     try:
         seconds = math.nan if isinstance(value, bool) else float(value)
     except OverflowError:
@@ -364,4 +367,4 @@ def _lifetime(value: Any) -> timedelta:
         seconds = math.nan
     if not math.isfinite(seconds):
         seconds = DEFAULT_TOKEN_SECONDS
-    return timedelta(seconds=min(max(seconds, 0.0), 366 * 86400.0))
+    return timedelta(seconds=min(max(seconds, SHORTEST_TOKEN_SECONDS), 366 * 86400.0))

@@ -11,6 +11,7 @@ from typing import Any
 
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.ledger import MEMBERSHIP_LAPSED
 from oura_pipeline.oura.errors import (
     DocumentNotFound,
     MembershipLapsed,
@@ -32,6 +33,8 @@ _NAMED = (
         rf"\bscopes?\b(?:\s+is|\s+are|\s+named|\s+required)?[\s:='\"`]+(?:extapi:)?({SCOPES})\b"
     ),
 )
+# `expired_oura_membership`, "subscription expired": each layer and year has its own words.
+_MEMBERSHIP = re.compile(r"member[\s_-]*ship|subscri(?:ption|ber|be)", re.IGNORECASE)
 _LONGEST = 200  # characters of Oura's text in a message
 
 
@@ -73,8 +76,11 @@ def check(
     text = detail(answer, secrets)
     # The status decides, for bodies differ by the layer of Oura that answers, and may be empty or
     # HTML. One exception: a 401 whose text names a scope is no dead token but a missing consent.
+    # Another one: a lapsed membership may come as a 401 as well.
     if answer.status in (401, 403) and (scope := _missing_scope(answer, text, document_type)):
         raise ScopeNotGranted(scope)
+    if answer.status in (401, 402, 403) and _speaks_of_membership(answer):
+        raise _lapsed(answer.status, text)
     if answer.status == 404 and single:
         raise DocumentNotFound(
             f"Oura has no such {document_type.name}: it was deleted, or never there"
@@ -87,10 +93,7 @@ def _error(answer: OuraResponse, name: str, text: str) -> OuraError:
         case 401:
             return TokenRefused()
         case 403:
-            return MembershipLapsed(
-                f"Oura refuses {name} (403{text}), as it does without a membership; the person can "
-                "check theirs in the Oura app"
-            )
+            return _lapsed(403, text.removeprefix(": "))
         case 429:
             return TooManyRequests(retry_after(answer.headers))
         case status if status >= 500:
@@ -167,6 +170,22 @@ def _missing_scope(answer: OuraResponse, text: str, document_type: DocumentType)
             return found[1]
     challenge = answer.headers.get("WWW-Authenticate", "")
     return document_type.scope if "insufficient_scope" in challenge + text else None
+
+
+def _speaks_of_membership(answer: OuraResponse) -> bool:
+    if answer.body.lstrip().startswith(b"<"):  # a page of somebody else
+        return False
+    said = answer.body.decode(errors="replace") + answer.headers.get("WWW-Authenticate", "")
+    return bool(_MEMBERSHIP.search(said))
+
+
+def _lapsed(status: int, text: str) -> MembershipLapsed:
+    # The same for every document type, so that it can be said once.
+    said = f"{status}: {text}" if text else str(status)
+    return MembershipLapsed(
+        f"{MEMBERSHIP_LAPSED}: Oura keeps this person's data back ({said}); they can check their "
+        "membership in the Oura app, and need not sign in again"
+    )
 
 
 def _texts(body: dict[str, Any]) -> list[str]:

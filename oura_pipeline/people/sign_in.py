@@ -313,3 +313,6 @@ class _Fresh:
 
     def renew(self, refused: str) -> str:
         raise SignInRequired("Oura refuses a token that it has just issued; sign in again")
+
+    def renewed_in_vain(self, token: str) -> None:
+        """Nothing is remembered: nobody is there yet."""

@@ -202,11 +202,35 @@ def test_a_person_who_is_removed_while_being_renewed_stays_removed(ada: Accounts
     with pytest.raises(SignInRequired, match=r"^has left"):
         tokens.access_token()
     assert ada.people.all() == []
+    # What the renewal brought is what is given back at Oura.
+    [gone], given_back = ada.removal.unrevoked(), list[tuple[Any, ...]]()
+    ada.removal.revoke_gone(gone.id, _never, lambda *tokens: given_back.append(tokens))
+    assert given_back == [("a", "refresh-2", "https://one.example")]
 
 
 def test_tokens_of_nobody_are_not_to_be_had(accounts: Accounts) -> None:
     with pytest.raises(LookupError, match="there is no person 'eve'"):
         accounts.tokens.get("eve", _never)
+
+
+def test_a_renewal_that_did_not_help_is_not_repeated_for_an_hour(
+    ada: Accounts, home: Path, server: TokenServer
+) -> None:
+    """In any process: what comes next asks with the same token."""
+    tokens = _tokens(ada, server)
+    assert tokens.renew("access-1") == "access-2"
+    tokens.renewed_in_vain("access-1")  # of somebody who was slow
+    assert tokens.renew("access-2") == "access-3"
+    tokens.renewed_in_vain("access-3")
+    with opened(home) as others:
+        assert _tokens(others, server).renew("access-3") == "access-3"
+    assert tokens.renew("access-2") == "access-3"
+    assert server.requests == ["refresh-1", "refresh-2"]
+    _change(ada, f"in_vain_at = '{_in(-3600):%Y-%m-%d %H:%M:%S}.000000'")
+    assert tokens.renew("access-3") == "access-4"
+    tokens.renewed_in_vain("access-4")
+    ada.people.reconnect("ada", SignIn(refresh_token="refresh-4", access_token="access-4"))
+    assert tokens.renew("access-4") == "access-5"
 
 
 def test_threads_that_need_a_token_at_once_ask_once(ada: Accounts, server: TokenServer) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from oura_pipeline.catalog.document_types import DAILY_SLEEP, WORKOUT
+from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES, WORKOUT
 from oura_pipeline.commands.sync_run import failure_reason, last_partition
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.warehouse.errors import WarehouseBusy
@@ -98,6 +99,44 @@ def test_a_failed_person_is_named_while_the_others_land(shell: Shell) -> None:
     assert result.exit_code == 0
     [line] = [line for line in result.stdout.splitlines() if "every_person_landed" in line]
     assert line.startswith("oura/daily_sleep every_person_landed: koa: ")
+
+
+def test_a_lapsed_membership_is_said_once(shell: Shell) -> None:
+    """Not once per document type, nor in other words by `doctor`; and nobody signs in for it."""
+    shell.sign_in("koa")
+    types = ("daily_sleep", "daily_stress", "workout")
+    arguments = [word for name in types for word in ("--type", name)]
+    shell.world.sandbox.change_person("koa", membership=False)
+    shell.world.sandbox.reset_requests()
+    alone = shell("sync", "--last", "2", *arguments).stdout.splitlines()
+    [said] = [line for line in alone if "membership" in line]
+    assert said.startswith(
+        "3 document types: failed for everybody: koa: membership lapsed: Oura keeps this person's "
+        "data back (403"
+    )
+    shell.sign_in("runa")
+    beside = shell("sync", "--last", "2", *arguments).stdout.splitlines()
+    [said] = [line for line in beside if "membership" in line]
+    assert said.startswith("every_person_landed of 3 document types: koa: membership lapsed: ")
+    doctor = [line for line in shell("doctor").stdout.splitlines() if "membership" in line]
+    assert [line[:33] for line in doctor] == ["no membership   koa: membership l"]
+    with shell.world.accounts() as accounts:
+        assert accounts.people.get("koa").state is PersonState.CONNECTED
+    assert "token" not in shell.world.sandbox.requests()
+
+
+def test_a_bare_401_costs_one_renewal_whatever_the_number_of_types(shell: Shell) -> None:
+    """In the run, and in the one after it; it is said once as well."""
+    shell.sign_in("koa")
+    arguments = [word for row in DOCUMENT_TYPES for word in ("--type", row.name)]
+    shell.world.sandbox.fault("error", route="*", status=401, count=None)
+    shell.world.sandbox.reset_requests()
+    for _ in range(2):
+        lines = shell("sync", "--last", "2", *arguments).stdout.splitlines()
+        [said] = [line for line in lines if "that was just renewed" in line]
+        assert said.startswith("19 document types: failed for everybody: koa: Oura refuses ")
+        assert shell.world.sandbox.requests()["token"] == {"koa": 1}
+    shell.world.sandbox.clear_faults()
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ class FakeTokens:
     current: str = "fresh"
     renewed: str | Exception = "fresher"
     refused: list[str] = field(default_factory=list)
+    in_vain: list[str] = field(default_factory=list)
 
     def access_token(self) -> str:
         """The current one."""
@@ -125,8 +126,14 @@ class FakeTokens:
         self.refused.append(refused)
         if isinstance(self.renewed, Exception):
             raise self.renewed
+        if refused in self.in_vain:
+            return refused
         self.current = self.renewed
         return self.current
+
+    def renewed_in_vain(self, token: str) -> None:
+        """Never renew this one again."""
+        self.in_vain.append(token)
 
 
 @dataclass

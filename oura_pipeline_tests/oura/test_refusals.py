@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from email.utils import formatdate
+from typing import Any
 
 import httpx
 import pytest
@@ -78,7 +79,7 @@ def test_the_scope_is_the_one_that_oura_names(setup: ClientSetup) -> None:
         reply(401, b""),
         reply(401, {"detail": "Token expired"}),
         reply(401, {"title": "Your daily session has ended"}),
-        reply(401, b"<html>scope</html>"),
+        reply(401, b"<html>scope, membership</html>"),
     ],
     ids=["null", "empty", "expired", "words", "html"],
 )
@@ -129,16 +130,52 @@ def test_trouble_while_renewing_is_not_repeated(setup: ClientSetup) -> None:
 def test_a_renewed_token_that_is_refused_is_not_renewed_again(setup: ClientSetup) -> None:
     """And the person is not sent away for it."""
     setup.oura.access_tokens = set()
-    with pytest.raises(UnexpectedAnswer, match="that was just renewed"):
-        fetch(setup.client)
-    assert setup.tokens.refused == ["fresh"]
+    for _ in range(3):
+        with pytest.raises(UnexpectedAnswer, match="that was just renewed"):
+            fetch(setup.client)
+    # The next two questions are asked with the renewed token, once each.
+    assert setup.tokens.refused == ["fresh", "fresher", "fresher"]
+    assert setup.tokens.in_vain == ["fresher"]
+    assert [request.headers["Authorization"] for request in setup.oura.asked] == [
+        "Bearer fresh",
+        *["Bearer fresher"] * 3,
+    ]
 
 
 def test_403_is_a_lapsed_membership(client: OuraClient, oura: FakeOura) -> None:
     """Oura keeps the data of people without a membership back."""
     oura.next_answers.append(reply(403, {"detail": "Forbidden"}))
-    with pytest.raises(MembershipLapsed, match=r"daily_sleep \(403: Forbidden\)"):
+    with pytest.raises(MembershipLapsed, match=r"^membership lapsed: .* \(403: Forbidden\)"):
         fetch(client)
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"detail": "expired_oura_membership"},
+        {"detail": "Subscription expired"},
+        {"detail": "Requires additional permissions or subscription expired."},
+        {"title": "Forbidden", "detail": "An active Oura Membership is required"},
+        {"error": "MEMBERSHIP_EXPIRED"},
+        {"error": {"code": "oura-membership-lapsed"}},
+        {"detail": [{"msg": "user is not a subscriber"}]},
+        b"membership has lapsed",
+    ],
+    ids=str,
+)
+def test_words_about_a_membership_are_believed_whatever_the_status(
+    setup: ClientSetup, status: int, body: Any
+) -> None:
+    """Nothing is renewed for it, and every document type says the same."""
+    said = set()
+    for document_type in (DAILY_SLEEP, DAILY_STRESS):
+        setup.oura.next_answers.append(reply(status, body))
+        with pytest.raises(MembershipLapsed) as caught:
+            list(setup.client.documents(document_type, DAY, DAY))
+        said.add(str(caught.value))
+    assert len(said) == 1
+    assert (setup.tokens.refused, len(setup.oura.asked)) == ([], 2)
 
 
 def test_404_of_a_document_is_a_document_that_is_gone(client: OuraClient, oura: FakeOura) -> None:

@@ -75,7 +75,7 @@ def show_page(request: Request, person: Person) -> Response:
         request,
         "me.html",
         person=person,
-        connection=connection_text(person, revoked=person.username not in unrevoked),
+        connection=connection_text(person, overview, revoked=person.username not in unrevoked),
         granted=None if granted is None else _titles(granted, requested),
         missing=[] if granted is None else [s for s in requested if s.name not in granted],
         history=history_text(overview, site.settings.oura.history_start, now.date()),

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from oura_pipeline.accounts.overview import TypeOverview
 from oura_pipeline.accounts.people import SYNC_PAUSE, Person, PersonState
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.ledger import MEMBERSHIP_LAPSED
 from oura_pipeline.web.history import history
 from oura_pipeline.web.labels import sentence, type_title
 from oura_pipeline.web.pages.templates import ago
@@ -25,6 +26,7 @@ class ConnectionText:
         problem: the heading of a notice; None: there is no problem.
         advice: what to do.
         can_disconnect: whether to offer to disconnect.
+        can_reconnect: whether the notice offers to reconnect.
     """
 
     level: str
@@ -33,6 +35,7 @@ class ConnectionText:
     problem: str | None = None
     advice: str = ""
     can_disconnect: bool = True
+    can_reconnect: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +69,37 @@ class DocumentTypeRow:
     documents: int | None = None
 
 
-def connection_text(person: Person, *, revoked: bool = True) -> ConnectionText:
-    """Return the state of a person's connection; `revoked`: as far as Oura has to do it."""
+def connection_text(
+    person: Person, overview: Sequence[TypeOverview] = (), *, revoked: bool = True
+) -> ConnectionText:
+    """Return the state of a person's connection.
+
+    Args:
+        person: whose.
+        overview: what was fetched of them.
+        revoked: whether Oura has revoked their tokens, once they disconnected.
+    """
     text = _CONNECTIONS[person.state]
-    return text if revoked else replace(text, advice=_NOT_REVOKED)
+    if not revoked:
+        return replace(text, advice=_NOT_REVOKED)
+    if person.state is PersonState.CONNECTED and any(map(_is_lapsed, overview)):
+        return _LAPSED
+    return text
 
 
+def _is_lapsed(row: TypeOverview) -> bool:
+    return row.failed > 0 and (row.error or "").startswith(MEMBERSHIP_LAPSED)
+
+
+_LAPSED = ConnectionText(
+    level="warn",
+    title="Connected",
+    text="Connected, but Oura keeps your data back.",
+    problem="Your Oura membership has lapsed",
+    advice="Oura gives no data without a membership; you can check yours in the Oura app. You need "
+    "not sign in again: what was missed is fetched as soon as Oura gives it.",
+    can_reconnect=False,
+)
 _NOT_REVOKED = (
     "Nothing is fetched. Our access to your Oura account is not given back yet: Oura has not "
     "confirmed it. It is tried again until it has; you can also remove this application in your "
@@ -164,6 +192,8 @@ def _type_row(
     if level == "bad" and person.state is PersonState.SIGN_IN_REQUIRED:
         # The error of the ledger would be about tokens.
         detail = "Will be fetched once you reconnect."
+    if level == "bad" and known and _is_lapsed(known):
+        detail = "Will be fetched once you have a membership again."  # said once, above
     return DocumentTypeRow(
         name=document_type.name,
         title=type_title(document_type),

@@ -76,6 +76,7 @@ def show_status(request: Request) -> Response:
             accounts.overview.failed_days(),
             accounts.overview.last_asked(),
             accounts.removal.to_revoke(),
+            accounts.overview.lapsed(),
         ),
         gone=[somebody for somebody in unrevoked if somebody.username is None],
         capacity=Capacity(people_here(site.pipeline), site.settings.site.people_limit),

@@ -10,6 +10,7 @@ from oura_pipeline.accounts.inbox import EventCount, Receipt
 from oura_pipeline.accounts.invites import Invite
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.subscriptions import Subscription
+from oura_pipeline.ledger import MEMBERSHIP_LAPSED
 from oura_pipeline.sync.subscription_plan import required
 from oura_pipeline.web.labels import join_and
 
@@ -63,13 +64,14 @@ def people_rows(
     failed_days: Mapping[str, int],
     last: Mapping[str, datetime],
     unrevoked: Collection[str] = (),
+    lapsed: Collection[str] = (),
 ) -> list[PersonRow]:
     """Return a row for everybody, those first who need something."""
     rows = [
         PersonRow(
             person=person,
-            level=_state(person, unrevoked)[0],
-            state=_state(person, unrevoked)[1],
+            level=(state := _state(person, unrevoked, lapsed))[0],
+            state=state[1],
             failed_days=failed_days.get(person.username, 0),
             last_fetched=last.get(person.username),
             sync_pending=_sync_pending(person, last.get(person.username)),
@@ -82,11 +84,13 @@ def people_rows(
     )
 
 
-def _state(person: Person, unrevoked: Collection[str]) -> tuple[str, str]:
+def _state(person: Person, unrevoked: Collection[str], lapsed: Collection[str]) -> tuple[str, str]:
     level, state = _STATES[person.state]
-    return (
-        ("warn", f"{state}; {NOT_GIVEN_BACK}") if person.username in unrevoked else (level, state)
-    )
+    if person.username in unrevoked:
+        return "warn", f"{state}; {NOT_GIVEN_BACK}"
+    if person.username in lapsed and person.state is PersonState.CONNECTED:
+        return "warn", f"{state}; {MEMBERSHIP_LAPSED}"
+    return level, state
 
 
 def _sync_pending(person: Person, last_fetched: datetime | None) -> bool:

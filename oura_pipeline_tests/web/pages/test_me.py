@@ -21,7 +21,7 @@ from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.sync.publish import publish
 from oura_pipeline.web.downloads import Downloads
 from oura_pipeline.web.pages.me_text import history_text
-from oura_pipeline_tests.web.conftest import OpenSite, RunningSite
+from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
 from oura_pipeline_tests.web.html_browser import HtmlBrowser
 
 TODAY = datetime.now(UTC).date()
@@ -354,6 +354,35 @@ def test_people_can_leave_while_oura_is_unavailable(site: RunningSite, runa: Htm
     assert "Our access to your Oura account is not given back yet" in page.text
     assert "has been revoked" not in page.text
     assert site.accounts.removal.to_revoke() == ["runa"]
+
+
+def test_a_lapsed_membership_is_said_once_and_asks_for_no_sign_in(
+    site: RunningSite, runa: HtmlBrowser
+) -> None:
+    """However many types Oura keeps back."""
+    lapsed = [
+        Fetch(
+            username="runa",
+            document_type=name,
+            day=datetime.now(UTC).date(),
+            status=FetchStatus.FAILED,
+            error="membership lapsed: Oura keeps this person's data back (403)",
+            run_id="run",
+            at=datetime.now(UTC),
+        )
+        for name in ("sleep", "daily_sleep", "workout")
+    ]
+    site.accounts.fetches.record(lapsed)
+    runa.go("/me")
+    assert runa.page.text.count("Your Oura membership has lapsed") == 1
+    assert "keeps this person" not in runa.page.text
+    assert "reconnect" not in runa.page.ids
+    operator = site.browser()
+    operator.go("/operator")
+    operator.send("/operator", token=OPERATOR)
+    assert "! connected; membership lapsed" in operator.page.text_of(
+        site.accounts.people.get("runa").id
+    )
 
 
 def test_disconnecting_says_whether_the_access_is_given_back(
