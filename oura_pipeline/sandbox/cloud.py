@@ -51,6 +51,8 @@ class SandboxOptions:
     # Whether heart rate and battery come in the shape of live rows of 2026: a time with Z and
     # milliseconds, a `producer_timestamp`, and a `timestamp_unix` that is 0 or absent.
     live_rows: bool = False
+    # Of heart rate and battery only every so manieth row: for tests that sync again and again.
+    thin: int = 1
     # A folder of recorded answers to serve instead of synthetic people.
     replay: Path | None = None
     client_id: str = "sandbox"
@@ -121,8 +123,10 @@ class Cloud:
     @classmethod
     def build(cls, options: SandboxOptions, http: httpx.AsyncClient) -> Cloud:
         """Return a cloud with nobody signed in."""
-        if options.people < 1 or options.days < 1:
-            raise ValueError("a sandbox needs at least one person and one day")
+        if min(options.people, options.days, options.thin) < 1:
+            raise ValueError(
+                "a sandbox needs at least one person and one day, and thin is 1 or more"
+            )
         clock = Clock(options.end)
         return cls(
             options=options,
@@ -176,4 +180,4 @@ def _synthetic(person: Person, options: SandboxOptions, clock: Clock) -> PersonD
     worn = min(options.days, 21) if "newcomer" in person.habits else options.days
     first = last - timedelta(days=worn - 1)
     life = Life(person, first, now, options.seed)
-    return PersonData(person, life=life, live_rows=options.live_rows)
+    return PersonData(person, life=life, live_rows=options.live_rows, thin=options.thin)

@@ -202,7 +202,7 @@ SPOILS: tuple[Spoil, ...] = (
     _row("sentinel_255", "255 for a heart rate that was not measured", "sentinel", _M,
          literal("255")),
     # Texts and flags.
-    _row("number_for_text", "a number for a text", _WORDS, _L, literal("7")),
+    _row("number_for_text", "a number for a text", _WORDS, _L, literal("7"), _Q),
     _row("list_for_text", "a list for a text", _WORDS, _M, changed(lambda t: [t]), _Q),
     _row("object_for_text", "an object for a text", _WORDS, _M, changed(lambda t: {"name": t}), _Q),
     _row("unknown_code", "a code that nobody knows", "code", _L, literal('"unheard_of"')),
@@ -252,7 +252,7 @@ SPOILS: tuple[Spoil, ...] = (
     _row("is_text", "a text", "document", _Q, whole('"x"')),
     _row("is_list", "a list", "document", _Q, whole("[]")),
     _row("is_empty", "an object without fields", "document", _Q, whole("{}")),
-    _row("said_twice", "one field twice, first with a wrong value", "document", _L,
+    _row("said_twice", "one field twice, first with a wrong value", "document", _Q,
          bodies(_said_twice)),
     _row("unknown_field", "a number that no description knows", "document", _L,
          bodies(lambda d: [_encoded({**d, "of_tomorrow": 17})])),

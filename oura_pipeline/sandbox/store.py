@@ -271,6 +271,7 @@ class PersonData:
     life: Life | None = None
     recorded: dict[str, list[Document]] = field(default_factory=dict)
     live_rows: bool = False
+    thin: int = 1
     _stores: dict[str, CollectionStore] = field(default_factory=dict)
     _profile: Document | None = None
 
@@ -306,7 +307,8 @@ class PersonData:
             return store_type(collection, self.recorded.get(name, []))
         if is_samples:
             row = _live_row if self.live_rows else _row
-            return SampleStore(*SAMPLES[name](self.life), row)
+            times, texts = SAMPLES[name](self.life)
+            return SampleStore(times[:: self.thin], texts[:: self.thin], row)
         return DocumentStore(collection, DOCUMENTS[name](self.life))
 
     def between(self, collection: str, first: date, last: date) -> list[tuple[int, date | None]]:
