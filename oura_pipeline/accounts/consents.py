@@ -24,6 +24,7 @@ class Consent:
         username: who is to sign in, here already or not; None: anybody.
         invite: the code they came with.
         begun_at: when they were sent, UTC.
+        prompt: OAuth's parameter that they were sent with; None: none.
     """
 
     verifier: str = field(repr=False)
@@ -31,6 +32,7 @@ class Consent:
     username: str | None
     invite: str | None = field(repr=False)
     begun_at: datetime
+    prompt: str | None = None
 
 
 class Consents(EncryptedStore):
@@ -44,6 +46,7 @@ class Consents(EncryptedStore):
         browser: str | None,
         username: str | None = None,
         invite: str | None = None,
+        prompt: str | None = None,
     ) -> None:
         """Remember who is sent to Oura with this state; forget those who never came back."""
         with self._database.writing() as connection:
@@ -55,6 +58,7 @@ class Consents(EncryptedStore):
                 "invite": self._cipher.encrypt_if(invite),
                 "username": username,
                 "begun_at": now(),
+                "prompt": prompt,
             }
             connection.execute(insert(consents).values(row))
 
@@ -73,6 +77,7 @@ class Consents(EncryptedStore):
                 username=row.username,
                 invite=self._cipher.decrypt_if(row.invite),
                 begun_at=row.begun_at,
+                prompt=row.prompt,
             )
         except KeyRefused:  # encrypted with a key that was removed since
             return None

@@ -150,7 +150,8 @@ class PersonTokens:
             }
             if not self._finished(connection, stored, changes):
                 return None
-            if pair.scopes is not None:
+            # A renewal grants what was granted; an empty list is no news.
+            if pair.scopes:
                 self._update_person(connection, {"scopes": " ".join(sorted(pair.scopes))})
         return pair.access_token
 

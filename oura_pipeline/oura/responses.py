@@ -115,6 +115,11 @@ def detail(answer: OuraResponse, secrets: tuple[str, ...] = ()) -> str:
     text = " ".join(_texts(fields(answer)))
     for secret in filter(None, secrets):
         text = text.replace(secret, "…")
+    return one_line(text)
+
+
+def one_line(text: str) -> str:
+    """Return what somebody else wrote as one short line of printable letters."""
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

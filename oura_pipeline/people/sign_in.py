@@ -1,19 +1,9 @@
-"""Signing in with Oura: where a person is sent, and what follows when they return.
-
-SignInFailed
-├── StaleLink        the link was used, is too old, or was begun in another browser
-├── Declined         the person said no at Oura
-├── OuraRefused      Oura sent an error, no code, or a code that it does not take back
-├── OuraAway         Oura gave no answer; worth trying again
-├── Misconfigured    Oura does not know this application; the operator must act
-├── NobodyKnown      Oura did not say whose the token is
-├── BeingDeleted     the person left, and their data is still being deleted
-└── NotAdmitted      new here, and sign-up is closed, by invite only, or full
-"""
+"""Signing in with Oura: where a person is sent, and what follows when they return."""
 
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,56 +14,39 @@ from authlib.common.security import generate_token  # type: ignore[import-untype
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri  # type: ignore[import-untyped]
 from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]
 
+from oura_pipeline.accounts.consents import Consent
 from oura_pipeline.accounts.errors import PersonRefused
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.catalog.credentials import OuraError, SignInRequired, TokenPair
 from oura_pipeline.oura.client import OuraClient
-from oura_pipeline.oura.errors import ClientRefused, OuraUnavailable, RateLimited
-from oura_pipeline.oura.oauth import parse_scopes
+from oura_pipeline.oura.errors import (
+    ClientRefused,
+    MembershipLapsed,
+    OuraUnavailable,
+    RateLimited,
+    ScopeNotGranted,
+)
 from oura_pipeline.oura.portals import portal_at
+from oura_pipeline.people.callback import code_in, error_in, granted_in
+from oura_pipeline.people.failures import (
+    BeingDeleted,
+    Misconfigured,
+    NobodyKnown,
+    NotAdmitted,
+    NothingGranted,
+    OuraAway,
+    OuraRefused,
+    SignInFailed,
+    StaleLink,
+)
 from oura_pipeline.pipeline import Pipeline, open_budget
 from oura_pipeline.settings import SignUp
 
+LOG = logging.getLogger(__name__)
 STATE_LENGTH, VERIFIER_LENGTH = 43, 64  # characters of 62: 256 bits, and what PKCE asks for
 INVITE_LASTS = timedelta(hours=2)  # of whom the operator sends: both steps of a sign-up
 LONGEST_ID = 256  # characters; Oura's have 36, and events with longer ones are refused
 MAX_WAIT_SECONDS = 10.0  # that a person waits for Oura's rate limit
-
-
-class SignInFailed(Exception):
-    """A sign-in failed; the message is for the person."""
-
-
-class StaleLink(SignInFailed):
-    """The link was used already, is older than ten minutes, or was begun elsewhere."""
-
-
-class Declined(SignInFailed):
-    """The person said no at Oura."""
-
-
-class OuraRefused(SignInFailed):
-    """Oura sent an error, no code, or a code that it does not take back."""
-
-
-class OuraAway(SignInFailed):
-    """Oura gave no answer."""
-
-
-class Misconfigured(SignInFailed):
-    """Oura does not know this application."""
-
-
-class NobodyKnown(SignInFailed):
-    """Oura did not say whose the token is."""
-
-
-class BeingDeleted(SignInFailed):
-    """The person left, and their data is still being deleted."""
-
-
-class NotAdmitted(SignInFailed):
-    """Somebody new may not sign up."""
 
 
 def begin(
@@ -82,6 +55,7 @@ def begin(
     browser: str | None,
     username: str | None = None,
     invite: str | None = None,
+    prompt: str | None = None,
 ) -> str:
     """Return the address at Oura where a person consents, for one sign-in within ten minutes.
 
@@ -90,6 +64,7 @@ def begin(
         browser: the id of the only browser that may finish it; None: any.
         username: who is meant, where the operator says so; somebody new gets it if it is free.
         invite: the code that somebody new brings; whom the operator sends needs none.
+        prompt: `consent`: Oura is to ask although it has an answer.
 
     Raises:
         Misconfigured: there is no client id.
@@ -101,7 +76,7 @@ def begin(
         invite = pipeline.accounts.invites.create(INVITE_LASTS)
     state, verifier = generate_token(STATE_LENGTH), generate_token(VERIFIER_LENGTH)
     pipeline.accounts.consents.begin(
-        state, verifier=verifier, browser=browser, username=username, invite=invite
+        state, verifier=verifier, browser=browser, username=username, invite=invite, prompt=prompt
     )
     address: str = prepare_grant_uri(
         settings.oura.authorize_url,
@@ -112,6 +87,7 @@ def begin(
         state=state,
         code_challenge=create_s256_code_challenge(verifier),
         code_challenge_method="S256",
+        **({"prompt": prompt} if prompt else {}),
     )
     return address
 
@@ -128,13 +104,17 @@ def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | No
         SignInFailed: nothing was saved.
     """
     consent = pipeline.accounts.consents.take(callback.get("state", ""))
+    if said := error_in(callback):
+        LOG.warning("Oura sent somebody back with an error: %s", said)
     if consent is None or consent.browser not in (None, browser):
         raise StaleLink(
             "This link was already used, is older than ten minutes, or was opened in another "
             "browser. Nothing was changed; please sign in again."
         )
-    tokens = _exchanged(pipeline, _code(callback), consent.verifier)
-    granted = tokens.scopes if tokens.scopes is not None else parse_scopes(callback.get("scope"))
+    tokens = _exchanged(pipeline, code_in(callback), consent.verifier)
+    granted = granted_in(callback, tokens.scopes)
+    if granted is not None and not granted:
+        raise _nothing_granted(pipeline, consent)
     try:
         sign_in = SignIn(
             refresh_token=tokens.refresh_token,
@@ -142,7 +122,7 @@ def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | No
             expires_at=tokens.expires_at,
             token_url=tokens.token_url,
             scopes=granted,
-            oura_id=_identity(pipeline, tokens),
+            oura_id=_identity(pipeline, tokens, consent if granted is None else None),
         )
         known = _known(pipeline, sign_in, consent.username)
         if known is not None:
@@ -181,14 +161,29 @@ def people_here(pipeline: Pipeline) -> int:
     return sum(person.state is not PersonState.RETIRED for person in people)
 
 
-def _code(callback: Mapping[str, str]) -> str:
-    if callback.get("error") == "access_denied":
-        raise Declined("You declined at Oura. Nothing is fetched and nothing was saved.")
-    if callback.get("error") or not callback.get("code"):
-        raise OuraRefused(
-            "Oura sent you back without a code. Nothing was saved; please sign in again."
+def _nothing_granted(pipeline: Pipeline, consent: Consent) -> NothingGranted:
+    """Return the failure of an empty grant, with a second and last try."""
+    # Confirming Oura's page before it has loaded records this, and Oura does not ask a second time
+    # by itself.
+    if consent.prompt is not None:
+        return NothingGranted(
+            "Oura recorded once more that you allow nothing. Nothing was saved. Remove this "
+            "application in your Oura account, then sign in again and tick what may be fetched.",
+            None,
         )
-    return callback["code"]
+    address = begin(
+        pipeline,
+        browser=consent.browser,
+        username=consent.username,
+        invite=consent.invite,
+        prompt="consent",
+    )
+    return NothingGranted(
+        "Oura recorded that you allow nothing. That happens when its page is confirmed before it "
+        "has finished loading. Nothing was saved. Oura will ask you again: wait until its page is "
+        "complete, and tick what may be fetched.",
+        address,
+    )
 
 
 def _exchanged(pipeline: Pipeline, code: str, verifier: str) -> TokenPair:
@@ -203,8 +198,14 @@ def _exchanged(pipeline: Pipeline, code: str, verifier: str) -> TokenPair:
         raise _failure(error) from None
 
 
-def _identity(pipeline: Pipeline, tokens: TokenPair) -> str:
-    """Return Oura's id of the person the new token belongs to."""
+def _identity(pipeline: Pipeline, tokens: TokenPair, doubtful: Consent | None) -> str:
+    """Return Oura's id of the person the new token belongs to.
+
+    Args:
+        pipeline: the settings and Oura.
+        tokens: the new ones.
+        doubtful: the consent, where it is not known whether anything was granted.
+    """
     # Only Oura's answer to the new token is believed; what the browser brings may be forged.
     waits = {"patience": MAX_WAIT_SECONDS, "sleep": _wait_a_little}
     with open_budget(pipeline.settings, **waits) as budget:
@@ -218,6 +219,9 @@ def _identity(pipeline: Pipeline, tokens: TokenPair) -> str:
         )
         try:
             found = json.loads(client.personal_info().raw).get("id")
+        except (SignInRequired, ScopeNotGranted, MembershipLapsed) as error:
+            # Oura refuses everything to a token for which nothing was granted.
+            raise (_nothing_granted(pipeline, doubtful) if doubtful else _failure(error)) from None
         except OuraError as error:
             raise _failure(error) from None
     if not isinstance(found, str) or not found.isprintable() or not 0 < len(found) <= LONGEST_ID:
@@ -291,6 +295,11 @@ def _failure(error: OuraError) -> SignInFailed:
             return Misconfigured(
                 "Oura does not accept this site's registration. Nothing was saved; please tell the "
                 "operator."
+            )
+        case MembershipLapsed():
+            return NobodyKnown(
+                "Oura keeps your data back, as it does without a membership; you can check yours "
+                "in the Oura app. Nothing was saved."
             )
         case _:
             return NobodyKnown("Oura sent an unexpected answer. Nothing was saved.")

@@ -18,6 +18,7 @@ from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.usernames import check_username
 from oura_pipeline.analysis import frames
 from oura_pipeline.people import sign_in
+from oura_pipeline.people.failures import Misconfigured
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.web.api import models
 from oura_pipeline.web.history import history
@@ -131,7 +132,7 @@ def connect(
         url = sign_in.begin(pipeline, browser=None, username=username)
     except PersonRefused as error:
         raise HTTPException(422, str(error)) from None
-    except sign_in.Misconfigured:
+    except Misconfigured:
         raise HTTPException(503, "set OURA_CLIENT_ID and restart") from None
     return models.ConnectResponse(auth_url=url)
 

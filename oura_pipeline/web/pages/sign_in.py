@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from oura_pipeline.accounts.errors import PersonRefused
-from oura_pipeline.people import sign_in
+from oura_pipeline.people import failures, sign_in
 from oura_pipeline.settings import SignUp
 from oura_pipeline.web import sessions
 from oura_pipeline.web.labels import scopes, sentence
@@ -21,15 +21,16 @@ MAX_CODE_LENGTH = 200
 MAX_USERNAME_LENGTH = 100  # more than is allowed, so that the page can repeat what was typed
 
 # Title and status of the page for a failed sign-in.
-FAILURES: dict[type[sign_in.SignInFailed], tuple[str, int]] = {
-    sign_in.StaleLink: ("This link has expired", 400),
-    sign_in.Declined: ("Sign-in cancelled", 200),
-    sign_in.OuraRefused: ("Oura refused the sign-in", 400),
-    sign_in.OuraAway: ("Oura is unavailable", 503),
-    sign_in.Misconfigured: ("This site is not set up correctly", 503),
-    sign_in.NobodyKnown: ("Oura did not identify you", 502),
-    sign_in.BeingDeleted: ("Your data is being deleted", 409),
-    sign_in.NotAdmitted: ("You cannot join at the moment", 403),
+FAILURES: dict[type[failures.SignInFailed], tuple[str, int]] = {
+    failures.StaleLink: ("This link has expired", 400),
+    failures.Declined: ("Sign-in cancelled", 200),
+    failures.OuraRefused: ("Oura refused the sign-in", 400),
+    failures.NothingGranted: ("You allowed nothing at Oura", 400),
+    failures.OuraAway: ("Oura is unavailable", 503),
+    failures.Misconfigured: ("This site is not set up correctly", 503),
+    failures.NobodyKnown: ("Oura did not identify you", 502),
+    failures.BeingDeleted: ("Your data is being deleted", 409),
+    failures.NotAdmitted: ("You cannot join at the moment", 403),
 }
 
 
@@ -80,8 +81,13 @@ def begin(request: Request, fields: Fields) -> Response:
         return _front_page(request, invite=invite, invite_error=error, status=422)
     try:
         browser = sessions.browser_id(request)
-        return redirect(sign_in.begin(site.pipeline, browser=browser, invite=invite or None))
-    except sign_in.SignInFailed as failure:
+        # Otherwise Oura would give the same answer again without asking.
+        prompt = "consent" if _allows_too_little(request) else None
+        address = sign_in.begin(
+            site.pipeline, browser=browser, invite=invite or None, prompt=prompt
+        )
+        return redirect(address)
+    except failures.SignInFailed as failure:
         return _failure_page(request, failure)
 
 
@@ -90,7 +96,7 @@ def finish(request: Request) -> Response:
     site, browser = get_site(request), request.session.get("browser")
     try:
         result = sign_in.finish(site.pipeline, request.query_params, browser=browser)
-    except sign_in.SignInFailed as failure:
+    except failures.SignInFailed as failure:
         # The session stays as it was: whoever comes back with a used link is still signed in.
         return _failure_page(request, failure)
     if isinstance(result, str):
@@ -117,7 +123,7 @@ def choose_username(request: Request, fields: Fields) -> Response:
         return redirect("/me")
     try:
         person = sign_in.choose_username(get_site(request).pipeline, key, username)
-    except sign_in.SignInFailed as failure:
+    except failures.SignInFailed as failure:
         return _failure_page(request, failure)
     except PersonRefused as refused:
         error = sentence(str(refused))
@@ -130,6 +136,14 @@ def sign_out(request: Request, fields: Fields) -> Response:
     """End the session of a person or operator."""
     sessions.sign_out(request)
     return redirect("/")
+
+
+def _allows_too_little(request: Request) -> bool:
+    site = get_site(request)
+    person = sessions.signed_in(request, site.pipeline.accounts)
+    if person is None or person.scopes is None:
+        return False
+    return any(scope.name not in person.scopes for scope in scopes(site.settings.oura.scopes))
 
 
 def _front_page(
@@ -151,8 +165,15 @@ def _front_page(
     )
 
 
-def _failure_page(request: Request, failure: sign_in.SignInFailed) -> Response:
+def _failure_page(request: Request, failure: failures.SignInFailed) -> Response:
     title, status = FAILURES[type(failure)]
+    address = failure.address if isinstance(failure, failures.NothingGranted) else None
     return message_page(
-        request, title, str(failure), status=status, sign_in=True, alert=status >= 400
+        request,
+        title,
+        str(failure),
+        status=status,
+        sign_in=True,
+        alert=status >= 400,
+        oura=address,
     )

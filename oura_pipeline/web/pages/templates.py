@@ -52,6 +52,7 @@ def message_page(
     status: int = 200,
     sign_in: bool = False,
     alert: bool = False,
+    oura: str | None = None,
 ) -> HTMLResponse:
     """Return a page with a message and a link to go on.
 
@@ -62,6 +63,7 @@ def message_page(
         status: of the response.
         sign_in: whether to offer to sign in.
         alert: whether screen readers announce it at once.
+        oura: the address at Oura where the person goes on.
     """
     return page(
         request,
@@ -71,6 +73,7 @@ def message_page(
         sentences=sentences,
         sign_in=sign_in,
         alert=alert,
+        oura=oura,
     )
 
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -20,6 +20,7 @@ from oura_pipeline.people import sign_in
 from oura_pipeline.settings import ALL_SCOPES
 from oura_pipeline_tests.testing.http_server import QuietHandler, serving
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
+from oura_pipeline_tests.web.html_browser import Page
 
 GONE = "This link was already used, is older than ten minutes, or was opened in another browser."
 
@@ -235,15 +236,86 @@ def test_declining_is_not_an_error(open_site: OpenSite) -> None:
     assert nobody(site)
 
 
-def test_what_oura_says_went_wrong_is_never_repeated(open_site: OpenSite) -> None:
-    """An error in the address is anybody's words."""
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "Access denied.",
+        "The user denied the request",
+        "The resource owner or authorization server denied the request.",
+        "User has cancelled the sign-in",
+        "Rejected by the user",
+    ],
+)
+def test_saying_no_is_not_an_error_however_it_is_said(open_site: OpenSite, said: str) -> None:
+    page = _back_with(open_site(), error="access_denied", error_description=said)
+    assert (page.status, page.title) == (200, "Sign-in cancelled · Oura pipeline")
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "title", "status"),
+    [
+        ("invalid_scope", "Unknown scope spo2Daily", "Oura refused the sign-in", 400),
+        ("invalid_request", "", "Oura refused the sign-in", 400),
+        (
+            "access_denied",
+            "It is limited to 10 users",
+            "Oura refused the sign-in",
+            400,
+        ),
+        ("access_denied", "user limit reached, access denied", "Oura refused the sign-in", 400),
+        ("ACCESS_DENIED", "", "Oura refused the sign-in", 400),
+        ("server_error", "Try later", "Oura is unavailable", 503),
+        ("temporarily_unavailable", "", "Oura is unavailable", 503),
+    ],
+)
+def test_what_oura_says_went_wrong_is_shown_and_logged(
+    open_site: OpenSite,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    error: str,
+    said: str,
+    title: str,
+    status: int,
+) -> None:
     site = open_site()
+    page = _back_with(site, error=error, error_description=said)
+    words = f"{error}: {said}" if said else error
+    assert (page.status, page.title) == (status, f"{title} · Oura pipeline")
+    assert f"“{words}”" in page.text
+    assert f"Oura sent somebody back with an error: {words}" in caplog.messages
+    assert nobody(site)
+
+
+def test_what_anybody_may_have_written_is_shown_and_logged_as_one_short_text(
+    open_site: OpenSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No markup, no second line in the log, no terminal codes, no end without an end."""
+    words = "<script>alert(1)</script>\r\nroot logged in\x1b[31m\u202e\u2028 " + "x" * 5000
+    page = _back_with(open_site(), error=words, error_description=words)
+    assert page.status == 400
+    assert "<script>" not in page.html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; root logged in [31m x" in page.html
+    assert page.html.count("x" * 50) < 10
+    [line] = [line for line in caplog.messages if line.startswith("Oura sent somebody back")]
+    assert line.isprintable()
+    assert len(line) < 450
+
+
+def test_an_error_for_a_sign_in_that_nobody_began_is_not_shown(
+    open_site: OpenSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Anybody can make such a link."""
+    page = open_site().browser().go("/oauth/callback?error=x&error_description=call+0900-555")
+    assert page.status == 400
+    assert "0900" not in page.html
+    assert "Oura sent somebody back with an error: x: call 0900-555" in caplog.messages
+
+
+def _back_with(site: RunningSite, **fields: str) -> Page:
     browser = site.browser()
     state = query(browser.begin())["state"]
-    words = "%3Cb%3Ecall+0900-555%3C/b%3E"
-    page = browser.go(f"/oauth/callback?error={words}&error_description={words}&state={state}")
-    assert (page.status, page.title) == (400, "Oura refused the sign-in · Oura pipeline")
-    assert "0900" not in page.html
+    return browser.go(f"/oauth/callback?{urlencode(fields)}&state={state}")
 
 
 def test_a_callback_without_a_code_is_refused(open_site: OpenSite) -> None:
@@ -340,11 +412,92 @@ def test_fewer_scopes_than_asked_are_accepted(open_site: OpenSite) -> None:
 def test_unknown_scopes_are_not_no_scopes(open_site: OpenSite) -> None:
     """Neither the tokens nor the callback say: then it is not known."""
     site = open_site()
-    browser = site.browser()
-    browser.sign_in("runa", [])
-    page = browser.send("/welcome", username="runa")
+    site.sandbox.change_options(callback_scope=False, token_scope=False)
+    try:
+        browser = site.browser()
+        browser.sign_in("runa")
+        page = browser.send("/welcome", username="runa")
+    finally:
+        site.sandbox.change_options(callback_scope=True, token_scope=True)
     assert site.accounts.people.get("runa").scopes is None
     assert "unknown" in page.text
+
+
+def test_an_empty_grant_is_said_and_asked_for_again_once(open_site: OpenSite) -> None:
+    """Oura's page was confirmed before it had loaded; Oura does not ask again by itself."""
+    site = open_site()
+    site.sandbox.change_options(callback_scope=False)
+    try:
+        browser = site.browser()
+        page = browser.sign_in("runa", [])
+        assert (page.status, page.title) == (400, "You allowed nothing at Oura · Oura pipeline")
+        assert "prompt" not in query(browser.sent_to)
+        assert nobody(site)
+        browser.sent_to = _ask_again(page)
+        assert query(browser.sent_to)["prompt"] == "consent"
+        assert browser.go(browser.consent("runa")).status == 200
+        assert browser.path == "/welcome"
+        again = site.browser()
+        again.sent_to = _ask_again(again.sign_in("koa", []))
+        last = again.go(again.consent("koa", []))
+        assert (last.status, last.title) == (400, "You allowed nothing at Oura · Oura pipeline")
+        assert "ask-again" not in last.ids
+        assert "Remove this application in your Oura account" in last.text
+    finally:
+        site.sandbox.change_options(callback_scope=True)
+
+
+def _ask_again(page: Page) -> str:
+    return str(page.ids["ask-again"]["href"])
+
+
+def test_an_empty_grant_takes_nothing_from_who_is_connected(open_site: OpenSite) -> None:
+    site = open_site()
+    browser = site.browser()
+    browser.join("runa")
+    before = site.accounts.people.get("runa")
+    browser.send("/signout")
+    assert browser.sign_in("runa", []).title == "You allowed nothing at Oura · Oura pipeline"
+    assert site.accounts.people.get("runa") == before
+    assert site.pipeline.client("runa").personal_info()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_refused_everything_has_an_empty_grant(
+    open_site: OpenSite, status: int
+) -> None:
+    """Where neither the tokens nor the callback say what was granted."""
+    site = open_site()
+    site.sandbox.change_options(callback_scope=False, token_scope=False)
+    site.sandbox.fault("error", route="personal_info", status=status, count=1)
+    try:
+        browser = site.browser()
+        page = browser.sign_in("runa")
+        assert page.title == "You allowed nothing at Oura · Oura pipeline"
+        assert query(_ask_again(page))["prompt"] == "consent"
+    finally:
+        site.sandbox.change_options(callback_scope=True, token_scope=True)
+
+
+def test_who_is_to_allow_more_is_asked_by_oura(open_site: OpenSite) -> None:
+    """Otherwise it would give its old answer again in silence."""
+    browser = open_site().browser()
+    browser.sign_in("runa", ["daily"])
+    browser.send("/welcome", username="runa")
+    browser.send("/signin")
+    assert query(browser.sent_to)["prompt"] == "consent"
+
+
+def test_scopes_are_asked_for_in_the_spelling_of_oura_s_page(open_site: OpenSite) -> None:
+    """And shown without a prefix, however the settings spell them."""
+    site = open_site(
+        oura_authorize_url="https://moi.ouraring.com/oauth/v2/ext/oauth-authorize",
+        oura_scopes="daily extapi:spo2",
+    )
+    browser = site.browser()
+    assert query(browser.begin())["scope"] == "extapi:daily extapi:spo2"
+    browser.go("/")
+    assert {"scope-daily", "scope-spo2"} <= set(browser.page.ids)
 
 
 def test_whose_data_is_being_deleted_must_wait(open_site: OpenSite) -> None:
