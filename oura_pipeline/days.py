@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
 ONE_DAY = timedelta(days=1)
+_EARLIEST = timedelta(hours=15)  # a day begins 14 h before its UTC midnight at UTC+14
+_LATEST = timedelta(hours=13)  # and ends 12 h after the next one at UTC-12
 
 
 def days_between(first_day: date, last_day: date) -> list[date]:
     """Return all days from the first to the last, both included."""
     return [first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1)]
+
+
+def reach(first_day: date, last_day: date) -> tuple[datetime, datetime]:
+    """Return the time that holds these days wherever on Earth they are: since, and until before."""
+    return (
+        datetime.combine(first_day, time(), UTC) - _EARLIEST,
+        datetime.combine(last_day, time(), UTC) + ONE_DAY + _LATEST,
+    )
 
 
 def runs_of_days(days: Iterable[date], longest: int | None = None) -> list[tuple[date, date]]:

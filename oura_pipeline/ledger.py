@@ -74,26 +74,15 @@ class FetchSum(NamedTuple):
         newest: the newest `at`, UTC.
         seconds: the sum of `at` in whole seconds since 1970.
         documents: the sum of the documents.
+        placed: the sum of the documents by the square of the day of the year, which changes when a
+            document moves to another day.
     """
 
     rows: int
     newest: datetime
     seconds: int
     documents: int
-
-
-class OffsetSum(NamedTuple):
-    """A checksum of all observations of a person's offset from UTC.
-
-    Attributes:
-        observations: how many.
-        newest: the instant of the newest, UTC.
-        seconds: the sum of the offsets.
-    """
-
-    observations: int
-    newest: datetime
-    seconds: int
+    placed: int
 
 
 class PushState(StrEnum):

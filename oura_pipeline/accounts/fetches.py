@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -10,12 +10,14 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Row,
+    bindparam,
     case,
     cast,
     delete,
     extract,
     func,
     literal_column,
+    or_,
     select,
     tuple_,
 )
@@ -64,6 +66,34 @@ class Fetches(Store):
             require_known(connection, {row.username for row in rows})
             connection.execute(insert, [_values(row) for row in sorted(rows, key=ledger_key)])
 
+    def correct(
+        self, document_type: str, days: Mapping[tuple[str, date], tuple[FetchStatus, int, int]]
+    ) -> None:
+        """Write what days have now that rows moved to or from without a question to Oura.
+
+        Days that were never fetched, or failed, stay as they are.
+
+        Args:
+            document_type: of the rows.
+            days: by username and day, the status, and how many documents there are and changed.
+        """
+        answered = (FetchStatus.LANDED.value, FetchStatus.EMPTY.value)
+        change = fetches.update().where(
+            fetches.c.document_type == document_type,
+            fetches.c.username == bindparam("who"),
+            fetches.c.day == bindparam("when"),
+            # Not `in_`, which does not go with many rows at once.
+            or_(*(fetches.c.status == status for status in answered)),
+        )
+        rows = [
+            {"who": who, "when": day, "status": status.value}
+            | {"documents": documents, "changed": changed}
+            for (who, day), (status, documents, changed) in days.items()
+        ]
+        if rows:
+            with self._database.writing() as connection:
+                connection.execute(change, rows)
+
     def find(
         self,
         document_type: str | None = None,
@@ -94,18 +124,20 @@ class Fetches(Store):
     def sums(self) -> dict[Pair, FetchSum]:
         """Sum up the rows of each person and document type, without those of people who left."""
         columns = fetches.c
+        day_of_year = extract("doy", columns.day)
         sums = (
             func.count(),
             func.max(columns.at),
             func.sum(self._whole_seconds()),
             func.sum(columns.documents),
+            func.sum(columns.documents * day_of_year * day_of_year),
         )
         key = (columns.username, columns.document_type)
         query = select(*key, *sums).where(_staying()).group_by(*key)
         with self._database.reading() as connection:
             return {
-                (username, name): FetchSum(rows, newest, int(seconds), int(documents))
-                for username, name, rows, newest, seconds, documents in connection.execute(query)
+                (username, name): FetchSum(rows, newest, *map(int, numbers))
+                for username, name, rows, newest, *numbers in connection.execute(query)
             }
 
     def published(

@@ -136,15 +136,6 @@ withdrawn = Table(
     Column("at", Instant, nullable=False),
 )
 
-offsets = Table(
-    "offsets",
-    metadata,
-    _username(primary_key=True),
-    Column("at", Instant, primary_key=True),
-    Column("seconds", Integer, nullable=False),
-    sqlite_with_rowid=False,
-)
-
 webhook_subscriptions = Table(
     "webhook_subscriptions",
     metadata,

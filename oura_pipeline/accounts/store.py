@@ -21,7 +21,6 @@ from oura_pipeline.accounts.inbox import Inbox
 from oura_pipeline.accounts.invites import Invites
 from oura_pipeline.accounts.keys import Keys
 from oura_pipeline.accounts.migrate import prepare
-from oura_pipeline.accounts.offsets import Offsets
 from oura_pipeline.accounts.overview import Overview
 from oura_pipeline.accounts.people import People
 from oura_pipeline.accounts.pushes import Pushes
@@ -51,7 +50,6 @@ class Accounts:
         self.fetches = Fetches(database)
         self.overview = Overview(database)
         self.pushes = Pushes(database)
-        self.offsets = Offsets(database)
         self.inbox = Inbox(database)
         self.subscriptions = Subscriptions(database)
         self.go_replicator = GoReplicator(database, cipher)

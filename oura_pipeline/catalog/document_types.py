@@ -148,6 +148,11 @@ class DocumentType:
         """Whether its documents belong to days, rather than being a current state."""
         return self.ask in (Ask.DAYS, Ask.INSTANTS)
 
+    @property
+    def dated_by_offset(self) -> bool:
+        """Whether a document's day is the local date where the person was, which others tell."""
+        return self.partitioned and self.day_field is None
+
 
 def _id() -> Field:
     # Daily documents need none: those of 2024 lacked it in places.

@@ -14,7 +14,12 @@ from oura_pipeline.defs.person_ids import nameless, status_link
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.graphite.readback.report import ReadbackReport
 from oura_pipeline.ledger import Push, PushState
-from oura_pipeline.sync.push import PushedDocuments, confirm_sent, push_documents
+from oura_pipeline.sync.push import (
+    PushedDocuments,
+    confirm_sent,
+    push_documents,
+    push_left_over,
+)
 
 ARRIVED = "points_arrived"
 # The first check of a run reads back everything that was sent: two readings need a pause between
@@ -47,7 +52,10 @@ def points_asset(
     @nameless
     def points(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
         days = run_days(context) if document_type.partitioned else None
-        pushed = push_documents(pipeline.opened, document_type, pipeline.selected_usernames(), days)
+        usernames = pipeline.selected_usernames()
+        pushed = push_documents(pipeline.opened, document_type, usernames, days)
+        if document_type.dated_by_offset:
+            push_left_over(pipeline.opened, document_type, usernames)
         for reason, count in sorted(pushed.skipped.items()):
             context.log.warning(f"{document_type.name}, not sent: {reason} ({count} times)")
         for day in pushed.days:

@@ -138,7 +138,7 @@ def _ledgers(pipeline: Pipeline, username: str, fetches: Sequence[Fetch]) -> dic
         for document_type in DOCUMENT_TYPES
         for push in pipeline.accounts.pushes.find(document_type.name, usernames=[username])
     ]
-    offsets = pipeline.accounts.offsets.find(username)
+    offsets = pipeline.warehouse.offsets(username)
     aside = pipeline.warehouse.quarantined([username])
     return {
         "fetches": {
@@ -167,8 +167,8 @@ def _ledgers(pipeline: Pipeline, username: str, fetches: Sequence[Fetch]) -> dic
             "document": ("VARCHAR", [one.document for one in aside]),
         },
         "offsets": {
-            "since": ("TIMESTAMPTZ", [at for at, _ in offsets]),
-            "seconds": ("BIGINT", [int(offset.total_seconds()) for _, offset in offsets]),
+            "since": ("TIMESTAMPTZ", [since for since, _ in offsets]),
+            "seconds": ("BIGINT", [seconds for _, seconds in offsets]),
         },
     }
 

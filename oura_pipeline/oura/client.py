@@ -23,7 +23,6 @@ from oura_pipeline.oura.errors import (
     UnusablePage,
 )
 from oura_pipeline.oura.http import MAX_BYTES, send
-from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.oura.pages import Document, Page, PageReader
 from oura_pipeline.oura.responses import TokenRefused, TooManyRequests, check
 from oura_pipeline.oura.windows import DateRangeQuery, date_range_queries
@@ -109,7 +108,6 @@ class OuraClient:
         first_day: date | None = None,
         last_day: date | None = None,
         *,
-        offsets: OffsetTimeline | None = None,
         patient: bool = True,
     ) -> Iterator[Page]:
         """Yield all documents of the days from the first to the last, both included, in pages.
@@ -118,7 +116,6 @@ class OuraClient:
             document_type: of the documents.
             first_day: of the range; ignored for types without days.
             last_day: of the range.
-            offsets: the person's, for documents that contain only UTC.
             patient: whether an answer that is not JSON is asked for again.
 
         Raises:
@@ -130,26 +127,19 @@ class OuraClient:
             UnusablePage: an answer that is no page; the earlier pages are incomplete then.
             UnexpectedAnswer: any other answer of an unknown form.
         """
-        offsets = offsets or OffsetTimeline()
         if document_type.ask is Ask.ONE:
-            reader = self._reader(document_type, offsets)
+            reader = self._reader(document_type)
             yield self._ask(_Request(document_type, document_type.path, reader.single))
         elif document_type.ask is Ask.ALL:
-            yield from self._pages(self._reader(document_type, offsets), DateRangeQuery())
+            yield from self._pages(self._reader(document_type), DateRangeQuery())
         elif first_day is None or last_day is None:
             raise ValueError(f"{document_type.name} needs the first and the last day of a range")
         else:
-            reader = self._reader(document_type, offsets, lambda day: first_day <= day <= last_day)
+            reader = self._reader(document_type, lambda day: first_day <= day <= last_day)
             for query in date_range_queries(document_type, first_day, last_day):
                 yield from self._pages(reader, query, patient)
 
-    def document(
-        self,
-        document_type: DocumentType,
-        document_id: str,
-        *,
-        offsets: OffsetTimeline | None = None,
-    ) -> Document:
+    def document(self, document_type: DocumentType, document_id: str) -> Document:
         """Return one document by its id.
 
         Raises:
@@ -162,22 +152,21 @@ class OuraClient:
             raise DocumentNotFound(
                 f"{document_id!r} is not the id of a {document_type.name} document"
             )
-        reader = self._reader(document_type, offsets or OffsetTimeline())
+        reader = self._reader(document_type)
         path = f"{document_type.path}/{quote(document_id, safe='')}"
         return self._ask(_Request(document_type, path, reader.only, single=True))
 
     def personal_info(self) -> Document:
         """Return who the person is at Oura: at least the id, which needs no scope."""
-        reader = self._reader(PERSONAL_INFO, OffsetTimeline())
+        reader = self._reader(PERSONAL_INFO)
         return self._ask(_Request(PERSONAL_INFO, PERSONAL_INFO.path, reader.only))
 
     def _reader(
         self,
         document_type: DocumentType,
-        offsets: OffsetTimeline,
         wanted: Callable[[date], bool] = lambda day: True,
     ) -> PageReader:
-        return PageReader(document_type, wanted=wanted, offsets=offsets, today=self._today())
+        return PageReader(document_type, wanted=wanted, today=self._today())
 
     def _pages(
         self, reader: PageReader, query: DateRangeQuery, patient: bool = True

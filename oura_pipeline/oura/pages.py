@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.oura.envelopes import open_envelope
 from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer, UnusablePage
-from oura_pipeline.oura.offsets import Observation, OffsetTimeline
 from oura_pipeline.oura.validation import (
     DocumentDecoder,
     DocumentFacts,
@@ -27,8 +26,8 @@ class Document:
     """One document.
 
     Attributes:
-        day: the day it belongs to: Oura's own, or the local date of when it happened, or the day of
-            the fetch.
+        day: the day it belongs to: Oura's own, or the date in UTC of when it happened, until the
+            landing knows where the person was, or the day of the fetch.
         raw: its JSON, exactly as received, so that fields that are unknown here survive.
     """
 
@@ -60,13 +59,11 @@ class Page:
     Attributes:
         documents: those of the requested days.
         outside: those of other days, which come because queries are wider than the days.
-        offsets: the person's offsets from UTC that any of them contains.
         unusable: those of the requested days, or of nobody knows which, that cannot be landed.
     """
 
     documents: list[Document]
     outside: list[Document]
-    offsets: list[Observation]
     unusable: list[UnusableDocument] = field(default_factory=list)
 
 
@@ -76,7 +73,6 @@ class PageReader:
     Args:
         document_type: of the documents.
         wanted: returns whether a day was requested.
-        offsets: the person's, for documents without a day.
         today: the day of the fetch, for documents that have neither day nor instant.
     """
 
@@ -85,13 +81,11 @@ class PageReader:
         document_type: DocumentType,
         *,
         wanted: Callable[[date], bool],
-        offsets: OffsetTimeline,
         today: date,
     ) -> None:
         self.document_type = document_type
         self._decoder = DocumentDecoder(document_type)
         self._wanted = wanted
-        self._offsets = offsets
         self._today = today
 
     def page(self, body: bytes, query: DateRangeQuery) -> tuple[Page, str | None]:
@@ -102,7 +96,7 @@ class PageReader:
             UnusablePage: it is no list of documents.
         """
         envelope = open_envelope(body, self.document_type.name)
-        page = Page(documents=[], outside=[], offsets=[])
+        page = Page(documents=[], outside=[])
         for raw in envelope.data:
             self._add(page, raw, query, doubtful=envelope.doubtful)
         return page, envelope.next_token
@@ -122,7 +116,7 @@ class PageReader:
         if not isinstance(found, dict):
             what = f"it is no object but a {type(found).__name__}"
             raise UnusablePage(mismatch_message(self.document_type.name, what))
-        page = Page(documents=[], outside=[], offsets=[])
+        page = Page(documents=[], outside=[])
         self._add(page, raw, DateRangeQuery(), doubtful=True)
         return page
 
@@ -149,7 +143,6 @@ class PageReader:
         if facts.instant is None or query.owns(facts.instant):
             document = Document(self._day(facts), raw)
             (page.documents if self._wanted(document.day) else page.outside).append(document)
-        page.offsets.extend(facts.offsets)
 
     def _add_unusable(self, page: Page, raw: bytes, query: DateRangeQuery, reason: str) -> None:
         seen = self._decoder.glimpse(raw)
@@ -157,7 +150,7 @@ class PageReader:
         if seen.instant is not None:
             if not query.owns(seen.instant):
                 return
-            day = self._offsets.local_day(seen.instant)
+            day = seen.instant.astimezone(UTC).date()
         # One of another day is found when that day is requested.
         if day is None or self._wanted(day):
             page.unusable.append(UnusableDocument(day, seen.id, reason, raw))
@@ -165,4 +158,4 @@ class PageReader:
     def _day(self, facts: DocumentFacts) -> date:
         if facts.day is not None:
             return facts.day
-        return self._today if facts.instant is None else self._offsets.local_day(facts.instant)
+        return self._today if facts.instant is None else facts.instant.astimezone(UTC).date()

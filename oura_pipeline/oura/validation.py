@@ -7,15 +7,13 @@ kept as it came. Only what decides whose it is, which one and of which day has t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
 
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.catalog.fields import Field
 from oura_pipeline.catalog.kinds import INSTANT, LOCAL
 
 # Nobody wore a ring in other centuries, and at either end of time converting to UTC fails.
@@ -35,12 +33,10 @@ class DocumentFacts:
     Attributes:
         day: Oura's day, where it has one.
         instant: when it happened, where it has no day.
-        offsets: the instants (UTC) and the person's offset from UTC that it contains.
     """
 
     day: date | None
     instant: datetime | None
-    offsets: list[tuple[datetime, timedelta]]
 
 
 @dataclass(frozen=True)
@@ -60,13 +56,10 @@ class DocumentDecoder:
         self._instant = document_type.starts_at if document_type.day_field is None else None
         keys = {*document_type.key, document_type.day_field, self._instant}
         needed = [field for field in document_type.fields if field.required or field.name in keys]
-        local = [field for field in document_type.fields if field.tells_offset]
-        others = [field for field in local if field not in needed]
-        self._needed = _decoder(document_type.name, needed, [])
-        # What tells an offset is read with the rest: apart it would cost as much again.
-        self._both = _decoder(document_type.name, needed, others)
-        self._each = [(field, _decoder(document_type.name, [], [field])) for field in local]
-        self._local = tuple(local)
+        members = [(field.name, field.kind.python_type) for field in needed]
+        self._decoder = msgspec.json.Decoder(
+            msgspec.defstruct(document_type.name, members, kw_only=True, gc=False)
+        )
         self._times = [field.name for field in needed if field.kind in (INSTANT, LOCAL)]
 
     def read(self, raw: bytes | msgspec.Raw) -> DocumentFacts:
@@ -76,12 +69,18 @@ class DocumentDecoder:
             Unusable: it is no JSON, or lacks what it takes to land it; the reason names the field.
         """
         try:
-            document = self._both.decode(raw)
-        except msgspec.ValidationError:
-            return self._read_needed(raw)
+            document = self._decoder.decode(raw)
+        except msgspec.ValidationError as error:
+            raise Unusable(reason(error)) from None
         except _NO_JSON:
             raise Unusable(NOT_JSON) from None
-        return self._facts(document, _offsets(document, self._local))
+        for name in self._times:
+            if not _EARLIEST <= getattr(document, name) < _LATEST:
+                raise Unusable(f"{name}: nobody wore a ring then")
+        return DocumentFacts(
+            day=getattr(document, self._type.day_field) if self._type.day_field else None,
+            instant=getattr(document, self._instant) if self._instant else None,
+        )
 
     def glimpse(self, raw: bytes | msgspec.Raw) -> Glimpse:
         """Return what can be read of a document that cannot be used."""
@@ -95,32 +94,6 @@ class DocumentDecoder:
             id=self._part(values, "id"),
             day=self._part(values, self._type.day_field),
             instant=instant if instant and _EARLIEST <= instant < _LATEST else None,
-        )
-
-    def _read_needed(self, raw: bytes | msgspec.Raw) -> DocumentFacts:
-        try:
-            document = self._needed.decode(raw)
-        except msgspec.ValidationError as error:
-            raise Unusable(reason(error)) from None
-        return self._facts(document, self._readable_offsets(raw))
-
-    def _readable_offsets(self, raw: bytes | msgspec.Raw) -> Iterator[tuple[datetime, timedelta]]:
-        for field, decoder in self._each:
-            try:
-                yield from _offsets(decoder.decode(raw), (field,))
-            except msgspec.ValidationError:
-                continue
-
-    def _facts(
-        self, document: msgspec.Struct, offsets: Iterable[tuple[datetime, timedelta]]
-    ) -> DocumentFacts:
-        for name in self._times:
-            if not _EARLIEST <= getattr(document, name) < _LATEST:
-                raise Unusable(f"{name}: nobody wore a ring then")
-        return DocumentFacts(
-            day=getattr(document, self._type.day_field) if self._type.day_field else None,
-            instant=getattr(document, self._instant) if self._instant else None,
-            offsets=list(dict.fromkeys(offsets)),
         )
 
     def _part(self, values: dict[str, Any], name: str | None) -> Any:
@@ -203,42 +176,3 @@ _STRICT = json.JSONDecoder(
     parse_constant=_no_number,
 )
 _LOOSE = json.JSONDecoder(strict=False, parse_int=_any_number)
-
-
-def _decoder(
-    name: str, required: Iterable[Field], optional: Iterable[Field]
-) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(_struct(name, required, optional))
-
-
-def _struct(
-    name: str, required: Iterable[Field], optional: Iterable[Field]
-) -> type[msgspec.Struct]:
-    members: list[Any] = [(field.name, _type_of(field)) for field in required]
-    members += [(field.name, _type_of(field) | None, None) for field in optional]
-    return msgspec.defstruct(name, members, kw_only=True, gc=False)
-
-
-def _type_of(field: Field) -> Any:
-    if field.item:
-        item = _type_of(field.item) if field.inside else _type_of(field.item) | None
-        return list[item]  # type: ignore[valid-type]
-    if field.inside:
-        # The rest of what is inside may be anything.
-        return _struct(field.name, [], [member for member in field.inside if member.tells_offset])
-    return field.kind.python_type
-
-
-def _offsets(
-    document: msgspec.Struct, fields: tuple[Field, ...]
-) -> Iterator[tuple[datetime, timedelta]]:
-    for field in fields:
-        value = getattr(document, field.name)
-        if value is None:
-            continue
-        if field.inside:
-            inside = tuple(inner for inner in field.inside if inner.tells_offset)
-            for part in value if isinstance(value, list) else [value]:
-                yield from _offsets(part, inside)
-        elif _EARLIEST <= value < _LATEST:
-            yield value.astimezone(UTC), value.utcoffset()

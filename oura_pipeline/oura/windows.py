@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from oura_pipeline.catalog.document_types import Ask, DocumentType
+from oura_pipeline.days import reach
 
 # Whether `end_date` belongs to the range differs by collection: some take it as midnight UTC. So
 # every query is wider than what is wanted of it, and documents are kept by their own day.
 WIDER = timedelta(days=2)
-EARLIEST = timedelta(hours=15)  # a day begins 14 h before its UTC midnight at UTC+14
-LATEST = timedelta(hours=13)  # and ends 12 h after the next one at UTC-12
 EDGE = timedelta(seconds=1)  # Oura does not document whether `end_datetime` belongs to the range
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _END = datetime.max.replace(tzinfo=UTC)
@@ -66,8 +65,7 @@ def _by_days(first_day: date, last_day: date) -> DateRangeQuery:
 
 
 def _by_instants(first_day: date, last_day: date, max_days: int | None) -> list[DateRangeQuery]:
-    first = datetime.combine(first_day, time(), UTC) - EARLIEST
-    end = datetime.combine(last_day, time(), UTC) + timedelta(days=1) + LATEST
+    first, end = reach(first_day, last_day)
     count = 1 if max_days is None else math.ceil((end - first) / timedelta(max_days))
     # Equal spans that touch, without overlap: no document is taken twice, although every query asks
     # for a second more at either end.

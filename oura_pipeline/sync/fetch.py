@@ -10,12 +10,13 @@ from datetime import UTC, date, datetime
 
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
-from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.catalog.document_types import DocumentType, get_document_type
 from oura_pipeline.days import days_between
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.fetch_person import PersonFetcher, PersonResult
 from oura_pipeline.sync.progress import progress
+from oura_pipeline.sync.redating import record_redated
 from oura_pipeline.warehouse.landing import Landing
 from oura_pipeline.warehouse.spool import Spool
 
@@ -121,6 +122,8 @@ def fetch_and_land(
             results = work.refetch_overtaken(results, people)
             landing = work.land(results)
             fetches = work.record(results, landing)
+    for name in landing.redated if landing else ():
+        record_redated(pipeline, get_document_type(name), now)
     return FetchResult(
         days=days_between(first_day, last_day),
         results=results,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import msgspec
 
@@ -16,7 +16,6 @@ from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import ScopeNotGranted
 from oura_pipeline.oura.halves import Halving, Unanswered
-from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.oura.pages import Document
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.progress import Progress
@@ -99,12 +98,9 @@ class PersonFetcher:
 
     def _spool_pages(self, person: Person, client: OuraClient) -> list[Unanswered]:
         """Spool what Oura answers, and return the days for which that was no page."""
-        offsets = self.pipeline.accounts.offsets
-        timeline = OffsetTimeline(offsets.find(person.username))
-        learned: list[tuple[datetime, timedelta]] = []
         halving = Halving(
             lambda first, last, patient: client.documents(
-                self.document_type, first, last, offsets=timeline, patient=patient
+                self.document_type, first, last, patient=patient
             )
         )
         for page in halving.pages(*self.days):
@@ -113,9 +109,7 @@ class PersonFetcher:
             self.spool.add(person.username, page.documents, requested=True)
             self.spool.add(person.username, page.outside, requested=False)
             self.spool.set_aside(person.username, page.unusable)
-            learned.extend(page.offsets)
             self.progress.page(self.document_type.name, person.username, len(page.documents))
-        offsets.record(person.username, learned)
         return halving.unanswered
 
     def _identify(self, person: Person, documents: Sequence[Document]) -> None:

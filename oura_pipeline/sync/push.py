@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
 from oura_pipeline.catalog.parts import StoredDocument
-from oura_pipeline.days import ONE_DAY, batched
+from oura_pipeline.days import ONE_DAY, batched, days_between, runs_of_days
 from oura_pipeline.graphite.flatten import flatten
 from oura_pipeline.graphite.points import DayPoints, unpack
 from oura_pipeline.graphite.push import push
@@ -21,6 +21,7 @@ from oura_pipeline.ledger import Push, PushState
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.progress import progress
 
+PUSH_ENDS_WITHIN = timedelta(minutes=10)  # a younger pending push may be under way
 _RESEND_WINDOW = timedelta(days=7)
 _REACH_OF_SLEEPS = timedelta(days=3)
 _DAYS_PER_READ = 92
@@ -93,6 +94,24 @@ def push_documents(
         withdrawn=result.withdrawn,
         seconds=time.monotonic() - began,
     )
+
+
+def push_left_over(
+    pipeline: Pipeline, document_type: DocumentType, usernames: Sequence[str]
+) -> None:
+    """Send the days of these people that an earlier push left, or that changed by themselves.
+
+    Raises:
+        GraphiteUnavailable: what was not sent is sent by the next push.
+    """
+    begun = datetime.now(UTC) - PUSH_ENDS_WITHIN
+    pending = pipeline.accounts.pushes.find(
+        document_type.name, usernames=usernames, states=[PushState.PENDING]
+    )
+    for username in sorted({row.username for row in pending}):
+        days = [row.day for row in pending if row.username == username and row.at <= begun]
+        for first, last in runs_of_days(days):
+            push_documents(pipeline, document_type, [username], days_between(first, last))
 
 
 def confirm_sent(

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from oura_pipeline.accounts.errors import AccountsBusy, UnknownPerson
 from oura_pipeline.accounts.inbox import Event
@@ -32,13 +32,12 @@ from oura_pipeline.sync.affected_documents import (
     verdict,
 )
 from oura_pipeline.sync.fetch import PEOPLE_AT_ONCE, FetchResult, fetch_and_land
-from oura_pipeline.sync.push import PushedDocuments, push_documents
+from oura_pipeline.sync.push import PUSH_ENDS_WITHIN, PushedDocuments, push_documents
 
 EVENTS_AT_ONCE = 1000
 MAX_BATCHES = 100  # the next run takes the rest
 MAX_WAITING = 10_000  # events that are searched for others about the same documents
 MAX_UNANSWERED_IN_A_ROW = 3  # then a person's other documents wait for the next run
-PUSH_ENDS_WITHIN = timedelta(minutes=10)  # a younger pending push may be under way
 
 
 @dataclass(kw_only=True)

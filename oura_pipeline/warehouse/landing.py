@@ -12,15 +12,19 @@ import duckdb
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.scan import DriftScan, find_odd_documents
 from oura_pipeline.warehouse.drift.unknown_fields import record_paths
+from oura_pipeline.warehouse.ledgers import ensure_ledgers
+from oura_pipeline.warehouse.offsets import OBSERVATIONS, teaches
 from oura_pipeline.warehouse.quarantine import (
     keep_earlier_versions,
     prepare,
     update_quarantine,
 )
+from oura_pipeline.warehouse.redating import DayCount, keep_margin, learn, unrecorded
 from oura_pipeline.warehouse.spool import Spool
 from oura_pipeline.warehouse.staging import LandingRequest, stage
 from oura_pipeline.warehouse.tables import (
     ensure_table,
+    has_ledger,
     json_schema,
     quoted,
     table_name,
@@ -29,19 +33,6 @@ from oura_pipeline.warehouse.tables import (
 
 # A reformatted document keeps its row: its text differs, its meaning does not.
 UNCHANGED = {"unchanged", "reformatted"}
-
-
-@dataclass(frozen=True)
-class DayCount:
-    """The documents of one person's day after a landing.
-
-    Attributes:
-        documents: how many there are now.
-        changed: how many were inserted, updated, moved to or from another day, or deleted.
-    """
-
-    documents: int
-    changed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +52,7 @@ class Landing:
             value.
         set_aside: documents that cannot be landed and are in `oura.quarantine`, by username and
             day, which may be unknown.
+        redated: names of the types that have days whose rows changed because offsets were learned.
     """
 
     days: dict[tuple[str, date], DayCount]
@@ -72,6 +64,7 @@ class Landing:
     unknown_fields: list[str] = field(default_factory=list)
     odd_values: dict[str, int] = field(default_factory=dict)
     set_aside: Counter[tuple[str, date | None]] = field(default_factory=Counter)
+    redated: tuple[str, ...] = ()
 
     @property
     def changed(self) -> int:
@@ -87,6 +80,8 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
     and `run_id` of when Oura first sent it like this. What cannot be landed goes to the quarantine.
     """
     ensure_table(connection, request.document_type)
+    if not has_ledger(connection, OBSERVATIONS):
+        ensure_ledgers(connection)
     # Staging stays outside of the transaction: nobody else writes while we hold the lock, and only
     # outside of it are staged rows numbered from 0 in order of arrival.
     stage(connection, request, spool)
@@ -102,13 +97,18 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
     if odd:
         keep_earlier_versions(connection, request.document_type)
     changes = _count_changes(connection)
+    dated = request.document_type.dated_by_offset
     # Most documents that are fetched again are unchanged: nothing to write. A type without days
     # still moves to the newest day.
-    if odd or changes.keys() - UNCHANGED or not request.document_type.partitioned:
+    if odd or dated or changes.keys() - UNCHANGED or not request.document_type.partitioned:
         with transaction(connection):
             _write(connection, request)
             if odd:
                 update_quarantine(connection, request)
+            if dated:
+                keep_margin(connection, request)
+            if teaches(request.document_type):
+                learn(connection, request.document_type)
     return _result(connection, request, scan, changes)
 
 
@@ -170,6 +170,7 @@ def _result(
         unknown_fields=sorted(scan.unknown),
         odd_values=dict(sorted(scan.odd.items())),
         set_aside=_count_set_aside(connection),
+        redated=unrecorded(connection),
     )
 
 

@@ -2,51 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
 import pandas as pd  # type: ignore[import-untyped]
 
-from oura_pipeline.ledger import FetchSum, OffsetSum, Pair
+from oura_pipeline.ledger import FetchSum, Pair
 from oura_pipeline.warehouse.connection import transaction
+from oura_pipeline.warehouse.offsets import OBSERVATIONS, OFFSETS
+from oura_pipeline.warehouse.redating import ASKED, MARGIN, REDATED, date_everything
 from oura_pipeline.warehouse.tables import (
-    SCHEMA,
+    BOOKKEEPING,
     Column,
+    LedgerTable,
     comment_on,
     create_table,
     existing_comments,
     expected_comments,
-    quoted,
 )
 
-# A schema of its own: readers of the copy have no use for it.
-BOOKKEEPING = "bookkeeping"
 _INCOMING = "incoming"
 # Instants are read as microseconds: converting them here is exact and needs no time zones.
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LedgerTable:
-    """A table that belongs to no document type."""
-
-    name: str
-    description: str
-    columns: tuple[Column, ...]
-    schema: str = SCHEMA
-
-    @property
-    def full_name(self) -> str:
-        """The table's name with its schema, quoted."""
-        return f"{quoted(self.schema)}.{quoted(self.name)}"
-
-
-# `fetches` and `offsets` are copies. They are kept in the accounts database and brought here when
-# the warehouse is published, so that whoever has the one file can query them too.
+# A copy. It is kept in the accounts database and brought here when the warehouse is published, so
+# that whoever has the one file can query it too.
 FETCHES = LedgerTable(
     name="fetches",
     description="The result of the newest fetch, one row per person, document type and day; a day "
@@ -64,22 +48,6 @@ FETCHES = LedgerTable(
         Column("documents", "BIGINT", "Documents that Oura has for the day, count."),
         Column("error", "VARCHAR", "Why it failed or was not granted; null otherwise."),
         Column("asked_at", "TIMESTAMPTZ", "When Oura was asked, an instant (UTC)."),
-    ),
-)
-
-OFFSETS = LedgerTable(
-    name="offsets",
-    description="How far each person's clock was ahead of UTC, learned from documents that carry "
-    "an offset; between two that differ it changes midway.",
-    columns=(
-        Column("username", "VARCHAR", "The person."),
-        Column(
-            "since",
-            "TIMESTAMPTZ",
-            "From this instant (UTC) on, until the person's next row; the first row begins in "
-            "1900 and holds for all that is earlier.",
-        ),
-        Column("utc_offset_seconds", "INTEGER", "Local time minus UTC, seconds; east is positive."),
     ),
 )
 
@@ -120,18 +88,6 @@ QUARANTINE = LedgerTable(
     ),
 )
 
-OBSERVED = LedgerTable(
-    name="observed_offsets",
-    description="The observations from which oura.offsets was made, to detect changes.",
-    columns=(
-        Column("username", "VARCHAR", "The person."),
-        Column("observations", "BIGINT", "Observations of their offset, count."),
-        Column("newest", "TIMESTAMPTZ", "The newest of them, an instant (UTC)."),
-        Column("seconds", "BIGINT", "The sum of the observed offsets, seconds."),
-    ),
-    schema=BOOKKEEPING,
-)
-
 VIEWS_DIGEST = LedgerTable(
     name="views_digest",
     description="A digest of what the views of schema oura were made for, to detect changes.",
@@ -141,7 +97,17 @@ VIEWS_DIGEST = LedgerTable(
     schema=BOOKKEEPING,
 )
 
-LEDGERS = (FETCHES, OFFSETS, UNKNOWN_FIELDS, QUARANTINE, OBSERVED, VIEWS_DIGEST)
+LEDGERS = (
+    FETCHES,
+    OFFSETS,
+    UNKNOWN_FIELDS,
+    QUARANTINE,
+    OBSERVATIONS,
+    ASKED,
+    MARGIN,
+    REDATED,
+    VIEWS_DIGEST,
+)
 
 
 def ensure_ledgers(connection: duckdb.DuckDBPyConnection) -> None:
@@ -160,6 +126,10 @@ def ensure_ledgers(connection: duckdb.DuckDBPyConnection) -> None:
             if (ledger.schema, ledger.name) not in existing:
                 create_table(connection, ledger.schema, ledger.full_name, ledger.columns)
             comment_on(connection, ledger.full_name, ledger.description, ledger.columns)
+        if (OBSERVATIONS.schema, OBSERVATIONS.name) not in existing:
+            # A warehouse of before: its rows were dated by what was known when they came.
+            connection.execute(f"DROP TABLE IF EXISTS {BOOKKEEPING}.observed_offsets")
+            date_everything(connection, FETCHES)
 
 
 class Ledgers:
@@ -173,7 +143,8 @@ class Ledgers:
         rows = self._connection.execute(
             "SELECT username, document_type, count(*), epoch_us(max(asked_at)), "
             # Sums, count and newest together tell whether anything differs without comparing rows.
-            "sum(epoch_us(asked_at) // 1000000)::BIGINT, sum(documents)::BIGINT "
+            "sum(epoch_us(asked_at) // 1000000)::BIGINT, sum(documents)::BIGINT, "
+            "sum(documents * dayofyear(day) * dayofyear(day))::BIGINT "
             f"FROM {FETCHES.full_name} GROUP BY username, document_type"
         ).fetchall()
         return {(row[0], row[1]): FetchSum(row[2], _instant(row[3]), *row[4:]) for row in rows}
@@ -187,37 +158,6 @@ class Ledgers:
         """Replace all fetches of these people and document types."""
         self._delete_matching(sorted(pairs), ("username", "document_type"))
         self._insert(FETCHES, rows)
-
-    def observed(self) -> dict[str, OffsetSum]:
-        """Return totals of the observations from which each person's offsets were made."""
-        rows = self._connection.execute(
-            f"SELECT username, observations, epoch_us(newest), seconds FROM {OBSERVED.full_name}"
-        ).fetchall()
-        return {row[0]: OffsetSum(row[1], _instant(row[2]), row[3]) for row in rows}
-
-    def replace_offsets(
-        self,
-        usernames: Collection[str],
-        rows: Sequence[tuple[str, datetime, int]],
-        observed: Mapping[str, OffsetSum],
-    ) -> None:
-        """Replace the offsets of some people, and record the observations behind them.
-
-        Args:
-            usernames: the people whose offsets are deleted.
-            rows: username, since and seconds ahead of UTC.
-            observed: totals of the observations from which the new offsets were made.
-        """
-        self._delete(OFFSETS, usernames)
-        self._delete(OBSERVED, [*usernames, *observed])
-        self._insert(OFFSETS, rows)
-        self._insert(OBSERVED, [(username, *found) for username, found in observed.items()])
-
-    def _delete(self, ledger: LedgerTable, usernames: Collection[str]) -> None:
-        self._connection.execute(
-            f"DELETE FROM {ledger.full_name} WHERE username IN (SELECT unnest($1::VARCHAR[]))",
-            [list(usernames)],
-        )
 
     def _delete_matching(self, rows: Sequence[tuple[Any, ...]], key: tuple[str, ...]) -> None:
         same = " AND ".join(f"old.{name} = {_INCOMING}.{name}" for name in key)

@@ -12,6 +12,7 @@ import duckdb
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.days import days_between
 from oura_pipeline.warehouse.drift.shapes import same_meaning
+from oura_pipeline.warehouse.offsets import OFFSETS, local_day
 from oura_pipeline.warehouse.spool import LINE_BREAKS, SEPARATOR, STAND_INS, Spool
 from oura_pipeline.warehouse.tables import json_schema, literal, quoted, table_name
 
@@ -55,6 +56,8 @@ def stage(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
     _read_unusable(connection, request, spool)
     _read(connection, request, spool)
     _set_aside_without_key(connection, request.document_type)
+    if request.document_type.dated_by_offset:
+        _date(connection, request)
     _drop_repeated(connection, request.document_type)
     _find_existing(connection, request)
     _match(connection, request.document_type)
@@ -170,6 +173,19 @@ def _set_aside_without_key(
     connection.execute(f"DELETE FROM incoming WHERE {missing}")
 
 
+def _date(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
+    """Give every row the day that follows from the person's offsets as they are known now."""
+    instant = f"i.typed.{quoted(request.document_type.starts_at or '')}"
+    connection.execute(
+        "UPDATE incoming SET day = dated.day, requested = dated.day BETWEEN $first AND $last AND "
+        "NOT EXISTS (SELECT 1 FROM unanswered u WHERE u.username = incoming.username "
+        f"AND u.day = dated.day) FROM (SELECT i.rowid AS row_id, {local_day(instant)} AS day "
+        f"FROM incoming i ASOF LEFT JOIN {OFFSETS.full_name} o ON o.username = i.username "
+        f"AND o.since <= {instant}) AS dated WHERE incoming.rowid = dated.row_id",
+        {"first": request.first_day, "last": request.last_day},
+    )
+
+
 def _drop_repeated(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
     key = ", ".join(("username", *_key(document_type, "incoming")))
     # Looked for first: repetitions are rare, and deleting reads the table twice.
@@ -209,7 +225,7 @@ def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingReques
             found += (
                 f" UNION ALL {rows} WHERE day NOT BETWEEN $first AND $last "
                 f"AND {quoted(document_type.key[0])} BETWEEN {low} AND {high} AND EXISTS "
-                f"(SELECT 1 FROM incoming i WHERE i.requested AND {_same_key(document_type)})"
+                f"(SELECT 1 FROM incoming i WHERE i.requested AND {same_key(document_type)})"
             )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE existing AS {found}", parameters)
 
@@ -248,7 +264,7 @@ def _match(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -
         "WHEN i.document::VARCHAR = s.document::VARCHAR THEN 'unchanged' ELSE 'reformatted' "
         "END AS change "
         "FROM (SELECT rowid AS row_id, * FROM incoming) i "
-        f"FULL JOIN existing s ON {_same_key(document_type)} "
+        f"FULL JOIN existing s ON {same_key(document_type)} "
         "WHERE i.requested OR s.row_id IS NOT NULL"
     )
 
@@ -274,7 +290,7 @@ def _tell_reformatted_from_updated(connection: duckdb.DuckDBPyConnection) -> Non
         )
 
 
-def _same_key(document_type: DocumentType) -> str:
+def same_key(document_type: DocumentType) -> str:
     """Return the condition that `s`, existing, and `i`, incoming, are the same document."""
     parts = zip(document_type.key, _key(document_type, "i"), strict=True)
     equal = [f"s.{quoted(name)} = {part}" for name, part in parts]

@@ -14,6 +14,8 @@ from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.scan import find_odd_documents
 
 SCHEMA = "oura"
+# A schema of its own: readers of the copy have no use for it.
+BOOKKEEPING = "bookkeeping"
 README = "readme"
 
 
@@ -24,6 +26,21 @@ class Column:
     name: str
     sql_type: str
     comment: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerTable:
+    """A table that belongs to no document type."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    schema: str = SCHEMA
+
+    @property
+    def full_name(self) -> str:
+        """The table's name with its schema, quoted."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
 
 
 def quoted(name: str) -> str:
@@ -87,7 +104,12 @@ def existing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
 def has_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> bool:
     """Return whether documents of this type have landed or were published."""
     # DESCRIBE of one table is cheaper than a look at DuckDB's catalogue, which lists all of them.
-    return bool(_existing_columns(connection, document_type))
+    return bool(_existing_columns(connection, table_name(document_type)))
+
+
+def has_ledger(connection: duckdb.DuckDBPyConnection, ledger: LedgerTable) -> bool:
+    """Return whether a ledger's table exists."""
+    return bool(_existing_columns(connection, ledger.full_name))
 
 
 def ensure_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
@@ -99,7 +121,7 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentT
     # Comments are compared by `ensure_descriptions` only, when the warehouse is published: to read
     # all of them takes longer than a small landing.
     expected = columns(document_type)
-    existing = _existing_columns(connection, document_type)
+    existing = _existing_columns(connection, table_name(document_type))
     stale = _stale(connection, expected, existing)
     if not stale:
         return
@@ -180,12 +202,10 @@ Existing = dict[str, str]  # name of a column: its type in DuckDB's own spelling
 _sql_spellings: dict[str, str] = {}  # a type as we write it: in DuckDB's own spelling
 
 
-def _existing_columns(
-    connection: duckdb.DuckDBPyConnection, document_type: DocumentType
-) -> Existing:
+def _existing_columns(connection: duckdb.DuckDBPyConnection, table: str) -> Existing:
     """Return the columns of the table; none if there is no table."""
     try:
-        rows = connection.execute(f"DESCRIBE {table_name(document_type)}").fetchall()
+        rows = connection.execute(f"DESCRIBE {table}").fetchall()
     except duckdb.CatalogException:
         return {}
     return {row[0]: row[1] for row in rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,12 +18,20 @@ from oura_pipeline.warehouse.describing import describe
 from oura_pipeline.warehouse.exporting import copy_to_parquet
 from oura_pipeline.warehouse.landing import Landing, land
 from oura_pipeline.warehouse.ledgers import Ledgers, ensure_ledgers
+from oura_pipeline.warehouse.offsets import OFFSETS
 from oura_pipeline.warehouse.parts import parts
 from oura_pipeline.warehouse.publishing import Published
 from oura_pipeline.warehouse.quarantine import QuarantinedDocument, find_quarantined
+from oura_pipeline.warehouse.redating import DayCount, forget_redated, redated_days
 from oura_pipeline.warehouse.spool import Spool, open_spool, remove_abandoned
 from oura_pipeline.warehouse.staging import LandingRequest
-from oura_pipeline.warehouse.tables import existing_types, has_table, quoted, table_name
+from oura_pipeline.warehouse.tables import (
+    existing_types,
+    has_ledger,
+    has_table,
+    quoted,
+    table_name,
+)
 
 LOCK_TIMEOUT_SECONDS = 900.0  # the longest operation takes a few seconds
 
@@ -82,6 +90,19 @@ class Warehouse:
         with self._file.opened() as connection:
             return land(connection, request, spool)
 
+    @contextmanager
+    def redated(self, document_type: DocumentType) -> Iterator[Mapping[tuple[str, date], DayCount]]:
+        """Yield the days that lost or got rows because offsets were learned: username, day.
+
+        They are forgotten with the end of the block, unless it raises; the documents of the type
+        must not be landed meanwhile.
+        """
+        with self._file.opened() as connection:
+            days = redated_days(connection, document_type)
+        yield days
+        with self._file.opened() as connection:
+            forget_redated(connection, document_type, days)
+
     def documents(
         self, document_type: DocumentType, username: str, first_day: date, last_day: date
     ) -> list[tuple[date, bytes]]:
@@ -137,6 +158,17 @@ class Warehouse:
                 return []
             name = document_type.name if document_type else None
             return find_quarantined(connection, usernames, name)
+
+    def offsets(self, username: str) -> list[tuple[datetime, int]]:
+        """Return since when a person's clock was how many seconds ahead of UTC, in order."""
+        with self._reading() as connection:
+            if connection is None or not has_ledger(connection, OFFSETS):
+                return []
+            return connection.execute(
+                f"SELECT since, utc_offset_seconds FROM {OFFSETS.full_name} "
+                "WHERE username = ? ORDER BY since ASC",
+                [username],
+            ).fetchall()
 
     def usernames(self) -> list[str]:
         """Return everybody who has a document of any type."""

@@ -163,8 +163,8 @@ def test_sums_tell_whether_other_rows_stand(accounts: Accounts) -> None:
     )
     seconds = int(AT.timestamp())  # cut, though 0.68 s would be rounded up
     assert accounts.fetches.sums() == {
-        ("ada", "sleep"): (2, AT + timedelta(seconds=10), 2 * seconds + 10, 5),
-        ("bob", "workout"): (1, AT, seconds, 0),
+        ("ada", "sleep"): (2, AT + timedelta(seconds=10), 2 * seconds + 10, 5, 2 + 3 * 4),
+        ("bob", "workout"): (1, AT, seconds, 0, 0),
     }
     accounts.fetches.record([fetch("ada", at=AT + timedelta(seconds=1), documents=2)])
     assert accounts.fetches.sums()["ada", "sleep"].seconds == 2 * seconds + 11

@@ -9,16 +9,16 @@ from pathlib import Path
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import FetchStatus
-from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, opened
+from oura_pipeline_tests.accounts.homes import at_once, fetch, opened
 
 DAY = date(2026, 1, 1)
 ROUNDS, DAYS = 10, 100
 
 
 def _write_and_read(home: Path, number: int) -> int:
-    """Everybody writes their own type, the same type and offsets, and reads in between."""
+    """Everybody writes their own type, and the same type, and reads in between."""
     with opened(home) as accounts:
-        for turn in range(ROUNDS):
+        for _ in range(ROUNDS):
             days = [DAY + timedelta(day) for day in range(DAYS)]
             accounts.fetches.record(
                 [fetch("ada", document_type=f"type{number}", day=day) for day in days]
@@ -26,12 +26,8 @@ def _write_and_read(home: Path, number: int) -> int:
             accounts.fetches.record(
                 [fetch("ada", document_type="same", day=DAY, status=FetchStatus.FAILED)]
             )
-            accounts.offsets.record("ada", [(AT + timedelta(hours=number * ROUNDS + turn), 1 * _H)])
             assert len(accounts.fetches.find(f"type{number}")) == DAYS
         return len(accounts.fetches.find("same"))
-
-
-_H = timedelta(hours=1)
 
 
 def test_eight_processes_write_the_ledgers_at_once(home: Path, accounts: Accounts) -> None:
@@ -41,7 +37,6 @@ def test_eight_processes_write_the_ledgers_at_once(home: Path, accounts: Account
     (same,) = accounts.fetches.find("same")
     assert same.attempts == 8 * ROUNDS
     assert len(accounts.fetches.find()) == 8 * DAYS + 1
-    assert accounts.offsets.find("ada") == [(AT + hour * _H, _H) for hour in range(8 * ROUNDS)]
 
 
 def test_threads_share_one_object(accounts: Accounts) -> None:

@@ -306,7 +306,6 @@ def test_nothing_is_left_of_a_person_who_is_removed(home: Path, accounts: Accoun
         accounts.fetches.record([fetch(name)])
         accounts.pushes.record([_push(name)])
         accounts.pushes.record_withdrawn([_withdrawn(name)])
-        accounts.offsets.record(name, [(AT, timedelta(hours=1))])
         accounts.inbox.receive([incoming(name.encode(), f"id-{name}")])
     assert _rows_of(home, "bob") == {
         "people": 1,
@@ -314,13 +313,12 @@ def test_nothing_is_left_of_a_person_who_is_removed(home: Path, accounts: Accoun
         "fetches": 1,
         "pushes": 1,
         "withdrawn": 1,
-        "offsets": 1,
         "webhook_inbox": 1,
     }
     assert (accounts.removal.delete("bob"), accounts.removal.delete("bob")) == (True, False)
     assert _rows_of(home, "bob") == {}
     assert _rows_of(home, "ada").keys() == {
-        "people", "tokens", "fetches", "pushes", "withdrawn", "offsets", "webhook_inbox",
+        "people", "tokens", "fetches", "pushes", "withdrawn", "webhook_inbox",
     }  # fmt: skip
 
 

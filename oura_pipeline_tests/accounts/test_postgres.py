@@ -185,12 +185,6 @@ def test_the_ledgers_remember(postgres: Accounts) -> None:
             [Withdrawn(**key, metric="bio.ada.sleep.score", times=times)]
         )
     assert [row.times for row in postgres.pushes.withdrawn()] == [(1, 2)]
-    seen = (AT, timedelta(hours=1))
-    assert (postgres.offsets.record("ada", [seen]), postgres.offsets.record("ada", [seen])) == (
-        1,
-        0,
-    )
-    assert postgres.offsets.find("ada") == [seen]
     receipts = postgres.inbox.receive([incoming(b"\xff", "id-1")] * 2)
     assert receipts == [Receipt.KEPT, Receipt.REPEATED]
     assert [waiting.body for waiting in postgres.inbox.waiting()] == [b"\xff"]
@@ -228,17 +222,15 @@ def _receive(url: str, key_path: Path, number: int) -> list[Receipt]:
 def test_the_ledgers_are_read_in_bulk(postgres: Accounts) -> None:
     """Instants are cut to whole seconds as on SQLite, not rounded."""
     postgres.fetches.record([fetch("ada"), fetch("bob", at=AT + timedelta(hours=1))])
-    postgres.offsets.record("ada", [(AT, timedelta(hours=1))])
     seconds = int(AT.timestamp())
     assert postgres.fetches.sums() == {
-        ("ada", "sleep"): (1, AT, seconds, 2),
-        ("bob", "sleep"): (1, AT + timedelta(hours=1), seconds + 3600, 2),
+        ("ada", "sleep"): (1, AT, seconds, 2, 2),
+        ("bob", "sleep"): (1, AT + timedelta(hours=1), seconds + 3600, 2, 2),
     }
     row = ("sleep", date(2026, 1, 1), "landed", 2, None)
     assert postgres.fetches.published(pairs=[("ada", "sleep")]) == [("ada", *row, AT)]
     later = [("bob", *row, AT + timedelta(hours=1))]
     assert postgres.fetches.published(after=AT) == later
-    assert postgres.offsets.sums() == {"ada": (1, AT, 3600)}
     postgres.removal.retire("ada")
     assert postgres.fetches.published() == later
 

@@ -41,7 +41,6 @@ def _live(accounts: Accounts, username: str, oura_id: str, name: str) -> None:
         [Push(**row, points=1, digest="d", state=PushState.SENT, index=username.encode())]
     )
     accounts.pushes.record_withdrawn([Withdrawn(**row, metric=f"bio.{username}.x", times=(1,))])
-    accounts.offsets.record(username, [(AT, timedelta(hours=1))])
     bodies = [f'{{"user_id":"{oura_id}","object_id":"object-id-{n}"}}' for n in range(20)]
     accounts.inbox.receive([incoming(body.encode(), oura_id) for body in bodies])
     accounts.inbox.finish(range(1, 10))

@@ -111,7 +111,6 @@ def test_the_ledgers_come_along(synced: World, folder: Path) -> None:
             for document_type in DOCUMENT_TYPES
             for p in accounts.pushes.find(document_type.name, usernames=[ODD])
         ]
-        offsets = accounts.offsets.find(ODD)
     exported = rows(
         "SELECT document_type, day, status, documents, asked_at FROM {path} ORDER BY ALL",
         folder / "ledgers" / "fetches.parquet",
@@ -124,7 +123,7 @@ def test_the_ledgers_come_along(synced: World, folder: Path) -> None:
     clock = rows(
         "SELECT since, seconds FROM {path} ORDER BY since", folder / "ledgers" / "offsets.parquet"
     )
-    assert clock == [(at, offset.total_seconds()) for at, offset in offsets]
+    assert clock == synced.warehouse.offsets(ODD)
     aside = folder / "ledgers" / "quarantine.parquet"
     [odd] = synced.warehouse.quarantined([ODD])
     assert rows("SELECT document_type, day, id, reason, document FROM {path}", aside) == [

@@ -20,7 +20,6 @@ from oura_pipeline.catalog.document_types import (
 )
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import DocumentNotFound, UnexpectedAnswer
-from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.oura.pages import Document, Page
 from oura_pipeline_tests.oura.conftest import TODAY
 from oura_pipeline_tests.oura.fake_oura import FakeOura, raw, reply
@@ -62,7 +61,6 @@ def test_documents_of_other_days_are_kept_apart(client: OuraClient, oura: FakeOu
                 Document(date(2026, 3, day), raw(score(f"2026-03-{day:02}")))
                 for day in (8, 9, 13, 14)
             ],
-            offsets=[],
         )
     ]
     assert [request.url.path for request in oura.asked] == ["/v2/usercollection/daily_sleep"]
@@ -126,9 +124,7 @@ def test_no_token_ends_the_answer_however_it_is_written(
 ) -> None:
     """Empty, null and absent are the same."""
     oura.next_answers.append(reply(200, b'{"data":[],' + end + b"}"))
-    assert list(client.documents(DAILY_SLEEP, FIRST, LAST)) == [
-        Page(documents=[], outside=[], offsets=[])
-    ]
+    assert list(client.documents(DAILY_SLEEP, FIRST, LAST)) == [Page(documents=[], outside=[])]
 
 
 def test_a_token_that_comes_again_is_refused(client: OuraClient, oura: FakeOura) -> None:
@@ -214,13 +210,9 @@ def test_90_days_of_instants_are_four_questions_and_no_row_twice(
     ]
 
 
-@pytest.mark.parametrize("hours", [-12, -5, 0, 8, 14])
-def test_rows_without_a_day_belong_to_the_day_where_the_person_was(
-    client: OuraClient, oura: FakeOura, hours: int
-) -> None:
-    """From the first second of the first day to the last one of the last day, in every zone."""
-    offset = timedelta(hours=hours)
-    midnight = datetime(2026, 3, 10, tzinfo=UTC) - offset
+def test_rows_without_a_day_go_by_utc_until_they_land(client: OuraClient, oura: FakeOura) -> None:
+    """Only the warehouse knows where the person was."""
+    midnight = datetime(2026, 3, 10, tzinfo=UTC)
     second = timedelta(seconds=1)
     instants = [
         midnight - second,
@@ -229,9 +221,7 @@ def test_rows_without_a_day_belong_to_the_day_where_the_person_was(
         midnight + timedelta(days=3),
     ]
     oura.documents["heartrate"] = [beat(at) for at in instants]
-    offsets = OffsetTimeline([(midnight, offset)])
-    pages = list(client.documents(HEARTRATE, FIRST, LAST, offsets=offsets))
-    assert pages == [
+    assert list(client.documents(HEARTRATE, FIRST, LAST)) == [
         Page(
             documents=[
                 Document(FIRST, raw(beat(instants[1]))),
@@ -241,7 +231,6 @@ def test_rows_without_a_day_belong_to_the_day_where_the_person_was(
                 Document(FIRST - timedelta(days=1), raw(beat(instants[0]))),
                 Document(LAST + timedelta(days=1), raw(beat(instants[3]))),
             ],
-            offsets=[],
         )
     ]
 
@@ -259,43 +248,20 @@ def test_documents_that_were_not_requested_are_kept_apart(
                 Document(date(2020, 1, 1), raw(stray[0])),
                 Document(date(2030, 1, 1), raw(stray[1])),
             ],
-            offsets=[],
         )
     ]
 
 
-def test_offsets_are_learned_from_all_documents_of_a_page(
+def test_a_night_at_which_nobody_wore_a_ring_cannot_be_placed(
     client: OuraClient, oura: FakeOura
 ) -> None:
-    """Also from those of other days, and from the beginning of a series."""
-    oura.documents["sleep"] = [
-        night("2026-03-09", "2026-03-08T22:00:00-07:00", "2026-03-09T06:00:00-07:00"),
-        {
-            **night("2026-03-10", "2026-03-09T23:00:00+01:00", None),
-            "hrv": {"interval": 300, "items": [1], "timestamp": "2026-03-09T23:05:00.000+01:00"},
-        },
-    ]
-    (page,) = client.documents(SLEEP, FIRST, LAST)
-    west, east = timedelta(hours=-7), timedelta(hours=1)
-    assert page.offsets == [
-        (datetime(2026, 3, 9, 5, tzinfo=UTC), west),
-        (datetime(2026, 3, 9, 13, tzinfo=UTC), west),
-        (datetime(2026, 3, 9, 22, tzinfo=UTC), east),
-        (datetime(2026, 3, 9, 22, 5, tzinfo=UTC), east),
-    ]
-
-
-def test_an_instant_at_which_nobody_wore_a_ring_tells_no_offset(
-    client: OuraClient, oura: FakeOura
-) -> None:
-    """Some of them are no instant of UTC at all; the first night cannot be placed."""
+    """Some instants are none of UTC at all."""
     oura.documents["sleep"] = [
         night("2026-03-09", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"),
         night("2026-03-10", "1899-12-31T23:59:59+00:00", "2200-01-01T00:00:00+00:00"),
         night("2026-03-11", "1900-01-01T00:00:00+00:00", None),
     ]
     (page,) = client.documents(SLEEP, FIRST, LAST)
-    assert page.offsets == [(datetime(1900, 1, 1, tzinfo=UTC), timedelta())]
     assert [document.day.day for document in [*page.outside, *page.documents]] == [11]
     assert [(odd.day, odd.id) for odd in page.unusable] == [
         (date(2026, 3, 10), "night-2026-03-10"),
@@ -310,7 +276,7 @@ def test_a_snapshot_belongs_to_the_day_of_the_fetch(client: OuraClient, oura: Fa
     ]
     oura.documents["ring_configuration"] = rings
     assert list(client.documents(RING_CONFIGURATION)) == [
-        Page(documents=[Document(TODAY, raw(ring)) for ring in rings], outside=[], offsets=[])
+        Page(documents=[Document(TODAY, raw(ring)) for ring in rings], outside=[])
     ]
     assert oura.parameters == [{}]
 
@@ -322,7 +288,7 @@ def test_personal_info_comes_bare(client: OuraClient, oura: FakeOura) -> None:
     oura.next_answers.append(reply(200, b'\n{"id":"oura-1"} \n'))
     assert client.personal_info() == document
     assert list(client.documents(PERSONAL_INFO, FIRST, LAST)) == [
-        Page(documents=[document], outside=[], offsets=[])
+        Page(documents=[document], outside=[])
     ]
 
 

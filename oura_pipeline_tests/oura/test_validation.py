@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -14,7 +14,6 @@ from oura_pipeline.catalog.document_types import (
     DAILY_SLEEP,
     HEARTRATE,
     PERSONAL_INFO,
-    REST_MODE_PERIOD,
     SESSION,
     SLEEP,
     TAG,
@@ -127,21 +126,6 @@ def test_what_nobody_needs_may_be_anything(
     assert read(document_type, document).day == date(2026, 3, 10)
 
 
-def test_an_odd_value_hides_no_offset_but_its_own() -> None:
-    """The other times of the document say where the person was."""
-    night = {
-        **NIGHT,
-        "bedtime_end": "2026-03-10T07:00:00",
-        "heart_rate": [1],
-        "hrv": {"items": ["x"], "timestamp": "2026-03-09T23:05:00.000+02:00"},
-    }
-    two = timedelta(hours=2)
-    assert read(SLEEP, night).offsets == [
-        (datetime(2026, 3, 9, 21, tzinfo=UTC), two),
-        (datetime(2026, 3, 9, 21, 5, tzinfo=UTC), two),
-    ]
-
-
 @pytest.mark.parametrize(
     ("written", "what"),
     [
@@ -242,41 +226,6 @@ def test_no_reason_shows_a_value() -> None:
         error: BaseException = caught.value
         assert "4711" not in f"{error!r} {error.__cause__!r}"
         assert error.__suppress_context__
-
-
-def test_local_instants_tell_the_offset_wherever_they_stand() -> None:
-    """In the document, in its objects, at the beginning of its series."""
-    east, west = timedelta(hours=5, minutes=45), timedelta(hours=-3, minutes=-30)
-    period = {
-        "id": "a",
-        "start_day": "2026-03-10",
-        "start_time": "2026-03-10T08:00:00+05:45",
-        "episodes": [
-            {"tags": None, "timestamp": "2026-03-10T09:00:00.000-03:30"},
-            {"tags": []},
-        ],
-    }
-    session = {
-        **SCORE,
-        "start_datetime": "2026-03-10T08:00:00+05:45",
-        "end_datetime": "2026-03-10T08:00:00+05:45",
-        "motion_count": {"interval": 5, "items": [], "timestamp": "2026-03-10T09:00:00.500-03:30"},
-    }
-    first = (datetime(2026, 3, 10, 2, 15, tzinfo=UTC), east)
-    assert read(REST_MODE_PERIOD, period).offsets == [
-        first,
-        (datetime(2026, 3, 10, 12, 30, tzinfo=UTC), west),
-    ]
-    assert read(SESSION, session).offsets == [
-        first,
-        (datetime(2026, 3, 10, 12, 30, 0, 500_000, tzinfo=UTC), west),
-    ]
-
-
-def test_other_instants_tell_no_offset() -> None:
-    """Oura writes some of them in UTC for everyone."""
-    assert read(DAILY_SLEEP, {**SCORE, "timestamp": "2026-03-10T00:00:00+05:45"}).offsets == []
-    assert read(HEARTRATE, {**BEAT, "timestamp": "2026-03-10T00:00:00+05:45"}).offsets == []
 
 
 def test_an_activity_day_is_the_day_that_oura_says() -> None:

@@ -94,7 +94,7 @@ def ledgers(made: World, username: str) -> dict[str, Any]:
                 accounts.pushes.find(document_type.name, usernames=[username])
                 for document_type in ROWS
             ],
-            "offsets": accounts.offsets.find(username),
+            "offsets": made.warehouse.offsets(username),
         }
 
 

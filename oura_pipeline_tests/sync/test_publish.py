@@ -13,15 +13,8 @@ import pytest
 
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.ledger import Fetch, FetchStatus
-from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.pipeline import Pipeline, open_pipeline
-from oura_pipeline.sync.publish import (
-    BEGINNING,
-    changes,
-    publish,
-    update_fetches,
-    update_offsets,
-)
+from oura_pipeline.sync.publish import publish, update_fetches
 from oura_pipeline_tests.testing.settings import settings_with
 
 DAY = date(2026, 1, 1)
@@ -69,11 +62,6 @@ def known_fetches(pipeline: Pipeline) -> list[tuple[Any, ...]]:
     return sorted(
         tuple(getattr(row, name) for name in columns) for row in pipeline.accounts.fetches.find()
     )
-
-
-def brought_offsets(pipeline: Pipeline) -> list[tuple[Any, ...]]:
-    update_offsets(pipeline.accounts, pipeline.warehouse)
-    return pipeline.warehouse.query("FROM oura.offsets ORDER BY ALL")
 
 
 def test_the_copy_has_the_fetch_ledger(pipeline: Pipeline) -> None:
@@ -139,18 +127,15 @@ def test_nobody_stays_who_left(pipeline: Pipeline) -> None:
     pipeline.accounts.people.add("cleo", SignIn(refresh_token="cleo"))
     for username in people:
         pipeline.accounts.fetches.record([fetch(username)])
-        pipeline.accounts.offsets.record(username, [(AT, HOUR)])
     publish(pipeline)
     pipeline.accounts.removal.delete("ada")
     pipeline.accounts.removal.retire("bob")
     publish(pipeline)
-    for table in ("oura.fetches", "oura.offsets", "bookkeeping.observed_offsets"):
-        assert read(pipeline, f"SELECT username FROM {table}") == [("cleo",)]
+    assert read(pipeline, "SELECT username FROM oura.fetches") == [("cleo",)]
 
 
 def test_nothing_new_is_no_new_copy(pipeline: Pipeline) -> None:
     pipeline.accounts.fetches.record([fetch()])
-    pipeline.accounts.offsets.record("ada", [(AT, HOUR)])
     assert publish(pipeline).fresh
     assert not publish(pipeline).fresh
     pipeline.accounts.fetches.record([fetch(at=AT + HOUR)])
@@ -194,56 +179,3 @@ def test_ledgers_agree_whatever_happens_between_two_copies(pipeline: Pipeline, s
             pipeline.accounts.removal.delete("bob")
             pipeline.accounts.people.add("bob", SignIn(refresh_token="bob"))
         assert brought_fetches(pipeline) == known_fetches(pipeline)
-
-
-def test_offsets_change_midway_between_two_that_differ(pipeline: Pipeline) -> None:
-    """Equal neighbours are one; the first holds for all that is earlier."""
-    pipeline.accounts.offsets.record(
-        "ada", [(AT, HOUR), (AT + 2 * HOUR, HOUR), (AT + 6 * HOUR, -5 * HOUR)]
-    )
-    assert brought_offsets(pipeline) == [
-        ("ada", BEGINNING, 3600),
-        ("ada", AT + 4 * HOUR + timedelta(microseconds=1), -18000),
-    ]
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_offsets_are_those_of_the_nearest_observation(pipeline: Pipeline, seed: int) -> None:
-    """Learned piece by piece, in order or not, and published after every piece."""
-    dice = random.Random(seed)
-    observed: dict[datetime, timedelta] = {}
-    for piece in range(5):
-        first = piece * 50 if seed % 2 else 0
-        news = {
-            AT + (first + dice.randrange(50)) * HOUR: dice.choice([-5, 0, 1, 1]) * HOUR
-            for _ in range(dice.randrange(8))
-        }
-        pipeline.accounts.offsets.record("ada", news.items())
-        observed |= news
-        published = brought_offsets(pipeline)
-        timeline = OffsetTimeline(observed.items())
-        for minutes in range(-300, 16000, 30) if observed else ():
-            instant = AT + timedelta(minutes=minutes)
-            seconds = [ahead for _, since, ahead in published if since <= instant][-1]
-            assert timedelta(seconds=seconds) == timeline.nearest(instant)
-
-
-def test_only_what_is_newer_is_read_of_a_person(pipeline: Pipeline) -> None:
-    """What stands is believed as long as the sums agree."""
-    pipeline.accounts.offsets.record("ada", [(AT, HOUR), (AT + HOUR, HOUR)])
-    brought_offsets(pipeline)
-    with pipeline.warehouse.ledgers() as ledgers:
-        before = ledgers.observed()["ada"]
-    assert (before.observations, before.newest, before.seconds) == (2, AT + HOUR, 7200)
-    pipeline.accounts.offsets.record("ada", [(AT + 3 * HOUR, 2 * HOUR)])
-    assert brought_offsets(pipeline) == [
-        ("ada", BEGINNING, 3600),
-        ("ada", AT + 2 * HOUR + timedelta(microseconds=1), 7200),
-    ]
-    with pipeline.warehouse.ledgers() as ledgers:
-        assert ledgers.observed()["ada"] == (3, AT + 3 * HOUR, 14400)
-
-
-def test_no_observations_make_no_changes() -> None:
-    assert changes([]) == []
-    assert changes([(AT, HOUR)]) == []

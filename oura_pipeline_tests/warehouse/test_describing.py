@@ -153,7 +153,9 @@ def test_who_is_forgotten_is_in_no_ledger_and_the_views_stay(
             )
             connection.execute("INSERT INTO oura.offsets VALUES (?, now(), 3600)", [name])
             connection.execute(
-                "INSERT INTO bookkeeping.observed_offsets VALUES (?, 1, now(), 3600)", [name]
+                "INSERT INTO bookkeeping.observations "
+                "VALUES (?, 'sleep', '2026-01-01', '$', 1, 3600)",
+                [name],
             )
         connection.execute("CREATE MACRO oura.twice(number) AS number * 2")
     assert warehouse.forget("zebediah") == 1

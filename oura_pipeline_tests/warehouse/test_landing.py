@@ -187,13 +187,15 @@ def test_a_move_between_asked_days_changes_both(warehouse: Warehouse) -> None:
     }
 
 
-def test_heart_rate_filed_under_another_day_stands_once(warehouse: Warehouse) -> None:
-    """Learning a person's offset moves rows near midnight, whose text does not change."""
+def test_the_day_of_heart_rate_is_that_of_the_offsets_whatever_came_with_it(
+    warehouse: Warehouse,
+) -> None:
+    """Only the landing knows where the person was."""
+    land(warehouse, SLEEP, {"ada": [night(january(3))]}, days=(3, 3))
     row = beat(january(3), "23:30:00")
-    land(warehouse, HEARTRATE, {"ada": [row]}, days=(3, 3))
-    landing = land(warehouse, HEARTRATE, {"ada": [row._replace(day=january(4))]}, days=(4, 4))
+    landing = land(warehouse, HEARTRATE, {"ada": [row]}, days=(4, 4))
     assert [day for _, day, _ in all_documents(warehouse, HEARTRATE)] == [january(4)]
-    assert landing.elsewhere == {("ada", january(3)): DayCount(0, 1)}
+    assert landing.days == {("ada", january(4)): DayCount(1, 1)}
 
 
 def test_the_same_key_of_another_person_is_another_document(warehouse: Warehouse) -> None:
