@@ -7,8 +7,10 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from cryptography.fernet import Fernet
@@ -133,6 +135,19 @@ def variable(name: str, default: Any, meaning: str, **limits: Any) -> Any:
     """
     given = {"default_factory" if callable(default) else "default": default}
     return Field(**given, validation_alias=name, description=meaning, **limits)
+
+
+def is_this_machine(address: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    host = (urlsplit(address).hostname or "").removesuffix(".")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_private(public_url: str) -> bool:
+    return not public_url or is_this_machine(public_url)
 
 
 class Group(BaseModel):
@@ -286,13 +301,14 @@ class SiteSettings(Group):
         "OURA_PUBLIC_URL",
         "",
         "Address of the site as people and Oura reach it, https outside of this machine. Without "
-        "one, the site is for this machine only, and there are no webhooks.",
+        "one, or with one of this machine, it is for this machine only, and there are no webhooks. "
+        "Default: http://localhost:8000.",
     )
     signup: SignUp = variable(
         "OURA_SIGNUP",
-        lambda site: SignUp.INVITE if site["public_url"] else SignUp.OPEN,
-        "Who may sign in for the first time: open, invite or closed. Default: open without "
-        "OURA_PUBLIC_URL, invite with it.",
+        lambda site: SignUp.OPEN if _is_private(site["public_url"]) else SignUp.INVITE,
+        "Who may sign in for the first time: open, invite or closed. Default: open on this "
+        "machine, invite with an OURA_PUBLIC_URL elsewhere.",
     )
     people_limit: int = variable(
         "OURA_PEOPLE_LIMIT",
@@ -330,7 +346,9 @@ class SiteSettings(Group):
         "http://127.0.0.1:3000",
         "Dagster's UI, as the site reaches and links it.",
     )
-    _local_url: str = PrivateAttr("http://127.0.0.1:8000")
+    # Oura's portals accept http for `localhost`, and one of them refuses 127.0.0.1.
+    _local_url: str = PrivateAttr("http://localhost:8000")
+    _oura_is_here: bool = PrivateAttr(False)
 
     @model_validator(mode="after")
     def _operators_for_a_header(self) -> SiteSettings:
@@ -350,8 +368,17 @@ class SiteSettings(Group):
 
     @property
     def webhook_url(self) -> str:
-        """Where Oura posts events; empty: the site cannot be reached from outside."""
-        return f"{self.public_url}/webhook" if self.public_url else ""
+        """Where Oura posts events; empty: it cannot reach the site."""
+        return "" if self.unreachable else f"{self.public_url}/webhook"
+
+    @property
+    def unreachable(self) -> str:
+        """Why Oura cannot reach the site; empty: it can."""
+        if not self.public_url:
+            return "OURA_PUBLIC_URL is not set"
+        # A stand-in of Oura on this machine reaches it.
+        private = _is_private(self.public_url) and not self._oura_is_here
+        return "OURA_PUBLIC_URL is this machine" if private else ""
 
     def served_at(self, url: str) -> SiteSettings:
         """Return these settings for a site that listens there: its address unless one is set."""
@@ -397,6 +424,11 @@ class Settings(BaseModel):
     graphite: GraphiteSettings
     site: SiteSettings
     notify: NotifySettings
+
+    @model_validator(mode="after")
+    def _site_knows_where_oura_is(self) -> Settings:
+        self.site._oura_is_here = is_this_machine(self.oura.api_url)
+        return self
 
     def served_at(self, url: str) -> Settings:
         """Return the same settings for a site that listens there."""

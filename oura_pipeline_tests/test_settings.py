@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from oura_pipeline.settings import Protocol, SettingsError, load_settings
+from oura_pipeline.settings import Protocol, SettingsError, SignUp, load_settings
+from oura_pipeline_tests.testing.settings import settings_with
 
 
 @pytest.fixture(autouse=True)
@@ -103,3 +104,44 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """A repr may end up in a log."""
     monkeypatch.setenv("OURA_CLIENT_SECRET", "very-secret")
     assert "very-secret" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://localhost:8000",
+        "http://LOCALHOST:8000",
+        "http://localhost.",
+        "https://localhost",
+        "http://ring.localhost:8000",
+        "http://127.0.0.1:8000",
+        "http://127.8.8.8",
+        "http://[::1]:8000",
+    ],
+)
+def test_an_address_of_this_machine_is_for_this_machine_only(address: str) -> None:
+    """No invites, and no webhooks from an Oura that cannot reach it."""
+    site = settings_with(oura_public_url=address).site
+    assert (site.signup, site.webhook_url) == (SignUp.OPEN, "")
+    assert site.unreachable == "OURA_PUBLIC_URL is this machine"
+    # A stand-in of Oura on the same machine reaches it.
+    beside = settings_with(oura_public_url=address, oura_api_url="http://localhost:9000").site
+    assert beside.webhook_url == f"{address}/webhook"
+
+
+def test_without_an_address_the_site_is_at_localhost() -> None:
+    """The address that Oura's portals accept for one's own machine."""
+    site = settings_with().site
+    assert (site.url, site.redirect_uri) == (
+        "http://localhost:8000",
+        "http://localhost:8000/oauth/callback",
+    )
+    assert (site.signup, site.webhook_url) == (SignUp.OPEN, "")
+
+
+@pytest.mark.parametrize(
+    "address", ["https://rings.test", "https://localhost.rings.test", "http://10.0.0.1:8000"]
+)
+def test_any_other_address_is_public(address: str) -> None:
+    site = settings_with(oura_public_url=address).site
+    assert (site.signup, site.webhook_url) == (SignUp.INVITE, f"{address}/webhook")

@@ -17,8 +17,15 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.commands.console import console
 from oura_pipeline.files import is_private
+from oura_pipeline.oura.portals import portal_at
 from oura_pipeline.pipeline import Pipeline, open_pipeline
-from oura_pipeline.settings import Protocol, Settings, SettingsError, load_settings
+from oura_pipeline.settings import (
+    Protocol,
+    Settings,
+    SettingsError,
+    is_this_machine,
+    load_settings,
+)
 from oura_pipeline.warehouse.errors import WarehouseError
 
 TIMEOUT_SECONDS = 10.0
@@ -61,7 +68,7 @@ def check_everything() -> list[Finding]:
     try:
         with open_pipeline(settings) as pipeline:
             findings += [*_accounts(pipeline), _warehouse(pipeline), _documents(pipeline)]
-            findings += [_site(settings)]
+            findings += [_site(pipeline)]
             findings += [_webhooks(pipeline), oura := _oura(pipeline)]
             # Without an answer from Oura, the client would retry for minutes.
             findings += [*(_tokens(pipeline) if oura.good else ()), *_graphite(pipeline)]
@@ -124,11 +131,19 @@ def _documents(pipeline: Pipeline) -> Finding:
     return _bad("documents", f"{len(aside)} set aside in oura.quarantine: {shown}{more}")
 
 
-def _site(settings: Settings) -> Finding:
+def _site(pipeline: Pipeline) -> Finding:
+    settings = pipeline.settings
     url = httpx.URL(settings.site.url)
-    if url.scheme != "https" and url.host not in ("127.0.0.1", "localhost"):
+    if url.scheme != "https" and not is_this_machine(settings.site.url):
         return _bad(
             "site", f"{url} does not encrypt sign-ins: set OURA_PUBLIC_URL to an https address"
+        )
+    issuer = portal_at(pipeline.accounts.people.token_url() or settings.oura.token_urls[-1])
+    if url.host in issuer.refused_hosts:
+        return _bad(
+            "site",
+            f"{url}: Oura refuses redirect addresses at {url.host}; unset OURA_PUBLIC_URL, and "
+            f"register {url.copy_with(host='localhost')}/oauth/callback",
         )
     return _good("site", f"{url}; register {settings.site.redirect_uri} as redirect URI at Oura")
 
@@ -136,7 +151,7 @@ def _site(settings: Settings) -> Finding:
 def _webhooks(pipeline: Pipeline) -> Finding:
     url = pipeline.settings.site.webhook_url
     if not url:
-        return _good("webhooks", "off, because OURA_PUBLIC_URL is not set")
+        return _good("webhooks", f"off, because {pipeline.settings.site.unreachable}")
     ours = [row for row in pipeline.accounts.subscriptions.all() if row.callback_url == url]
     ends = min((row.expires_at for row in ours if row.expires_at), default=None)
     if not ours:

@@ -74,8 +74,8 @@ def maintain(pipeline: Pipeline, *, now: datetime | None = None) -> MaintainResu
 
 def not_ready(settings: Settings) -> str | None:
     """Return why there can be no webhooks with these settings; None: there can."""
-    if not settings.site.webhook_url:
-        return "OURA_PUBLIC_URL is not set, so Oura cannot reach us: no webhooks."
+    if reason := settings.site.unreachable:
+        return f"{reason}, so Oura cannot reach us: no webhooks."
     if not settings.oura.client_id or not settings.oura.client_secret.get_secret_value():
         return "OURA_CLIENT_ID or OURA_CLIENT_SECRET is not set: no webhooks."
     return None

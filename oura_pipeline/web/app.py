@@ -14,7 +14,13 @@ from starlette.types import Scope
 
 from oura_pipeline.web import monitoring, sessions, webhook
 from oura_pipeline.web.api.routes import create_api
-from oura_pipeline.web.middleware import CountResponses, ErrorPage, RequestLog, SecurityHeaders
+from oura_pipeline.web.middleware import (
+    CountResponses,
+    ErrorPage,
+    OneLoopbackName,
+    RequestLog,
+    SecurityHeaders,
+)
 from oura_pipeline.web.pages import me, sign_in, status
 from oura_pipeline.web.pages.templates import CachedStaticFiles, message_page
 from oura_pipeline.web.site import Site
@@ -48,7 +54,11 @@ def _pages(site: Site) -> Mount:
     """Return the pages, with sessions."""
     routes = [*sign_in.routes(), *me.routes(), *status.routes()]
     pages = Router(routes, redirect_slashes=False)
-    return Mount("", pages, middleware=[sessions.middleware(site.settings, site.session_key)])
+    middleware = [
+        Middleware(OneLoopbackName, url=site.settings.site.url),
+        sessions.middleware(site.settings, site.session_key),
+    ]
+    return Mount("", pages, middleware=middleware)
 
 
 def _http_error_page(request: Request, error: Exception) -> Response:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
-from starlette.datastructures import MutableHeaders
-from starlette.responses import Response
+from starlette.datastructures import URL, MutableHeaders
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from oura_pipeline.settings import Settings
+from oura_pipeline.settings import Settings, is_this_machine
 from oura_pipeline.web.metrics import RequestMetrics
 
 LOG = logging.getLogger("oura_pipeline.web")
@@ -88,6 +88,26 @@ class SecurityHeaders:
             headers.setdefault("Cache-Control", "no-store")
 
         await self._app(scope, receive, _at_start(send, add_headers))
+
+
+class OneLoopbackName:
+    """One name for this machine: who comes by another one is led to that in the site's address.
+
+    Cookies belong to a name, and Oura sends people back to the registered one.
+    """
+
+    def __init__(self, app: ASGIApp, url: str) -> None:
+        self._app = app
+        self._host = urlsplit(url).hostname if is_this_machine(url) else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and self._host:
+            url = URL(scope=scope)
+            if url.hostname != self._host and is_this_machine(str(url)):
+                there = url.replace(hostname=self._host)
+                await RedirectResponse(there, 307)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class ErrorPage:

@@ -6,10 +6,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import uvicorn
 
-from oura_pipeline.settings import Settings, load_settings
+from oura_pipeline.settings import Settings, is_this_machine, load_settings
 from oura_pipeline.web.app import create_app
 from oura_pipeline.web.site import Site, open_site
 
@@ -24,7 +25,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
     # The socket listens before the site is open: early requests wait in its queue, and a free
     # port is known in time for the addresses in the settings.
     with listen(host, port) as listener, open_site(_settings(None, listener)) as site:
-        url = socket_url(listener)
+        url = local_url(listener)
         public = "" if url == site.settings.site.url else f" (public: {site.settings.site.url})"
         print(f"Site: {url}{public}", flush=True)
         _server(site).run(sockets=[listener])
@@ -50,7 +51,7 @@ def running_site(
         )
         thread.start()
         try:
-            yield socket_url(bound)
+            yield _by_name(bound, site.settings.site.url)
         finally:
             server.should_exit = True
             thread.join(15)  # longer than the graceful shutdown takes
@@ -68,9 +69,27 @@ def socket_url(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
+def local_url(listener: socket.socket) -> str:
+    """Return the URL of a listening socket as Oura's portals accept it: by the name `localhost`."""
+    url = socket_url(listener)
+    return f"http://localhost:{_port(listener)}" if is_this_machine(url) else url
+
+
+def _by_name(listener: socket.socket, url: str) -> str:
+    """Return the URL of a socket, by the name of this machine that the site's address has."""
+    if not is_this_machine(url):
+        return socket_url(listener)
+    return urlsplit(url)._replace(netloc=f"{urlsplit(url).hostname}:{_port(listener)}").geturl()
+
+
+def _port(listener: socket.socket) -> int:
+    port: int = listener.getsockname()[1]
+    return port
+
+
 def _settings(settings: Settings | None, listener: socket.socket) -> Settings:
     """Return the settings; without a public address the site's address is that of its socket."""
-    return (settings or load_settings()).served_at(socket_url(listener))
+    return (settings or load_settings()).served_at(local_url(listener))
 
 
 def _server(site: Site) -> uvicorn.Server:

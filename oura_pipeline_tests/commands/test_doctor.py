@@ -45,6 +45,10 @@ def test_doctor_without_a_graphite_names_the_file(shell: Shell) -> None:
     status, found = findings(shell)
     assert (status, problems(found)) == (0, {})
     assert str(shell.world.home / "graphite.log") in found["Graphite"][1]
+    assert found["site"][1] == (
+        "http://localhost:8000; register http://localhost:8000/oauth/callback as redirect URI at "
+        "Oura"
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,8 +72,21 @@ def test_doctor_without_a_graphite_names_the_file(shell: Shell) -> None:
         ),
         ({"OURA_PUBLIC_URL": "http://rings.test"}, ["site", "webhooks"], "to an https address"),
         ({"OURA_PUBLIC_URL": "https://rings.test"}, ["webhooks"], "subscriptions create"),
+        (
+            {"OURA_PUBLIC_URL": "http://127.0.0.1:{port}"},
+            ["site", "webhooks"],
+            "register http://localhost:{port}/oauth/callback",
+        ),
     ],
-    ids=["no client", "no Oura", "no Graphite", "no render url", "no https", "no webhooks"],
+    ids=[
+        "no client",
+        "no Oura",
+        "no Graphite",
+        "no render url",
+        "no https",
+        "no webhooks",
+        "127.0.0.1",
+    ],
 )
 def test_doctor_says_what_to_do(
     cloud: Sandbox, tmp_path: Path, settings: dict[str, str], subjects: list[str], advice: str
@@ -81,7 +98,7 @@ def test_doctor_says_what_to_do(
     with world(tmp_path / "data", cloud, settings=given) as made:
         status, found = findings(Shell(world=made))
     assert (status, list(problems(found))) == (1, subjects)
-    assert advice in problems(found)[subjects[0]]
+    assert advice.replace("{port}", port) in problems(found)[subjects[0]]
 
 
 def test_doctor_asks_for_a_first_sign_in(shell: Shell) -> None:

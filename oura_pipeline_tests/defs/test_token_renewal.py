@@ -181,9 +181,9 @@ def test_one_persons_trouble_stays_theirs(made: World) -> None:
     [(key, said)] = red.items()
     assert key == ("accounts/people", "everyone_connected")
     [koa] = made.ids("koa")
-    assert said.startswith(f"- [{koa}](http://127.0.0.1:8000/status#{koa}): since ")
+    assert said.startswith(f"- [{koa}](http://localhost:8000/status#{koa}): since ")
     assert "Oura refused to renew their tokens" in said
-    assert said.endswith("\nAsk them to sign in again at http://127.0.0.1:8000.")
+    assert said.endswith("\nAsk them to sign in again at http://localhost:8000.")
     with made.accounts() as accounts:
         assert accounts.people.get("koa").state is PersonState.SIGN_IN_REQUIRED
         assert accounts.people.get("runa").state is PersonState.CONNECTED

@@ -33,7 +33,7 @@ def test_a_request_to_end_takes_site_and_dagster_along(tmp_path: Path) -> None:
         until(lambda: processes(tmp_path) == set())
     said = (tmp_path / "log").read_text(encoding="utf-8")
     assert f"Dagster's UI: http://127.0.0.1:{ports[DAGSTER]} " in said
-    assert f"Site: http://127.0.0.1:{ports[SITE]}" in said
+    assert f"Site: http://localhost:{ports[SITE]}" in said
 
 
 def test_the_end_of_the_site_is_the_end_of_all(tmp_path: Path) -> None:

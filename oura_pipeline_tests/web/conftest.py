@@ -96,7 +96,7 @@ def _running_site(home: Path, cloud: Sandbox, **values: Any) -> Iterator[Running
     }
     settings = read_settings(given | {name.upper(): value for name, value in values.items()})
     with (
-        running_site(settings, listener=listener),
+        running_site(settings, listener=listener) as url,
         open_pipeline(settings) as pipeline,
         ExitStack() as stack,
     ):

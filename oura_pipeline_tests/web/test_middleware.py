@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -314,3 +315,26 @@ def test_a_port_in_use_is_reported_in_one_line(open_site: OpenSite, tmp_path: Pa
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"Error: cannot listen on 127.0.0.1:{port}: Address already in use")
+
+
+@pytest.mark.parametrize(
+    ("address", "other"), [("localhost", "127.0.0.1"), ("127.0.0.1", "localhost")]
+)
+def test_one_name_of_this_machine_leads_to_the_other(
+    open_site: OpenSite, address: str, other: str
+) -> None:
+    """Pages only, with their query, and nothing else: a form has come from a page."""
+    port = urlsplit(open_site(oura_public_url=f"http://{address}:1").url).port
+    with httpx.Client(base_url=f"http://{other}:{port}", trust_env=False) as http:
+        for method in ("GET", "HEAD"):
+            led = http.request(method, "/oauth/callback?code=a%20b&state=c")
+            assert (led.status_code, led.headers["location"]) == (
+                307,
+                f"http://{address}:{port}/oauth/callback?code=a%20b&state=c",
+            )
+        assert http.get(f"http://{other}:{port}//evil.example").headers["location"] == (
+            f"http://{address}:{port}//evil.example"
+        )
+        assert http.get("/health").status_code == 200
+        assert http.post("/signin").status_code == 403
+        assert http.get("/", headers={"Host": "evil.example"}).status_code == 200
