@@ -710,7 +710,7 @@ def test_five_hundred_random_events_end_in_the_truth(tmp_path: Path) -> None:
 
         def sync() -> list[bool]:
             succeeded = []
-            while not over.wait(2):
+            while not over.wait(5):
                 result = made.run(LAST - 3 * ONE, LAST, types=SYNCED, groups=["oura"])
                 succeeded.append(result.success)
             return succeeded

@@ -173,4 +173,6 @@ def environment(
         "GRAPHITE_PORT": str(graphite.line_port) if graphite else "",
         "GRAPHITE_RENDER_URL": graphite.render_url if graphite else "",
         "DAGSTER_HOME": "",
+        # Dagster lists all partitions several times in each run.
+        "OURA_HISTORY_START": "2025-01-01",
     }
