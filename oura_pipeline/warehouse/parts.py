@@ -16,7 +16,7 @@ _USUAL = 28_800  # seconds; how long a sleep is taken to last that says neither 
 
 
 def parts(document_type: DocumentType, condition: str = "true") -> str:
-    """Return the query for (username, day, id, part, mains) of the documents that may count.
+    """Return the query for (username, day, row_id, part, mains) of the documents that may count.
 
     Documents that overlap in time, also by way of others and across days, are one: of these the
     one with the greatest amount counts, but none with a number that was not measured where another
@@ -34,11 +34,14 @@ def parts(document_type: DocumentType, condition: str = "true") -> str:
     """
     variants = variants_of(document_type)
     is_main = f"kind = {literal(variants.main)}"
-    # The instants are whole microseconds: no zone of the session, and no interval, is involved.
+    # Neither the session's zone nor its collation is involved: instants are whole microseconds,
+    # and ids are compared as bytes.
     return f"""
     WITH documents AS (
         SELECT
-            username, day, id,
+            username, day,
+            rowid AS row_id,
+            encode(id) AS id,
             {quoted(variants.field)} AS kind,
             epoch_us({quoted(document_type.starts_at or "")}) AS start,
             epoch_us({quoted(variants.ends_at)}) AS stop,
@@ -91,7 +94,7 @@ def parts(document_type: DocumentType, condition: str = "true") -> str:
         FROM judged
     )
     SELECT
-        username, day, id,
+        username, day, row_id,
         CASE
             WHEN NOT counts THEN NULL
             WHEN rank < 2 AND row_number() OVER of_day = 1 THEN '{Part.MAIN}'
@@ -115,8 +118,16 @@ def with_parts(document_type: DocumentType) -> str:
     return (
         f"SELECT d.*, p.part, p.mains FROM {table_name(document_type)} d "
         f"JOIN ({parts(document_type)}) p "
-        "ON p.username = d.username AND p.day = d.day AND p.id = d.id WHERE p.part IS NOT NULL"
+        f"ON {same_document('p', 'd')} WHERE p.part IS NOT NULL"
     )
+
+
+def same_document(part: str, document: str) -> str:
+    """Return the condition that a row of `parts` is about a document, given their aliases."""
+    # By the number of the row, because whether ids are equal depends on the session's collation.
+    # Person and day are there for the optimizer: filters on the one side reach the other.
+    pairs = (("row_id", "rowid"), ("username", "username"), ("day", "day"))
+    return " AND ".join(f"{part}.{one} = {document}.{other}" for one, other in pairs)
 
 
 def digits_within(document_type: DocumentType, digits: str, seconds: str, alias: str = "") -> str:

@@ -19,7 +19,7 @@ from oura_pipeline.warehouse.exporting import copy_to_parquet
 from oura_pipeline.warehouse.landing import Landing, land
 from oura_pipeline.warehouse.ledgers import Ledgers, ensure_ledgers
 from oura_pipeline.warehouse.offsets import OFFSETS
-from oura_pipeline.warehouse.parts import parts
+from oura_pipeline.warehouse.parts import parts, same_document
 from oura_pipeline.warehouse.publishing import Published
 from oura_pipeline.warehouse.quarantine import QuarantinedDocument, find_quarantined
 from oura_pipeline.warehouse.redating import DayCount, forget_redated, redated_days
@@ -272,7 +272,7 @@ class Warehouse:
         part, joined = "NULL", ""
         if document_type.variants:
             part = "p.part"
-            joined = f"LEFT JOIN ({parts(document_type, theirs)}) p USING (username, day, id)"
+            joined = f"LEFT JOIN ({parts(document_type, theirs)}) p ON {same_document('p', 'd')}"
         with self._reading(document_type) as connection:
             if connection is None:
                 return

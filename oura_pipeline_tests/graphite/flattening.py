@@ -14,7 +14,7 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.parts import Part, StoredDocument
 from oura_pipeline.graphite.flatten import flatten
 from oura_pipeline.graphite.points import DayPoints
-from oura_pipeline.warehouse.parts import parts
+from oura_pipeline.warehouse.parts import parts, same_document
 from oura_pipeline.warehouse.tables import ensure_table, json_schema, table_name, typed_fields
 
 Document = dict[str, Any]
@@ -57,8 +57,8 @@ def stored(
             )
         found = dict(
             connection.execute(
-                f"SELECT CAST(run_id AS INTEGER), p.part FROM {table} "
-                f"JOIN ({parts(document_type)}) p USING (username, day, id)"
+                f"SELECT CAST(d.run_id AS INTEGER), p.part FROM {table} d "
+                f"JOIN ({parts(document_type)}) p ON {same_document('p', 'd')}"
             ).fetchall()
         )
     return [

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, SLEEP
-from oura_pipeline.warehouse.parts import parts
+from oura_pipeline.warehouse.parts import parts, same_document
 from oura_pipeline.warehouse.tables import ensure_table
 
 COLUMNS = (
@@ -54,7 +54,10 @@ def found(
         f"INSERT INTO oura.sleep ({', '.join(COLUMNS)}) VALUES ({', '.join('?' for _ in COLUMNS)})",
         [[one.get(name) for name in COLUMNS] for one in sleeps],
     )
-    rows = connection.execute(f"SELECT id, part, mains FROM ({parts(SLEEP)})").fetchall()
+    rows = connection.execute(
+        f"SELECT d.id, p.part, p.mains FROM oura.sleep d JOIN ({parts(SLEEP)}) p "
+        f"ON {same_document('p', 'd')}"
+    ).fetchall()
     return {name: (part, mains) for name, part, mains in rows}
 
 

@@ -34,7 +34,8 @@ WITH starts AS (
         min(met.timestamp) FILTER (
             abs(epoch(met.timestamp) - epoch(CAST(day AS TIMESTAMP))) < {_NEAR}
         ) OVER (
-            PARTITION BY username ORDER BY day ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+            PARTITION BY username ORDER BY day ASC NULLS LAST
+            ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
         ) AS next_start
     FROM oura.daily_activity
 ),

@@ -74,7 +74,7 @@ _COLUMNS = (
 # Without an order between the parts and the reader, DuckDB 1.5 deadlocks when a result is large
 # (duckdb/duckdb#22215). MATERIALIZED would help too, but a stored view loses it. Filters reach the
 # tables all the same.
-_IN_ONE = "WITH {} SELECT * FROM (\n{}\n)\nORDER BY time"
+_IN_ONE = "WITH {} SELECT * FROM (\n{}\n)\nORDER BY time ASC NULLS LAST"
 
 
 def long_view(unknown: Unknown | None = None) -> View:

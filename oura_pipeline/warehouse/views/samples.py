@@ -18,6 +18,7 @@ from oura_pipeline.warehouse.views.series_sources import (
     SeriesSource,
     column,
     instant_in,
+    ordered_key,
     start_field,
     unsplit,
 )
@@ -206,14 +207,14 @@ def _keys(source: SeriesSource) -> list[str]:
     # What tells the documents of a day apart, in the order in which they are pushed.
     if source.alone:
         return []
-    return [f"{column((name,))} AS key_{i}" for i, name in enumerate(source.document_type.key)]
+    return [f"{key} AS key_{i}" for i, key in enumerate(ordered_key(source.document_type))]
 
 
 def _turn(source: SeriesSource, instant: str) -> str:
     # The last of several values is the one with the greatest turn: by instant, then by key.
     if source.alone:
         return instant
-    return f"row({', '.join([instant, *(column((name,)) for name in source.document_type.key)])})"
+    return f"row({', '.join([instant, *ordered_key(source.document_type)])})"
 
 
 def _turn_of_item(source: SeriesSource) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from oura_pipeline.catalog.document_types import DocumentType, Variants
 from oura_pipeline.catalog.metrics import is_event
 from oura_pipeline.catalog.parts import Part
+from oura_pipeline.warehouse.parts import same_document
 from oura_pipeline.warehouse.tables import literal, quoted, table_name
 
 # Times are whole microseconds since 1970 (UTC) until the very end: instants that are grouped and
@@ -16,7 +17,6 @@ MICRO = 1_000_000  # microseconds in a second
 MIDNIGHT = "epoch_us(CAST(d.day AS TIMESTAMP))"  # 00:00 UTC of the day, μs
 
 _NAME = "[a-z0-9_-]{1,100}"
-_SAME = "p.username = d.username AND p.day = d.day AND p.id = d.id"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,9 @@ class SeriesSource:
         rest = f"{chosen} AND {condition}"
         if self.part:
             name = parts_name(self.document_type)
-            tables += f" JOIN {name} p ON {_SAME} AND p.part = {literal(self.part)}"
+            tables += (
+                f" JOIN {name} p ON {same_document('p', 'd')} AND p.part = {literal(self.part)}"
+            )
         return f"SELECT {listed} FROM {tables} WHERE {self.where}{rest}"
 
 
@@ -116,6 +118,17 @@ def column(path: tuple[str, ...]) -> str:
     return ".".join(["d", *map(quoted, path)])
 
 
+def ordered_key(document_type: DocumentType) -> list[str]:
+    """Return the parts of a document's key, such that their order is the same in every session."""
+    return [
+        # As bytes: the order of texts depends on the session's collation.
+        f"encode({column((field.name,))})" if field.sql_type == "VARCHAR" else column((field.name,))
+        for name in document_type.key
+        for field in document_type.fields
+        if field.name == name
+    ]
+
+
 def instant_in(name: str) -> str:
     """Return the instant in a field, μs."""
     return f"epoch_us({column((name,))})"
@@ -130,8 +143,10 @@ def _newest(document_type: DocumentType) -> str:
     """Return the condition for the newest document of a day; of equals the last by key."""
     if not document_type.newest:
         return ""
-    keys = "".join(f", {column((name,))} DESC" for name in document_type.key)
-    return _is_first(f"coalesce({instant_in(document_type.newest)}, 0) DESC{keys}")
+    newest = f"coalesce({instant_in(document_type.newest)}, 0)"
+    return _is_first(
+        ", ".join(f"{one} DESC NULLS LAST" for one in (newest, *ordered_key(document_type)))
+    )
 
 
 def _sources_of_variants(

@@ -209,7 +209,7 @@ NAPS = View(
 SELECT
     username, day,
     row_number() OVER (
-        PARTITION BY username, day ORDER BY bedtime_start ASC NULLS LAST, id ASC NULLS LAST
+        PARTITION BY username, day ORDER BY bedtime_start ASC NULLS LAST, encode(id) ASC NULLS LAST
     ) AS nap,
     type,
     part = '{Part.SHORT}' AS is_short,

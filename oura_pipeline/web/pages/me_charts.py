@@ -120,21 +120,21 @@ SELECT day, epoch(bedtime_start), epoch(bedtime_end), bedtime_start_local, bedti
     utc_offset_minutes, total_sleep_minutes, time_in_bed_minutes, awake_minutes, rem_minutes,
     light_minutes, deep_minutes, lowest_heart_rate_bpm, average_heart_rate_bpm, hrv_average_ms
 FROM oura.nights WHERE username = $1 AND day BETWEEN $2 AND $3 AND bedtime_start_local IS NOT NULL
-ORDER BY day DESC LIMIT {NIGHTS}
+ORDER BY day DESC NULLS LAST LIMIT {NIGHTS}
 """
 _PHASES = f"""
 SELECT day, epoch(time), interval_seconds, phase FROM oura.hypnogram
 WHERE username = $1 AND day BETWEEN $2 AND $3 AND part = 'night'
     AND phase IN ({", ".join(f"'{phase}'" for phase in PHASES)})
-ORDER BY time
+ORDER BY time ASC NULLS LAST
 """
 _HEART = """
 SELECT day, epoch(time), interval_seconds, bpm, hrv_ms FROM oura.sleep_heart
-WHERE username = $1 AND day BETWEEN $2 AND $3 AND part = 'night' ORDER BY time
+WHERE username = $1 AND day BETWEEN $2 AND $3 AND part = 'night' ORDER BY time ASC NULLS LAST
 """
 _NAPS = """
 SELECT day, bedtime_start_local, total_sleep_minutes FROM oura.naps
-WHERE username = $1 AND day BETWEEN $2 AND $3 AND NOT is_short ORDER BY day, nap
+WHERE username = $1 AND day BETWEEN $2 AND $3 AND NOT is_short ORDER BY day ASC, nap ASC
 """
 _NAMES = ", ".join(f"'{metric.name}'" for metric in METRICS)
 _VALUES = ", ".join(f"{metric.name}::DOUBLE" for metric in METRICS)
@@ -152,7 +152,7 @@ WITH readings AS (
         days_28 AS (PARTITION BY metric ORDER BY day ASC NULLS LAST
             RANGE BETWEEN INTERVAL 28 DAYS PRECEDING AND INTERVAL 1 DAY PRECEDING)
 )
-SELECT * FROM means WHERE day >= $2 ORDER BY day
+SELECT * FROM means WHERE day >= $2 ORDER BY day ASC NULLS LAST
 """
 
 
