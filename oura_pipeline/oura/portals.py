@@ -102,14 +102,13 @@ def issuer(token_url: str, revoke_urls: Sequence[str] = ()) -> Portal:
 
 
 def _revoking_at(portal: Portal, revoke_urls: Iterable[str]) -> Portal:
-    # An address of Oura's own is that of one portal; any other one is meant for both.
-    theirs = {known.revoke_url for known in PORTALS} - {portal.revoke_url}
-    chosen = [url for url in revoke_urls if url not in theirs]
-    if not chosen:
-        return portal
-    alike = (url for url in chosen if _name(url) == _name(portal.revoke_url))
-    url = next(alike, chosen[0])
-    return replace(portal, revoke_url=url, revokes_by_query=portal_at(url).revokes_by_query)
+    # An address that is, or is like, the other portal's is not for this one's tokens.
+    foreign = {known.name for known in PORTALS} - {portal.name}
+    for url in revoke_urls:
+        like = portal_at(url)
+        if portal.name == _STANDARD.name or like.name not in foreign:
+            return replace(portal, revoke_url=url, revokes_by_query=like.revokes_by_query)
+    return portal
 
 
 def _name(address: str) -> str:

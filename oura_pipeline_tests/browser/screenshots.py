@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, FloatRect
 
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.cloud import SandboxOptions
+from oura_pipeline.settings import ALL_SCOPES
 from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline_tests.browser.png import shrink
 from oura_pipeline_tests.browser.visits import (
@@ -50,11 +51,22 @@ def main(folder: Path = SCREENS) -> None:
         chromium() as browser,
     ):
         Photographer(site, browser, folder).take_all()
+    take_first_steps(folder)
     sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.png"))}
     for name, size in sizes.items():
         print(f"{size:8,} {name}")
     if max(sizes.values()) > LARGEST or sum(sizes.values()) > LARGEST_ALL:
         sys.exit(f"too large: {sum(sizes.values()):,} bytes, the largest {max(sizes.values()):,}")
+
+
+def take_first_steps(folder: Path) -> None:
+    """Take the pictures of a site on one's own machine, which asks for no invite."""
+    with (
+        tempfile.TemporaryDirectory() as home,
+        sandboxed_site_with(SandboxOptions(days=3), Path(home), os.environ.update) as site,
+        chromium() as browser,
+    ):
+        Photographer(site, browser, folder).take_first_steps()
 
 
 class Photographer:
@@ -69,6 +81,13 @@ class Photographer:
         """Every page."""
         for work in (self._signing_up, self._own_page, self._missing, self._trouble, self._status):
             work()
+
+    def take_first_steps(self) -> None:
+        """The first page and the consent of somebody alone, and a consent that allows nothing."""
+        with self._visit() as visit:
+            self._take(visit.open("/"), "own-home", until="#collected")
+            visit.press("#sign-in").consent("runa", without=ALL_SCOPES.split())
+            self._take(visit, "nothing-granted")
 
     def _signing_up(self) -> None:
         with self._visit() as visit:

@@ -65,11 +65,11 @@ def test_a_stand_in_has_its_addresses_side_by_side() -> None:
 
 
 def test_the_settings_say_where_a_stand_in_revokes() -> None:
-    """An address of Oura's own is one portal's and not the other's."""
+    """An address that is, or is like, one portal's is not the other's."""
     tokens = f"{HERE}/oauth/v2/ext/oauth-token"
     for urls, expected in {
         (f"{HERE}/give-back",): (f"{HERE}/give-back", False),
-        (f"{HERE}/oauth/revoke",): (f"{HERE}/oauth/revoke", True),
+        (f"{HERE}/oauth/revoke",): (f"{HERE}/oauth/v2/ext/oauth-revoke", False),
         (f"{HERE}/x/revoke", f"{HERE}/x/oauth-revoke"): (f"{HERE}/x/oauth-revoke", False),
         (CLOUD.revoke_url,): (f"{HERE}/oauth/v2/ext/oauth-revoke", False),
     }.items():
@@ -77,6 +77,8 @@ def test_the_settings_say_where_a_stand_in_revokes() -> None:
         assert (found.revoke_url, found.revokes_by_query) == expected
     assert issuer(MOI.token_url, [CLOUD.revoke_url]) is MOI
     assert issuer(CLOUD.token_url, [CLOUD.revoke_url]) == CLOUD
+    other = issuer("https://example.org/tokens", [f"{HERE}/oauth/revoke"])
+    assert (other.revoke_url, other.revokes_by_query) == (f"{HERE}/oauth/revoke", True)
 
 
 def test_the_page_about_signing_in_names_every_address() -> None:

@@ -253,6 +253,25 @@ def test_oura_hears_of_it(household: World) -> None:
     assert documents_of(household, OTHER) == before
 
 
+@pytest.mark.parametrize("portal", ["legacy", "new"])
+def test_the_portal_that_issued_the_tokens_hears_of_it(
+    cloud: Sandbox, tmp_path: Path, portal: str
+) -> None:
+    """Whichever the application belongs to; the other one would refuse it."""
+    cloud.change_options(portal=portal)
+    try:
+        with world(tmp_path / "data", cloud) as made:
+            tokens = sign_in(made, OTHER)
+            with open_pipeline() as pipeline:
+                assert disconnect(pipeline, OTHER) == Revocation(done=True)
+    finally:
+        cloud.change_options(portal="both")
+    for token in tokens:
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = cloud.http.get("/v2/usercollection/personal_info", headers=headers)
+        assert answer.status_code == 401
+
+
 def test_oura_being_away_is_said_and_made_up_for(household: World) -> None:
     """They are disconnected at once; what Oura did not hear it hears the next time."""
     cloud = household.sandbox
