@@ -133,6 +133,13 @@ class Overview(Store):
         with self._database.reading() as connection:
             return {FetchStatus(status): count for status, count in connection.execute(query)}
 
+    def first_landed(self, username: str) -> date | None:
+        """Return the first day of which a person has documents; None: there are none."""
+        landed = (_rows_of(username), fetches.c.documents > 0)
+        with self._database.reading() as connection:
+            first: date | None = connection.scalar(select(func.min(fetches.c.day)).where(*landed))
+        return first
+
     def first_asked(self) -> dict[tuple[str, str], date]:
         """Return the first day that was fetched, by username and document type."""
         # A search in the primary key for each of them: grouping would read the whole ledger.

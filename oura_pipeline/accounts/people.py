@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -75,6 +75,7 @@ class Person:
         state_since: since when they are in this state, UTC.
         sync_asked_at: when they last requested a sync, UTC; None: never.
         notified_at: when the operator was notified that they must sign in again, UTC; None: never.
+        first_day: the day before which Oura is known to have nothing of theirs; None: not known.
     """
 
     username: str
@@ -92,6 +93,11 @@ class Person:
     state_since: datetime
     sync_asked_at: datetime | None
     notified_at: datetime | None
+    first_day: date | None = None
+
+    def history_start(self, earliest: date) -> date:
+        """Return the first day of their history, which begins on the `earliest` day at most."""
+        return max(earliest, self.first_day or earliest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +235,12 @@ class People(EncryptedStore):
             require_known(connection, [username])
             return connection.execute(requested.values(sync_asked_at=now)).rowcount == 1
 
+    def set_first_day(self, usernames: Iterable[str], first_day: date | None) -> None:
+        """Remember before which day Oura has nothing of these people; None: nobody knows."""
+        theirs = schema.people.c.username.in_(sorted(set(usernames)))
+        with self._database.writing() as connection:
+            connection.execute(update(schema.people).where(theirs).values(first_day=first_day))
+
     def to_notify(self) -> list[Person]:
         """Return who must sign in again and was not reported to the operator yet, by username."""
         refused = self.all([PersonState.SIGN_IN_REQUIRED])
@@ -253,6 +265,8 @@ class People(EncryptedStore):
             "scopes": stored_scopes(sign_in.scopes),
             "connected_since": now(),
             "notified_at": None,
+            # They may have granted more, or imported something older.
+            "first_day": None,
         }
         changes |= {"oura_id": sign_in.oura_id} if sign_in.oura_id else {}
         changes |= {"name": sign_in.name} if sign_in.name else {}

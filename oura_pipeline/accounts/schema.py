@@ -80,6 +80,7 @@ people = Table(
     Column("state_since", Instant, nullable=False),
     Column("sync_asked_at", Instant),
     Column("notified_at", Instant),
+    Column("first_day", Date),  # one row for all days before it; NULL: not known
 )
 
 tokens = Table(

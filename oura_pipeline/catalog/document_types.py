@@ -100,6 +100,7 @@ class DocumentType:
         newest: of several documents, only the one with the newest instant in this field is sent.
         variants: how documents of this type differ from each other.
         identifies: whether its `id` is Oura's id of the person.
+        ends_history: whether runs that fetch history first find out with it how far back that goes.
     """
 
     name: str
@@ -121,6 +122,7 @@ class DocumentType:
     newest: str | None = None
     variants: Variants | None = None
     identifies: bool = False
+    ends_history: bool = False
 
     def __post_init__(self) -> None:
         if not self.series:
@@ -350,6 +352,8 @@ DAILY_SLEEP = DocumentType(
     scope="daily",
     description="Sleep score and its contributors.",
     series="sleep",
+    # Small, and there for as long as there have been rings.
+    ends_history=True,
     fields=(
         _id(),
         _day(),

@@ -10,13 +10,13 @@ import dagster as dg
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import ONE_DAY, batched
+from oura_pipeline.defs.partitions import HISTORY, HISTORY_TAG
 from oura_pipeline.defs.person_ids import nameless
-from oura_pipeline.defs.run_requests import HISTORY_TAG, set_digest, sync_request
+from oura_pipeline.defs.run_requests import set_digest, sync_request
 from oura_pipeline.defs.schedules import Job, days_back
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
 
-HISTORY = "new_people"
 RUNS_PER_TICK = 3
 MAX_RUN = timedelta(days=90)
 PEOPLE_PER_RUN = 500  # so that whoever signs in today does not wait for hours behind everybody
@@ -81,9 +81,9 @@ def new_people_sensor(job: Job, partitions: dg.DailyPartitionsDefinition) -> dg.
         since = {person.id: person.connected_since for person in people}
         first_asked = {(ids[who], name): day for (who, name), day in asked.items() if who in ids}
         _, newest = days_back(partitions, now, 1)
-        chunks = next_chunks(
-            since, first_asked, history_start=settings.oura.history_start, newest=newest
-        )
+        earliest = settings.oura.history_start
+        starts = {person.id: person.history_start(earliest) for person in people}
+        chunks = next_chunks(starts, first_asked, newest=newest)
         if not chunks:
             return dg.SkipReason("The history of everybody who is connected is complete.")
         share = settings.oura.background_share
@@ -97,24 +97,22 @@ def new_people_sensor(job: Job, partitions: dg.DailyPartitionsDefinition) -> dg.
 
 
 def next_chunks(
-    people: Iterable[str],
+    starts: Mapping[str, date],
     first_asked: Mapping[tuple[str, str], date],
     *,
-    history_start: date,
     newest: date,
 ) -> list[Chunk]:
     """Return what to fetch next of people's history: newcomers first, then the newest days.
 
     Args:
-        people: the ids of those who are connected.
+        starts: the first day of the history of those who are connected, by id.
         first_asked: the earliest day in the ledger, by id and document type.
-        history_start: the first day of history.
         newest: the newest day for which there is a partition.
     """
     groups: dict[tuple[bool, date, date, tuple[str, ...]], list[str]] = {}
-    for person in people:
+    for person, start in starts.items():
         asked = {name: first_asked.get((person, name)) for name in PARTITIONED}
-        if (span := _next_span(asked, history_start, newest)) is None:
+        if (span := _next_span(asked, min(start, newest), newest)) is None:
             continue
         first_day, last_day, names = span
         snapshots = (name for name in SNAPSHOTS if (person, name) not in first_asked)

@@ -7,12 +7,13 @@ import dagster as dg
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.bar_charts import chart, table
-from oura_pipeline.defs.partitions import run_days
+from oura_pipeline.defs.partitions import HISTORY, HISTORY_TAG, run_days
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.oura.errors import OuraUnavailable, RateLimited
 from oura_pipeline.sync.fetch import FetchResult, fetch_and_land
+from oura_pipeline.sync.history import learn_first_days
 
 # An outage of Oura passes. What else fails for everybody keeps failing until somebody acts.
 TRANSIENT = (OuraUnavailable, RateLimited)
@@ -49,10 +50,13 @@ def document_asset(
     @nameless
     def documents(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
         days = run_days(context) if document_type.partitioned else [date.min]
+        people = pipeline.selected_people()
+        if document_type.ends_history and context.run.tags.get(HISTORY_TAG) == HISTORY:
+            learn_first_days(pipeline.opened, people)
         fetched = fetch_and_land(
             pipeline.opened,
             document_type,
-            pipeline.selected_people(),
+            people,
             first_day=days[0],
             last_day=days[-1],
             run_id=context.run.run_id,

@@ -9,9 +9,7 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import digest
 from oura_pipeline.defs.graphite_assets import points_key
 from oura_pipeline.defs.oura_assets import document_key
-from oura_pipeline.defs.partitions import range_tags
-
-HISTORY_TAG = "oura_pipeline/history"  # dagster.yaml lets one run with this tag work at a time
+from oura_pipeline.defs.partitions import HISTORY_TAG, range_tags
 
 
 def set_digest(texts: Iterable[str]) -> str:

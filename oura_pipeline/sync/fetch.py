@@ -15,6 +15,7 @@ from oura_pipeline.days import days_between
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.fetch_person import PersonFetcher, PersonResult
+from oura_pipeline.sync.history import forget_disproved
 from oura_pipeline.sync.progress import progress
 from oura_pipeline.sync.redating import record_redated
 from oura_pipeline.warehouse.landing import Landing
@@ -122,6 +123,7 @@ def fetch_and_land(
             results = work.refetch_overtaken(results, people)
             landing = work.land(results)
             fetches = work.record(results, landing)
+    forget_disproved(pipeline, people, fetches)
     for name in landing.redated if landing else ():
         record_redated(pipeline, get_document_type(name), now)
     return FetchResult(

@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.defs.new_people import (
     PARTITIONED,
     PEOPLE_PER_RUN,
@@ -26,9 +27,11 @@ from oura_pipeline.defs.partitions import daily_partitions
 from oura_pipeline.defs.schedules import days_back
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.testing.world import World, world
+from oura_pipeline.sync.history import find_first_day, learn_first_days
+from oura_pipeline_tests.testing.world import World, sandbox_tokens, world
 
 NEWEST = date(2026, 6, 11)
 START = date(2026, 1, 1)
@@ -63,7 +66,8 @@ def asked_since(
 def following(
     first_asked: dict[tuple[str, str], date], *people: str, start: date = START
 ) -> list[Chunk]:
-    return next_chunks(people or ["ada"], first_asked, history_start=start, newest=NEWEST)
+    starts = dict.fromkeys(people or ["ada"], start)
+    return next_chunks(starts, first_asked, newest=NEWEST)
 
 
 def test_whoever_signs_in_is_asked_for_everything_of_the_newest_ninety_days() -> None:
@@ -90,7 +94,18 @@ def test_history_that_begins_earlier_now_is_asked_for() -> None:
 
 
 def test_nobody_is_no_history() -> None:
-    assert next_chunks([], {}, history_start=START, newest=NEWEST) == []
+    assert next_chunks({}, {}, newest=NEWEST) == []
+
+
+def test_history_of_each_person_ends_where_it_begins_for_them() -> None:
+    """Whoever got their ring in May has nothing before it."""
+    starts = {"ada": START, "bo": date(2026, 5, 20)}
+    ledger = asked_since("2026-06-05", "bo") | asked_since("2026-06-05", "ada")
+    assert next_chunks(starts, ledger, newest=NEWEST) == [
+        chunk("2026-03-07", "2026-06-04", people=("ada",)),
+        chunk("2026-05-20", "2026-06-04", people=("bo",)),
+    ]
+    assert next_chunks({"bo": NEWEST}, asked_since("2026-03-14", "bo"), newest=NEWEST) == []
 
 
 def test_people_who_are_as_far_share_a_run() -> None:
@@ -348,6 +363,84 @@ def test_history_is_asked_for_until_it_is_there(made: World) -> None:
         known = accounts.overview.first_asked()
         assert accounts.people.get("koa").oura_id
     assert {known["koa", name] for name in PARTITIONED} == {HISTORY_START}
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path) -> Iterator[World]:
+    """Nils, whose ring is three weeks old, with years of history to go through."""
+    options = SandboxOptions(people=1, awkward=True, days=200, end=TODAY)
+    settings = {"OURA_HISTORY_START": "2015-01-01"}
+    with running(options) as cloud, world(tmp_path / "data", cloud, settings=settings) as made:
+        yield made
+
+
+def test_history_ends_before_the_first_ring(newcomer: World) -> None:
+    """One run, instead of one for each quarter since 2015."""
+    newcomer.sign_in("nils")
+    [request] = tick(newcomer).run_requests
+    assert work(newcomer, request).success
+    with newcomer.accounts() as accounts:
+        assert accounts.people.get("nils").first_day == TODAY - timedelta(days=20 + 30)
+    said = tick(newcomer)
+    assert isinstance(said, dg.SkipReason)
+    assert said.skip_message == "The history of everybody who is connected is complete."
+    for document_type in DOCUMENT_TYPES:
+        if document_type.partitioned and not document_type.dated_by_offset:
+            held = newcomer.truth("nils", document_type)
+            assert newcomer.landed("nils", document_type) == held
+
+
+def test_history_ends_before_the_first_data_of_those_who_granted_less(newcomer: World) -> None:
+    """As far as that is enough to know; else it goes back as far as the settings say."""
+    expected = {
+        ("daily",): TODAY - timedelta(days=20 + 30),
+        ("daily", "heartrate"): TODAY - timedelta(days=20 + 30),
+        # The dates of two rings are unknown, and heart rate may be of theirs.
+        ("heartrate", "ring_configuration"): None,
+        ("workout",): None,
+    }
+    newcomer.sign_in("nils")
+    with open_pipeline() as pipeline:
+        for scopes, first_day in expected.items():
+            signed_in = sandbox_tokens(newcomer.sandbox, "nils", scopes)
+            person = pipeline.accounts.people.reconnect("nils", replace(signed_in, scopes=scopes))
+            assert find_first_day(pipeline, person) == first_day, scopes
+
+
+def test_when_oura_does_not_answer_history_goes_on_and_it_is_asked_again(newcomer: World) -> None:
+    """Nothing is concluded from silence."""
+    newcomer.sign_in("nils")
+    newcomer.sandbox.fault("no_data", route="workout", count=None)
+    with open_pipeline() as pipeline:
+        learn_first_days(pipeline, pipeline.accounts.people.all())
+        assert pipeline.accounts.people.get("nils").first_day is None
+    newcomer.sandbox.clear_faults()
+    with open_pipeline() as pipeline:
+        learn_first_days(pipeline, pipeline.accounts.people.all())
+        assert pipeline.accounts.people.get("nils").first_day == TODAY - timedelta(days=20 + 30)
+        newcomer.sandbox.reset_requests()
+        learn_first_days(pipeline, pipeline.accounts.people.all())
+    assert newcomer.sandbox.requests() == {}
+
+
+def test_documents_before_the_first_day_bring_history_back(newcomer: World) -> None:
+    """An import: Oura says so, the gap is filled, and what is earlier still is found."""
+    newcomer.sign_in("nils")
+    [request] = tick(newcomer).run_requests
+    assert work(newcomer, request).success
+    old = TODAY - timedelta(days=400)
+    newcomer.sandbox.add("nils", "workout", day=str(old - timedelta(days=90)), notify=False)
+    newcomer.sandbox.add("nils", "workout", day=str(old), notify=False)
+    assert newcomer.run(old, old, types=["workout"], groups=["oura"]).success
+    with newcomer.accounts() as accounts:
+        assert accounts.people.get("nils").first_day is None
+        learned = date(2015, 1, 1)
+        assert accounts.people.get("nils").history_start(learned) == learned
+    assert tick(newcomer).run_requests
+    with open_pipeline() as pipeline:
+        learn_first_days(pipeline, pipeline.accounts.people.all())
+        found = pipeline.accounts.people.get("nils").first_day
+    assert found == old - timedelta(days=90 + 30)
 
 
 def test_a_scope_that_is_granted_later_brings_its_history(made: World) -> None:

@@ -149,7 +149,7 @@ def status(pipeline: OpenPipeline, person: KnownPerson) -> models.StatusResponse
     overview = pipeline.accounts.overview.document_types(person.username)
     fetched = history(
         overview,
-        first_day=pipeline.settings.oura.history_start,
+        first_day=person.history_start(pipeline.settings.oura.history_start),
         today=datetime.now(UTC).date(),
     )
     return models.StatusResponse(

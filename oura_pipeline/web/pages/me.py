@@ -78,7 +78,7 @@ def show_page(request: Request, person: Person) -> Response:
         connection=connection_text(person, overview, revoked=person.username not in unrevoked),
         granted=None if granted is None else _titles(granted, requested),
         missing=[] if granted is None else [s for s in requested if s.name not in granted],
-        history=history_text(overview, site.settings.oura.history_start, now.date()),
+        history=history_text(overview, _history_start(site, person), now.date()),
         sync=sync_text(person, overview, now),
         published=published,
         nights=[(night, night_chart(f"night-{night.day}", night)) for night in published.nights],
@@ -93,10 +93,14 @@ def show_page(request: Request, person: Person) -> Response:
 def _months(site: Site, person: Person, today: date) -> list[Month]:
     # From the ledger of fetches, so that the calendar shows at once what a sync has done.
     names = granted_types(person)
-    first = first_day(today, site.settings.oura.history_start)
+    first = first_day(today, _history_start(site, person))
     accounts = site.pipeline.accounts
     days = accounts.overview.days(person.username, names, first_day=first, last_day=today)
     return calendar(days, len(names), first, today)
+
+
+def _history_start(site: Site, person: Person) -> date:
+    return person.history_start(site.settings.oura.history_start)
 
 
 def _titles(granted: Collection[str], requested: Sequence[OuraScope]) -> list[str]:
