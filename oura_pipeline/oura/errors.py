@@ -4,6 +4,7 @@
     ├── SignInRequired        the person has to consent again
     ├── ScopeNotGranted       the person did not grant this kind of data
     ├── MembershipLapsed      Oura keeps this person's data back
+    │   └── Forbidden         ... without a word, which may mean as well that nothing was allowed
     ├── DocumentNotFound      there is no document with this id (any more)
     ├── ClientRefused         our client id or secret is wrong: for the operator to correct
     ├── AlreadySubscribed     there is a webhook subscription of this kind
@@ -43,6 +44,10 @@ class ScopeNotGranted(OuraError):
 
 class MembershipLapsed(OuraError):
     """Oura refuses the data of a person without a membership."""
+
+
+class Forbidden(MembershipLapsed):
+    """Oura refuses the data and does not say why, as it does without a membership."""
 
 
 class DocumentNotFound(OuraError):

@@ -92,7 +92,8 @@ class OAuth:
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._http = http
-        self._portals = tuple(issuer(url, revoke_urls) for url in token_urls)
+        self._token_urls = tuple(token_urls)
+        self._revoke_urls = tuple(revoke_urls)
         self._client_id = client_id
         self._client_secret = client_secret
         self._working = working
@@ -171,16 +172,14 @@ class OAuth:
                 raise _not_revoked(answer, detail(answer, secrets))
 
     def _issuer(self, token_url: str | None) -> Portal:
-        token_url = token_url or self._endpoint()
-        for portal in self._portals:
-            if portal.token_url == token_url:
-                return portal
+        if issued_at := token_url or self._endpoint():
+            return issuer(issued_at, self._revoke_urls)
         # At another portal a token is as good as revoked: it is unknown there.
         raise SignInRequired("it is not known which portal of Oura issued the tokens")
 
     def _endpoint(self) -> str | None:
         """Return the token endpoint of our application; None: it may be any of them."""
-        urls = [portal.token_url for portal in self._portals]
+        urls = self._token_urls
         working = urls[0] if len(urls) == 1 else self._working()
         return working if working in urls else None
 
@@ -212,7 +211,7 @@ class OAuth:
         secrets = (form.get("code", ""), kept or "", self._client_secret)
         refusals: dict[_Refusal, str] = {}
         ours = (remembered, self._endpoint())
-        for url in dict.fromkeys(filter(None, (*ours, *(p.token_url for p in self._portals)))):
+        for url in dict.fromkeys(filter(None, (*ours, *self._token_urls))):
             asked_at = self._clock()
             request = self._token_request(url, form)
             answer = self._asked(request, seconds=seconds, check=_require_json)

@@ -14,6 +14,7 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.ledger import MEMBERSHIP_LAPSED
 from oura_pipeline.oura.errors import (
     DocumentNotFound,
+    Forbidden,
     MembershipLapsed,
     OuraUnavailable,
     ScopeNotGranted,
@@ -80,7 +81,7 @@ def check(
     if answer.status in (401, 403) and (scope := _missing_scope(answer, text, document_type)):
         raise ScopeNotGranted(scope)
     if answer.status in (401, 402, 403) and _speaks_of_membership(answer):
-        raise _lapsed(answer.status, text)
+        raise MembershipLapsed(_lapsed(answer.status, text))
     if answer.status == 404 and single:
         raise DocumentNotFound(
             f"Oura has no such {document_type.name}: it was deleted, or never there"
@@ -93,7 +94,7 @@ def _error(answer: OuraResponse, name: str, text: str) -> OuraError:
         case 401:
             return TokenRefused()
         case 403:
-            return _lapsed(403, text.removeprefix(": "))
+            return Forbidden(_lapsed(403, text.removeprefix(": ")))
         case 429:
             return TooManyRequests(retry_after(answer.headers))
         case status if status >= 500:
@@ -184,10 +185,10 @@ def _speaks_of_membership(answer: OuraResponse) -> bool:
     return bool(_MEMBERSHIP.search(said))
 
 
-def _lapsed(status: int, text: str) -> MembershipLapsed:
+def _lapsed(status: int, text: str) -> str:
     # The same for every document type, so that it can be said once.
     said = f"{status}: {text}" if text else str(status)
-    return MembershipLapsed(
+    return (
         f"{MEMBERSHIP_LAPSED}: Oura keeps this person's data back ({said}); they can check their "
         "membership in the Oura app, and need not sign in again"
     )

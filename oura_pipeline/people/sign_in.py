@@ -21,6 +21,7 @@ from oura_pipeline.catalog.credentials import OuraError, SignInRequired, TokenPa
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import (
     ClientRefused,
+    Forbidden,
     MembershipLapsed,
     OuraUnavailable,
     RateLimited,
@@ -219,7 +220,7 @@ def _identity(pipeline: Pipeline, tokens: TokenPair, doubtful: Consent | None) -
         )
         try:
             found = json.loads(client.personal_info().raw).get("id")
-        except (SignInRequired, ScopeNotGranted, MembershipLapsed) as error:
+        except (SignInRequired, ScopeNotGranted, Forbidden) as error:
             # Oura refuses everything to a token for which nothing was granted.
             raise (_nothing_granted(pipeline, doubtful) if doubtful else _failure(error)) from None
         except OuraError as error:

@@ -93,7 +93,8 @@ class AffectedDocument:
     @property
     def final_error(self) -> Outcome | None:
         """Why it is of no use to ask Oura again, where that is so."""
-        return _FINAL_ERRORS.get(type(self.error))
+        final = (end for kind, end in _FINAL_ERRORS.items() if isinstance(self.error, kind))
+        return next(final, None)
 
     @property
     def received_at(self) -> datetime:

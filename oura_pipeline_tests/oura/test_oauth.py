@@ -458,6 +458,14 @@ def test_nobody_revokes_at_a_portal_that_may_be_the_wrong_one(
         _oauth(http, token_urls=(LEGACY,)).revoke("a1", "r1")
 
 
+def test_tokens_of_a_portal_that_the_settings_no_longer_name_are_revoked_there(
+    endpoints: Endpoints,
+) -> None:
+    endpoints.will(PORTAL_REVOKE, reply(200), reply(200))
+    with httpx.Client(transport=httpx.MockTransport(endpoints)) as http:
+        _oauth(http, token_urls=(LEGACY,)).revoke("a1", "r1", PORTAL)
+
+
 def test_tokens_are_shown_nowhere(endpoints: Endpoints, caplog: pytest.LogCaptureFixture) -> None:
     """Not in a repr, not in an error, not in the HTTP library's log."""
     caplog.set_level(logging.DEBUG)

@@ -379,13 +379,13 @@ def test_an_id_that_no_database_could_store_is_refused(open_site: OpenSite, said
 
 
 @contextmanager
-def saying(body: dict[str, str]) -> Iterator[str]:
+def saying(body: dict[str, str], status: int = 200) -> Iterator[str]:
     """An Oura whose every document is this one."""
     text = json.dumps(body).encode()
 
     class Said(QuietHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(text)))
             self.end_headers()
@@ -477,6 +477,20 @@ def test_a_token_that_is_refused_everything_has_an_empty_grant(
         assert query(_ask_again(page))["prompt"] == "consent"
     finally:
         site.sandbox.change_options(callback_scope=True, token_scope=True)
+
+
+def test_a_lapsed_membership_is_no_empty_grant(open_site: OpenSite) -> None:
+    """Asking again would not help, and nobody is told that they allowed nothing."""
+    with saying({"detail": "expired_oura_membership"}, status=401) as url:
+        site = open_site(oura_api_url=url)
+        site.sandbox.change_options(callback_scope=False, token_scope=False)
+        try:
+            page = site.browser().sign_in("runa")
+        finally:
+            site.sandbox.change_options(callback_scope=True, token_scope=True)
+    assert (page.status, page.title) == (502, "Oura did not identify you · Oura pipeline")
+    assert "as it does without a membership" in page.text
+    assert nobody(site)
 
 
 def test_who_is_to_allow_more_is_asked_by_oura(open_site: OpenSite) -> None:
