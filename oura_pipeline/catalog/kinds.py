@@ -6,7 +6,6 @@ asks its row.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ from typing import Annotated, Any
 
 import msgspec
 
+from oura_pipeline.catalog.numbers import number_in
+
 DAY_PATTERN = r"\d{4}-\d\d-\d\d"
 _TIME_PATTERN = r"T\d\d:\d\d(:\d\d(\.\d+)?)?"
 _OFFSET_PATTERN = r"(Z|[+-]\d\d(:?\d\d)?)"
 # What DuckDB's json_type() and json_structure() call numbers.
-JSON_INTEGERS = frozenset({"UBIGINT", "BIGINT"})
-# DuckDB calls integers beyond 64 bits so; a DOUBLE holds them, a BIGINT does not.
-JSON_NUMBERS = JSON_INTEGERS | {"DOUBLE", "HUGEINT", "UHUGEINT"}
+JSON_NUMBERS = frozenset({"UBIGINT", "BIGINT", "DOUBLE", "HUGEINT", "UHUGEINT"})
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -77,13 +76,7 @@ def _is_flag(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    # In Python, True is an integer.
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_integer(value: Any) -> bool:
-    # 7.0 is whole too; what needs more than 64 bits would be null in its column.
-    return _is_number(value) and value == int(value) and -(2**63) <= value < 2**63
+    return number_in(value) is not None
 
 
 def _is_parsed(pattern: str, parse: Callable[[str], object]) -> Callable[[Any], bool]:
@@ -124,13 +117,13 @@ TEXT = Kind(
     is_text=True,
 )
 TEXTS = Kind(name="TEXTS", item=TEXT)
+# What Oura calls an integer. Its column takes a fraction all the same: what is sent is sent.
 INTEGER = Kind(
     name="INTEGER",
-    sql_type="BIGINT",
-    # A fraction is accepted and kept in the document; its column, which would round it, gets null.
-    python_type=int | float,
-    json_types=JSON_INTEGERS,
-    check=_is_integer,
+    sql_type="DOUBLE",
+    python_type=float,
+    json_types=JSON_NUMBERS,
+    check=_is_number,
     is_number=True,
 )
 NUMBER = Kind(

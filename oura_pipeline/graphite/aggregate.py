@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from itertools import islice
 from operator import lt
 
@@ -103,7 +104,8 @@ def _mean(values: Sequence[Value]) -> float:
         # `fsum` is exact whatever the order, so equal documents have equal digests.
         return math.fsum(values) / len(values)
     except OverflowError:
-        return math.fsum(value / len(values) for value in values)
+        # Exact, and between the lowest and the highest: a mean of doubles is always one.
+        return float(sum(map(Fraction, values)) / len(values))
 
 
 def _sum(values: Sequence[Value]) -> Value:

@@ -20,6 +20,7 @@ from oura_pipeline.catalog.metrics import (
     path_name,
     sent_at_all,
 )
+from oura_pipeline.catalog.numbers import number_in
 from oura_pipeline.graphite import parse
 from oura_pipeline.graphite.aggregate import MICRO, MetricSamples, Point, Value, aligned, usable
 from oura_pipeline.graphite.parse import ParsedSeries, Unreadable
@@ -132,6 +133,11 @@ class Extractor:
             self._find_numbers(value, path)
 
     def _add_known_number(self, leaf: Leaf, value: object, path: Path) -> None:
+        if isinstance(value, str):
+            value = number_in(value)
+            if value is None:
+                self.skip("no number", path)
+                return
         # Not `isinstance`: True is an int.
         if type(value) not in (int, float):
             self._find_numbers(value, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from oura_pipeline.catalog.numbers import loads, number_in
 from oura_pipeline.graphite.aggregate import MICRO, Value, all_usable, usable
 
 _NUMBER_OR_NULL = {int, float, type(None)}
@@ -92,7 +92,7 @@ def series(value: dict[str, Any]) -> ParsedSeries:
     items = value.get("items")
     if not isinstance(items, list):
         raise Unreadable("series without items")
-    seconds = usable(value.get("interval"))
+    seconds = usable(number_in(value.get("interval")))
     interval = round(seconds * MICRO) if seconds and abs(seconds) < _YEAR_10000 else 0
     if interval <= 0:
         raise Unreadable("series without a positive interval")
@@ -134,7 +134,7 @@ def clean(values: Sequence[Any]) -> tuple[list[Value | None], int]:
         present = [value for value in values if value is not None]
         if all_usable(present):
             return list(values), 0
-    numbers = [usable(value) for value in values]
+    numbers = [usable(number_in(value)) for value in values]
     missing = sum(value is None for value in values)
     return numbers, sum(number is None for number in numbers) - missing
 
@@ -156,6 +156,6 @@ def seconds(micros: int) -> Value:
 
 def _decode_leniently(document: bytes) -> Any:
     try:
-        return json.loads(document)
+        return loads(document)
     except (ValueError, RecursionError):
         raise Unreadable("no JSON") from None

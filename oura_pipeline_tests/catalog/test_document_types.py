@@ -267,7 +267,7 @@ def test_a_further_row_is_all_that_a_new_type_needs(tmp_path: Path) -> None:
         ]
         assert comments == [
             ("light", "STRUCT(average DOUBLE)", "How bright it was."),
-            ("score", "BIGINT", "Moonlight score, 1 to 100."),
+            ("score", "DOUBLE", "Moonlight score, 1 to 100."),
         ]
         assert sorted(lines) == [
             "bio.ada.daily_moonlight.light.average 0 1772409600",

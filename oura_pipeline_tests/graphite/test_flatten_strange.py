@@ -235,7 +235,7 @@ def test_what_cannot_be_understood_is_reported_and_not_sent(
 
 def test_bad_items_of_a_series_are_left_out() -> None:
     """The others stay where they are."""
-    items = [1, "2", True, {"a": 1}, None, 5]
+    items = [1, "two", True, {"a": 1}, None, 5]
     document = {"met": series("2026-05-01T04:00:00Z", 60, items), "class_5_min": "0x3²"}
     day = {"timestamp": "2026-05-01T04:00:00Z", **document}
     result = flattened(DAILY_ACTIVITY, ("2026-05-01", day))

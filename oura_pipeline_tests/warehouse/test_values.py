@@ -17,6 +17,7 @@ from oura_pipeline.catalog.document_types import (
     WORKOUT,
     DocumentType,
 )
+from oura_pipeline.graphite.flatten import flatten
 from oura_pipeline.warehouse.errors import UnusableDocuments
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.documents import (
@@ -45,6 +46,9 @@ def test_a_document_is_kept_to_the_byte(warehouse: Warehouse, text: str) -> None
     assert warehouse.documents(WORKOUT, "ada", january(1), january(1)) == [
         (january(1), text.encode())
     ]
+
+
+TEMPERATURE = "temperature_deviation"
 
 
 def test_columns_hold_the_exact_values(warehouse: Warehouse) -> None:
@@ -101,12 +105,71 @@ def test_lists_of_texts_and_of_objects(warehouse: Warehouse) -> None:
     ) == [(["a", "b"], 1767261600.0)]
 
 
-def test_big_integers_stay_exact(warehouse: Warehouse) -> None:
-    row = raw_document(
-        january(1), timestamp="2026-01-01T00:00:00Z", timestamp_unix=2**63 - 1, source="awake"
-    )
-    land(warehouse, HEARTRATE, {"ada": [row]})
-    assert warehouse.query("SELECT timestamp_unix FROM oura.heartrate") == [(2**63 - 1,)]
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("40.5", 40.5),
+        ("62", 62),
+        ("62.0", 62),
+        ("-0.0", 0),
+        ('"62"', 62),
+        ('"-6.2e1"', -62),
+        ("9223372036854775807", 2.0**63),
+        ("-9223372036854775808", -(2**63)),
+        ("18446744073709551616", 2**64),
+        ("1" + 30 * "0", 1e30),
+        ("1e308", 1e308),
+        ("5e-324", 5e-324),
+        ("1.8e308", None),
+        ("-1e999999999", None),
+        ("1" + 400 * "0", None),
+        ("1" + 5000 * "0", None),
+        ('"1.8e308"', None),
+        ('"many"', None),
+        ('" 62"', None),
+        ('"1_000"', None),
+        ('"nan"', None),
+        ('"0x1F"', None),
+        ('""', None),
+        ("true", None),
+        ("[62]", None),
+        ('{"value":62}', None),
+    ],
+)
+@pytest.mark.parametrize(
+    ("document_type", "path"), [(DAILY_READINESS, "score"), (DAILY_READINESS, TEMPERATURE)]
+)
+def test_a_number_in_sql_is_the_one_in_graphite(
+    warehouse: Warehouse, document_type: DocumentType, path: str, written: str, number: float | None
+) -> None:
+    """Whatever Oura calls the field; what neither can take is missing in both, and counted."""
+    raw = f'{{"id":"x","day":"2026-01-01","{path}":{written}}}'.encode()
+    landing = land(warehouse, document_type, {"ada": [RawDocument(january(1), raw)]})
+    assert warehouse.query(f"SELECT {path} FROM oura.{document_type.table}") == [(number,)]
+    assert landing.odd_values == ({path: 1} if number is None else {})
+    [stored] = warehouse.documents_of(document_type, ["ada"], january(1), january(1))["ada"]
+    points = flatten(document_type, "ada", [stored], first_day=january(1), last_day=january(1))
+    sent = points[0].points.get(f"bio.ada.readiness.{path}", [])
+    assert [value for _, value in sent] == ([] if number is None else [number])
+    reported = number is None and written not in ("true", '{"value":62}')
+    assert bool(points[0].skipped) is reported
+
+
+def test_items_of_a_series_are_the_same_in_sql_and_graphite(warehouse: Warehouse) -> None:
+    items = '[1,"2",true,1.8e308,"x",null,2.5,[1]]'
+    raw = (
+        '{"id":"x","day":"2026-01-01","bedtime_start":"2025-12-31T23:00:00Z","type":"long_sleep",'
+        f'"hrv":{{"interval":"300","timestamp":"2025-12-31T23:00:00Z","items":{items}}}}}'
+    ).encode()
+    landing = land(warehouse, SLEEP, {"ada": [RawDocument(january(1), raw)]})
+    assert warehouse.query("SELECT hrv.interval, hrv.items FROM oura.sleep") == [
+        (300, [1, 2, None, None, None, None, 2.5, None])
+    ]
+    assert landing.odd_values == {"hrv.items": 4}
+    [stored] = warehouse.documents_of(SLEEP, ["ada"], january(1), january(1))["ada"]
+    [points] = flatten(SLEEP, "ada", [stored], first_day=january(1), last_day=january(1))
+    values = [value for _, value in points.points["bio.ada.sleep.hrv"]]
+    assert (values, points.skipped) == ([1, 2, 2.5], {"no finite number: hrv": 1})
 
 
 def test_fields_that_nobody_described_are_kept_and_named(warehouse: Warehouse) -> None:
@@ -144,16 +207,14 @@ def test_odd_values_are_null_in_their_column_and_counted(warehouse: Warehouse) -
     landing = land(warehouse, DAILY_SLEEP, {"ada": documents})
     assert landing.odd_values == {
         "contributors": 1,
-        "contributors.deep_sleep": 1,
         "contributors.latency": 1,
-        "score": 1,
         "timestamp": 2,
     }
     assert warehouse.query(
         "SELECT score, timestamp, contributors.deep_sleep, contributors.rem_sleep, "
         "contributors.latency, contributors.timing FROM oura.daily_sleep ORDER BY day"
     ) == [
-        (None, None, None, 12, None, 70),
+        (70.5, None, 12, 12, None, 70),
         (71, None, None, None, None, None),
         (72, None, None, None, None, None),
     ]
@@ -165,8 +226,9 @@ def test_odd_values_are_null_in_their_column_and_counted(warehouse: Warehouse) -
     ("document_type", "fields", "odd"),
     [
         (DAILY_READINESS, {"score": True}, {"score": 1}),
-        (DAILY_READINESS, {"score": -(2**63) - 1}, {"score": 1}),
-        (DAILY_READINESS, {"temperature_deviation": "0.5"}, {"temperature_deviation": 1}),
+        (DAILY_READINESS, {"score": -(2**63) - 1}, {}),
+        (DAILY_READINESS, {"temperature_deviation": "0.5"}, {}),
+        (DAILY_READINESS, {"temperature_deviation": "half"}, {"temperature_deviation": 1}),
         (SLEEP, {"low_battery_alert": 1}, {"low_battery_alert": 1}),
         (SLEEP, {"type": 5}, {"type": 1}),
         (SLEEP, {"bedtime_end": "2026-01-01T07:00:00"}, {"bedtime_end": 1}),

@@ -20,6 +20,7 @@ from oura_pipeline.warehouse.drift.shapes import (
 )
 
 _CHUNK = 1000  # documents
+_MAY_BE_INFINITE = "regexp_matches(document::VARCHAR, '[0-9][eE][+]?[0-9]{3}|[0-9]{300}')"
 
 
 @dataclass
@@ -52,8 +53,8 @@ def find_odd_documents(
         of odd documents are read.
     """
     # One query collects the shapes that occur (few differ), another the texts that are no day or
-    # instant; only documents found by either are read here, in Python. One oddity passes both: an
-    # integer from 2**63 to 2**64 is null in its column and not counted.
+    # instant and the numbers that may be infinite; only documents found by either are read here, in
+    # Python.
     scan = DriftScan()
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE odd_documents (row_id BIGINT, cleaned VARCHAR)"
@@ -80,11 +81,9 @@ def _clean(
     doubtful: list[str],
     scan: DriftScan,
 ) -> None:
-    conditions = [*_odd_text_conditions(document_type)]
+    conditions = [_MAY_BE_INFINITE, *_odd_text_conditions(document_type)]
     if doubtful:
         conditions.append("list_contains($shapes, json_structure(document)::VARCHAR)")
-    if not conditions:
-        return
     connection.execute(
         # A table, because its rows are read in chunks while others are written on this connection.
         "CREATE OR REPLACE TEMP TABLE caught AS "

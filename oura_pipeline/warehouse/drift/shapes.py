@@ -12,6 +12,7 @@ import msgspec
 
 from oura_pipeline.catalog.fields import Field
 from oura_pipeline.catalog.kinds import JSON_NUMBERS, TEMPORAL, Kind
+from oura_pipeline.catalog.numbers import loads, number_in
 
 # A type's name, [shape of the items] or {name: shape}, as DuckDB's json_structure() gives it.
 Shape = Any
@@ -45,7 +46,7 @@ def paths_of_numbers(shape: Shape) -> set[str]:
 
 def may_not_fit(shape: Shape, fields: Iterable[Field]) -> bool:
     """Return whether a document of this shape may hold a value of the wrong kind."""
-    # DuckDB reads 1.5 into an integer column as 2, and "12" into a number as 12, without a warning.
+    # DuckDB reads true into a number as 1, and "x" as null, without a warning.
     return any(not _fits(shape.get(field.name, "NULL"), field) for field in fields)
 
 
@@ -63,7 +64,7 @@ def without_odd_values(
         JSON text for the typed columns, and the number of odd values by path.
     """
     odd: Counter[str] = Counter()
-    decoded = json.loads(document)
+    decoded = loads(document)
     # The key has to stay the one by which the landing matches the row.
     kept = {name: decoded[name] for name in keep if name in decoded}
     decoded = _clean_object(decoded, fields, "", odd)
@@ -144,7 +145,7 @@ def _clean(value: Any, field: Field, path: str, odd: Counter[str]) -> Any:
     if field.inside and not field.item and isinstance(value, dict):
         return _clean_object(value, field.inside, f"{path}.", odd)
     if field.kind.check(value):
-        return value
+        return number_in(value) if field.kind.is_number else value
     odd[path] += 1
     return None
 

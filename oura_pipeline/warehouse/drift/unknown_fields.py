@@ -1,7 +1,7 @@
 """The paths that Oura sends and the table does not know, kept in `oura.unknown_fields`.
 
 A path goes down to the value. A known field is recorded too if it held a number that its column
-cannot hold: in place of a text, or a fraction for an integer.
+cannot hold, because it stood in place of a text.
 """
 
 from __future__ import annotations

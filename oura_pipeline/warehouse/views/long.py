@@ -7,7 +7,7 @@ from itertools import groupby
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.catalog.fields import Merge
-from oura_pipeline.catalog.kinds import DIGITS, INTEGER, SERIES
+from oura_pipeline.catalog.kinds import DIGITS, SERIES
 from oura_pipeline.catalog.metrics import (
     COUNT,
     DURATION,
@@ -110,7 +110,7 @@ def _branches(document_type: DocumentType, unknown: Iterable[str]) -> Iterator[s
     strange = [tuple(path.split(".")) for path in unknown]
     for source in series_sources(document_type):
         for path, leaf in _leaves(vocabulary.tree):
-            yield from _known(source, path, leaf, in_json=path in strange)
+            yield from _known(source, path, leaf)
         for name, paths in _free_names(vocabulary, source, strange):
             value = f"coalesce({', '.join(map(json_number, paths))})"
             yield from points(source, name, plain(source, value), Merge.MEAN)
@@ -128,16 +128,15 @@ def _leaves(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Leaf]]:
             yield from _leaves(known, (*path, key))
 
 
-def _known(source: SeriesSource, path: Path, leaf: Leaf, *, in_json: bool) -> Iterator[str]:
-    """Yield the points of a field; of integers that were fractions at times, from the JSON."""
+def _known(source: SeriesSource, path: Path, leaf: Leaf) -> Iterator[str]:
+    """Yield the points of a field."""
     field = leaf.field
     if field.kind is SERIES:
         samples = series(source, path, field)
     elif field.kind is DIGITS:
         samples = digits(source, path, field)
     elif leaf.is_number:
-        value = json_number(path) if in_json and field.kind is INTEGER else column(path)
-        samples = plain(source, number(value, field))
+        samples = plain(source, number(column(path), field))
     elif field.codes is not None:
         samples = plain(source, code_of_text(column(path), field.codes))
     else:

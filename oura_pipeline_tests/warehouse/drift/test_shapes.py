@@ -40,7 +40,8 @@ def test_unknown_fields_in_lists_and_series() -> None:
     ("shape", "doubtful"),
     [
         ({"score": "UBIGINT", "contributors": {"timing": "NULL"}}, False),
-        ({"score": "DOUBLE"}, True),
+        ({"score": "DOUBLE"}, False),
+        ({"score": "UHUGEINT"}, False),
         ({"contributors": {"timing": "VARCHAR"}}, True),
         ({"contributors": "NULL"}, False),
         ({"contributors": ["NULL"]}, True),
@@ -53,7 +54,7 @@ def test_doubtful_shapes(shape: Any, doubtful: bool) -> None:
 
 
 def test_odd_values_become_null_and_keys_stay() -> None:
-    document = '{"id": 5, "score": 1.5, "day": "2026-01-01", "novel": [1], "timestamp": null}'
+    document = '{"id": 5, "score": [1.5], "day": "2026-01-01", "novel": [1], "timestamp": null}'
     text, odd = without_odd_values(document, DAILY_SLEEP.fields, keep=("id",))
     assert text == '{"id": 5, "day": "2026-01-01", "timestamp": null, "score": null}'
     assert odd == {"id": 1, "score": 1}
