@@ -460,7 +460,12 @@ HEARTRATE = DocumentType(
         Field("timestamp", INSTANT, "When it was measured, UTC.", required=True),
         _UNIX,
         _pulse("bpm", "Heart rate, beats per minute."),
-        Field("source", TEXT, "awake, workout, rest, sleep, live or session."),
+        Field(
+            "source",
+            TEXT,
+            "awake, workout, rest, sleep, live or session.",
+            words=("awake", "workout", "rest", "sleep", "live", "session"),
+        ),
     ),
 )
 
@@ -601,7 +606,12 @@ SLEEP = DocumentType(
         Field("bedtime_start", LOCAL, "When the person went to bed.", required=True),
         # Oura's specification requires an end; nights are served before they have one.
         Field("bedtime_end", LOCAL, "When the person got up; null while the night lasts."),
-        Field("type", TEXT, "long_sleep, sleep, late_nap, rest (none after all) or deleted."),
+        Field(
+            "type",
+            TEXT,
+            "long_sleep, sleep, late_nap, rest (none after all) or deleted.",
+            words=("long_sleep", "sleep", "late_nap", "rest", "deleted"),
+        ),
         Field("average_breath", NUMBER, "Mean breaths per minute.", low=4, high=60, missing=_ZERO),
         _pulse("average_heart_rate", "Mean heart rate, beats per minute.", NUMBER),
         Field(

@@ -36,6 +36,7 @@ class Field:
         missing: the numbers that Oura writes where it means null, in a series too.
         interval: seconds between the items of a series or the characters of digits, and so the
             interval at which Graphite stores them.
+        words: the texts that are known to occur, where these are not `codes`.
         low: the lowest number that can be true, in the unit of the description.
         high: the highest.
         fields: what an object, or each of several objects, holds.
@@ -52,6 +53,7 @@ class Field:
     codes: Mapping[str, int] | None = None
     missing: tuple[int, ...] = ()
     interval: int | None = None
+    words: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     fields: tuple[Field, ...] = ()
@@ -66,6 +68,11 @@ class Field:
     def inside(self) -> tuple[Field, ...]:
         """The fields of an object, of each of several, or of a series; else none."""
         return self.fields or tuple(Field(*member) for member in self.kind.members)
+
+    @property
+    def known_words(self) -> tuple[str, ...]:
+        """The texts that are known to occur; none: any text may."""
+        return tuple(self.codes or self.words)
 
     @property
     def sql_type(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -27,9 +27,10 @@ from oura_pipeline.settings import (
     load_settings,
 )
 from oura_pipeline.warehouse.errors import WarehouseError
+from oura_pipeline.warehouse.quarantine import Oddity
 
 TIMEOUT_SECONDS = 10.0
-MAX_SHOWN = 5  # documents that are set aside
+MAX_SHOWN = 5  # odd documents of a kind
 
 
 @dataclass(frozen=True)
@@ -121,14 +122,18 @@ def _warehouse(pipeline: Pipeline) -> Finding:
 
 def _documents(pipeline: Pipeline) -> Finding:
     try:
-        aside = pipeline.warehouse.quarantined()
+        aside, odd = pipeline.warehouse.quarantined(), pipeline.warehouse.odd_values()
     except WarehouseError as error:
         return _bad("documents", str(error))
-    if not aside:
-        return _good("documents", "none is set aside")
-    shown = "; ".join(f"{one.username}: {one.text}" for one in aside[:MAX_SHOWN])
-    more = f"; and {len(aside) - MAX_SHOWN} more" if len(aside) > MAX_SHOWN else ""
-    return _bad("documents", f"{len(aside)} set aside in oura.quarantine: {shown}{more}")
+    found = [f"{len(aside)} set aside in oura.quarantine: {_listed(aside)}"] if aside else []
+    found += [f"odd values, in oura.odd_values: {_listed(odd)}"] if odd else []
+    return _bad("documents", ". ".join(found)) if found else _good("documents", "none is odd")
+
+
+def _listed(oddities: Sequence[Oddity]) -> str:
+    shown = [f"{one.username}: {one.text}" for one in oddities[:MAX_SHOWN]]
+    more = [f"and {len(oddities) - MAX_SHOWN} more"] if len(oddities) > MAX_SHOWN else []
+    return "; ".join(shown + more)
 
 
 def _site(pipeline: Pipeline) -> Finding:

@@ -12,10 +12,11 @@ from oura_pipeline.defs.person_ids import nameless, status_link
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.warehouse.drift.checks import out_of_range, unknown_fields
-from oura_pipeline.warehouse.quarantine import QuarantinedDocument
+from oura_pipeline.warehouse.quarantine import Oddity
 
 EVERY_PERSON = "every_person_landed"
 USABLE = "documents_usable"
+VALUES_KNOWN = "values_known"
 FIELDS_KNOWN = "fields_known"
 IN_RANGE = "values_in_range"
 
@@ -25,6 +26,7 @@ MAX_LINES = 20  # of a description
 DESCRIPTIONS = {
     EVERY_PERSON: "Everybody's documents were fetched.",
     USABLE: "Every document could be landed; none is set aside in oura.quarantine.",
+    VALUES_KNOWN: "Values are of the kind, and words among those, that Oura describes.",
     FIELDS_KNOWN: "Oura sends no fields that are unknown here.",
     IN_RANGE: "Numbers are within the range that their field allows.",
 }
@@ -49,7 +51,7 @@ def document_checks(document_type: DocumentType) -> dg.AssetChecksDefinition:
         days = run_days(context) if document_type.partitioned else None
         selected = {check.name for check in context.selected_asset_check_keys}
         usernames = pipeline.selected_usernames()
-        warehouse = pipeline.opened.warehouse
+        warehouse, site_url = pipeline.opened.warehouse, pipeline.opened.settings.site.url
         if EVERY_PERSON in selected:
             fetches = pipeline.opened.accounts.fetches.find(
                 document_type=document_type.name,
@@ -61,12 +63,15 @@ def document_checks(document_type: DocumentType) -> dg.AssetChecksDefinition:
                 key,
                 fetches if days else newest_per_person(fetches),
                 pipeline.ids(),
-                pipeline.opened.settings.site.url,
+                site_url,
             )
         if USABLE in selected:
             # Everybody's, and of all days: one that waits since last month is still not landed.
             aside = warehouse.quarantined(pipeline.ids(), document_type)
-            yield documents_usable(key, aside, pipeline.ids(), pipeline.opened.settings.site.url)
+            yield oddities_check(key, USABLE, aside, pipeline.ids(), site_url)
+        if VALUES_KNOWN in selected:
+            odd = warehouse.odd_values(pipeline.ids(), document_type)
+            yield oddities_check(key, VALUES_KNOWN, odd, pipeline.ids(), site_url)
         if FIELDS_KNOWN in selected:
             yield fields_known(key, unknown_fields(warehouse, document_type, usernames, days))
         if IN_RANGE in selected:
@@ -117,22 +122,31 @@ def every_person_landed(
     )
 
 
-def documents_usable(
+def oddities_check(
     key: dg.AssetKey,
-    aside: Sequence[QuarantinedDocument],
+    check_name: str,
+    oddities: Sequence[Oddity],
     ids: Mapping[str, str],
     site_url: str,
 ) -> dg.AssetCheckResult:
-    """Return a failed check when documents could not be landed: whose, which and why."""
-    lines = [f"- {status_link(ids[one.username], site_url)}: {one.text}" for one in aside]
+    """Return a check that fails where there is something odd: whose, in which document, and what.
+
+    Args:
+        key: of the asset.
+        check_name: of the check.
+        oddities: what is odd.
+        ids: everybody's id, by username.
+        site_url: where the status page is.
+    """
+    lines = [f"- {status_link(ids[one.username], site_url)}: {one.text}" for one in oddities]
     if len(lines) > MAX_LINES:
-        lines[MAX_LINES:] = [f"- and {len(lines) - MAX_LINES} more: see oura.quarantine"]
+        lines[MAX_LINES:] = [f"- and {len(lines) - MAX_LINES} more"]
     return dg.AssetCheckResult(
         asset_key=key,
-        check_name=USABLE,
-        passed=not aside,
-        description="\n".join(lines) or "Every document could be landed.",
-        metadata={"documents_set_aside": len(aside)},
+        check_name=check_name,
+        passed=not oddities,
+        description="\n".join(lines) or DESCRIPTIONS[check_name],
+        metadata={"odd": len(oddities)},
     )
 
 

@@ -14,6 +14,7 @@ from oura_pipeline.warehouse.drift.scan import DriftScan, find_odd_documents
 from oura_pipeline.warehouse.drift.unknown_fields import record_paths
 from oura_pipeline.warehouse.ledgers import ensure_ledgers
 from oura_pipeline.warehouse.offsets import OBSERVATIONS, teaches
+from oura_pipeline.warehouse.odd_values import replace_odd_values, stage_odd_values
 from oura_pipeline.warehouse.quarantine import (
     keep_earlier_versions,
     prepare,
@@ -96,15 +97,19 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
     odd = prepare(connection, request.document_type)
     if odd:
         keep_earlier_versions(connection, request.document_type)
+    strange = stage_odd_values(connection, request.document_type)
     changes = _count_changes(connection)
     dated = request.document_type.dated_by_offset
     # Most documents that are fetched again are unchanged: nothing to write. A type without days
     # still moves to the newest day.
-    if odd or dated or changes.keys() - UNCHANGED or not request.document_type.partitioned:
+    writes = odd or strange or dated
+    if writes or changes.keys() - UNCHANGED or not request.document_type.partitioned:
         with transaction(connection):
             _write(connection, request)
             if odd:
                 update_quarantine(connection, request)
+            if strange:
+                replace_odd_values(connection, request)
             if dated:
                 keep_margin(connection, request)
             if teaches(request.document_type):

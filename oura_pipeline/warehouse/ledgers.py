@@ -88,6 +88,20 @@ QUARANTINE = LedgerTable(
     ),
 )
 
+ODD_VALUES = LedgerTable(
+    name="odd_values",
+    description="Values of landed documents that their column cannot hold and words that Oura does "
+    "not describe; the document has them as received.",
+    columns=(
+        Column("username", "VARCHAR", "The person."),
+        Column("document_type", "VARCHAR", "The document type."),
+        Column("day", "DATE", "The day of the document."),
+        Column("id", "VARCHAR", "Oura's identifier of the document; null: it has none."),
+        Column("path", "VARCHAR", "The names from the document down to the field, with dots."),
+        Column("reason", "VARCHAR", "What is odd about it."),
+    ),
+)
+
 VIEWS_DIGEST = LedgerTable(
     name="views_digest",
     description="A digest of what the views of schema oura were made for, to detect changes.",
@@ -102,6 +116,7 @@ LEDGERS = (
     OFFSETS,
     UNKNOWN_FIELDS,
     QUARANTINE,
+    ODD_VALUES,
     OBSERVATIONS,
     ASKED,
     MARGIN,

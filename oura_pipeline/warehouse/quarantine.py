@@ -19,18 +19,15 @@ _SAME = "q.username = s.username AND coalesce(q.id, q.document) = coalesce(s.id,
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuarantinedDocument:
-    """A document that could not be landed.
+class Oddity:
+    """Something odd about a document.
 
     Attributes:
         username: whose.
         document_type: name of its type.
         day: the day it belongs to; None: it does not say.
         id: Oura's identifier; None: it has none.
-        reason: why it could not be landed, without any value.
-        first_seen: when it first came, UTC.
-        last_seen: when it last came, UTC.
-        document: as received; bytes that are not UTF-8 are written like `\\xff`.
+        reason: what is odd: the field, never a value.
     """
 
     username: str
@@ -38,16 +35,28 @@ class QuarantinedDocument:
     day: date | None
     id: str | None
     reason: str
-    first_seen: datetime
-    last_seen: datetime
-    document: str = field(repr=False)
 
     @property
     def text(self) -> str:
-        """The day, the id and the reason, for people."""
+        """The type, the day, the id and the reason, for people."""
         when = f"of {self.day}" if self.day else "of an unknown day"
         which = f" (id {self.id})" if self.id else ""
         return f"{self.document_type} {when}{which}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuarantinedDocument(Oddity):
+    """A document that could not be landed.
+
+    Attributes:
+        first_seen: when it first came, UTC.
+        last_seen: when it last came, UTC.
+        document: as received; bytes that are not UTF-8 are written like `\\xff`.
+    """
+
+    first_seen: datetime
+    last_seen: datetime
+    document: str = field(repr=False)
 
 
 def find_quarantined(

@@ -19,10 +19,11 @@ from oura_pipeline.warehouse.exporting import copy_to_parquet
 from oura_pipeline.warehouse.landing import Landing, land
 from oura_pipeline.warehouse.ledgers import Ledgers, ensure_ledgers
 from oura_pipeline.warehouse.offsets import OFFSETS
+from oura_pipeline.warehouse.odd_values import find_odd_values
 from oura_pipeline.warehouse.parts import parts, same_document
-from oura_pipeline.warehouse.publishing import Published
-from oura_pipeline.warehouse.quarantine import QuarantinedDocument, find_quarantined
 from oura_pipeline.warehouse.redating import DayCount, forget_redated, redated_days
+from oura_pipeline.warehouse.publishing import Published
+from oura_pipeline.warehouse.quarantine import Oddity, QuarantinedDocument, find_quarantined
 from oura_pipeline.warehouse.spool import Spool, open_spool, remove_abandoned
 from oura_pipeline.warehouse.staging import LandingRequest
 from oura_pipeline.warehouse.tables import (
@@ -169,6 +170,16 @@ class Warehouse:
                 "WHERE username = ? ORDER BY since ASC",
                 [username],
             ).fetchall()
+
+    def odd_values(
+        self, usernames: Collection[str] | None = None, document_type: DocumentType | None = None
+    ) -> list[Oddity]:
+        """Return the values that no column can hold and the words that nobody knows."""
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            name = document_type.name if document_type else None
+            return find_odd_values(connection, usernames, name)
 
     def usernames(self) -> list[str]:
         """Return everybody who has a document of any type."""

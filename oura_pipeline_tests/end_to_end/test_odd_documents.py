@@ -69,6 +69,23 @@ def test_it_leaves_by_itself_when_it_comes_right(own_world: World) -> None:
     assert own_world.landed("runa", SLEEP) == own_world.truth("runa", SLEEP, FIRST, LAST)
 
 
+def test_a_new_kind_of_sleep_is_told_in_the_same_words_everywhere(own_world: World) -> None:
+    """It lands, is not sent, and is not only in a log."""
+    shell = Shell(world=own_world)
+    shell.sign_in("runa")
+    night = spoil(own_world, "sleep", "unknown_code", "type")
+    text = (
+        f"sleep of {ODD_DAY} (id {night}): type: a word that Oura does not describe; "
+        "not sent to Graphite"
+    )
+    synced = shell("sync", "--from", f"{FIRST}", "--to", f"{LAST}", "--type", "sleep")
+    assert f"oura/sleep values_known: runa: {text}" in synced.stdout.splitlines()
+    doctor = shell("doctor").stdout
+    assert f"no documents    odd values, in oura.odd_values: runa: {text}\n" in doctor
+    own_world.sandbox.mend("runa", "sleep", id=night)
+    assert red_checks(own_world.run(FIRST, LAST, types=["sleep"])) == {}
+
+
 def test_one_odd_row_among_thousands_costs_itself(own_world: World) -> None:
     own_world.sign_in("runa")
     at = spoil(own_world, "heartrate", "absent", "source")

@@ -49,15 +49,15 @@ def find_odd_documents(
         document_type: what the documents should hold.
 
     Returns:
-        What was found. `odd_documents(row_id, cleaned)` holds the JSON from which the typed columns
-        of odd documents are read.
+        What was found. `odd_documents(row_id, cleaned, odd)` holds the JSON from which the typed
+        columns of odd documents are read, and the paths of their odd values.
     """
     # One query collects the shapes that occur (few differ), another the texts that are no day or
     # instant and the numbers that may be infinite; only documents found by either are read here, in
     # Python.
     scan = DriftScan()
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE odd_documents (row_id BIGINT, cleaned VARCHAR)"
+        "CREATE OR REPLACE TEMP TABLE odd_documents (row_id BIGINT, cleaned VARCHAR, odd VARCHAR[])"
     )
     doubtful = []
     for (text,) in connection.execute(
@@ -97,14 +97,16 @@ def _clean(
             "SELECT row_id, document FROM caught WHERE rowid >= ? AND rowid < ?",
             [start, start + _CHUNK],
         ).fetchall()
-        cleaned = []
+        cleaned, paths = [], []
         for _, document in rows:
             text, odd = without_odd_values(document, document_type.fields, keep=document_type.key)
             scan.odd += odd
             cleaned.append(text)
+            paths.append(sorted(odd))
         connection.execute(
-            "INSERT INTO odd_documents SELECT unnest($row_ids), unnest($cleaned)",
-            {"row_ids": [row_id for row_id, _ in rows], "cleaned": cleaned},
+            "INSERT INTO odd_documents SELECT unnest($row_ids::BIGINT[]), "
+            "unnest($cleaned::VARCHAR[]), unnest($paths::VARCHAR[][])",
+            {"row_ids": [row_id for row_id, _ in rows], "cleaned": cleaned, "paths": paths},
         )
 
 

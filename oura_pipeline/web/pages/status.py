@@ -15,7 +15,7 @@ from oura_pipeline.web import sessions
 from oura_pipeline.web.pages.dagster_runs import last_runs
 from oura_pipeline.web.pages.forms import Fields, form_route
 from oura_pipeline.web.pages.sign_in import Capacity
-from oura_pipeline.web.pages.status_quarantine import published_quarantine
+from oura_pipeline.web.pages.status_documents import odd_documents
 from oura_pipeline.web.pages.status_text import open_invites, people_rows, webhook_rows
 from oura_pipeline.web.pages.templates import get_site, page, redirect
 from oura_pipeline.web.site import Site
@@ -83,7 +83,7 @@ def show_status(request: Request) -> Response:
         budget=site.pipeline.budget.state(),
         backlog=accounts.inbox.backlog(),
         webhooks=webhook_rows(people, accounts.subscriptions.all(), accounts.inbox.counts()),
-        aside=published_quarantine(site.settings.storage.analytics_path),
+        odd=odd_documents(site.settings.storage.analytics_path),
         runs=last_runs(site.dagster, site.settings.site.dagster_url),
         invites=open_invites(accounts.invites.all(), now),
     )

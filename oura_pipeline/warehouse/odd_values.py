@@ -1,0 +1,96 @@
+"""Values of landed documents that no column can hold, and words that nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import date
+
+import duckdb
+
+from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.warehouse.ledgers import ODD_VALUES, ensure_ledgers
+from oura_pipeline.warehouse.quarantine import Oddity
+from oura_pipeline.warehouse.staging import LandingRequest
+from oura_pipeline.warehouse.tables import literal, quoted
+
+_TABLE = ODD_VALUES.full_name
+NOT_OF_ITS_KIND = "not of the kind that Oura describes; missing in SQL and in Graphite"
+UNKNOWN_WORD = "a word that Oura does not describe; not sent to Graphite"
+
+
+def find_odd_values(
+    connection: duckdb.DuckDBPyConnection,
+    usernames: Collection[str] | None = None,
+    document_type: str | None = None,
+) -> list[Oddity]:
+    """Return the odd values that match, by person, type, day, id and field; None matches all."""
+    if not _exists(connection):
+        return []
+    rows = connection.execute(
+        f"SELECT username, document_type, day, id, path || ': ' || reason FROM {_TABLE} "
+        "WHERE ($usernames IS NULL OR list_contains($usernames::VARCHAR[], username)) "
+        "AND ($document_type IS NULL OR document_type = $document_type) "
+        "ORDER BY username ASC, document_type ASC, day ASC, id ASC NULLS FIRST, path ASC",
+        {
+            "usernames": None if usernames is None else list(usernames),
+            "document_type": document_type,
+        },
+    ).fetchall()
+    return [
+        Oddity(username=row[0], document_type=row[1], day=row[2], id=row[3], reason=row[4])
+        for row in rows
+    ]
+
+
+def stage_odd_values(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> bool:
+    """Create the temporary table `odd_values` of a staged landing; return whether it matters."""
+    has_id = any(field.name == "id" for field in document_type.fields)
+    shown = f"i.username, i.day, {'i.typed.id' if has_id else 'NULL::VARCHAR'} AS id"
+    found = [
+        f"SELECT {shown}, unnest(o.odd) AS path, {literal(NOT_OF_ITS_KIND)} AS reason "
+        "FROM odd_documents o JOIN incoming i ON i.rowid = o.row_id WHERE i.requested",
+        *_unknown_words(document_type, shown),
+    ]
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE odd_values AS {' UNION ALL '.join(found)}")
+    if connection.execute("SELECT 1 FROM odd_values LIMIT 1").fetchall():
+        ensure_ledgers(connection)
+        return True
+    of_type = f"SELECT 1 FROM {_TABLE} WHERE document_type = ? LIMIT 1"
+    return _exists(connection) and bool(
+        connection.execute(of_type, [document_type.name]).fetchall()
+    )
+
+
+def replace_odd_values(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
+    """Replace the odd values of the requested people and days by the staged ones."""
+    where = "document_type = $type AND username IN (FROM people)"
+    parameters: dict[str, str | date] = {"type": request.document_type.name}
+    if request.document_type.partitioned:
+        where += " AND day BETWEEN $first AND $last AND (username, day) NOT IN (FROM unanswered)"
+        parameters |= {"first": request.first_day, "last": request.last_day}
+    connection.execute(f"DELETE FROM {_TABLE} WHERE {where}", parameters)
+    connection.execute(
+        f"INSERT INTO {_TABLE} SELECT username, $type, day, id, path, reason FROM odd_values",
+        {"type": request.document_type.name},
+    )
+
+
+def _unknown_words(document_type: DocumentType, shown: str) -> Iterator[str]:
+    for field in document_type.fields:
+        if field.known_words:
+            words = ", ".join(map(literal, field.known_words))
+            yield (
+                f"SELECT {shown}, {literal(field.name)}, {literal(UNKNOWN_WORD)} FROM incoming i "
+                f"WHERE i.requested AND i.typed.{quoted(field.name)} NOT IN ({words}) "
+                # What is no text at all is of another kind, and reported as such.
+                "AND NOT EXISTS (SELECT 1 FROM odd_documents o WHERE o.row_id = i.rowid "
+                f"AND list_contains(o.odd, {literal(field.name)}))"
+            )
+
+
+def _exists(connection: duckdb.DuckDBPyConnection) -> bool:
+    try:
+        connection.execute(f"SELECT 1 FROM {_TABLE} LIMIT 0")
+    except duckdb.CatalogException:
+        return False
+    return True
