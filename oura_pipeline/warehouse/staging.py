@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.catalog.fields import walk
 from oura_pipeline.days import days_between
 from oura_pipeline.warehouse.drift.shapes import same_meaning
 from oura_pipeline.warehouse.offsets import OFFSETS, local_day
@@ -59,6 +60,7 @@ def stage(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
     if request.document_type.dated_by_offset:
         _date(connection, request)
     _drop_repeated(connection, request.document_type)
+    _keep_last_set_aside(connection)
     _find_existing(connection, request)
     _match(connection, request.document_type)
     _tell_reformatted_from_updated(connection)
@@ -81,7 +83,7 @@ def _list_people(connection: duckdb.DuckDBPyConnection, request: LandingRequest)
 def _read_unusable(
     connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool
 ) -> None:
-    """Create `set_aside(username, day, id, reason, document)`: each document as it last came."""
+    """Create `set_aside(username, day, id, reason, document)`, in order of arrival."""
     files = ", ".join(literal(str(file)) for file in spool.unusable_files(request.usernames))
     columns = ", ".join(f"{name}: '{sql_type}'" for name, sql_type in _SET_ASIDE.items())
     connection.execute(
@@ -90,12 +92,9 @@ def _read_unusable(
     )
     if files:
         connection.execute(
-            "INSERT INTO set_aside SELECT * EXCLUDE number FROM "
-            f"(SELECT *, row_number() OVER () AS number FROM read_json([{files}], "
-            f"format = 'newline_delimited', columns = {{{columns}}}, "
-            f"maximum_object_size = {2 * spool.longest_unusable + _LONGEST_LINE})) "
-            "QUALIFY row_number() OVER (PARTITION BY username, coalesce(id, document) "
-            "ORDER BY number DESC) = 1"
+            f"INSERT INTO set_aside FROM read_json([{files}], format = 'newline_delimited', "
+            f"columns = {{{columns}}}, "
+            f"maximum_object_size = {2 * spool.longest_unusable + _LONGEST_LINE})"
         )
 
 
@@ -163,11 +162,10 @@ def _set_aside_without_key(
     missing = " OR ".join(["typed IS NULL", "json_type(document) <> 'OBJECT'", *absent])
     if not connection.execute(f"SELECT 1 FROM incoming WHERE {missing} LIMIT 1").fetchall():
         return
-    has_id = any(field.name == "id" for field in document_type.fields)
     needed = " and ".join(name for name in document_type.key if name != "day")
     why = f"no object, or no usable {needed}" if needed else "no object"
     connection.execute(
-        f"INSERT INTO set_aside SELECT username, day, {'typed.id' if has_id else 'NULL'}, "
+        f"INSERT INTO set_aside SELECT username, day, {_id(document_type, 'incoming')}, "
         f"'{why}', document FROM incoming WHERE requested AND ({missing})"
     )
     connection.execute(f"DELETE FROM incoming WHERE {missing}")
@@ -187,17 +185,47 @@ def _date(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> Non
 
 
 def _drop_repeated(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
+    """Keep one of several documents with the same key; set aside the others that differ from it."""
     key = ", ".join(("username", *_key(document_type, "incoming")))
     # Looked for first: repetitions are rare, and deleting reads the table twice.
     repeated = connection.execute(
         f"SELECT 1 FROM incoming GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
     ).fetchall()
-    if repeated:
-        connection.execute(
-            "DELETE FROM incoming WHERE rowid NOT IN "
-            # Pages overlap when documents arrive in between: the last to come is the newest.
-            f"(SELECT max(rowid) FROM incoming GROUP BY {key})"
-        )
+    if not repeated:
+        return
+    # Pages overlap when documents arrive in between: the last to come is the newest.
+    order, why = "rowid DESC", "it came twice in one answer; the later one landed"
+    if document_type.daily:
+        order = f"({_first_number(document_type)} IS NOT NULL) DESC, {order}"
+        why = "its day came twice in one answer; the one with a score, or the later one, landed"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE repeated AS SELECT * FROM (SELECT rowid AS row_id, "
+        "row_number() OVER best AS place, first_value(document) OVER best AS kept FROM incoming "
+        f"WINDOW best AS (PARTITION BY {key} ORDER BY {order})) WHERE place > 1"
+    )
+    connection.execute(
+        f"INSERT INTO set_aside SELECT i.username, i.day, {_id(document_type, 'i')}, '{why}', "
+        "i.document FROM incoming i JOIN repeated r ON r.row_id = i.rowid "
+        "WHERE i.requested AND i.document::VARCHAR <> r.kept::VARCHAR"
+    )
+    connection.execute("DELETE FROM incoming WHERE rowid IN (SELECT row_id FROM repeated)")
+
+
+def _first_number(document_type: DocumentType) -> str:
+    """Return the first number or code of a document: its score, where it has one."""
+    path = next(
+        path
+        for path, field in walk(document_type.fields, lists=False)
+        if field.kind.is_number or field.codes
+    )
+    return ".".join(["typed", *map(quoted, path)])
+
+
+def _keep_last_set_aside(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        "DELETE FROM set_aside WHERE rowid NOT IN "
+        "(SELECT max(rowid) FROM set_aside GROUP BY username, coalesce(id, document))"
+    )
 
 
 def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
@@ -295,6 +323,11 @@ def same_key(document_type: DocumentType) -> str:
     parts = zip(document_type.key, _key(document_type, "i"), strict=True)
     equal = [f"s.{quoted(name)} = {part}" for name, part in parts]
     return " AND ".join(["s.username = i.username", *equal])
+
+
+def _id(document_type: DocumentType, alias: str) -> str:
+    has_id = any(field.name == "id" for field in document_type.fields)
+    return f"{alias}.typed.id" if has_id else "NULL"
 
 
 def _key(document_type: DocumentType, alias: str) -> list[str]:
