@@ -222,11 +222,11 @@ def _state(known: TypeOverview | None, *, granted: bool) -> tuple[str, str, str]
 
 
 def profile_rows(
-    age: int | None, weight: float | None, height: float | None, sex: str | None
+    age: float | None, weight: float | None, height: float | None, sex: str | None
 ) -> list[tuple[str, str]]:
     """Return names and values of a person's profile at Oura."""
     values = [
-        ("Age", None if age is None else f"{age} years"),
+        ("Age", None if age is None else f"{age:g} years"),
         ("Weight", None if weight is None else f"{weight:.1f} kg"),
         ("Height", None if height is None else f"{height:.2f} m"),
         ("Biological sex", sex),
