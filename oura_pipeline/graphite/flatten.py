@@ -153,7 +153,9 @@ def _series(
     if not variants:
         return document_type.series
     known = {variants.main, *variants.others, *variants.silent}
-    if document.get(variants.field) not in known:
+    variant = document.get(variants.field)
+    # A list cannot even be looked for.
+    if not isinstance(variant, str) or variant not in known:
         extractor.skip("unknown kind of document", (variants.field,))
     # Of documents that overlap in time only one has a part.
     series = {Part.MAIN: document_type.series, Part.OTHER: variants.other_series}

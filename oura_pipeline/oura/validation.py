@@ -19,6 +19,7 @@ from oura_pipeline.catalog.kinds import INSTANT, LOCAL
 # Nobody wore a ring in other centuries, and at either end of time converting to UTC fails.
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 NOT_JSON = "it is not JSON"
+_LONGEST_ID = 200  # characters; Oura's have 36
 _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -91,7 +92,7 @@ class DocumentDecoder:
         values = document if isinstance(document, dict) else {}
         instant = self._part(values, self._instant)
         return Glimpse(
-            id=self._part(values, "id"),
+            id=_shown(self._part(values, "id")),
             day=self._part(values, self._type.day_field),
             instant=instant if instant and _EARLIEST <= instant < _LATEST else None,
         )
@@ -102,6 +103,13 @@ class DocumentDecoder:
             return field and msgspec.convert(values.get(field.name), field.kind.python_type)
         except msgspec.ValidationError:
             return None
+
+
+def _shown(identifier: str | None) -> str | None:
+    """Return an id as it can be stored and shown, whatever it holds."""
+    if identifier is None or identifier.isprintable():
+        return identifier and identifier[:_LONGEST_ID]
+    return ascii(identifier)[1 : _LONGEST_ID + 1]
 
 
 def ambiguity(text: bytes) -> str | None:

@@ -240,7 +240,7 @@ def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingReques
     )
     rows = f"SELECT rowid AS row_id, {listed} FROM {table_name(document_type)} s"
     theirs = "username IN (FROM people)"
-    parameters = {"first": request.first_day, "last": request.last_day}
+    parameters: dict[str, object] = {"first": request.first_day, "last": request.last_day}
     if not document_type.partitioned:
         found, parameters = f"{rows} WHERE {theirs}", {}
     else:
@@ -249,27 +249,30 @@ def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingReques
             found += " AND (username, day) NOT IN (FROM unanswered)"
         # The day is the key of daily ones: another day is another document.
         if not document_type.daily:
-            low, high = _bounds(connection, document_type)
+            low, high, sql_type = _bounds(connection, document_type)
+            # As parameters: an id may hold characters that no literal can.
+            parameters |= {"low": low, "high": high}
             found += (
                 f" UNION ALL {rows} WHERE day NOT BETWEEN $first AND $last "
-                f"AND {quoted(document_type.key[0])} BETWEEN {low} AND {high} AND EXISTS "
-                f"(SELECT 1 FROM incoming i WHERE i.requested AND {same_key(document_type)})"
+                f"AND {quoted(document_type.key[0])} BETWEEN $low::{sql_type} "
+                f"AND $high::{sql_type} AND EXISTS (SELECT 1 FROM incoming i "
+                f"WHERE i.requested AND {same_key(document_type)})"
             )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE existing AS {found}", parameters)
 
 
-def _bounds(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> tuple[str, str]:
-    """Return the lowest and highest first part of the incoming keys, as SQL literals."""
+def _bounds(
+    connection: duckdb.DuckDBPyConnection, document_type: DocumentType
+) -> tuple[str | None, str | None, str]:
+    """Return the lowest and highest first part of the incoming keys as texts, and their type."""
     # With them DuckDB skips the row groups that hold other times.
     part = _key(document_type, "incoming")[0]
     low, high, sql_type = connection.execute(
         f"SELECT min({part})::VARCHAR, max({part})::VARCHAR, any_value(typeof({part})) "
         "FROM incoming WHERE requested"
     ).fetchall()[0]
-    # Nothing is between nulls, so no row is looked up.
-    if low is None:
-        return "NULL", "NULL"
-    return f"{literal(low)}::{sql_type}", f"{literal(high)}::{sql_type}"
+    # Nothing is between nulls, so no row is looked up where there is none.
+    return low, high, sql_type or "VARCHAR"
 
 
 def _match(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
