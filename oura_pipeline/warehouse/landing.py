@@ -13,11 +13,11 @@ from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.scan import DriftScan, find_odd_documents
 from oura_pipeline.warehouse.drift.unknown_fields import record_paths
 from oura_pipeline.warehouse.ledgers import ensure_ledgers
-from oura_pipeline.warehouse.offsets import OBSERVATIONS, teaches
 from oura_pipeline.warehouse.odd_values import replace_odd_values, stage_odd_values
+from oura_pipeline.warehouse.offsets import OBSERVATIONS, teaches
 from oura_pipeline.warehouse.quarantine import (
+    concerns_quarantine,
     keep_earlier_versions,
-    prepare,
     update_quarantine,
 )
 from oura_pipeline.warehouse.redating import DayCount, keep_margin, learn, unrecorded
@@ -94,7 +94,7 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
     )
     # Outside of the transaction as well: a path was seen, whether or not its documents land.
     record_paths(connection, request.document_type, scan.paths, request.fetched_at)
-    odd = prepare(connection, request.document_type)
+    odd = concerns_quarantine(connection, request.document_type)
     if odd:
         keep_earlier_versions(connection, request.document_type)
     strange = stage_odd_values(connection, request.document_type)

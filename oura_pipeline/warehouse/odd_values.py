@@ -8,10 +8,10 @@ from datetime import date
 import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.warehouse.ledgers import ODD_VALUES, ensure_ledgers
+from oura_pipeline.warehouse.ledgers import ODD_VALUES
 from oura_pipeline.warehouse.quarantine import Oddity
 from oura_pipeline.warehouse.staging import LandingRequest
-from oura_pipeline.warehouse.tables import literal, quoted
+from oura_pipeline.warehouse.tables import has_ledger, literal, quoted
 
 _TABLE = ODD_VALUES.full_name
 NOT_OF_ITS_KIND = "not of the kind that Oura describes; missing in SQL and in Graphite"
@@ -24,7 +24,7 @@ def find_odd_values(
     document_type: str | None = None,
 ) -> list[Oddity]:
     """Return the odd values that match, by person, type, day, id and field; None matches all."""
-    if not _exists(connection):
+    if not has_ledger(connection, ODD_VALUES):
         return []
     rows = connection.execute(
         f"SELECT username, document_type, day, id, path || ': ' || reason FROM {_TABLE} "
@@ -52,13 +52,8 @@ def stage_odd_values(connection: duckdb.DuckDBPyConnection, document_type: Docum
         *_unknown_words(document_type, shown),
     ]
     connection.execute(f"CREATE OR REPLACE TEMP TABLE odd_values AS {' UNION ALL '.join(found)}")
-    if connection.execute("SELECT 1 FROM odd_values LIMIT 1").fetchall():
-        ensure_ledgers(connection)
-        return True
-    of_type = f"SELECT 1 FROM {_TABLE} WHERE document_type = ? LIMIT 1"
-    return _exists(connection) and bool(
-        connection.execute(of_type, [document_type.name]).fetchall()
-    )
+    of_type = f"SELECT 1 FROM odd_values UNION ALL SELECT 1 FROM {_TABLE} WHERE document_type = ?"
+    return bool(connection.execute(f"{of_type} LIMIT 1", [document_type.name]).fetchall())
 
 
 def replace_odd_values(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
@@ -86,11 +81,3 @@ def _unknown_words(document_type: DocumentType, shown: str) -> Iterator[str]:
                 "AND NOT EXISTS (SELECT 1 FROM odd_documents o WHERE o.row_id = i.rowid "
                 f"AND list_contains(o.odd, {literal(field.name)}))"
             )
-
-
-def _exists(connection: duckdb.DuckDBPyConnection) -> bool:
-    try:
-        connection.execute(f"SELECT 1 FROM {_TABLE} LIMIT 0")
-    except duckdb.CatalogException:
-        return False
-    return True

@@ -9,9 +9,9 @@ from datetime import date, datetime
 import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.warehouse.ledgers import QUARANTINE, ensure_ledgers
+from oura_pipeline.warehouse.ledgers import QUARANTINE
 from oura_pipeline.warehouse.staging import LandingRequest
-from oura_pipeline.warehouse.tables import table_name
+from oura_pipeline.warehouse.tables import has_ledger, table_name
 
 _TABLE = QUARANTINE.full_name
 # Without an id, a document is the same one as long as its text is.
@@ -65,7 +65,7 @@ def find_quarantined(
     document_type: str | None = None,
 ) -> list[QuarantinedDocument]:
     """Return the documents that match, by person, type, day and id; None matches all."""
-    if not _exists(connection):
+    if not has_ledger(connection, QUARANTINE):
         return []
     names = [column.name for column in QUARANTINE.columns if not column.name.startswith("asked_")]
     rows = connection.execute(
@@ -82,15 +82,13 @@ def find_quarantined(
     return [QuarantinedDocument(**dict(zip(names, row, strict=True))) for row in rows]
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> bool:
-    """Return whether a staged landing concerns the quarantine; create that where it is missing."""
-    rows = connection.execute("SELECT 1 FROM set_aside LIMIT 1").fetchall()
-    if rows:
-        ensure_ledgers(connection)
-        return True
-    return _exists(connection) and bool(
+def concerns_quarantine(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> bool:
+    """Return whether a staged landing concerns the quarantine."""
+    return bool(
         connection.execute(
-            f"SELECT 1 FROM {_TABLE} WHERE document_type = ? LIMIT 1", [document_type.name]
+            "SELECT 1 FROM set_aside UNION ALL "
+            f"SELECT 1 FROM {_TABLE} WHERE document_type = ? LIMIT 1",
+            [document_type.name],
         ).fetchall()
     )
 
@@ -161,11 +159,3 @@ def _came_right(document_type: DocumentType) -> str:
         return covered
     landed = "SELECT 1 FROM incoming i WHERE i.requested AND i.username = q.username"
     return f"({covered}) OR EXISTS ({landed} AND i.typed.id = q.id)"
-
-
-def _exists(connection: duckdb.DuckDBPyConnection) -> bool:
-    try:
-        connection.execute(f"SELECT 1 FROM {_TABLE} LIMIT 0")
-    except duckdb.CatalogException:
-        return False
-    return True

@@ -249,12 +249,13 @@ def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingReques
             found += " AND (username, day) NOT IN (FROM unanswered)"
         # The day is the key of daily ones: another day is another document.
         if not document_type.daily:
-            low, high, sql_type = _bounds(connection, document_type)
+            first = document_type.key[0]
+            sql_type = next(one.sql_type for one in document_type.fields if one.name == first)
             # As parameters: an id may hold characters that no literal can.
-            parameters |= {"low": low, "high": high}
+            parameters |= _bounds(connection, document_type)
             found += (
                 f" UNION ALL {rows} WHERE day NOT BETWEEN $first AND $last "
-                f"AND {quoted(document_type.key[0])} BETWEEN $low::{sql_type} "
+                f"AND {quoted(first)} BETWEEN $low::{sql_type} "
                 f"AND $high::{sql_type} AND EXISTS (SELECT 1 FROM incoming i "
                 f"WHERE i.requested AND {same_key(document_type)})"
             )
@@ -263,16 +264,15 @@ def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingReques
 
 def _bounds(
     connection: duckdb.DuckDBPyConnection, document_type: DocumentType
-) -> tuple[str | None, str | None, str]:
-    """Return the lowest and highest first part of the incoming keys as texts, and their type."""
-    # With them DuckDB skips the row groups that hold other times.
+) -> dict[str, str | None]:
+    """Return the lowest and highest first part of the incoming keys, as texts."""
+    # With them DuckDB skips the row groups that hold other times. Between nulls is nothing, so no
+    # row is looked up where there is none.
     part = _key(document_type, "incoming")[0]
-    low, high, sql_type = connection.execute(
-        f"SELECT min({part})::VARCHAR, max({part})::VARCHAR, any_value(typeof({part})) "
-        "FROM incoming WHERE requested"
+    low, high = connection.execute(
+        f"SELECT min({part})::VARCHAR, max({part})::VARCHAR FROM incoming WHERE requested"
     ).fetchall()[0]
-    # Nothing is between nulls, so no row is looked up where there is none.
-    return low, high, sql_type or "VARCHAR"
+    return {"low": low, "high": high}
 
 
 def _match(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:

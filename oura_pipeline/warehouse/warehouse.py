@@ -18,12 +18,12 @@ from oura_pipeline.warehouse.describing import describe
 from oura_pipeline.warehouse.exporting import copy_to_parquet
 from oura_pipeline.warehouse.landing import Landing, land
 from oura_pipeline.warehouse.ledgers import Ledgers, ensure_ledgers
-from oura_pipeline.warehouse.offsets import OFFSETS
 from oura_pipeline.warehouse.odd_values import find_odd_values
+from oura_pipeline.warehouse.offsets import OFFSETS
 from oura_pipeline.warehouse.parts import parts, same_document
-from oura_pipeline.warehouse.redating import DayCount, forget_redated, redated_days
 from oura_pipeline.warehouse.publishing import Published
 from oura_pipeline.warehouse.quarantine import Oddity, QuarantinedDocument, find_quarantined
+from oura_pipeline.warehouse.redating import DayCount, forget_redated, redated_days
 from oura_pipeline.warehouse.spool import Spool, open_spool, remove_abandoned
 from oura_pipeline.warehouse.staging import LandingRequest
 from oura_pipeline.warehouse.tables import (

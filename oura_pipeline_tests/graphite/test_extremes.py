@@ -21,7 +21,6 @@ from oura_pipeline.catalog.fields import Field, walk
 from oura_pipeline.graphite.carbon import FileSender
 from oura_pipeline.graphite.flatten import flatten
 from oura_pipeline.graphite.push import push
-from oura_pipeline.oura.offsets import OffsetTimeline
 from oura_pipeline.oura.pages import Page, PageReader
 from oura_pipeline.oura.windows import DateRangeQuery
 from oura_pipeline.warehouse.warehouse import Warehouse
@@ -118,7 +117,6 @@ def read(document_type: DocumentType, documents: Iterable[bytes]) -> Page:
     reader = PageReader(
         document_type,
         wanted=lambda day: DAYS[0] <= day <= DAYS[-1],
-        offsets=OffsetTimeline(),
         today=DAYS[0],
     )
     body = b'{"data":[' + b",".join(documents) + b"]}"
