@@ -220,6 +220,7 @@ class People(EncryptedStore):
         with self._database.writing(schema.people) as connection:
             require_known(connection, [username])
             _require_own_id(connection, username, oura_id)
+            forget_gone(connection, oura_id)
             _update(connection, username, {"oura_id": oura_id})
 
     def request_sync(self, username: str, now: datetime) -> bool:

@@ -11,7 +11,13 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, u
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.base import GONE, EncryptedStore, now, require_known
-from oura_pipeline.accounts.people import LEAVING, PersonState, enter_state, require_staying
+from oura_pipeline.accounts.people import (
+    LEAVING,
+    PersonState,
+    enter_state,
+    forget_gone,
+    require_staying,
+)
 from oura_pipeline.accounts.tokens import PersonTokens, Renewer, StoredTokens
 from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.days import digest
@@ -175,6 +181,7 @@ def _tokens(connection: Connection, username: str) -> Row[Any] | None:
 
 def _keep_tokens(connection: Connection, tokens: Row[Any], oura_id: str | None) -> None:
     """Keep the tokens of somebody who was just deleted, under nothing but their id."""
+    forget_gone(connection, oura_id)  # the newest tokens of an account are the ones that count
     columns = dict(tokens._mapping)
     person_id, reason = columns.pop("id"), columns.pop("error")
     person = {

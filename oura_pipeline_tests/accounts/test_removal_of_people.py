@@ -302,6 +302,19 @@ def test_who_comes_back_keeps_the_new_consent(ada: Accounts) -> None:
     assert ada.removal.unrevoked() == []
 
 
+def test_who_leaves_twice_has_one_consent_to_give_back(ada: Accounts) -> None:
+    """The newest; whose account it is may have become known late."""
+    for refresh_token in ("r1", "r2"):
+        ada.people.add("cyd", SignIn(refresh_token=refresh_token, access_token="a"))
+        ada.people.identify("cyd", "id-cyd")
+        ada.removal.retire("cyd")
+        assert ada.removal.delete("cyd")
+    told = Told()
+    [gone] = ada.removal.unrevoked()
+    ada.removal.revoke_gone(gone.id, _never, told)
+    assert told == [("a", "r2")]
+
+
 def test_who_is_connected_keeps_their_consent(ada: Accounts, server: TokenServer) -> None:
     _revoke(ada, server)
     assert (ada.removal.to_revoke(), server.requests) == ([], [])
