@@ -17,8 +17,15 @@ import msgspec
 from oura_pipeline.catalog.numbers import number_in
 
 DAY_PATTERN = r"\d{4}-\d\d-\d\d"
+# Nobody wore a ring in other centuries, and at either end of time conversions fail, for everybody
+# who reads such an instant among others.
+INSTANT_YEARS = range(1900, 2200)
+END_OF_TIME = 7_258_118_400  # the year 2200, seconds since 1970
+_INSTANT_DAY_PATTERN = r"(19|2[01])\d\d-\d\d-\d\d"
 _TIME_PATTERN = r"T\d\d:\d\d(:\d\d(\.\d+)?)?"
 _OFFSET_PATTERN = r"(Z|[+-]\d\d(:?\d\d)?)"
+# The first group is what the clock showed.
+LOCAL_PATTERN = f"({_INSTANT_DAY_PATTERN}{_TIME_PATTERN}){_OFFSET_PATTERN}"
 # What DuckDB's json_type() and json_structure() call numbers.
 JSON_NUMBERS = frozenset({"UBIGINT", "BIGINT", "DOUBLE", "HUGEINT", "UHUGEINT"})
 
@@ -147,7 +154,7 @@ DAY = _temporal("DAY", DAY_PATTERN, date.fromisoformat, sql_type="DATE", python_
 # is taken as UTC.
 INSTANT = _temporal(
     "INSTANT",
-    f"{DAY_PATTERN}{_TIME_PATTERN}{_OFFSET_PATTERN}?",
+    f"{_INSTANT_DAY_PATTERN}{_TIME_PATTERN}{_OFFSET_PATTERN}?",
     datetime.fromisoformat,
     sql_type="TIMESTAMPTZ",
     python_type=Instant,
@@ -155,7 +162,7 @@ INSTANT = _temporal(
 # Carries the offset in force where the ring was; the only texts that tell where a person was.
 LOCAL = _temporal(
     "LOCAL",
-    f"{DAY_PATTERN}{_TIME_PATTERN}{_OFFSET_PATTERN}",
+    LOCAL_PATTERN,
     datetime.fromisoformat,
     sql_type="TIMESTAMPTZ",
     python_type=Instant,

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
+from oura_pipeline.catalog.kinds import END_OF_TIME, INSTANT_YEARS
 from oura_pipeline.catalog.numbers import loads, number_in
 from oura_pipeline.graphite.aggregate import MICRO, Value, all_usable, usable
 
 _NUMBER_OR_NULL = {int, float, type(None)}
-_YEAR_10000 = 253_402_300_800  # seconds since 1970; `datetime` ends before it
 _DECODER = msgspec.json.Decoder()
 
 
@@ -43,7 +43,9 @@ class ParsedSeries:
         """Return the series with None for some numbers."""
         if not missing:
             return self
-        return replace(self, values=[None if one in missing else one for one in self.values])
+        # Numbers that are written as text are numbers here, as in the columns.
+        values = [None if number_in(one) in missing else one for one in self.values]
+        return replace(self, values=values)
 
 
 class Unreadable(ValueError):
@@ -68,12 +70,13 @@ def decode(document: bytes) -> dict[str, Any]:
 
 
 def instant(value: object) -> int | None:
-    """Return an instant as μs since 1970; None: it is no instant, or has no UTC offset."""
+    """Return an instant as μs since 1970; None: it is no instant that a column can hold."""
     if not isinstance(value, str):
         return None
     try:
         moment = datetime.fromisoformat(value)
-        return None if moment.tzinfo is None else round(moment.timestamp() * MICRO)
+        known = moment.tzinfo is not None and moment.year in INSTANT_YEARS
+        return round(moment.timestamp() * MICRO) if known else None
     except (ValueError, OverflowError):
         return None
 
@@ -93,13 +96,13 @@ def series(value: dict[str, Any]) -> ParsedSeries:
     if not isinstance(items, list):
         raise Unreadable("series without items")
     seconds = usable(number_in(value.get("interval")))
-    interval = round(seconds * MICRO) if seconds and abs(seconds) < _YEAR_10000 else 0
+    interval = round(seconds * MICRO) if seconds and abs(seconds) < END_OF_TIME else 0
     if interval <= 0:
         raise Unreadable("series without a positive interval")
     start = instant(value.get("timestamp"))
     if start is None:
         raise Unreadable("series without an instant")
-    if start + len(items) * interval >= _YEAR_10000 * MICRO:
+    if start + len(items) * interval >= END_OF_TIME * MICRO:
         raise Unreadable("series beyond the end of time")
     return ParsedSeries(start, interval, items)
 

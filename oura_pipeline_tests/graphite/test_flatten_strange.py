@@ -196,7 +196,7 @@ def test_a_source_that_graphite_cannot_store_still_has_its_heart_rate() -> None:
         ),
         (
             DAILY_ACTIVITY,
-            {"met": series("2026-05-01T04:00:00Z", 1e11, [1, 2, 3])},
+            {"met": series("2026-05-01T04:00:00Z", 6e9, [1, 2, 3])},
             "series beyond the end of time: met",
         ),
         (

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-END_OF_TIME = 253_402_300_800  # the year 10000, seconds since 1970
-_LOCAL_AND_OFFSET = "^(.+T[0-9:.]+)(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+from oura_pipeline.catalog.kinds import END_OF_TIME, LOCAL_PATTERN
 
 
 def text_of(path: str) -> str:
@@ -18,7 +17,7 @@ def local_time(path: str) -> str:
     """
     # The typed columns hold instants in UTC, without the offset, so the text is read. An instant
     # inside a series gets the offset of the series' text, even if the clocks changed in between.
-    return f"TRY_CAST(regexp_extract({text_of(path)}, '{_LOCAL_AND_OFFSET}', 1) AS TIMESTAMP)"
+    return f"TRY_CAST(regexp_extract({text_of(path)}, '^{LOCAL_PATTERN}$', 1) AS TIMESTAMP)"
 
 
 def later(instant: str, seconds: str) -> str:
@@ -33,9 +32,14 @@ def later_local(local: str, seconds: str) -> str:
 
 
 def within_time(start: str, items: str, seconds: str) -> str:
-    """Return the condition that a series has an interval and ends before the year 10000."""
-    # An absurd interval would overflow: one document would break the view for everybody.
-    return f"{seconds} > 0 AND epoch({start}) + len({items}) * {seconds} < {END_OF_TIME}"
+    """Return the condition that a series has an interval and ends before the year 2200."""
+    # An absurd interval would overflow, and Python cannot hold a time beyond the year 9999: one
+    # document would break the view for everybody.
+    # A series without items ends when it starts, whatever its interval.
+    return (
+        f"{seconds} > 0 AND {seconds} < {END_OF_TIME} "
+        f"AND epoch({start}) + len({items}) * {seconds} < {END_OF_TIME}"
+    )
 
 
 def minutes_between(start: str, end: str) -> str:

@@ -18,6 +18,7 @@ from oura_pipeline.catalog.document_types import (
 )
 from oura_pipeline.warehouse.measured import measured_column
 from oura_pipeline.warehouse.tables import literal
+from oura_pipeline.warehouse.views.adding import total
 from oura_pipeline.warehouse.views.texts import code_of_text, field
 from oura_pipeline.warehouse.views.view import Column, View
 
@@ -64,9 +65,8 @@ def _count(name: str, comment: str, relation: str, sql: str, *types: DocumentTyp
 
 def _total(name: str, comment: str, relation: str, sql: str, counted: _Number) -> _Number:
     """Return an amount of things that are counted; 0 only where there are known to be none."""
-    # `fsum`, because a plain sum depends on the order in which DuckDB's threads add.
     known = (
-        f"CASE WHEN count({counted.name}) > 0 THEN fsum({name}) "
+        f"CASE WHEN count({counted.name}) > 0 THEN {total(name)} "
         f"WHEN {_answered(counted.types)} THEN 0 END"
     )
     return _Number(name, f"{comment}; null: not known.", relation, sql, known)

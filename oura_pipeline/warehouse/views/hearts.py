@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oura_pipeline.catalog.document_types import HEARTRATE
 from oura_pipeline.warehouse.measured import present
+from oura_pipeline.warehouse.views.adding import mean
 from oura_pipeline.warehouse.views.clock import later, later_local
 from oura_pipeline.warehouse.views.samples import aligned
 from oura_pipeline.warehouse.views.texts import field
@@ -22,7 +23,7 @@ _PERSON_AND_DAY = (
 )
 # Rows of heartrate say only UTC; where the person was is looked up in `oura.offsets`.
 _AHEAD = "coalesce(o.utc_offset_seconds, 0)"
-_AGGREGATED = """avg(bpm) AS bpm_mean,
+_AGGREGATED = f"""{mean("bpm")} AS bpm_mean,
         min(bpm) AS bpm_min, max(bpm) AS bpm_max,
         count(bpm) AS samples"""
 

@@ -49,7 +49,11 @@ _NEVER_ALONE = ("nap_count", "nap_minutes")
 
 
 def _branch(kind: str, columns: dict[str, str]) -> str:
-    pairs = ", ".join(f"'{key}', {column}" for key, column in columns.items())
+    # JSON has no infinity, and whoever reads a record with one reads none of it.
+    pairs = ", ".join(
+        f"'{key}', CASE WHEN isfinite(CAST({column} AS DOUBLE)) THEN {column} END"
+        for key, column in columns.items()
+    )
     known = ", ".join(
         f"nullif({column}, 0)" if column in _NEVER_ALONE else column for column in columns.values()
     )

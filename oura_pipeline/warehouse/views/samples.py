@@ -11,7 +11,8 @@ from oura_pipeline.catalog.metrics import UNKNOWN_INTERVAL
 from oura_pipeline.warehouse.measured import measured, measured_items
 from oura_pipeline.warehouse.parts import digits_within
 from oura_pipeline.warehouse.tables import literal
-from oura_pipeline.warehouse.views.clock import END_OF_TIME
+from oura_pipeline.warehouse.views.adding import mean, total
+from oura_pipeline.warehouse.views.clock import within_time
 from oura_pipeline.warehouse.views.series_sources import (
     MICRO,
     MIDNIGHT,
@@ -25,9 +26,8 @@ from oura_pipeline.warehouse.views.series_sources import (
 
 _NUMBERS = ", ".join(map(literal, sorted(JSON_NUMBERS)))
 _MERGED = {
-    # Compensated sums: plain ones depend on the order in which DuckDB's threads add.
-    Merge.MEAN: "favg(value)",
-    Merge.SUM: "fsum(value)",
+    Merge.MEAN: mean("value"),
+    Merge.SUM: total("value"),
     Merge.LAST: "arg_max(value, turn)",
 }
 
@@ -100,7 +100,7 @@ def series(source: SeriesSource, path: tuple[str, ...], field: Field) -> Unmerge
     end = f"epoch({start}) + len({whole}.items) * {whole}.interval"
     # Inside CASE, because an absurd interval would overflow.
     step = (
-        f"CASE WHEN {whole}.interval > 0 AND {end} < {END_OF_TIME} "
+        f"CASE WHEN {within_time(start, f'{whole}.items', f'{whole}.interval')} "
         f"THEN CAST(round({whole}.interval * {MICRO}) AS BIGINT) END"
     )
     return _spread(
@@ -157,7 +157,7 @@ def _points(
     there = "WHERE sub_series IS NOT NULL " if by_split else ""
     return (
         f"{named}, {_MERGED[merge]} AS value FROM ({rows}) {there}"
-        f"GROUP BY {columns} HAVING count(value) = count(*)"
+        f"GROUP BY {columns} HAVING count(value) = count(*) AND {_MERGED[merge]} IS NOT NULL"
     )
 
 

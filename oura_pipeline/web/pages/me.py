@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, ParamSpec
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -17,6 +19,7 @@ from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.exports.person import export_zip
 from oura_pipeline.people.leave import disconnect, leave
 from oura_pipeline.web import sessions
+from oura_pipeline.web.charts import svg
 from oura_pipeline.web.charts.calendar import DayState, Month, calendar, first_day, month_chart
 from oura_pipeline.web.charts.night import night_chart
 from oura_pipeline.web.charts.trend import trend_chart, trend_rows
@@ -34,6 +37,8 @@ from oura_pipeline.web.pages.me_text import (
 from oura_pipeline.web.pages.templates import NO_STORE, get_site, message_page, page, redirect
 from oura_pipeline.web.site import Site
 
+LOG = logging.getLogger("oura_pipeline.web")
+Drawn = ParamSpec("Drawn")
 _CHUNK_BYTES = 256 * 1024
 _NOT_GIVEN_BACK = "access=not-given-back-yet"
 _ACCESS_REVOKED = (
@@ -81,13 +86,27 @@ def show_page(request: Request, person: Person) -> Response:
         history=history_text(overview, _history_start(site, person), now.date()),
         sync=sync_text(person, overview, now),
         published=published,
-        nights=[(night, night_chart(f"night-{night.day}", night)) for night in published.nights],
-        trends=[(trend, trend_chart(trend)) for trend in published.trends],
+        nights=[
+            (night, drawn(night_chart, f"night-{night.day}", night)) for night in published.nights
+        ],
+        trends=[(trend, drawn(trend_chart, trend)) for trend in published.trends],
         trend_rows=trend_rows(published.trends),
         months=[(month, month_chart(month)) for month in _months(site, person, now.date())],
         day_states=list(DayState),
         rows=type_rows(person, overview),
     )
+
+
+def drawn(
+    draw: Callable[Drawn, Markup | None], *given: Drawn.args, **more: Drawn.kwargs
+) -> Markup | None:
+    """Return a drawing, or what stands in its place if it cannot be drawn."""
+    try:
+        return draw(*given, **more)
+    # Whatever a document contains, the page with its buttons to leave has to stand.
+    except (ArithmeticError, ValueError, MemoryError) as error:
+        LOG.warning("a chart cannot be drawn: %s", type(error).__name__)
+        return svg.element("p", "This picture cannot be drawn: its numbers are too odd.")
 
 
 def _months(site: Site, person: Person, today: date) -> list[Month]:

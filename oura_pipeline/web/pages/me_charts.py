@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -23,7 +22,7 @@ LOG = logging.getLogger("oura_pipeline.web")
 NIGHTS = 3
 _RECENT_DAYS = 10  # in which the newest nights usually are
 
-_INFINITE = (math.inf, -math.inf)
+_ABSURD = 1e12  # nothing that is measured has so many of anything, and charts have no room for it
 
 Found = TypeVar("Found")
 Rows = list[tuple[Any, ...]]
@@ -38,12 +37,14 @@ class PageData:
         profile: names and values, without the e-mail address.
         nights: the newest ones, newest first.
         trends: of the metrics that have a value.
+        left_out: whether numbers are left out because nobody can have so many of anything.
     """
 
     published_at: datetime | None = None
     profile: Sequence[tuple[str, str]] = ()
     nights: Sequence[Night] = ()
     trends: Sequence[Trend] = ()
+    left_out: bool = False
 
 
 def page_data(published: Path, username: str, newest: date) -> PageData:
@@ -58,22 +59,29 @@ def page_data(published: Path, username: str, newest: date) -> PageData:
                 profile=copy.read(copy.profile),
                 nights=copy.read(copy.nights),
                 trends=copy.read(copy.trends),
+                left_out=copy.left_out,
             )
     except FileNotFoundError:
         return PageData()
-    except (AnalysisError, duckdb.Error) as error:
+    # Python's own errors as well: what DuckDB can hold, Python cannot always.
+    except (AnalysisError, duckdb.Error, ArithmeticError, ValueError) as error:
         # Only the class: the message may contain values.
         LOG.warning("the published copy cannot be read: %s", type(error).__name__)
         return PageData()
 
 
 class _PublishedCopy:
-    """The open copy, and the person and days to read."""
+    """The open copy, and the person and days to read.
+
+    Attributes:
+        left_out: whether an absurd number was read as none.
+    """
 
     def __init__(self, database: duckdb.DuckDBPyConnection, username: str, newest: date) -> None:
         self._database = database
         self._username = username
         self._first, self._last = newest - timedelta(days=DAYS - 1), newest
+        self.left_out = False
 
     def read(self, query: Callable[[], Sequence[Found]]) -> Sequence[Found]:
         """Return the result of a query, or nothing if an older version published the copy."""
@@ -85,7 +93,7 @@ class _PublishedCopy:
 
     def profile(self) -> list[tuple[str, str]]:
         query = f"SELECT age, weight, height, biological_sex FROM {table_name(PERSONAL_INFO)}"
-        rows = self._database.execute(f"{query} WHERE username = $1", [self._username]).fetchall()
+        rows = self._rows(f"{query} WHERE username = $1")
         return profile_rows(*rows[0]) if rows else []
 
     def nights(self) -> list[Night]:
@@ -103,14 +111,21 @@ class _PublishedCopy:
     def trends(self) -> list[Trend]:
         readings: dict[str, list[Reading]] = {}
         for name, *values in self._rows(_READINGS, self._first, self._last):
-            readings.setdefault(name, []).append(Reading(*values))
+            if values[1] is not None:
+                readings.setdefault(name, []).append(Reading(*values))
         known = [metric for metric in METRICS if metric.name in readings]
         return [Trend(metric, self._last, readings[metric.name]) for metric in known]
 
     def _rows(self, query: str, *values: object) -> Rows:
         rows = self._database.execute(query, [self._username, *values]).fetchall()
-        # JSON may contain 1e999, which is read as infinity.
-        return [tuple(None if value in _INFINITE else value for value in row) for row in rows]
+        return [tuple(map(self._believed, row)) for row in rows]
+
+    def _believed(self, value: Any) -> Any:
+        # Also infinity, as which JSON's 1e999 is read, and NaN.
+        if not isinstance(value, int | float) or abs(value) < _ABSURD:
+            return value
+        self.left_out = True
+        return None
 
 
 # Times leave DuckDB as seconds since 1970: converting thousands of them to Python's datetime would
@@ -144,8 +159,9 @@ WITH readings AS (
     SELECT day, unnest([{_NAMES}]) AS metric, unnest([{_VALUES}]) AS value
     FROM oura.daily_summary WHERE username = $1 AND day BETWEEN $2::DATE - 28 AND $3
 ), means AS (
-    SELECT metric, day, value, avg(value) OVER days_7, avg(value) OVER days_28
-    FROM readings WHERE value IS NOT NULL
+    SELECT metric, day, value, avg(believed) OVER days_7, avg(believed) OVER days_28
+    FROM (SELECT *, CASE WHEN abs(value) < {_ABSURD} THEN value END AS believed FROM readings)
+    WHERE value IS NOT NULL
     WINDOW
         days_7 AS (PARTITION BY metric ORDER BY day ASC NULLS LAST
             RANGE BETWEEN INTERVAL 7 DAYS PRECEDING AND INTERVAL 1 DAY PRECEDING),

@@ -254,7 +254,7 @@ def test_numbers_that_oura_writes_for_null_are_absent(database: ViewDatabase) ->
         "lowest_heart_rate": 0,
         "latency": 0,
         "readiness": {"temperature_deviation": 0.0},
-        "heart_rate": series(300, [0, 255, 255.5, 60]),
+        "heart_rate": series(300, [0, "255", 255.5, 60]),
         "hrv": series(300, [0, 255]),
     }
     assert points(database, SLEEP, night) == {

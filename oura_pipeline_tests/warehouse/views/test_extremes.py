@@ -1,0 +1,96 @@
+"""One person's absurd numbers are nobody else's business."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from oura_pipeline.exports.apple_health import export_hrv
+from oura_pipeline.exports.views import FileFormat, export_view
+from oura_pipeline.warehouse.views.catalogue import VIEWS, ensure_views
+from oura_pipeline.warehouse.views.view import View
+from oura_pipeline_tests.warehouse.views.equal_days import DAYS, fill
+from oura_pipeline_tests.warehouse.views.extremes import extremes, types_with_days
+from oura_pipeline_tests.warehouse.views.view_database import Row, ViewDatabase
+
+ODD = "odd"
+
+
+@pytest.fixture(scope="module")
+def ordinary(
+    empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> ViewDatabase:
+    """Ada and ben, whose documents are as they should be."""
+    folder = tmp_path_factory.mktemp("extremes")
+    database = ViewDatabase(Path(shutil.copy(empty_database.warehouse.path, folder / "a.duckdb")))
+    fill(database)
+    return database
+
+
+@pytest.fixture(scope="module", params=range(2))
+def shared(ordinary: ViewDatabase, request: pytest.FixtureRequest) -> ViewDatabase:
+    """The same, and somebody whose every value is at the end of what there is."""
+    path = ordinary.warehouse.path.with_name(f"{request.param}.duckdb")
+    database = ViewDatabase(Path(shutil.copy(ordinary.warehouse.path, path)))
+    for document_type in types_with_days():
+        database.land(document_type, extremes(document_type, DAYS, request.param), ODD)
+    with database.open() as connection:
+        connection.execute(
+            "INSERT INTO oura.fetches SELECT * REPLACE ('odd' AS username) FROM oura.fetches "
+            "WHERE username = 'ada'"
+        )
+        ensure_views(connection)
+    return database
+
+
+def rows(database: ViewDatabase, view: View, condition: str = "true") -> list[Row]:
+    """Return rows in one order; every one of them reaches Python."""
+    columns = " AND ".join(
+        f"({column.name} IS NULL OR {column.name} IS NOT NULL)" for column in view.columns
+    )
+    found = database.query(f"FROM {view.full_name} WHERE {condition} AND {columns}")
+    return sorted(found, key=repr)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_everybody_elses_rows_are_what_they_were(
+    ordinary: ViewDatabase, shared: ViewDatabase, view: View
+) -> None:
+    """Whether a question is for them, for everybody, or for whoever has the numbers."""
+    before = rows(ordinary, view)
+    everybody = rows(shared, view)
+    assert before
+    assert [row for row in everybody if row[0] != ODD] == before
+    assert rows(shared, view, "username <> 'odd'") == before
+    assert rows(shared, view, "username = 'odd'") == [row for row in everybody if row[0] == ODD]
+
+
+def test_what_reaches_graphite_and_other_systems_is_finite(shared: ViewDatabase) -> None:
+    """JSON has no infinity."""
+    values = shared.query("SELECT count(*) FROM oura.long WHERE NOT isfinite(value)")
+    assert values == [(0,)]
+    for (metrics,) in shared.query("SELECT metrics FROM oura.daily_records"):
+        json.loads(metrics, parse_constant=pytest.fail)
+
+
+def test_everybody_elses_exports_are_byte_for_byte_the_same(
+    ordinary: ViewDatabase, shared: ViewDatabase, tmp_path: Path
+) -> None:
+    """Files for other programs, of each person and of everybody."""
+    written = []
+    for name, database in (("ordinary", ordinary), ("shared", shared)):
+        folder = tmp_path / name
+        with database.open() as connection:
+            export_hrv(connection, folder / "hrv")
+            for view in ("nights", "daily_summary", "sleep_heart"):
+                export_view(connection, view, folder / "all", file_format=FileFormat.JSON)
+                for username in ("ada", "ben"):
+                    export_view(connection, view, folder / "one", username=username)
+        files = (path for path in folder.rglob("*") if path.is_file())
+        written.append({str(path.relative_to(folder)): path.read_bytes() for path in files})
+    before, after = ({k: v for k, v in one.items() if k[:3] != "all"} for one in written)
+    assert before
+    assert {name: raw for name, raw in after.items() if f"/{ODD}/" not in name} == before
