@@ -34,6 +34,8 @@ class Group:
     rows: Sequence[Row]
     points: Points
     aside: Sequence[str]
+    # Day and path of what `oura.odd_values` reports.
+    odd_values: Sequence[tuple[date, str]]
     # Of all good documents of the person.
     offsets: list[tuple[float, float]]
     doubtful: list[tuple[float, float]]
@@ -49,7 +51,7 @@ def findings(odd: OddCloud, everything: Sequence[Held], last: date) -> list[str]
     return [
         f"{group}: {wrong}"
         for group in _groups(odd, everything, last)
-        for wrong in (*_documents(group), *_points(group))
+        for wrong in (*_documents(group), *_told(group), *_points(group))
     ]
 
 
@@ -59,6 +61,7 @@ def _groups(odd: OddCloud, everything: Sequence[Held], last: date) -> Iterator[G
         held[one.username, one.collection.name].append(one)
     sent, rows = _sent(odd), _rows(odd)
     aside = odd.pipeline.warehouse.quarantined(odd.usernames)
+    odd_values = _odd_values(odd)
     for username in odd.usernames:
         theirs = [one for key, found in held.items() if key[0] == username for one in found]
         offsets = _offsets(one for one in theirs if not one.way)
@@ -78,6 +81,7 @@ def _groups(odd: OddCloud, everything: Sequence[Held], last: date) -> Iterator[G
                     for one in aside
                     if (one.username, one.document_type) == (username, document_type.name)
                 ],
+                odd_values=odd_values[username, document_type.name],
                 offsets=offsets,
                 doubtful=_offsets(theirs),
                 first=odd.first,
@@ -100,6 +104,17 @@ def _rows(odd: OddCloud) -> dict[tuple[str, str], list[Row]]:
             for row in result.fetchall():
                 values = dict(zip(names, row, strict=True))
                 found[values["username"], document_type.name].append(values)
+    return found
+
+
+def _odd_values(odd: OddCloud) -> dict[tuple[str, str], list[tuple[date, str]]]:
+    found: dict[tuple[str, str], list[tuple[date, str]]] = defaultdict(list)
+    with duckdb.connect(str(odd.made.warehouse.path), read_only=True) as connection:
+        exists = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'odd_values'"
+        if connection.execute(exists).fetchone():
+            sql = "SELECT username, document_type, day, path FROM oura.odd_values"
+            for username, name, day, path in connection.execute(sql).fetchall():
+                found[username, name].append((day, path))
     return found
 
 
@@ -202,16 +217,38 @@ def _nulls(document: Row, row: Row, path: str = "") -> Iterator[str]:
             yield f"{path}{name} is another number"
 
 
+def _told(group: Group) -> Iterator[str]:
+    """What is set aside or reported is what was spoiled, and nothing else."""
+    for document in group.aside:
+        if not any(_is_kept(document, held.sent) for held in group.spoiled):
+            yield f"{document[:80]} is set aside and should not be"
+    touched = {(day, held.field) for held in group.spoiled for day in _days(group, held)}
+    for day, path in group.odd_values:
+        if not any(day == other and _is_of(path, field) for other, field in touched):
+            yield f"{day} {path} is reported and should not be"
+
+
+def _is_of(path: str, field: str) -> bool:
+    return path == field or path.startswith(f"{field}.")
+
+
 def _spoiled(group: Group, held: Held, left: list[Row]) -> Iterator[str]:
     good = json.dumps(held.document).encode()
     row = _taken(left, held.sent)
+    if held.fate == "quarantined" and row is not None and _is_same(row["document"], good):
+        # What it said before, which is the same to who reads the last of two values.
+        row = None
     is_aside = any(_is_kept(document, held.sent) for document in group.aside)
     if held.fate in ("lands", "value missing"):
         if row is None:
             yield f"did not land{' and is set aside' if is_aside else ''}"
         elif held.fate == "value missing":
             yield from _still_there(group, held, row)
-        if row is not None and is_aside:
+        if row is not None and "twice" in str(held.way):
+            # The other of the two is set aside.
+            if not _is_same(row["document"], good):
+                yield "the wrong one of two landed"
+        elif row is not None and is_aside:
             yield "landed and is set aside"
         if row is not None:
             yield from _disagreement(group, held, row)
@@ -234,6 +271,12 @@ def _still_there(group: Group, held: Held, row: Row) -> Iterator[str]:
     # Tables keep what means "not measured"; views and Graphite do not show it.
     if isinstance(value, (int, float)) and "sentinel" not in str(held.way):
         yield f"the column has {value!r}"
+    is_reported = any(
+        day == row["day"] and _is_of(path, held.field) for day, path in group.odd_values
+    )
+    # What is not measured is no news.
+    if not is_reported and "sentinel" not in str(held.way):
+        yield "is not reported"
     metric = _metric(group, held)
     if metric and (metric, odd_truth.midnight(row["day"])) in group.points:
         yield "Graphite has a value"

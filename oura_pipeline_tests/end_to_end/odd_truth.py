@@ -49,6 +49,7 @@ _ZEROS = (
     *("average_hrv", "average_breath", "hrv", "heart_rate_variability"),
     *("daily_average", "vascular_age", "pulse_wave_velocity", "vo2_max"),
 )
+_AMOUNTS = ("duration", "calories", "distance", "motion_count")
 _SHORTEST_NAP = 900
 
 
@@ -69,8 +70,7 @@ def _day(collection: str, day: date, documents: list[Document]) -> Iterator[tupl
         for document in documents:
             yield from _daily(DAILY[collection], document, midnight(day))
     elif collection in EVENTS:
-        for document in documents:
-            yield from _event(collection, document)
+        yield from _merged(pair for document in documents for pair in _event(collection, document))
     elif collection in TAGS:
         yield (f"{collection}.count", midnight(day)), float(len(documents))
     elif collection in ROWS:
@@ -95,6 +95,16 @@ def _event(collection: str, document: Document) -> Iterator[tuple[Key, float]]:
     if ends:
         yield (f"{collection}.duration", at), _instant(ends) - _instant(begins)
     yield from _inside(collection, document, begins, ends)
+
+
+def _merged(pairs: Iterable[tuple[Key, float]]) -> Iterator[tuple[Key, float]]:
+    """Yield one value for what happens in the same interval: amounts add up, levels do not."""
+    values: dict[Key, list[float]] = defaultdict(list)
+    for key, value in pairs:
+        values[key].append(value)
+    for (metric, at), several in values.items():
+        is_amount = metric.rpartition(".")[2] in _AMOUNTS
+        yield (metric, at), sum(several) / (1 if is_amount else len(several))
 
 
 def _rows(collection: str, documents: list[Document]) -> Iterator[tuple[Key, float]]:
