@@ -23,6 +23,9 @@ Row = dict[str, Any]
 Points = odd_truth.Points
 
 
+_TWO = ("twice", "twice_different", "day_twice_scored", "day_twice_unscored")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """One person's documents of one type: what is held, what landed, what was sent."""
@@ -244,7 +247,7 @@ def _spoiled(group: Group, held: Held, left: list[Row]) -> Iterator[str]:
             yield f"did not land{' and is set aside' if is_aside else ''}"
         elif held.fate == "value missing":
             yield from _still_there(group, held, row)
-        if row is not None and "twice" in str(held.way):
+        if row is not None and held.way in _TWO:
             # The other of the two is set aside.
             if not _is_same(row["document"], good):
                 yield "the wrong one of two landed"
@@ -274,8 +277,9 @@ def _still_there(group: Group, held: Held, row: Row) -> Iterator[str]:
     is_reported = any(
         day == row["day"] and _is_of(path, held.field) for day, path in group.odd_values
     )
-    # What is not measured is no news.
-    if not is_reported and "sentinel" not in str(held.way):
+    # What is not measured is no news, and a series that has no place in time is not looked at.
+    unreported = ("sentinel", "interval", "series_no", "items_null")
+    if not is_reported and not str(held.way).startswith(unreported):
         yield "is not reported"
     metric = _metric(group, held)
     if metric and (metric, odd_truth.midnight(row["day"])) in group.points:
