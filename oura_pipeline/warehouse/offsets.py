@@ -69,9 +69,14 @@ _PARTS = "['clock', 'zone', 'sign', 'hours', 'minutes']"
 # that and the next one that does. Somebody who is at UTC, if only for a night, has several times
 # that say so.
 _BELIEVED = f"""
-    WITH seen AS (
+    WITH theirs AS (
+        FROM {OBSERVATIONS.full_name} WHERE username IN (FROM learners)
+    ), mixed AS (
+        SELECT username FROM theirs GROUP BY username
+        HAVING bool_or(seconds = 0) AND bool_or(seconds <> 0)
+    ), seen AS (
         SELECT username, document_type, field, instant, seconds, count(*) AS times
-        FROM {OBSERVATIONS.full_name} WHERE username IN (FROM learners) GROUP BY ALL
+        FROM theirs WHERE username IN (FROM mixed) GROUP BY ALL
     ), placed AS (
         SELECT *, bool_or(seconds <> 0) OVER near AS varies,
             max(instant) FILTER (seconds <> 0) OVER (PARTITION BY username ORDER BY instant ASC
@@ -91,6 +96,9 @@ _BELIEVED = f"""
     )
     SELECT username, instant, seconds, sum(times) AS times FROM confirmed
     WHERE seconds <> 0 OR NOT blind AND (several OR NOT contested) GROUP BY ALL
+    UNION ALL
+    SELECT username, instant, seconds, count(*) AS times
+    FROM theirs WHERE username NOT IN (FROM mixed) GROUP BY ALL
 """
 
 # Of several at one instant the one that is said most often counts, and of those the westernmost;

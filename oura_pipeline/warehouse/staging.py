@@ -174,12 +174,17 @@ def _set_aside_without_key(
 def _date(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
     """Give every row the day that follows from the person's offsets as they are known now."""
     instant = f"i.typed.{quoted(request.document_type.starts_at or '')}"
+    requested = (
+        "dated.day BETWEEN $first AND $last AND NOT EXISTS (SELECT 1 FROM unanswered u "
+        "WHERE u.username = incoming.username AND u.day = dated.day)"
+    )
     connection.execute(
-        "UPDATE incoming SET day = dated.day, requested = dated.day BETWEEN $first AND $last AND "
-        "NOT EXISTS (SELECT 1 FROM unanswered u WHERE u.username = incoming.username "
-        f"AND u.day = dated.day) FROM (SELECT i.rowid AS row_id, {local_day(instant)} AS day "
-        f"FROM incoming i ASOF LEFT JOIN {OFFSETS.full_name} o ON o.username = i.username "
-        f"AND o.since <= {instant}) AS dated WHERE incoming.rowid = dated.row_id",
+        f"UPDATE incoming SET day = dated.day, requested = {requested} "
+        f"FROM (SELECT i.rowid AS row_id, {local_day(instant)} AS day FROM incoming i "
+        f"ASOF LEFT JOIN {OFFSETS.full_name} o ON o.username = i.username "
+        f"AND o.since <= {instant}) AS dated WHERE incoming.rowid = dated.row_id "
+        # Most of them need no change, and writing takes longest.
+        "AND incoming.day <> dated.day",
         {"first": request.first_day, "last": request.last_day},
     )
 
