@@ -143,7 +143,9 @@ class Removal(EncryptedStore):
         people, inbox, sign_ups = schema.people, schema.webhook_inbox, schema.sign_ups
         consents = schema.consents
         theirs = people.c.username == username
-        with self._database.writing(people, schema.tokens, inbox) as connection:
+        # In the order in which everybody locks: see `Keys`.
+        tables = (people, consents, schema.tokens, sign_ups, inbox)
+        with self._database.writing(*tables) as connection:
             oura_id = connection.scalar(select(people.c.oura_id).where(theirs))
             tokens = _tokens(connection, username)
             connection.execute(delete(consents).where(consents.c.username == username))

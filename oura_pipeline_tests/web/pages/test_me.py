@@ -95,12 +95,12 @@ def test_every_document_type_has_a_row(site: RunningSite, runa: HtmlBrowser) -> 
 
 def test_the_history_has_a_sentence_and_a_bar(site: RunningSite, runa: HtmlBrowser) -> None:
     """How far back every kind was asked for."""
-    assert "Not started yet; the goal is 2015-01-01." in runa.go("/me").text_of("history-text")
+    assert "Not started yet; the goal is 2025-01-01." in runa.go("/me").text_of("history-text")
     back = TODAY - timedelta(days=100)
     days = [document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned]
     site.accounts.fetches.record([fetch(name, FetchStatus.EMPTY, day=back) for name in days])
     page = runa.go("/me")
-    assert page.text_of("history-text") == f"Fetched back to {back}; the goal is 2015-01-01."
+    assert page.text_of("history-text") == f"Fetched back to {back}; the goal is 2025-01-01."
     share = 100 / (TODAY - date(2015, 1, 1)).days
     assert page.ids["history-bar"]["value"] == str(int(share * 100))
 
