@@ -140,7 +140,7 @@ class OuraClient:
                 yield from self._pages(reader, query, patient)
 
     def document(self, document_type: DocumentType, document_id: str) -> Document:
-        """Return one document by its id.
+        """Return one document by its id, also one that cannot be landed, if its day is known.
 
         Raises:
             DocumentNotFound: there is none (any more).
@@ -154,7 +154,7 @@ class OuraClient:
             )
         reader = self._reader(document_type)
         path = f"{document_type.path}/{quote(document_id, safe='')}"
-        return self._ask(_Request(document_type, path, reader.only, single=True))
+        return self._ask(_Request(document_type, path, reader.dated, single=True))
 
     def personal_info(self) -> Document:
         """Return who the person is at Oura: at least the id, which needs no scope."""

@@ -120,6 +120,17 @@ class PageReader:
         self._add(page, raw, DateRangeQuery(), doubtful=True)
         return page
 
+    def dated(self, body: bytes) -> Document:
+        """Return the document that came without an envelope, also one that cannot be landed.
+
+        Raises:
+            UnexpectedAnswer: nobody knows of which day it is, or as for `single`.
+        """
+        for unusable in self.single(body).unusable:
+            if unusable.day is not None:
+                return Document(unusable.day, unusable.raw)
+        return self.only(body)
+
     def only(self, body: bytes) -> Document:
         """Return the document that came without an envelope.
 

@@ -206,6 +206,16 @@ def _stored_days(
     )
 
 
+def _stored_documents(
+    pipeline: Pipeline, document_type: DocumentType, documents: Sequence[AffectedDocument]
+) -> set[tuple[str, str | None]]:
+    """Return the (username, id) that are stored; one that is set aside is stored too."""
+    usernames = {document.person.username for document in documents}
+    aside = pipeline.warehouse.quarantined(usernames, document_type)
+    landed = _stored_days(pipeline, document_type, documents)
+    return {*landed, *((one.username, one.id) for one in aside)}
+
+
 def _refetch_days(
     pipeline: Pipeline,
     document_type: DocumentType,
@@ -232,7 +242,7 @@ def _refetch_days(
         failed |= {
             (row.username, row.day) for row in fetched.fetches if row.status is FetchStatus.FAILED
         }
-    stored = _stored_days(pipeline, document_type, documents) if any(days.values()) else {}
+    stored = _stored_documents(pipeline, document_type, documents) if any(days.values()) else set()
     for document in documents:
         document.failed = any((document.person.username, day) in failed for day in document.days)
         document.stored = (document.person.username, document.id) in stored

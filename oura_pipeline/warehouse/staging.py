@@ -106,7 +106,8 @@ def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
         document = f"translate(document, '{STAND_INS}', '{LINE_BREAKS}')"
     requested = "requested"
     if request.document_type.partitioned:
-        requested += " AND day BETWEEN $first AND $last"
+        # By its day alone: what lies outside of one part of a question is inside of another.
+        requested = "day BETWEEN $first AND $last"
     if request.unanswered:
         requested += " AND (username, day) NOT IN (FROM unanswered)"
     lines = spooled_lines(spool.files(request.usernames), spool.longest_document)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import stamina
 
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import SignIn
-from oura_pipeline.catalog.document_types import PERSONAL_INFO
+from oura_pipeline.catalog.document_types import DAILY_ACTIVITY, PERSONAL_INFO
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
@@ -112,6 +113,45 @@ def test_a_name_that_nobody_has_is_refused(made: World) -> None:
         pytest.raises(UnknownPerson, match="there is no person 'x'; known are: runa"),
     ):
         people_to_fetch(pipeline, ["runa", "x"])
+
+
+def test_a_part_that_is_no_page_fails_alone(made: World) -> None:
+    """The question is asked in halves: four days, two and two, one each, of which one fails."""
+    made.sign_in("runa")
+    first, last = date(2026, 5, 28), date(2026, 5, 31)
+    # The whole six times; both halves, and the first quarter, once.
+    made.sandbox.fault("html", route="daily_activity", person="runa", count=6 + 2 + 1)
+    with open_pipeline() as pipeline, stamina.set_testing(True, attempts=6):
+        people = people_to_fetch(pipeline)
+        fetched = fetch_and_land(
+            pipeline, DAILY_ACTIVITY, people, first_day=first, last_day=last, run_id="a run"
+        )
+    assert [(row.day.day, row.status.value) for row in fetched.fetches] == [
+        (28, "failed"),
+        (29, "landed"),
+        (30, "landed"),
+        (31, "landed"),
+    ]
+    assert fetched.fetches[0].error is not None
+    assert "is not JSON, or cut short" in fetched.fetches[0].error
+    assert fetched.requests == 6 + 2 + 4
+    second = first + timedelta(days=1)
+    truth = made.truth("runa", DAILY_ACTIVITY, second, last)
+    assert made.landed("runa", DAILY_ACTIVITY) == truth
+
+
+def test_a_page_that_comes_right_costs_nothing(made: World) -> None:
+    """After more failures than a question is repeated."""
+    made.sign_in("runa")
+    first, last = date(2026, 5, 28), date(2026, 5, 31)
+    made.sandbox.fault("html", route="daily_activity", person="runa", count=7)
+    with open_pipeline() as pipeline, stamina.set_testing(True, attempts=6):
+        people = people_to_fetch(pipeline)
+        fetched = fetch_and_land(
+            pipeline, DAILY_ACTIVITY, people, first_day=first, last_day=last, run_id="a run"
+        )
+    assert {row.status.value for row in fetched.fetches} == {"landed"}
+    assert made.landed("runa", DAILY_ACTIVITY) == made.truth("runa", DAILY_ACTIVITY, first, last)
 
 
 def test_the_day_of_who_they_are_is_today(made: World) -> None:

@@ -201,6 +201,16 @@ def test_an_update_lands_and_is_pushed(webhooks: WebhookWorld) -> None:
     assert lines[-1].startswith("bio.runa.sleep.score 41 ")
 
 
+def test_one_that_cannot_be_landed_is_set_aside_at_once(webhooks: WebhookWorld) -> None:
+    """And not waited for: its event is done, like that of any other document."""
+    score = webhooks.cloud.truth("runa", "sleep", DAY, DAY)[0]["document"]["id"]
+    webhooks.cloud.spoil("runa", "sleep", "null", field="bedtime_start", id=score)
+    webhooks.post("update", "runa", SLEEP, score)
+    assert webhooks.drain().outcomes == {Outcome.LANDED: 1}
+    [aside] = webhooks.pipeline.warehouse.quarantined()
+    assert (aside.day, aside.id) == (DAY, score)
+
+
 def test_only_the_affected_days_are_fetched(webhooks: WebhookWorld) -> None:
     """A new document on another day brings that day, and no day between."""
     webhooks.sync(WORKOUT, DAY, DAY)

@@ -94,6 +94,15 @@ def test_the_same_document_twice_is_one_and_nothing_odd(warehouse: Warehouse) ->
     assert warehouse.row_counts() == {"daily_sleep": 1, "heartrate": 1}
 
 
+def test_what_is_outside_of_one_part_of_a_question_is_inside_of_another(
+    warehouse: Warehouse,
+) -> None:
+    """A long question is asked in halves, each of which brings documents of its neighbour."""
+    one = score(january(2))
+    landing = land(warehouse, DAILY_SLEEP, {"ada": [one]}, outside={"ada": [one]})
+    assert (landing.inserted, warehouse.row_counts()) == (1, {"daily_sleep": 1})
+
+
 def test_repetitions_on_other_days_are_not_mentioned(warehouse: Warehouse) -> None:
     """Their days will tell when they are requested."""
     two = [score(january(9), 70), score(january(9), 80)]
