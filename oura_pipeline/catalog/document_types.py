@@ -433,7 +433,7 @@ ENHANCED_TAG = DocumentType(
         _id(),
         _day("start_day", "The day on which it begins, according to Oura."),
         _day("end_day", "The day on which it ends."),
-        Field("start_time", LOCAL, "When it begins.", required=True),
+        Field("start_time", LOCAL, "When it begins."),
         Field("end_time", LOCAL, "When it ends."),
         Field("tag_type_code", TEXT, "The tag; `custom` for the person's own, null: text only."),
         Field("custom_name", TEXT, "The name of the person's own tag."),
@@ -697,7 +697,7 @@ TAG = DocumentType(
     fields=(
         _id(),
         _day(),
-        Field("timestamp", LOCAL, "When it was set.", required=True),
+        Field("timestamp", LOCAL, "When it was set."),
         Field("text", TEXT, "The person's own words."),
         Field("tags", TEXTS, "Tags."),
     ),
