@@ -101,7 +101,7 @@ def test_the_history_has_a_sentence_and_a_bar(site: RunningSite, runa: HtmlBrows
     site.accounts.fetches.record([fetch(name, FetchStatus.EMPTY, day=back) for name in days])
     page = runa.go("/me")
     assert page.text_of("history-text") == f"Fetched back to {back}; the goal is 2025-01-01."
-    share = 100 / (TODAY - date(2015, 1, 1)).days
+    share = 100 / (TODAY - date(2025, 1, 1)).days
     assert page.ids["history-bar"]["value"] == str(int(share * 100))
 
 
