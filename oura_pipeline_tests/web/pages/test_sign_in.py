@@ -17,6 +17,7 @@ import pytest
 from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.people import sign_in
+from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline.settings import ALL_SCOPES
 from oura_pipeline_tests.testing.http_server import QuietHandler, serving
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
@@ -477,6 +478,26 @@ def test_a_token_that_is_refused_everything_has_an_empty_grant(
         assert query(_ask_again(page))["prompt"] == "consent"
     finally:
         site.sandbox.change_options(callback_scope=True, token_scope=True)
+
+
+def test_everything_works_at_the_new_portal_alone(open_site: OpenSite, oura: Sandbox) -> None:
+    """Its page, its spelling of scopes, its tokens, and its way of giving them back."""
+    oura.change_options(portal="new")
+    oura.reset_requests()
+    try:
+        authorize_url = f"{oura.url}/oauth/v2/ext/oauth-authorize"
+        site = open_site(oura_public_url="", oura_authorize_url=authorize_url)
+        browser = site.browser()
+        assert browser.join("runa").title == "runa: Connected · Oura pipeline"
+        runa = site.accounts.people.get("runa")
+        assert runa.scopes == frozenset(ALL_SCOPES.split())
+        assert runa.token_url == f"{oura.url}/oauth/v2/ext/oauth-token"
+        browser.send("/me/disconnect")
+        assert "access to your Oura account has been revoked" in browser.page.text
+        assert site.accounts.removal.unrevoked() == []
+    finally:
+        oura.change_options(portal="both")
+    assert oura.requests()["revoke"] == {"runa": 2}  # both tokens
 
 
 def test_a_lapsed_membership_is_no_empty_grant(open_site: OpenSite) -> None:
