@@ -272,9 +272,9 @@ def _describe_night(night: pd.Series[Any]) -> str:
         hours, minutes = divmod(round(known["total_sleep_minutes"]), 60)
         parts.append(f"asleep {hours} h {minutes} min")
     if "lowest_heart_rate_bpm" in known:
-        parts.append(f"lowest heart rate {known['lowest_heart_rate_bpm']} bpm")
+        parts.append(f"lowest heart rate {known['lowest_heart_rate_bpm']:g} bpm")
     if "hrv_average_ms" in known:
-        parts.append(f"average HRV {known['hrv_average_ms']} ms")
+        parts.append(f"average HRV {known['hrv_average_ms']:g} ms")
     return ", ".join(parts)
 
 
