@@ -1,16 +1,14 @@
-"""What becomes of webhook events: each rule on its own, and five hundred of them at random."""
+"""What becomes of webhook events, rule by rule."""
 
 from __future__ import annotations
 
 import json
 import logging
-import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,138 +17,37 @@ import pytest
 import stamina
 from filelock import FileLock
 
-from oura_pipeline.accounts.inbox import Event, Receipt, ReceivedEvent
 from oura_pipeline.catalog.document_types import (
     DAILY_SLEEP,
-    DOCUMENT_TYPES,
     RING_CONFIGURATION,
     SLEEP,
     WORKOUT,
     DocumentType,
-    get_document_type,
 )
 from oura_pipeline.ledger import FetchStatus, PushState
-from oura_pipeline.pipeline import Pipeline, graphite_sender, open_pipeline
+from oura_pipeline.pipeline import graphite_sender, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import ALL_SCOPES
 from oura_pipeline.sync.affected_documents import (
-    DOCUMENT_TYPES_BY_DATA_TYPE,
     AffectedDocument,
     Outcome,
     retry_delay,
 )
-from oura_pipeline.sync.fetch import FetchResult, fetch_and_land, people_to_fetch
+from oura_pipeline.sync.fetch import FetchResult
 from oura_pipeline.sync.progress import NoProgress, progress
-from oura_pipeline.sync.push import push_documents
 from oura_pipeline.sync.webhook_events import (
-    DrainResult,
     day_ranges,
-    due_events,
     land_due,
-    land_events,
     push_pending,
 )
 from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline.warehouse.warehouse import Warehouse
+from oura_pipeline_tests.sync.webhook_world import DAY, LAST, ONE, WebhookWorld
 from oura_pipeline_tests.testing.settings import settings_with
-from oura_pipeline_tests.testing.world import World, comparable, world
+from oura_pipeline_tests.testing.world import world
 
-LAST = date(2026, 6, 10)
-DAY = LAST - timedelta(days=4)
-ONE = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
-SENT = count()
-
-
-@dataclass(kw_only=True)
-class WebhookWorld:
-    """A world whose inbox gets what Oura would post."""
-
-    world: World
-    pipeline: Pipeline
-    ids: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def cloud(self) -> Sandbox:
-        return self.world.sandbox
-
-    def sign_in(self, username: str, scopes: list[str] | None = None) -> None:
-        """Let somebody sign in, known by their id."""
-        self.world.sign_in(username, scopes)
-        self.ids |= {person["username"]: person["id"] for person in self.cloud.people()}
-        self.pipeline.accounts.people.identify(username, self.ids[username])
-
-    def land(self, document_type: DocumentType, first: date, last: date) -> FetchResult:
-        """Ask for these days of everybody, as a sync does."""
-        people = people_to_fetch(self.pipeline)
-        return fetch_and_land(
-            self.pipeline, document_type, people, first_day=first, last_day=last, run_id="sync"
-        )
-
-    def sync(self, document_type: DocumentType, first: date = DAY, last: date = DAY) -> None:
-        """Land and push these days of everybody."""
-        self.land(document_type, first, last)
-        usernames = [person.username for person in self.pipeline.accounts.people.all()]
-        days = [first + ONE * n for n in range((last - first).days + 1)]
-        push_documents(
-            self.pipeline, document_type, usernames, days if document_type.partitioned else None
-        )
-        self.cloud.reset_requests()
-
-    def post(self, kind: str, username: str, document_type: DocumentType, object_id: str) -> None:
-        """Oura posts what happened to a document."""
-        self.receive(self.body(kind, username, document_type, object_id))
-
-    def body(self, kind: str, username: str, document_type: DocumentType, object_id: str) -> bytes:
-        """What Oura posts of a document, as the sandbox writes it."""
-        event_time = datetime(2026, 6, 10, tzinfo=UTC) + timedelta(seconds=next(SENT))
-        body = {
-            "event_time": event_time.isoformat(),
-            "event_type": kind,
-            "data_type": document_type.webhook,
-            "object_id": object_id,
-            "user_id": self.ids[username],
-        }
-        return json.dumps(body).encode()
-
-    def receive(self, *bodies: bytes) -> None:
-        """Put bodies into the inbox, as the site does."""
-        somebody = self.ids["runa"]
-        incoming = [
-            ReceivedEvent(body=body, oura_id=somebody, data_type="any", known_type=True)
-            for body in bodies
-        ]
-        assert set(self.pipeline.accounts.inbox.receive(incoming)) == {Receipt.KEPT}
-
-    def drain(
-        self, later: timedelta = timedelta(0), pipeline: Pipeline | None = None
-    ) -> DrainResult:
-        """Land what is due now, or later."""
-        pipeline, now = pipeline or self.pipeline, datetime.now(UTC) + later
-        return land_events(pipeline, due_events(pipeline, now), run_id="events", now=now)
-
-    def waiting(self) -> list[Event]:
-        return self.pipeline.accounts.inbox.waiting()
-
-    def asked(self) -> dict[str, int]:
-        """Requests for documents, of one or of days, since the last sync."""
-        known = {document_type.name for document_type in DOCUMENT_TYPES}
-        counts = self.cloud.requests()
-        return {
-            route.replace("{document_id}", "one"): sum(counts[route].values())
-            for route in counts
-            if route.partition("/")[0] in known
-        }
-
-    def agree(self, *rows: DocumentType, first: date = DAY, last: date = DAY) -> bool:
-        """Whether everybody's days stand as Oura has them."""
-        return all(
-            self.world.landed(person.username, row)
-            == self.world.truth(person.username, row, first, last)
-            for row in rows
-            for person in self.pipeline.accounts.people.all()
-        )
 
 
 @pytest.fixture(scope="module")
@@ -591,161 +488,3 @@ def test_waits_double_up_to_an_hour() -> None:
         60,
         60,
     ]
-
-
-SEED = 20260610
-EVENTS = 500
-SYNCED = ["daily_sleep", "sleep", "workout"]
-
-
-@dataclass(kw_only=True)
-class Life:
-    """What Oura holds of many people, changed at random; every change is posted, some day."""
-
-    webhooks: WebhookWorld
-    chance: random.Random
-    held: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
-    first_days: dict[str, str] = field(default_factory=dict)
-    untold: list[tuple[str, str, DocumentType, str]] = field(default_factory=list)
-    events: int = 0
-
-    def look(self) -> None:
-        """Read what there is: who, type → id → day."""
-        for username in self.webhooks.ids:
-            for row in DOCUMENT_TYPES_BY_DATA_TYPE.values():
-                truth = self.webhooks.world.truth(username, row)
-                self.held[username, row.name] = {said["id"]: day for day, said in truth}
-
-    def happen(self) -> None:
-        """Change something, and have it posted, once or more often."""
-        username, name = self.chance.choice(sorted(self.held))
-        document_type, held = get_document_type(name), self.held[username, name]
-        kinds = [self.revise, self.revise, self.move, self.delete, self.add, self.nothing]
-        if not held:
-            kinds = [self.nothing]
-        kind, object_id = self.chance.choice(kinds)(username, document_type, held)
-        for _ in range(self.chance.choice([1, 1, 1, 2, 3])):
-            self.untold.append((kind, username, document_type, object_id))
-            self.events += 1
-
-    def post(self, fraction: float) -> None:
-        """Deliver some of what is untold, in any order."""
-        self.chance.shuffle(self.untold)
-        for _ in range(int(len(self.untold) * fraction)):
-            self.webhooks.post(*self.untold.pop())
-
-    def revise(
-        self, who: str, document_type: DocumentType, held: dict[str, str]
-    ) -> tuple[str, str]:
-        old = self.chance.choice(sorted(held))
-        # A recalculated daily document may come back under another id.
-        new_id = document_type.daily and self.chance.random() < 0.3
-        made = self.webhooks.cloud.revise(who, document_type.name, id=old, new_id=new_id)
-        held[made["id"]] = held.pop(old)
-        return self.chance.choice(["update", "update", "create"]), made["id"]
-
-    def move(self, who: str, document_type: DocumentType, held: dict[str, str]) -> tuple[str, str]:
-        moved = self.chance.choice(sorted(held))
-        if document_type.daily or document_type.day_field is None:
-            return "update", moved
-        # A night counts to the day before or after, never to another week.
-        first_day = date.fromisoformat(self.first_days.setdefault(moved, held[moved]))
-        day = (first_day + self.chance.choice([-1, 0, 1]) * ONE).isoformat()
-        self.webhooks.cloud.revise(
-            who, document_type.name, id=moved, fields={document_type.day_field: day}
-        )
-        held[moved] = day
-        return "update", moved
-
-    def delete(
-        self, who: str, document_type: DocumentType, held: dict[str, str]
-    ) -> tuple[str, str]:
-        gone = self.chance.choice(sorted(held))
-        self.webhooks.cloud.delete(who, document_type.name, id=gone)
-        del held[gone]
-        # What was said of it before may come later.
-        if self.chance.random() < 0.3:
-            self.untold.append(("update", who, document_type, gone))
-            self.events += 1
-        return "delete", gone
-
-    def add(self, who: str, document_type: DocumentType, held: dict[str, str]) -> tuple[str, str]:
-        day = self.day()
-        if document_type.daily and day in held.values():
-            return self.revise(who, document_type, held)
-        made = self.webhooks.cloud.add(who, document_type.name, day=day)
-        held[made["id"]] = day
-        return "create", made["id"]
-
-    def nothing(
-        self, who: str, document_type: DocumentType, held: dict[str, str]
-    ) -> tuple[str, str]:
-        return self.chance.choice(["create", "update", "delete"]), f"none-{self.events}"
-
-    def day(self) -> str:
-        return (LAST - self.chance.randrange(10) * ONE).isoformat()
-
-
-def stands(made: World, username: str, document_type: DocumentType) -> list[tuple[str, Any]]:
-    """What stands; a state's day is that of its newest fetch, and not Oura's."""
-    landed = made.landed(username, document_type)
-    return (
-        landed
-        if document_type.partitioned
-        else comparable(("", document) for _, document in landed)
-    )
-
-
-def truth(made: World, username: str, document_type: DocumentType) -> list[tuple[str, Any]]:
-    held = made.truth(username, document_type)
-    return held if document_type.partitioned else comparable(("", document) for _, document in held)
-
-
-def test_five_hundred_random_events_end_in_the_truth(tmp_path: Path) -> None:
-    """Late, repeated, in any order, while a sync goes on: DuckDB has what Oura has."""
-    options = SandboxOptions(people=6, days=14, end=LAST)
-    with (
-        running(options, process=True) as cloud,
-        world(tmp_path / "data", cloud) as made,
-        open_pipeline() as pipeline,
-    ):
-        webhooks = WebhookWorld(world=made, pipeline=pipeline)
-        for username in cloud.usernames:
-            webhooks.sign_in(username)
-        for row in DOCUMENT_TYPES_BY_DATA_TYPE.values():
-            webhooks.land(row, LAST - 20 * ONE, LAST)
-        life = Life(webhooks=webhooks, chance=random.Random(SEED))
-        life.look()
-        over = threading.Event()
-
-        def sync() -> list[bool]:
-            succeeded = []
-            while not over.wait(5):
-                result = made.run(LAST - 3 * ONE, LAST, types=SYNCED, groups=["oura"])
-                succeeded.append(result.success)
-            return succeeded
-
-        with ThreadPoolExecutor(1) as pool:
-            syncs = pool.submit(sync)
-            try:
-                while life.events < EVENTS:
-                    for _ in range(80):
-                        life.happen()
-                    life.post(0.6)
-                    webhooks.drain()
-                life.post(1)
-                webhooks.drain()
-            finally:
-                over.set()
-            assert syncs.result() != []
-            assert all(syncs.result())
-        for later in (timedelta(minutes=11), timedelta(hours=25), timedelta(hours=26)):
-            webhooks.drain(later)
-        assert webhooks.waiting() == []
-        differing = [
-            (username, row.name)
-            for username in webhooks.ids
-            for row in DOCUMENT_TYPES_BY_DATA_TYPE.values()
-            if stands(made, username, row) != truth(made, username, row)
-        ]
-        assert differing == []
