@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
 
+from oura_pipeline.accounts.errors import AccountsBusy
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.graphite.points import pack
 from oura_pipeline.ledger import FetchStatus, Push, PushState
@@ -18,8 +20,10 @@ def record_redated(pipeline: Pipeline, document_type: DocumentType, now: datetim
 
     The warehouse keeps them until then: what a crash leaves is recorded after the next landing.
     """
-    # Under the lock of the landing, or the counts could be older than those of another run.
+    # Under the lock of the landing, or the counts could be older than those of another run. Whoever
+    # holds it for long lands such rows, and records these days afterwards.
     with (
+        suppress(AccountsBusy),
         pipeline.accounts.lock(f"land {document_type.name}"),
         pipeline.warehouse.redated(document_type) as days,
     ):
@@ -55,6 +59,7 @@ def _pending(
         last_day=max((day for _, day in days), default=None),
     )
     pushed = {(row.username, row.day): row for row in found}
+    known = {row.username for row in found}
     return [
         replace(
             pushed.get((username, day)) or _nothing(document_type, username, day, now),
@@ -63,7 +68,7 @@ def _pending(
             at=now - PUSH_ENDS_WITHIN,
         )
         for username, day in days
-        if any(row.username == username for row in found)
+        if username in known
     ]
 
 

@@ -105,6 +105,27 @@ def test_the_history_has_a_sentence_and_a_bar(site: RunningSite, runa: HtmlBrows
     assert page.ids["history-bar"]["value"] == str(int(share * 100))
 
 
+def test_the_history_ends_where_oura_has_nothing_earlier(
+    site: RunningSite, runa: HtmlBrowser
+) -> None:
+    """And so does the calendar: what is earlier is not waited for."""
+    first = TODAY - timedelta(days=10)
+    site.accounts.people.set_first_day(["runa"], first)
+    days = [document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned]
+    site.accounts.fetches.record(
+        [
+            fetch(name, FetchStatus.EMPTY, day=first + timedelta(days=number))
+            for name in days
+            for number in range(11)
+        ]
+    )
+    page = runa.go("/me")
+    assert page.text_of("history-text") == f"Complete: fetched back to {first}."
+    calendar = page.text_of("calendar-table")
+    assert f"{first:%B %Y} " in calendar
+    assert f"{first.replace(day=1) - timedelta(days=1):%B %Y} " not in calendar
+
+
 def test_the_history_is_complete_only_when_it_is() -> None:
     """99 % until the first day of everything was asked."""
     assert history_text([], date(2026, 1, 1), date(2026, 1, 1)).percent < 100
