@@ -5,137 +5,77 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from math import isclose
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.graphite.points import unpack
+from oura_pipeline.warehouse.drift.checks import unknown_fields
 from oura_pipeline_tests.end_to_end import odd_truth
+from oura_pipeline_tests.end_to_end.odd_groups import Group, Row, groups_of
 
 if TYPE_CHECKING:
     from oura_pipeline_tests.end_to_end.odd_cloud import Held, OddCloud
 
-Row = dict[str, Any]
-Points = odd_truth.Points
-
-
+_CODES = (
+    ("sleep", "type"),
+    ("daily_stress", "day_summary"),
+    ("daily_resilience", "level"),
+    ("heartrate", "source"),
+)
 _TWO = ("twice", "twice_different", "day_twice_scored", "day_twice_unscored")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """One person's documents of one type: what is held, what landed, what was sent."""
-
-    document_type: DocumentType
-    username: str
-    good: Sequence[Held]
-    spoiled: Sequence[Held]
-    rows: Sequence[Row]
-    points: Points
-    aside: Sequence[str]
-    # Day and path of what `oura.odd_values` reports.
-    odd_values: Sequence[tuple[date, str]]
-    # Of all good documents of the person.
-    offsets: list[tuple[float, float]]
-    doubtful: list[tuple[float, float]]
-    first: date
-    last: date
-
-    def __str__(self) -> str:
-        return f"{self.username} {self.document_type.name}"
 
 
 def findings(odd: OddCloud, everything: Sequence[Held], last: date) -> list[str]:
     """Return a line for everything that is not as it should be."""
-    return [
+    groups = list(groups_of(odd, everything, last))
+    found = [
         f"{group}: {wrong}"
-        for group in _groups(odd, everything, last)
+        for group in groups
         for wrong in (*_documents(group), *_told(group), *_points(group))
     ]
+    sleeps = [group for group in groups if group.document_type.name == "sleep"]
+    return [*found, *_views(odd, sleeps), *_unknown_fields(odd, groups)]
 
 
-def _groups(odd: OddCloud, everything: Sequence[Held], last: date) -> Iterator[Group]:
-    held: dict[tuple[str, str], list[Held]] = defaultdict(list)
-    for one in everything:
-        held[one.username, one.collection.name].append(one)
-    sent, rows = _sent(odd), _rows(odd)
-    aside = odd.pipeline.warehouse.quarantined(odd.usernames)
-    odd_values = _odd_values(odd)
-    for username in odd.usernames:
-        theirs = [one for key, found in held.items() if key[0] == username for one in found]
-        offsets = _offsets(one for one in theirs if not one.way)
-        for document_type in DOCUMENT_TYPES:
-            if not document_type.partitioned:
-                continue
-            found = held[username, document_type.name]
-            yield Group(
-                document_type=document_type,
-                username=username,
-                good=[one for one in found if not one.way],
-                spoiled=[one for one in found if one.way],
-                rows=rows[username, document_type.name],
-                points=sent[username, document_type.name],
-                aside=[
-                    one.document
-                    for one in aside
-                    if (one.username, one.document_type) == (username, document_type.name)
-                ],
-                odd_values=odd_values[username, document_type.name],
-                offsets=offsets,
-                doubtful=_offsets(theirs),
-                first=odd.first,
-                last=last,
-            )
+def _views(odd: OddCloud, sleeps: Sequence[Group]) -> Iterator[str]:
+    """Every view can be read whole, and `nights` has the same nights as Graphite."""
+    copy = odd.made.home / "odd.duckdb"
+    odd.made.warehouse.publish(copy)
+    with duckdb.connect(str(copy), read_only=True) as connection:
+        listed = "SELECT view_name FROM duckdb_views() WHERE schema_name = 'oura' ORDER BY ALL"
+        for (view,) in connection.execute(listed).fetchall():
+            try:
+                connection.execute(f"SELECT sum(hash(v)) FROM oura.{view} v").fetchall()
+            except duckdb.Error as error:
+                yield f"view {view}: {error}"
+        rows = connection.execute("SELECT username, day, sleep_id FROM oura.nights").fetchall()
+    for group in sleeps:
+        theirs = [(day, night) for username, day, night in rows if username == group.username]
+        wanted, shown = odd_truth.nights_of(_good_rows(group)), dict(theirs)
+        if len(shown) != len(theirs):
+            yield f"{group}: a day has two nights"
+        for day in (wanted.keys() | shown.keys()) - _doubtful_days(group):
+            if wanted.get(day) != shown.get(day):
+                yield f"{group}: the night of {day} is {shown.get(day)}, not {wanted.get(day)}"
 
 
-def _offsets(held: Any) -> list[tuple[float, float]]:
-    return sorted(
-        pair for one in held for pair in odd_truth.offsets_of(one.collection.name, one.document)
-    )
-
-
-def _rows(odd: OddCloud) -> dict[tuple[str, str], list[Row]]:
-    found: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    with duckdb.connect(str(odd.made.warehouse.path), read_only=True) as connection:
-        for document_type in DOCUMENT_TYPES:
-            result = connection.execute(f"SELECT * FROM oura.{document_type.table}")
-            names = [column[0] for column in result.description]
-            for row in result.fetchall():
-                values = dict(zip(names, row, strict=True))
-                found[values["username"], document_type.name].append(values)
-    return found
-
-
-def _odd_values(odd: OddCloud) -> dict[tuple[str, str], list[tuple[date, str]]]:
-    found: dict[tuple[str, str], list[tuple[date, str]]] = defaultdict(list)
-    with duckdb.connect(str(odd.made.warehouse.path), read_only=True) as connection:
-        exists = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'odd_values'"
-        if connection.execute(exists).fetchone():
-            sql = "SELECT username, document_type, day, path FROM oura.odd_values"
-            for username, name, day, path in connection.execute(sql).fetchall():
-                found[username, name].append((day, path))
-    return found
-
-
-def _sent(odd: OddCloud) -> dict[tuple[str, str], Points]:
-    """Return the points that stand: those that the ledger has not withdrawn."""
-    values: dict[tuple[str, int], float] = {}
-    with (odd.made.home / "graphite.log").open(encoding="utf-8") as lines:
-        for line in lines:
-            name, value, at = line.split(" ")
-            values[name, int(at)] = float(value)
-    found: dict[tuple[str, str], Points] = defaultdict(dict)
-    for document_type in DOCUMENT_TYPES:
-        for push in odd.pipeline.accounts.pushes.find(document_type.name):
-            points = found[push.username, document_type.name]
-            for metric, times in unpack(push.index).items():
-                _, _, name = metric.split(".", 2)
-                points |= {(name, when): values[metric, when] for when in times}
-    return found
+def _unknown_fields(odd: OddCloud, groups: Sequence[Group]) -> Iterator[str]:
+    """What no description knows is found by the check of it, and nothing else is."""
+    days = [odd.first + timedelta(days=n) for n in range((groups[0].last - odd.first).days + 1)]
+    types = {group.document_type.name: group.document_type for group in groups}
+    for name, document_type in types.items():
+        theirs = [group for group in groups if group.document_type.name == name]
+        sent = {
+            str(held.way)
+            for group in theirs
+            for held in group.spoiled
+            if set(days) & _days(group, held)
+        }
+        found = unknown_fields(odd.made.warehouse, document_type, odd.usernames, days)
+        if bool(found) != bool(sent & {"unknown_field", "unknown_object", "deep"}):
+            yield f"{name}: unknown fields are {found}"
 
 
 def _documents(group: Group) -> Iterator[str]:
@@ -255,6 +195,9 @@ def _spoiled(group: Group, held: Held, left: list[Row]) -> Iterator[str]:
             yield "landed and is set aside"
         if row is not None:
             yield from _disagreement(group, held, row)
+        is_code = held.way == "unknown_code" and (group.document_type.name, held.field) in _CODES
+        if row is not None and is_code and not _is_reported(group, held, row):
+            yield "is not reported"
         return
     if row is not None and (held.fate == "quarantined" or row["day"] == held.day):
         yield f"landed ({held.fate})"
@@ -274,16 +217,17 @@ def _still_there(group: Group, held: Held, row: Row) -> Iterator[str]:
     # Tables keep what means "not measured"; views and Graphite do not show it.
     if isinstance(value, (int, float)) and "sentinel" not in str(held.way):
         yield f"the column has {value!r}"
-    is_reported = any(
-        day == row["day"] and _is_of(path, held.field) for day, path in group.odd_values
-    )
     # What is not measured is no news, and a series that has no place in time is not looked at.
     unreported = ("sentinel", "interval", "series_no", "items_null")
-    if not is_reported and not str(held.way).startswith(unreported):
+    if not _is_reported(group, held, row) and not str(held.way).startswith(unreported):
         yield "is not reported"
     metric = _metric(group, held)
     if metric and (metric, odd_truth.midnight(row["day"])) in group.points:
         yield "Graphite has a value"
+
+
+def _is_reported(group: Group, held: Held, row: Row) -> bool:
+    return any(day == row["day"] and _is_of(path, held.field) for day, path in group.odd_values)
 
 
 def _disagreement(group: Group, held: Held, row: Row) -> Iterator[str]:
@@ -315,17 +259,26 @@ def _at(value: Any, path: str) -> Any:
 def _points(group: Group) -> Iterator[str]:
     """Every point of a good document was sent, and no other, but near spoiled ones."""
     name = group.document_type.name
-    good = {json.dumps(held.document, sort_keys=True): held.document for held in group.good}
-    by_rows = [(row["day"], good.get(_canonical(row["document"]))) for row in group.rows]
-    documents = [(day, document) for day, document in by_rows if document is not None]
-    wanted = odd_truth.points_of(name, documents)
-    doubt = {held.day for held in group.spoiled if held.day}
-    doubt |= {day + timedelta(days=n) for day in doubt for n in (-1, 1)}
-    if any(row["day"] > group.last or row["day"] < group.first for row in group.rows):
-        doubt |= {group.first, group.last}
+    wanted = odd_truth.points_of(name, _good_rows(group))
+    doubt = _doubtful_days(group)
     for key in wanted.keys() | group.points.keys():
         if date(1970, 1, 1) + timedelta(days=key[1] // 86400) in doubt:
             continue
         want, have = wanted.get(key), group.points.get(key)
         if want is None or have is None or not isclose(want, have, rel_tol=1e-9):
             yield f"point {key} is {have}, not {want}"
+
+
+def _good_rows(group: Group) -> list[tuple[date, Row]]:
+    good = {json.dumps(held.document, sort_keys=True): held.document for held in group.good}
+    rows = [(row["day"], good.get(_canonical(row["document"]))) for row in group.rows]
+    return [(day, document) for day, document in rows if document is not None]
+
+
+def _doubtful_days(group: Group) -> set[date]:
+    """Return the days on which something was spoiled, and those beside them."""
+    doubt = {held.day for held in group.spoiled if held.day}
+    doubt |= {day + timedelta(days=n) for day in doubt for n in (-1, 1)}
+    if any(row["day"] > group.last or row["day"] < group.first for row in group.rows):
+        doubt |= {group.first, group.last}
+    return doubt

@@ -137,11 +137,24 @@ def _once(documents: Iterable[tuple[date, Document]]) -> Iterator[tuple[date, Do
         yield min(group, key=lambda pair: _worth(pair[1]))
 
 
-def _sleeps(day: date, documents: list[Document]) -> Iterator[tuple[Key, float]]:
+def nights_of(documents: Iterable[tuple[date, Document]]) -> dict[date, str]:
+    """Return the id of each day's night, of all sleeps of one person."""
+    by_day: dict[date, list[Document]] = defaultdict(list)
+    for day, document in _once(documents):
+        by_day[day].append(document)
+    nights = {day: _night(theirs) for day, theirs in by_day.items()}
+    return {day: night["id"] for day, night in nights.items() if night}
+
+
+def _night(documents: list[Document]) -> Document | None:
     nights = [document for document in documents if document["type"] == "long_sleep"]
     # A day without a long sleep has its longest one for its night.
     nights = nights or [d for d in documents if d["type"] == "sleep" and not _is_short(d)]
-    main = min(nights, key=_rank, default=None)
+    return min(nights, key=_rank, default=None)
+
+
+def _sleeps(day: date, documents: list[Document]) -> Iterator[tuple[Key, float]]:
+    main = _night(documents)
     for document in documents:
         if document is not main and _is_short(document):
             continue
