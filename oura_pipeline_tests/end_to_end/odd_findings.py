@@ -201,7 +201,10 @@ def _spoiled(group: Group, held: Held, left: list[Row]) -> Iterator[str]:
         return
     if row is not None and (held.fate == "quarantined" or row["day"] == held.day):
         yield f"landed ({held.fate})"
-    if held.fate == "quarantined" and not is_aside:
+    # A row that cannot be used has no day of its person's: it is of its date in UTC.
+    at = str(held.document.get("timestamp", ""))[:10] if held.collection.day is None else ""
+    is_asked = at == "" or str(group.first) <= at <= str(group.last)
+    if held.fate == "quarantined" and is_asked and not is_aside:
         yield "is not set aside"
     # What it said before may stand until it is known to be gone.
     _taken(left, [good])
