@@ -233,6 +233,10 @@ _READINESS = (
 )
 # Rows of 2026 have 0 here or lack it, so it identifies nothing; the text is what counts.
 _UNIX = Field("timestamp_unix", INTEGER, "The same instant, ms since 1970.", sent=False)
+# In rows of 2026; a batch shares it.
+_PRODUCED = Field(
+    "producer_timestamp", INTEGER, "When the ring sent it, ms since 1970.", sent=False
+)
 
 DAILY_ACTIVITY = DocumentType(
     name="daily_activity",
@@ -459,6 +463,7 @@ HEARTRATE = DocumentType(
     fields=(
         Field("timestamp", INSTANT, "When it was measured, UTC.", required=True),
         _UNIX,
+        _PRODUCED,
         _pulse("bpm", "Heart rate, beats per minute."),
         Field(
             "source",
@@ -531,6 +536,7 @@ RING_BATTERY_LEVEL = DocumentType(
     fields=(
         Field("timestamp", INSTANT, "When it was measured, UTC.", required=True),
         _UNIX,
+        _PRODUCED,
         _score("level", "Charge, %."),
         Field("charging", FLAG, "Whether it charges."),
         Field("in_charger", FLAG, "Whether it lies in the charger."),
@@ -570,7 +576,12 @@ SESSION = DocumentType(
         _day(),
         Field("start_datetime", LOCAL, "When it begins.", required=True),
         Field("end_datetime", LOCAL, "When it ends."),
-        Field("type", TEXT, "breathing, meditation, nap, relaxation, rest or body_status."),
+        Field(
+            "type",
+            TEXT,
+            "breathing, meditation, nap, relaxation, rest or body_status.",
+            words=("breathing", "meditation", "nap", "relaxation", "rest", "body_status"),
+        ),
         Field("mood", TEXT, "bad, worse, same, good or great."),
         _pulses(5),
         _variability("heart_rate_variability", 5),
@@ -742,7 +753,15 @@ WORKOUT = DocumentType(
         _amount("distance", "Distance, m.", NUMBER),
         Field("intensity", TEXT, "easy, moderate or hard."),
         Field("label", TEXT, "The person's own name for it."),
-        Field("source", TEXT, "manual, autodetected, confirmed or a heart rate source."),
+        Field(
+            "source",
+            TEXT,
+            "manual, autodetected, confirmed or a heart rate source.",
+            words=(
+                *("manual", "autodetected", "confirmed", "workout_heart_rate"),
+                *("live_third_party_heart_rate", "live_oura_heart_rate"),
+            ),
+        ),
     ),
 )
 

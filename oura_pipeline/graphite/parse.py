@@ -96,7 +96,8 @@ def series(value: dict[str, Any]) -> ParsedSeries:
     if not isinstance(items, list):
         raise Unreadable("series without items")
     seconds = usable(number_in(value.get("interval")))
-    interval = round(seconds * MICRO) if seconds and abs(seconds) < END_OF_TIME else 0
+    # Of the views, too: below a microsecond all items would stand at one instant.
+    interval = round(seconds * MICRO) if seconds and 1 / MICRO <= seconds < END_OF_TIME else 0
     if interval <= 0:
         raise Unreadable("series without a positive interval")
     start = instant(value.get("timestamp"))

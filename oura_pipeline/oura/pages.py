@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date
 
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.days import ONE_DAY, days_between
 from oura_pipeline.oura.envelopes import open_envelope
 from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer, UnusablePage
 from oura_pipeline.oura.validation import (
@@ -163,8 +164,13 @@ class PageReader:
                 return
             day = seen.instant.astimezone(UTC).date()
         # One of another day is found when that day is requested.
-        if day is None or self._wanted(day):
+        if day is None or any(map(self._wanted, self._local_days(day))):
             page.unusable.append(UnusableDocument(day, seen.id, reason, raw))
+
+    def _local_days(self, day: date) -> list[date]:
+        """Return the days that a document of a day, or of a date in UTC, can be of."""
+        dated = self.document_type.dated_by_offset
+        return days_between(day - ONE_DAY, day + ONE_DAY) if dated else [day]
 
     def _day(self, facts: DocumentFacts) -> date:
         if facts.day is not None:

@@ -8,13 +8,17 @@ from datetime import date
 import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.catalog.fields import Field
+from oura_pipeline.catalog.kinds import SERIES
 from oura_pipeline.warehouse.ledgers import ODD_VALUES
 from oura_pipeline.warehouse.quarantine import Oddity
 from oura_pipeline.warehouse.staging import LandingRequest
 from oura_pipeline.warehouse.tables import has_ledger, literal, quoted
+from oura_pipeline.warehouse.views.clock import within_time
 
 _TABLE = ODD_VALUES.full_name
 NOT_OF_ITS_KIND = "not of the kind that Oura describes; missing in SQL and in Graphite"
+NOT_IN_TIME = "a series without a usable start or interval; not shown as rows, not sent to Graphite"
 UNKNOWN_WORD = "a word that Oura does not describe; not sent to Graphite"
 
 
@@ -50,6 +54,7 @@ def stage_odd_values(connection: duckdb.DuckDBPyConnection, document_type: Docum
         f"SELECT {shown}, unnest(o.odd) AS path, {literal(NOT_OF_ITS_KIND)} AS reason "
         "FROM odd_documents o JOIN incoming i ON i.rowid = o.row_id WHERE i.requested",
         *_unknown_words(document_type, shown),
+        *_series_not_in_time(document_type, shown),
     ]
     connection.execute(f"CREATE OR REPLACE TEMP TABLE odd_values AS {' UNION ALL '.join(found)}")
     of_type = f"SELECT 1 FROM odd_values UNION ALL SELECT 1 FROM {_TABLE} WHERE document_type = ?"
@@ -78,6 +83,28 @@ def _unknown_words(document_type: DocumentType, shown: str) -> Iterator[str]:
                 f"SELECT {shown}, {literal(field.name)}, {literal(UNKNOWN_WORD)} FROM incoming i "
                 f"WHERE i.requested AND i.typed.{quoted(field.name)} NOT IN ({words}) "
                 # What is no text at all is of another kind, and reported as such.
-                "AND NOT EXISTS (SELECT 1 FROM odd_documents o WHERE o.row_id = i.rowid "
-                f"AND list_contains(o.odd, {literal(field.name)}))"
+                f"AND {_is_of_its_kind(field)}"
             )
+
+
+def _series_not_in_time(document_type: DocumentType, shown: str) -> Iterator[str]:
+    for field in document_type.fields:
+        if field.kind is SERIES:
+            column = f"i.typed.{quoted(field.name)}"
+            items = f"{column}.items"
+            in_time = within_time(f"{column}.timestamp", items, f"{column}.interval")
+            yield (
+                f"SELECT {shown}, {literal(field.name)}, {literal(NOT_IN_TIME)} FROM incoming i "
+                # A series of nothing loses nothing.
+                f"WHERE i.requested AND list_count({items}) > 0 AND ({in_time}) IS NOT TRUE "
+                f"AND {_is_of_its_kind(field)}"
+            )
+
+
+def _is_of_its_kind(field: Field) -> str:
+    name, inside = literal(field.name), literal(f"{field.name}.")
+    odd = f"lambda path: path = {name} OR starts_with(path, {inside})"
+    return (
+        "NOT EXISTS (SELECT 1 FROM odd_documents o WHERE o.row_id = i.rowid "
+        f"AND len(list_filter(o.odd, {odd})) > 0)"
+    )

@@ -165,9 +165,11 @@ def _set_aside_without_key(
         return
     needed = " and ".join(name for name in document_type.key if name != "day")
     why = f"no object, or no usable {needed}" if needed else "no object"
+    dated = document_type.dated_by_offset
     connection.execute(
         f"INSERT INTO set_aside SELECT username, day, {_id(document_type, 'incoming')}, "
-        f"'{why}', document FROM incoming WHERE requested AND ({missing})"
+        # What has no day of its own yet may be of a requested one.
+        f"'{why}', document FROM incoming WHERE {'true' if dated else 'requested'} AND ({missing})"
     )
     connection.execute(f"DELETE FROM incoming WHERE {missing}")
 

@@ -191,6 +191,7 @@ def odd_cloud(home: Path, seed: int, *, days: int, share: float = SHARE) -> list
         end=LAST + timedelta(days=EDGE),
         thin=20,
         document_rows=rng.choice((7, 5000)),
+        live_rows=rng.random() < 0.5,
     )
     with running(options) as sandbox, world(home, sandbox, document_types=()) as made:
         usernames = sorted(rng.sample(sandbox.usernames, 5))

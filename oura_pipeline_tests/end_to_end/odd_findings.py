@@ -23,6 +23,8 @@ _CODES = (
     ("daily_stress", "day_summary"),
     ("daily_resilience", "level"),
     ("heartrate", "source"),
+    ("session", "type"),
+    ("workout", "source"),
 )
 _TWO = ("twice", "twice_different", "day_twice_scored", "day_twice_unscored")
 
@@ -201,10 +203,7 @@ def _spoiled(group: Group, held: Held, left: list[Row]) -> Iterator[str]:
         return
     if row is not None and (held.fate == "quarantined" or row["day"] == held.day):
         yield f"landed ({held.fate})"
-    # A row that cannot be used has no day of its person's: it is of its date in UTC.
-    at = str(held.document.get("timestamp", ""))[:10] if held.collection.day is None else ""
-    is_asked = at == "" or str(group.first) <= at <= str(group.last)
-    if held.fate == "quarantined" and is_asked and not is_aside:
+    if held.fate == "quarantined" and not is_aside:
         yield "is not set aside"
     # What it said before may stand until it is known to be gone.
     _taken(left, [good])
@@ -220,8 +219,8 @@ def _still_there(group: Group, held: Held, row: Row) -> Iterator[str]:
     # Tables keep what means "not measured"; views and Graphite do not show it.
     if isinstance(value, (int, float)) and "sentinel" not in str(held.way):
         yield f"the column has {value!r}"
-    # What is not measured is no news, and a series that has no place in time is not looked at.
-    unreported = ("sentinel", "interval", "series_no", "items_null")
+    # What is not measured is no news, nor is a series of nothing.
+    unreported = ("sentinel", "items_null")
     if not _is_reported(group, held, row) and not str(held.way).startswith(unreported):
         yield "is not reported"
     metric = _metric(group, held)

@@ -21,8 +21,9 @@ from oura_pipeline.catalog.document_types import (
 )
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer, UnusablePage
-from oura_pipeline.oura.pages import Document
+from oura_pipeline.oura.pages import Document, PageReader
 from oura_pipeline.oura.validation import DocumentDecoder, DocumentFacts, Unusable, ambiguity
+from oura_pipeline.oura.windows import DateRangeQuery
 from oura_pipeline_tests.oura.fake_oura import FakeOura, reply
 
 SCORE = {"id": "a", "day": "2026-03-10", "score": 80}
@@ -228,6 +229,29 @@ def test_what_is_no_list_of_documents_is_refused(
         "if Oura changed it, change catalog/document_types.py"
     )
     assert len(oura.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("document_type", "document", "requested"),
+    [
+        (HEARTRATE, {**BEAT, "source": 7}, [9, 10, 11]),
+        (SLEEP, {**NIGHT, "bedtime_start": None}, [10]),
+    ],
+)
+def test_an_unusable_sample_may_be_of_the_days_beside_its_date_in_utc(
+    document_type: DocumentType, document: Any, requested: list[int]
+) -> None:
+    """Its local date follows from other documents, and it must not fall between two questions."""
+    body = msgspec.json.encode({"data": [document], "next_token": None})
+    found = []
+    for number in range(1, 29):
+        asked = date(2026, 3, number)
+        reader = PageReader(
+            document_type, wanted=lambda day, asked=asked: day == asked, today=asked
+        )
+        page, _ = reader.page(body, DateRangeQuery())
+        found += [number for _ in page.unusable]
+    assert found == requested
 
 
 def test_no_reason_shows_a_value() -> None:

@@ -13,7 +13,7 @@ from oura_pipeline.catalog.document_types import (
     SLEEP,
     DocumentType,
 )
-from oura_pipeline.warehouse.odd_values import NOT_OF_ITS_KIND, UNKNOWN_WORD
+from oura_pipeline.warehouse.odd_values import NOT_IN_TIME, NOT_OF_ITS_KIND, UNKNOWN_WORD
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.documents import (
     RawDocument,
@@ -24,6 +24,9 @@ from oura_pipeline_tests.warehouse.documents import (
     raw_document,
     score,
 )
+
+SERIES = {"interval": 300.0, "items": [None, 40], "timestamp": "2026-01-01T23:00:00+01:00"}
+NO_TIME = {"timestamp": None}
 
 
 def noted(warehouse: Warehouse) -> list[str]:
@@ -53,6 +56,10 @@ def noted(warehouse: Warehouse) -> list[str]:
             f"day_summary: {UNKNOWN_WORD}",
         ),
         (HEARTRATE, beat(january(1), "10:00:00", source="dream"), f"source: {UNKNOWN_WORD}"),
+        *(
+            (SLEEP, night(january(1), hrv=SERIES | part), f"hrv: {NOT_IN_TIME}")
+            for part in ({"interval": 0}, {"interval": 1e-300}, {"interval": None}, NO_TIME)
+        ),
         (PERSONAL_INFO, raw_document(january(1), id="x", age="old"), f"age: {NOT_OF_ITS_KIND}"),
     ],
 )

@@ -37,7 +37,7 @@ def within_time(start: str, items: str, seconds: str) -> str:
     # document would break the view for everybody.
     # A series without items ends when it starts, whatever its interval.
     return (
-        f"{seconds} > 0 AND {seconds} < {END_OF_TIME} "
+        f"{seconds} >= 1e-6 AND {seconds} < {END_OF_TIME} "
         f"AND epoch({start}) + len({items}) * {seconds} < {END_OF_TIME}"
     )
 
