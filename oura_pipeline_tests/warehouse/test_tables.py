@@ -58,6 +58,7 @@ def test_a_table_has_ouras_names_and_one_day(warehouse: Warehouse) -> None:
         ("day", "DATE"),
         ("timestamp", "TIMESTAMP WITH TIME ZONE"),
         ("timestamp_unix", "DOUBLE"),
+        ("producer_timestamp", "DOUBLE"),
         ("bpm", "DOUBLE"),
         ("source", "VARCHAR"),
         ("document", "JSON"),
