@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.tokens import PersonTokens
@@ -19,6 +21,8 @@ from oura_pipeline.oura.http import http_client
 from oura_pipeline.oura.oauth import OAuth
 from oura_pipeline.settings import Protocol, Settings, load_settings
 from oura_pipeline.warehouse.warehouse import Warehouse
+
+logger = logging.getLogger(__name__)
 
 RENDER_SECONDS = 120.0
 
@@ -83,6 +87,9 @@ def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Itera
         SettingsError: a setting cannot be used.
     """
     settings = settings or load_settings()
+    # By default stamina prints its warnings into the output of commands, as Dagster brings
+    # structlog.
+    set_on_retry_hooks([_log_retry])
     with ExitStack() as stack:
         accounts = open_accounts(settings)
         stack.callback(accounts.close)
@@ -111,6 +118,10 @@ def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Itera
             render=render,
             share=share,
         )
+
+
+def _log_retry(details: RetryDetails) -> None:
+    logger.info("trying again in %.1f s: %s", details.wait_for, details.caused_by)
 
 
 def graphite_sender(settings: Settings) -> Sender:

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, func, select
 
 from oura_pipeline.accounts.base import Store, matching
+from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.ledger import MEMBERSHIP_LAPSED, FetchStatus
@@ -64,6 +65,27 @@ class DayOverview:
     empty: int
     not_granted: int
     failed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedDays:
+    """The days of a person's document type that are to be fetched again.
+
+    Attributes:
+        username: whose.
+        document_type: its name.
+        days: how many.
+        first_day: the first of them.
+        last_day: the last.
+        error: why one of them failed.
+    """
+
+    username: str
+    document_type: str
+    days: int
+    first_day: date
+    last_day: date
+    error: str
 
 
 class Overview(Store):
@@ -118,6 +140,27 @@ class Overview(Store):
         query = select(fetches.c.username, days).where(failed).group_by(fetches.c.username)
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())
+
+    def failures(self) -> list[FailedDays]:
+        """Return what failed, of connected people whose membership has not lapsed."""
+        lapsed = fetches.c.error.startswith(MEMBERSHIP_LAPSED, autoescape=True)
+        connected = people.c.state == PersonState.CONNECTED.value
+        query = (
+            select(
+                fetches.c.username,
+                fetches.c.document_type,
+                func.count().label("days"),
+                func.min(fetches.c.day).label("first_day"),
+                func.max(fetches.c.day).label("last_day"),
+                func.max(fetches.c.error).label("error"),
+            )
+            .join(people, people.c.username == fetches.c.username)
+            .where(fetches.c.status == FetchStatus.FAILED.value, ~lapsed, connected)
+            .group_by(fetches.c.username, fetches.c.document_type)
+            .order_by(fetches.c.username, fetches.c.document_type)
+        )
+        with self._database.reading() as connection:
+            return [FailedDays(**row._mapping) for row in connection.execute(query)]
 
     def lapsed(self) -> dict[str, str]:
         """Return what Oura said of whose membership has lapsed, by username."""

@@ -13,6 +13,7 @@ import httpx
 from rich.markup import escape
 
 from oura_pipeline.accounts.errors import AccountsError
+from oura_pipeline.accounts.overview import FailedDays
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.commands.console import console
@@ -68,7 +69,8 @@ def check_everything() -> list[Finding]:
     ]
     try:
         with open_pipeline(settings) as pipeline:
-            findings += [*_accounts(pipeline), _warehouse(pipeline), _documents(pipeline)]
+            findings += [*_accounts(pipeline), _fetches(pipeline)]
+            findings += [_warehouse(pipeline), _documents(pipeline)]
             findings += [_site(pipeline)]
             findings += [_webhooks(pipeline), oura := _oura(pipeline)]
             # Without an answer from Oura, the client would retry for minutes.
@@ -110,6 +112,26 @@ def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
         yield _good("key", f"{key}; keep a copy elsewhere: without it tokens cannot be read")
     else:
         yield _bad("key", f"others can read {key}: chmod 600 {key}")
+
+
+def _fetches(pipeline: Pipeline) -> Finding:
+    failures = pipeline.accounts.overview.failures()
+    if not failures:
+        return _good("fetches", "no day is to be fetched again")
+    # One fault of Oura often hits many people and types.
+    by_reason: dict[str, list[FailedDays]] = {}
+    for failed in failures:
+        by_reason.setdefault(f"{failed.username}: {failed.error}", []).append(failed)
+    shown = [_failed(some, reason) for reason, some in by_reason.items()]
+    more = [f"and {len(shown) - MAX_SHOWN} more"] if len(shown) > MAX_SHOWN else []
+    return _bad("fetches", "; ".join(shown[:MAX_SHOWN] + more))
+
+
+def _failed(failures: Sequence[FailedDays], reason: str) -> str:
+    names = ", ".join(failed.document_type for failed in failures)
+    first = min(failed.first_day for failed in failures)
+    last = max(failed.last_day for failed in failures)
+    return f"{names} from {first} to {last}: {reason}"
 
 
 def _warehouse(pipeline: Pipeline) -> Finding:

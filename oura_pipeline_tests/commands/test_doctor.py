@@ -34,8 +34,8 @@ def test_doctor_finds_nothing_wrong_with_a_working_installation(graphite_shell: 
     status, found = findings(graphite_shell)
     assert (status, problems(found)) == (0, {})
     assert list(found) == [
-        *("settings", "client", "people", "key", "warehouse", "documents", "site", "webhooks"),
-        *("Oura", "token"),
+        *("settings", "client", "people", "key", "fetches", "warehouse", "documents"),
+        *("site", "webhooks", "Oura", "token"),
         *("carbon", "graphite-web"),
     ]
 
@@ -99,6 +99,25 @@ def test_doctor_says_what_to_do(
         status, found = findings(Shell(world=made))
     assert (status, list(problems(found))) == (1, subjects)
     assert advice.replace("{port}", port) in problems(found)[subjects[0]]
+
+
+def test_doctor_says_which_days_failed_and_why(shell: Shell) -> None:
+    """Of each reason once, and nothing any more when they have landed."""
+    shell.sign_in("koa")
+    shell.world.sandbox.fault("no_data", route="daily_sleep", count=None)
+    shell.world.sandbox.fault("no_data", route="daily_stress", count=None)
+    types = ("--type", "daily_sleep", "--type", "daily_stress", "--type", "workout")
+    days = ("--from", "2026-04-08", "--to", "2026-04-09")
+    shell("sync", *days, *types)
+    failed = "Oura's answer for {0} has an unknown form: object missing required field `data`"
+    said = problems(findings(shell)[1])["fetches"].split("; ")
+    assert [text for text in said if not text.startswith("if Oura changed it")] == [
+        f"{name} from 2026-04-08 to 2026-04-09: koa: {failed.format(name)}"
+        for name in ("daily_sleep", "daily_stress")
+    ]
+    shell.world.sandbox.clear_faults()
+    shell("sync", *days, *types)
+    assert problems(findings(shell)[1]) == {}
 
 
 def test_doctor_asks_for_a_first_sign_in(shell: Shell) -> None:

@@ -101,6 +101,16 @@ def test_a_failed_person_is_named_while_the_others_land(shell: Shell) -> None:
     assert line.startswith("oura/daily_sleep every_person_landed: koa: ")
 
 
+def test_a_passing_fault_is_not_even_noticed(shell: Shell) -> None:
+    """What is tried again and then works is no news, on neither output."""
+    shell.sign_in("koa")
+    shell.world.sandbox.fault("html", route="daily_sleep", count=1)
+    done = shell.process("sync", "--last", "2", "--type", "daily_sleep")
+    assert done.returncode == 0
+    assert "again" not in done.stdout + done.stderr
+    assert "retry" not in done.stdout + done.stderr
+
+
 def test_a_lapsed_membership_is_said_once(shell: Shell) -> None:
     """Not once per document type, nor in other words by `doctor`; and nobody signs in for it."""
     shell.sign_in("koa")
