@@ -11,8 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # In the order that oura_pipeline_tests/conftest.py gives: the long ones first.
 # A file's tests share fixtures, so they share a worker. (pytest 9.2 ignores the groups of xdist 3.8.)
-# Three workers for two cores, because tests wait as well: for disks, timers and other processes.
-PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
 .PHONY: help demo test test-quick check format dev docs site lock clean

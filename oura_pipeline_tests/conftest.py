@@ -19,6 +19,14 @@ LONG = (
     *("end_to_end/", "sync/test_random_webhook_events.py", "sync/test_webhook_events.py"),
     *("browser/", "tools/", "analysis/", "commands/", "people/", "exports/"),
     *("defs/", "graphite/readback/", "graphite/test_local.py", "graphite/test_removal.py"),
+    *(
+        "graphite/test_extremes.py",
+        "warehouse/views/test_extremes.py",
+        "warehouse/views/test_long.py",
+    ),
+    *("warehouse/test_redating.py", "warehouse/test_publishing.py", "warehouse/test_forgetting.py"),
+    *("sync/test_redating.py", "web/pages/test_me_extremes.py", "web/pages/test_sign_in.py"),
+    *("web/test_middleware.py", "web/test_webhook.py"),
 )
 
 

@@ -21,6 +21,7 @@ from oura_pipeline.sync.affected_documents import (
     DOCUMENT_TYPES_BY_DATA_TYPE,
 )
 from oura_pipeline_tests.sync.webhook_world import LAST, ONE, WebhookWorld
+from oura_pipeline_tests.testing.child_processes import wait_for_dagster_children
 from oura_pipeline_tests.testing.world import World, comparable, world
 
 SEED = 20260610
@@ -135,6 +136,7 @@ def test_two_hundred_random_events_end_in_the_truth(tmp_path: Path) -> None:
     """Late, repeated, in any order, while a sync goes on: DuckDB has what Oura has."""
     options = SandboxOptions(people=6, days=14, end=LAST)
     with (
+        wait_for_dagster_children(),
         running(options, process=True) as cloud,
         world(tmp_path / "data", cloud) as made,
         open_pipeline() as pipeline,
