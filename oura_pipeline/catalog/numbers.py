@@ -20,10 +20,10 @@ def number_in(value: object) -> int | float | None:
         if len(value) > _LONGEST or not _WRITTEN.fullmatch(value):
             return None
         value = float(value)
-    # Not `isinstance`: True is an int.
-    if type(value) not in (int, float):
+    # In Python, True is an integer.
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if _is_finite(value) else None  # type: ignore[arg-type,return-value]
+    return value if _is_finite(value) else None
 
 
 def loads(text: str | bytes) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -66,7 +67,7 @@ class CollectionStore(Protocol):
         ...
 
 
-class _Spoilable:
+class _Spoilable(ABC):
     """What both stores share: documents that are sent otherwise than they are."""
 
     # Apart from the documents: what the sandbox knows stays right, and a document that is
@@ -93,11 +94,11 @@ class _Spoilable:
     def spoiled(self, position: int) -> tuple[str, list[bytes]] | None:
         return self._spoiled.get(self._identity(position))
 
-    def bodies(self, low: int, high: int) -> list[bytes]:
-        raise NotImplementedError
+    @abstractmethod
+    def bodies(self, low: int, high: int) -> list[bytes]: ...
 
-    def _identity(self, position: int) -> Hashable:
-        raise NotImplementedError
+    @abstractmethod
+    def _identity(self, position: int) -> Hashable: ...
 
 
 class Entry(NamedTuple):

@@ -88,7 +88,7 @@ class _Beginning:
 
     def find(self) -> date | None:
         nights, rings = self._days(DAILY_SLEEP), self._rings()
-        # Nothing else says since when there is heart rate, which cannot be asked for widely.
+        # Nothing else says since when there is heart rate, and a query for it covers 30 days only.
         if not nights and (rings is None or None in rings):
             return None
         others = _OTHERS if nights is not None else (*_OTHERS, *_WITHOUT_NIGHTS)

@@ -32,67 +32,10 @@ def parts(document_type: DocumentType, condition: str = "true") -> str:
     Raises:
         LookupError: the type has no variants.
     """
-    variants = variants_of(document_type)
-    is_main = f"kind = {literal(variants.main)}"
-    # Neither the session's zone nor its collation is involved: instants are whole microseconds,
-    # and ids are compared as bytes.
     return f"""
-    WITH documents AS (
-        SELECT
-            username, day,
-            rowid AS row_id,
-            encode(id) AS id,
-            {quoted(variants.field)} AS kind,
-            epoch_us({quoted(document_type.starts_at or "")}) AS start,
-            epoch_us({quoted(variants.ends_at)}) AS stop,
-            {_believable(variants.length)} AS length,
-            {_believable(variants.amount)} AS amount,
-            {_bits(document_type, "IS TRUE")} AS measured,
-            {_bits(document_type, "IS FALSE")} AS written_for_null
-        FROM {table_name(document_type)}
-        WHERE {quoted(variants.field)} IN ({_kinds(variants)}) AND ({condition})
-    ),
-    spans AS (
-        SELECT *, greatest(start + 1, CASE
-            WHEN stop >= start AND stop - start <= {_LONGEST * _SECOND} THEN stop
-            ELSE start + CAST(coalesce(length, {_USUAL}) * {_SECOND} AS BIGINT)
-        END) AS until
-        FROM documents
-    ),
-    beginnings AS (
-        SELECT *, (start < max(until) OVER (
-            {_BY_START} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        )) IS NOT TRUE AS begins
-        FROM spans
-    ),
-    numbered AS (
-        SELECT *, sum(CAST(begins AS INTEGER)) OVER (
-            {_BY_START} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) AS number
-        FROM beginnings
-    ),
-    judged AS (
-        SELECT *, bit_count(
-            written_for_null & bit_or(measured) OVER (PARTITION BY username, number)
-        ) AS unmeasured
-        FROM numbered
-    ),
-    counted AS (
-        SELECT *,
-            row_number() OVER (
-                PARTITION BY username, number
-                ORDER BY
-                    unmeasured ASC NULLS LAST, amount DESC NULLS LAST,
-                    {is_main} DESC NULLS LAST, {_LONGEST_FIRST}
-            ) = 1 AS counts,
-            (amount < {variants.least}) IS TRUE AS is_short,
-            CASE
-                WHEN {is_main} THEN 0
-                WHEN kind = {literal(variants.stand_in)} AND NOT is_short THEN 1
-                ELSE 2
-            END AS rank
-        FROM judged
-    )
+    WITH documents AS ({_documents(document_type, condition)}),
+    {_OVERLAPS},
+    counted AS ({_counted(variants_of(document_type))})
     SELECT
         username, day, row_id,
         CASE
@@ -101,7 +44,7 @@ def parts(document_type: DocumentType, condition: str = "true") -> str:
             WHEN is_short AND rank > 0 THEN '{Part.SHORT}'
             ELSE '{Part.OTHER}'
         END AS part,
-        count(*) FILTER (counts AND {is_main}) OVER (
+        count(*) FILTER (counts AND is_main) OVER (
             of_day ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
         ) AS mains
     FROM counted
@@ -163,6 +106,74 @@ def variants_of(document_type: DocumentType) -> Variants:
 
 _BY_START = "PARTITION BY username ORDER BY start ASC NULLS LAST, id ASC NULLS LAST"
 _LONGEST_FIRST = "length DESC NULLS LAST, start ASC NULLS LAST, id ASC NULLS LAST"
+# Numbers the stretches of documents that overlap, and counts what each of them did not measure
+# though another one of its stretch did.
+_OVERLAPS = f"""spans AS (
+        SELECT *, greatest(start + 1, CASE
+            WHEN stop >= start AND stop - start <= {_LONGEST * _SECOND} THEN stop
+            ELSE start + CAST(coalesce(length, {_USUAL}) * {_SECOND} AS BIGINT)
+        END) AS until
+        FROM documents
+    ),
+    beginnings AS (
+        SELECT *, (start < max(until) OVER (
+            {_BY_START} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        )) IS NOT TRUE AS begins
+        FROM spans
+    ),
+    numbered AS (
+        SELECT *, sum(CAST(begins AS INTEGER)) OVER (
+            {_BY_START} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS number
+        FROM beginnings
+    ),
+    judged AS (
+        SELECT *, bit_count(
+            written_for_null & bit_or(measured) OVER (PARTITION BY username, number)
+        ) AS unmeasured
+        FROM numbered
+    )"""
+
+
+def _documents(document_type: DocumentType, condition: str) -> str:
+    """Return the query for the few narrow columns by which documents are compared."""
+    variants = variants_of(document_type)
+    # Neither the session's zone nor its collation is involved: instants are whole microseconds,
+    # and ids are compared as bytes.
+    return f"""
+        SELECT
+            username, day,
+            rowid AS row_id,
+            encode(id) AS id,
+            {quoted(variants.field)} AS kind,
+            {quoted(variants.field)} = {literal(variants.main)} AS is_main,
+            epoch_us({quoted(document_type.starts_at or "")}) AS start,
+            epoch_us({quoted(variants.ends_at)}) AS stop,
+            {_believable(variants.length)} AS length,
+            {_believable(variants.amount)} AS amount,
+            {_bits(document_type, "IS TRUE")} AS measured,
+            {_bits(document_type, "IS FALSE")} AS written_for_null
+        FROM {table_name(document_type)}
+        WHERE {quoted(variants.field)} IN ({_kinds(variants)}) AND ({condition})"""
+
+
+def _counted(variants: Variants) -> str:
+    """Return the query that says which document of a stretch counts, and its rank in the day."""
+    return f"""
+        SELECT *,
+            row_number() OVER (
+                PARTITION BY username, number
+                ORDER BY
+                    unmeasured ASC NULLS LAST, amount DESC NULLS LAST,
+                    is_main DESC NULLS LAST, {_LONGEST_FIRST}
+            ) = 1 AS counts,
+            (amount < {variants.least}) IS TRUE AS is_short,
+            CASE
+                WHEN is_main THEN 0
+                WHEN kind = {literal(variants.stand_in)} AND NOT is_short THEN 1
+                ELSE 2
+            END AS rank
+        FROM judged"""
 
 
 def _kinds(variants: Variants) -> str:
