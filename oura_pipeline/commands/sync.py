@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import click
 
@@ -14,6 +14,7 @@ from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sync.fetch import people_to_fetch
 
 DEFAULT_DAYS = 7
+_FARTHEST_WEST = timedelta(hours=12)  # behind UTC, where a day begins last
 
 
 @click.command()
@@ -33,9 +34,10 @@ def sync(
 
     It is a Dagster run in this process; Dagster's UI shows it like every other run.
     """
+    newest = last or _latest_day_everywhere()
+    counted_from = options.last_days(count, newest, first, last)
+    first_day = first or counted_from or newest - timedelta(days=DEFAULT_DAYS - 1)
     last_day = last or sync_run.last_partition()
-    counted_from = options.last_days(count, last_day, first, last)
-    first_day = first or counted_from or last_day - timedelta(days=DEFAULT_DAYS - 1)
     sync_run.check_range(first_day, last_day)
     with open_pipeline() as pipeline:
         people = people_to_fetch(pipeline, usernames)
@@ -52,3 +54,8 @@ def sync(
     sync_run.print_problems(console, "yellow", sync_run.said_once(result.failed_checks))
     sync_run.print_problems(console, "red", sync_run.said_once(result.failures))
     sys.exit(0 if result.success else 1)
+
+
+def _latest_day_everywhere() -> date:
+    """Return the newest day that has begun everywhere: each person's last N days count from it."""
+    return (datetime.now(UTC) - _FARTHEST_WEST).date()
