@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, select
@@ -68,21 +69,19 @@ class DayOverview:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FailedDays:
-    """The days of a person's document type that are to be fetched again.
+class FailedFetches:
+    """What failed of a person for one reason, and is to be fetched again.
 
     Attributes:
         username: whose.
-        document_type: its name.
-        days: how many.
-        first_day: the first of them.
-        last_day: the last.
-        error: why one of them failed.
+        document_types: their names, in alphabetical order.
+        first_day: the first day of any of them.
+        last_day: the last one.
+        error: why.
     """
 
     username: str
-    document_type: str
-    days: int
+    document_types: tuple[str, ...]
     first_day: date
     last_day: date
     error: str
@@ -141,26 +140,33 @@ class Overview(Store):
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())
 
-    def failures(self) -> list[FailedDays]:
+    def failures(self) -> list[FailedFetches]:
         """Return what failed, of connected people whose membership has not lapsed."""
         lapsed = fetches.c.error.startswith(MEMBERSHIP_LAPSED, autoescape=True)
         connected = people.c.state == PersonState.CONNECTED.value
+        reason = (fetches.c.username, fetches.c.error)
+        days = (func.min(fetches.c.day), func.max(fetches.c.day))
         query = (
-            select(
-                fetches.c.username,
-                fetches.c.document_type,
-                func.count().label("days"),
-                func.min(fetches.c.day).label("first_day"),
-                func.max(fetches.c.day).label("last_day"),
-                func.max(fetches.c.error).label("error"),
-            )
+            select(*reason, fetches.c.document_type, *days)
             .join(people, people.c.username == fetches.c.username)
             .where(fetches.c.status == FetchStatus.FAILED.value, ~lapsed, connected)
-            .group_by(fetches.c.username, fetches.c.document_type)
-            .order_by(fetches.c.username, fetches.c.document_type)
+            .group_by(*reason, fetches.c.document_type)
+            .order_by(*reason, fetches.c.document_type)
         )
         with self._database.reading() as connection:
-            return [FailedDays(**row._mapping) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+        # One fault of Oura often hits several types.
+        return [
+            FailedFetches(
+                username=username,
+                document_types=tuple(name for _, _, name, _, _ in failed),
+                first_day=min(first for *_, first, _ in failed),
+                last_day=max(last for *_, last in failed),
+                error=error,
+            )
+            for (username, error), group in groupby(rows, key=lambda row: (row[0], row[1]))
+            for failed in [list(group)]
+        ]
 
     def lapsed(self) -> dict[str, str]:
         """Return what Oura said of whose membership has lapsed, by username."""

@@ -13,7 +13,7 @@ import httpx
 from rich.markup import escape
 
 from oura_pipeline.accounts.errors import AccountsError
-from oura_pipeline.accounts.overview import FailedDays
+from oura_pipeline.accounts.overview import FailedFetches
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.commands.console import console
@@ -118,20 +118,16 @@ def _fetches(pipeline: Pipeline) -> Finding:
     failures = pipeline.accounts.overview.failures()
     if not failures:
         return _good("fetches", "no day is to be fetched again")
-    # One fault of Oura often hits many people and types.
-    by_reason: dict[str, list[FailedDays]] = {}
-    for failed in failures:
-        by_reason.setdefault(f"{failed.username}: {failed.error}", []).append(failed)
-    shown = [_failed(some, reason) for reason, some in by_reason.items()]
-    more = [f"and {len(shown) - MAX_SHOWN} more"] if len(shown) > MAX_SHOWN else []
-    return _bad("fetches", "; ".join(shown[:MAX_SHOWN] + more))
+    shown = [_failed(failed) for failed in failures[:MAX_SHOWN]]
+    more = [f"and {len(failures) - MAX_SHOWN} more"] if len(failures) > MAX_SHOWN else []
+    return _bad("fetches", "; ".join(shown + more))
 
 
-def _failed(failures: Sequence[FailedDays], reason: str) -> str:
-    names = ", ".join(failed.document_type for failed in failures)
-    first = min(failed.first_day for failed in failures)
-    last = max(failed.last_day for failed in failures)
-    return f"{names} from {first} to {last}: {reason}"
+def _failed(failed: FailedFetches) -> str:
+    names = ", ".join(failed.document_types)
+    return (
+        f"{names} from {failed.first_day} to {failed.last_day}: {failed.username}: {failed.error}"
+    )
 
 
 def _warehouse(pipeline: Pipeline) -> Finding:

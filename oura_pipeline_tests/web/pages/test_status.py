@@ -17,7 +17,7 @@ from oura_pipeline.accounts.inbox import ReceivedEvent
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.catalog.document_types import SLEEP
-from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.ledger import MEMBERSHIP_LAPSED, Fetch, FetchStatus
 from oura_pipeline.oura.pages import UnusableDocument
 from oura_pipeline.web.pages.dagster_runs import QUERY
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
@@ -183,6 +183,37 @@ def test_webhooks_are_shown_by_data_type(open_site: OpenSite) -> None:
     assert page.text_of("webhook-sleep") == "sleep ✕ delete missing in 20 days just now 2 1 1"
     assert "create, delete and update missing" in page.text_of("webhook-daily_sleep")
     assert page.text_of("backlog").startswith("2 oldest just now")
+
+
+def test_what_failed_is_listed_with_its_reason(open_site: OpenSite) -> None:
+    """One row for what has one reason, as in `doctor`; a lapsed membership stands at the person."""
+    site = open_site()
+    for username in ("anna", "ben"):
+        site.accounts.people.add(username, SignIn(refresh_token=f"refresh of {username}"))
+    browser = operator_browser(site)
+    assert "failures" not in browser.go("/status").ids
+    lapsed = f"{MEMBERSHIP_LAPSED}: 403"
+    for username, document_type, day, error in (
+        ("anna", "workout", 3, "Oura answered 500"),
+        ("anna", "workout", 4, "Oura answered 500"),
+        ("anna", "daily_sleep", 9, "Oura answered 500"),
+        ("anna", "tag", 5, "its page was cut short"),
+        ("ben", "tag", 5, lapsed),
+    ):
+        failed = Fetch(
+            document_type=document_type,
+            username=username,
+            day=date(2026, 3, day),
+            status=FetchStatus.FAILED,
+            error=error,
+            run_id="run",
+            at=now(),
+        )
+        site.accounts.fetches.record([failed])
+    page = browser.go("/status")
+    assert "anna daily_sleep, workout 2026-03-03 to 2026-03-09 Oura answered 500" in page.text
+    assert "anna tag 2026-03-05 its page was cut short" in page.text
+    assert "403" not in page.text
 
 
 def test_documents_that_are_set_aside_are_listed(open_site: OpenSite) -> None:
