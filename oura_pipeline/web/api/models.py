@@ -51,8 +51,13 @@ class PersonResponse(BaseModel):
         description="When the tokens were obtained or renewed, UTC; null if unknown."
     )
     must_reconnect: bool = Field(description="True if nothing is fetched until they sign in again.")
+    access_not_given_back: bool = Field(
+        description="True if they disconnected and Oura has not confirmed that their tokens are "
+        "revoked; it is tried again."
+    )
     reason: str | None = Field(
-        description="Why they must sign in again; null if they need not or if it is unknown."
+        description="Why they must sign in again or could not be revoked; null if neither is so "
+        "or if it is unknown."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -140,7 +141,11 @@ def connect(
 @ROUTER.get("/people", summary="List people")
 def people(pipeline: OpenPipeline) -> list[models.PersonResponse]:
     """Return everybody who signed in, ordered by username."""
-    return [models.PersonResponse(**_person(person)) for person in pipeline.accounts.people.all()]
+    unrevoked = pipeline.accounts.removal.to_revoke()
+    return [
+        models.PersonResponse(**_person(person, unrevoked))
+        for person in pipeline.accounts.people.all()
+    ]
 
 
 @ROUTER.get("/people/{username}/status", summary="Show a person", responses=_problems(404))
@@ -153,7 +158,7 @@ def status(pipeline: OpenPipeline, person: KnownPerson) -> models.StatusResponse
         today=datetime.now(UTC).date(),
     )
     return models.StatusResponse(
-        **_person(person),
+        **_person(person, pipeline.accounts.removal.to_revoke()),
         scopes=_scopes(person, pipeline.settings.oura.scopes),
         history=models.HistoryResponse.model_validate(fetched),
         document_types=[models.DocumentTypeResponse.model_validate(row) for row in overview],
@@ -199,13 +204,14 @@ def sync(pipeline: OpenPipeline, person: KnownPerson) -> models.SyncResponse:
     )
 
 
-def _person(person: Person) -> dict[str, Any]:
+def _person(person: Person, unrevoked: Collection[str]) -> dict[str, Any]:
     return {
         "username": person.username,
         "state": person.state,
         "connected_since": person.connected_since,
         "renewed_at": person.renewed_at,
         "must_reconnect": person.state is PersonState.SIGN_IN_REQUIRED,
+        "access_not_given_back": person.username in unrevoked,
         "reason": person.error,
     }
 

@@ -161,11 +161,13 @@ def test_everybody_is_listed(client: httpx.Client, home: Path) -> None:
         abe, ada = accounts.people.all()[:2]
     answer = client.get("/api/people")
     common = {"must_reconnect": False, "reason": None}
+    # abe's tokens are there until Oura has confirmed that they are revoked.
+    abe_too, ada_too = {"access_not_given_back": True}, {"access_not_given_back": False}
     assert (answer.status_code, answer.json()[:2]) == (
         200,
         [
-            {"username": "abe", "state": "disconnected", **common, **_times(abe)},
-            {"username": "ada", "state": "connected", **common, **_times(ada)},
+            {"username": "abe", "state": "disconnected", **common, **abe_too, **_times(abe)},
+            {"username": "ada", "state": "connected", **common, **ada_too, **_times(ada)},
         ],
     )
 
@@ -182,6 +184,7 @@ def test_a_status_without_any_fetch(client: httpx.Client, home: Path) -> None:
             "state": "connected",
             **_times(ada),
             "must_reconnect": False,
+            "access_not_given_back": False,
             "reason": None,
             "scopes": {"granted": ["daily", "heartrate"], "missing": ["spo2"]},
             "history": {"first_day": "2015-01-01", "reached": None, "share": 0.0},
