@@ -10,11 +10,14 @@ everything but the storages named in `dagster.yaml`, which are those below.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from enum import Enum, auto
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as db
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from dagster import DagsterInstance, Field, IntSource, StringSource
 from dagster._core.events import BATCH_WRITABLE_EVENTS, DagsterEventType
 from dagster._core.events.log import EventLogEntry
@@ -24,13 +27,19 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
+    SqlEventLogStorageMetadata,
     SqlEventLogStorageTable,
 )
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.legacy_storage import CompositeStorage
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.runs.schema import RunStorageSqlMetadata
 from dagster._core.storage.schedules import SqliteScheduleStorage
+from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
+from dagster._core.storage.sql import get_alembic_config
+from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._serdes import ConfigurableClassData, serialize_value
 from filelock import FileLock
 from sqlalchemy.engine import Connection
@@ -41,6 +50,7 @@ from oura_pipeline.settings import load_settings
 BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
 BUSY_SECONDS = 60.0
 CONFIG_FILE = "dagster.yaml"
+LOCK = ".opening.lock"
 OPTIONAL_BASE_DIR = {"base_dir": Field(StringSource, is_required=False)}
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -111,6 +121,12 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
             self._store_assets(index, events, event_ids)
             self._store_planned_checks(index, events, event_ids)
 
+    def _initdb(self, engine: db.Engine, for_index_shard: bool = False) -> None:
+        # Another process may create the tables of this run at the same time, to read its events.
+        with FileLock(Path(self._base_dir) / LOCK):
+            if _found(engine, SqlEventLogStorageMetadata) is _Found.OTHER:
+                super()._initdb(engine, for_index_shard)
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         # As in the stock class, except that it creates a new engine for every transaction, which
@@ -176,6 +192,22 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
 class PatientSqliteRunStorage(SqliteRunStorage):
     """Dagster's SQLite run storage that waits a minute for other writers, not five seconds."""
 
+    @classmethod
+    def from_local(
+        cls, base_dir: str, inst_data: ConfigurableClassData | None = None
+    ) -> "PatientSqliteRunStorage":
+        """Open the database in a folder."""
+        Path(base_dir).mkdir(parents=True, exist_ok=True)
+        address = create_db_conn_string(base_dir, "runs")
+        found = _found(_engine(address), RunStorageSqlMetadata)
+        if found is _Found.OTHER:
+            return super().from_local(base_dir, inst_data)
+        storage = cls(address, inst_data)
+        if found is _Found.NOTHING:
+            storage.migrate()
+            storage.optimize()
+        return storage
+
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         with _engine(self._conn_string).begin() as connection:
@@ -184,6 +216,22 @@ class PatientSqliteRunStorage(SqliteRunStorage):
 
 class PatientSqliteScheduleStorage(SqliteScheduleStorage):
     """Dagster's SQLite schedule storage that waits a minute for other writers, not five seconds."""
+
+    @classmethod
+    def from_local(
+        cls, base_dir: str, inst_data: ConfigurableClassData | None = None
+    ) -> "PatientSqliteScheduleStorage":
+        """Open the database in a folder."""
+        Path(base_dir).mkdir(parents=True, exist_ok=True)
+        address = create_db_conn_string(base_dir, "schedules")
+        found = _found(_engine(address), ScheduleStorageSqlMetadata)
+        if found is _Found.OTHER:
+            return super().from_local(base_dir, inst_data)
+        storage = cls(address, inst_data)
+        if found is _Found.NOTHING:
+            storage.migrate()
+            storage.optimize()
+        return storage
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -218,7 +266,7 @@ class ProjectStorage(CompositeStorage):
         os.environ.setdefault(BATCH_SIZE_VARIABLE, str(batch_size))
         base.mkdir(parents=True, exist_ok=True)
         # Dagster's own creation of the tables fails when two processes are the first at once.
-        with FileLock(base / ".opening.lock"):
+        with FileLock(base / LOCK):
             return cls(
                 run_storage=PatientSqliteRunStorage.from_local(str(base / "history")),
                 event_log_storage=event_log(str(base / "history" / "runs")),
@@ -254,6 +302,43 @@ class ProjectComputeLogs(LocalComputeLogManager):
     ) -> "ProjectComputeLogs":
         base_dir = config_value.get("base_dir") or str(_base_dir() / "storage")
         return cls(base_dir, config_value.get("polling_timeout"), inst_data)
+
+
+class _Found(Enum):
+    """What was in a database: nothing, all tables that Dagster has now, or something else."""
+
+    NOTHING = auto()
+    EVERYTHING = auto()
+    OTHER = auto()
+
+
+def _found(engine: db.Engine, metadata: db.MetaData) -> _Found:
+    """Return what is in a database, and create the tables where there is nothing.
+
+    Dagster's own classes do the same, but import all of Dagster's ninety migrations to see whether
+    a database has a revision, and again to write one: for three databases when a process begins,
+    and for the database of each run.
+    """
+    with engine.connect() as connection:
+        # Outside of a transaction, as SQLite wants it.
+        tables = set(db.inspect(connection).get_table_names())
+        migrations = MigrationContext.configure(connection)
+        if tables and (not migrations.get_current_revision() or not tables >= {*metadata.tables}):
+            return _Found.OTHER
+        if tables:
+            return _Found.EVERYTHING
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        # All tables or none: the driver would commit each of them.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        metadata.create_all(connection)
+        migrations.stamp(_dagsters_migrations(), "head")
+        connection.commit()
+    return _Found.NOTHING
+
+
+@cache
+def _dagsters_migrations() -> ScriptDirectory:
+    return ScriptDirectory.from_config(get_alembic_config(sqlite_event_log.__file__))
 
 
 def _is_one_batch(events: Sequence[EventLogEntry]) -> bool:
