@@ -17,7 +17,7 @@ from oura_pipeline.graphite.carbon import FileSender, PickleSender, PlaintextSen
 from oura_pipeline.graphite.readback.render import RenderClient
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
-from oura_pipeline.oura.http import http_client
+from oura_pipeline.oura.http import http_client, tls
 from oura_pipeline.oura.oauth import OAuth
 from oura_pipeline.settings import Protocol, Settings, load_settings
 from oura_pipeline.warehouse.warehouse import Warehouse
@@ -96,7 +96,7 @@ def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Itera
         http = stack.enter_context(http_client())
         render = None
         if settings.graphite.render_url:
-            web = stack.enter_context(httpx.Client(timeout=RENDER_SECONDS))
+            web = stack.enter_context(httpx.Client(verify=tls(), timeout=RENDER_SECONDS))
             render = RenderClient(web, settings.graphite.render_url)
         budget = open_budget(settings)
         stack.callback(budget.close)

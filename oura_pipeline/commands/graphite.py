@@ -19,6 +19,7 @@ from oura_pipeline.graphite.points import unpack
 from oura_pipeline.graphite.removal import stored_metrics
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 from oura_pipeline.ledger import Withdrawn
+from oura_pipeline.oura.http import tls
 from oura_pipeline.pipeline import RENDER_SECONDS, graphite_sender, open_accounts, open_pipeline
 from oura_pipeline.settings import Protocol, load_settings
 from oura_pipeline.sync.fetch import people_to_fetch
@@ -109,7 +110,7 @@ def orphans() -> None:
     settings = load_settings()
     if not settings.graphite.render_url:
         raise click.ClickException("set GRAPHITE_RENDER_URL: graphite-web lists the metrics")
-    with httpx.Client(timeout=RENDER_SECONDS) as http:
+    with httpx.Client(verify=tls(), timeout=RENDER_SECONDS) as http:
         stored = child_names(http, settings.graphite.render_url, settings.graphite.prefix)
     with open_accounts(settings) as accounts:
         known = {person.username for person in accounts.people.all()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from oura_pipeline.oura.http import tls
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.settings import Settings
 from oura_pipeline.web.downloads import Downloads
@@ -55,7 +56,7 @@ def open_site(settings: Settings | None = None) -> Iterator[Site]:
     """
     with (
         open_pipeline(settings) as pipeline,
-        httpx.Client(timeout=DAGSTER_TIMEOUT_SECONDS) as dagster,
+        httpx.Client(verify=tls(), timeout=DAGSTER_TIMEOUT_SECONDS) as dagster,
     ):
         yield Site(
             pipeline=pipeline,
