@@ -140,7 +140,8 @@ def _warehouse(pipeline: Pipeline) -> Finding:
 
 def _documents(pipeline: Pipeline) -> Finding:
     try:
-        aside, odd = pipeline.warehouse.quarantined(), pipeline.warehouse.odd_values()
+        with pipeline.warehouse.at_once() as warehouse:
+            aside, odd = warehouse.quarantined(), warehouse.odd_values()
     except WarehouseError as error:
         return _bad("documents", str(error))
     found = [f"{len(aside)} set aside in oura.quarantine: {_listed(aside)}"] if aside else []

@@ -53,6 +53,15 @@ class Warehouse:
         self._file = ExclusiveFile(path, timeout=timeout)
         self._spools = path.parent / "spool"
 
+    @contextmanager
+    def at_once(self) -> Iterator[Warehouse]:
+        """Open the warehouse once for all reads of the block, which see it as it is now.
+
+        Nobody can land or publish meanwhile.
+        """
+        with self._reading() as connection:
+            yield _Opened(self.path, connection)
+
     def spool(self, document_type: DocumentType) -> AbstractContextManager[Spool]:
         """Open a spool for the fetched documents of a type; it is deleted with the block."""
         return open_spool(self._spools, document_type.table)
@@ -323,5 +332,27 @@ class Warehouse:
                 return
             # Read-only: a reader never creates or migrates a file.
             with self._file.connected(read_only=True) as connection:
-                there = document_type is None or has_table(connection, document_type)
-                yield connection if there else None
+                yield _with_table(connection, document_type)
+
+
+class _Opened(Warehouse):
+    """A warehouse whose reads share one connection."""
+
+    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection | None) -> None:
+        super().__init__(path)
+        self._connection = connection
+
+    @contextmanager
+    def _reading(
+        self, document_type: DocumentType | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        yield _with_table(self._connection, document_type)
+
+
+def _with_table(
+    connection: duckdb.DuckDBPyConnection | None, document_type: DocumentType | None
+) -> duckdb.DuckDBPyConnection | None:
+    """Return the connection, or None where the document type has no table."""
+    if connection is None or document_type is None or has_table(connection, document_type):
+        return connection
+    return None

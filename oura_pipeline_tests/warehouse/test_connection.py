@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from filelock import FileLock
 
-from oura_pipeline.catalog.document_types import DAILY_SLEEP
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, SLEEP
 from oura_pipeline.warehouse import connection
 from oura_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnreadable
 from oura_pipeline.warehouse.warehouse import Warehouse
@@ -38,6 +38,23 @@ def test_it_is_not_held_between_operations(warehouse: Warehouse) -> None:
     with duckdb.connect(warehouse.path) as foreign:
         assert foreign.execute("SELECT count(*) FROM oura.daily_sleep").fetchone() == (1,)
     assert warehouse.row_counts() == {"daily_sleep": 1}
+
+
+def test_reads_at_once_share_one_connection_and_one_moment(warehouse: Warehouse) -> None:
+    """They answer what the same reads answer one by one, and nobody lands between them."""
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    with warehouse.at_once() as opened:
+        assert opened.row_counts() == {"daily_sleep": 1}
+        assert opened.documents(SLEEP, "ada", january(1), january(1)) == []
+        assert opened.query("SELECT current_setting('TimeZone')") == [("UTC",)]
+        with pytest.raises(WarehouseBusy):
+            Warehouse(warehouse.path, timeout=0.0).usernames()
+    assert Warehouse(warehouse.path, timeout=0.0).usernames() == ["ada"]
+
+
+def test_reads_at_once_find_nothing_where_there_is_no_file(tmp_path: Path) -> None:
+    with Warehouse(tmp_path / "warehouse.duckdb").at_once() as opened:
+        assert (opened.row_counts(), opened.quarantined()) == ({}, [])
 
 
 def test_instants_are_utc_whatever_the_machine_says(warehouse: Warehouse) -> None:
