@@ -32,9 +32,9 @@ def replacing(path: Path, *, keep_mode: bool = False, concurrent: bool = False) 
         if new.exists():
             if keep_mode:
                 shutil.copymode(path, new)
-            _sync(new)
+            sync_to_disk(new)
             new.replace(path)
-            _sync(path.parent)
+            sync_to_disk(path.parent)
     finally:
         new.unlink(missing_ok=True)
 
@@ -66,12 +66,12 @@ def create_private(path: Path, content: str) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:  # mkstemp creates it as 0600
             file.write(content)
-        _sync(new)
+        sync_to_disk(new)
         with suppress(FileExistsError):
             path.hardlink_to(new)  # unlike a rename it never replaces another process's file
     finally:
         new.unlink()
-    _sync(path.parent)
+    sync_to_disk(path.parent)
 
 
 def private_folder(path: Path) -> None:
@@ -84,7 +84,7 @@ def is_private(path: Path) -> bool:
     return path.stat().st_mode & 0o077 == 0
 
 
-def _sync(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
     """Make a file's content, or the renames in a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

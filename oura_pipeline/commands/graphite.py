@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import httpx
 
+from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.commands.console import console, print_lines, table_with
@@ -39,12 +40,20 @@ def ingest_file(path: Path) -> None:
     """Send a file of points to Graphite.
 
     Without a Graphite, points are written to `graphite.log` in the data folder. Once GRAPHITE_HOST
-    is set, this command sends such a file.
+    is set, this command sends such a file. Lines that are not of somebody here are left out.
     """
     settings = load_settings()
     if settings.graphite.protocol is Protocol.FILE:
         raise click.ClickException("set GRAPHITE_HOST to the host that takes the points")
-    done = ingest(path, graphite_sender(settings), now=datetime.now(UTC))
+    with open_accounts(settings) as accounts:
+        here = {p.username for p in accounts.people.all() if p.state is not PersonState.RETIRED}
+    done = ingest(
+        path,
+        graphite_sender(settings),
+        prefix=settings.graphite.prefix,
+        usernames=here,
+        now=datetime.now(UTC),
+    )
     print_lines(
         f"Sent {done.points:,} points to {settings.graphite.host}:{settings.graphite.port}."
     )

@@ -20,6 +20,7 @@ import stamina
 from filelock import FileLock
 
 from oura_pipeline.days import batched
+from oura_pipeline.files import sync_to_disk
 from oura_pipeline.graphite.aggregate import Point
 
 Metrics = Iterable[tuple[str, Sequence[Point]]]
@@ -29,6 +30,7 @@ _POINTS_PER_SEND = 5000
 # Above 1 MiB carbon closes the connection, and all that follows is lost.
 _MAX_FRAME_BYTES = 500_000
 _FRAME_LENGTH = struct.Struct("!L")
+_TAIL_BYTES = 65_536  # far longer than a line
 
 
 class GraphiteUnavailable(Exception):
@@ -113,16 +115,37 @@ class FileSender:
         self._path = path
 
     def send(self, metrics: Metrics) -> None:
-        """Append every point, or none: when the disk is full, the file stays as it was."""
+        """Append every point, or none: when the disk is full, the file stays as it was.
+
+        Half a line, which a killed process left, is cut off; what it was sending is sent again.
+        """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{self._path}.lock"), self._path.open("ab") as file:
+            is_new = not self._path.exists()
+            with FileLock(f"{self._path}.lock"), self._path.open("a+b") as file:
+                _cut_half_line(file.fileno())
                 _append(file.fileno(), metrics)
+            if is_new:
+                sync_to_disk(self._path.parent)
         except OSError as error:
             reason = error.strerror or error
             raise GraphiteUnavailable(
                 f"cannot write points to {self._path}: {reason}", retryable=False
             ) from error
+
+
+def _cut_half_line(file: int) -> None:
+    # Otherwise the next line would be glued to it: a point lost, or a metric invented.
+    size = end = os.fstat(file).st_size
+    while end:
+        begin = max(end - _TAIL_BYTES, 0)
+        newline = os.pread(file, end - begin, begin).rfind(b"\n")
+        if newline >= 0:
+            end = begin + newline + 1
+            break
+        end = begin
+    if end < size:
+        os.ftruncate(file, end)
 
 
 def _append(file: int, metrics: Metrics) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.catalog.metrics import known_metrics
 from oura_pipeline.days import batched
 from oura_pipeline.graphite.aggregate import Value
 from oura_pipeline.graphite.carbon import Sender
@@ -32,12 +35,16 @@ class IngestResult:
     examples: tuple[tuple[int, str], ...]
 
 
-def ingest(path: Path, sender: Sender, *, now: datetime) -> IngestResult:
+def ingest(
+    path: Path, sender: Sender, *, prefix: str, usernames: Collection[str], now: datetime
+) -> IngestResult:
     """Send every valid line of a file.
 
     Args:
         path: a file of lines `metric value seconds`, as `FileSender` writes them.
         sender: sends the points to carbon.
+        prefix: the beginning of all metric names.
+        usernames: whose points may be sent; those of anybody else would stay in Graphite for ever.
         now: the present, aware; decides which times carbon can store.
 
     Raises:
@@ -45,7 +52,7 @@ def ingest(path: Path, sender: Sender, *, now: datetime) -> IngestResult:
         GraphiteUnavailable: after several tries; it is safe to send the whole file again, because
             a point overwrites itself.
     """
-    validator = PointValidator(now)
+    reader = _LineReader(prefix, usernames, now)
     sent = bad = 0
     examples: list[tuple[int, str]] = []
     for batch in _numbered_lines(path):
@@ -54,7 +61,7 @@ def ingest(path: Path, sender: Sender, *, now: datetime) -> IngestResult:
         metrics: dict[str, dict[int, Value]] = {}
         for number, line in batch:
             try:
-                metric, time, value = _parse_line(line, validator)
+                metric, time, value = reader.read(line)
             except ValueError as error:
                 bad += 1
                 if len(examples) < _MAX_EXAMPLES:
@@ -67,18 +74,39 @@ def ingest(path: Path, sender: Sender, *, now: datetime) -> IngestResult:
     return IngestResult(points=sent, bad=bad, examples=tuple(examples))
 
 
-def _parse_line(line: bytes, validator: PointValidator) -> tuple[str, int, Value]:
-    try:
-        metric, text, seconds = line.decode("ascii").split()
-        time, value = int(seconds), _number(text)
-    except ValueError:
-        raise ValueError("not `metric value seconds`") from None
-    if not is_name(metric):
-        raise ValueError("name that Graphite cannot store")
-    problem = validator.problem(time, value)
-    if problem:
-        raise ValueError(problem)
-    return metric, time, value
+class _LineReader:
+    """Reads lines, and refuses those that carbon must not get."""
+
+    def __init__(self, prefix: str, usernames: Collection[str], now: datetime) -> None:
+        self._prefix, self._usernames = f"{prefix}.", usernames
+        self._validator = PointValidator(now)
+        # What a killed process left of a line may be followed by another one: `bio.ada.slbio.ada.…`
+        known = {metric.series for each in DOCUMENT_TYPES for metric in known_metrics(each)}
+        series = "|".join(sorted(known))
+        self._second_name = re.compile(rf"(?!^){re.escape(self._prefix)}[^.]+\.({series})\.")
+
+    def read(self, line: bytes) -> tuple[str, int, Value]:
+        """Return metric, time and value, or raise ValueError with the reason to leave it out."""
+        try:
+            metric, text, seconds = line.decode("ascii").split()
+            time, value = int(seconds), _number(text)
+        except ValueError:
+            raise ValueError("not `metric value seconds`") from None
+        if problem := self._problem_of_name(metric) or self._validator.problem(time, value):
+            raise ValueError(problem)
+        return metric, time, value
+
+    def _problem_of_name(self, metric: str) -> str | None:
+        if not is_name(metric):
+            return "name that Graphite cannot store"
+        if not metric.startswith(self._prefix):
+            return f"name that does not begin with {self._prefix}"
+        username = metric.removeprefix(self._prefix).partition(".")[0]
+        if username not in self._usernames:
+            return f"nobody here has the username {username}"
+        if self._second_name.search(metric):
+            return "two lines run together"
+        return None
 
 
 def _number(text: str) -> Value:

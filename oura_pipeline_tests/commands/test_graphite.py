@@ -8,6 +8,7 @@ from time import monotonic
 
 import httpx
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.commands.sync_run import last_partition
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
@@ -48,6 +49,8 @@ def test_a_file_of_points_is_ingested_later(
     lines = log.read_text(encoding="utf-8").replace(".runa.", f".{name}.").splitlines()
     log.write_text("\n".join([*lines, "not a point"]) + "\n", encoding="utf-8")
     with world(tmp_path / "data", cloud, graphite=graphite) as made:
+        with made.accounts() as accounts:
+            accounts.people.add(name, SignIn(refresh_token=name))
         result = Shell(world=made)("graphite", "ingest", str(log))
     assert result.output.splitlines()[:2] == [
         f"Sent {len(lines):,} points to 127.0.0.1:{graphite.line_port}.",
