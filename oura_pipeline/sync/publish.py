@@ -9,8 +9,8 @@ from datetime import timedelta
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.days import batched_by_weight
 from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.warehouse.ledgers import Ledgers
 from oura_pipeline.warehouse.publishing import Published
-from oura_pipeline.warehouse.warehouse import Warehouse
 
 OVERLAP = timedelta(hours=1)  # between receiving Oura's answer and recording it
 AT_ONCE = 100_000  # rows of the ledger in memory
@@ -24,27 +24,29 @@ def publish(pipeline: Pipeline) -> Published:
         WarehouseError: the warehouse is busy or cannot be read; the old copy stays.
     """
     began = time.perf_counter()
-    update_fetches(pipeline.accounts, pipeline.warehouse)
-    copy = pipeline.warehouse.publish(pipeline.settings.storage.analytics_path)
+    copy = pipeline.warehouse.publish(
+        pipeline.settings.storage.analytics_path,
+        lambda ledgers: update_fetches(pipeline.accounts, ledgers),
+    )
     return replace(copy, seconds=time.perf_counter() - began)
 
 
-def update_fetches(accounts: Accounts, warehouse: Warehouse) -> None:
-    """Make `oura.fetches` equal to the ledger of the accounts, without those who left."""
-    with warehouse.ledgers() as ledgers:
-        stored = ledgers.fetch_sums()
-    current = accounts.fetches.sums()
+def update_fetches(accounts: Accounts, ledgers: Ledgers) -> bool:
+    """Make `oura.fetches` equal to the ledger of the accounts, without those who left.
+
+    Returns:
+        False: it was equal already.
+    """
+    stored, current = ledgers.fetch_sums(), accounts.fetches.sums()
     if stored == current:
-        return
+        return False
     # Sums per person and document type tell what differs. First only newer rows are read; where the
     # sums still differ after that, rows were deleted or written late, and all of them are read.
     if stored:
         newest = max(found.newest for found in stored.values())
-        rows = accounts.fetches.published(after=newest - OVERLAP)
-        with warehouse.ledgers() as ledgers:
-            ledgers.replace_fetches(stored.keys() - current.keys(), [])
-            ledgers.merge_fetches(rows)
-            stored = ledgers.fetch_sums()
+        ledgers.replace_fetches(stored.keys() - current.keys(), [])
+        ledgers.merge_fetches(accounts.fetches.published(after=newest - OVERLAP))
+        stored = ledgers.fetch_sums()
     differing = {pair: found for pair, found in current.items() if stored.get(pair) != found}
     for some in batched_by_weight(
         sorted(differing.items()),
@@ -53,6 +55,5 @@ def update_fetches(accounts: Accounts, warehouse: Warehouse) -> None:
         longest=PAIRS_AT_ONCE,
     ):
         pairs = [pair for pair, _ in some]
-        rows = accounts.fetches.published(pairs=pairs)
-        with warehouse.ledgers() as ledgers:
-            ledgers.replace_fetches(pairs, rows)
+        ledgers.replace_fetches(pairs, accounts.fetches.published(pairs=pairs))
+    return True

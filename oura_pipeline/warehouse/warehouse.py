@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -251,30 +251,32 @@ class Warehouse:
             }
         return {name: rows for name, rows in counts.items() if rows}
 
-    @contextmanager
-    def ledgers(self) -> Iterator[Ledgers]:
-        """Open the ledgers that are kept beside the documents, in one transaction."""
-        with self._file.opened() as connection:
-            ensure_ledgers(connection)
-            with transaction(connection):
-                yield Ledgers(connection)
-
-    def publish(self, target: Path) -> Published:
+    def publish(self, target: Path, update: Callable[[Ledgers], bool] | None = None) -> Published:
         """Replace `target` by a copy for readers; who has the old one open keeps reading it.
 
         The copy has a table of every document type, also of those that nobody has yet, and
         `oura.readme`. If nothing has changed since the last time, the copy stays.
+
+        Args:
+            target: the copy.
+            update: brings the ledgers up to date before, in one transaction; returns whether it
+                changed anything.
         """
         began = publishing.now()
         with self._file.locked():
             # Without this check every run would copy the whole file, whether anything changed or
             # not.
             fresh = not publishing.is_current(self.path, target)
-            if fresh:
+            if fresh or update:
+                # Opened once for all of it: opening, and closing after a change, take longer than
+                # the few rows of a run.
                 with self._file.connected() as connection:
-                    # Before the copy, which is read-only: its readers cannot create what is
-                    # missing.
-                    describe(connection, datetime.now(UTC))
+                    fresh = _updated(connection, update) or fresh
+                    if fresh:
+                        # Before the copy, which is read-only: its readers cannot create what is
+                        # missing.
+                        describe(connection, datetime.now(UTC))
+            if fresh:
                 publishing.swap_in(self.path, target)
         size = target.stat().st_size
         return Published(target, size, publishing.now() - began, fresh)
@@ -347,6 +349,17 @@ class _Opened(Warehouse):
         self, document_type: DocumentType | None = None
     ) -> Iterator[duckdb.DuckDBPyConnection | None]:
         yield _with_table(self._connection, document_type)
+
+
+def _updated(
+    connection: duckdb.DuckDBPyConnection, update: Callable[[Ledgers], bool] | None
+) -> bool:
+    """Bring the ledgers up to date, and return whether that changed anything."""
+    if update is None:
+        return False
+    ensure_ledgers(connection)
+    with transaction(connection):
+        return update(Ledgers(connection))
 
 
 def _with_table(

@@ -15,6 +15,8 @@ from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sync.publish import publish, update_fetches
+from oura_pipeline.warehouse.connection import ExclusiveFile
+from oura_pipeline.warehouse.ledgers import Ledgers, ensure_ledgers
 from oura_pipeline_tests.testing.settings import settings_with
 
 DAY = date(2026, 1, 1)
@@ -53,7 +55,9 @@ def read(pipeline: Pipeline, sql: str) -> list[tuple[Any, ...]]:
 
 
 def brought_fetches(pipeline: Pipeline) -> list[tuple[Any, ...]]:
-    update_fetches(pipeline.accounts, pipeline.warehouse)
+    with ExclusiveFile(pipeline.warehouse.path, timeout=1.0).opened() as connection:
+        ensure_ledgers(connection)
+        update_fetches(pipeline.accounts, Ledgers(connection))
     return pipeline.warehouse.query("FROM oura.fetches ORDER BY ALL")
 
 
