@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -82,6 +83,7 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="oura_pipeline")
 def cli() -> None:
     """Bring everybody's Oura documents into DuckDB and Graphite, with Dagster."""
+    os.umask(0o077)  # whatever a command writes may hold health data or tokens
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+OTHERS = 0o077  # what the group and everybody else may do
+_OURS = {"budget.sqlite", "dagster", "token.key"}  # one of them is in every data folder
+
 
 @contextmanager
 def replacing(path: Path, *, keep_mode: bool = False, concurrent: bool = False) -> Iterator[Path]:
@@ -74,6 +77,28 @@ def create_private(path: Path, content: str) -> None:
     sync_to_disk(path.parent)
 
 
+def keep_private(home: Path) -> None:
+    """Make the data folder, and what this process creates from now on, its owner's alone.
+
+    An older version, or somebody who made the folder by hand, may have left it open to others.
+    """
+    os.umask(OTHERS)  # DuckDB, SQLite and Dagster create files themselves
+    private_folder(home)
+    if not is_private(home) and _is_data_folder(home):
+        _close(home)  # first: what is in it is out of reach from here on
+        for path in home.rglob("*"):
+            _close(path)
+
+
+def open_to_others(*places: Path) -> Iterator[Path]:
+    """Yield the files and folders, among these and in them, that not only their owner may use."""
+    for place in places:
+        for path in (place, *(sorted(place.rglob("*")) if place.is_dir() else ())):
+            with suppress(FileNotFoundError):  # Dagster and DuckDB remove files at any moment
+                if not path.is_symlink() and not is_private(path):
+                    yield path
+
+
 def private_folder(path: Path) -> None:
     """Create a folder that only its owner can read; one that exists stays as it is."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,7 +106,21 @@ def private_folder(path: Path) -> None:
 
 def is_private(path: Path) -> bool:
     """Return whether nobody but its owner may read or write a file."""
-    return path.stat().st_mode & 0o077 == 0
+    return path.stat().st_mode & OTHERS == 0
+
+
+def _is_data_folder(path: Path) -> bool:
+    """Return whether a folder is empty or ours, and not, say, /tmp."""
+    if path.stat().st_uid != os.getuid():
+        return False
+    names = {entry.name for entry in path.iterdir()}
+    return not names or bool(names & _OURS)
+
+
+def _close(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o700)
 
 
 def sync_to_disk(path: Path) -> None:

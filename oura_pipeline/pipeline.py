@@ -13,13 +13,14 @@ from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.tokens import PersonTokens
+from oura_pipeline.files import keep_private
 from oura_pipeline.graphite.carbon import FileSender, PickleSender, PlaintextSender, Sender
 from oura_pipeline.graphite.readback.render import RenderClient
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.http import http_client, tls
 from oura_pipeline.oura.oauth import OAuth
-from oura_pipeline.settings import Protocol, Settings, load_settings
+from oura_pipeline.settings import Protocol, Settings, SettingsError, load_settings
 from oura_pipeline.warehouse.warehouse import Warehouse
 
 logger = logging.getLogger(__name__)
@@ -137,17 +138,28 @@ def graphite_sender(settings: Settings) -> Sender:
 
 def open_budget(settings: Settings, **options: Any) -> Budget:
     """Open the budget, which all processes share; the caller closes it. Options: see `Budget`."""
+    _prepare_home(settings)
     path, limit = settings.storage.home / "budget.sqlite", settings.oura.rate_limit
     return Budget(path, requests=limit.requests, seconds=limit.seconds, **options)
 
 
 def open_accounts(settings: Settings) -> Accounts:
     """Open the accounts database; the caller closes it."""
+    _prepare_home(settings)
     return Accounts.open(
         settings.storage.accounts_url,
         keys=token_keys(settings),
         key_path=settings.storage.token_key_path,
     )
+
+
+def _prepare_home(settings: Settings) -> None:
+    home = settings.storage.home
+    try:
+        keep_private(home)
+    except OSError as error:
+        reason = f"{home} cannot be created: {error.strerror}"
+        raise SettingsError(f"OURA_PIPELINE_HOME cannot be used: {reason}") from None
 
 
 def token_keys(settings: Settings) -> list[str]:

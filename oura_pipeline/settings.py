@@ -441,7 +441,17 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: a value cannot be used.
     """
-    return read_settings({**dotenv_values(".env", encoding="utf-8"), **os.environ})
+    return read_settings(_variables())
+
+
+def dagster_home() -> Path | None:
+    """Return Dagster's folder where it is not in the data folder: its own DAGSTER_HOME."""
+    home = _variables().get("DAGSTER_HOME")
+    return _absolute(Path(home)) if home else None
+
+
+def _variables() -> dict[str, str | None]:
+    return {**dotenv_values(".env", encoding="utf-8"), **os.environ}
 
 
 def read_settings(variables: Mapping[str, Any]) -> Settings:

@@ -24,6 +24,7 @@ from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.commands.console import console, table_with
+from oura_pipeline.files import keep_private
 from oura_pipeline.graphite.environment import LocalGraphiteError, graphite_python, installed
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
@@ -71,7 +72,7 @@ def run_demo(out: Console, *, serve: bool) -> int:
     home = load_settings().storage.home / "demo"
     # Each demo begins anew: tokens of an earlier sandbox would be refused by this one.
     shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
+    keep_private(home)
     with ExitStack() as stack:
         out.rule("A sandbox of Oura's cloud, and a Graphite")
         graphite, ready = _graphite(out, stack)

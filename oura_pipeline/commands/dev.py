@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from oura_pipeline.defs.storage import config_dir
+from oura_pipeline.files import keep_private
 from oura_pipeline.settings import load_settings
 
 POLL_SECONDS = 0.2  # Popen waits for one child, not for the first of several
@@ -54,7 +55,7 @@ def run_dagster_and_site(port: int, site_port: int, *, dagster_in: Path, site_in
 def start_dagster(port: int, folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Run `dagster dev` in a folder with a `dagster.yaml` while the block runs."""
     home = load_settings().storage.home
-    home.mkdir(parents=True, exist_ok=True)
+    keep_private(home)
     print(f"Dagster's UI: http://127.0.0.1:{port} (data in {home}; Ctrl-C to stop)", flush=True)
     # Beside this Python: the virtual environment need not be active.
     program = Path(sys.executable).with_name("dagster")

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 import httpx
 from rich.markup import escape
+from sqlalchemy import make_url
 
 from oura_pipeline.accounts.errors import AccountsError
 from oura_pipeline.accounts.overview import FailedFetches
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.commands.console import console
-from oura_pipeline.files import is_private
+from oura_pipeline.files import open_to_others
 from oura_pipeline.oura.portals import portal_at
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.settings import (
     Protocol,
     Settings,
     SettingsError,
+    dagster_home,
     is_this_machine,
     load_settings,
 )
@@ -65,6 +69,7 @@ def check_everything() -> list[Finding]:
         return [_bad("settings", str(error))]
     findings = [
         _good("settings", f"data folder {settings.storage.home}"),
+        _modes(settings),
         _client(settings),
     ]
     try:
@@ -78,6 +83,21 @@ def check_everything() -> list[Finding]:
     except AccountsError as error:
         findings.append(_bad("accounts", str(error)))
     return findings
+
+
+def _modes(settings: Settings) -> Finding:
+    storage = settings.storage
+    database = make_url(storage.accounts_url)
+    places = [storage.warehouse_path, storage.analytics_path, storage.exports_path, Path(".env")]
+    places += [Path(database.database or "")] if database.get_backend_name() == "sqlite" else []
+    places += [home] if (home := dagster_home()) else []
+    elsewhere = [path for path in places if not path.absolute().is_relative_to(storage.home)]
+    if not (found := list(open_to_others(storage.home, *elsewhere))):
+        return _good("modes", "data, exports and .env are their owner's alone")
+    of_home = any(path.is_relative_to(storage.home) for path in found)
+    names = [storage.home] * of_home + [p for p in found if not p.is_relative_to(storage.home)]
+    advice = f"chmod -R go= {' '.join(shlex.quote(str(name)) for name in names[:MAX_SHOWN])}"
+    return _bad("modes", f"others may use {found[0]} and {len(found) - 1} more: {advice}")
 
 
 def _client(settings: Settings) -> Finding:
@@ -108,10 +128,8 @@ def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
     key = pipeline.settings.storage.token_key_path
     if pipeline.settings.storage.token_key.get_secret_value():
         yield _good("key", "from OURA_TOKEN_KEY")
-    elif is_private(key):
+    else:  # opening the accounts has refused one that others may read
         yield _good("key", f"{key}; keep a copy elsewhere: without it tokens cannot be read")
-    else:
-        yield _bad("key", f"others can read {key}: chmod 600 {key}")
 
 
 def _fetches(pipeline: Pipeline) -> Finding:

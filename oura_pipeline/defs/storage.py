@@ -22,7 +22,6 @@ from dagster import DagsterInstance, Field, IntSource, StringSource
 from dagster._core.events import BATCH_WRITABLE_EVENTS, DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.secrets.env_file import get_env_var_dict
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import (
@@ -45,7 +44,8 @@ from filelock import FileLock
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool
 
-from oura_pipeline.settings import load_settings
+from oura_pipeline.files import keep_private
+from oura_pipeline.settings import dagster_home, load_settings
 
 BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
 BUSY_SECONDS = 60.0
@@ -66,7 +66,7 @@ def project_instance() -> Iterator[DagsterInstance]:
     Raises:
         FileNotFoundError: `DAGSTER_HOME` names a directory that does not exist.
     """
-    home = _dagster_home()
+    home = dagster_home()
     if home is not None and not home.is_dir():
         raise FileNotFoundError(
             f"DAGSTER_HOME is {home}: create this directory or unset the variable"
@@ -77,13 +77,10 @@ def project_instance() -> Iterator[DagsterInstance]:
 
 
 def _base_dir() -> Path:
-    return _dagster_home() or load_settings().storage.home / "dagster"
-
-
-def _dagster_home() -> Path | None:
-    # `dagster dev` reads `.env`, too.
-    name = os.environ.get("DAGSTER_HOME") or get_env_var_dict(str(Path.cwd())).get("DAGSTER_HOME")
-    return Path(name).expanduser().absolute() if name else None
+    """Return Dagster's folder; whoever asks is about to write there, perhaps before all others."""
+    home = load_settings().storage.home
+    keep_private(home)
+    return dagster_home() or home / "dagster"
 
 
 def config_dir() -> Path:

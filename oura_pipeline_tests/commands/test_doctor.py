@@ -34,7 +34,7 @@ def test_doctor_finds_nothing_wrong_with_a_working_installation(graphite_shell: 
     status, found = findings(graphite_shell)
     assert (status, problems(found)) == (0, {})
     assert list(found) == [
-        *("settings", "client", "people", "key", "fetches", "warehouse", "documents"),
+        *("settings", "modes", "client", "people", "key", "fetches", "warehouse", "documents"),
         *("site", "webhooks", "Oura", "token"),
         *("carbon", "graphite-web"),
     ]
@@ -134,7 +134,7 @@ def test_a_key_that_others_may_read_is_refused_everywhere(shell: Shell) -> None:
     key = shell.world.home / "token.key"
     key.chmod(0o644)
     status, found = findings(shell)
-    assert (status, list(problems(found))) == (1, ["accounts"])
+    assert (status, list(problems(found))) == (1, ["modes", "accounts"])
     assert f"chmod 600 {key}" in problems(found)["accounts"]
     for command in (["sync"], ["budget"], ["people", "list"], ["graphite", "withdrawn"]):
         assert f"chmod 600 {key}" in shell.refused(*command)
@@ -177,3 +177,24 @@ def test_rotating_the_key_leaves_everybody_signed_in(shell: Shell) -> None:
     ]
     assert access_token("koa") == before
     assert file.read_text(encoding="utf-8") not in ("", old)
+
+
+def test_doctor_names_what_others_may_read(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the data folder, beside it and in the working directory alike."""
+    shell.sign_in("koa")
+    exports, env = tmp_path / "exports", tmp_path / ".env"
+    exports.mkdir()
+    exports.chmod(0o755)
+    env.touch()
+    env.chmod(0o640)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OURA_EXPORTS", str(exports))
+    database = shell.world.home / "accounts.sqlite"
+    database.chmod(0o604)
+    _, found = findings(shell)
+    assert found["modes"] == (
+        "no",
+        f"others may use {database} and 2 more: chmod -R go= {shell.world.home} {exports} .env",
+    )
