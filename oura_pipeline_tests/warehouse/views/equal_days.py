@@ -8,6 +8,7 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, get_document_ty
 from oura_pipeline.warehouse.views.catalogue import ensure_views
 from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
+Document = dict[str, Any]
 DAYS = tuple(f"2026-03-{day:02}" for day in range(20, 32))
 
 
@@ -15,12 +16,30 @@ def timed(day: str, hour: int, offset: str = "+01:00") -> str:
     return f"{day}T{hour:02}:00:00{offset}"
 
 
-def series(day: str, hour: int, interval: float, items: list[Any]) -> dict[str, Any]:
+def series(day: str, hour: int, interval: float, items: list[Any]) -> Document:
     return {"interval": interval, "items": items, "timestamp": timed(day, hour)}
 
 
-def documents(day: str, number: int) -> dict[str, list[dict[str, Any]]]:
+def documents(day: str, number: int) -> dict[str, list[Document]]:
     """Documents of a day on which much is equal, null, or different in case or accent only."""
+    return {
+        "sleep": _sleeps(day, number),
+        **_scores(day, number),
+        "daily_activity": [_activity(day, number)],
+        **_events(day, number),
+        "heartrate": [
+            {
+                "timestamp": f"{day}T{hour:02}:0{minute}:00Z",
+                "bpm": 50 + minute * 7 + hour,
+                "source": source,
+            }
+            for hour in (0, 9, 23)
+            for minute, source in enumerate(["rest", "Rest", "awake", None])
+        ],
+    }
+
+
+def _sleeps(day: str, number: int) -> list[Document]:
     low, high = ("a", "A") if number % 2 else ("ä", "b")
     night = {
         "day": day,
@@ -45,47 +64,48 @@ def documents(day: str, number: int) -> dict[str, list[dict[str, Any]]]:
         "total_sleep_duration": 1500 + number,
     }
     later = {"bedtime_start": timed(day, 16), "bedtime_end": None, "time_in_bed": 1000}
-    moment = {"start_datetime": timed(day, 18), "end_datetime": timed(day, 19)}
+    return [
+        {**night, "id": f"{low}{number}"},
+        {**night, "id": f"{high}{number}", "average_hrv": 50},
+        {**nap, "id": f"{low}n{number}"},
+        {**nap, "id": f"{high}l{number}", **later, "type": "late_nap"},
+    ]
+
+
+def _scores(day: str, number: int) -> dict[str, list[Document]]:
+    known = {"id": day, "day": day}
+    readiness = {
+        "score": None if number % 3 else 80,
+        "temperature_deviation": 0.1 * number,
+    }
     return {
-        "sleep": [
-            {**night, "id": f"{low}{number}"},
-            {**night, "id": f"{high}{number}", "average_hrv": 50},
-            {**nap, "id": f"{low}n{number}"},
-            {**nap, "id": f"{high}l{number}", **later, "type": "late_nap"},
-        ],
-        "daily_sleep": [{"id": day, "day": day, "score": 70 + number % 5, "Twice": 1, "twice": 2}],
-        "daily_readiness": [
-            {
-                "id": day,
-                "day": day,
-                "score": None if number % 3 else 80,
-                "temperature_deviation": 0.1 * number,
-            }
-        ],
-        "daily_activity": [
-            {
-                "id": day,
-                "day": day,
-                "timestamp": timed(day, 4, "-05:00" if number % 2 else "+09:00"),
-                "steps": 1000 + number,
-                "high_activity_time": 100,
-                "class_5_min": "0123450x",
-                "met": series(day, 4 - number % 2 * 3, 60.0, [1.1, None, 0.9, 1.3 + number] * 30),
-            }
-        ],
-        "daily_stress": [{"id": day, "day": day, "stress_high": 100, "day_summary": "normal"}],
+        "daily_sleep": [{**known, "score": 70 + number % 5, "Twice": 1, "twice": 2}],
+        "daily_readiness": [{**known, **readiness}],
+        "daily_stress": [{**known, "stress_high": 100, "day_summary": "normal"}],
+    }
+
+
+def _activity(day: str, number: int) -> Document:
+    return {
+        "id": day,
+        "day": day,
+        "timestamp": timed(day, 4, "-05:00" if number % 2 else "+09:00"),
+        "steps": 1000 + number,
+        "high_activity_time": 100,
+        "class_5_min": "0123450x",
+        "met": series(day, 4 - number % 2 * 3, 60.0, [1.1, None, 0.9, 1.3 + number] * 30),
+    }
+
+
+def _events(day: str, number: int) -> dict[str, list[Document]]:
+    moment = {"day": day, "start_datetime": timed(day, 18), "end_datetime": timed(day, 19)}
+    rates = series(day, 18, 2.5, [60, 61, 62])
+    return {
         "workout": [
-            {"id": f"{name}{number}", "day": day, **moment, "activity": "run", "calories": calories}
+            {"id": f"{name}{number}", **moment, "activity": "run", "calories": calories}
             for name, calories in (("w", 100.1), ("W", 0.3), ("v", 1e-9))
         ],
-        "session": [
-            {
-                "id": f"s{number}",
-                "day": day,
-                **moment,
-                "heart_rate": series(day, 18, 2.5, [60, 61, 62]),
-            }
-        ],
+        "session": [{"id": f"s{number}", **moment, "heart_rate": rates}],
         "enhanced_tag": [
             {
                 "id": f"{name}{number}",
@@ -94,15 +114,6 @@ def documents(day: str, number: int) -> dict[str, list[dict[str, Any]]]:
                 "custom_name": custom,
             }
             for name, custom in (("t", "Tea"), ("T", "tea"), ("u", "téa"))
-        ],
-        "heartrate": [
-            {
-                "timestamp": f"{day}T{hour:02}:0{minute}:00Z",
-                "bpm": 50 + minute * 7 + hour,
-                "source": source,
-            }
-            for hour in (0, 9, 23)
-            for minute, source in enumerate(["rest", "Rest", "awake", None])
         ],
     }
 
