@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 MEMBERSHIP_LAPSED = "membership lapsed"
 """With this begins the error of every fetch that Oura refused for it."""
+
+
+LOSS_SETTLES_AFTER = timedelta(hours=20)
+"""When an answer with a sudden loss is so old, the next one that says the same is believed."""
 
 
 class FetchStatus(StrEnum):
@@ -52,6 +56,9 @@ class Fetch(PersonDay):
         run_id: the Dagster run.
         at: when, UTC.
         attempts: how many times in a row it failed; 0 after a success. Counted by the ledger.
+        lost_from: how many documents the day had, if an answer suddenly had fewer than half of
+            those of its days, and no later one has settled it.
+        lost_at: when that answer came, UTC. Kept by the ledger.
     """
 
     status: FetchStatus
@@ -61,6 +68,8 @@ class Fetch(PersonDay):
     run_id: str
     at: datetime
     attempts: int = 0
+    lost_from: int | None = None
+    lost_at: datetime | None = None
 
 
 Pair = tuple[str, str]  # username and name of a document type

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Row,
     bindparam,
     case,
@@ -27,9 +28,12 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import days_between
-from oura_pipeline.ledger import Fetch, FetchStatus, FetchSum, Pair
+from oura_pipeline.ledger import LOSS_SETTLES_AFTER, Fetch, FetchStatus, FetchSum, Pair
 
-_REPLACED = ("status", "documents", "changed", "error", "run_id", "at")
+WITHOUT_DAYS = sorted(one.name for one in DOCUMENT_TYPES if not one.partitioned)
+"""The document types whose rows are of the day of the fetch."""
+
+_REPLACED = ("status", "documents", "changed", "error", "run_id", "at", "lost_from", "lost_at")
 _SHOWN = ("username", "document_type", "day", "status", "documents", "error", "at")
 
 
@@ -52,7 +56,8 @@ class Fetches(Store):
         """Add or replace rows, all or none; of several for one key the last one counts.
 
         `attempts` becomes one more than it was for `failed` and 0 for everything else; that of the
-        given row is ignored.
+        given row is ignored. A loss stands until its documents are back, or an answer that came
+        `LOSS_SETTLES_AFTER` it does not have them either.
 
         Raises:
             UnknownPerson: a row is of nobody; no row was written.
@@ -64,7 +69,14 @@ class Fetches(Store):
         insert = self._database.insert(fetches, _REPLACED, attempts=again)
         with self._database.writing() as connection:
             require_known(connection, {row.username for row in rows})
-            connection.execute(insert, [_values(row) for row in sorted(rows, key=ledger_key)])
+            losses = _losses(connection, rows)
+            connection.execute(
+                insert,
+                [
+                    _values(row) | _loss(row, losses.get(_loss_key(row)))
+                    for row in sorted(rows, key=ledger_key)
+                ],
+            )
 
     def correct(
         self, document_type: str, days: Mapping[tuple[str, date], tuple[FetchStatus, int, int]]
@@ -103,6 +115,7 @@ class Fetches(Store):
         last_day: date | None = None,
         statuses: Iterable[FetchStatus] | None = None,
         after: datetime | None = None,
+        lost: bool = False,
     ) -> list[Fetch]:
         """Return the rows that match, by document type, username and day; None matches all."""
         conditions = matching(
@@ -116,6 +129,8 @@ class Fetches(Store):
             conditions.append(fetches.c.status.in_(sorted(set(statuses))))
         if after is not None:
             conditions.append(fetches.c.at > after)
+        if lost:
+            conditions.append(fetches.c.lost_at.is_not(None))
         order = (fetches.c.document_type, fetches.c.username, fetches.c.day)
         with self._database.reading() as connection:
             found = connection.execute(select(fetches).where(*conditions).order_by(*order))
@@ -226,6 +241,40 @@ def _values(row: Fetch) -> dict[str, Any]:
         "at": row.at,
         "attempts": int(row.status is FetchStatus.FAILED),
     }
+
+
+def _losses(connection: Connection, rows: Sequence[Fetch]) -> dict[tuple[str, str, date], Fetch]:
+    """Return the rows of these people and types that have a loss, by `_loss_key`."""
+    query = select(fetches).where(
+        fetches.c.lost_at.is_not(None),
+        fetches.c.document_type.in_(sorted({row.document_type for row in rows})),
+        fetches.c.username.in_(sorted({row.username for row in rows})),
+    )
+    found = map(_fetch, connection.execute(query.order_by(fetches.c.day)))
+    return {_loss_key(row): row for row in found}
+
+
+def _loss_key(row: Fetch) -> tuple[str, str, date]:
+    """Return the key of the row that settles a loss: of a type without days the next one of any."""
+    day = date.min if row.document_type in WITHOUT_DAYS else row.day
+    return row.document_type, row.username, day
+
+
+def _loss(row: Fetch, before: Fetch | None) -> dict[str, Any]:
+    """Return the loss of a row that takes the place of one with a loss, or of one without."""
+    lost_from, lost_at = row.lost_from, row.at if row.lost_from else None
+    if before is not None and not _is_settled(row, before):
+        lost_from = max(lost_from or 0, before.lost_from or 0)
+        lost_at = before.lost_at
+    return {"lost_from": lost_from, "lost_at": lost_at}
+
+
+def _is_settled(row: Fetch, before: Fetch) -> bool:
+    assert before.lost_at is not None
+    if row.status is FetchStatus.FAILED:
+        return False
+    is_back = row.documents >= (before.lost_from or 0)
+    return is_back or row.at - before.lost_at >= LOSS_SETTLES_AFTER
 
 
 def _fetch(row: Row[Any]) -> Fetch:

@@ -11,9 +11,10 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
 
 from oura_pipeline.accounts.base import Store, matching
+from oura_pipeline.accounts.fetches import WITHOUT_DAYS
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
@@ -69,22 +70,22 @@ class DayOverview:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FailedFetches:
-    """What failed of a person for one reason, and is to be fetched again.
+class DaysToFetchAgain:
+    """Days of a person that failed for one reason, or suddenly lost documents.
 
     Attributes:
         username: whose.
         document_types: their names, in alphabetical order.
         first_day: the first day of any of them.
         last_day: the last one.
-        error: why.
+        reason: why.
     """
 
     username: str
     document_types: tuple[str, ...]
     first_day: date
     last_day: date
-    error: str
+    reason: str
 
 
 class Overview(Store):
@@ -140,8 +141,47 @@ class Overview(Store):
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())
 
-    def failures(self) -> list[FailedFetches]:
-        """Return what failed, of connected people whose membership has not lapsed."""
+    def to_fetch_again(self) -> list[DaysToFetchAgain]:
+        """Return what failed or was suddenly lost, of connected people who have a membership."""
+        return [*self._failures(), *self.losses()]
+
+    def losses(self, document_type: str | None = None) -> list[DaysToFetchAgain]:
+        """Return what was suddenly lost, of one document type or all, of connected people."""
+        columns = fetches.c
+        query = (
+            select(
+                columns.username,
+                columns.document_type,
+                func.min(columns.day),
+                func.max(columns.day),
+                func.sum(columns.lost_from - columns.documents),
+                func.sum(columns.lost_from),
+            )
+            .join(people, people.c.username == columns.username)
+            .where(
+                columns.lost_at.is_not(None),
+                people.c.state == PersonState.CONNECTED.value,
+                or_(columns.document_type.not_in(WITHOUT_DAYS), columns.day == _newest_day()),
+            )
+            .group_by(columns.username, columns.document_type)
+            .order_by(columns.username, columns.document_type)
+        )
+        if document_type is not None:
+            query = query.where(columns.document_type == document_type)
+        with self._database.reading() as connection:
+            return [
+                DaysToFetchAgain(
+                    username=username,
+                    document_types=(name,),
+                    first_day=first,
+                    last_day=last,
+                    reason=f"Oura's answer has {gone} of {before} documents no longer; it is asked "
+                    "again the next day",
+                )
+                for username, name, first, last, gone, before in connection.execute(query)
+            ]
+
+    def _failures(self) -> list[DaysToFetchAgain]:
         lapsed = fetches.c.error.startswith(MEMBERSHIP_LAPSED, autoescape=True)
         connected = people.c.state == PersonState.CONNECTED.value
         reason = (fetches.c.username, fetches.c.error)
@@ -157,12 +197,12 @@ class Overview(Store):
             rows = connection.execute(query).all()
         # One fault of Oura often hits several types.
         return [
-            FailedFetches(
+            DaysToFetchAgain(
                 username=username,
                 document_types=tuple(name for _, _, name, _, _ in failed),
                 first_day=min(first for *_, first, _ in failed),
                 last_day=max(last for *_, last in failed),
-                error=error,
+                reason=error,
             )
             for (username, error), group in groupby(rows, key=lambda row: (row[0], row[1]))
             for failed in [list(group)]
@@ -201,6 +241,16 @@ class Overview(Store):
                 for name, day in zip(names, days, strict=True)
                 if day is not None
             }
+
+
+def _newest_day() -> Any:
+    """Return the newest day that was fetched of the person and type of a row."""
+    other = fetches.alias()
+    same = (
+        other.c.username == fetches.c.username,
+        other.c.document_type == fetches.c.document_type,
+    )
+    return select(func.max(other.c.day)).where(*same).scalar_subquery()
 
 
 def _first_day(name: str) -> Any:

@@ -110,6 +110,8 @@ fetches = Table(
     Column("run_id", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("lost_from", Integer),
+    Column("lost_at", Instant),
     sqlite_with_rowid=False,
 )
 

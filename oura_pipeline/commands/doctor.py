@@ -16,7 +16,7 @@ from rich.markup import escape
 from sqlalchemy import make_url
 
 from oura_pipeline.accounts.errors import AccountsError
-from oura_pipeline.accounts.overview import FailedFetches
+from oura_pipeline.accounts.overview import DaysToFetchAgain
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.commands.console import console
@@ -133,19 +133,17 @@ def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _fetches(pipeline: Pipeline) -> Finding:
-    failures = pipeline.accounts.overview.failures()
-    if not failures:
+    again = pipeline.accounts.overview.to_fetch_again()
+    if not again:
         return _good("fetches", "no day is to be fetched again")
-    shown = [_failed(failed) for failed in failures[:MAX_SHOWN]]
-    more = [f"and {len(failures) - MAX_SHOWN} more"] if len(failures) > MAX_SHOWN else []
+    shown = [_described(days) for days in again[:MAX_SHOWN]]
+    more = [f"and {len(again) - MAX_SHOWN} more"] if len(again) > MAX_SHOWN else []
     return _bad("fetches", "; ".join(shown + more))
 
 
-def _failed(failed: FailedFetches) -> str:
-    names = ", ".join(failed.document_types)
-    return (
-        f"{names} from {failed.first_day} to {failed.last_day}: {failed.username}: {failed.error}"
-    )
+def _described(days: DaysToFetchAgain) -> str:
+    names = ", ".join(days.document_types)
+    return f"{names} from {days.first_day} to {days.last_day}: {days.username}: {days.reason}"
 
 
 def _warehouse(pipeline: Pipeline) -> Finding:

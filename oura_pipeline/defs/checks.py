@@ -5,6 +5,7 @@ from datetime import date
 
 import dagster as dg
 
+from oura_pipeline.accounts.overview import DaysToFetchAgain
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.oura_assets import document_key
 from oura_pipeline.defs.partitions import run_days
@@ -16,6 +17,7 @@ from oura_pipeline.warehouse.quarantine import Oddity
 
 EVERY_PERSON = "every_person_landed"
 USABLE = "documents_usable"
+KEPT = "no_sudden_loss"
 VALUES_KNOWN = "values_known"
 FIELDS_KNOWN = "fields_known"
 IN_RANGE = "values_in_range"
@@ -26,6 +28,7 @@ MAX_LINES = 20  # of a description
 DESCRIPTIONS = {
     EVERY_PERSON: "Everybody's documents were fetched.",
     USABLE: "Every document could be landed; none is set aside in oura.quarantine.",
+    KEPT: "No answer of Oura has fewer than half of the documents that were there.",
     VALUES_KNOWN: "Values are of the kind, and words among those, that Oura describes.",
     FIELDS_KNOWN: "Oura sends no fields that are unknown here.",
     IN_RANGE: "Numbers are within the range that their field allows.",
@@ -61,6 +64,7 @@ def document_checks(document_type: DocumentType) -> dg.AssetChecksDefinition:
             )
             newest = fetches if days else newest_per_person(fetches)
             yield every_person_landed(key, newest, ids, site_url)
+        losses = pipeline.opened.accounts.overview.losses(document_type.name)
         # Closed again before Dagster writes down what was found.
         with pipeline.opened.warehouse.at_once() as warehouse:
             # Everybody's, and of all days: one that waits since last month is still not landed.
@@ -69,6 +73,7 @@ def document_checks(document_type: DocumentType) -> dg.AssetChecksDefinition:
             unknown = unknown_fields(warehouse, document_type, usernames, days)
             outside = out_of_range(warehouse, document_type, usernames, days)
         found = [
+            no_sudden_loss(key, losses, ids, site_url),
             oddities_check(key, USABLE, aside, ids, site_url),
             oddities_check(key, VALUES_KNOWN, odd, ids, site_url),
             fields_known(key, unknown),
@@ -149,6 +154,25 @@ def oddities_check(
     )
 
 
+def no_sudden_loss(
+    key: dg.AssetKey, losses: Sequence[DaysToFetchAgain], ids: Mapping[str, str], site_url: str
+) -> dg.AssetCheckResult:
+    """Return a check that fails until documents are back, or their loss is confirmed."""
+    lines = [
+        f"- {status_link(ids[days.username], site_url)}: {days.reason} "
+        f"({_span([days.first_day, days.last_day])})"
+        for days in losses
+        if days.username in ids
+    ]
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=KEPT,
+        passed=not lines,
+        description="\n".join(lines) or DESCRIPTIONS[KEPT],
+        metadata={"people": len(lines)},
+    )
+
+
 def fields_known(key: dg.AssetKey, unknown: Sequence[str]) -> dg.AssetCheckResult:
     """Return a failed check when documents hold fields that the table of types does not know."""
     return dg.AssetCheckResult(
@@ -179,4 +203,5 @@ def values_in_range(key: dg.AssetKey, outside: dict[str, int]) -> dg.AssetCheckR
 
 
 def _span(days: Sequence[date]) -> str:
-    return f"{min(days)} to {max(days)}" if len(days) > 1 else str(days[0])
+    first, last = min(days), max(days)
+    return f"{first} to {last}" if first < last else str(first)

@@ -1,4 +1,4 @@
-"""The sensor that fills gaps: days that failed, and days never fetched between days that were."""
+"""The sensor that fills gaps: days that failed, were left out, or suddenly lost documents."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ from oura_pipeline.days import back_off, days_between, runs_of_days
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.run_requests import set_digest, sync_request
 from oura_pipeline.defs.schedules import Job
-from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.ledger import LOSS_SETTLES_AFTER, Fetch, FetchStatus
 from oura_pipeline.pipeline import open_accounts, open_budget
 from oura_pipeline.settings import Settings, load_settings
 
@@ -61,7 +61,7 @@ def gaps_sensor(job: Job) -> dg.SensorDefinition:
         job=job,
         minimum_interval_seconds=300,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Fetches days again that failed or were left out.",
+        description="Fetches days again that failed, were left out, or suddenly lost documents.",
     )
     @nameless
     def gaps(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
@@ -92,6 +92,7 @@ def due_gaps(settings: Settings, now: datetime) -> list[Gap]:
     with open_accounts(settings) as accounts:
         ids = {p.username: p.id for p in accounts.people.all([PersonState.CONNECTED])}
         failed = accounts.fetches.find(statuses=[FetchStatus.FAILED])
+        failed += unsettled(accounts.fetches.find(lost=True), now)
         never_asked = accounts.fetches.missing()
     names = {document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned}
     return find_gaps(
@@ -109,13 +110,24 @@ def due_gaps(settings: Settings, now: datetime) -> list[Gap]:
     )
 
 
+def unsettled(lost: Iterable[Fetch], now: datetime) -> list[Fetch]:
+    """Return the rows whose loss is to be confirmed or disproved by another answer."""
+    return [
+        fetch
+        for fetch in lost
+        if fetch.status is not FetchStatus.FAILED
+        and fetch.lost_at is not None
+        and now - fetch.lost_at >= LOSS_SETTLES_AFTER
+    ]
+
+
 def find_gaps(
     failed: Iterable[Fetch], never_asked: Iterable[tuple[str, str, date]], now: datetime
 ) -> list[Gap]:
     """Return the gaps that are due, those waiting longest first.
 
     Args:
-        failed: ledger rows that failed, with ids in place of usernames.
+        failed: ledger rows that failed or have a loss, with ids in place of usernames.
         never_asked: id of a person, document type and day of what no ledger row is for.
         now: the present moment.
     """

@@ -94,6 +94,7 @@ def fetch_and_land(
     first_day: date,
     last_day: date,
     run_id: str,
+    losses_known: bool = False,
 ) -> FetchResult:
     """Fetch all people's documents of a range of days, land them and record it in the ledger.
 
@@ -105,6 +106,7 @@ def fetch_and_land(
             the fetch.
         last_day: included.
         run_id: the Dagster run.
+        losses_known: whether Oura has told otherwise that documents of these days are gone.
 
     Raises:
         WarehouseError: nothing was landed.
@@ -117,7 +119,15 @@ def fetch_and_land(
     progress.get().started(document_type.name, len(people))
     # Everybody is fetched before DuckDB is opened, so that its file is held for a moment only.
     with pipeline.warehouse.spool(document_type) as spool:
-        work = _Work(pipeline, document_type, (first_day, last_day), spool, now, run_id)
+        work = _Work(
+            pipeline=pipeline,
+            document_type=document_type,
+            days=(first_day, last_day),
+            spool=spool,
+            began_at=now,
+            run_id=run_id,
+            losses_known=losses_known,
+        )
         results = work.fetch(people)
         with pipeline.accounts.lock(f"land {document_type.name}"):
             results = work.refetch_overtaken(results, people)
@@ -135,7 +145,7 @@ def fetch_and_land(
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Work:
     """The steps of fetching and landing one document type."""
 
@@ -145,6 +155,7 @@ class _Work:
     spool: Spool
     began_at: datetime
     run_id: str
+    losses_known: bool
 
     def fetch(self, people: Sequence[Person]) -> list[PersonResult]:
         """Fetch several people at once; who has left has no result."""
@@ -223,12 +234,13 @@ class _Work:
     def _ledger_row(
         self, result: PersonResult, day: date, error: Exception | None, landing: Landing | None
     ) -> Fetch:
-        status, documents, changed = result.status, 0, 0
+        status, documents, changed, lost_from = result.status, 0, 0, None
         if error:
             status = FetchStatus.FAILED
         elif status is FetchStatus.LANDED and landing:
             count = landing.days[result.username, day]
             documents, changed = count.documents, count.changed
+            lost_from = None if self.losses_known else landing.lost.get((result.username, day))
             # What is set aside is not absent.
             there = documents or landing.set_aside[result.username, day]
             status = FetchStatus.LANDED if there else FetchStatus.EMPTY
@@ -243,6 +255,7 @@ class _Work:
             error=str(error) if error else None,
             run_id=self.run_id,
             at=result.received_at,
+            lost_from=lost_from,
         )
 
 

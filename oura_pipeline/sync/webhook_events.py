@@ -237,6 +237,8 @@ def _refetch_days(
             first_day=first,
             last_day=last,
             run_id=run_id,
+            # The document itself is not found either.
+            losses_known=any(document.exists is False for document in documents),
         )
         result.fetched.append((document_type, fetched))
         failed |= {

@@ -53,6 +53,8 @@ class Landing:
             value.
         set_aside: documents that cannot be landed and are in `oura.quarantine`, by username and
             day, which may be unknown.
+        lost: of how many documents some are gone, by username and day, where the answer to somebody
+            had fewer than half of what was there.
         redated: names of the types that have days whose rows changed because offsets were learned.
     """
 
@@ -65,6 +67,7 @@ class Landing:
     unknown_fields: list[str] = field(default_factory=list)
     odd_values: dict[str, int] = field(default_factory=dict)
     set_aside: Counter[tuple[str, date | None]] = field(default_factory=Counter)
+    lost: dict[tuple[str, date], int] = field(default_factory=dict)
     redated: tuple[str, ...] = ()
 
     @property
@@ -162,6 +165,7 @@ def _result(
     documents = _documents_of_days(connection, request, {*changed} - requested)
     row = connection.execute("SELECT count(*) FROM incoming WHERE NOT requested").fetchone()
     outside = row[0] if row else 0
+    set_aside = _count_set_aside(connection)
     counts = {key: DayCount(documents[key], changed[key]) for key in sorted({*requested, *changed})}
     return Landing(
         days={key: count for key, count in counts.items() if key in requested},
@@ -174,7 +178,8 @@ def _result(
         outside=outside - changes["moved"],
         unknown_fields=sorted(scan.unknown),
         odd_values=dict(sorted(scan.odd.items())),
-        set_aside=_count_set_aside(connection),
+        set_aside=set_aside,
+        lost=_find_losses(connection, request, documents, set_aside),
         redated=unrecorded(connection),
     )
 
@@ -188,22 +193,57 @@ def _count_set_aside(
     return Counter({(username, day): many for username, day, many in rows})
 
 
+def _find_losses(
+    connection: duckdb.DuckDBPyConnection,
+    request: LandingRequest,
+    documents: Counter[tuple[str, date]],
+    set_aside: Counter[tuple[str, date | None]],
+) -> dict[tuple[str, date], int]:
+    new_day, old_day = _days_of_changes(request)
+    rows = connection.execute(
+        "SELECT username, day, sum(gone)::INTEGER, sum(added)::INTEGER FROM ("
+        f"SELECT username, {old_day} AS day, 1 AS gone, 0 AS added FROM changes "
+        "WHERE change = 'deleted' UNION ALL "
+        f"SELECT username, {new_day}, 0, 1 FROM changes WHERE change = 'inserted') "
+        "GROUP BY username, day",
+        _day_of_changes(request),
+    ).fetchall()
+    now, before = Counter[str](), Counter[str]()
+    for (username, _), many in (*documents.items(), *set_aside.items()):
+        now[username] += many
+        before[username] += many
+    for username, _, gone, added in rows:
+        before[username] += gone - added
+    return {
+        (username, day): documents[username, day] + gone - added
+        for username, day, gone, added in rows
+        if gone > added and 2 * now[username] < before[username]
+    }
+
+
+def _days_of_changes(request: LandingRequest) -> tuple[str, str]:
+    """Return the SQL of the day of a document now and before."""
+    if request.document_type.partitioned:
+        return "new_day", "old_day"
+    return "$last::DATE", "$last::DATE"
+
+
+def _day_of_changes(request: LandingRequest) -> dict[str, date] | None:
+    return None if request.document_type.partitioned else {"last": request.last_day}
+
+
 def _changed_days(
     connection: duckdb.DuckDBPyConnection, request: LandingRequest
 ) -> Counter[tuple[str, date]]:
     """Return how many documents changed, by username and day; a move changes both days."""
-    new_day, old_day = (
-        ("new_day", "old_day")
-        if request.document_type.partitioned
-        else ("$last::DATE", "$last::DATE")
-    )
+    new_day, old_day = _days_of_changes(request)
     # An update to another requested day changes both days; so both are pushed again.
     moved_within = f"OR (change = 'updated' AND {old_day} <> {new_day})"
     rows = connection.execute(
         f"SELECT username, day, count(*) FROM (SELECT username, {new_day} AS day FROM changes "
         f"WHERE change IN ('inserted', 'updated', 'moved') UNION ALL SELECT username, {old_day} "
         f"FROM changes WHERE change IN ('deleted', 'moved') {moved_within}) GROUP BY username, day",
-        None if request.document_type.partitioned else {"last": request.last_day},
+        _day_of_changes(request),
     ).fetchall()
     return Counter({(username, day): many for username, day, many in rows})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,43 @@ def test_each_key_counts_its_own_failures(accounts: Accounts) -> None:
         replace(other_day, attempts=1),
         replace(bob, attempts=1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("hours", "answer", "stands"),
+    [
+        (1, {"status": EMPTY, "documents": 0}, True),
+        (19, {"status": EMPTY, "documents": 0}, True),
+        (20, {"status": EMPTY, "documents": 0}, False),
+        (1, {"documents": 3}, True),
+        (1, {"documents": 4}, False),
+        (48, {"status": FAILED, "documents": 0}, True),
+        (48, {"documents": 1, "lost_from": 3}, False),
+    ],
+)
+def test_a_loss_stands_until_it_is_settled(
+    accounts: Accounts, hours: int, answer: dict[str, Any], stands: bool
+) -> None:
+    """By an answer of the next day, or by as many documents as there were; a new one is another."""
+    accounts.fetches.record([fetch(status=EMPTY, documents=0, lost_from=4)])
+    [row] = accounts.fetches.find(lost=True)
+    assert (row.lost_from, row.lost_at) == (4, AT)
+    later = AT + timedelta(hours=hours)
+    accounts.fetches.record([fetch(at=later, **answer)])
+    again = answer.get("lost_from")
+    expected = (4, AT) if stands else (again, later if again else None)
+    assert [(row.lost_from, row.lost_at) for row in accounts.fetches.find()] == [expected]
+
+
+def test_a_loss_of_a_type_without_days_is_settled_by_a_later_day(accounts: Accounts) -> None:
+    """Each day has a row of its own, and the newest one is the state."""
+    rings = {"document_type": "ring_configuration", "documents": 0, "status": EMPTY}
+    accounts.fetches.record([fetch(lost_from=2, **rings)])
+    assert len(accounts.overview.losses("ring_configuration")) == 1
+    for hours, known in ((19, 1), (20, 0)):
+        tomorrow = {"day": DAY + timedelta(days=1), "at": AT + timedelta(hours=hours)}
+        accounts.fetches.record([fetch(**rings, **tomorrow)])
+        assert len(accounts.overview.losses("ring_configuration")) == known
 
 
 def test_of_several_rows_for_one_key_the_last_one_counts(accounts: Accounts) -> None:

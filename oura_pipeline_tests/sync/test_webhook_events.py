@@ -154,6 +154,7 @@ def test_a_deleted_document_disappears(webhooks: WebhookWorld) -> None:
     [push] = webhooks.pipeline.accounts.pushes.find("daily_sleep", first_day=day, last_day=day)
     assert push.points == 0
     assert webhooks.pipeline.accounts.pushes.withdrawn("daily_sleep") != []
+    assert webhooks.pipeline.accounts.overview.losses() == [], "Oura said so, so nothing is lost"
 
 
 def test_a_delete_of_what_is_stored_nowhere_is_checked_once_more(webhooks: WebhookWorld) -> None:

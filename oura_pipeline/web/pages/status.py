@@ -79,7 +79,7 @@ def show_status(request: Request) -> Response:
             accounts.overview.lapsed(),
         ),
         gone=[somebody for somebody in unrevoked if somebody.username is None],
-        failures=accounts.overview.failures(),
+        again=accounts.overview.to_fetch_again(),
         capacity=Capacity(people_here(site.pipeline), site.settings.site.people_limit),
         budget=site.pipeline.budget.state(),
         backlog=accounts.inbox.backlog(),

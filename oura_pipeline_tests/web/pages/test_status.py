@@ -191,7 +191,7 @@ def test_what_failed_is_listed_with_its_reason(open_site: OpenSite) -> None:
     for username in ("anna", "ben"):
         site.accounts.people.add(username, SignIn(refresh_token=f"refresh of {username}"))
     browser = operator_browser(site)
-    assert "failures" not in browser.go("/status").ids
+    assert "again" not in browser.go("/status").ids
     lapsed = f"{MEMBERSHIP_LAPSED}: 403"
     for username, document_type, day, error in (
         ("anna", "workout", 3, "Oura answered 500"),
