@@ -18,6 +18,7 @@ from oura_pipeline.accounts.people import (
     forget_gone,
     require_staying,
 )
+from oura_pipeline.accounts.sessions import end_sessions
 from oura_pipeline.accounts.tokens import PersonTokens, Renewer, StoredTokens
 from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.days import digest
@@ -50,7 +51,7 @@ class Removal(EncryptedStore):
     """The end of a sign-in, and of everything about a person."""
 
     def disconnect(self, username: str) -> None:
-        """Fetch nothing of a person any more, and keep their data; `revoke` comes next.
+        """Fetch nothing of a person, keep their data and end their sessions; `revoke` comes next.
 
         Raises:
             UnknownPerson: nobody has this username.
@@ -62,9 +63,10 @@ class Removal(EncryptedStore):
             require_known(connection, [username])
             require_staying(connection, username)
             enter_state(connection, username, PersonState.DISCONNECTED)
+            end_sessions(connection, username)
 
     def retire(self, username: str) -> None:
-        """Mark a person whose data is to be deleted; `revoke` and `delete` come next.
+        """Mark a person whose data is to be deleted and end their sessions; `revoke` comes next.
 
         Raises:
             UnknownPerson: nobody has this username.
@@ -72,6 +74,7 @@ class Removal(EncryptedStore):
         with self._database.writing(schema.people) as connection:
             require_known(connection, [username])
             enter_state(connection, username, PersonState.RETIRED)
+            end_sessions(connection, username)
 
     def to_revoke(self) -> list[str]:
         """Return who has disconnected or left and still has tokens, by username."""

@@ -200,6 +200,17 @@ sign_ups = Table(
     Column("begun_at", Instant, nullable=False),
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", Text, primary_key=True),  # of the id in the cookie
+    # NULL: the operator's.
+    Column("username", String(32), ForeignKey("people.username", ondelete="CASCADE")),
+    Column("password", Text),  # a hash of the operator's
+    Column("signed_in_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+)
+
 invites = Table(
     "invites",
     metadata,

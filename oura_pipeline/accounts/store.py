@@ -26,6 +26,7 @@ from oura_pipeline.accounts.people import People
 from oura_pipeline.accounts.pushes import Pushes
 from oura_pipeline.accounts.removal import Removal
 from oura_pipeline.accounts.schema import tokens
+from oura_pipeline.accounts.sessions import Sessions
 from oura_pipeline.accounts.sign_ups import SignUps
 from oura_pipeline.accounts.subscriptions import Subscriptions
 from oura_pipeline.accounts.tokens import Tokens
@@ -46,6 +47,7 @@ class Accounts:
         self.consents = Consents(database, cipher)
         self.sign_ups = SignUps(database, cipher, self.people)
         self.invites = Invites(database)
+        self.sessions = Sessions(database)
         self.removal = Removal(database, cipher)
         self.fetches = Fetches(database)
         self.overview = Overview(database)

@@ -59,9 +59,10 @@ def _document_types(
         raise click.BadParameter(str(error.args[0])) from None
 
 
-def _usernames(
-    _: click.Context, __: click.Parameter, people: tuple[str, ...] | str
-) -> tuple[str, ...] | str:
+def resolve_people(
+    _: click.Context, __: click.Parameter, people: tuple[str, ...] | str | None
+) -> tuple[str, ...] | str | None:
+    """Return the usernames of people who were given by username or id."""
     if not people:
         return people
     with open_accounts(load_settings()) as accounts:
@@ -71,12 +72,12 @@ def _usernames(
     return tuple(by_id.get(person, person) for person in people)
 
 
-person_argument = click.argument("username", metavar="PERSON", callback=_usernames)
+person_argument = click.argument("username", metavar="PERSON", callback=resolve_people)
 people_option = click.option(
     "--person",
     "usernames",
     multiple=True,
-    callback=_usernames,
+    callback=resolve_people,
     help="A username or id; repeatable. Default: everybody.",
 )
 types_option = click.option(

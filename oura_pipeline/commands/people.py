@@ -11,8 +11,8 @@ import click
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.removal import Unrevoked
-from oura_pipeline.commands.console import console, print_lines, table_with
-from oura_pipeline.commands.options import person_argument
+from oura_pipeline.commands.console import console, counted, print_lines, table_with
+from oura_pipeline.commands.options import person_argument, resolve_people
 from oura_pipeline.exports.person import README, export_person
 from oura_pipeline.people import leave
 from oura_pipeline.pipeline import open_accounts, open_pipeline
@@ -100,6 +100,25 @@ def disconnect(username: str) -> None:
     with open_pipeline() as pipeline:
         revocation = leave.disconnect(pipeline, username)
     print_lines(f"{username} is disconnected; their data stays.", _consent(revocation))
+
+
+@people.command("sign-out")
+@click.argument("username", metavar="PERSON", required=False, callback=resolve_people)
+@click.option("--everybody", is_flag=True, help="Everybody, and the operator.")
+def sign_out(username: str | None, everybody: bool) -> None:
+    """End a person's sessions at the site, in every browser.
+
+    Their data is fetched as before.
+    """
+    if bool(username) == everybody:
+        raise click.UsageError("name a PERSON, or use --everybody")
+    with open_accounts(load_settings()) as accounts:
+        if username:
+            accounts.people.get(username)  # raises where nobody has it
+            ended = accounts.sessions.end_all_of(username)
+        else:
+            ended = accounts.sessions.end_all()
+    print_lines(f"Ended {counted(ended, 'session')} of {username or 'everybody and the operator'}.")
 
 
 @people.command("remove")

@@ -79,8 +79,10 @@ _HTTP_ERRORS = {
 
 
 def _error_page(scope: Scope, incident: str) -> Response:
+    request = Request(scope)
+    sessions.look_up_no_more(request)
     return message_page(
-        Request(scope),
+        request,
         "Something went wrong",
         "This is not your fault. The error has been logged.",
         f"Please report incident {incident} to the operator of this site.",

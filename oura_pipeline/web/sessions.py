@@ -1,4 +1,7 @@
-"""Who a browser is: a signed cookie that names a person or the operator."""
+"""Who a browser is: the id of a session in a signed cookie, and the session in the accounts.
+
+Before anybody has signed in, the cookie alone says what is needed, so strangers fill no table.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import hashlib
 import hmac
 import secrets
 import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import time
 
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -15,24 +18,45 @@ from starlette.requests import Request
 
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.accounts.sessions import Session
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.files import create_private, is_private
 from oura_pipeline.settings import Settings, SettingsError
 
-COOKIE_SECONDS = 30 * 24 * 3600
-OPERATOR_SECONDS = 12 * 3600  # of the cookie's 30 days: everybody's data is behind it
+COOKIE = "oura_pipeline"
+SESSION_LASTS = timedelta(days=30)
+OPERATOR_LASTS = timedelta(hours=12)  # everybody's data is behind it
+RECENT = timedelta(minutes=10)  # what deletes or gives away everything asks for such a sign-in
+_LOOKED_UP = "oura_pipeline.session"  # of a request
 
 
 def middleware(settings: Settings, key: str) -> Middleware:
     """Return the middleware that reads and writes the cookie."""
+    https = settings.site.url.startswith("https://")
     return Middleware(
         SessionMiddleware,
         secret_key=key,
-        session_cookie="oura_pipeline",
-        max_age=COOKIE_SECONDS,
+        # With this name browsers take it from this very host and over https only: no neighbour
+        # under the same domain can plant one.
+        session_cookie=f"__Host-{COOKIE}" if https else COOKIE,
+        max_age=int(SESSION_LASTS.total_seconds()),
         same_site="lax",  # not "strict": the redirect from Oura must bring the cookie along
-        https_only=settings.site.url.startswith("https://"),
+        https_only=https,
     )
+
+
+def current(request: Request, accounts: Accounts) -> Session | None:
+    """Return the session of this browser; None: nobody has signed in, or it was ended."""
+    if _LOOKED_UP not in request.scope:
+        session_id = request.scope.get("session", {}).get("id")
+        request.scope[_LOOKED_UP] = accounts.sessions.get(session_id) if session_id else None
+    session: Session | None = request.scope[_LOOKED_UP]
+    return session
+
+
+def look_up_no_more(request: Request) -> None:
+    """Take a request for one of nobody unless its session is known: the accounts may be broken."""
+    request.scope.setdefault(_LOOKED_UP, None)
 
 
 def browser_id(request: Request) -> str:
@@ -51,33 +75,46 @@ def csrf_matches(request: Request, given: str) -> bool:
     return bool(expected) and hmac.compare_digest(expected.encode(), given.encode())
 
 
-def sign_in(request: Request, person: Person) -> None:
-    """Sign a person in, in a new session."""
-    request.session.clear()
-    request.session["username"] = person.username
-    # A username that is free again after a deletion may be somebody else's tomorrow: an old cookie
-    # must not open their page.
-    request.session["joined_at"] = person.joined_at.isoformat()
+def sign_in(
+    request: Request, accounts: Accounts, person: Person, *, signed_in_at: datetime | None = None
+) -> None:
+    """Sign a person in, in a new session; the one that this browser had ends.
+
+    Args:
+        request: of their browser.
+        accounts: the site's.
+        person: who signed in.
+        signed_in_at: when they were last at Oura; None: they come from there.
+    """
+    sign_out(request, accounts)
+    request.session["id"] = accounts.sessions.begin(
+        SESSION_LASTS, username=person.username, signed_in_at=signed_in_at
+    )
     # Created here because an error page contains the sign-out form but saves no session.
     csrf_token(request)
 
 
 def signed_in(request: Request, accounts: Accounts) -> Person | None:
     """Return the signed-in person; None: nobody, or they have left since."""
-    username = request.session.get("username")
-    if username is None:
+    session = current(request, accounts)
+    if session is None or session.username is None:
         return None
     try:
-        person = accounts.people.get(username)
+        person = accounts.people.get(session.username)
     except UnknownPerson:
         return None
-    same = person.joined_at.isoformat() == request.session.get("joined_at")
-    return person if same and person.state is not PersonState.RETIRED else None
+    return person if person.state is not PersonState.RETIRED else None
 
 
-def begin_sign_up(request: Request, key: str) -> None:
+def is_recent(request: Request, accounts: Accounts) -> bool:
+    """Return whether this browser signed in with Oura within the last ten minutes."""
+    session = current(request, accounts)
+    return session is not None and datetime.now(UTC) - session.signed_in_at < RECENT
+
+
+def begin_sign_up(request: Request, accounts: Accounts, key: str) -> None:
     """Start a session for a new person who is to choose a username."""
-    request.session.clear()
+    sign_out(request, accounts)
     request.session["sign_up"] = key
 
 
@@ -87,31 +124,35 @@ def sign_up_key(request: Request) -> str | None:
     return key
 
 
-def make_operator(request: Request, settings: Settings, key: str) -> None:
+def make_operator(request: Request, accounts: Accounts, settings: Settings, key: str) -> None:
     """Sign the operator in, in a new session."""
-    request.session.clear()
-    request.session["operator"] = _password_hash(settings, key)
-    request.session["operator_since"] = int(time())
+    sign_out(request, accounts)
+    password = _password_hash(settings, key)
+    request.session["id"] = accounts.sessions.begin(OPERATOR_LASTS, password=password)
     csrf_token(request)
 
 
-def is_operator(request: Request, settings: Settings, key: str) -> bool:
-    """Return whether the proxy or the cookie says that this is the operator."""
+def is_operator(request: Request, accounts: Accounts, settings: Settings, key: str) -> bool:
+    """Return whether the proxy or the session says that this is the operator."""
     if settings.site.operator_header:
         # Only if the setting says so: without a proxy that removes it, anyone can send the header.
         name = request.headers.get(settings.site.operator_header, "")
         if name in settings.site.operators:
             return True
-    password_hash, since = request.session.get("operator"), request.session.get("operator_since", 0)
-    if password_hash is None or not settings.site.operator_token.get_secret_value():
+    session = current(request, accounts)
+    if session is None or session.password is None:
         return False
-    fresh = time() - since < OPERATOR_SECONDS
-    return fresh and hmac.compare_digest(str(password_hash), _password_hash(settings, key))
+    password = settings.site.operator_token.get_secret_value()
+    same = hmac.compare_digest(session.password, _password_hash(settings, key))
+    return bool(password) and same
 
 
-def sign_out(request: Request) -> None:
-    """End the session."""
+def sign_out(request: Request, accounts: Accounts) -> None:
+    """End the session, for whoever has a copy of the cookie as well."""
+    if session_id := request.session.get("id"):
+        accounts.sessions.end(session_id)
     request.session.clear()
+    request.scope.pop(_LOOKED_UP, None)
 
 
 def session_key(settings: Settings) -> str:

@@ -20,8 +20,8 @@ from oura_pipeline.web.sessions import session_key
 DAGSTER_TIMEOUT_SECONDS = 3.0
 
 
-# Nothing of a person is kept in here: what a browser may see is in its signed cookie, everything
-# else in the accounts. So the site can be restarted at any moment.
+# Nothing of a person is kept in here: everything is in the accounts. So the site can be restarted
+# at any moment.
 @dataclass(frozen=True, kw_only=True)
 class Site:
     """A running site.

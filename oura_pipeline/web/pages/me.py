@@ -57,8 +57,8 @@ def routes() -> list[BaseRoute]:
     """Return the routes of this module."""
     return [
         Route("/me", _signed_in(show_page)),
-        Route("/me/data.zip", _signed_in(download)),
-        Route("/me/delete", _signed_in(confirm_delete)),
+        Route("/me/data.zip", _signed_in(_just_now("download", download))),
+        Route("/me/delete", _signed_in(_just_now("delete", confirm_delete))),
         form_route("/me/sync", _signed_in_form(request_sync)),
         form_route("/me/disconnect", _signed_in_form(end_connection)),
         form_route("/me/delete", _signed_in_form(delete)),
@@ -138,7 +138,12 @@ def request_sync(request: Request, person: Person, fields: Fields) -> Response:
 
 def end_connection(request: Request, person: Person, fields: Fields) -> Response:
     """Disconnect a person."""
+    accounts = get_site(request).pipeline.accounts
+    session = sessions.current(request, accounts)
     disconnect(get_site(request).pipeline, person.username)
+    # All sessions have ended, for whoever has a copy of a cookie. This browser gets a new one.
+    signed_in_at = session.signed_in_at if session else None
+    sessions.sign_in(request, accounts, person, signed_in_at=signed_in_at)
     return redirect("/me")
 
 
@@ -149,12 +154,14 @@ def confirm_delete(request: Request, person: Person) -> Response:
 
 def delete(request: Request, person: Person, fields: Fields) -> Response:
     """Delete everything of a person who confirmed it."""
+    if not _is_recent(request):
+        return _sign_in_again(request, "delete")
     typed = fields.get("username", "").strip()[:100]
     if typed != person.username:
         error = f"To confirm, type {person.username} exactly as shown."
         return page(request, "delete.html", status=422, person=person, value=typed, error=error)
     revocation = leave(get_site(request).pipeline, person.username)
-    sessions.sign_out(request)
+    sessions.sign_out(request, get_site(request).pipeline.accounts)
     return redirect("/farewell" if revocation.done else f"/farewell?{_NOT_GIVEN_BACK}")
 
 
@@ -254,7 +261,28 @@ def _signed_in_form(
     return endpoint
 
 
+def _just_now(
+    then: str, show: Callable[[Request, Person], Response]
+) -> Callable[[Request, Person], Response]:
+    """Wrap a page that asks for a sign-in with Oura in the last ten minutes; `then` names it."""
+
+    def endpoint(request: Request, person: Person) -> Response:
+        return show(request, person) if _is_recent(request) else _sign_in_again(request, then)
+
+    return endpoint
+
+
+def _is_recent(request: Request) -> bool:
+    return sessions.is_recent(request, get_site(request).pipeline.accounts)
+
+
+def _sign_in_again(request: Request, then: str) -> Response:
+    # A cookie that was copied, or a browser that was left open, is not to be enough.
+    return page(request, "sign_in_again.html", status=403, then=then)
+
+
 def _to_front_page(request: Request) -> Response:
-    if request.session.get("username"):  # of a person who has left
-        sessions.sign_out(request)
+    accounts = get_site(request).pipeline.accounts
+    if sessions.current(request, accounts) is None:  # it was ended, perhaps in another browser
+        sessions.sign_out(request, accounts)
     return redirect("/")

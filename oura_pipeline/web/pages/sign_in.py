@@ -20,6 +20,9 @@ NEARLY_FULL = 0.8  # of Oura's limit of people
 MAX_CODE_LENGTH = 200
 MAX_USERNAME_LENGTH = 100  # more than is allowed, so that the page can repeat what was typed
 
+# Where somebody goes on who had to sign in once more.
+THEN = {"delete": "/me/delete", "download": "/me#yours"}
+
 # Title and status of the page for a failed sign-in.
 FAILURES: dict[type[failures.SignInFailed], tuple[str, int]] = {
     failures.StaleLink: ("This link has expired", 400),
@@ -61,6 +64,7 @@ def routes() -> list[BaseRoute]:
         Route("/welcome", ask_username),
         form_route("/welcome", choose_username),
         form_route("/signout", sign_out),
+        form_route("/signout/everywhere", sign_out_everywhere),
     ]
 
 
@@ -79,6 +83,7 @@ def begin(request: Request, fields: Fields) -> Response:
             "Ask the operator of this site for a new one."
         )
         return _front_page(request, invite=invite, invite_error=error, status=422)
+    request.session["then"] = fields.get("then", "")
     try:
         browser = sessions.browser_id(request)
         # Otherwise Oura would give the same answer again without asking.
@@ -99,11 +104,12 @@ def finish(request: Request) -> Response:
     except failures.SignInFailed as failure:
         # The session stays as it was: whoever comes back with a used link is still signed in.
         return _failure_page(request, failure)
+    accounts, then = site.pipeline.accounts, request.session.get("then", "")
     if isinstance(result, str):
-        sessions.begin_sign_up(request, result)
+        sessions.begin_sign_up(request, accounts, result)
         return redirect("/welcome")
-    sessions.sign_in(request, result)
-    return redirect("/me")
+    sessions.sign_in(request, accounts, result)
+    return redirect(THEN.get(then, "/me"))
 
 
 def ask_username(request: Request) -> Response:
@@ -128,14 +134,22 @@ def choose_username(request: Request, fields: Fields) -> Response:
     except PersonRefused as refused:
         error = sentence(str(refused))
         return page(request, "welcome.html", status=422, value=username, error=error)
-    sessions.sign_in(request, person)
+    sessions.sign_in(request, get_site(request).pipeline.accounts, person)
     return redirect("/me")
 
 
 def sign_out(request: Request, fields: Fields) -> Response:
     """End the session of a person or operator."""
-    sessions.sign_out(request)
+    sessions.sign_out(request, get_site(request).pipeline.accounts)
     return redirect("/")
+
+
+def sign_out_everywhere(request: Request, fields: Fields) -> Response:
+    """End every session of a person, or the operator's."""
+    accounts = get_site(request).pipeline.accounts
+    if session := sessions.current(request, accounts):
+        accounts.sessions.end_all_of(session.username)
+    return sign_out(request, fields)
 
 
 def _allows_too_little(request: Request) -> bool:

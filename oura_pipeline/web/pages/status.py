@@ -17,7 +17,7 @@ from oura_pipeline.web.pages.forms import Fields, form_route
 from oura_pipeline.web.pages.sign_in import Capacity
 from oura_pipeline.web.pages.status_documents import odd_documents
 from oura_pipeline.web.pages.status_text import open_invites, people_rows, webhook_rows
-from oura_pipeline.web.pages.templates import get_site, page, redirect
+from oura_pipeline.web.pages.templates import get_site, message_page, page, redirect
 from oura_pipeline.web.site import Site
 
 INVITE_DAYS = 7
@@ -31,6 +31,7 @@ def routes() -> list[BaseRoute]:
         Route("/status", _operator_only(show_status)),
         Route("/status/invite", lambda request: redirect("/status")),
         form_route("/status/invite", create_invite),
+        form_route("/status/signout", end_sessions),
     ]
 
 
@@ -53,7 +54,7 @@ def check_password(request: Request, fields: Fields) -> Response:
         if wait := (refused.headers or {}).get("Retry-After"):
             response.headers["Retry-After"] = wait
         return response
-    sessions.make_operator(request, site.settings, site.session_key)
+    sessions.make_operator(request, site.pipeline.accounts, site.settings, site.session_key)
     return redirect("/status")
 
 
@@ -99,6 +100,21 @@ def create_invite(request: Request, fields: Fields) -> Response:
     return page(request, "invite.html", code=code, link=invite_link(site, code), days=INVITE_DAYS)
 
 
+def end_sessions(request: Request, fields: Fields) -> Response:
+    """End the sessions of a person, or of everybody and the operator."""
+    if not _is_operator(request):
+        return redirect("/operator")
+    accounts, username = get_site(request).pipeline.accounts, fields.get("username", "").strip()
+    if not username:
+        accounts.sessions.end_all()
+    elif username in {person.username for person in accounts.people.all()}:
+        accounts.sessions.end_all_of(username)
+    else:
+        sentence = "Nobody has this username, so no session was ended."
+        return message_page(request, "Nobody was signed out", sentence, status=422, alert=True)
+    return redirect("/status")
+
+
 def invite_link(site: Site, code: str) -> str:
     """Return the address of the front page with the code filled in."""
     return f"{site.settings.site.url}/?invite={code}"
@@ -115,4 +131,4 @@ def _operator_only(show: Callable[[Request], Response]) -> Callable[[Request], R
 
 def _is_operator(request: Request) -> bool:
     site = get_site(request)
-    return sessions.is_operator(request, site.settings, site.session_key)
+    return sessions.is_operator(request, site.pipeline.accounts, site.settings, site.session_key)

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from oura_pipeline.web.sessions import csrf_token, is_operator
+from oura_pipeline.web.sessions import csrf_token, current, is_operator
 from oura_pipeline.web.site import Site
 
 WEB = Path(__file__).parents[1]
@@ -25,18 +25,19 @@ NO_STORE = {"Cache-Control": "no-store"}
 def page(request: Request, template: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Return a rendered template, with what the header of every page needs."""
     site = get_site(request)
-    session = request.scope.get("session", {})
+    session = current(request, site.pipeline.accounts)
+    username = session.username if session else None
     html = (
         _environment()
         .get_template(template)
         .render(
             settings=site.settings,
-            username=session.get("username"),
-            waiting=session.get("sign_up"),
+            username=username,
             # Errors outside of the pages' routes have no session.
+            waiting=request.scope.get("session", {}).get("sign_up"),
             operator="session" in request.scope
-            and is_operator(request, site.settings, site.session_key),
-            can_sign_out=bool(session.get("username") or session.get("operator")),
+            and is_operator(request, site.pipeline.accounts, site.settings, site.session_key),
+            can_sign_out=session is not None,
             csrf=lambda: csrf_token(request),
             now=datetime.now(UTC),
             **values,

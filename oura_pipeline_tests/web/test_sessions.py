@@ -1,0 +1,208 @@
+"""Sessions that end, for a copy of the cookie as well, and what asks for a fresh sign-in."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from oura_pipeline.cli import cli
+from oura_pipeline.people.leave import disconnect, leave
+from oura_pipeline.web.server import running_site
+from oura_pipeline_tests.accounts.times import age
+from oura_pipeline_tests.testing.settings import settings_with
+from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
+from oura_pipeline_tests.web.html_browser import HtmlBrowser
+
+
+def copy_of(site: RunningSite, browser: HtmlBrowser) -> HtmlBrowser:
+    """Another browser with the same cookie."""
+    thief = site.browser()
+    thief.http.cookies.update(browser.http.cookies)
+    return thief
+
+
+def sign_out(_: RunningSite, browser: HtmlBrowser) -> None:
+    browser.send("/signout")
+
+
+def sign_out_everywhere(_: RunningSite, browser: HtmlBrowser) -> None:
+    browser.send("/signout/everywhere")
+
+
+def sign_out_everywhere_elsewhere(site: RunningSite, _: HtmlBrowser) -> None:
+    other = site.browser()
+    other.sign_in("runa")
+    other.send("/signout/everywhere")
+
+
+def press_disconnect(_: RunningSite, browser: HtmlBrowser) -> None:
+    browser.send("/me/disconnect")
+    assert (browser.path, browser.page.status) == ("/me", 200)  # their own browser is still theirs
+
+
+def disconnected_on_the_command_line(site: RunningSite, _: HtmlBrowser) -> None:
+    disconnect(site.pipeline, "runa")
+
+
+def left_on_the_command_line(site: RunningSite, _: HtmlBrowser) -> None:
+    leave(site.pipeline, "runa")
+
+
+def signed_out_on_the_command_line(site: RunningSite, _: HtmlBrowser) -> None:
+    result = CliRunner().invoke(cli, ["people", "sign-out", "runa"])
+    assert result.output == "Ended 1 session of runa.\n"
+
+
+def everybody_signed_out(site: RunningSite, _: HtmlBrowser) -> None:
+    result = CliRunner().invoke(cli, ["people", "sign-out", "--everybody"])
+    assert result.output == "Ended 1 session of everybody and the operator.\n"
+
+
+def signed_out_on_the_status_page(site: RunningSite, _: HtmlBrowser) -> None:
+    operator = operator_of(site)
+    operator.send("/status/signout", username="runa")
+    assert operator.path == "/status"
+
+
+def operator_of(site: RunningSite) -> HtmlBrowser:
+    operator = site.browser()
+    operator.go("/operator")
+    operator.send("/operator", token=OPERATOR)
+    return operator
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        sign_out,
+        sign_out_everywhere,
+        sign_out_everywhere_elsewhere,
+        press_disconnect,
+        disconnected_on_the_command_line,
+        left_on_the_command_line,
+        signed_out_on_the_command_line,
+        everybody_signed_out,
+        signed_out_on_the_status_page,
+    ],
+)
+def test_a_copied_cookie_ends_with_its_session(
+    open_site: OpenSite,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[RunningSite, HtmlBrowser], None],
+) -> None:
+    """It opens nothing and deletes nothing, though it knows the token of every form."""
+    site = open_site()
+    monkeypatch.setenv("OURA_PIPELINE_HOME", str(site.settings.storage.home))
+    browser = site.browser()
+    browser.join("runa")
+    thief = copy_of(site, browser)
+    csrf = dict(thief.go("/me/delete").form("/me/delete").fields)["csrf"]
+    end(site, browser)
+    after = site.accounts.people.get("runa").state
+    answers = {
+        address: thief.http.get(address).headers.get("location")
+        for address in ("/me", "/me/data.zip", "/me/delete")
+    }
+    assert answers == dict.fromkeys(("/me", "/me/data.zip", "/me/delete"), "/")
+    sent = thief.http.post("/me/delete", data={"csrf": csrf, "username": "runa"})
+    assert sent.status_code in (303, 403)
+    assert site.accounts.people.get("runa").state is after
+
+
+def test_signing_in_ends_the_session_that_this_browser_had(open_site: OpenSite) -> None:
+    """Reconnecting is a sign-in, too; other browsers of theirs stay signed in."""
+    site = open_site()
+    browser, phone = site.browser(), site.browser()
+    browser.join("runa")
+    phone.sign_in("runa")
+    thief = copy_of(site, browser)
+    browser.go("/me")
+    csrf = dict(browser.page.form("/signout").fields)["csrf"]
+    begun = browser.http.post("/signin", data={"csrf": csrf})
+    browser.sent_to = begun.headers["location"]
+    browser.go(browser.consent("runa"))
+    assert (browser.path, phone.go("/me").status) == ("/me", 200)
+    assert thief.http.get("/me").headers.get("location") == "/"
+
+
+@pytest.mark.parametrize(
+    ("address", "then"), [("/me/delete", "/me/delete"), ("/me/data.zip", "/me")]
+)
+def test_deleting_and_downloading_ask_for_a_recent_sign_in(
+    open_site: OpenSite, address: str, then: str
+) -> None:
+    """Eleven minutes are too long; after signing in once more the person is where they were."""
+    site = open_site()
+    browser = site.browser()
+    browser.join("runa")
+    csrf = dict(browser.go("/me/delete").form("/me/delete").fields)["csrf"]
+    age(site.settings.storage.home, "sessions", "signed_in_at", timedelta(minutes=11))
+    assert browser.go(address).status == 403
+    sent = browser.http.post("/me/delete", data={"csrf": csrf, "username": "runa"})
+    assert (sent.status_code, site.accounts.people.get("runa").state) == (403, "connected")
+    browser.go("/me")
+    browser.send("/me/disconnect")  # no sign-in: the new session is as old as the last one
+    assert browser.go(address).status == 403
+    browser.send("/signin")
+    browser.go(browser.consent("runa"))
+    assert browser.path == then
+    assert browser.go(address).status == 200
+
+
+def test_a_session_ends_by_itself_and_leaves_no_row(open_site: OpenSite) -> None:
+    site = open_site()
+    home = site.settings.storage.home
+    browser, operator = site.browser(), operator_of(site)
+    browser.join("runa")
+    age(home, "sessions", "ends_at", timedelta(hours=12))
+    assert operator.go("/status").response.url.path == "/operator"
+    assert browser.go("/me").response.url.path == "/me"
+    age(home, "sessions", "ends_at", timedelta(days=30))
+    assert browser.go("/me").response.url.path == "/"
+    browser.sign_in("runa")
+    assert rows(home) == 1
+
+
+def test_strangers_fill_no_table(open_site: OpenSite) -> None:
+    site = open_site()
+    for _ in range(3):
+        site.browser().begin()
+    assert rows(site.settings.storage.home) == 0
+
+
+def test_no_cookie_is_kept_that_opens_anything(open_site: OpenSite) -> None:
+    """Who reads the database cannot sign in with it."""
+    site = open_site()
+    browser = site.browser()
+    browser.join("runa")
+    stored = (site.settings.storage.home / "accounts.sqlite").read_bytes()
+    stored += (site.settings.storage.home / "accounts.sqlite-wal").read_bytes()
+    session_id = site.accounts.sessions.begin(timedelta(days=1), username="runa")
+    assert session_id.encode() not in stored
+    found = site.accounts.sessions.get(session_id)
+    assert found is not None
+    assert datetime.now(UTC) - found.signed_in_at < timedelta(minutes=1)
+
+
+def test_with_https_the_cookie_is_for_this_host_only(tmp_path: Path) -> None:
+    settings = settings_with(
+        oura_pipeline_home=tmp_path / "data", oura_public_url="https://ring.example"
+    )
+    with running_site(settings) as url:
+        cookie = httpx.get(url, headers={"Host": "ring.example"}).headers["set-cookie"]
+    name, _, rest = cookie.partition("=")
+    assert name == "__Host-oura_pipeline"
+    flags = {part.strip() for part in rest.lower().split(";")[1:]}
+    assert flags == {"path=/", "max-age=2592000", "httponly", "samesite=lax", "secure"}
+
+
+def rows(home: Path) -> int:
+    with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
+        return int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
