@@ -306,6 +306,7 @@ def test_a_further_row_has_assets_and_checks_like_all_others(tmp_path: Path) -> 
     assert checks == {
         ("oura", "documents_usable"),
         ("oura", "every_person_landed"),
+        ("oura", "no_sudden_loss"),
         ("oura", "values_known"),
         ("oura", "fields_known"),
         ("oura", "values_in_range"),
