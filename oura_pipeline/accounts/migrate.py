@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.errors import DatabaseRefused
 
-REVISION = "0005"
+REVISION = "0006"
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
