@@ -121,28 +121,29 @@ def _events(day: str, number: int) -> dict[str, list[Document]]:
 def fill(database: ViewDatabase) -> None:
     """Give two people the same documents, and say what was asked for them."""
     made = [documents(day, number) for number, day in enumerate(DAYS)]
-    for username in ("ada", "ben"):
-        for name in made[0]:
-            database.land(
-                get_document_type(name), [one for day in made for one in day[name]], username
-            )
-        rows = [
-            {"username": username, "document_type": one.name, "day": day, "status": "empty"}
-            for one in DOCUMENT_TYPES[::2]
-            for day in DAYS[1::2]
-        ]
-        database.fill("fetches", rows)
-        offsets = (
-            ("1900-01-01 00:00:00", 0),
-            ("2026-03-25 12:00:00", 20700),
-            ("2026-03-28 00:00:00", -12600),
-        )
-        database.fill(
-            "offsets",
-            [
-                {"username": username, "since": f"{since}+00", "utc_offset_seconds": seconds}
-                for since, seconds in offsets
-            ],
-        )
+    people = ("ada", "ben")
+    for name in made[0]:
+        theirs = [one for day in made for one in day[name]]
+        database.land_together(get_document_type(name), dict.fromkeys(people, theirs))
+    rows = [
+        {"username": username, "document_type": one.name, "day": day, "status": "empty"}
+        for username in people
+        for one in DOCUMENT_TYPES[::2]
+        for day in DAYS[1::2]
+    ]
+    database.fill("fetches", rows)
+    offsets = (
+        ("1900-01-01 00:00:00", 0),
+        ("2026-03-25 12:00:00", 20700),
+        ("2026-03-28 00:00:00", -12600),
+    )
+    database.fill(
+        "offsets",
+        [
+            {"username": username, "since": f"{since}+00", "utc_offset_seconds": seconds}
+            for username in people
+            for since, seconds in offsets
+        ],
+    )
     with database.open() as connection:
         ensure_views(connection)

@@ -14,15 +14,16 @@ Document = dict[str, Any]
 
 NUMBERS = (
     *(-(2**63), 2**63 - 1, 2**63, 2**64, -(10**30), 10**300, 1.7e308, -1.7e308, 1e155, -1e155),
-    *(5e-324, -0.0, 0, 255, 40.5, 900, 86_400, -3500, None, True, "7", [1], {"novel": 1e308}),
+    *(5e-324, -0.0, 0, 255, 40.5, 900, 86_400, -3500, None, True, "7", [1]),
 )
+NOVEL = {"novel": 1e308}
 TIMES = (
     *("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999-15:59", "1900-01-01T00:00:00+15:59"),
     *("2199-12-31T23:59:59-15:59", "1970-01-01T00:00:00Z", "294246-01-01T00:00:00Z"),
     *("2026-03-25T24:00:00Z", "2026-02-30T00:00:00Z", "2026-03-25T10:00:00", "", None),
 )
 TEXTS = ("", "x" * 5000, "'; DROP TABLE oura.sleep; --", "\u0000", "\U0001f600", "%s{}", None)
-DIGIT_TEXTS = ("", "1" * 20_000, "9x²\u0661", "4", None)
+DIGIT_TEXTS = ("", "1" * 3000, "9x²\u0661", "4", None)
 INTERVALS = (0, -1, 5e-324, 1e-7, 0.5, 300.0, 1e12, 1.7e308, -(2**63), None)
 ITEMS = ([], [1.7e308] * 3, [-1.7e308, 1.7e308], [5e-324, None, 255, 0], [60] * 3000, None)
 
@@ -43,7 +44,7 @@ def types_with_days() -> list[DocumentType]:
 
 def _document(document_type: DocumentType, day: str, name: str, chance: random.Random) -> Document:
     document = {field.name: _value(field, chance) for field in document_type.fields}
-    document["novel"] = chance.choice(NUMBERS)
+    document["novel"] = chance.choice((*NUMBERS, NOVEL))
     for field in document_type.fields:
         if field.kind is DAY:
             document[field.name] = day
@@ -67,5 +68,8 @@ def _value(field: Field, chance: random.Random) -> Any:
             "items": chance.choice(ITEMS),
             "timestamp": start,
         }
+    # Seldom: each place where it stands makes the query of `long` longer and slower.
+    if field.kind.is_number and chance.random() < 0.005:
+        return NOVEL
     choices = {DIGITS: DIGIT_TEXTS, INSTANT: TIMES, LOCAL: TIMES, TEXT: TEXTS, FLAG: (True, False)}
     return chance.choice(choices.get(field.kind, NUMBERS))

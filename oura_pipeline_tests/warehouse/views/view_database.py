@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.ledgers import ensure_ledgers
 from oura_pipeline.warehouse.tables import ensure_table
 from oura_pipeline.warehouse.views.catalogue import ensure_views
@@ -36,24 +37,35 @@ class ViewDatabase:
         self, document_type: DocumentType, documents: Iterable[Document], username: str = "ada"
     ) -> None:
         """Land a person's documents of a type, of any days."""
-        raws = [
-            RawDocument(_day(document_type, one), json.dumps(one).encode()) for one in documents
-        ]
+        self.land_together(document_type, {username: documents})
+
+    def land_together(
+        self, document_type: DocumentType, everybodys: Mapping[str, Iterable[Document]]
+    ) -> None:
+        """Land several people's documents of a type at once, which costs as much as one's."""
+        raws = {
+            username: [
+                RawDocument(_day(document_type, one), json.dumps(one).encode()) for one in documents
+            ]
+            for username, documents in everybodys.items()
+        }
+        days = [one.day for theirs in raws.values() for one in theirs] or [date(2026, 1, 1)]
         with self.warehouse.spool(document_type) as spool:
-            spool.add(username, raws, True)
+            for username, theirs in raws.items():
+                spool.add(username, theirs, True)
             self.warehouse.land(
                 document_type,
                 spool,
-                usernames=[username],
-                first_day=min((one.day for one in raws), default=date(2026, 1, 1)),
-                last_day=max((one.day for one in raws), default=date(2026, 1, 1)),
+                usernames=list(raws),
+                first_day=min(days),
+                last_day=max(days),
                 fetched_at=NOON,
                 run_id="run-1",
             )
 
     def fill(self, ledger: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Put rows into a ledger."""
-        with self.open() as connection:
+        with self.open() as connection, transaction(connection):
             for row in rows:
                 marks = ", ".join("?" for _ in row)
                 connection.execute(
