@@ -24,6 +24,7 @@ from oura_pipeline.defs.token_renewal import (
     renewal_job,
     renewal_schedule,
 )
+from oura_pipeline.defs.waiting_pushes import waiting_pushes, waiting_sensor
 from oura_pipeline.defs.webhook_events import webhook_events, webhook_sensor
 
 
@@ -50,7 +51,7 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
             *(arrival_check(document_type) for document_type in document_types),
             everyone_connected_check,
         ],
-        jobs=[sync, export, renewal, maintenance, retire_people, webhook_events],
+        jobs=[sync, export, renewal, maintenance, retire_people, waiting_pushes, webhook_events],
         schedules=[
             *sync_schedules(sync, partitions),
             export_schedule(export, partitions),
@@ -64,6 +65,7 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
             publish_sensor(sync),
             retired_people_sensor(),
             sync_now_sensor(sync, partitions),
+            waiting_sensor(),
             webhook_sensor(),
         ],
         resources={"pipeline": PipelineResource()},

@@ -157,6 +157,10 @@ class PushLedger(Protocol):
         """Add or replace rows, all or none."""
         ...
 
+    def record_delivered(self, pushes: Sequence[Push], at: datetime) -> None:
+        """Record that days arrived, of which these are the rows from before."""
+        ...
+
     def record_withdrawn(self, withdrawn: Sequence[Withdrawn]) -> None:
         """List points for the operator; new times join those that are listed, all or none."""
         ...

@@ -14,7 +14,13 @@ from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.tokens import PersonTokens
 from oura_pipeline.files import keep_private
-from oura_pipeline.graphite.carbon import FileSender, PickleSender, PlaintextSender, Sender
+from oura_pipeline.graphite.carbon import (
+    FileSender,
+    PickleSender,
+    PlaintextSender,
+    Sender,
+    UntilItFails,
+)
 from oura_pipeline.graphite.readback.render import RenderClient
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.client import OuraClient
@@ -115,7 +121,7 @@ def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Itera
             ),
             budget=budget,
             warehouse=Warehouse(settings.storage.warehouse_path),
-            sender=graphite_sender(settings),
+            sender=UntilItFails(graphite_sender(settings)),
             render=render,
             share=share,
         )

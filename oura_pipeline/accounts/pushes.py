@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, delete, select
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.base import Store, ledger_key, matching, require_known
+from oura_pipeline.accounts.waiting import forget_delivered, note_unsent
 from oura_pipeline.ledger import Push, PushState, Withdrawn
 
 
@@ -29,6 +31,24 @@ class Pushes(Store):
             require_known(connection, {row.username for row in pushes})
             ordered = sorted(pushes, key=ledger_key)
             connection.execute(insert, [vars(row) | {"state": row.state.value} for row in ordered])
+            note_unsent(self._database, connection, ordered)
+
+    def record_delivered(self, pushes: Sequence[Push], at: datetime) -> None:
+        """Record that days arrived, of which these are the rows from before.
+
+        Raises:
+            UnknownPerson: a row is of nobody; no row was written.
+        """
+        self.record([replace(row, state=PushState.DELIVERED, at=at) for row in pushes])
+        with self._database.writing() as connection:
+            forget_delivered(connection, pushes)
+
+    def forget(self, document_type: str, username: str, days: Iterable[date]) -> None:
+        """Forget days that will not be pushed, and that they wait."""
+        with self._database.writing() as connection:
+            for table in (schema.pushes, schema.waiting_pushes):
+                theirs = (table.c.document_type == document_type, table.c.username == username)
+                connection.execute(delete(table).where(*theirs, table.c.day.in_(sorted(days))))
 
     def find(
         self,

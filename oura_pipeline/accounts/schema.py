@@ -128,6 +128,17 @@ pushes = Table(
     Column("at", Instant, nullable=False),
 )
 
+waiting_pushes = Table(
+    "waiting_pushes",
+    metadata,
+    Column("document_type", Text, primary_key=True),
+    _username(primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+)
+
 withdrawn = Table(
     "withdrawn",
     metadata,

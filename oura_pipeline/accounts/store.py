@@ -30,6 +30,7 @@ from oura_pipeline.accounts.sessions import Sessions
 from oura_pipeline.accounts.sign_ups import SignUps
 from oura_pipeline.accounts.subscriptions import Subscriptions
 from oura_pipeline.accounts.tokens import Tokens
+from oura_pipeline.accounts.waiting import WaitingPushes
 from oura_pipeline.days import digest
 
 
@@ -52,6 +53,7 @@ class Accounts:
         self.fetches = Fetches(database)
         self.overview = Overview(database)
         self.pushes = Pushes(database)
+        self.waiting = WaitingPushes(database)
         self.inbox = Inbox(database)
         self.subscriptions = Subscriptions(database)
         self.go_replicator = GoReplicator(database, cipher)

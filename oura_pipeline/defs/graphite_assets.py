@@ -12,14 +12,11 @@ from oura_pipeline.defs.oura_assets import DayMetadata, document_key, priority
 from oura_pipeline.defs.partitions import run_days
 from oura_pipeline.defs.person_ids import nameless, status_link
 from oura_pipeline.defs.resources import PipelineResource
+from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.graphite.readback.report import ReadbackReport
 from oura_pipeline.ledger import Push, PushState
-from oura_pipeline.sync.push import (
-    PushedDocuments,
-    confirm_sent,
-    push_documents,
-    push_left_over,
-)
+from oura_pipeline.sync.push import PushedDocuments, push_documents
+from oura_pipeline.sync.waiting import finish_pushes
 
 ARRIVED = "points_arrived"
 # The first check of a run reads back everything that was sent: two readings need a pause between
@@ -53,9 +50,11 @@ def points_asset(
     def points(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
         days = run_days(context) if document_type.partitioned else None
         usernames = pipeline.selected_usernames()
-        pushed = push_documents(pipeline.opened, document_type, usernames, days)
-        if document_type.dated_by_offset:
-            push_left_over(pipeline.opened, document_type, usernames)
+        try:
+            pushed = push_documents(pipeline.opened, document_type, usernames, days)
+        except GraphiteUnavailable as error:
+            # The days wait, and are sent when carbon answers again: see `waiting_pushes`.
+            raise dg.Failure(str(error), allow_retries=False) from None
         for reason, count in sorted(pushed.skipped.items()):
             context.log.warning(f"{document_type.name}, not sent: {reason} ({count} times)")
         for day in pushed.days:
@@ -93,7 +92,7 @@ def arrival_check(document_type: DocumentType) -> dg.AssetChecksDefinition:
     ) -> dg.AssetCheckResult:
         days = run_days(context) if document_type.partitioned else None
         usernames = pipeline.selected_usernames()
-        arrival = confirm_sent(pipeline.opened, usernames, days)
+        arrival = finish_pushes(pipeline.opened, usernames, days)
         if warning := arrival_warning(arrival):
             context.log.warning(warning)
         pushes = pipeline.opened.accounts.pushes.find(

@@ -8,7 +8,6 @@ and reports a materialization of each asset and day.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain
 
 import dagster as dg
 
@@ -23,8 +22,9 @@ from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.pipeline import Pipeline, open_accounts
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.fetch import FetchResult
-from oura_pipeline.sync.push import PushedDocuments, confirm_sent
-from oura_pipeline.sync.webhook_events import DrainResult, land_due, push_pending
+from oura_pipeline.sync.push import PushedDocuments
+from oura_pipeline.sync.waiting import finish_pushes
+from oura_pipeline.sync.webhook_events import DrainResult, land_due
 
 JOB = "webhook_events"
 TICK_SECONDS = 15
@@ -40,8 +40,7 @@ def empty_inbox(context: dg.OpExecutionContext, pipeline: PipelineResource) -> N
     opened, now = pipeline.opened, datetime.now(UTC)
     partitioned = first_and_last_day(daily_partitions())
     drained = DrainResult()
-    left_over = [push_pending(opened, now)]
-    for batch in chain(left_over, land_due(opened, run_id=context.run_id, now=now)):
+    for batch in land_due(opened, run_id=context.run_id, now=now):
         for event in materializations(batch, partitioned):
             context.log_event(event)
         drained.add(batch)
@@ -55,7 +54,7 @@ def _read_back(context: dg.OpExecutionContext, opened: Pipeline, drained: DrainR
     try:
         if drained.unsent:
             raise drained.unsent
-        arrival = confirm_sent(opened, drained.usernames, drained.days) if drained.days else None
+        arrival = finish_pushes(opened, drained.usernames, drained.days) if drained.days else None
     except GraphiteUnavailable as error:
         raise dg.Failure(
             f"{error}; the documents are landed, and their points are sent by the next run"

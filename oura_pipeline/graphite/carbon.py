@@ -49,10 +49,11 @@ def _is_retryable(error: Exception) -> bool:
     return isinstance(error, GraphiteUnavailable) and error.retryable
 
 
+ATTEMPTS = 4
 # Calls something, and again after growing pauses while trying again may help. No limit of time: a
 # large batch alone may take longer than any.
 retrying = stamina.RetryingCaller(
-    attempts=4, wait_initial=0.2, wait_max=3, wait_jitter=0.2, timeout=None
+    attempts=ATTEMPTS, wait_initial=0.2, wait_max=3, wait_jitter=0.2, timeout=None
 ).on(_is_retryable)
 
 
@@ -103,6 +104,37 @@ class PickleSender:
 
     def send(self, metrics: Metrics) -> None:
         _send(self._host, self._port, self._timeout, _pickle_frames(metrics))
+
+
+class UntilItFails:
+    """Another sender, which is not tried any more once it has failed: each try takes a while."""
+
+    def __init__(self, sender: Sender) -> None:
+        """Prepare; it lasts as long as a run."""
+        self._sender = sender
+        self._failures = 0
+        self._failure: GraphiteUnavailable | None = None
+
+    @property
+    def confirms_delivery(self) -> bool:
+        return self._sender.confirms_delivery
+
+    def send(self, metrics: Metrics) -> None:
+        """Send every point, unless an earlier batch failed for good.
+
+        Raises:
+            GraphiteUnavailable: why this one failed, or the earlier one.
+        """
+        if self._failure:
+            raise self._failure
+        try:
+            self._sender.send(metrics)
+        except GraphiteUnavailable as error:
+            self._failures += 1
+            if not error.retryable or self._failures >= ATTEMPTS:
+                self._failure = GraphiteUnavailable(str(error), retryable=False)
+            raise
+        self._failures = 0
 
 
 class FileSender:
@@ -201,10 +233,21 @@ def _send(host: str, port: int, timeout: float, blocks: Iterable[bytes]) -> None
             while connection.recv(65536):
                 pass
     except OSError as error:
-        reason = "it took too long" if isinstance(error, TimeoutError) else error.strerror or error
-        raise GraphiteUnavailable(
-            f"carbon at {host}:{port} did not take the points ({reason}): is it running?"
-        ) from error
+        raise _failure(f"carbon at {host}:{port}", timeout, error) from error
+
+
+def _failure(carbon: str, timeout: float, error: OSError) -> GraphiteUnavailable:
+    if isinstance(error, TimeoutError):
+        # Who waited once in vain does not wait again: a carbon that hangs hangs for longer.
+        return GraphiteUnavailable(
+            f"{carbon} did not take the points within {timeout:g} s: it hangs or has too much to "
+            "do. They wait, and are sent when it answers",
+            retryable=False,
+        )
+    return GraphiteUnavailable(
+        f"{carbon} did not take the points ({error.strerror or error}): is it running? They wait, "
+        "and are sent when it answers"
+    )
 
 
 def _raise_if_closed(connection: socket.socket) -> None:

@@ -12,7 +12,7 @@ from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.catalog.document_types import DocumentType, get_document_type
 from oura_pipeline.days import days_between
-from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.ledger import Fetch, FetchStatus, PersonDay
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.fetch_person import PersonFetcher, PersonResult
 from oura_pipeline.sync.history import forget_disproved
@@ -204,7 +204,10 @@ class _Work:
         landed = [result for result in results if result.status is FetchStatus.LANDED]
         if not landed:
             return None
-        return self.pipeline.warehouse.land(
+        # Before the landing as well: a crash right after it must not leave days that nobody pushes.
+        asked = [(one.username, day) for one in landed for day in days_between(*self.days)]
+        self._wait_for_push(asked)
+        landing = self.pipeline.warehouse.land(
             self.document_type,
             self.spool,
             usernames=[result.username for result in landed],
@@ -218,6 +221,16 @@ class _Work:
                 for part in result.unanswered
                 for day in part.days
             ],
+        )
+        changed = [key for key, count in landing.days.items() if count.changed]
+        self._wait_for_push([*changed, *landing.elsewhere])
+        return landing
+
+    def _wait_for_push(self, days: Sequence[tuple[str, date]]) -> None:
+        name = self.document_type.name
+        self.pipeline.accounts.waiting.add(
+            [PersonDay(username=who, document_type=name, day=day) for who, day in days],
+            at=datetime.now(UTC),
         )
 
     def record(self, results: Sequence[PersonResult], landing: Landing | None) -> list[Fetch]:

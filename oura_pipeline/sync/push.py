@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
 from oura_pipeline.catalog.parts import StoredDocument
-from oura_pipeline.days import ONE_DAY, batched, days_between, runs_of_days
+from oura_pipeline.days import ONE_DAY, batched
 from oura_pipeline.graphite.flatten import flatten
 from oura_pipeline.graphite.points import DayPoints, unpack
 from oura_pipeline.graphite.push import push
 from oura_pipeline.graphite.readback.digests import verify_twice
 from oura_pipeline.graphite.readback.report import ReadbackReport
 from oura_pipeline.graphite.readback.values import confirm, mark_delivered
-from oura_pipeline.ledger import Push, PushState
+from oura_pipeline.ledger import PersonDay, Push, PushState
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.progress import progress
 
-PUSH_ENDS_WITHIN = timedelta(minutes=10)  # a younger pending push may be under way
+_LONGEST_PUSH_SECONDS = 3600.0  # years of everybody; one that hangs ends with its time-out
 _RESEND_WINDOW = timedelta(days=7)
 _REACH_OF_SLEEPS = timedelta(days=3)
 _DAYS_PER_READ = 92
@@ -71,19 +71,30 @@ def push_documents(
         even_unchanged: also send what Graphite has already.
 
     Raises:
-        GraphiteUnavailable: what was not sent is sent by the next push.
+        GraphiteUnavailable: what was not sent waits, and is sent by whoever pushes next.
     """
     began = time.monotonic()
-    now = datetime.now(UTC)
-    days = days if days is not None else [now.date()]
-    result = push(
-        _points(pipeline, document_type, usernames, days),
-        sender=pipeline.sender,
-        ledger=pipeline.accounts.pushes,
-        # Without graphite-web nobody knows what carbon has stored, so recent days are sent again.
-        resend_since=None if pipeline.render else now.date() - _RESEND_WINDOW,
-        even_unchanged=even_unchanged,
-        now=now,
+    days = days if days is not None else [datetime.now(UTC).date()]
+    # Whoever comes second finds the days delivered, instead of sending them as well.
+    with pipeline.accounts.lock(f"push {document_type.name}", seconds=_LONGEST_PUSH_SECONDS):
+        now = datetime.now(UTC)
+        result = push(
+            _points(pipeline, document_type, usernames, days),
+            sender=pipeline.sender,
+            ledger=pipeline.accounts.pushes,
+            # Without graphite-web nobody knows what carbon has stored: recent days are sent again.
+            resend_since=None if pipeline.render else now.date() - _RESEND_WINDOW,
+            even_unchanged=even_unchanged,
+            now=now,
+        )
+    # Carbon acknowledges nothing: where values can be read back, a push ends only with that.
+    unread = [PushState.SENT] if pipeline.render else []
+    pipeline.accounts.waiting.settle(
+        document_type.name,
+        usernames,
+        days,
+        before=now,
+        unsettled=[PushState.PENDING, PushState.MISSING, *unread],
     )
     progress.get().pushed(document_type.name, result.points)
     return PushedDocuments(
@@ -96,30 +107,32 @@ def push_documents(
     )
 
 
-def push_left_over(
-    pipeline: Pipeline, document_type: DocumentType, usernames: Sequence[str]
-) -> None:
-    """Send the days of these people that an earlier push left, or that changed by themselves.
-
-    Raises:
-        GraphiteUnavailable: what was not sent is sent by the next push.
-    """
-    begun = datetime.now(UTC) - PUSH_ENDS_WITHIN
-    pending = pipeline.accounts.pushes.find(
-        document_type.name, usernames=usernames, states=[PushState.PENDING]
+def is_as_announced(
+    pipeline: Pipeline, document_type: DocumentType, username: str, day: date
+) -> bool:
+    """Return whether a day has the points that an earlier push was about to send."""
+    announced = pipeline.accounts.pushes.find(
+        document_type.name, usernames=[username], first_day=day, last_day=day
     )
-    for username in sorted({row.username for row in pending}):
-        days = [row.day for row in pending if row.username == username and row.at <= begun]
-        for first, last in runs_of_days(days):
-            push_documents(pipeline, document_type, [username], days_between(first, last))
+    points = _points(pipeline, document_type, [username], [day])
+    return [row.digest for row in announced] == [one.digest for one in points]
 
 
 def confirm_sent(
-    pipeline: Pipeline, usernames: Sequence[str], days: Sequence[date] | None
+    pipeline: Pipeline,
+    usernames: Sequence[str],
+    days: Sequence[date] | None,
+    also: Iterable[PersonDay] = (),
 ) -> ReadbackReport | None:
     """Read back everything of these people and days that was sent and is not confirmed.
 
     Reads all document types at once, because one pause between two readings is enough for all.
+
+    Args:
+        pipeline: the ledger, the sender and where to read.
+        usernames: whose points.
+        days: consecutive days; None for the types without days only.
+        also: days of any people and types.
 
     Returns:
         What was found; None where no render URL is set.
@@ -130,7 +143,9 @@ def confirm_sent(
     if pipeline.render is None:
         return None
     now = datetime.now(UTC)
-    sent = [row for row in _sent_rows(pipeline, usernames, days) if _is_readable(row, now)]
+    rows = {_key(row): row for row in _sent_rows(pipeline, usernames, days)}
+    rows |= {_key(row): row for row in _sent_among(pipeline, also)}
+    sent = [row for row in rows.values() if _is_readable(row, now)]
     verified = verify_twice(sent, pipeline.render, pause=_READBACK_PAUSE_SECONDS)
     # Digests tell that a day is wrong, not which of its points: only such days are flattened again.
     doubtful = sorted({_key(row) for row in sent} - {_key(row) for row in verified})
@@ -150,7 +165,7 @@ def confirm_sent(
 _Key = tuple[str, str, date]  # document type, username, day
 
 
-def _key(row: Push) -> _Key:
+def _key(row: PersonDay) -> _Key:
     return row.document_type, row.username, row.day
 
 
@@ -166,6 +181,20 @@ def _sent_rows(
             last_day=days[-1] if days and in_range else None,
             states=[PushState.SENT],
         )
+
+
+def _sent_among(pipeline: Pipeline, days: Iterable[PersonDay]) -> Iterator[Push]:
+    wanted = {_key(day) for day in days}
+    for name in sorted({name for name, _, _ in wanted}):
+        of_type = [(who, day) for of, who, day in wanted if of == name]
+        rows = pipeline.accounts.pushes.find(
+            name,
+            usernames={who for who, _ in of_type},
+            first_day=min(day for _, day in of_type),
+            last_day=max(day for _, day in of_type),
+            states=[PushState.SENT],
+        )
+        yield from (row for row in rows if _key(row) in wanted)
 
 
 def _is_readable(row: Push, now: datetime) -> bool:

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from oura_pipeline.accounts.errors import AccountsBusy, UnknownPerson
 from oura_pipeline.accounts.inbox import Event
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.days import days_between, runs_of_days
-from oura_pipeline.graphite.carbon import GraphiteUnavailable, Metrics
-from oura_pipeline.ledger import FetchStatus, PushState
+from oura_pipeline.days import days_between
+from oura_pipeline.graphite.carbon import GraphiteUnavailable
+from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import DocumentNotFound, OuraUnavailable, RateLimited
 from oura_pipeline.pipeline import Pipeline
@@ -32,7 +32,8 @@ from oura_pipeline.sync.affected_documents import (
     verdict,
 )
 from oura_pipeline.sync.fetch import PEOPLE_AT_ONCE, FetchResult, fetch_and_land
-from oura_pipeline.sync.push import PUSH_ENDS_WITHIN, PushedDocuments, push_documents
+from oura_pipeline.sync.push import PushedDocuments, push_documents
+from oura_pipeline.sync.waiting import day_ranges
 
 EVENTS_AT_ONCE = 1000
 MAX_BATCHES = 100  # the next run takes the rest
@@ -101,7 +102,7 @@ def land_events(
     """Ask Oura about the documents that events are about, land their days and push them.
 
     Every event is finished or postponed afterwards. No event waits for Graphite: why points were
-    not sent is in `unsent`, and `push_pending` sends them later.
+    not sent is in `unsent`, and `push_waiting` sends them later.
 
     Args:
         pipeline: the pipeline.
@@ -119,31 +120,6 @@ def land_events(
     _acknowledge(pipeline, documents, finished, result, now)
     _push(pipeline, result)
     return result
-
-
-def push_pending(pipeline: Pipeline, now: datetime) -> DrainResult:
-    """Push what earlier runs, of events or of anything else, could not send."""
-    result = DrainResult()
-    pending: dict[str, dict[str, set[date]]] = defaultdict(lambda: defaultdict(set))
-    for row in pipeline.accounts.pushes.find(states=[PushState.PENDING]):
-        if row.at < now - PUSH_ENDS_WITHIN:
-            pending[row.document_type][row.username].add(row.day)
-    for document_type in DOCUMENT_TYPES:
-        _push_days(pipeline, document_type, pending[document_type.name], result)
-    return result
-
-
-def day_ranges(days: Mapping[str, Iterable[date]]) -> dict[tuple[date, date], list[str]]:
-    """Return the fewest ranges that cover exactly these days: first and last day → usernames.
-
-    Args:
-        days: username → days, in any order.
-    """
-    ranges: dict[tuple[date, date], list[str]] = defaultdict(list)
-    for username, of_person in sorted(days.items()):
-        for run in runs_of_days(of_person):
-            ranges[run].append(username)
-    return dict(sorted(ranges.items()))
 
 
 def _probe(pipeline: Pipeline, documents: Sequence[AffectedDocument]) -> None:
@@ -294,21 +270,12 @@ def _push_days(
     result: DrainResult,
 ) -> None:
     for (first, last), usernames in day_ranges(days).items():
+        if result.unsent:
+            return  # each attempt takes a while; the days wait for `push_waiting`
         some = days_between(first, last) if document_type.partitioned else None
-        # After one failure the others are only recorded as pending: each attempt takes a while.
-        sending = replace(pipeline, sender=_NoSender()) if result.unsent else pipeline
         try:
-            pushed = push_documents(sending, document_type, usernames, some)
+            pushed = push_documents(pipeline, document_type, usernames, some)
         except GraphiteUnavailable as error:
-            result.unsent = result.unsent or error
+            result.unsent = error
         else:
             result.pushed.append((document_type, pushed))
-
-
-class _NoSender:
-    """A sender that sends nothing, so that everything stays pending in the ledger."""
-
-    confirms_delivery = False
-
-    def send(self, metrics: Metrics) -> None:
-        raise GraphiteUnavailable("Graphite is unavailable", retryable=False)

@@ -122,6 +122,7 @@ def _metrics(pipeline: Pipeline) -> Iterator[Metric]:
     yield from _people(pipeline)
     yield from _budget(pipeline)
     yield from _webhooks(pipeline, now)
+    yield from _waiting_pushes(pipeline, now)
     yield _gauge(
         "oura_landed_seconds_ago",
         "Seconds since the warehouse was last written.",
@@ -140,6 +141,20 @@ def _people(pipeline: Pipeline) -> Iterator[Metric]:
     for state in PersonState:
         by_state.add_metric([state.value], sum(person.state is state for person in people))
     yield by_state
+
+
+def _waiting_pushes(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
+    waiting = pipeline.accounts.waiting.count()
+    yield _gauge(
+        "oura_pushes_waiting",
+        "Days, per person and document type, whose points Graphite was not sent or lost.",
+        waiting.days,
+    )
+    yield _gauge(
+        "oura_pushes_oldest_seconds",
+        "Longest time that such a day has been waiting.",
+        (now - waiting.oldest).total_seconds() if waiting.oldest else 0,
+    )
 
 
 def _longest_unasked(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:

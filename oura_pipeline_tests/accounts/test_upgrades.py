@@ -27,8 +27,16 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         ("ada", "p-7f3k2m", "id-ada", "Ada", "daily", "connected", None, AT, AT, AT, None, None),
         ("bob", "p-222222", None, None, None, "retired", None, AT, AT, AT, None, AT),
     ],
-    "fetches": [("sleep", "ada", "2026-01-01", "landed", 1, 1, None, "run", AT, 0)],
-    "pushes": [("sleep", "ada", "2026-01-01", 1, "d", "sent", b"i", AT)],
+    "fetches": [
+        ("sleep", "ada", "2026-01-01", "landed", 1, 1, None, "run", AT, 0),
+        ("sleep", "ada", "2026-01-02", "landed", 1, 1, None, "run", AT, 0),
+        ("sleep", "ada", "2026-01-03", "landed", 1, 1, None, "run", AT, 0),
+        ("sleep", "ada", "2026-01-04", "empty", 0, 0, None, "run", AT, 0),
+    ],
+    "pushes": [
+        ("sleep", "ada", "2026-01-01", 1, "d", "sent", b"i", AT),
+        ("sleep", "ada", "2026-01-02", 1, "d", "pending", b"i", AT),
+    ],
     "withdrawn": [("ada", "sleep", "2026-01-01", "bio.ada.x", "1", AT)],
     "offsets": [("ada", AT, 3600)],
     "webhook_subscriptions": [("s", "sleep", "create", "https://example.com", AT)],
@@ -103,6 +111,14 @@ def test_people_are_read_as_they_were_written(
         SINCE,
         [],
     )
+
+
+def test_what_was_left_half_sent_or_never_pushed_waits(upgraded: Accounts) -> None:
+    waiting = upgraded.waiting.due(SINCE, limit=9)
+    assert [(row.username, row.day.isoformat()) for row in waiting] == [
+        ("ada", "2026-01-02"),
+        ("ada", "2026-01-03"),
+    ]
 
 
 def test_events_are_read_as_they_were_written(upgraded: Accounts) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
 
 from oura_pipeline.graphite.carbon import (
     FileSender,
@@ -20,10 +21,17 @@ from oura_pipeline.graphite.carbon import (
     PickleSender,
     PlaintextSender,
     Sender,
+    UntilItFails,
 )
 from oura_pipeline.graphite.local import LocalGraphite
+from oura_pipeline.graphite.push import send
 from oura_pipeline.graphite.readback.render import RenderClient
-from oura_pipeline_tests.graphite.fake_carbon import close_at_once, fake_carbon, reset_at_once
+from oura_pipeline_tests.graphite.fake_carbon import (
+    close_at_once,
+    fake_carbon,
+    read_all,
+    reset_at_once,
+)
 
 FRESH = multiprocessing.get_context("forkserver")
 MIDNIGHT = 1_767_225_600  # 2026-01-01
@@ -82,7 +90,8 @@ def test_nobody_there_is_said_in_one_line() -> None:
     with pytest.raises(GraphiteUnavailable) as caught:
         PlaintextSender("127.0.0.1", port).send(METRICS)
     assert str(caught.value) == (
-        f"carbon at 127.0.0.1:{port} did not take the points (Connection refused): is it running?"
+        f"carbon at 127.0.0.1:{port} did not take the points (Connection refused): is it running? "
+        "They wait, and are sent when it answers"
     )
 
 
@@ -95,9 +104,50 @@ def test_a_carbon_that_stands_still_is_not_waited_for_for_ever() -> None:
         return b""
 
     with fake_carbon(stand_still) as carbon:
-        with pytest.raises(GraphiteUnavailable, match="it took too long"):
+        with pytest.raises(
+            GraphiteUnavailable, match=r"within 0\.2 s: it hangs or has too much to do"
+        ):
             PlaintextSender("127.0.0.1", carbon.port, timeout=0.2).send(METRICS)
         done.set()
+
+
+def test_after_one_time_out_nothing_is_tried_any_more() -> None:
+    """Everything else of the run fails at once, with the same line."""
+    done = threading.Event()
+
+    def hang(connection: socket.socket) -> bytes:
+        done.wait(30)
+        return b"asked"
+
+    with fake_carbon(hang) as carbon:
+        sender = UntilItFails(PlaintextSender("127.0.0.1", carbon.port, timeout=0.2))
+        lines = set()
+        for _ in range(20):
+            with pytest.raises(GraphiteUnavailable) as caught:
+                send(sender, METRICS)
+            lines.add(str(caught.value))
+        done.set()
+    assert lines == {
+        f"carbon at 127.0.0.1:{carbon.port} did not take the points within 0.2 s: it hangs or has "
+        "too much to do. They wait, and are sent when it answers"
+    }
+    assert carbon.received == [b"asked"]
+
+
+def test_a_connection_that_breaks_is_tried_again_and_then_left_alone() -> None:
+    """Four times; one that works in between counts anew."""
+    breaks = iter([True, True, False, *[True] * 99])
+
+    def break_at_times(connection: socket.socket) -> bytes:
+        return reset_at_once(connection) if next(breaks) else read_all(connection)
+
+    with stamina.set_testing(True, attempts=4), fake_carbon(break_at_times) as carbon:
+        sender = UntilItFails(PlaintextSender("127.0.0.1", carbon.port))
+        send(sender, METRICS)
+        for _ in range(3):
+            with pytest.raises(GraphiteUnavailable, match="is it running"):
+                send(sender, METRICS)
+    assert len(carbon.received) == 3 + 4
 
 
 def test_the_file_takes_the_same_lines(tmp_path: Path) -> None:

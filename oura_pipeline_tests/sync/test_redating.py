@@ -29,7 +29,8 @@ from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.sync.publish import publish
-from oura_pipeline.sync.push import push_documents, push_left_over
+from oura_pipeline.sync.push import push_documents
+from oura_pipeline.sync.waiting import push_waiting
 from oura_pipeline_tests.end_to_end.test_everything_lands import local_times
 from oura_pipeline_tests.testing.world import World, comparable, world
 
@@ -193,9 +194,11 @@ def test_days_that_changed_are_pushed_and_nothing_counts_as_withdrawn(made: Worl
         fetch(pipeline, SLEEP)
         after = rows_by_day(made)
         moved = {day for day in days if before.get(day) != after.get(day)}
-        assert {row.day for row in pushes(pipeline, [PushState.PENDING])} == moved
+        waiting = pipeline.accounts.waiting
+        assert {row.day for row in waiting.due(datetime.now(UTC), limit=99)} == moved
         assert len(moved) > 1
-        push_left_over(pipeline, HEARTRATE, [WHO])
+        push_waiting(pipeline, datetime.now(UTC))
+        assert waiting.due(datetime.now(UTC), limit=99) == []
         assert {row.state for row in pushes(pipeline)} == {PushState.DELIVERED}
         assert pipeline.accounts.pushes.withdrawn() == []
         assert push_documents(pipeline, HEARTRATE, [WHO], days).sent == 0
@@ -208,5 +211,5 @@ def rows_by_day(made: World) -> dict[date, list[Any]]:
     return rows
 
 
-def pushes(pipeline: Pipeline, states: Sequence[PushState] | None = None) -> list[Push]:
-    return pipeline.accounts.pushes.find("heartrate", states=states)
+def pushes(pipeline: Pipeline) -> list[Push]:
+    return pipeline.accounts.pushes.find("heartrate")

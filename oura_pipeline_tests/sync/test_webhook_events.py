@@ -24,7 +24,7 @@ from oura_pipeline.catalog.document_types import (
     WORKOUT,
     DocumentType,
 )
-from oura_pipeline.ledger import FetchStatus, PushState
+from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import graphite_sender, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
@@ -36,10 +36,10 @@ from oura_pipeline.sync.affected_documents import (
 )
 from oura_pipeline.sync.fetch import FetchResult
 from oura_pipeline.sync.progress import NoProgress, progress
+from oura_pipeline.sync.waiting import push_waiting
 from oura_pipeline.sync.webhook_events import (
     day_ranges,
     land_due,
-    push_pending,
 )
 from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline.warehouse.warehouse import Warehouse
@@ -366,19 +366,18 @@ def test_a_graphite_that_is_away_makes_no_event_wait(webhooks: WebhookWorld) -> 
     assert drained.unsent is not None
     assert webhooks.waiting() == []
     assert webhooks.agree(DAILY_SLEEP, SLEEP)
-    assert unsent(webhooks) == ["daily_sleep", "sleep"]
-    push_pending(webhooks.pipeline, datetime.now(UTC))
-    assert unsent(webhooks) == ["daily_sleep", "sleep"], "somebody may be sending them just now"
-    push_pending(webhooks.pipeline, datetime.now(UTC) + timedelta(hours=1))
-    assert unsent(webhooks) == []
+    push_waiting(webhooks.pipeline, datetime.now(UTC))
+    assert unsent(webhooks) == {"daily_sleep", "sleep"}, "somebody may be sending them just now"
+    push_waiting(webhooks.pipeline, datetime.now(UTC) + timedelta(hours=1))
+    assert unsent(webhooks) == set()
     lines = (webhooks.world.home / "graphite.log").read_text(encoding="utf-8")
     assert "bio.runa.sleep.score 45 " in lines
     assert "bio.runa.sleep.efficiency 77 " in lines
 
 
-def unsent(webhooks: WebhookWorld) -> list[str]:
-    pending = webhooks.pipeline.accounts.pushes.find(states=[PushState.PENDING])
-    return [row.document_type for row in pending]
+def unsent(webhooks: WebhookWorld) -> set[str]:
+    later = datetime.now(UTC) + timedelta(days=1)
+    return {row.document_type for row in webhooks.pipeline.accounts.waiting.due(later, limit=99)}
 
 
 def test_a_run_that_dies_leaves_its_events_as_they_are(webhooks: WebhookWorld) -> None:

@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from prometheus_client.parser import text_string_to_metric_families
 
 from oura_pipeline.accounts.subscriptions import Subscription
-from oura_pipeline.ledger import FetchStatus
+from oura_pipeline.ledger import FetchStatus, PersonDay
 from oura_pipeline_tests.accounts.homes import fetch
 from oura_pipeline_tests.web.site_client import (
     EVENT,
@@ -173,6 +173,10 @@ def test_people_and_the_ledger_are_counted(client: httpx.Client, home: Path) -> 
                 fetch("cyd", day=day, at=now - timedelta(hours=5)),
             ]
         )
+        unsent = [
+            PersonDay(username=name, document_type="sleep", day=day) for name in ("ada", "bob")
+        ]
+        accounts.waiting.add(unsent, at=now - timedelta(hours=3))
     found = samples(client)
     assert some(found, "oura_people", "oura_ledger_days", "oura_failed_days") == {
         ("oura_people", "connected"): 2,
@@ -186,6 +190,8 @@ def test_people_and_the_ledger_are_counted(client: httpx.Client, home: Path) -> 
         ("oura_failed_days",): 1,
     }
     assert found["oura_longest_unasked_seconds",] == pytest.approx(7200, abs=30)
+    assert found["oura_pushes_waiting",] == 2
+    assert found["oura_pushes_oldest_seconds",] == pytest.approx(3 * 3600, abs=30)
 
 
 def test_unknown_values_are_absent_not_zero(client: httpx.Client) -> None:
@@ -199,6 +205,7 @@ def test_unknown_values_are_absent_not_zero(client: httpx.Client) -> None:
     )
     assert some(found, *unknown) == {}
     known = ("oura_inbox_waiting", "oura_inbox_oldest_seconds", "oura_subscriptions")
+    known += ("oura_pushes_waiting", "oura_pushes_oldest_seconds")
     assert some(found, *known) == {(name,): 0 for name in known}
 
 

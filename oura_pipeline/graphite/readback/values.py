@@ -156,7 +156,7 @@ def mark_delivered(
 ) -> None:
     """Mark days as delivered, unless other points were pushed in the meantime."""
     unchanged = _unchanged(rows, ledger)
-    ledger.record([replace(row, state=PushState.DELIVERED, at=now) for row in unchanged])
+    ledger.record_delivered(unchanged, now)
     report.delivered += len(unchanged)
     report.points += sum(row.points for row in unchanged)
 

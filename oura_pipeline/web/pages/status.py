@@ -84,6 +84,7 @@ def show_status(request: Request) -> Response:
         capacity=Capacity(people_here(site.pipeline), site.settings.site.people_limit),
         budget=site.pipeline.budget.state(),
         backlog=accounts.inbox.backlog(),
+        pushes=accounts.waiting.count(),
         webhooks=webhook_rows(people, accounts.subscriptions.all(), accounts.inbox.counts()),
         odd=odd_documents(site.settings.storage.analytics_path),
         runs=last_runs(site.dagster, site.settings.site.dagster_url),

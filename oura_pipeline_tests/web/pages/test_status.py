@@ -17,7 +17,7 @@ from oura_pipeline.accounts.inbox import ReceivedEvent
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.catalog.document_types import SLEEP
-from oura_pipeline.ledger import MEMBERSHIP_LAPSED, Fetch, FetchStatus
+from oura_pipeline.ledger import MEMBERSHIP_LAPSED, Fetch, FetchStatus, PersonDay
 from oura_pipeline.oura.pages import UnusableDocument
 from oura_pipeline.web.pages.dagster_runs import QUERY
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
@@ -183,6 +183,17 @@ def test_webhooks_are_shown_by_data_type(open_site: OpenSite) -> None:
     assert page.text_of("webhook-sleep") == "sleep ✕ delete missing in 20 days just now 2 1 1"
     assert "create, delete and update missing" in page.text_of("webhook-daily_sleep")
     assert page.text_of("backlog").startswith("2 oldest just now")
+
+
+def test_days_that_wait_to_be_pushed_are_counted(open_site: OpenSite) -> None:
+    """With the age of the oldest."""
+    site = open_site()
+    site.accounts.people.add("anna", SignIn(refresh_token="x"))
+    browser = operator_browser(site)
+    assert browser.go("/status").text_of("pushes") == "0"
+    days = [PersonDay(username="anna", document_type="sleep", day=date(2020, 1, n)) for n in (1, 2)]
+    site.accounts.waiting.add(days, at=now())
+    assert browser.go("/status").text_of("pushes").startswith("2 oldest just now")
 
 
 def test_what_failed_is_listed_with_its_reason(open_site: OpenSite) -> None:
