@@ -17,6 +17,14 @@ from oura_pipeline_tests.end_to_end.conftest import LAST
 from oura_pipeline_tests.testing.world import World, metadata, red_checks
 
 FIRST = LAST - timedelta(days=2)
+SOME = ["daily_sleep", "daily_resilience", "sleep", "heartrate", "personal_info"]
+# One document type of each way in which they are asked for, dated and sent.
+KINDS = [
+    *{
+        (row.ask, row.partitioned, row.daily, bool(row.variants), row.dated_by_offset): row.name
+        for row in DOCUMENT_TYPES
+    }.values()
+]
 
 
 @pytest.fixture
@@ -34,7 +42,7 @@ def troubled(own_world: World) -> World:
 
 def test_the_others_land_and_the_checks_name_the_three(troubled: World) -> None:
     """A revoked token, a scope that was not granted and a lapse stop nobody else."""
-    result = troubled.run(FIRST, LAST)
+    result = troubled.run(FIRST, LAST, types=SOME, groups=["oura"])
     assert result.success
     for username in ("runa", "koa"):
         for row in (DAILY_SLEEP, DAILY_RESILIENCE):
@@ -61,7 +69,7 @@ def named(made: World, description: str) -> list[str]:
 
 def test_the_ledger_knows_who_and_why(troubled: World) -> None:
     """Not granted is neither failed nor empty; a dead refresh token asks for a new sign-in."""
-    troubled.run(LAST, LAST, types=["daily_resilience"])
+    troubled.fetch(LAST, LAST, types=["daily_resilience"])
     with troubled.accounts() as accounts:
         rows = accounts.fetches.find("daily_resilience", first_day=LAST, last_day=LAST)
         states = {person.username: person.state for person in accounts.people.all()}
@@ -81,9 +89,10 @@ def test_what_failed_leaves_what_stood(own_world: World) -> None:
     """An answer that breaks off half-way lands nothing and deletes nothing."""
     own_world.sign_in("runa")
     own_world.sign_in("koa")
-    assert own_world.run(FIRST, LAST, types=["heartrate"], groups=["oura"]).success
+    own_world.fetch(FIRST, LAST, types=["heartrate"])
     rows = "SELECT username, count(*) FROM oura.heartrate GROUP BY ALL ORDER BY ALL"
     before = own_world.warehouse.query(rows)
+    assert [username for username, _ in before] == ["koa", "runa"]
     own_world.sandbox.fault("repeated_token", route="heartrate", person="runa", count=50)
     result = own_world.run(FIRST, LAST, types=["heartrate"], groups=["oura"])
     assert result.success
@@ -97,7 +106,7 @@ def test_a_route_that_fails_for_everybody_is_red_and_alone(own_world: World) -> 
     own_world.sign_in("koa")
     for username in ("runa", "koa"):
         own_world.sandbox.change_person(username, membership=False)
-    result = own_world.run(FIRST, LAST, types=["daily_sleep", "personal_info"])
+    result = own_world.run(FIRST, LAST, types=["daily_sleep", "personal_info"], groups=["oura"])
     failed = {event.step_key for event in result.all_events if event.is_step_failure}
     assert failed == {"oura__daily_sleep"}
     assert list(metadata(result, ["oura", "personal_info"], "rows").values()) == [2]
@@ -108,26 +117,26 @@ def test_passing_faults_are_not_even_noticed(own_world: World) -> None:
     own_world.sign_in("runa")
     for kind in ("error", "gateway_timeout", "reset", "truncated"):
         own_world.sandbox.fault(kind, route="*", person="runa", count=1)
-    result = own_world.run(FIRST, LAST)
+    result = own_world.run(FIRST, LAST, types=SOME, groups=["oura"])
     assert result.success
     assert red_checks(result) == {}
 
 
 def test_nobody_signed_in_is_no_failure(own_world: World) -> None:
     """Absence is not an error: everything is materialized with nothing in it."""
-    result = own_world.run(LAST, LAST)
+    result = own_world.run(LAST, LAST, types=KINDS)
     assert result.success
     assert metadata(result, ["oura", "sleep"], "rows") == {LAST.isoformat(): 0}
-    assert len(result.get_asset_materialization_events()) == 2 * len(DOCUMENT_TYPES)
+    assert len(result.get_asset_materialization_events()) == 2 * len(KINDS)
 
 
 def test_people_can_be_chosen_for_a_run(own_world: World) -> None:
     """The resource's config names them; an empty list means everybody."""
     own_world.sign_in("runa")
     own_world.sign_in("koa")
-    own_world.run(LAST, LAST, types=["daily_sleep"], people=["koa"])
+    own_world.run(LAST, LAST, types=["daily_sleep"], people=["koa"], groups=["oura"])
     assert own_world.warehouse.usernames() == ["koa"]
-    own_world.run(LAST, LAST, types=["daily_sleep"])
+    own_world.run(LAST, LAST, types=["daily_sleep"], groups=["oura"])
     assert own_world.warehouse.usernames() == ["koa", "runa"]
 
 
