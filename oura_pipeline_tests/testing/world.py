@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -169,16 +170,32 @@ def world(
     earlier = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", dg.BetaWarning)
-            made = definitions(document_types)
-        yield World(home=home, sandbox=sandbox, definitions=made)
+        yield World(home=home, sandbox=sandbox, definitions=_definitions(document_types))
     finally:
         for name, value in earlier.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _definitions(document_types: tuple[DocumentType, ...]) -> dg.Definitions:
+    if document_types is not DOCUMENT_TYPES:
+        return _new_definitions(document_types)
+    settings = load_settings()
+    return _usual_definitions(settings.oura.history_start, settings.storage.exports_daily)
+
+
+@cache
+def _usual_definitions(*_settings: date | bool) -> dg.Definitions:
+    # Made once for all worlds: the definitions depend on these settings only.
+    return _new_definitions(DOCUMENT_TYPES)
+
+
+def _new_definitions(document_types: tuple[DocumentType, ...]) -> dg.Definitions:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return definitions(document_types)
 
 
 def environment(
