@@ -110,7 +110,7 @@ def populate(made: World) -> dict[str, Traces]:
     made.run(FIRST, LAST, types=TYPES)
     for username in (ODD, WORD):
         made.sandbox.change_person(AT_OURA[username], membership=False)
-    made.run(LAST, LAST, types=TYPES)  # red checks are about the two
+    made.run(LAST, LAST, types=["sleep"], groups=["oura"])  # red checks are about the two
     for people in ([ODD], [WORD], [ODD, WORD, OTHER]):
         _run_with_a_key(made, people)  # failures are about them
     for username in (ODD, WORD):
@@ -134,7 +134,7 @@ def _run_with_a_key(made: World, people: list[str]) -> None:
     with project_instance() as instance:
         made.definitions.resolve_job_def("sync").execute_in_process(
             instance=instance,
-            asset_selection=[dg.AssetKey(["oura", "daily_sleep"]), dg.AssetKey(["oura", "sleep"])],
+            asset_selection=[dg.AssetKey(["oura", "sleep"])],
             tags={**range_tags(LAST, LAST), "dagster/run_key": f"gap {LAST} {tuple(ids)}"},
             run_config={
                 "resources": {"pipeline": {"config": {"people": ids}}},
@@ -150,7 +150,9 @@ def _event(some: Traces) -> ReceivedEvent:
 
 
 def _rotate(log: Path) -> None:
-    lines = log.read_bytes()
+    # One line in twenty: there are still hundreds of everybody, and each test reads them all.
+    lines = b"".join(log.read_bytes().splitlines(keepends=True)[::20])
+    log.write_bytes(lines)
     log.with_name("graphite.log.1").write_bytes(lines)
     log.with_name("graphite.log.2.gz").write_bytes(gzip.compress(lines))
 
