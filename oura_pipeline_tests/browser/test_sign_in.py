@@ -66,7 +66,7 @@ def test_reconnecting_takes_one_button(site: SandboxedSite, visitor: Visitor) ->
     """Tokens end at Oura; the page says so, and afterwards everything is as before."""
     visit = visitor(site).join("runa", "runa")
     site.sandbox.change_person("runa", revoke="all")
-    site.sync("runa", "daily_sleep")
+    site.fetch("runa", "daily_sleep")
     visit.open("/me").check()
     assert site.people() == {"runa": "sign_in_required"}
     assert "Reconnect with Oura" in visit.text
@@ -148,7 +148,7 @@ def test_missing_permissions_are_named(site: SandboxedSite, visitor: Visitor) ->
     assert "E-mail address · Profile · Sleep, activity, readiness · Tags" in visit.text
     missing = visit.page.locator("#missing").inner_text()
     assert ("orkout" in missing, "eart rate" in missing, "leep" in missing) == (True, True, False)
-    site.sync("runa", "daily_sleep", "workout")
+    site.fetch("runa", "daily_sleep", "workout")
     visit.open("/me").check()
     assert "not granted" in visit.page.locator("#type-workout").inner_text()
     visit.press("#grant-more").consent("runa").check()
@@ -161,7 +161,7 @@ def test_unreported_scopes_are_unknown_not_missing(site: SandboxedSite, visitor:
     visit = visitor(site).join("runa", "runa").check()
     assert visit.page.locator("#missing").count() == 0
     assert "unknown" in visit.text
-    site.sync("runa", "sleep")
+    site.fetch("runa", "sleep")
     assert visit.open("/me").check().page.locator("#type-sleep .state-good").count() == 1
 
 
@@ -255,7 +255,7 @@ def test_a_phone_is_enough(site: SandboxedSite, visitor: Visitor) -> None:
     """A small touch screen; nothing is wider than it, and what is touched is large enough."""
     visit = visitor(site, viewport=PHONE, is_mobile=True, has_touch=True)
     visit.join("runa", "runa")
-    site.sync("runa", "daily_sleep")
+    site.fetch("runa", "daily_sleep")
     for path in ("/", "/me", "/me/delete", "/nowhere"):
         visit.open(path)
         wide = "() => [document.scrollingElement.scrollWidth <= innerWidth, innerWidth]"
