@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.testing.requirements import require_graphite
 
 if TYPE_CHECKING:
@@ -38,6 +40,17 @@ def graphite_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People
     require_graphite()
     with shown(tmp_path_factory.mktemp("shown") / "data", days=10) as people:
         yield people
+
+
+@pytest.fixture(scope="session")
+def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to copy: a warehouse in which nothing landed yet, and its published copy.
+
+    The first copy creates every table and view, which takes a second in each new data folder.
+    """
+    folder = tmp_path_factory.mktemp("empty")
+    Warehouse(folder / "warehouse.duckdb").publish(folder / "analytics.duckdb")
+    return folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +24,9 @@ def cloud() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def shell(cloud: Sandbox, tmp_path: Path) -> Iterator[Shell]:
+def shell(cloud: Sandbox, empty_warehouse: Path, tmp_path: Path) -> Iterator[Shell]:
     """A world with nobody in it."""
+    shutil.copytree(empty_warehouse, tmp_path / "data")
     with world(tmp_path / "data", cloud) as made:
         yield Shell(world=made)
     for username in cloud.usernames:
@@ -39,8 +41,11 @@ def graphite() -> Iterator[LocalGraphite]:
 
 
 @pytest.fixture
-def graphite_shell(cloud: Sandbox, graphite: LocalGraphite, tmp_path: Path) -> Iterator[Shell]:
+def graphite_shell(
+    cloud: Sandbox, graphite: LocalGraphite, empty_warehouse: Path, tmp_path: Path
+) -> Iterator[Shell]:
     """A world with a Graphite, and koa in it."""
+    shutil.copytree(empty_warehouse, tmp_path / "data")
     with world(tmp_path / "data", cloud, graphite=graphite) as made:
         shell = Shell(world=made)
         shell.sign_in("koa")
