@@ -13,9 +13,10 @@ from oura_pipeline.defs.partitions import run_days
 from oura_pipeline.defs.person_ids import nameless, status_link
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
+from oura_pipeline.graphite.readback.diagnosis import advice
 from oura_pipeline.graphite.readback.report import ReadbackReport
 from oura_pipeline.ledger import Push, PushState
-from oura_pipeline.sync.push import PushedDocuments, push_documents
+from oura_pipeline.sync.push import PushedDocuments, findings, push_documents
 from oura_pipeline.sync.waiting import finish_pushes
 
 ARRIVED = "points_arrived"
@@ -103,6 +104,7 @@ def arrival_check(document_type: DocumentType) -> dg.AssetChecksDefinition:
         )
         return arrived(
             pushes,
+            why=advice(findings(pipeline.opened, pushes), names=False),
             ids=pipeline.ids(),
             site_url=pipeline.opened.settings.site.url,
             read_back=pipeline.opened.render is not None,
@@ -119,21 +121,20 @@ def arrival_warning(report: ReadbackReport | None) -> str:
     if report is None or not report.missing:
         return ""
     points = sum(day.points for day in report.missing)
-    damaged = len(report.unreadable)
     return (
-        f"{points} points of {len(report.missing)} days did not arrive in Graphite"
-        + (f", and {damaged} .wsp files cannot be read" if damaged else "")
-        + ": `oura-pipeline graphite replay` sends them again and says what to do"
+        f"{points} points of {len(report.missing)} days did not arrive in Graphite. "
+        f"{advice(report.findings, names=False)}"
     )
 
 
 def arrived(
-    pushes: Sequence[Push], *, ids: Mapping[str, str], site_url: str, read_back: bool
+    pushes: Sequence[Push], *, why: str, ids: Mapping[str, str], site_url: str, read_back: bool
 ) -> dg.AssetCheckResult:
     """Return a failed check when points did not arrive, or were never sent.
 
     Args:
         pushes: rows of the ledger.
+        why: why points are missing, and what to do.
         ids: everybody's id, by username.
         site_url: where the status page is.
         read_back: whether Graphite can be asked.
@@ -154,11 +155,10 @@ def arrived(
     for push in lost[:MAX_LOST_LISTED]:
         link = status_link(ids[push.username], site_url)
         description += f"\n- {link}, {push.day}: not all of {push.points} points arrived."
-    if lost:
-        description += (
-            "\n\nUsually carbon had no section for them in storage-schemas.conf when the metrics "
-            "were created: `oura-pipeline graphite schemas` writes it."
-        )
+    if any(push.state is PushState.PENDING for push in lost):
+        description += "\n\nCarbon did not take all of them; the rest is sent when it does."
+    if why:
+        description += f"\n\n{why}"
     return dg.AssetCheckResult(
         passed=not lost,
         description=description,

@@ -14,6 +14,7 @@ from oura_pipeline.days import ONE_DAY, batched
 from oura_pipeline.graphite.flatten import flatten
 from oura_pipeline.graphite.points import DayPoints, unpack
 from oura_pipeline.graphite.push import push
+from oura_pipeline.graphite.readback.diagnosis import Finding, diagnose
 from oura_pipeline.graphite.readback.digests import verify_twice
 from oura_pipeline.graphite.readback.report import ReadbackReport
 from oura_pipeline.graphite.readback.values import confirm, mark_delivered
@@ -25,6 +26,7 @@ _LONGEST_PUSH_SECONDS = 3600.0  # years of everybody; one that hangs ends with i
 _RESEND_WINDOW = timedelta(days=7)
 _REACH_OF_SLEEPS = timedelta(days=3)
 _DAYS_PER_READ = 92
+_DAYS_EXPLAINED = 20
 _DOCUMENTS_PER_READ = 100_000
 _SAMPLES_PER_DAY = 1200  # heart rate; battery has fewer
 _DOCUMENTS_PER_DAY = 4  # at most six sleeps, usually one document
@@ -160,6 +162,19 @@ def confirm_sent(
     )
     mark_delivered(verified, pipeline.accounts.pushes, now, report)
     return report
+
+
+def findings(pipeline: Pipeline, pushes: Sequence[Push]) -> list[Finding]:
+    """Return why points of these days are missing in Graphite; nothing where none are.
+
+    Raises:
+        GraphiteUnavailable: graphite-web did not answer.
+    """
+    lost = [push for push in pushes if push.state is PushState.MISSING][:_DAYS_EXPLAINED]
+    if pipeline.render is None or not lost:
+        return []
+    missing = {metric: times for push in lost for metric, times in unpack(push.index).items()}
+    return diagnose(pipeline.render, missing, now=int(time.time()))
 
 
 _Key = tuple[str, str, date]  # document type, username, day

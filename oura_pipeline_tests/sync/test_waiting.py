@@ -13,6 +13,7 @@ import pytest
 from filelock import FileLock
 
 from oura_pipeline.catalog.document_types import PERSONAL_INFO, get_document_type
+from oura_pipeline.commands.sync_run import failure_reason
 from oura_pipeline.days import days_between
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.defs.waiting_pushes import JOB
@@ -107,7 +108,12 @@ def test_a_sync_sends_what_was_left_while_carbon_was_away(
     """However long ago: days that no later sync asks for."""
     nobody = {"GRAPHITE_HOST": "127.0.0.1", "GRAPHITE_PORT": str(nobody_listens())}
     with world(made.home, cloud, settings=nobody):
-        assert not made.run(*LONG_AGO, types=TYPES).success
+        failed = made.run(*LONG_AGO, types=TYPES)
+    reasons = [failure_reason(e.step_failure_data) for e in failed.all_events if e.is_step_failure]
+    assert reasons == [
+        f"carbon at 127.0.0.1:{nobody['GRAPHITE_PORT']} did not take the points (Connection refused"
+        "): is it running? They wait, and are sent when it answers"
+    ] * len(TYPES)
     there = [(name, day) for name in TYPES[:2] for day in days_between(*LONG_AGO)]
     assert {*there} < {*waiting(pipeline)}
     assert received(carbon) == set()

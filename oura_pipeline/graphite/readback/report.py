@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 
+from oura_pipeline.graphite.readback.diagnosis import Finding, advice
+
 _NAMED_METRICS = 3
 
 
@@ -40,6 +42,7 @@ class ReadbackReport:
         sent_again: how many points were sent again.
         missing: the days that never arrived completely.
         unreadable: metrics whose files graphite-web cannot read.
+        findings: why points are missing.
     """
 
     delivered: int = 0
@@ -48,6 +51,7 @@ class ReadbackReport:
     sent_again: int = 0
     missing: list[MissingDay] = field(default_factory=list)
     unreadable: set[str] = field(default_factory=set)
+    findings: list[Finding] = field(default_factory=list)
 
     @property
     def message(self) -> str:
@@ -56,21 +60,7 @@ class ReadbackReport:
             return ""
         points = sum(day.points for day in self.missing)
         names = sorted({name for day in self.missing for name in day.metrics})[:_NAMED_METRICS]
-        text = (
+        return (
             f"{points:,} points of {len(self.missing):,} days did not arrive in Graphite, among "
-            f"them {', '.join(names)}. "
-        )
-        if self.unreadable:
-            # A carbon that is killed while it creates a file leaves an empty or truncated one, and
-            # fails to write to it ever after.
-            return text + (
-                f"Graphite-web cannot read {', '.join(sorted(self.unreadable)[:_NAMED_METRICS])}: "
-                "delete the damaged .wsp file and push again."
-            )
-        # A missing point is nearly always a setting of carbon, not a lost packet.
-        prefix = names[0].partition(".")[0]
-        return text + (
-            f"Most likely carbon's storage-schemas.conf has no `{prefix}` section or had none when "
-            "these metrics were created: run `oura-pipeline graphite schemas`, install both files, "
-            "and remove the .wsp files of these metrics."
-        )
+            f"them {', '.join(names)}. {advice(self.findings, names=True)}"
+        ).rstrip()

@@ -11,6 +11,7 @@ from datetime import datetime
 from oura_pipeline.graphite.carbon import Sender
 from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.graphite.push import send
+from oura_pipeline.graphite.readback.diagnosis import diagnose
 from oura_pipeline.graphite.readback.expected import (
     Chunk,
     ExpectedMetrics,
@@ -55,10 +56,14 @@ def confirm(
     """
     render.unreadable = set()
     report = ReadbackReport(unreadable=render.unreadable)
+    missing: dict[str, Sequence[int]] = {}
     for chunk in chunks(days, ledger, now):
         report.waiting += chunk.waiting
         _ChunkReader(chunk, render, sender, report).run(pause, rounds)
         _record(chunk, ledger, now, report)
+        missing |= {name: points.times for name, points in chunk.missing.items()}
+    if missing:
+        report.findings = diagnose(render, missing, now=int(time.time()))
     return report
 
 
