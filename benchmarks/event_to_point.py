@@ -19,13 +19,14 @@ import httpx
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.commands.dev import start_dagster
-from oura_pipeline.defs.storage import config_dir, project_instance
+from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.defs.webhook_events import JOB
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.web.server import running_site
+from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.testing.world import World, world
 
 LAST = datetime.now(UTC).date()
@@ -53,7 +54,7 @@ def main() -> None:
     ):
         signed_in(made)
         subscribe(cloud, f"{site}/webhook")
-        with start_dagster(free_port(), config_dir()):
+        with start_dagster(free_port(), ROOT):
             wait_for("a quiet Dagster", lambda: quiet(made, instance), seconds=300)
             print("\nseconds after the event   received  run started  landed  point readable")
             slowest = max(measured(made, instance, graphite, pause) for pause in PAUSES)

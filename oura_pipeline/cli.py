@@ -15,6 +15,7 @@ import click
 # `key rotate`, only has to be decorated with `@key.command("rotate")` in the group's module.
 COMMANDS = {
     "budget": "Show how much of the rate limit is used.",
+    "daemon": "Run Dagster's daemon.",
     "demo": "Run the whole pipeline with synthetic people.",
     "dev": "Run the site and Dagster on this machine.",
     "doctor": "Check your installation.",
@@ -27,6 +28,7 @@ COMMANDS = {
     "subscriptions": "Manage webhook subscriptions at Oura.",
     "sync": "Fetch, store and push documents now.",
     "web": "Serve the site, webhooks and API.",
+    "webserver": "Serve Dagster's UI behind a guard.",
 }
 
 

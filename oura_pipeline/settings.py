@@ -346,6 +346,12 @@ class SiteSettings(Group):
         "http://127.0.0.1:3000",
         "Dagster's UI, as the site reaches and links it.",
     )
+    dagster_password: SecretStr = variable(
+        "OURA_DAGSTER_PASSWORD",
+        SecretStr(""),
+        "Password that Dagster's UI asks for, under any username. Without one, whoever reaches it "
+        "commands it.",
+    )
     # Oura's portals accept http for `localhost`, and one of them refuses 127.0.0.1.
     _local_url: str = PrivateAttr("http://localhost:8000")
     _oura_is_here: bool = PrivateAttr(False)

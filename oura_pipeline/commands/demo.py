@@ -238,7 +238,6 @@ def _picture(
 
 def _serve(out: Console, home: Path) -> None:
     from oura_pipeline.commands.dev import run_dagster_and_site
-    from oura_pipeline.defs.storage import config_dir
 
     site = f"http://127.0.0.1:{SITE_PORT}"
     os.environ |= {
@@ -251,9 +250,7 @@ def _serve(out: Console, home: Path) -> None:
     out.print(f"Sign in as anybody: {site}")
     out.print(f"The operator's page: {site}/status (password: {OPERATOR})")
     # In a folder without a `.env`, which would point the daemon and the site at the real Oura.
-    for name in ("dagster.yaml", "workspace.yaml"):
-        shutil.copy(config_dir() / name, home)
-    run_dagster_and_site(3000, SITE_PORT, dagster_in=home, site_in=home)
+    run_dagster_and_site(3000, SITE_PORT, home)
     out.print("Stopping.")
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import click
 
-from oura_pipeline.defs.storage import config_dir
 from oura_pipeline.files import keep_private
 from oura_pipeline.settings import load_settings
 
@@ -28,22 +27,21 @@ def dev(port: int, site_port: int) -> None:
 
     Dagster's UI, its daemon and the site listen on 127.0.0.1 only, until Ctrl-C.
     """
-    sys.exit(run_dagster_and_site(port, site_port, dagster_in=config_dir(), site_in=Path.cwd()))
+    sys.exit(run_dagster_and_site(port, site_port, Path.cwd()))
 
 
-def run_dagster_and_site(port: int, site_port: int, *, dagster_in: Path, site_in: Path) -> int:
+def run_dagster_and_site(port: int, site_port: int, folder: Path) -> int:
     """Run both until Ctrl-C, SIGTERM or the end of either, and return the exit status.
 
     Args:
         port: of Dagster's UI.
         site_port: of the site.
-        dagster_in: a folder with a `dagster.yaml`, which Dagster reads from the working directory.
-        site_in: the folder whose `.env` counts.
+        folder: the one whose `.env` counts.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the children, as Ctrl-C does
-    with start_dagster(port, dagster_in) as dagster, start_site(site_port, site_in) as site:
+    with start_dagster(port, folder) as dagster, start_site(site_port, folder) as site:
         try:
-            return _wait_for_first(dagster, site)
+            return _wait_for_first(*dagster, site)
         except KeyboardInterrupt:
             return 0
         finally:
@@ -52,22 +50,27 @@ def run_dagster_and_site(port: int, site_port: int, *, dagster_in: Path, site_in
                 signal.signal(number, signal.SIG_IGN)
 
 
-def start_dagster(port: int, folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
-    """Run `dagster dev` in a folder with a `dagster.yaml` while the block runs."""
+@contextmanager
+def start_dagster(port: int, folder: Path) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
+    """Run Dagster's UI, behind its guard, and its daemon in a folder while the block runs."""
     home = load_settings().storage.home
     keep_private(home)
     print(f"Dagster's UI: http://127.0.0.1:{port} (data in {home}; Ctrl-C to stop)", flush=True)
-    # Beside this Python: the virtual environment need not be active.
-    program = Path(sys.executable).with_name("dagster")
-    command = [str(program), "dev", "--host", "127.0.0.1", "--port", str(port)]
-    # `dagster dev` warns that `dg dev` supersedes it, which is not among the product's packages.
-    return _child(command, folder, {"PYTHONWARNINGS": "ignore", **os.environ})
+    ui = start("webserver", "--port", str(port), folder=folder)
+    with ui as webserver, start("daemon", folder=folder) as daemon:
+        yield webserver, daemon
 
 
 def start_site(port: int, folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Run `oura-pipeline web`, which prints its address, while the block runs."""
-    command = [sys.executable, "-m", "oura_pipeline.cli", "web", "--port", str(port)]
-    return _child(command, folder, os.environ)
+    return start("web", "--port", str(port), folder=folder)
+
+
+def start(*command: str, folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Run a command of `oura-pipeline` in a folder while the block runs."""
+    # Dagster warns of its own doing, such as what is in beta.
+    environment = {"PYTHONWARNINGS": "ignore", **os.environ}
+    return _child([sys.executable, "-m", "oura_pipeline.cli", *command], folder, environment)
 
 
 @contextmanager

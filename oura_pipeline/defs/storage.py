@@ -4,7 +4,7 @@
 everything but the storages named in `dagster.yaml`, which are those below.
 """
 
-# This is the one module that may import from `dagster._core`: Dagster has no public base classes
+# This module and that of the UI may import from `dagster._core`: Dagster has no public base classes
 # for storages. Everything else about Dagster goes through its public interface.
 
 import os
@@ -66,14 +66,22 @@ def project_instance() -> Iterator[DagsterInstance]:
     Raises:
         FileNotFoundError: `DAGSTER_HOME` names a directory that does not exist.
     """
+    with DagsterInstance.from_ref(instance_ref()) as instance:
+        yield instance
+
+
+def instance_ref() -> InstanceRef:
+    """Return what opens the project's instance, also in another process.
+
+    Raises:
+        FileNotFoundError: `DAGSTER_HOME` names a directory that does not exist.
+    """
     home = dagster_home()
     if home is not None and not home.is_dir():
         raise FileNotFoundError(
             f"DAGSTER_HOME is {home}: create this directory or unset the variable"
         )
-    ref = InstanceRef.from_dir(str(_base_dir()), config_dir=str(home or config_dir()))
-    with DagsterInstance.from_ref(ref) as instance:
-        yield instance
+    return InstanceRef.from_dir(str(_base_dir()), config_dir=str(home or config_dir()))
 
 
 def _base_dir() -> Path:
@@ -85,11 +93,16 @@ def _base_dir() -> Path:
 
 def config_dir() -> Path:
     """Return where `dagster.yaml` is: here, in the installed package, or in the checkout."""
+    return config_file(CONFIG_FILE).parent
+
+
+def config_file(name: str) -> Path:
+    """Return a configuration of Dagster: here, in the installed package, or in the checkout."""
     places = (Path.cwd(), _PACKAGE, _PACKAGE.parent)
     for place in places:
-        if (place / CONFIG_FILE).is_file():
-            return place
-    raise FileNotFoundError(f"{CONFIG_FILE} is in none of {', '.join(map(str, places))}")
+        if (place / name).is_file():
+            return place / name
+    raise FileNotFoundError(f"{name} is in none of {', '.join(map(str, places))}")
 
 
 class BatchedSqliteEventLogStorage(SqliteEventLogStorage):

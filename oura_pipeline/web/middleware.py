@@ -38,7 +38,7 @@ class CountResponses:
         def count(start: Message) -> None:
             self._by_class[start["status"] // 100].inc()
 
-        await self._app(scope, receive, _at_start(send, count))
+        await self._app(scope, receive, at_start(send, count))
 
 
 class RequestLog:
@@ -58,7 +58,7 @@ class RequestLog:
             status = start["status"]
 
         try:
-            await self._app(scope, receive, _at_start(send, note_status))
+            await self._app(scope, receive, at_start(send, note_status))
         finally:
             milliseconds = (time.perf_counter() - started) * 1000
             LOG.info("%s %s %s %.0f ms", scope["method"], _path(scope), status, milliseconds)
@@ -87,7 +87,7 @@ class SecurityHeaders:
                 headers.setdefault(name, value)
             headers.setdefault("Cache-Control", "no-store")
 
-        await self._app(scope, receive, _at_start(send, add_headers))
+        await self._app(scope, receive, at_start(send, add_headers))
 
 
 class OneLoopbackName:
@@ -125,7 +125,7 @@ class ErrorPage:
             started = True
 
         try:
-            await self._app(scope, receive, _at_start(send, note_start))
+            await self._app(scope, receive, at_start(send, note_start))
         except Exception:
             incident = secrets.token_hex(4)
             LOG.exception("incident %s", incident)
@@ -134,7 +134,7 @@ class ErrorPage:
             await self._page(scope, incident)(scope, receive, send)
 
 
-def _at_start(send: Send, act: Callable[[Message], None]) -> Send:
+def at_start(send: Send, act: Callable[[Message], None]) -> Send:
     """Return a `send` that first passes the start of a response to `act`."""
 
     async def send_after(message: Message) -> None:

@@ -47,6 +47,13 @@ class Site:
         return self.pipeline.settings
 
 
+def dagster_client(settings: Settings) -> httpx.Client:
+    """Return a client for Dagster's UI, which knows its password."""
+    password = settings.site.dagster_password.get_secret_value()
+    auth = ("oura-pipeline", password) if password else None
+    return httpx.Client(verify=tls(), timeout=DAGSTER_TIMEOUT_SECONDS, auth=auth)
+
+
 @contextmanager
 def open_site(settings: Settings | None = None) -> Iterator[Site]:
     """Open a site with these settings; None: with those of this process.
@@ -54,10 +61,7 @@ def open_site(settings: Settings | None = None) -> Iterator[Site]:
     Raises:
         SettingsError: a setting, or the file of the session key, cannot be used.
     """
-    with (
-        open_pipeline(settings) as pipeline,
-        httpx.Client(verify=tls(), timeout=DAGSTER_TIMEOUT_SECONDS) as dagster,
-    ):
+    with open_pipeline(settings) as pipeline, dagster_client(pipeline.settings) as dagster:
         yield Site(
             pipeline=pipeline,
             session_key=session_key(pipeline.settings),

@@ -28,6 +28,7 @@ def test_a_request_to_end_takes_site_and_dagster_along(tmp_path: Path) -> None:
         until(lambda: answers(ports[SITE], "/health"), program)
         until(lambda: answers(ports[DAGSTER], "/server_info"), program)
         assert len(processes(tmp_path)) >= 4
+        assert commands(ports[DAGSTER]) == {"from the UI": 200, "by GET": 405, "rebound": 421}
         program.terminate()
         assert program.wait(60) == 0
         until(lambda: processes(tmp_path) == set())
@@ -42,6 +43,19 @@ def test_the_end_of_the_site_is_the_end_of_all(tmp_path: Path) -> None:
         assert program.wait(60) == 1
         until(lambda: processes(tmp_path) == set())
     assert "cannot listen on" in (tmp_path / "log").read_text(encoding="utf-8")
+
+
+def commands(port: int) -> dict[str, int]:
+    """The status of a command to Dagster's UI, as it sends them and as other pages can."""
+    address = f"http://127.0.0.1:{port}/graphql"
+    mutation = "mutation { setNuxSeen }"
+    with httpx.Client(trust_env=False, timeout=30) as http:
+        asked = {
+            "from the UI": http.post(address, json={"query": mutation}),
+            "by GET": http.get(address, params={"query": mutation}),
+            "rebound": http.post(address, json={"query": mutation}, headers={"Host": "evil.test"}),
+        }
+    return {how: answer.status_code for how, answer in asked.items()}
 
 
 @contextmanager
