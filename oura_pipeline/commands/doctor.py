@@ -21,6 +21,7 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.commands.console import console
 from oura_pipeline.files import open_to_others
+from oura_pipeline.oura.http import tls
 from oura_pipeline.oura.portals import portal_at
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.settings import (
@@ -246,7 +247,9 @@ def _graphite(pipeline: Pipeline) -> Iterator[Finding]:
         return
     try:
         answer = httpx.get(
-            f"{settings.graphite.render_url}/metrics/find?query=*", timeout=TIMEOUT_SECONDS
+            f"{settings.graphite.render_url}/metrics/find?query=*",
+            timeout=TIMEOUT_SECONDS,
+            verify=tls(),
         )
         good, seen = answer.status_code == 200, f"answers {answer.status_code}"
     except httpx.HTTPError as error:

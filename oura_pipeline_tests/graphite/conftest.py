@@ -13,6 +13,7 @@ from oura_pipeline.accounts.pushes import Pushes
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.readback.render import RenderClient
+from oura_pipeline.oura.http import tls
 from oura_pipeline_tests.testing.requirements import require_graphite
 
 
@@ -27,7 +28,7 @@ def graphite() -> Iterator[LocalGraphite]:
 @pytest.fixture
 def render(graphite: LocalGraphite) -> Iterator[RenderClient]:
     """Reads from that Graphite."""
-    with httpx.Client(timeout=60) as http:
+    with httpx.Client(timeout=60, verify=tls()) as http:
         yield RenderClient(http, graphite.render_url)
 
 

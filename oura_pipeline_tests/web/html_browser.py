@@ -11,6 +11,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from oura_pipeline.oura.http import tls
+
 
 @dataclass
 class Form:
@@ -102,7 +104,7 @@ class HtmlBrowser:
     """
 
     def __init__(self, site: str) -> None:
-        self.http = httpx.Client(base_url=site, timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=site, timeout=30, trust_env=False, verify=tls())
         self.site = site
         self.page: Page
         self.sent_to = ""
@@ -149,7 +151,7 @@ class HtmlBrowser:
         self, person: str, granted: Sequence[str] | None = None, decision: str = "approve"
     ) -> str:
         """Answer Oura's page; the address at the site to which that leads."""
-        with httpx.Client(trust_env=False) as oura:
+        with httpx.Client(trust_env=False, verify=tls()) as oura:
             page = Page(oura.get(self.sent_to))
             (form,) = page.forms
             fields: dict[str, str | list[str]] = {

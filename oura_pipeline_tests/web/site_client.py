@@ -17,6 +17,7 @@ import httpx
 
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.oura.http import tls
 from oura_pipeline.oura.webhooks import signature
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import Settings
@@ -45,7 +46,7 @@ def site_client(home: Path, **values: Any) -> Iterator[httpx.Client]:
     """A client of a site that runs in a folder."""
     with (
         running_site(site_settings(home, **values)) as url,
-        httpx.Client(base_url=url, timeout=30, trust_env=False) as client,
+        httpx.Client(base_url=url, timeout=30, trust_env=False, verify=tls()) as client,
     ):
         yield client
 

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.cli import cli
+from oura_pipeline.oura.http import tls
 from oura_pipeline.settings import Settings, SettingsError
 from oura_pipeline.web.sessions import session_key
 from oura_pipeline.web.site import open_site
@@ -254,7 +255,7 @@ def test_a_forged_cookie_is_ignored(open_site: OpenSite) -> None:
     browser.join("runa")
     value = browser.http.cookies["oura_pipeline"]
     cookies = {"oura_pipeline": value[:-2] + ("aa" if value[-2:] != "aa" else "bb")}
-    answer = httpx.get(f"{browser.site}/me", cookies=cookies, trust_env=False)
+    answer = httpx.get(f"{browser.site}/me", cookies=cookies, trust_env=False, verify=tls())
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
@@ -325,7 +326,7 @@ def test_one_name_of_this_machine_leads_to_the_other(
 ) -> None:
     """Pages only, with their query, and nothing else: a form has come from a page."""
     port = urlsplit(open_site(oura_public_url=f"http://{address}:1").url).port
-    with httpx.Client(base_url=f"http://{other}:{port}", trust_env=False) as http:
+    with httpx.Client(base_url=f"http://{other}:{port}", trust_env=False, verify=tls()) as http:
         for method in ("GET", "HEAD"):
             led = http.request(method, "/oauth/callback?code=a%20b&state=c")
             assert (led.status_code, led.headers["location"]) == (

@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from oura_pipeline.accounts.inbox import EventCount, Receipt, ReceivedEvent
+from oura_pipeline.oura.http import tls
 from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.sandbox.running import SandboxOptions, running
 from oura_pipeline.web.metrics import RequestMetrics
@@ -125,7 +126,12 @@ def webhook_server(
 def post(url: str, body: bytes) -> int:
     """A delivery over a connection of its own."""
     return httpx.post(
-        f"{url}/webhook", content=body, headers=signed_headers(body), timeout=30, trust_env=False
+        f"{url}/webhook",
+        content=body,
+        headers=signed_headers(body),
+        timeout=30,
+        trust_env=False,
+        verify=tls(),
     ).status_code
 
 

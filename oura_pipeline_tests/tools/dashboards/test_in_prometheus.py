@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from oura_pipeline.catalog.document_types import get_document_type
+from oura_pipeline.oura.http import tls
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, SandboxOptions, running
 from oura_pipeline.settings import read_settings
@@ -55,6 +56,7 @@ class Watched:
         answer = httpx.post(
             f"{self.url}/api/v1/query_range",
             data={"query": expression, "start": now - 300, "end": now, "step": 1},
+            verify=tls(),
         )
         body = answer.json()
         assert answer.status_code == 200, body
