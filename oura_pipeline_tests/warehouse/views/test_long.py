@@ -35,7 +35,8 @@ from oura_pipeline.warehouse.views.catalogue import ensure_views
 from oura_pipeline_tests.warehouse.documents import NOON, RawDocument
 from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, create_empty_database
 
-LAST = date(2026, 4, 20)  # so that somebody travelled and somebody changed the clocks
+# Within the four weeks before, somebody travels there and back and somebody changes the clocks.
+LAST = date(2026, 4, 20)
 
 Point = tuple[date, str, int]  # day, series and metric, seconds since 1970
 Document = dict[str, Any]
@@ -43,11 +44,11 @@ Document = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def five(tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
-    """A warehouse with everything that the sandbox's five awkward people have of 45 days."""
+    """A warehouse with everything that the sandbox's five awkward people have of four weeks."""
     path = tmp_path_factory.mktemp("long") / "warehouse.duckdb"
     create_empty_database(path)
     database = ViewDatabase(path)
-    with running(SandboxOptions(people=5, days=45, end=LAST)) as sandbox:
+    with running(SandboxOptions(people=5, days=28, end=LAST, thin=5)) as sandbox:
         for document_type in DOCUMENT_TYPES:
             everybodys = {
                 username: [
