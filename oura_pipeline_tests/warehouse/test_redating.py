@@ -6,8 +6,8 @@ import itertools
 import json
 import random
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 
@@ -46,6 +46,7 @@ FLIGHT = datetime(2026, 1, 6, 15, tzinfo=UTC)
 LAST = 12
 
 Documents = Mapping[DocumentType, list[RawDocument]]
+Orders = Mapping[str, tuple[DocumentType, ...]]
 Observation = tuple[datetime, timedelta]
 
 
@@ -89,12 +90,30 @@ def beats(instant: datetime) -> RawDocument:
 
 
 def land_all(
-    warehouse: Warehouse, document_type: DocumentType, documents: Iterable[RawDocument], last: int
+    warehouse: Warehouse,
+    document_type: DocumentType,
+    documents: Iterable[RawDocument],
+    last: int,
+    people: Iterable[str] = ("ada",),
 ) -> None:
     """Land what is of the first days of January, and offer the rest as other days'."""
     dated = document_type.dated_by_offset
     inside = [one for one in documents if dated or january(1) <= one.day <= january(last)]
-    land(warehouse, document_type, {"ada": inside}, days=(1, last))
+    land(warehouse, document_type, dict.fromkeys(people, inside), days=(1, last))
+
+
+def in_every_order(types: Iterable[DocumentType]) -> Orders:
+    """People who get these types in every order that there is, each named after theirs."""
+    orders = itertools.permutations(types)
+    return {", ".join(one.name for one in order): order for order in orders}
+
+
+def turns(
+    people: Orders, types: Iterable[DocumentType]
+) -> Iterator[list[tuple[DocumentType, list[str]]]]:
+    """Yield for each turn which type is landed for whom: nobody's clock is anybody else's."""
+    for turn in range(len([*types])):
+        yield [(one, [who for who, order in people.items() if order[turn] is one]) for one in types]
 
 
 def expected_day(instant: datetime, observed: list[Observation]) -> date:
@@ -106,14 +125,14 @@ def expected_day(instant: datetime, observed: list[Observation]) -> date:
     return (instant + min(near, key=lambda one: abs(one[0] - instant))[1]).date()
 
 
-def observed_in(documents: Documents, last: int) -> list[Observation]:
+def observed_in(documents: Documents) -> list[Observation]:
     """Every time with an offset in documents of the landed days, one for each instant."""
     texts = [
         json.loads(one.raw)[name]
         for document_type, names in TIMES.items()
         for one in documents.get(document_type, ())
         for name in names
-        if january(1) <= one.day <= january(last)
+        if january(1) <= one.day <= january(LAST)
     ]
     said: dict[datetime, Counter[timedelta]] = {}
     for time in map(datetime.fromisoformat, texts):
@@ -131,27 +150,35 @@ TIMES = {
 }
 
 
-def assert_days_are_true(warehouse: Warehouse, landed: Documents, last: int = LAST) -> None:
-    observed = observed_in(landed, last)
-    for document_type in {HEARTRATE, RING_BATTERY_LEVEL} & landed.keys():
-        truth = [
-            (expected_day(datetime.fromisoformat(row["timestamp"]), observed), row)
-            for row in (json.loads(one.raw) for one in landed[document_type])
-        ]
-        asked = [(day, row) for day, row in truth if january(1) <= day <= january(last)]
-        found = [(day, row) for _, day, row in all_documents(warehouse, document_type)]
-        assert sorted(found, key=str) == sorted(asked, key=str)
+def assert_days_are_true(warehouse: Warehouse, everybodys: Mapping[str, Documents]) -> None:
+    for document_type in (HEARTRATE, RING_BATTERY_LEVEL):
+        found: dict[str, list[tuple[date, object]]] = defaultdict(list)
+        for username, day, row in all_documents(warehouse, document_type):
+            found[username].append((day, row))
+        for username, landed in everybodys.items():
+            asked = asked_days(landed, landed.get(document_type, []))
+            assert sorted(found[username], key=str) == sorted(asked, key=str), username
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
-def test_the_order_of_types_does_not_matter(warehouse: Warehouse, order: tuple[int, ...]) -> None:
+def asked_days(landed: Documents, rows: Iterable[RawDocument]) -> list[tuple[date, object]]:
+    """The rows of the days that were asked for, by what these documents tell."""
+    observed = observed_in(landed)
+    truth = [
+        (expected_day(datetime.fromisoformat(row["timestamp"]), observed), row)
+        for row in (json.loads(one.raw) for one in rows)
+    ]
+    return [(day, row) for day, row in truth if january(1) <= day <= january(LAST)]
+
+
+def test_the_order_of_types_does_not_matter(warehouse: Warehouse) -> None:
     """After each landing every row stands under the day that is known then; none is lost."""
     documents = traveller()
-    landed: dict[DocumentType, list[RawDocument]] = {}
-    for number in order:
-        document_type = list(documents)[number]
-        landed[document_type] = documents[document_type]
-        land_all(warehouse, document_type, documents[document_type], LAST)
+    people = in_every_order(documents)
+    assert len(people) == 24
+    for turn, landings in enumerate(turns(people, documents), start=1):
+        for document_type, theirs in landings:
+            land_all(warehouse, document_type, documents[document_type], LAST, theirs)
+        landed = {who: {one: documents[one] for one in people[who][:turn]} for who in people}
         assert_days_are_true(warehouse, landed)
 
 
@@ -168,10 +195,10 @@ def test_revisions_leave_every_row_under_its_day(warehouse: Warehouse, seed: int
         kept = [one for one in everything[revised] if dice.random() < 0.8]
         now[revised] = [revise(one, dice) if dice.random() < 0.2 else one for one in kept]
         land_all(warehouse, revised, now[revised], LAST)
-        assert_days_are_true(warehouse, now)
+        assert_days_are_true(warehouse, {"ada": now})
         if dice.random() < 0.3:
             land_all(warehouse, HEARTRATE, now[HEARTRATE], LAST)
-            assert_days_are_true(warehouse, now)
+            assert_days_are_true(warehouse, {"ada": now})
 
 
 def revise(document: RawDocument, dice: random.Random) -> RawDocument:
@@ -239,19 +266,37 @@ def test_what_was_redated_is_told_until_it_is_recorded(warehouse: Warehouse) -> 
         assert days == {}
 
 
-@pytest.mark.parametrize("zero", ["Z", "+00:00"])
-@pytest.mark.parametrize("last", [2, 9])
-def test_a_field_that_says_utc_wherever_one_is_teaches_nothing(
-    warehouse: Warehouse, zero: str, last: int
-) -> None:
+def test_a_field_that_says_utc_wherever_one_is_teaches_nothing(warehouse: Warehouse) -> None:
     """Tags and the series of a night in UTC, between nights that say where it was."""
     evening = beat(january(2), "15:40:00")  # half past midnight in Tokyo
-    tags = [
-        raw_document(january(day), id=f"tag-{day}", start_day=str(january(day)), start_time=time)
+    people = [*itertools.product(("Z", "+00:00"), (2, 9))]
+    for document_type, documents in (
+        (HEARTRATE, {str(one): [evening] for one in people}),
+        (ENHANCED_TAG, {str(one): tags_in_utc(*one) for one in people}),
+        (SLEEP, {str(one): nights_in_tokyo(*one) for one in people}),
+    ):
+        land(warehouse, document_type, documents, days=(1, 10))
+    found = {(username, day) for username, day, _ in all_documents(warehouse, HEARTRATE)}
+    assert found == {(str(one), january(3)) for one in people}
+    for one in people:
+        assert warehouse.offsets(str(one)) == [(datetime(1900, 1, 1, tzinfo=UTC), 32400)]
+
+
+def tags_in_utc(zero: str, last: int) -> list[RawDocument]:
+    return [
+        raw_document(
+            january(day),
+            id=f"tag-{day}",
+            start_day=str(january(day)),
+            start_time=f"{january(day)}T15:35:00{zero}",
+        )
         for day in range(1, last + 1)
-        for time in (f"{january(day)}T15:35:00{zero}",)
     ]
-    nights = [
+
+
+def nights_in_tokyo(zero: str, last: int) -> list[RawDocument]:
+    """Nights whose series are in UTC."""
+    return [
         night(
             january(day),
             bedtime_start=f"{january(day)}T01:30:00+09:00",
@@ -264,18 +309,21 @@ def test_a_field_that_says_utc_wherever_one_is_teaches_nothing(
         )
         for day in range(2, last + 2)
     ]
-    for document_type, documents in ((HEARTRATE, [evening]), (ENHANCED_TAG, tags), (SLEEP, nights)):
-        land(warehouse, document_type, {"ada": documents}, days=(1, 10))
-    assert [day for _, day, _ in all_documents(warehouse, HEARTRATE)] == [january(3)]
-    assert warehouse.offsets("ada") == [(datetime(1900, 1, 1, tzinfo=UTC), 32400)]
 
 
-@pytest.mark.parametrize("field", ["bedtime_start", "bedtime_end"])
-@pytest.mark.parametrize("day", [2, 3, 4])
-def test_one_time_in_utc_among_others_that_are_not_teaches_nothing(
-    warehouse: Warehouse, field: str, day: int
-) -> None:
+def test_one_time_in_utc_among_others_that_are_not_teaches_nothing(warehouse: Warehouse) -> None:
     """Also the first or the last one that is known, and of a field that says more."""
+    people = {
+        f"{field} of {day}": nights_with_one_in_utc(field, day)
+        for field in ("bedtime_start", "bedtime_end")
+        for day in (2, 3, 4)
+    }
+    land(warehouse, SLEEP, people, days=(1, 10))
+    for username in people:
+        assert warehouse.offsets(username) == [(datetime(1900, 1, 1, tzinfo=UTC), 32400)]
+
+
+def nights_with_one_in_utc(field: str, day: int) -> list[RawDocument]:
     nights = [
         night(
             january(number),
@@ -288,8 +336,7 @@ def test_one_time_in_utc_among_others_that_are_not_teaches_nothing(
     instant = datetime.fromisoformat(spoiled[field]).astimezone(UTC)
     spoiled[field] = f"{instant:%Y-%m-%dT%H:%M:%SZ}"
     nights[day - 2] = raw_document(january(day), **spoiled)
-    land(warehouse, SLEEP, {"ada": nights}, days=(1, 10))
-    assert warehouse.offsets("ada") == [(datetime(1900, 1, 1, tzinfo=UTC), 32400)]
+    return nights
 
 
 def test_somebody_at_utc_is_believed(warehouse: Warehouse) -> None:
@@ -327,25 +374,23 @@ def test_a_night_at_utc_between_two_elsewhere_is_believed(warehouse: Warehouse) 
     assert [seconds for _, seconds in warehouse.offsets("ada")] == [3600, 0, 3600]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_a_time_of_no_place_or_age_teaches_nothing(warehouse: Warehouse) -> None:
+    """No clock shows it, RFC 3339 calls it unknown, or nobody wore a ring."""
+    texts = (
         "2026-01-02T23:00:00+15:00",
         "2026-01-02T23:00:00-12:30",
         "2026-01-02T23:00:00-00:00",
         "0001-01-01T00:00:00+14:00",
         "2200-01-02T00:00:00+09:00",
-    ],
-)
-def test_a_time_of_no_place_or_age_teaches_nothing(warehouse: Warehouse, text: str) -> None:
-    """No clock shows it, RFC 3339 calls it unknown, or nobody wore a ring."""
-    land(warehouse, SLEEP, {"ada": [night(january(3), bedtime_start=text)]})
-    assert warehouse.offsets("ada") == []
+    )
+    # Each in the name of a person of its own.
+    land(warehouse, SLEEP, {text: [night(january(3), bedtime_start=text)] for text in texts})
+    assert len(all_documents(warehouse, SLEEP)) == len(texts)
+    assert [text for text in texts if warehouse.offsets(text)] == []
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
 def test_of_several_offsets_at_one_instant_the_same_counts_in_every_order(
-    warehouse: Warehouse, order: tuple[int, ...]
+    warehouse: Warehouse,
 ) -> None:
     """The one that is said most often, and of those the westernmost."""
     noon = datetime(2026, 1, 3, 6, tzinfo=UTC)
@@ -361,10 +406,13 @@ def test_of_several_offsets_at_one_instant_the_same_counts_in_every_order(
         ),
         DAILY_ACTIVITY: raw_document(january(3), id="c", day="2026-01-03", timestamp=said(7)),
     }
-    for number in order:
-        document_type = list(documents)[number]
-        land(warehouse, document_type, {"ada": [documents[document_type]]})
-    assert warehouse.offsets("ada") == [(datetime(1900, 1, 1, tzinfo=UTC), 3 * 3600)]
+    people = in_every_order(documents)
+    for landings in turns(people, documents):
+        for document_type, theirs in landings:
+            land(warehouse, document_type, {who: [documents[document_type]] for who in theirs})
+    assert len(people) == 6
+    for username in people:
+        assert warehouse.offsets(username) == [(datetime(1900, 1, 1, tzinfo=UTC), 3 * 3600)]
 
 
 def test_times_teach_wherever_they_stand(warehouse: Warehouse) -> None:
@@ -446,7 +494,7 @@ def test_a_warehouse_of_before_is_dated_by_what_it_holds(warehouse: Warehouse) -
         connection.execute("CREATE TABLE bookkeeping.observed_offsets (username VARCHAR)")
     landing = land(warehouse, WORKOUT, {"bob": []})
     assert landing.redated == ("heartrate", "ring_battery_level")
-    assert_days_are_true(warehouse, documents)
+    assert_days_are_true(warehouse, {"ada": documents})
 
 
 def test_nobody_else_moves(warehouse: Warehouse) -> None:
