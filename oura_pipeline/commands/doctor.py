@@ -34,6 +34,8 @@ from oura_pipeline.settings import (
 )
 from oura_pipeline.warehouse.errors import WarehouseError
 from oura_pipeline.warehouse.quarantine import Oddity
+from oura_pipeline.web.automation import State, automation
+from oura_pipeline.web.site import dagster_client
 
 TIMEOUT_SECONDS = 10.0
 MAX_SHOWN = 5  # odd documents of a kind
@@ -78,6 +80,7 @@ def check_everything() -> list[Finding]:
             findings += [*_accounts(pipeline), _fetches(pipeline)]
             findings += [_warehouse(pipeline), _documents(pipeline)]
             findings += [_site(pipeline)]
+            findings += [_dagster(settings)]
             findings += [_webhooks(pipeline), oura := _oura(pipeline)]
             # Without an answer from Oura, the client would retry for minutes.
             findings += [*(_tokens(pipeline) if oura.good else ()), *_graphite(pipeline)]
@@ -187,6 +190,19 @@ def _site(pipeline: Pipeline) -> Finding:
             f"register {url.copy_with(host='localhost')}/oauth/callback",
         )
     return _good("site", f"{url}; register {settings.site.redirect_uri} as redirect URI at Oura")
+
+
+def _dagster(settings: Settings) -> Finding:
+    url = settings.site.dagster_url
+    with dagster_client(settings) as http:
+        found = automation(http, url)
+    if found is None:
+        return _good("Dagster", f"no UI at {url}, which knows whether sensors run; see dev")
+    if idle := [f"{one.name} is {one.state}" for one in found if not one.works]:
+        advice = f"switch it on at {url}/automation; if all are late, start the daemon"
+        return _bad("Dagster", f"{', '.join(idle)}: {advice}")
+    running = sum(one.state is State.RUNNING for one in found)
+    return _good("Dagster", f"{running} sensors and schedules run, seen by {url}")
 
 
 def _webhooks(pipeline: Pipeline) -> Finding:

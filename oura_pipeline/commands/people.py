@@ -106,7 +106,7 @@ def disconnect(username: str) -> None:
 @click.argument("username", metavar="PERSON", required=False, callback=resolve_people)
 @click.option("--everybody", is_flag=True, help="Everybody, and the operator.")
 def sign_out(username: str | None, everybody: bool) -> None:
-    """End a person's sessions at the site, in every browser.
+    """Sign a person out in every browser.
 
     Their data is fetched as before.
     """

@@ -24,9 +24,11 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import Pipeline, token_keys
+from oura_pipeline.web.automation import State, automation
 from oura_pipeline.web.site import Site
 
 CACHE_SECONDS = 5.0
+AUTOMATION_CACHE_SECONDS = 15.0
 LEDGER_CACHE_SECONDS = 60.0  # counting the days of the ledger reads all of it
 # A proxy must not answer in our place.
 _NO_STORE = {"cache-control": "no-store"}
@@ -38,6 +40,7 @@ def routes(site: Site) -> list[BaseRoute]:
     """Return `/health`, `/ready` and `/metrics`."""
     registry = site.request_metrics.registry
     registry.register(PipelineCollector(site.pipeline))
+    registry.register(AutomationCollector(site))
 
     async def ready(request: Request) -> Response:
         checks = await run_in_threadpool(readiness, site.pipeline)
@@ -99,6 +102,23 @@ class PipelineCollector:
         """Return all metrics."""
         with self._lock:
             return [*self._quick.get(), *self._ledger.get()]
+
+
+class AutomationCollector:
+    """A Prometheus collector of what Dagster's UI says of sensors and schedules."""
+
+    def __init__(self, site: Site) -> None:
+        self._lock = threading.Lock()
+        self._all = _Cached(AUTOMATION_CACHE_SECONDS, lambda: list(_automation(site)))
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: without this method, registering would ask Dagster."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Return whether Dagster answers, and how each is."""
+        with self._lock:
+            return self._all.get()
 
 
 class _Cached:
@@ -222,6 +242,20 @@ def _ledger(pipeline: Pipeline) -> Iterator[Metric]:
     for status in FetchStatus:
         days.add_metric([status.value], counted.get(status, 0))
     yield days
+
+
+def _automation(site: Site) -> Iterator[Metric]:
+    found = automation(site.dagster, site.settings.site.dagster_url)
+    yield _gauge("oura_dagster_up", "Whether Dagster's UI answers.", found is not None)
+    works = GaugeMetricFamily(
+        "oura_automation_works",
+        "Whether a sensor or schedule is neither stopped nor late.",
+        labels=["name"],
+    )
+    for one in found or ():
+        if one.state is not State.OFF:
+            works.add_metric([one.name], one.works)
+    yield works
 
 
 def _gauge(name: str, description: str, value: float | None) -> Metric:

@@ -35,7 +35,7 @@ def test_doctor_finds_nothing_wrong_with_a_working_installation(graphite_shell: 
     assert (status, problems(found)) == (0, {})
     assert list(found) == [
         *("settings", "modes", "client", "people", "key", "fetches", "warehouse", "documents"),
-        *("site", "webhooks", "Oura", "token"),
+        *("site", "Dagster", "webhooks", "Oura", "token"),
         *("carbon", "graphite-web"),
     ]
 

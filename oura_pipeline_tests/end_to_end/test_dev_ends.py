@@ -16,6 +16,7 @@ from threading import Event
 import httpx
 import pytest
 
+from oura_pipeline.web.automation import automation
 from oura_pipeline_tests.end_to_end.test_dev import free_port
 
 DAGSTER, SITE, SECONDS = 0, 1, 90
@@ -29,6 +30,7 @@ def test_a_request_to_end_takes_site_and_dagster_along(tmp_path: Path) -> None:
         until(lambda: answers(ports[DAGSTER], "/server_info"), program)
         assert len(processes(tmp_path)) >= 4
         assert commands(ports[DAGSTER]) == {"from the UI": 200, "by GET": 405, "rebound": 421}
+        assert {"retired_people", "daily"} <= running(ports[DAGSTER])
         program.terminate()
         assert program.wait(60) == 0
         until(lambda: processes(tmp_path) == set())
@@ -56,6 +58,13 @@ def commands(port: int) -> dict[str, int]:
             "rebound": http.post(address, json={"query": mutation}, headers={"Host": "evil.test"}),
         }
     return {how: answer.status_code for how, answer in asked.items()}
+
+
+def running(port: int) -> set[str]:
+    """The sensors and schedules that are said to work."""
+    with httpx.Client(trust_env=False, timeout=30) as http:
+        found = automation(http, f"http://127.0.0.1:{port}") or []
+    return {one.name for one in found if one.works}
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from oura_pipeline.web.automation import ask_dagster
+
 QUERY = """query LastRuns { repositoriesOrError { __typename ... on RepositoryConnection { nodes {
   jobs { name runs(limit: 1) { runId status creationTime startTime endTime } } } } } }"""
 ADHOC_JOB = "__ASSET_JOB"  # Dagster's name for runs of assets that a person or a sensor selected
@@ -36,8 +38,7 @@ class LastRun:
 def last_runs(http: httpx.Client, dagster_url: str) -> list[LastRun] | None:
     """Return the last run of every job, by name; None: Dagster's UI does not answer properly."""
     try:
-        answer = http.post(f"{dagster_url}/graphql", json={"query": QUERY})
-        nodes = answer.raise_for_status().json()["data"]["repositoriesOrError"]["nodes"]
+        nodes = ask_dagster(http, dagster_url, QUERY)["repositoriesOrError"]["nodes"]
         jobs = [job for node in nodes for job in node["jobs"]]
         return sorted((_last_run(job, dagster_url) for job in jobs), key=lambda run: run.job)
     # Anything may run at that address. The site works without Dagster, so this is never an error.

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from oura_pipeline.people.sign_in import people_here
 from oura_pipeline.web import sessions
+from oura_pipeline.web.automation import automation
 from oura_pipeline.web.pages.dagster_runs import last_runs
 from oura_pipeline.web.pages.forms import Fields, form_route
 from oura_pipeline.web.pages.sign_in import Capacity
@@ -88,6 +89,7 @@ def show_status(request: Request) -> Response:
         webhooks=webhook_rows(people, accounts.subscriptions.all(), accounts.inbox.counts()),
         odd=odd_documents(site.settings.storage.analytics_path),
         runs=last_runs(site.dagster, site.settings.site.dagster_url),
+        automation=automation(site.dagster, site.settings.site.dagster_url),
         invites=open_invites(accounts.invites.all(), now),
     )
 
