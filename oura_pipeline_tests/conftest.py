@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from oura_pipeline.files import keep_private
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.testing.requirements import require_graphite
 
@@ -49,6 +50,7 @@ def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     The first copy creates every table and view, which takes a second in each new data folder.
     """
     folder = tmp_path_factory.mktemp("empty")
+    keep_private(folder)  # as every data folder is
     Warehouse(folder / "warehouse.duckdb").publish(folder / "analytics.duckdb")
     return folder
 
