@@ -5,6 +5,7 @@ from __future__ import annotations
 import alembic.command
 
 import oura_pipeline.accounts.store
+import oura_pipeline.pipeline
 import oura_pipeline_tests.testing.token_server
 
 __all__ = ["alembic", "oura_pipeline", "oura_pipeline_tests"]
