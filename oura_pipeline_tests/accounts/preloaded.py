@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import alembic.command
 
-import oura_pipeline.accounts.store
 import oura_pipeline.pipeline
 import oura_pipeline_tests.testing.token_server
 

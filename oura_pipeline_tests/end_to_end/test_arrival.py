@@ -13,7 +13,8 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
 from oura_pipeline.pipeline import open_pipeline
-from oura_pipeline.sandbox.running import Sandbox
+from oura_pipeline.sandbox.running import Sandbox, running
+from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.push import push_documents
 from oura_pipeline_tests.end_to_end.conftest import LAST
 from oura_pipeline_tests.testing.requirements import require_graphite
@@ -25,21 +26,24 @@ TARGETS = ["readiness.score", "sleep.score", "activity.score", "hr.bpm"]
 TYPES = ["daily_activity", "daily_readiness", "daily_sleep", "heartrate", "sleep"]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def installed() -> None:
     require_graphite()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def graphite() -> Iterator[LocalGraphite]:
-    with LocalGraphite() as running:
-        yield running
+    with LocalGraphite() as started:
+        yield started
 
 
-@pytest.fixture
-def told(own_cloud: Sandbox, graphite: LocalGraphite, tmp_path: Path) -> Iterator[World]:
-    """A world with a Graphite, into which two people were synced."""
-    with world(tmp_path / "data", own_cloud, graphite=graphite) as made:
+@pytest.fixture(scope="module")
+def told(graphite: LocalGraphite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world with a Graphite, into which two people were synced; each test has its own days."""
+    with (
+        running(SandboxOptions(people=2, days=8, end=LAST)) as cloud,
+        world(tmp_path_factory.mktemp("told") / "data", cloud, graphite=graphite) as made,
+    ):
         made.sign_in("runa")
         made.sign_in("koa")
         result = made.run(FIRST, LAST, types=TYPES)
