@@ -28,8 +28,7 @@ LONG = (
         "warehouse/views/test_long.py",
     ),
     *("warehouse/test_redating.py", "warehouse/test_publishing.py", "warehouse/test_forgetting.py"),
-    *("sync/test_redating.py", "web/pages/test_me_extremes.py", "web/pages/test_sign_in.py"),
-    *("web/test_middleware.py", "web/test_webhook.py"),
+    *("sync/test_redating.py", "web/pages/test_me_extremes.py"),
 )
 
 
