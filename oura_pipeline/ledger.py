@@ -153,8 +153,8 @@ class PushLedger(Protocol):
         """Return the rows that match, by username and day; None matches all."""
         ...
 
-    def record(self, pushes: Sequence[Push]) -> None:
-        """Add or replace rows, all or none."""
+    def record(self, pushes: Sequence[Push]) -> set[str]:
+        """Add or replace rows, all or none, but of who has left; return these people."""
         ...
 
     def record_delivered(self, pushes: Sequence[Push], at: datetime) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.tokens import PersonTokens
+from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.files import keep_private
 from oura_pipeline.graphite.carbon import (
     FileSender,
@@ -72,6 +73,22 @@ class Pipeline:
             budget=self.budget,
             share=self.share,
         )
+
+    def landing(self, document_type: DocumentType) -> AbstractContextManager[None]:
+        """Hold the lock under which documents of a type land and are recorded.
+
+        Raises:
+            AccountsBusy: somebody else held it for too long.
+        """
+        return self.accounts.lock(f"land {document_type.name}")
+
+    def exporting(self) -> AbstractContextManager[None]:
+        """Hold the lock under which files of people are written into `OURA_EXPORTS`, or deleted.
+
+        Raises:
+            AccountsBusy: somebody else held it for too long.
+        """
+        return self.accounts.lock("exports")
 
     def tokens(self, username: str) -> PersonTokens:
         """Return that person's tokens, renewed where they expire.

@@ -30,6 +30,9 @@ class EncryptedStore(Store):
         self._cipher = cipher
 
 
+RETIRED = "retired"
+"""The state of somebody who has left: nothing is written of them any more."""
+
 GONE = "gone"
 """The state of a row that has nothing but the tokens of somebody who was deleted, until these are
 revoked. Its username is their id; `Removal` alone sees it."""
@@ -53,6 +56,12 @@ def require_known(connection: Connection, usernames: Iterable[str]) -> None:
     known = known_usernames(connection)
     if strangers := set(usernames) - known:
         raise UnknownPerson(strangers, known)
+
+
+def who_left(connection: Connection, usernames: Iterable[str]) -> set[str]:
+    """Return who of them is in the database no longer, or is about to be deleted."""
+    staying = select(people.c.username).where(people.c.state.not_in([RETIRED, GONE]))
+    return set(usernames) - set(connection.scalars(staying))
 
 
 def known_usernames(connection: Connection) -> set[str]:

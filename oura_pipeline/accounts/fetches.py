@@ -23,7 +23,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from oura_pipeline.accounts.base import Store, ledger_key, matching, require_known
+from oura_pipeline.accounts.base import Store, ledger_key, matching, who_left
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
@@ -52,31 +52,28 @@ class PublishedFetch(NamedTuple):
 class Fetches(Store):
     """The ledger of fetches."""
 
-    def record(self, rows: Sequence[Fetch]) -> None:
+    def record(self, rows: Sequence[Fetch]) -> set[str]:
         """Add or replace rows, all or none; of several for one key the last one counts.
+
+        Rows of people who have left are not written; those people are returned.
 
         `attempts` becomes one more than it was for `failed` and 0 for everything else; that of the
         given row is ignored. A loss stands until its documents are back, or an answer that came
         `LOSS_SETTLES_AFTER` it does not have them either.
-
-        Raises:
-            UnknownPerson: a row is of nobody; no row was written.
         """
         if not rows:
-            return
+            return set()
         # A row that is new says 1 for `failed` and 0 otherwise, see `_values`.
         again = case((literal_column("excluded.attempts") == 1, fetches.c.attempts + 1), else_=0)
         insert = self._database.insert(fetches, _REPLACED, attempts=again)
         with self._database.writing() as connection:
-            require_known(connection, {row.username for row in rows})
-            losses = _losses(connection, rows)
-            connection.execute(
-                insert,
-                [
-                    _values(row) | _loss(row, losses.get(_loss_key(row)))
-                    for row in sorted(rows, key=ledger_key)
-                ],
-            )
+            left = who_left(connection, {row.username for row in rows})
+            kept = sorted((row for row in rows if row.username not in left), key=ledger_key)
+            losses = _losses(connection, kept)
+            values = [_values(row) | _loss(row, losses.get(_loss_key(row))) for row in kept]
+            if values:
+                connection.execute(insert, values)
+        return left
 
     def correct(
         self, document_type: str, days: Mapping[tuple[str, date], tuple[FetchStatus, int, int]]

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.errors import DatabaseRefused
 
-REVISION = "0007"
+REVISION = "0008"
 SCRIPTS = Path(__file__).parent / "migrations"
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.base import (
     GONE,
+    RETIRED,
     EncryptedStore,
     known_usernames,
     not_gone,
@@ -44,12 +45,13 @@ class PersonState(StrEnum):
     CONNECTED = "connected"
     SIGN_IN_REQUIRED = "sign_in_required"  # Oura refused to renew their tokens
     DISCONNECTED = "disconnected"  # nothing is fetched, their data stays
-    RETIRED = "retired"  # they left; their data is to be deleted
+    RETIRED = RETIRED  # they left; their data is to be deleted
 
 
 LEAVING = (PersonState.DISCONNECTED, PersonState.RETIRED)
 """Their tokens are handed out to nobody, and kept only until they are revoked."""
 
+DELETED_WITHIN = timedelta(minutes=5)
 SYNC_PAUSE = timedelta(minutes=5)
 
 
@@ -98,6 +100,10 @@ class Person:
     def history_start(self, earliest: date) -> date:
         """Return the first day of their history, which begins on the `earliest` day at most."""
         return max(earliest, self.first_day or earliest)
+
+    def deletion_is_late(self, now: datetime) -> bool:
+        """Return whether they left so long ago that their data should be gone by now."""
+        return self.state is PersonState.RETIRED and now - self.state_since >= DELETED_WITHIN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,20 +249,25 @@ class People(EncryptedStore):
             connection.execute(update(schema.people).where(theirs).values(first_day=first_day))
 
     def to_notify(self) -> list[Person]:
-        """Return who must sign in again and was not reported to the operator yet, by username."""
-        refused = self.all([PersonState.SIGN_IN_REQUIRED])
-        return [person for person in refused if person.notified_at is None]
+        """Return who was not reported to the operator yet, by username.
+
+        That is who must sign in again, and whose deletion is late.
+        """
+        return [
+            person
+            for person in self.all([PersonState.SIGN_IN_REQUIRED, PersonState.RETIRED])
+            if person.notified_at is None
+            and (person.state is not PersonState.RETIRED or person.deletion_is_late(now()))
+        ]
 
     def mark_notified(self, usernames: Iterable[str]) -> None:
         """Save that the operator was notified of these people."""
         # Not those who signed in meanwhile: when they are refused again, that is news.
         people = schema.people.c
-        refused = (
-            people.username.in_(sorted(set(usernames))),
-            people.state == PersonState.SIGN_IN_REQUIRED.value,
-        )
+        reported = (PersonState.SIGN_IN_REQUIRED.value, PersonState.RETIRED.value)
+        theirs = (people.username.in_(sorted(set(usernames))), people.state.in_(reported))
         with self._database.writing() as connection:
-            connection.execute(update(schema.people).where(*refused).values(notified_at=now()))
+            connection.execute(update(schema.people).where(*theirs).values(notified_at=now()))
 
     def _replace(self, connection: Connection, username: str, sign_in: SignIn) -> None:
         require_known(connection, [username])
@@ -293,6 +304,7 @@ def insert_person(
             f"{username} is here already; to renew their sign-in reconnect them, "
             "for somebody else choose another username"
         )
+    _require_free(connection, username)
     _require_own_id(connection, username, sign_in.oura_id)
     forget_gone(connection, sign_in.oura_id)
     person = {
@@ -308,6 +320,16 @@ def insert_person(
     }
     connection.execute(insert(schema.people).values(person))
     connection.execute(insert(schema.tokens).values(_token_row(cipher, username, sign_in)))
+
+
+def _require_free(connection: Connection, username: str) -> None:
+    former = schema.former_usernames.c.digest
+    if connection.scalar(select(former).where(former == digest(username))) is not None:
+        # Otherwise whoever takes it would see the points of a stranger.
+        raise PersonRefused(
+            f"{username} belonged to somebody who has left, and Graphite may still hold their "
+            "metrics: choose another username"
+        )
 
 
 def forget_gone(connection: Connection, oura_id: str | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select
 
 from oura_pipeline.accounts import schema
-from oura_pipeline.accounts.base import Store, ledger_key, matching, require_known
+from oura_pipeline.accounts.base import Store, ledger_key, matching, who_left
 from oura_pipeline.accounts.waiting import forget_delivered, note_unsent
 from oura_pipeline.ledger import Push, PushState, Withdrawn
 
@@ -18,27 +18,25 @@ from oura_pipeline.ledger import Push, PushState, Withdrawn
 class Pushes(Store):
     """The ledger of pushes; a `PushLedger`."""
 
-    def record(self, pushes: Sequence[Push]) -> None:
+    def record(self, pushes: Sequence[Push]) -> set[str]:
         """Add or replace rows, all or none; of several for one key the last one counts.
 
-        Raises:
-            UnknownPerson: a row is of nobody; no row was written.
+        Rows of people who have left are not written; those people are returned.
         """
         if not pushes:
-            return
+            return set()
         insert = self._database.insert(schema.pushes, ("points", "digest", "state", "index", "at"))
         with self._database.writing() as connection:
-            require_known(connection, {row.username for row in pushes})
-            ordered = sorted(pushes, key=ledger_key)
-            connection.execute(insert, [vars(row) | {"state": row.state.value} for row in ordered])
-            note_unsent(self._database, connection, ordered)
+            left = who_left(connection, {row.username for row in pushes})
+            ordered = sorted((p for p in pushes if p.username not in left), key=ledger_key)
+            if ordered:
+                values = [vars(row) | {"state": row.state.value} for row in ordered]
+                connection.execute(insert, values)
+                note_unsent(self._database, connection, ordered)
+        return left
 
     def record_delivered(self, pushes: Sequence[Push], at: datetime) -> None:
-        """Record that days arrived, of which these are the rows from before.
-
-        Raises:
-            UnknownPerson: a row is of nobody; no row was written.
-        """
+        """Record that days arrived, of which these are the rows from before."""
         self.record([replace(row, state=PushState.DELIVERED, at=at) for row in pushes])
         with self._database.writing() as connection:
             forget_delivered(connection, pushes)
@@ -77,15 +75,14 @@ class Pushes(Store):
     def record_withdrawn(self, withdrawn: Sequence[Withdrawn]) -> None:
         """List points for the operator, all or none; new times join those that are listed.
 
-        Raises:
-            UnknownPerson: a row is of nobody; no row was written.
+        Nothing is listed of people who have left.
         """
         if not withdrawn:
             return
         insert = self._database.insert(schema.withdrawn, ("times", "at"))
         with self._database.writing() as connection:
-            require_known(connection, {row.username for row in withdrawn})
-            for row in sorted(withdrawn, key=ledger_key):
+            left = who_left(connection, {row.username for row in withdrawn})
+            for row in sorted((w for w in withdrawn if w.username not in left), key=ledger_key):
                 # They add up: Graphite deletes nothing, so what was withdrawn once is still there.
                 times = {*row.times, *_listed_times(connection, row)}
                 listed = " ".join(map(str, sorted(times)))

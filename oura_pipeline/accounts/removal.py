@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.base import GONE, EncryptedStore, now, require_known
@@ -73,7 +73,7 @@ class Removal(EncryptedStore):
         """
         with self._database.writing(schema.people) as connection:
             require_known(connection, [username])
-            enter_state(connection, username, PersonState.RETIRED)
+            enter_state(connection, username, PersonState.RETIRED, notified_at=None)
             end_sessions(connection, username)
 
     def to_revoke(self) -> list[str]:
@@ -134,7 +134,7 @@ class Removal(EncryptedStore):
             connection.execute(delete(schema.people).where(*theirs))
         self._database.scrub()
 
-    def delete(self, username: str) -> bool:
+    def delete(self, username: str, *, reserve: bool = False) -> bool:
         """Delete a person and every row about them; return whether there was one.
 
         Tokens that are not revoked yet stay, encrypted, under the person's id alone, for
@@ -142,6 +142,10 @@ class Removal(EncryptedStore):
 
         Others may have a SQLite file open; where one of them reads or writes for longer than 30 s,
         what the rows held stays in the file or its log until the next `delete` or `scrub`.
+
+        Args:
+            username: theirs.
+            reserve: whether nobody may take the username before `release`.
         """
         people, inbox, sign_ups = schema.people, schema.webhook_inbox, schema.sign_ups
         consents = schema.consents
@@ -155,13 +159,42 @@ class Removal(EncryptedStore):
             there_was = connection.execute(delete(people).where(theirs)).rowcount > 0
             if tokens is not None:
                 _keep_tokens(connection, tokens, oura_id)
+            if reserve and there_was:
+                self._reserve(connection, username)
             if oura_id is not None:
                 connection.execute(delete(inbox).where(inbox.c.oura_id == oura_id))
                 connection.execute(delete(sign_ups).where(sign_ups.c.oura_id == oura_id))
         # SQLite leaves copies behind when it moves rows between pages, so zeros in place of the
         # rows are not enough. Also where there was nobody: a removal may have been cut short.
-        self._database.scrub()
+        self.scrub()
         return there_was
+
+    def _reserve(self, connection: Connection, username: str) -> None:
+        former = schema.former_usernames
+        values = {"digest": digest(username), "left_at": now(), "scrubbed": False}
+        connection.execute(self._database.insert(former, ("left_at", "scrubbed")), values)
+
+    def release(self, holding: Iterable[str]) -> int:
+        """Free the usernames of people who left, but of whom Graphite still holds metrics.
+
+        Args:
+            holding: all names under which Graphite holds metrics.
+
+        Returns:
+            How many were freed.
+        """
+        former = schema.former_usernames
+        held = sorted(map(digest, holding))
+        with self._database.writing() as connection:
+            return connection.execute(delete(former).where(former.c.digest.not_in(held))).rowcount
+
+    def unscrubbed_since(self) -> datetime | None:
+        """Return when the first person left whose rows may still be in the file of the database."""
+        former = schema.former_usernames.c
+        with self._database.reading() as connection:
+            query = select(func.min(former.left_at)).where(former.scrubbed.is_(False))
+            since: datetime | None = connection.scalar(query)
+        return since
 
     def scrub(self) -> bool:
         """Rewrite the SQLite file without what was deleted; do nothing on Postgres.
@@ -171,7 +204,14 @@ class Removal(EncryptedStore):
         Returns:
             False where somebody else was reading or writing for too long; see `delete`.
         """
-        return self._database.scrub()
+        former = schema.former_usernames
+        before = now()
+        if not self._database.scrub():
+            return False
+        with self._database.writing() as connection:
+            left = (former.c.left_at <= before, former.c.scrubbed.is_(False))
+            connection.execute(update(former).where(*left).values(scrubbed=True))
+        return True
 
 
 _LEFT = [*(state.value for state in LEAVING), GONE]

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     DateTime,
@@ -81,6 +82,15 @@ people = Table(
     Column("sync_asked_at", Instant),
     Column("notified_at", Instant),
     Column("first_day", Date),  # one row for all days before it; NULL: not known
+)
+
+former_usernames = Table(
+    "former_usernames",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("left_at", Instant, nullable=False),
+    # Whether the file of the database was rewritten without their rows since.
+    Column("scrubbed", Boolean, nullable=False),
 )
 
 tokens = Table(

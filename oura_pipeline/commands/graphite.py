@@ -114,6 +114,7 @@ def schemas(into: Path) -> None:
 def orphans() -> None:
     """Show how to delete former people's metrics.
 
+    A username of somebody who left can be taken again once this finds no metrics of theirs.
     Graphite cannot delete metrics over the network: the commands have to be run on its machine.
     """
     settings = load_settings()
@@ -123,6 +124,7 @@ def orphans() -> None:
         stored = child_names(http, settings.graphite.render_url, settings.graphite.prefix)
     with open_accounts(settings) as accounts:
         known = {person.username for person in accounts.people.all()}
+        freed = accounts.removal.release(stored)
     for name in sorted(stored - known):
         # Not through rich, which would break a long command into lines.
         click.echo(stored_metrics(settings.graphite.prefix, name).delete)
@@ -130,6 +132,8 @@ def orphans() -> None:
         console.print("Graphite holds no metrics of people who are not here.")
     else:
         console.print("Run this where Graphite stores its files; <whisper> is the folder of these.")
+    if freed:
+        console.print(f"Usernames of people who left that can be taken again: {freed}.")
 
 
 @graphite.command("withdrawn")

@@ -213,20 +213,9 @@ def _remove_person(username: str) -> Iterator[str]:
 
 def _delete_everything(username: str) -> Iterator[str]:
     """Delete a person and their data; yield what was done, step by step."""
-    # The other commands do without Dagster, which takes two seconds to import.
-    from oura_pipeline.defs.retired_people import unfinished_runs
-    from oura_pipeline.defs.storage import project_instance
-
-    with open_pipeline() as pipeline, project_instance() as instance:
-        # First of all, so that no new run can begin to fetch what is being deleted.
+    with open_pipeline() as pipeline:
+        # First of all, so that nothing new is fetched of them.
         yield _consent(leave.leave(pipeline, username))
-        left = pipeline.accounts.people.get(username).state_since
-        if busy := unfinished_runs(instance, left):
-            raise click.ClickException(
-                f"{username} is disconnected, but {busy} runs that began before may still store "
-                "documents of theirs: run this again when those have ended, or leave the rest to "
-                "Dagster's daemon"
-            )
         try:
             deleted = leave.delete_everything(pipeline, username)
         except OSError as error:

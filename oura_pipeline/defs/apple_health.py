@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import closing
 
 import dagster as dg
+import duckdb
 
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import SLEEP
@@ -13,6 +14,7 @@ from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.schedules import Job, scheduled_run
 from oura_pipeline.exports.apple_health import MEASURES, ExportedDay, export_hrv
+from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.settings import load_settings, operator_zone
 from oura_pipeline.sync.publish import publish
 
@@ -39,9 +41,11 @@ def apple_health_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefiniti
     def apple_health(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
         opened, days = pipeline.opened, run_days(context)
         # The copy it reads is brought up to date first, so that nobody who has left by now is in
-        # it; the data of who leaves later is deleted after the end of this run.
-        publish(opened)
-        with closing(connect(opened.settings.storage.analytics_path)) as connection:
+        # it; the files of who leaves later are deleted after the lock is free.
+        with (
+            opened.exporting(),
+            closing(_new_copy(opened)) as connection,
+        ):
             exported = export_hrv(
                 connection,
                 opened.settings.storage.exports_path,
@@ -53,6 +57,11 @@ def apple_health_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefiniti
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
 
     return apple_health
+
+
+def _new_copy(opened: Pipeline) -> duckdb.DuckDBPyConnection:
+    publish(opened)
+    return connect(opened.settings.storage.analytics_path)
 
 
 def export_metadata(exported: Iterable[ExportedDay]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """The job that deletes people who left and revokes those who disconnected, and its sensor."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -21,17 +21,8 @@ from oura_pipeline.warehouse.errors import WarehouseError
 JOB = "retire_people"
 SENSOR = "retired_people"
 DESCRIPTION = "Deletes the data of people who left; revokes the tokens of people who disconnected."
-# Somebody is kept for a while when Oura is away. After that the data is deleted, and only their
-# tokens are kept, until Oura has revoked them.
-DELETE_UNREVOKED_AFTER = timedelta(hours=1)
 RECENT_RUNS = 10  # a run that somebody starts by hand is among them
 EXPECTED = (AccountsError, WarehouseError, OSError)
-LONGEST_RUN = timedelta(days=1)  # dagster.yaml ends what takes longer
-IN_PROGRESS = [
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dataclass(kw_only=True)
@@ -42,7 +33,7 @@ class Retirement:
         deleted: people of whom nothing is left.
         revoked: people who disconnected, or were deleted, and whose tokens are revoked now.
         unrevoked: people who were deleted and whose consent is not given back yet.
-        waiting: people for whom Oura or the end of another run is waited for.
+        waiting: people who disconnected, and for whom Oura is waited for.
         failures: what went wrong.
     """
 
@@ -58,14 +49,15 @@ class Retirement:
 def retire(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
     """Delete or revoke everybody who left or disconnected."""
     done = Retirement()
-    now = datetime.now(UTC)
     for gone in _gone(pipeline.opened.accounts):
         revocation = revoke_gone(pipeline.opened, gone.id)
         done.revoked += revocation.done
         done.unrevoked += not revocation.done
+    if pipeline.opened.accounts.removal.unscrubbed_since():
+        pipeline.opened.accounts.removal.scrub()
     for person in _leaving(pipeline.opened.accounts):
         try:
-            _retire_one(context, pipeline.opened, person, done, now)
+            _retire_one(pipeline.opened, person, done)
         except UnknownPerson:
             continue  # another process deleted them meanwhile
         except EXPECTED as error:
@@ -101,7 +93,10 @@ def retired_people_sensor() -> dg.SensorDefinition:
     @nameless
     def retired_people(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         with open_accounts(load_settings()) as accounts:
-            waiting: list[Person | Unrevoked] = [*_leaving(accounts), *_gone(accounts)]
+            waiting = {person.id: person.state_since for person in _leaving(accounts)}
+            waiting |= {somebody.id: somebody.state_since for somebody in _gone(accounts)}
+            if (left := accounts.removal.unscrubbed_since()) is not None:
+                waiting["scrub"] = left
         runs = context.instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=RECENT_RUNS)
         return retire_request(waiting, runs, datetime.now(UTC))
 
@@ -109,12 +104,13 @@ def retired_people_sensor() -> dg.SensorDefinition:
 
 
 def retire_request(
-    waiting: Sequence[Person | Unrevoked], runs: Sequence[dg.RunRecord], now: datetime
+    waiting: Mapping[str, datetime], runs: Sequence[dg.RunRecord], now: datetime
 ) -> dg.RunRequest | dg.SkipReason:
     """Return the run for those who wait; one at a time, and again every few minutes.
 
     Args:
-        waiting: who left, who disconnected and still has tokens, and who was deleted and has.
+        waiting: since when, by id: who left, who disconnected and still has tokens, and who was
+            deleted and has; and `scrub`, where their rows are still in the database's file.
         runs: the latest runs of the job.
         now: the present moment.
     """
@@ -122,9 +118,12 @@ def retire_request(
         return dg.SkipReason("Nobody has left, and no tokens are to be revoked.")
     if any(not record.dagster_run.is_finished for record in runs):
         return dg.SkipReason("A run is in progress.")
-    who = set_digest(f"{person.id} {person.state_since.isoformat()}" for person in waiting)
-    interval = pause(now - max(person.state_since for person in waiting))
-    return dg.RunRequest(run_key=f"{JOB} {who} {now.timestamp() // interval.total_seconds():.0f}")
+    who = set_digest(f"{what} {since.isoformat()}" for what, since in waiting.items())
+    interval = pause(now - max(waiting.values()))
+    return dg.RunRequest(
+        run_key=f"{JOB} {who} {now.timestamp() // interval.total_seconds():.0f}",
+        tags={"dagster/priority": "100"},  # before whatever else waits for a place
+    )
 
 
 def _leaving(accounts: Accounts) -> list[Person]:
@@ -143,44 +142,17 @@ def _gone(accounts: Accounts) -> list[Unrevoked]:
 def pause(waited: timedelta) -> timedelta:
     """Return how long until the next try: the longer it has not worked, the longer."""
     if waited < timedelta(hours=2):
-        return timedelta(minutes=5)
+        return timedelta(minutes=1 if waited < timedelta(minutes=10) else 5)
     return timedelta(hours=1) if waited < timedelta(days=1) else timedelta(hours=6)
 
 
-def unfinished_runs(instance: dg.DagsterInstance, left: datetime, besides: str = "") -> int:
-    """Return how many runs may still work on somebody who left: those that began before.
-
-    Args:
-        instance: whose runs.
-        left: since when nothing is fetched of the person any more, UTC.
-        besides: the run that asks.
-    """
-    recent = dg.RunsFilter(statuses=IN_PROGRESS, created_after=left - LONGEST_RUN)
-    records = instance.get_run_records(recent)
-    return sum(
-        record.dagster_run.run_id != besides and record.create_timestamp < left
-        for record in records
-    )
-
-
-def _retire_one(
-    context: dg.OpExecutionContext,
-    opened: Pipeline,
-    person: Person,
-    done: Retirement,
-    now: datetime,
-) -> None:
-    revocation = revoke(opened, person.username)
+def _retire_one(opened: Pipeline, person: Person, done: Retirement) -> None:
     if person.state is PersonState.DISCONNECTED:
+        revocation = revoke(opened, person.username)
         done.revoked += revocation.done
         done.waiting += not revocation.done
         return
-    # A run that began before they left may still land their documents.
-    busy = unfinished_runs(context.instance, person.state_since, besides=context.run_id)
-    impatient = now - person.state_since >= DELETE_UNREVOKED_AFTER
-    if busy or not (revocation.done or impatient):
-        done.waiting += 1
-        return
+    # Not even when Oura is away: the tokens are kept, under nothing but an id, until it is back.
     deleted = delete_everything(opened, person.username)
     done.deleted += 1
     done.unrevoked += not deleted.revocation.done

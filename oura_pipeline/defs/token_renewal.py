@@ -162,7 +162,8 @@ def renewal_schedule(job: Job) -> dg.ScheduleDefinition:
 @dg.sensor(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Notifies the operator, once, of people who must sign in again.",
+    description="Notifies the operator, once, of people who must sign in again, and of late "
+    "deletions.",
 )
 @nameless
 def must_reconnect() -> dg.SkipReason:

@@ -167,8 +167,8 @@ class _PushRun:
             self._row(day, PushState.PENDING, _index_in_flight(day, earlier))
             for day, earlier in due
         ]
-        self._ledger.record(pending)
-        return due
+        left = self._ledger.record(pending)
+        return [pair for pair in due if pair[0].username not in left]
 
     def record_sent(self, sending: Future[None], due: list[_DueDay]) -> None:
         """Wait until the days have been sent, and record it."""

@@ -16,6 +16,7 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.removal import Revoker
 from oura_pipeline.accounts.tokens import Renewer
 from oura_pipeline.catalog.credentials import OuraError
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.exports.views import child_path
 from oura_pipeline.graphite.removal import StoredMetrics, remove_lines, stored_metrics
 from oura_pipeline.oura.oauth import PATIENCE_SECONDS
@@ -128,19 +129,21 @@ def delete_everything(
     leaving = pipeline.accounts.people.get(username).state is PersonState.RETIRED
     revocation = revoke(pipeline, username) if leaving else leave(pipeline, username)
     progress("nothing is fetched any more")
+    _await_landings(pipeline)
     holds = whisper_paths(pipeline, username)
     rows = pipeline.warehouse.forget(username)
     progress(f"{rows} documents deleted from the warehouse")
     published = _publish(pipeline)
     progress("published a copy without them" if published else "nothing was published yet")
-    files = _delete_files(child_path(pipeline.settings.storage.exports_path, username))
+    with pipeline.exporting():
+        files = _delete_files(child_path(pipeline.settings.storage.exports_path, username))
     progress(f"{files} exported files deleted")
     lines = remove_lines(pipeline.settings.storage.graphite_log_path, holds.metrics)
     progress(f"{lines} points deleted from the file of points")
-    # The person goes last: as long as they are there, a crash leaves somebody to delete. Scrubbed
-    # before as well, because after the removal nobody would know that it is still to be done.
-    pipeline.accounts.removal.scrub()
-    pipeline.accounts.removal.delete(username)
+    # The person goes last: as long as they are there, a crash leaves somebody to delete.
+    pipeline.accounts.removal.delete(username, reserve=True)
+    # What another process was sending when they left.
+    lines += remove_lines(pipeline.settings.storage.graphite_log_path, holds.metrics)
     progress("tokens, ledgers and the person deleted")
     return Deleted(
         revocation=revocation,
@@ -150,6 +153,13 @@ def delete_everything(
         lines=lines,
         graphite=holds,
     )
+
+
+def _await_landings(pipeline: Pipeline) -> None:
+    """Wait for what is being landed now: whatever lands later leaves them out."""
+    for document_type in DOCUMENT_TYPES:
+        with pipeline.landing(document_type):
+            pass
 
 
 def whisper_paths(pipeline: Pipeline, username: str) -> StoredMetrics:

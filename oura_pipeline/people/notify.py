@@ -1,4 +1,7 @@
-"""Messages to the operator, by HTTP or mail: who must sign in again, once each time."""
+"""Messages to the operator, by HTTP or mail, once each time.
+
+They say who must sign in again, and whose deletion is late.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from urllib.error import HTTPError
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from oura_pipeline.accounts.people import Person
+from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.settings import Settings
 
@@ -32,7 +35,7 @@ def configured(settings: Settings) -> bool:
 
 
 def send_pending(accounts: Accounts, settings: Settings) -> list[str]:
-    """Notify the operator of everybody who must sign in again, once; return their usernames.
+    """Notify the operator of everybody who needs something, once; return their usernames.
 
     Without a way to notify, nobody counts as reported.
 
@@ -63,7 +66,7 @@ def payload(person: Person, settings: Settings) -> dict[str, str]:
     """Return what is posted about somebody; `text` and `content` are for chats."""
     sentence = _sentence(person, settings)
     return {
-        "event": "sign_in_required",
+        "event": "deletion_late" if _has_left(person) else "sign_in_required",
         "username": person.username,
         "since": person.state_since.isoformat(),
         "reason": person.error or "",
@@ -73,7 +76,17 @@ def payload(person: Person, settings: Settings) -> dict[str, str]:
     }
 
 
+def _has_left(person: Person) -> bool:
+    return person.state is PersonState.RETIRED
+
+
 def _sentence(person: Person, settings: Settings) -> str:
+    if _has_left(person):
+        return (
+            f"{person.username} has left, and their data is still here, since "
+            f"{person.state_since:%Y-%m-%d %H:%M} UTC: look at the last run of retire_people, or "
+            f"run `oura-pipeline people remove {person.username}`"
+        )
     return (
         f"{person.username} must sign in again at {settings.site.url}, "
         f"since {person.state_since:%Y-%m-%d %H:%M} UTC: {person.error}"
@@ -160,15 +173,22 @@ def _connected(url: SplitResult) -> smtplib.SMTP:
 
 
 def _mail(people: Sequence[Person], settings: Settings) -> EmailMessage:
-    count = "1 person" if len(people) == 1 else f"{len(people)} people"
     mail = EmailMessage()
-    mail["Subject"] = f"Oura: {count} must sign in again"
+    mail["Subject"] = f"Oura: {_subject(people)}"
     mail["From"] = settings.notify.mail_from
     mail["To"] = ", ".join(settings.notify.email)
     mail["Date"] = formatdate()
     mail["Message-ID"] = make_msgid(domain="oura-pipeline")
     mail.set_content("\n".join(_sentence(person, settings) for person in people) + "\n")
     return mail
+
+
+def _subject(people: Sequence[Person]) -> str:
+    late = sum(map(_has_left, people))
+    refused = len(people) - late
+    parts = [f"{refused} {'person' if refused == 1 else 'people'} must sign in again"]
+    parts += [f"{late} {'deletion is' if late == 1 else 'deletions are'} late"]
+    return ", ".join(part for part in parts if not part.startswith("0 "))
 
 
 @contextmanager

@@ -129,8 +129,9 @@ def fetch_and_land(
             losses_known=losses_known,
         )
         results = work.fetch(people)
-        with pipeline.accounts.lock(f"land {document_type.name}"):
+        with pipeline.landing(document_type):
             results = work.refetch_overtaken(results, people)
+            results = work.without_who_left(results, people)
             landing = work.land(results)
             fetches = work.record(results, landing)
     forget_disproved(pipeline, people, fetches)
@@ -199,6 +200,20 @@ class _Work:
         # Compared with the moment of our first request: Oura may have changed after that.
         return {row.username for row in rows if row.at > asked_at[row.username]}
 
+    def without_who_left(
+        self, results: Sequence[PersonResult], people: Sequence[Person]
+    ) -> list[PersonResult]:
+        """Forget what was fetched of people who have left meanwhile.
+
+        Whoever deletes them waits for the lock of the document type, so that what was landed before
+        is there to be deleted, and nothing comes after.
+        """
+        here = {person.id for person in self.pipeline.accounts.people.all(FETCHED_STATES)}
+        left = {person.username for person in people if person.id not in here}
+        for username in left:
+            self.spool.forget(username)
+        return [result for result in results if result.username not in left]
+
     def land(self, results: Sequence[PersonResult]) -> Landing | None:
         """Land what was received."""
         landed = [result for result in results if result.status is FetchStatus.LANDED]
@@ -241,8 +256,8 @@ class _Work:
             for errors in [_errors_by_day(result)]
             for day in days_between(*self.days)
         ]
-        self.pipeline.accounts.fetches.record(fetches)
-        return fetches
+        left = self.pipeline.accounts.fetches.record(fetches)
+        return [fetch for fetch in fetches if fetch.username not in left]
 
     def _ledger_row(
         self, result: PersonResult, day: date, error: Exception | None, landing: Landing | None

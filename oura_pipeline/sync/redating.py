@@ -20,7 +20,7 @@ def record_redated(pipeline: Pipeline, document_type: DocumentType, now: datetim
     # holds it for long lands such rows, and records these days afterwards.
     with (
         suppress(AccountsBusy),
-        pipeline.accounts.lock(f"land {document_type.name}"),
+        pipeline.landing(document_type),
         pipeline.warehouse.redated(document_type) as days,
     ):
         usernames = {username for username, _ in days}

@@ -161,6 +161,12 @@ def _people(pipeline: Pipeline) -> Iterator[Metric]:
     for state in PersonState:
         by_state.add_metric([state.value], sum(person.state is state for person in people))
     yield by_state
+    now = datetime.now(UTC)
+    yield _gauge(
+        "oura_deletions_late",
+        "People who left and whose data should have been deleted by now.",
+        sum(person.deletion_is_late(now) for person in people),
+    )
 
 
 def _waiting_pushes(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import Fetch, FetchStatus
@@ -124,11 +123,14 @@ def test_rows_are_found_by_what_is_asked_for(accounts: Accounts) -> None:
     assert accounts.fetches.find(statuses=[]) == []
 
 
-def test_a_row_of_nobody_is_refused_and_none_is_written(accounts: Accounts) -> None:
-    rows = [fetch("ada"), fetch("eve"), fetch("bob")]
-    with pytest.raises(UnknownPerson, match=r"^there is no person 'eve'; known are: ada, bob$"):
-        accounts.fetches.record(rows)
-    assert accounts.fetches.find() == []
+def test_rows_of_who_has_left_are_not_written(accounts: Accounts) -> None:
+    """Nor of nobody; whoever wrote them is told whose they were."""
+    accounts.people.add("cyd", SignIn(refresh_token="t"))
+    accounts.removal.retire("cyd")
+    rows = [fetch("ada"), fetch("eve"), fetch("cyd"), fetch("bob")]
+    assert accounts.fetches.record(rows) == {"cyd", "eve"}
+    assert accounts.fetches.find() == [rows[0], rows[3]]
+    assert accounts.fetches.record([fetch("eve")]) == {"eve"}
 
 
 def test_days_between_others_that_have_no_row_were_never_asked(accounts: Accounts) -> None:

@@ -27,7 +27,7 @@ from sqlalchemy import select, text
 
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import KeyFileCipher
-from oura_pipeline.accounts.errors import DatabaseRefused, PersonRefused, UnknownPerson
+from oura_pipeline.accounts.errors import DatabaseRefused, PersonRefused
 from oura_pipeline.accounts.inbox import Receipt
 from oura_pipeline.accounts.overview import TypeOverview
 from oura_pipeline.accounts.people import PersonState, SignIn
@@ -174,8 +174,7 @@ def test_the_ledgers_remember(postgres: Accounts) -> None:
     postgres.fetches.record([failed, *rows])
     postgres.fetches.record([failed, *rows])
     assert postgres.fetches.find("sleep") == [replace(failed, attempts=2), *rows]
-    with pytest.raises(UnknownPerson):
-        postgres.fetches.record([fetch("eve")])
+    assert postgres.fetches.record([fetch("eve")]) == {"eve"}
     key = {"username": "ada", "document_type": "sleep", "day": date(2026, 1, 1), "at": AT}
     push = Push(**key, points=1, digest="d", state=PushState.SENT, index=b"\x00\xff")
     postgres.pushes.record([push])

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import Push, PushLedger, PushState, Withdrawn
@@ -86,12 +85,13 @@ def test_pushes_are_found_by_what_is_asked_for(accounts: Accounts) -> None:
     assert accounts.pushes.find("heartrate", states=[PENDING]) == rows[:4]
 
 
-def test_rows_of_nobody_are_refused_and_none_is_written(accounts: Accounts) -> None:
-    with pytest.raises(UnknownPerson):
-        accounts.pushes.record([_push("ada"), _push("eve")])
-    with pytest.raises(UnknownPerson):
-        accounts.pushes.record_withdrawn([_withdrawn("ada"), _withdrawn("eve")])
-    assert (accounts.pushes.find(), accounts.pushes.withdrawn()) == ([], [])
+def test_rows_of_who_has_left_are_not_written(accounts: Accounts) -> None:
+    """Nor of nobody; whoever wrote them is told whose they were."""
+    accounts.removal.retire("bob")
+    ada, withdrawn = _push("ada"), _withdrawn("ada")
+    assert accounts.pushes.record([ada, _push("eve"), _push("bob")]) == {"bob", "eve"}
+    accounts.pushes.record_withdrawn([withdrawn, _withdrawn("eve"), _withdrawn("bob")])
+    assert (accounts.pushes.find(), accounts.pushes.withdrawn()) == ([ada], [withdrawn])
 
 
 def test_withdrawn_points_add_up(accounts: Accounts) -> None:

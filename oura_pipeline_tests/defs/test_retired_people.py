@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.defs.retired_people import JOB, pause, retire_request, retired_people_sensor
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.people.leave import delete_everything, disconnect, leave
@@ -66,37 +64,17 @@ def states(made: World) -> dict[str, str]:
         return {person.username: person.state.value for person in accounts.people.all()}
 
 
-def person(state: PersonState, since: datetime, username: str = ODD) -> Person:
-    return Person(
-        username=username,
-        id=f"p-{username}",
-        oura_id=None,
-        name=None,
-        scopes=None,
-        state=state,
-        connected_since=since,
-        joined_at=since,
-        state_since=since,
-        sync_asked_at=None,
-        notified_at=None,
-        renewed_at=None,
-        expires_at=None,
-        token_url=None,
-        error=None,
-    )
-
-
 def test_who_left_is_deleted_and_who_disconnected_is_revoked(house: World) -> None:
-    """In one run; the third one is left alone."""
+    """In one run, though Oura is away; the third one is left alone."""
     house.sandbox.fault("error", route="revoke", count=1000)
     with open_pipeline() as pipeline:
         assert not disconnect(pipeline, WORD).done
         leave(pipeline, ODD)
     with project_instance() as instance:
-        assert work(house, instance) == {"deleted": 0, "revoked": 0, "unrevoked": 0, "waiting": 2}
-        assert states(house) == {ODD: "retired", WORD: "disconnected", OTHER: "connected"}
+        assert work(house, instance) == {"deleted": 1, "revoked": 0, "unrevoked": 1, "waiting": 1}
+        assert states(house) == {WORD: "disconnected", OTHER: "connected"}
         house.sandbox.clear_faults()
-        assert work(house, instance) == {"deleted": 1, "revoked": 1, "unrevoked": 0, "waiting": 0}
+        assert work(house, instance) == {"deleted": 0, "revoked": 2, "unrevoked": 0, "waiting": 0}
         assert states(house) == {WORD: "disconnected", OTHER: "connected"}
         assert house.warehouse.usernames() == [OTHER, WORD]
         assert work(house, instance) == {"deleted": 0, "revoked": 0, "unrevoked": 0, "waiting": 0}
@@ -104,19 +82,16 @@ def test_who_left_is_deleted_and_who_disconnected_is_revoked(house: World) -> No
     assert not any(ODD.encode() in path.read_bytes() for path in in_dagster if path.is_file())
 
 
-def test_somebody_is_deleted_after_the_runs_that_may_still_land_for_them(house: World) -> None:
-    """A run that began before they left is waited for, one that began later is not."""
+def test_no_other_run_is_waited_for(house: World) -> None:
+    """What it fetched before they left does not land any more."""
     with project_instance() as instance:
         job = house.definitions.resolve_job_def("sync")
-        earlier = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
         with open_pipeline() as pipeline:
             leave(pipeline, ODD)
-        later = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-        assert work(house, instance)["waiting"] == 1
-        assert ODD in house.warehouse.usernames()
-        instance.report_run_canceled(earlier)
         assert work(house, instance)["deleted"] == 1
-        instance.report_run_canceled(later)
+        assert ODD not in house.warehouse.usernames()
+        instance.report_run_canceled(run)
 
 
 def test_the_sensor_asks_while_there_is_somebody(empty_house: World) -> None:
@@ -130,12 +105,12 @@ def test_the_sensor_asks_while_there_is_somebody(empty_house: World) -> None:
         request = ask(context)
         assert isinstance(request, dg.RunRequest)
         assert ODD not in str(request)
-        assert (request.run_config, request.tags) == ({}, {})
+        assert (request.run_config, request.tags) == ({}, {"dagster/priority": "100"})
 
 
 def test_there_is_one_run_at_a_time(empty_house: World) -> None:
     """While one is unfinished nothing is requested."""
-    waiting = [person(PersonState.RETIRED, NOW - MINUTE)]
+    waiting = {"p-222222": NOW - MINUTE}
     with project_instance() as instance:
         job = empty_house.definitions.resolve_job_def(JOB)
         run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
@@ -147,24 +122,24 @@ def test_there_is_one_run_at_a_time(empty_house: World) -> None:
 
 
 def test_a_key_is_new_for_somebody_new_and_after_a_while() -> None:
-    """Without the name: the same moment of leaving gives the same key, whoever it is."""
+    """The longer somebody waits, the later."""
 
-    def key(at: datetime, *waiting: Person) -> str:
+    def key(at: datetime, **waiting: datetime) -> str:
         request = retire_request(waiting, [], at)
         assert isinstance(request, dg.RunRequest)
         return str(request.run_key)
 
-    one = person(PersonState.RETIRED, NOW - MINUTE)
-    other = person(PersonState.DISCONNECTED, NOW - 2 * MINUTE, OTHER)
-    assert key(NOW, one) == key(NOW + MINUTE, one) == key(NOW, replace(one, username="ada"))
-    assert len({key(NOW, one), key(NOW, one, other), key(NOW + 6 * MINUTE, one)}) == 3
-    assert isinstance(retire_request([], [], NOW), dg.SkipReason)
+    one, other = {"one": NOW - 20 * MINUTE}, {"other": NOW - 40 * MINUTE}
+    assert key(NOW, **one) == key(NOW + MINUTE, **one)
+    assert len({key(NOW, **one), key(NOW, **one, **other), key(NOW + 6 * MINUTE, **one)}) == 3
+    assert isinstance(retire_request({}, [], NOW), dg.SkipReason)
 
 
 def test_what_cannot_be_done_is_tried_less_and_less_often() -> None:
-    """Five minutes, an hour, six hours."""
-    waited = [timedelta(hours=1), timedelta(hours=3), timedelta(days=3)]
+    """A minute, five of them, an hour, six hours."""
+    waited = [5 * MINUTE, timedelta(hours=1), timedelta(hours=3), timedelta(days=3)]
     assert [pause(time) for time in waited] == [
+        MINUTE,
         timedelta(minutes=5),
         timedelta(hours=1),
         timedelta(hours=6),
@@ -172,7 +147,7 @@ def test_what_cannot_be_done_is_tried_less_and_less_often() -> None:
 
 
 def test_what_was_not_given_back_is_given_back_after_the_deletion(house: World) -> None:
-    """After an hour the data goes all the same; the tokens are kept until Oura has taken them."""
+    """The data goes all the same; the tokens are kept until Oura has taken them."""
     house.sandbox.fault("error", route="revoke", count=1000)
     with open_pipeline() as pipeline:
         delete_everything(pipeline, ODD)

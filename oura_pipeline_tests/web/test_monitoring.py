@@ -161,7 +161,6 @@ def test_people_and_the_ledger_are_counted(client: httpx.Client, home: Path) -> 
     with open_accounts_in(home) as accounts:
         for name in ("ada", "bob", "cyd"):
             add_person(accounts, name)
-        accounts.removal.retire("cyd")
         day, later = date(2026, 1, 1), date(2026, 1, 2)
         failed = {"status": FetchStatus.FAILED, "error": "away"}
         accounts.fetches.record(
@@ -177,8 +176,12 @@ def test_people_and_the_ledger_are_counted(client: httpx.Client, home: Path) -> 
             PersonDay(username=name, document_type="sleep", day=day) for name in ("ada", "bob")
         ]
         accounts.waiting.add(unsent, at=now - timedelta(hours=3))
+        accounts.removal.retire("cyd")
     found = samples(client)
-    assert some(found, "oura_people", "oura_ledger_days", "oura_failed_days") == {
+    assert some(
+        found, "oura_people", "oura_deletions_late", "oura_ledger_days", "oura_failed_days"
+    ) == {
+        ("oura_deletions_late",): 0,
         ("oura_people", "connected"): 2,
         ("oura_people", "sign_in_required"): 0,
         ("oura_people", "disconnected"): 0,

@@ -79,6 +79,7 @@ def show_status(request: Request) -> Response:
             accounts.overview.last_asked(),
             accounts.removal.to_revoke(),
             accounts.overview.lapsed(),
+            now=now,
         ),
         gone=[somebody for somebody in unrevoked if somebody.username is None],
         again=accounts.overview.to_fetch_again(),

@@ -65,12 +65,14 @@ def people_rows(
     last: Mapping[str, datetime],
     unrevoked: Collection[str] = (),
     lapsed: Collection[str] = (),
+    *,
+    now: datetime,
 ) -> list[PersonRow]:
     """Return a row for everybody, those first who need something."""
     rows = [
         PersonRow(
             person=person,
-            level=(state := _state(person, unrevoked, lapsed))[0],
+            level=(state := _state(person, unrevoked, lapsed, now))[0],
             state=state[1],
             failed_days=failed_days.get(person.username, 0),
             last_fetched=last.get(person.username),
@@ -84,8 +86,12 @@ def people_rows(
     )
 
 
-def _state(person: Person, unrevoked: Collection[str], lapsed: Collection[str]) -> tuple[str, str]:
+def _state(
+    person: Person, unrevoked: Collection[str], lapsed: Collection[str], now: datetime
+) -> tuple[str, str]:
     level, state = _STATES[person.state]
+    if person.deletion_is_late(now):
+        return "bad", "left; deletion is late"
     if person.username in unrevoked:
         return "warn", f"{state}; {NOT_GIVEN_BACK}"
     if person.username in lapsed and person.state is PersonState.CONNECTED:
