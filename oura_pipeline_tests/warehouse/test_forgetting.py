@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,9 +33,10 @@ os._exit(0)
 """
 
 
-@pytest.fixture
-def full(warehouse: Warehouse) -> Warehouse:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two people, of whom each document was rewritten once, and a table of long ago."""
+    warehouse = Warehouse(tmp_path_factory.mktemp("full") / "warehouse.duckdb", timeout=20)
     for value in (70, 80):
         for name in (ADA, BOB):
             own = SAYS if name == ADA else "plain"
@@ -45,7 +47,14 @@ def full(warehouse: Warehouse) -> Warehouse:
         connection.execute("CREATE TABLE oura.older AS SELECT username FROM oura.sleep")
         connection.execute("CREATE VIEW oura.mine AS SELECT day, score FROM oura.daily_sleep")
         connection.execute("COMMENT ON VIEW oura.mine IS 'of an analyst'")
-    return warehouse
+    return warehouse.path.parent
+
+
+@pytest.fixture
+def full(folder: Path, tmp_path: Path) -> Warehouse:
+    """The same in a folder of the test's own."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return Warehouse(tmp_path / "warehouse.duckdb", timeout=20)
 
 
 def in_the_folder(warehouse: Warehouse, *texts: str) -> list[tuple[str, str]]:
