@@ -12,7 +12,7 @@ from oura_pipeline_tests.end_to_end.odd_cloud import odd_cloud
 # By hand: ODD_CLOUD_SEEDS=200 ODD_CLOUD_DAYS=30, or `python -m …end_to_end.odd_cloud --seeds 200`.
 SEEDS = int(os.environ.get("ODD_CLOUD_SEEDS", "5"))
 # Days are what takes time: few of them, with as many odd documents as a month has.
-DAYS = int(os.environ.get("ODD_CLOUD_DAYS", "4"))
+DAYS = int(os.environ.get("ODD_CLOUD_DAYS", "3"))
 SHARE = 0.3 / DAYS
 
 
