@@ -30,6 +30,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+PROXY_SECRET_LENGTH = 16
 ALL_SCOPES = (
     "email personal daily heartrate workout tag session spo2 heart_health stress ring_configuration"
 )
@@ -304,6 +305,12 @@ class SiteSettings(Group):
         "one, or with one of this machine, it is for this machine only, and there are no webhooks. "
         "Default: http://localhost:8000.",
     )
+    allowed_hosts: Names = variable(
+        "OURA_ALLOWED_HOSTS",
+        (),
+        "Further names, comma-separated, under which programs reach the site, for instance "
+        "Prometheus in a network of containers. Its own and those of this machine always work.",
+    )
     signup: SignUp = variable(
         "OURA_SIGNUP",
         lambda site: SignUp.OPEN if _is_private(site["public_url"]) else SignUp.INVITE,
@@ -331,7 +338,13 @@ class SiteSettings(Group):
         "OURA_OPERATOR_HEADER",
         "",
         "Header in which the proxy names who signed in there, for instance X-Auth-Request-Email; "
-        "only with OURA_OPERATORS, and the proxy must not let others set it.",
+        "only with OURA_OPERATORS and OURA_PROXY_SECRET.",
+    )
+    proxy_secret: SecretStr = variable(
+        "OURA_PROXY_SECRET",
+        SecretStr(""),
+        "What the proxy sends in the header X-Proxy-Secret, 16 characters or more: who reaches the "
+        "site past the proxy does not know it, and is not believed.",
     )
     operators: Names = variable(
         "OURA_OPERATORS", (), "Names in that header, comma-separated, that are operators."
@@ -360,6 +373,12 @@ class SiteSettings(Group):
     def _operators_for_a_header(self) -> SiteSettings:
         if self.operator_header and not self.operators:
             raise ValueError("OURA_OPERATOR_HEADER needs OURA_OPERATORS: nobody is an operator")
+        secret = self.proxy_secret.get_secret_value()
+        if self.operator_header and len(secret) < PROXY_SECRET_LENGTH:
+            raise ValueError(
+                "OURA_OPERATOR_HEADER needs OURA_PROXY_SECRET, 16 characters or more, which the "
+                "proxy sends in X-Proxy-Secret: else anybody could name an operator"
+            )
         return self
 
     @property

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -29,15 +31,20 @@ def people() -> None:
 
 @people.command("add")
 @click.argument("username")
-@click.option("--refresh-token", required=True, help="From Oura's OAuth; used once, then renewed.")
-@click.option("--access-token", help="If there is a fresh one.")
-@click.option("--expires-in", type=click.IntRange(1), help="Seconds for which it is valid.")
-def add(
-    username: str, refresh_token: str, access_token: str | None, expires_in: int | None
-) -> None:
-    """Add a person, or give them a new token."""
-    expires_at = datetime.now(UTC) + timedelta(seconds=expires_in) if expires_in else None
-    sign_in = SignIn(refresh_token=refresh_token, access_token=access_token, expires_at=expires_at)
+@click.option("--token-file", type=click.File(), help="A file with the token; - is stdin.")
+def add(username: str, token_file: TextIO | None) -> None:
+    """Add a person, or give them a new token.
+
+    Their refresh token, from Oura's OAuth, is asked for, or read from stdin or a file: other
+    programs can read what stands on a command line. It is used once, then renewed.
+    """
+    if token_file is None and sys.stdin.isatty():
+        token = click.prompt("Refresh token", hide_input=True)
+    else:
+        token = (token_file or sys.stdin).read()
+    if len(token.split()) != 1:
+        raise click.UsageError("there must be one refresh token, and nothing else")
+    sign_in = SignIn(refresh_token=token.strip())
     with open_accounts(load_settings()) as accounts:
         try:
             accounts.people.get(username)

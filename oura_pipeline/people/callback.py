@@ -1,11 +1,10 @@
-"""What Oura sends along with a person who comes back: a code, scopes, or an error."""
+"""What Oura sends along with a person who comes back: a code or an error."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from oura_pipeline.oura.oauth import parse_scopes
 from oura_pipeline.oura.responses import one_line
 from oura_pipeline.people.failures import Declined, OuraAway, OuraRefused
 
@@ -54,14 +53,3 @@ def error_in(callback: Mapping[str, str]) -> str:
         return ""
     parts = (one_line(callback.get(name, "")) for name in ("error", "error_description"))
     return ": ".join(filter(None, parts))
-
-
-def granted_in(callback: Mapping[str, str], said: frozenset[str] | None) -> frozenset[str] | None:
-    """Return what was granted; empty: nothing; None: not known.
-
-    Args:
-        callback: what Oura sent along with the person.
-        said: what it said of the tokens.
-    """
-    named = parse_scopes(callback.get("scope"))
-    return said or named or (named if said is None else said)

@@ -28,7 +28,7 @@ from oura_pipeline.oura.errors import (
     ScopeNotGranted,
 )
 from oura_pipeline.oura.portals import portal_at
-from oura_pipeline.people.callback import code_in, error_in, granted_in
+from oura_pipeline.people.callback import code_in, error_in
 from oura_pipeline.people.failures import (
     BeingDeleted,
     Misconfigured,
@@ -113,7 +113,8 @@ def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | No
             "browser. Nothing was changed; please sign in again."
         )
     tokens = _exchanged(pipeline, code_in(callback), consent.verifier)
-    granted = granted_in(callback, tokens.scopes)
+    # Only Oura's own answer counts: the scopes in the address came through the browser.
+    granted = tokens.scopes
     if granted is not None and not granted:
         raise _nothing_granted(pipeline, consent)
     try:

@@ -15,6 +15,7 @@ from starlette.types import Scope
 from oura_pipeline.web import monitoring, sessions, webhook
 from oura_pipeline.web.api.routes import create_api
 from oura_pipeline.web.middleware import (
+    AllowedHosts,
     CountResponses,
     ErrorPage,
     OneLoopbackName,
@@ -35,6 +36,7 @@ def create_app(site: Site) -> Starlette:
             Middleware(CountResponses, metrics=site.request_metrics),
             Middleware(RequestLog),
             Middleware(SecurityHeaders, settings=site.settings),
+            Middleware(AllowedHosts, settings=site.settings),
             Middleware(ErrorPage, page=_error_page),
         ],
         exception_handlers={HTTPException: _http_error_page},

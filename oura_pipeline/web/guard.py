@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from oura_pipeline.web.hosts import LOOPBACK, is_asked_by, origin_of
 from oura_pipeline.web.middleware import at_start
 from oura_pipeline.web.operator import OperatorAuth
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _READS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -70,21 +70,6 @@ class DagsterGuard:
             _check_kind(scope, headers)
         if self._auth:
             self._auth.check(password_in(headers))
-
-
-def origin_of(url: str) -> str:
-    """Return the origin of an address as browsers write it."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()
-
-
-def is_asked_by(headers: Headers, names: frozenset[str] | set[str]) -> bool:
-    """Return whether a request has one Host header, with one of these names."""
-    hosts = headers.getlist("host")
-    try:
-        return len(hosts) == 1 and (urlsplit(f"//{hosts[0]}").hostname or "") in names
-    except ValueError:
-        return False
 
 
 def password_in(headers: Headers) -> str | None:

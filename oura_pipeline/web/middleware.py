@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
-from starlette.datastructures import URL, MutableHeaders
-from starlette.responses import RedirectResponse, Response
+from starlette.datastructures import URL, Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oura_pipeline.settings import Settings, is_this_machine
+from oura_pipeline.web.hosts import LOOPBACK, is_asked_by
 from oura_pipeline.web.metrics import RequestMetrics
 
 LOG = logging.getLogger("oura_pipeline.web")
@@ -71,7 +72,8 @@ class SecurityHeaders:
         self._app = app
         self._headers = {
             "Content-Security-Policy": _content_policy(settings.oura.authorize_url),
-            "Referrer-Policy": "no-referrer",
+            # To nobody else; with "no-referrer" browsers would send `Origin: null` with our forms.
+            "Referrer-Policy": "same-origin",
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
             "Cross-Origin-Opener-Policy": "same-origin",
@@ -90,6 +92,26 @@ class SecurityHeaders:
         await self._app(scope, receive, at_start(send, add_headers))
 
 
+class AllowedHosts:
+    """Only the names that are the site's: a foreign one, that somebody pointed here, gets nothing.
+
+    Besides the site's own, these are names of this machine, which proxies and probes use, and those
+    of OURA_ALLOWED_HOSTS.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        own = urlsplit(settings.site.url).hostname or ""
+        self._names = LOOPBACK | {own, *map(str.lower, settings.site.allowed_hosts)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not is_asked_by(Headers(scope=scope), self._names):
+            refused = PlainTextResponse("This name is not one of this site's.\n", 421)
+            await refused(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
 class OneLoopbackName:
     """One name for this machine: who comes by another one is led to that in the site's address.
 
@@ -98,14 +120,16 @@ class OneLoopbackName:
 
     def __init__(self, app: ASGIApp, url: str) -> None:
         self._app = app
+        self._url = url
         self._host = urlsplit(url).hostname if is_this_machine(url) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and self._host:
             url = URL(scope=scope)
             if url.hostname != self._host and is_this_machine(str(url)):
-                there = url.replace(hostname=self._host)
-                await RedirectResponse(there, 307)(scope, receive, send)
+                # To our own address: what the Host header says of the port is somebody's claim.
+                query = f"?{url.query}" if url.query else ""
+                await RedirectResponse(f"{self._url}{url.path}{query}", 307)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

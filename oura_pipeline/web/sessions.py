@@ -134,17 +134,25 @@ def make_operator(request: Request, accounts: Accounts, settings: Settings, key:
 
 def is_operator(request: Request, accounts: Accounts, settings: Settings, key: str) -> bool:
     """Return whether the proxy or the session says that this is the operator."""
-    if settings.site.operator_header:
-        # Only if the setting says so: without a proxy that removes it, anyone can send the header.
-        name = request.headers.get(settings.site.operator_header, "")
-        if name in settings.site.operators:
-            return True
+    if _named_by_proxy(request, settings):
+        return True
     session = current(request, accounts)
     if session is None or session.password is None:
         return False
     password = settings.site.operator_token.get_secret_value()
     same = hmac.compare_digest(session.password, _password_hash(settings, key))
     return bool(password) and same
+
+
+def _named_by_proxy(request: Request, settings: Settings) -> bool:
+    """Return whether the proxy names an operator; who reaches the site past it is not believed."""
+    site = settings.site
+    if not site.operator_header:
+        return False
+    given = request.headers.get("x-proxy-secret", "").encode()
+    if not hmac.compare_digest(given, site.proxy_secret.get_secret_value().encode()):
+        return False
+    return request.headers.get(site.operator_header, "") in site.operators
 
 
 def sign_out(request: Request, accounts: Accounts) -> None:

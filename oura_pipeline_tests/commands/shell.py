@@ -29,14 +29,11 @@ class Shell:
         answer = self.world.sandbox.sign_in(username)
         tokens = {"access": answer["access_token"], "refresh": answer["refresh_token"]}
         self.secrets |= set(tokens.values())
-        return self(
-            *("people", "add", username, "--refresh-token", tokens["refresh"]),
-            *("--access-token", tokens["access"], "--expires-in", str(answer["expires_in"])),
-        )
+        return self("people", "add", username, stdin=tokens["refresh"])
 
-    def __call__(self, *arguments: str) -> Result:
+    def __call__(self, *arguments: str, stdin: str | None = None) -> Result:
         """Run one command in this process."""
-        result = CliRunner().invoke(cli, arguments)
+        result = CliRunner().invoke(cli, arguments, input=stdin)
         assert isinstance(result.exception, SystemExit | None), result.exception
         self._is_clean(result.output)
         return result

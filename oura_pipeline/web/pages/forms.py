@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from oura_pipeline.web.hosts import origin_of
 from oura_pipeline.web.pages.templates import get_site, message_page
 from oura_pipeline.web.sessions import csrf_matches
 
@@ -46,10 +47,10 @@ def _is_plain_form(request: Request) -> bool:
 
 
 def _from_our_site(request: Request) -> bool:
-    # Our pages send no referrer, and browsers then send `Origin: null`. So that value proves
-    # nothing either way, and the token in the form decides.
-    origin = request.headers.get("origin", "null")
-    if origin not in ("null", get_site(request).settings.site.url):
+    # Browsers name the origin of every form. `null` is that of a page which hides its own; a
+    # program that names none has no cookie of anybody's, and the token in the form decides.
+    own = origin_of(get_site(request).settings.site.url)
+    if any(origin != own for origin in request.headers.getlist("origin")):
         return False
     return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
 

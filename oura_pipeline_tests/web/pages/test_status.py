@@ -82,14 +82,22 @@ def test_without_a_password_the_page_says_how_to_switch_it_on(open_site: OpenSit
 
 def test_the_header_of_the_proxy_counts_only_when_it_is_set(open_site: OpenSite) -> None:
     """One of the operators, by the name that the proxy vouches for."""
-    site = open_site(oura_operator_header="X-Auth-Request-Email", oura_operators="ada@example.org")
+    site = open_site(
+        oura_operator_header="X-Auth-Request-Email",
+        oura_operators="ada@example.org",
+        oura_proxy_secret="known to the proxy",
+    )
     browser = site.browser()
-    browser.go("/status", **{"X-Auth-Request-Email": "ada@example.org"})
+    proxy = {"X-Proxy-Secret": "known to the proxy"}
+    browser.go("/status", **{"X-Auth-Request-Email": "ada@example.org"}, **proxy)
     assert (browser.page.status, browser.path) == (200, "/status")
     assert "nav-status" in browser.page.ids
     assert "sign-out" not in browser.page.ids  # that is up to the proxy
-    browser.go("/status", **{"X-Auth-Request-Email": "eve@example.org"})
+    browser.go("/status", **{"X-Auth-Request-Email": "eve@example.org"}, **proxy)
     assert browser.path == "/operator"
+    for secret in ({}, {"X-Proxy-Secret": ""}, {"X-Proxy-Secret": "guessed by somebody"}):
+        browser.go("/status", **{"X-Auth-Request-Email": "ada@example.org"}, **secret)
+        assert browser.path == "/operator"  # past the proxy
 
 
 def test_an_unconfigured_operator_header_is_ignored(open_site: OpenSite) -> None:
