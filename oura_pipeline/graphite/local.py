@@ -17,7 +17,7 @@ from typing import Self
 from oura_pipeline.graphite.environment import LocalGraphiteError, graphite_python
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 
-_START_SECONDS = 30
+_START_SECONDS = 120  # it takes three, and on a machine with five times its work half a minute
 _STOP_SECONDS = 10
 
 # Runs in the child before its program. Only this process holds the other end of the child's stdin,

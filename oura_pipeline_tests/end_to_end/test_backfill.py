@@ -153,7 +153,7 @@ def test_the_checks_of_a_backfill_are_green(backfilled: Operated) -> None:
         for key, record in newest.items()
         if key.asset_key in PARTITIONED
     }
-    assert len(seen) == 6 * len(PARTITIONED) // 2
+    assert len(seen) == 7 * len(PARTITIONED) // 2
     assert set(seen.values()) == {"SUCCEEDED"}
 
 

@@ -34,6 +34,8 @@ REPOSITORY = {"repositoryLocationName": "oura_pipeline", "repositoryName": "__re
 # What may stand in the log although nothing is wrong: Dagster's own words at a first start.
 SAID_BY_DAGSTER = ("SupersessionWarning", "No cursor for event type DagsterEventType.RUN_")
 
+SECONDS = 180  # for a start or an end; on a machine with five times its work each takes a minute
+
 Ask = Callable[..., Any]
 
 
@@ -101,7 +103,7 @@ def loaded(ask: Ask) -> dict[str, Any]:
 
 def first_ticks(ask: Ask) -> list[tuple[str, float]]:
     """The ticks of the sensor `gaps`, status and time, once the first of them has ended."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         answer = ask(TICKS, sensor={**REPOSITORY, "name": "gaps"})
         ticks = answer["instigationStateOrError"].get("ticks", [])
@@ -169,7 +171,7 @@ def asked(client: httpx.Client, query: str, variables: dict[str, Any]) -> Any:
 
 def wait_for(client: httpx.Client, child: subprocess.Popen[bytes]) -> None:
     """Return when the webserver answers."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline and child.poll() is None:
         with suppress(httpx.TransportError):
             if client.get("/server_info").is_success:
@@ -182,7 +184,7 @@ def ended(child: subprocess.Popen[bytes]) -> None:
     """End it as Ctrl-C does, and whatever of its session would stay."""
     child.send_signal(signal.SIGINT)
     with suppress(subprocess.TimeoutExpired):
-        child.wait(90)  # it ends its services one after the other, slowly where others work, too
+        child.wait(SECONDS)  # it ends its services one after the other
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()

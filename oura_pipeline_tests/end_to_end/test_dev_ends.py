@@ -19,7 +19,7 @@ import pytest
 from oura_pipeline.web.automation import automation
 from oura_pipeline_tests.end_to_end.test_dev import free_port
 
-DAGSTER, SITE, SECONDS = 0, 1, 90
+DAGSTER, SITE, SECONDS = 0, 1, 180
 
 
 def test_a_request_to_end_takes_site_and_dagster_along(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_request_to_end_takes_site_and_dagster_along(tmp_path: Path) -> None:
         assert commands(ports[DAGSTER]) == {"from the UI": 200, "by GET": 405, "rebound": 421}
         assert {"retired_people", "daily"} <= running(ports[DAGSTER])
         program.terminate()
-        assert program.wait(60) == 0
+        assert program.wait(SECONDS) == 0
         until(lambda: processes(tmp_path) == set())
     said = (tmp_path / "log").read_text(encoding="utf-8")
     assert f"Dagster's UI: http://127.0.0.1:{ports[DAGSTER]} " in said
@@ -42,7 +42,7 @@ def test_a_request_to_end_takes_site_and_dagster_along(tmp_path: Path) -> None:
 def test_the_end_of_the_site_is_the_end_of_all(tmp_path: Path) -> None:
     """A port that is taken: the status says so, and Dagster does not stay behind."""
     with taken_port() as taken, started(tmp_path, (free_port(), taken)) as program:
-        assert program.wait(60) == 1
+        assert program.wait(SECONDS) == 1
         until(lambda: processes(tmp_path) == set())
     assert "cannot listen on" in (tmp_path / "log").read_text(encoding="utf-8")
 

@@ -41,7 +41,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     ):
         for username in cloud.usernames:
             made.sign_in(username)
-        made.run(FIRST, LAST, groups=["oura"])
+        made.fetch(FIRST, LAST)
         with open_pipeline() as pipeline:
             publish(pipeline)
         yield made

@@ -57,7 +57,7 @@ def execute(made: World, job: str, **request: Any) -> dg.ExecuteInProcessResult:
 def test_what_was_missed_without_the_site_is_found_by_the_daily_run(own_world: World) -> None:
     """Nobody took Oura's events for a day; the schedule looks back for seven."""
     own_world.sign_in("runa")
-    own_world.run(WEEK, LAST, types=NAMES, groups=["oura"])
+    own_world.fetch(WEEK, LAST, types=NAMES)
     change(own_world.sandbox, notify=True)
     here, there = everything(own_world, "runa")
     assert here != there
@@ -82,7 +82,7 @@ def test_what_waited_without_dagster_is_landed_when_it_is_back(tmp_path: Path) -
     ):
         with running_site(listener=listener), HtmlBrowser(url) as browser:
             browser.join("runa")
-            made.run(WEEK, LAST, types=NAMES, groups=["oura"])
+            made.fetch(WEEK, LAST, types=NAMES)
             with open_pipeline() as pipeline:
                 assert not maintain(pipeline).failed
             change(cloud, notify=True)
@@ -103,7 +103,7 @@ def test_what_oura_did_not_answer_is_asked_again_by_the_gaps_sensor(own_world: W
     own_world.sign_in("koa")
     own_world.sandbox.fault("error", route=DAILY_SLEEP.name, person="runa", count=None)
     with stamina.set_testing(True, attempts=1):
-        own_world.run(WEEK, LAST, types=NAMES, groups=["oura"])
+        own_world.fetch(WEEK, LAST, types=NAMES)
     own_world.sandbox.clear_faults()
     later = datetime.now(UTC) + timedelta(hours=1)
     gaps = due_gaps(load_settings(), later)

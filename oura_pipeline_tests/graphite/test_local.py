@@ -43,7 +43,7 @@ def test_the_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         ends = [os.pidfd_open(pid) for pid in pids]
         parent.send_signal(signal.SIGKILL)
     for end in ends:
-        readable, _, _ = select.select([end], [], [], 15)
+        readable, _, _ = select.select([end], [], [], 60)
         os.close(end)
         assert readable
 
