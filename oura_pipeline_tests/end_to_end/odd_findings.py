@@ -248,6 +248,8 @@ def _metric(group: Group, held: Held) -> str | None:
     good = _at(held.document, held.field) if held.field else None
     if series is None or isinstance(good, bool) or not isinstance(good, (int, float)):
         return None
+    if odd_truth.is_no_metric(held.field):
+        return None
     path = held.field.replace("contributors", "contrib").lower()
     return odd_truth.renamed(f"{series}.{path}")
 

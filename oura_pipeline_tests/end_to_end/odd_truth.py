@@ -197,8 +197,13 @@ def _numbers(path: str, document: Document) -> Iterator[tuple[str, float]]:
             yield from _numbers(metric, value)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             metric = renamed(metric)
-            if name not in _NO_METRIC and not _is_missing(metric, value):
+            if not is_no_metric(name) and not _is_missing(metric, value):
                 yield metric, float(value)
+
+
+def is_no_metric(path: str) -> bool:
+    """Return whether a number is about time or place, and no measurement."""
+    return path.rpartition(".")[2] in _NO_METRIC
 
 
 def renamed(metric: str) -> str:
