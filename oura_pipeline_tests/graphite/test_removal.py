@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -61,12 +62,13 @@ def test_without_a_file_there_is_nothing_to_do(tmp_path: Path) -> None:
 
 def test_whoever_writes_meanwhile_loses_nothing(log: Path) -> None:
     """Writers wait for the new file; none of their points goes to the one that was replaced."""
-    many = 200
+    many = 100
     with log.open("ab") as file:  # so long a file that it takes a while to write it anew
-        file.writelines([b"bio.bob.sleep.score 1 60\n"] * 300_000)
+        file.writelines([b"bio.bob.sleep.score 1 60\n"] * 30_000)
 
     def write() -> None:
         for number in range(many):
+            time.sleep(0.003)  # or all would be there before the first new file is
             FileSender(log).send([("bio.cleo.sleep.score", [(number, number)])])
 
     writer = threading.Thread(target=write)
@@ -76,6 +78,7 @@ def test_whoever_writes_meanwhile_loses_nothing(log: Path) -> None:
         FileSender(log).send([(f"{ADA}.sleep.score", [(180, rounds)])])
         assert remove_lines(log, ADA) > 0
         rounds += 1
+        time.sleep(0.02)  # whoever waits for the lock looks after it now and then only
     writer.join()
     lines = log.read_bytes().splitlines()
     assert sum(line.startswith(b"bio.cleo.") for line in lines) == many
