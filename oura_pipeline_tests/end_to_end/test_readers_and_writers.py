@@ -15,8 +15,8 @@ import pytest
 
 from oura_pipeline_tests.end_to_end import copy_readers, copy_writers
 
-WRITERS = ("arno", "bela", "cleo")
-READERS = ("read",) * 3 + ("open",) + ("hold",) * 2
+WRITERS = ("arno", "bela", "cleo", "dora")
+READERS = ("read",) * 5 + ("open",) * 2 + ("hold",) * 3
 ROUNDS = 3
 SECONDS = 300.0  # for everything; alone it takes ten, on a busy machine a hundred
 
@@ -64,17 +64,17 @@ def ended(child: Child, deadline: float) -> tuple[int, str, str]:
     return child.returncode, output, errors
 
 
-def test_six_read_what_three_publish_and_nobody_is_refused_or_waits(home: Path) -> None:
+def test_ten_read_what_four_publish_and_nobody_is_refused_or_waits(home: Path) -> None:
     """Every state that is seen was once true, is whole, and is no older than the one before.
 
-    Two hold a copy open from before the first publishing until after the last: the writers end
-    while they do, and what the two see never changes.
+    Three hold a copy open from before the first publishing until after the last: the writers end
+    while they do, and what the three see never changes.
     """
     deadline, stop = monotonic() + SECONDS, home / "stop"
     beginning = {name: [1, 1] for name in WRITERS}
     final = {name: [ROUNDS, ROUNDS] for name in WRITERS}
     with children([(copy_readers.__name__, how, str(stop)) for how in READERS]) as readers:
-        assert [json.loads(first_line(child, deadline)) for child in readers] == [beginning] * 6
+        assert [json.loads(first_line(child, deadline)) for child in readers] == [beginning] * 10
         with children(
             [(copy_writers.__name__, name, "2", str(ROUNDS)) for name in WRITERS]
         ) as writers:
@@ -82,9 +82,9 @@ def test_six_read_what_three_publish_and_nobody_is_refused_or_waits(home: Path) 
         still_reading = [child.poll() for child in readers]
         stop.touch()
         read = [ended(child, deadline) for child in readers]
-    assert written == [(0, "", "")] * 3
-    assert still_reading == [None] * 6, read
-    assert [(code, complained) for code, _, complained in read] == [(0, "")] * 6
+    assert written == [(0, "", "")] * 4
+    assert still_reading == [None] * 10, read
+    assert [(code, complained) for code, _, complained in read] == [(0, "")] * 10
     seen = [[json.loads(line) for line in said.splitlines()] for _, said, _ in read]
-    assert seen == [[final]] * 4 + [[final, beginning]] * 2
+    assert seen == [[final]] * 7 + [[final, beginning]] * 3
     assert sorted(path.name for path in home.glob("*analytics*")) == ["analytics.duckdb"]
