@@ -32,6 +32,7 @@ LAST = date(2026, 4, 10)  # Europe's clocks have changed two weeks before
 EDGE = 3  # days that the sandbox has and nobody asks for
 SHARE = 0.01
 ROUNDS = 2
+SYNCS = 2  # of some types and days, in each round
 # What Oura requires and the client, too, although only the day of a tag places it.
 NOT_SPOILED = (("enhanced_tag", "start_time"), ("tag", "timestamp"))
 
@@ -180,7 +181,9 @@ class OddCloud:
         self.sync(names, self.first, LAST)
 
 
-def odd_cloud(home: Path, seed: int, *, days: int, share: float = SHARE) -> list[str]:
+def odd_cloud(
+    home: Path, seed: int, *, days: int, share: float = SHARE, syncs: int = SYNCS
+) -> list[str]:
     """Spoil, revise and sync in random order; return what is wrong in the end."""
     rng = random.Random(seed)
     options = SandboxOptions(
@@ -203,7 +206,7 @@ def odd_cloud(home: Path, seed: int, *, days: int, share: float = SHARE) -> list
                 everything = odd.everything()
                 # A little more than the share, because some come right again.
                 odd.spoil_some(everything, 1.3 * share / ROUNDS)
-                steps = [odd.sync_some] * 2 + [partial(odd.revise_some, everything, 6)]
+                steps = [odd.sync_some] * syncs + [partial(odd.revise_some, everything, 6)]
                 rng.shuffle(steps)
                 for step in steps:
                     step()

@@ -47,7 +47,7 @@ DATED = (HEARTRATE, RING_BATTERY_LEVEL)
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[World]:
     """A world of its own, with a traveller in it."""
-    options = SandboxOptions(people=1, awkward=True, days=18, end=LAST)
+    options = SandboxOptions(people=1, awkward=True, days=18, end=LAST, thin=8)
     with running(options) as cloud, world(tmp_path / "data", cloud) as made:
         made.sign_in(WHO)
         yield made
