@@ -1,41 +1,24 @@
-"""`oura-pipeline`: the command line, and how its failures are reported."""
+"""The program `oura-pipeline`."""
 
 from __future__ import annotations
 
-import os
 import sys
-from importlib import import_module
-from typing import Any
 
-import click
-
-# Each command and its help line. The module `oura_pipeline.commands.<name>` holds the command or
-# group of that name, and is imported only when it is used: Dagster, DuckDB and pandas take seconds
-# to import. To add one, write such a module and a row here. A new command of a group, such as
-# `key rotate`, only has to be decorated with `@key.command("rotate")` in the group's module.
-COMMANDS = {
-    "budget": "Show how much of the rate limit is used.",
-    "daemon": "Run Dagster's daemon.",
-    "demo": "Run the whole pipeline with synthetic people.",
-    "dev": "Run the site and Dagster on this machine.",
-    "doctor": "Check your installation.",
-    "export": "Write files for other programs.",
-    "graphite": "Send, resend and check points in Graphite.",
-    "key": "Manage the keys that encrypt tokens.",
-    "people": "Add, list, export and remove people.",
-    "query": "Query the published copy with SQL.",
-    "sandbox": "Serve a local stand-in for Oura's cloud.",
-    "subscriptions": "Manage webhook subscriptions at Oura.",
-    "sync": "Fetch, store and push documents now.",
-    "web": "Serve the site, webhooks and API.",
-    "webserver": "Serve Dagster's UI behind a guard.",
-}
+from oura_pipeline.process import interrupts
 
 
 def main() -> None:
     """Run the command line."""
     if reason := unsupported_system(sys.platform):
         sys.exit(f"Error: {reason}")
+    interrupts.run(_command)
+
+
+def _command() -> None:
+    # Imported here, out of the reach of signals: until `run` listens, Python's own handler raises
+    # inside of imports, where some callbacks swallow it.
+    from oura_pipeline.commands.group import cli
+
     cli()
 
 
@@ -44,48 +27,6 @@ def unsupported_system(platform: str) -> str | None:
     if platform.startswith("linux") or platform == "darwin":
         return None
     return "oura-pipeline runs on Linux and macOS; on Windows, run it in WSL."
-
-
-class LazyGroup(click.Group):
-    """A group that imports a command when it is used, and reports known failures in one line."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = import_module(f"oura_pipeline.commands.{cmd_name}")
-        command = getattr(module, cmd_name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # click would import every command for its help line.
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.ClickException:
-            raise
-        except Exception as error:
-            # Messages of our own exceptions are written for people, say what to do and hold no
-            # secret. Any other exception is a bug and keeps its traceback.
-            if not type(error).__module__.startswith("oura_pipeline."):
-                raise
-            failure = click.ClickException(str(error))
-            # click's own is a class variable, 1.
-            failure.exit_code = getattr(error, "exit_code", 1)  # type: ignore[misc]
-            raise failure from None
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="oura_pipeline")
-def cli() -> None:
-    """Bring everybody's Oura documents into DuckDB and Graphite, with Dagster."""
-    os.umask(0o077)  # whatever a command writes may hold health data or tokens
 
 
 if __name__ == "__main__":

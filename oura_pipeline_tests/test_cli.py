@@ -10,8 +10,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from oura_pipeline import cli as cli_module
-from oura_pipeline.cli import COMMANDS, LazyGroup, cli, unsupported_system
+from oura_pipeline.cli import unsupported_system
+from oura_pipeline.commands import group
+from oura_pipeline.commands.group import COMMANDS, LazyGroup, cli
 
 
 def all_commands() -> list[tuple[str, click.Command]]:
@@ -44,8 +45,8 @@ def test_help_lines_fit_into_80_columns(command: click.Command) -> None:
 
 def test_help_lists_every_command_with_its_own_help_line() -> None:
     context = click.Context(cli)
-    modules = Path(cli_module.__file__).with_name("commands").glob("*.py")
-    shared = {"__init__", "console", "options", "sync_run"}
+    modules = Path(group.__file__).parent.glob("*.py")
+    shared = {"__init__", "console", "group", "options", "sync_run"}
     assert sorted(COMMANDS) == sorted({path.stem for path in modules} - shared)
     lines = CliRunner().invoke(cli, ["--help"]).output.partition("Commands:\n")[2].splitlines()
     assert [line.split(maxsplit=1) for line in lines] == [[*row] for row in COMMANDS.items()]
@@ -60,7 +61,7 @@ def test_help_imports_nothing_slow() -> None:
     code = (
         "import sys\n"
         "from click.testing import CliRunner\n"
-        "from oura_pipeline.cli import cli\n"
+        "from oura_pipeline.commands.group import cli\n"
         "assert CliRunner().invoke(cli, ['--help']).exit_code == 0\n"
         "print(*sys.modules)"
     )
@@ -69,7 +70,10 @@ def test_help_imports_nothing_slow() -> None:
     ).stdout.split()
     slow = {"dagster", "duckdb", "pandas", "sqlalchemy", "pydantic", "httpx"}
     assert slow.isdisjoint(loaded)
-    assert [name for name in loaded if name.startswith("oura_pipeline.")] == ["oura_pipeline.cli"]
+    assert [name for name in loaded if name.startswith("oura_pipeline.")] == [
+        "oura_pipeline.commands",
+        "oura_pipeline.commands.group",
+    ]
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin"])

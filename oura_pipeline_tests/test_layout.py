@@ -12,11 +12,11 @@ from oura_pipeline_tests.testing.paths import ROOT
 from tools import generate_docs
 
 PACKAGE = ROOT / "oura_pipeline"
-GROUND = {"catalog", "settings", "ledger", "files", "days", "markdown"}
+GROUND = {"catalog", "settings", "ledger", "files", "days", "markdown", "process"}
 STORES = GROUND | {"oura", "accounts", "warehouse", "graphite"}
 WORK = STORES | {"pipeline", "sync", "people", "exports", "analysis"}
 MAY_IMPORT = {
-    **{name: set[str]() for name in ("settings", "ledger", "files", "days", "markdown", "sandbox")},
+    **{name: set[str]() for name in (*GROUND - {"catalog"}, "sandbox")},
     "catalog": {"days"},
     **dict.fromkeys(("oura", "accounts", "warehouse", "graphite"), GROUND),
     "pipeline": STORES,

@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
 from oura_pipeline.catalog.metrics import COUNT, DAY, DURATION, known_metrics, leaves
-from oura_pipeline.cli import cli
+from oura_pipeline.commands.group import cli
 from oura_pipeline.graphite.dashboard_image import dashboard_path
 from oura_pipeline.markdown import markdown_table
 from oura_pipeline.sandbox.faults import KINDS

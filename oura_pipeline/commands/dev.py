@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import signal
-import subprocess
+import socket
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from oura_pipeline.files import keep_private
+from oura_pipeline.process.children import Child, children, first_ended
+from oura_pipeline.process.owners import owned
 from oura_pipeline.settings import load_settings
 
-POLL_SECONDS = 0.2  # Popen waits for one child, not for the first of several
+PORT = click.IntRange(1, 65535)
 
 
 @click.command()
-@click.option("--port", default=3000, show_default=True, help="Port of Dagster's UI.")
-@click.option("--site-port", default=8000, show_default=True, help="Port of the site.")
+@click.option("--port", default=3000, type=PORT, show_default=True, help="Port of Dagster's UI.")
+@click.option("--site-port", default=8000, type=PORT, show_default=True, help="Port of the site.")
 def dev(port: int, site_port: int) -> None:
     """Run the site and Dagster on this machine.
 
@@ -31,79 +32,76 @@ def dev(port: int, site_port: int) -> None:
 
 
 def run_dagster_and_site(port: int, site_port: int, folder: Path) -> int:
-    """Run both until Ctrl-C, SIGTERM or the end of either, and return the exit status.
+    """Run both until Ctrl-C, SIGTERM or the end of a child, and return that child's status.
 
     Args:
         port: of Dagster's UI.
         site_port: of the site.
         folder: the one whose `.env` counts.
+
+    Raises:
+        AlreadyOwned: another `dev` runs on the same data folder.
+        ClickException: one of the ports is taken.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the children, as Ctrl-C does
-    with start_dagster(port, folder) as dagster, start_site(site_port, folder) as site:
-        try:
-            return _wait_for_first(*dagster, site)
-        except KeyboardInterrupt:
-            return 0
-        finally:
-            # An impatient second Ctrl-C would leave children behind.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)
-
-
-@contextmanager
-def start_dagster(port: int, folder: Path) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
-    """Run Dagster's UI, behind its guard, and its daemon in a folder while the block runs."""
     home = load_settings().storage.home
     keep_private(home)
-    print(f"Dagster's UI: http://127.0.0.1:{port} (data in {home}; Ctrl-C to stop)", flush=True)
-    ui = start("webserver", "--port", str(port), folder=folder)
-    with ui as webserver, start("daemon", folder=folder) as daemon:
-        yield webserver, daemon
-
-
-def start_site(port: int, folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
-    """Run `oura-pipeline web`, which prints its address, while the block runs."""
-    return start("web", "--port", str(port), folder=folder)
-
-
-def start(*command: str, folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
-    """Run a command of `oura-pipeline` in a folder while the block runs."""
-    # Dagster warns of its own doing, such as what is in beta.
-    environment = {"PYTHONWARNINGS": "ignore", **os.environ}
-    return _child([sys.executable, "-m", "oura_pipeline.cli", *command], folder, environment)
+    with owned(home / "dev.lock", f"`dev` runs once on {home}") as lock:
+        check_ports({"--port": port, "--site-port": site_port})
+        commands = {**_dagster(port), "site": ["web", "--port", str(site_port)]}
+        # The children own the data folder, too: it is taken as long as one of them lives.
+        with _started(commands, folder, lock) as started:
+            print(f"Dagster's UI: http://127.0.0.1:{port} (data in {home}; Ctrl-C to stop)")
+            sys.stdout.flush()
+            name, status = first_ended(started)
+    click.echo(f"{name} ended with status {status}, and so did the rest", err=True)
+    return status
 
 
 @contextmanager
-def _child(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
-    # Absolute, as the child's working directory is another one.
-    home = {"OURA_PIPELINE_HOME": str(load_settings().storage.home)}
-    with subprocess.Popen(  # noqa: S603  (programs of our own virtual environment)
-        command,
-        cwd=folder,
-        env={**environment, **home},
-        start_new_session=True,  # a group of its own, which can be ended as a whole
-    ) as child:
-        try:
-            yield child
-        finally:
-            _terminate_group(child)
+def start_dagster(port: int, folder: Path) -> Iterator[Mapping[str, Child]]:
+    """Run Dagster's UI, behind its guard, and its daemon in a folder while the block runs."""
+    with _started(_dagster(port), folder) as started:
+        yield started
 
 
-def _wait_for_first(*children: subprocess.Popen[bytes]) -> int:
-    """Wait until one of them ends, and return its exit status."""
-    while True:
-        for child in children:
-            if (status := child.poll()) is not None:
-                return status
-        time.sleep(POLL_SECONDS)
+def check_ports(ports: Mapping[str, int]) -> None:
+    """Raise ClickException if a port, by its option, is taken or cannot be listened on."""
+    if len({*ports.values()}) < len(ports):
+        raise click.UsageError(f"{' and '.join(ports)} must be different")
+    for option, port in ports.items():
+        # A browser looks for `localhost` at ::1 first, where somebody else may be.
+        for host in ("127.0.0.1", "::1"):
+            try:
+                family = socket.AF_INET6 if ":" in host else socket.AF_INET
+                socket.create_server((host, port), family=family).close()
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise click.ClickException(
+                        f"port {port} is taken: stop what listens there, or choose another {option}"
+                    ) from None
+                if host == "127.0.0.1":
+                    raise click.ClickException(
+                        f"cannot listen on port {port} ({error.strerror}): choose another {option}"
+                    ) from None
 
 
-def _terminate_group(child: subprocess.Popen[bytes]) -> None:
-    # Dagster's webserver, daemon and code server do not end with the process that started them.
-    for number, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(seconds)
+def _dagster(port: int) -> dict[str, Sequence[str]]:
+    return {"Dagster's UI": ["webserver", "--port", str(port)], "Dagster's daemon": ["daemon"]}
+
+
+@contextmanager
+def _started(
+    commands: Mapping[str, Sequence[str]], folder: Path, *inherited: int
+) -> Iterator[Mapping[str, Child]]:
+    """Run commands of `oura-pipeline` in a folder while the block runs."""
+    program = [sys.executable, "-m", "oura_pipeline.cli"]
+    environment = {
+        # Dagster warns of its own doing, such as what is in beta.
+        "PYTHONWARNINGS": "ignore",
+        **os.environ,
+        # Absolute, as the children's working directory is another one.
+        "OURA_PIPELINE_HOME": str(load_settings().storage.home),
+    }
+    whole = {name: [*program, *command] for name, command in commands.items()}
+    with children(whole, folder=folder, environment=environment, inherited=inherited) as started:
+        yield started

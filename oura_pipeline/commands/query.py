@@ -22,6 +22,7 @@ from rich.text import Text
 from oura_pipeline.analysis.frames import AnalysisError, connect, one_line
 from oura_pipeline.commands.console import console, counted, print_lines, print_markup, table_with
 from oura_pipeline.files import replacing
+from oura_pipeline.warehouse.connection import statements_interruptible
 from oura_pipeline.warehouse.tables import literal
 
 FORMATS = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet", "json": "FORMAT json, ARRAY"}
@@ -131,8 +132,9 @@ def _run(sql: str) -> Iterator[QueryResult]:
             # be read (`FROM 'notes.csv'`): it is the operator's machine.
             connection.execute("SET python_enable_replacements = false")
             select = _single_select(connection, sql)
-            # Kept in memory first: the query runs once, and no file is begun for one that fails.
-            connection.execute(f"CREATE TABLE {_RESULT} AS FROM ({select}\n)")
+            with statements_interruptible(connection):
+                # Kept in memory first: it runs once, and no file is begun for one that fails.
+                connection.execute(f"CREATE TABLE {_RESULT} AS FROM ({select}\n)")
         except duckdb.Error as error:
             raise AnalysisError(one_line(error)) from None
         yield QueryResult(connection)

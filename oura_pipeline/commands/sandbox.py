@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import click
+import signal
+from contextlib import ExitStack
+from functools import partial
 
+import click
+import uvicorn
+
+from oura_pipeline.process import interrupts
 from oura_pipeline.sandbox.__main__ import main
 
 
@@ -15,4 +21,10 @@ def sandbox(options: tuple[str, ...]) -> None:
 
     `oura-pipeline sandbox --help` lists its options.
     """
-    main(options)
+    with ExitStack() as stack:
+
+        def started(server: uvicorn.Server) -> None:
+            stop = partial(server.handle_exit, signal.SIGTERM, None)
+            stack.enter_context(interrupts.interruptible(requested=stop))
+
+        main(options, started)

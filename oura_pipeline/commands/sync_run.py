@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from threading import Lock
 from typing import Any
+from uuid import uuid4
 
 import click
-from dagster import AssetKey, ExecuteInProcessResult
+from dagster import AssetKey, DagsterInstance, DagsterRun, ExecuteInProcessResult
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -26,6 +27,7 @@ from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day, 
 from oura_pipeline.defs.person_ids import with_usernames
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.process import interrupts
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.progress import progress
 
@@ -88,9 +90,15 @@ def run_sync(
         # Dagster knows people by id only; their names come back when the result is shown.
         ids = [accounts.people.get(username).id for username in usernames]
         usernames_by_id = accounts.people.usernames_by_id()
-    with project_instance() as instance:
+    run_id = str(uuid4())
+    with (
+        # Its terminal is for the progress bar.
+        project_instance(captures_output=False) as instance,
+        _cancelled_when_interrupted(instance, run_id),
+    ):
         result = defs.resolve_job_def("sync").execute_in_process(
             instance=instance,
+            run_id=run_id,
             asset_selection=[*keys, AssetKey(["analytics", "published"])],
             tags=range_tags(first_day, last_day),
             # Dagster's log would run through the bar; what failed is printed afterwards.
@@ -100,7 +108,25 @@ def run_sync(
             },
             raise_on_error=False,  # other document types go on
         )
+        interrupts.check()
         return _summary(result, usernames_by_id)
+
+
+def _cancelled_when_interrupted(
+    instance: DagsterInstance, run_id: str
+) -> AbstractContextManager[None]:
+    """Have the run cancelled in Dagster's records when this process is told to end."""
+
+    def report(how: Callable[[DagsterRun], object]) -> None:
+        run = instance.get_run_by_id(run_id)
+        if run and not run.is_finished:
+            how(run)
+
+    return interrupts.interruptible(
+        # Dagster counts an interrupted run as failed unless somebody asked for its end.
+        requested=lambda: report(instance.report_run_canceling),
+        abandoned=lambda: report(instance.report_run_canceled),
+    )
 
 
 def _summary(result: ExecuteInProcessResult, usernames_by_id: Mapping[str, str]) -> SyncResult:

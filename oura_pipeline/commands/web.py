@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 
 import click
 
@@ -17,16 +16,11 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 @click.option("--port", default=8000, show_default=True, help="Port to listen on.")
 def web(host: str, port: int) -> None:
     """Serve the site, webhooks and API."""
-    # uvicorn raises the signal that ended it once more. As a KeyboardInterrupt it lets databases be
-    # closed before the process is gone; SIGTERM's own handler would not.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     for noisy in ("alembic", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         serve(host, port)
-    except KeyboardInterrupt:
-        logging.getLogger(__name__).info("stopped")
     except OSError as error:
         reason = f"cannot listen on {host}:{port}: {error.strerror}"
         raise click.ClickException(reason) from None

@@ -8,7 +8,7 @@ import uvicorn
 from oura_pipeline.defs.webserver import dagster_ui
 from oura_pipeline.settings import load_settings
 from oura_pipeline.web.guard import DagsterGuard
-from oura_pipeline.web.server import listen
+from oura_pipeline.web.server import listen, run_until_interrupted
 
 
 @click.command()
@@ -29,5 +29,7 @@ def webserver(host: str, port: int) -> None:
     with listener, dagster_ui() as ui:
         guard = DagsterGuard(ui, site.dagster_url, site.dagster_password.get_secret_value())
         # uvicorn would believe the addresses in X-Forwarded-For; nothing here needs them.
-        config = uvicorn.Config(guard, log_level="warning", proxy_headers=False)
-        uvicorn.Server(config).run(sockets=[listener])
+        config = uvicorn.Config(
+            guard, log_level="warning", proxy_headers=False, timeout_graceful_shutdown=1
+        )
+        run_until_interrupted(uvicorn.Server(config), listener)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.exports.views import ViewExportError
+from oura_pipeline.process import interrupts
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -76,6 +77,7 @@ def nameless(body: Callable[P, Result]) -> Callable[P, Result]:
 
 @contextmanager
 def _texts_withheld() -> Iterator[None]:
+    interrupts.check()  # between steps
     try:
         yield
     except Exception as error:

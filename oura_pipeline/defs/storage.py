@@ -53,24 +53,32 @@ CONFIG_FILE = "dagster.yaml"
 LOCK = ".opening.lock"
 OPTIONAL_BASE_DIR = {"base_dir": Field(StringSource, is_required=False)}
 
+_NO_COMPUTE_LOGS = {
+    "module": "dagster._core.storage.noop_compute_log_manager",
+    "class": "NoOpComputeLogManager",
+}
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def project_instance() -> Iterator[DagsterInstance]:
+def project_instance(*, captures_output: bool = True) -> Iterator[DagsterInstance]:
     """Open the project's Dagster instance, the one that `dagster dev` uses; never a temporary one.
 
     `DAGSTER_HOME` decides if it is set, in the environment or in `.env`. Otherwise `dagster.yaml`
     of the working directory does or, where there is none, the project's own.
 
+    Args:
+        captures_output: whether what steps print in this process goes to Dagster's files. That
+            takes the terminal away from the whole process, and starts four others for each step.
+
     Raises:
         FileNotFoundError: `DAGSTER_HOME` names a directory that does not exist.
     """
-    with DagsterInstance.from_ref(instance_ref()) as instance:
+    with DagsterInstance.from_ref(instance_ref(captures_output=captures_output)) as instance:
         yield instance
 
 
-def instance_ref() -> InstanceRef:
+def instance_ref(*, captures_output: bool = True) -> InstanceRef:
     """Return what opens the project's instance, also in another process.
 
     Raises:
@@ -81,7 +89,11 @@ def instance_ref() -> InstanceRef:
         raise FileNotFoundError(
             f"DAGSTER_HOME is {home}: create this directory or unset the variable"
         )
-    return InstanceRef.from_dir(str(_base_dir()), config_dir=str(home or config_dir()))
+    return InstanceRef.from_dir(
+        str(_base_dir()),
+        config_dir=str(home or config_dir()),
+        overrides={} if captures_output else {"compute_logs": _NO_COMPUTE_LOGS},
+    )
 
 
 def _base_dir() -> Path:

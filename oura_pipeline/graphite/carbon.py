@@ -22,6 +22,7 @@ from filelock import FileLock
 from oura_pipeline.days import batched
 from oura_pipeline.files import sync_to_disk
 from oura_pipeline.graphite.aggregate import Point
+from oura_pipeline.process import interrupts
 
 Metrics = Iterable[tuple[str, Sequence[Point]]]
 
@@ -197,12 +198,14 @@ def _plaintext_blocks(metrics: Metrics) -> Iterator[bytes]:
     # `repr` gives every digit of a double, so that equality can be asked for when it is read back.
     lines = (f"{metric} {value!r} {time}\n" for metric, points in metrics for time, value in points)
     for block in batched(lines, _POINTS_PER_SEND):
+        interrupts.check()  # what is pending is sent again
         yield "".join(block).encode("ascii")
 
 
 def _pickle_frames(metrics: Metrics) -> Iterator[bytes]:
     points = ((metric, point) for metric, points in metrics for point in points)
     for batch in batched(points, _POINTS_PER_SEND):
+        interrupts.check()
         yield from _frames(batch)
 
 

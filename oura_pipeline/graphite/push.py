@@ -14,6 +14,7 @@ from oura_pipeline.graphite.carbon import Metrics, Sender, retrying
 from oura_pipeline.graphite.points import DayPoints, Index, difference, pack, union, unpack
 from oura_pipeline.graphite.validate import PointValidator, drop_invalid
 from oura_pipeline.ledger import Push, PushLedger, PushState, Withdrawn
+from oura_pipeline.process import interrupts
 
 # A batch is what a broken connection leaves unconfirmed, and what is in memory twice meanwhile.
 _POINTS_PER_BATCH = 100_000
@@ -158,6 +159,7 @@ class _PushRun:
 
     def announce(self, days: list[DayPoints]) -> list[_DueDay]:
         """Record which of the days are about to be sent, and return them."""
+        interrupts.check()
         due = [
             (day, earlier)
             for day, earlier in self._with_rows(map(self._valid, days))

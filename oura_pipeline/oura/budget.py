@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from oura_pipeline.oura.errors import RateLimited
+from oura_pipeline.process import interrupts
 
 LOG = logging.getLogger(__name__)
 # A sliding window, written by hand: pyrate-limiter's SQLite bucket polls a lock file, which under
@@ -82,7 +83,7 @@ class Budget:
         seconds: int,
         patience: float = 900.0,
         waiting: Callable[[float], None] = _log_wait,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = interrupts.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._requests = requests

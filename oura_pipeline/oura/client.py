@@ -26,6 +26,7 @@ from oura_pipeline.oura.http import MAX_BYTES, send
 from oura_pipeline.oura.pages import Document, Page, PageReader
 from oura_pipeline.oura.responses import TokenRefused, TooManyRequests, check
 from oura_pipeline.oura.windows import DateRangeQuery, date_range_queries
+from oura_pipeline.process import interrupts
 
 Read = TypeVar("Read")
 MAX_PAUSES = 10  # answers with 429 to one request
@@ -226,6 +227,7 @@ class OuraClient:
 
     def _with_retries(self, request: _Request[Read], token: str) -> Read:
         """Return the answer, sending the request again after none, or a garbled one."""
+        interrupts.check()  # between pages
         # Before the retries begin: waiting for the budget must not use up their time.
         self._budget.acquire(self._share)
         for attempt in stamina.retry_context(
@@ -235,6 +237,7 @@ class OuraClient:
             wait_initial=0.5,
             wait_max=20.0,
         ):
+            interrupts.check()
             with attempt:
                 if attempt.num > 1:
                     self._budget.acquire(self._share)

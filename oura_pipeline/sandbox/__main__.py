@@ -10,6 +10,8 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import uvicorn
+
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.faults import KINDS
 from oura_pipeline.sandbox.server import serve
@@ -34,8 +36,14 @@ docs/reference/sandbox.md says what each of them does.
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve with the options of `arguments`, by default the process's own, until interrupted."""
+def main(
+    arguments: Sequence[str] | None = None,
+    started: Callable[[uvicorn.Server], object] = lambda server: None,
+) -> None:
+    """Serve with the options of `arguments`, by default the process's own, until interrupted.
+
+    `started` is called with the server when it is about to serve.
+    """
     parser = argparse.ArgumentParser(
         prog="oura-pipeline sandbox",
         description="A local stand-in of Oura's cloud.",
@@ -65,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     host, port = chosen.pop("host"), chosen.pop("port")
     chosen["redirect_uris"] = tuple(chosen["redirect_uris"])
     try:
-        serve(SandboxOptions(**chosen), host, port)
+        serve(SandboxOptions(**chosen), host, port, started)
     # Options that make no sense, or a port that is taken: one line, not a traceback.
     except (ValueError, OSError) as error:
         parser.error(str(error))

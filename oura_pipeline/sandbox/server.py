@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import httpx
@@ -52,14 +52,21 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return json_response(request, {"detail": error.detail}, error.status_code, error.headers)
 
 
-def serve(options: SandboxOptions, host: str = "127.0.0.1", port: int = 8400) -> None:
+def serve(
+    options: SandboxOptions,
+    host: str = "127.0.0.1",
+    port: int = 8400,
+    started: Callable[[uvicorn.Server], object] = lambda server: None,
+) -> None:
     """Run until interrupted; port 0 is a free one, and the line printed says which."""
     # Printed when connections are accepted already: whoever reads the line may connect.
     app = create_app(options)
     with listen(host, port) as listener:
         print(banner(app.state.cloud, listener), flush=True)
         with suppress(KeyboardInterrupt):
-            uvicorn_server(app).run(sockets=[listener])
+            server = uvicorn_server(app)
+            started(server)
+            server.run(sockets=[listener])
 
 
 def banner(cloud: Cloud, listener: socket.socket) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
+from oura_pipeline.process import interrupts
 from oura_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnreadable
 
 logger = logging.getLogger(__name__)
@@ -77,21 +78,25 @@ class ExclusiveFile:
         try:
             # Casts between instants and days would follow the zone of the machine.
             connection.execute("SET TimeZone = 'UTC'")
-            yield connection
+            with statements_interruptible(connection):
+                yield connection
         finally:
             connection.close()
 
     def _acquire(self, lock: FileLock) -> None:
         began = time.monotonic()
         while True:
+            interrupts.check()
             waited = time.monotonic() - began
             try:
                 lock.acquire(
                     # In pieces, so that a log line says why nothing happens.
                     timeout=max(0.0, min(self.log_every, self.timeout - waited)),
                     poll_interval=POLL_SECONDS,
+                    cancel_check=interrupts.is_stopping,
                 )
             except Timeout:
+                interrupts.check()
                 waited = time.monotonic() - began
                 if waited >= self.timeout:
                     raise WarehouseBusy(
@@ -124,12 +129,24 @@ class ExclusiveFile:
             if now - logged > self.log_every:
                 logged = now
                 logger.info("waiting for %s: open in %s", self.path.name, holder)
-            time.sleep(min(0.2, max(0.0, self.timeout - (now - began))) or POLL_SECONDS)
+            interrupts.sleep(min(0.2, max(0.0, self.timeout - (now - began))) or POLL_SECONDS)
+
+
+@contextmanager
+def statements_interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """End a statement of the block, with Interrupted, when the process is told to end."""
+    try:
+        with interrupts.interruptible(repeatedly=connection.interrupt):
+            yield
+    except duckdb.InterruptException:
+        interrupts.check()
+        raise
 
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Commit the statements of the block together, or none of them."""
+    interrupts.check()
     connection.execute("BEGIN")
     try:
         yield

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 import uvicorn
 
+from oura_pipeline.process import interrupts
 from oura_pipeline.settings import Settings, is_this_machine, load_settings
 from oura_pipeline.web.app import create_app
 from oura_pipeline.web.site import Site, open_site
@@ -28,7 +31,14 @@ def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
         url = local_url(listener)
         public = "" if url == site.settings.site.url else f" (public: {site.settings.site.url})"
         print(f"Site: {url}{public}", flush=True)
-        _server(site).run(sockets=[listener])
+        run_until_interrupted(_server(site), listener)
+
+
+def run_until_interrupted(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Serve in a thread of a command, to which no signal comes."""
+    stop = partial(server.handle_exit, signal.SIGTERM, None)
+    with interrupts.interruptible(requested=stop):
+        server.run(sockets=[listener])
 
 
 @contextmanager
@@ -99,7 +109,7 @@ def _server(site: Site) -> uvicorn.Server:
         log_level="warning",
         proxy_headers=False,  # addresses come from the settings, never from a request's headers
         server_header=False,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=1,  # who asks to end wants an end
         ws="none",
     )
     return uvicorn.Server(config)

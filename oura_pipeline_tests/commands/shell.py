@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from click.testing import CliRunner, Result
 
-from oura_pipeline.cli import cli
+from oura_pipeline.commands.group import cli
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline_tests.testing.world import World
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from oura_pipeline.cli import cli
+from oura_pipeline.commands.group import cli
 from oura_pipeline.exports.apple_health import json_schema
 from oura_pipeline_tests.testing.published_copies import insert_rows, writable_copy
 

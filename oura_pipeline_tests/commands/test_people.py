@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP
-from oura_pipeline.cli import cli
+from oura_pipeline.commands.group import cli
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline_tests.commands.shell import Shell, access_token, words
 

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
-from oura_pipeline.cli import cli
+from oura_pipeline.commands.group import cli
 
 DAYS = """
     CREATE SCHEMA oura;

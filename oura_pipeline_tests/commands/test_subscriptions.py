@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from oura_pipeline.accounts.people import SignIn
-from oura_pipeline.cli import cli
+from oura_pipeline.commands.group import cli
 from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import Sandbox, running

@@ -23,28 +23,40 @@ DAGSTER, SITE, SECONDS = 0, 1, 180
 
 
 def test_a_request_to_end_takes_site_and_dagster_along(tmp_path: Path) -> None:
-    """Both answer; after SIGTERM to the one that was started nothing of it is left."""
+    """Both answer; after SIGTERM to the one that was started nothing of it is left.
+
+    Meanwhile a second one on the same data folder is refused.
+    """
     ports = (free_port(), free_port())
     with started(tmp_path, ports) as program:
         until(lambda: answers(ports[SITE], "/health"), program)
         until(lambda: answers(ports[DAGSTER], "/server_info"), program)
         assert len(processes(tmp_path)) >= 4
         assert commands(ports[DAGSTER]) == {"from the UI": 200, "by GET": 405, "rebound": 421}
-        assert {"retired_people", "daily"} <= running(ports[DAGSTER])
+        until(lambda: {"retired_people", "daily"} <= running(ports[DAGSTER]), program)
+        second = run(tmp_path, (free_port(), free_port()))
         program.terminate()
-        assert program.wait(SECONDS) == 0
-        until(lambda: processes(tmp_path) == set())
+        assert program.wait(10) == 143
+        assert processes(tmp_path) == set()
     said = (tmp_path / "log").read_text(encoding="utf-8")
     assert f"Dagster's UI: http://127.0.0.1:{ports[DAGSTER]} " in said
     assert f"Site: http://localhost:{ports[SITE]}" in said
+    assert (second.returncode, second.stderr) == (
+        1,
+        f"Error: `dev` runs once on {tmp_path / 'data'}: process {program.pid} does so already; "
+        "stop it first\n",
+    )
 
 
-def test_the_end_of_the_site_is_the_end_of_all(tmp_path: Path) -> None:
-    """A port that is taken: the status says so, and Dagster does not stay behind."""
-    with taken_port() as taken, started(tmp_path, (free_port(), taken)) as program:
-        assert program.wait(SECONDS) == 1
-        until(lambda: processes(tmp_path) == set())
-    assert "cannot listen on" in (tmp_path / "log").read_text(encoding="utf-8")
+def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
+    """With its option, and without the address at which somebody else would answer."""
+    with taken_port() as taken:
+        refused = run(tmp_path, (free_port(), taken))
+    assert (refused.returncode, refused.stdout, refused.stderr) == (
+        1,
+        "",
+        f"Error: port {taken} is taken: stop what listens there, or choose another --site-port\n",
+    )
 
 
 def commands(port: int) -> dict[str, int]:
@@ -77,14 +89,9 @@ def taken_port() -> Iterator[int]:
 @contextmanager
 def started(folder: Path, ports: tuple[int, int]) -> Iterator[subprocess.Popen[bytes]]:
     """`oura-pipeline dev` with its data in the folder; whatever happens, nothing stays."""
-    ours = ("OURA_", "GRAPHITE_", "DAGSTER_")
-    environment = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
-    environment["OURA_PIPELINE_HOME"] = str(folder / "data")
-    command = [sys.executable, "-m", "oura_pipeline.cli", "dev"]
-    options = ["--port", str(ports[DAGSTER]), "--site-port", str(ports[SITE])]
     with (folder / "log").open("wb") as log:
         program = subprocess.Popen(
-            [*command, *options], env=environment, stdout=log, stderr=log, cwd=folder
+            command(ports), env=environment(folder), stdout=log, stderr=log, cwd=folder
         )
         try:
             yield program
@@ -93,6 +100,29 @@ def started(folder: Path, ports: tuple[int, int]) -> Iterator[subprocess.Popen[b
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             program.wait(10)
+
+
+def run(folder: Path, ports: tuple[int, int]) -> subprocess.CompletedProcess[str]:
+    """`oura-pipeline dev` that is expected to end by itself."""
+    return subprocess.run(
+        command(ports),
+        env=environment(folder),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+
+
+def command(ports: tuple[int, int]) -> list[str]:
+    options = ["--port", str(ports[DAGSTER]), "--site-port", str(ports[SITE])]
+    return [sys.executable, "-m", "oura_pipeline.cli", "dev", *options]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    ours = ("OURA_", "GRAPHITE_", "DAGSTER_")
+    others = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
+    return {**others, "OURA_PIPELINE_HOME": str(folder / "data")}
 
 
 def processes(folder: Path) -> set[int]:

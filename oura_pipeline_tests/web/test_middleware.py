@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from oura_pipeline.accounts.people import SignIn
-from oura_pipeline.cli import cli
+from oura_pipeline.commands.group import cli
 from oura_pipeline.oura.http import tls
 from oura_pipeline.settings import Settings, SettingsError
 from oura_pipeline.web.sessions import session_key

@@ -18,6 +18,7 @@ from oura_pipeline.graphite.points import Index, digest_of, unpack
 from oura_pipeline.graphite.readback.queries import RenderQuery, render_queries
 from oura_pipeline.graphite.readback.render import RenderClient, StoredSeries
 from oura_pipeline.ledger import Push
+from oura_pipeline.process import interrupts
 
 _POINTS_PER_BATCH, _DAYS_PER_BATCH = 1_000_000, 100_000
 _PARALLEL_QUERIES = 2  # graphite-web usually has more than one worker
@@ -41,7 +42,7 @@ def verify_twice(rows: Sequence[Push], render: RenderClient, *, pause: float) ->
     began = time.monotonic()
     first = verify(waiting, render)
     if len(first) < len(waiting):
-        time.sleep(pause)
+        interrupts.sleep(pause)
         began = time.monotonic()
         seen = {(row.document_type, row.username, row.day) for row in first}
         first += verify(
@@ -50,7 +51,7 @@ def verify_twice(rows: Sequence[Push], render: RenderClient, *, pause: float) ->
         )
     # Both readings go through the days in the same order, so the time that the first one took
     # counts as pause.
-    time.sleep(max(0.0, pause - (time.monotonic() - began)))
+    interrupts.sleep(max(0.0, pause - (time.monotonic() - began)))
     return verify(first, render)
 
 

@@ -23,6 +23,7 @@ from oura_pipeline.graphite.readback.queries import render_queries
 from oura_pipeline.graphite.readback.render import RenderClient
 from oura_pipeline.graphite.readback.report import MissingDay, ReadbackReport
 from oura_pipeline.ledger import Push, PushLedger, PushState
+from oura_pipeline.process import interrupts
 
 _POLL_SECONDS = 0.25
 # New points are readable about a second after a push. Files of new metrics take longer.
@@ -84,7 +85,7 @@ class _ChunkReader:
             first = self._missing_after(expected, min(at_most, max(at_least, pause)))
             # The first reading can come from carbon's memory, which a crash empties. What is still
             # there some seconds later has been written: carbon writes every second.
-            time.sleep(pause)
+            interrupts.sleep(pause)
             second = self._missing(expected)
             self._chunk.missing = first | second
             clean = open_days - days_in(first) - days_in(second)
@@ -99,7 +100,7 @@ class _ChunkReader:
         missing = self._missing(expected)
         deadline = time.monotonic() + seconds
         while missing and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
+            interrupts.sleep(_POLL_SECONDS)
             missing = self._missing(missing)
         return missing
 

@@ -1,0 +1,76 @@
+"""`oura-pipeline`: the command line, and how its failures are reported."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any
+
+import click
+
+# Each command and its help line. The module `oura_pipeline.commands.<name>` holds the command or
+# group of that name, and is imported only when it is used: Dagster, DuckDB and pandas take seconds
+# to import. To add one, write such a module and a row here. A new command of a group, such as
+# `key rotate`, only has to be decorated with `@key.command("rotate")` in the group's module.
+COMMANDS = {
+    "budget": "Show how much of the rate limit is used.",
+    "daemon": "Run Dagster's daemon.",
+    "demo": "Run the whole pipeline with synthetic people.",
+    "dev": "Run the site and Dagster on this machine.",
+    "doctor": "Check your installation.",
+    "export": "Write files for other programs.",
+    "graphite": "Send, resend and check points in Graphite.",
+    "key": "Manage the keys that encrypt tokens.",
+    "people": "Add, list, export and remove people.",
+    "query": "Query the published copy with SQL.",
+    "sandbox": "Serve a local stand-in for Oura's cloud.",
+    "subscriptions": "Manage webhook subscriptions at Oura.",
+    "sync": "Fetch, store and push documents now.",
+    "web": "Serve the site, webhooks and API.",
+    "webserver": "Serve Dagster's UI behind a guard.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is used, and reports known failures in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"oura_pipeline.commands.{cmd_name}")
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # click would import every command for its help line.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.ClickException:
+            raise
+        except KeyboardInterrupt:
+            # click would say "Aborted!"; what is said and the status are the main thread's.
+            raise click.exceptions.Exit(1) from None
+        except Exception as error:
+            # Messages of our own exceptions are written for people, say what to do and hold no
+            # secret. Any other exception is a bug and keeps its traceback.
+            if not type(error).__module__.startswith("oura_pipeline."):
+                raise
+            failure = click.ClickException(str(error))
+            # click's own is a class variable, 1.
+            failure.exit_code = getattr(error, "exit_code", 1)  # type: ignore[misc]
+            raise failure from None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="oura_pipeline")
+def cli() -> None:
+    """Bring everybody's Oura documents into DuckDB and Graphite, with Dagster."""
+    os.umask(0o077)  # whatever a command writes may hold health data or tokens

@@ -1,0 +1,88 @@
+"""Child processes that end together, and with this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from oura_pipeline.process import interrupts
+
+POLL_SECONDS = 0.1  # Popen waits for one child, not for the first of several
+PATIENCE_SECONDS = 15.0
+
+Child = subprocess.Popen[bytes]
+
+
+@contextmanager
+def children(
+    commands: Mapping[str, Sequence[str]],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    inherited: Sequence[int] = (),
+) -> Iterator[Mapping[str, Child]]:
+    """Run commands, by name, while the block runs; afterwards nothing of them is left.
+
+    Args:
+        commands: programs with their arguments.
+        folder: their working directory.
+        environment: theirs.
+        inherited: file descriptors that they keep open.
+    """
+    started: dict[str, Child] = {}
+    with interrupts.interruptible(abandoned=lambda: _signal(started, signal.SIGKILL)):
+        try:
+            for name, command in commands.items():
+                started[name] = subprocess.Popen(  # noqa: S603  (our own programs)
+                    command,
+                    cwd=folder,
+                    env=environment,
+                    pass_fds=inherited,
+                    start_new_session=True,  # a group of its own, which can be ended as a whole
+                )
+            yield started
+        finally:
+            _end(started)
+
+
+def first_ended(started: Mapping[str, Child]) -> tuple[str, int]:
+    """Wait until one of them ends; return its name, and its status as a shell has it.
+
+    Raises:
+        Interrupted: this process was told to end before.
+    """
+    while True:
+        for name, child in started.items():
+            if (status := child.poll()) is not None:
+                return name, 128 - status if status < 0 else status
+        interrupts.sleep(POLL_SECONDS)
+
+
+def _end(started: Mapping[str, Child]) -> None:
+    # What they started themselves, as Dagster does its code servers, does not end with them.
+    for number, seconds in ((signal.SIGTERM, PATIENCE_SECONDS), (signal.SIGKILL, 5.0)):
+        _signal(started, number)
+        deadline = time.monotonic() + seconds
+        while any(map(_is_there, started.values())) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+
+
+def _signal(started: Mapping[str, Child], number: int) -> None:
+    for child in started.values():
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+
+
+def _is_there(child: Child) -> bool:
+    """Return whether anything of a child's group is left."""
+    child.poll()  # otherwise its entry stays until somebody asks
+    try:
+        os.killpg(child.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
