@@ -213,7 +213,7 @@ class People(EncryptedStore):
             PersonRefused: the Oura id is not theirs, or their data is being deleted.
         """
         with self._database.writing(schema.people, schema.tokens) as connection:
-            self._replace(connection, username, replace(sign_in, renewed_at=now()))
+            self.replace_tokens(connection, username, replace(sign_in, renewed_at=now()))
         return self.get(username)
 
     def identify(self, username: str, oura_id: str) -> None:
@@ -269,7 +269,8 @@ class People(EncryptedStore):
         with self._database.writing() as connection:
             connection.execute(update(schema.people).where(*theirs).values(notified_at=now()))
 
-    def _replace(self, connection: Connection, username: str, sign_in: SignIn) -> None:
+    def replace_tokens(self, connection: Connection, username: str, sign_in: SignIn) -> None:
+        """Do what `reconnect` does, within a transaction."""
         require_known(connection, [username])
         require_staying(connection, username)
         _require_own_id(connection, username, sign_in.oura_id)

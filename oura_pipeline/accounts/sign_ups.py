@@ -112,10 +112,33 @@ class SignUps(EncryptedStore):
             used = invite is not None and use_invite(connection, invite, username)
             if invite_required and not used:
                 raise PersonRefused(_NO_INVITE if invite is None else _BAD_INVITE)
-            connection.execute(
-                delete(schema.sign_ups).where(schema.sign_ups.c.digest == digest(key))
-            )
+            self._forget(connection, key)
         return self._people.get(username)
+
+    def reconnect(self, key: str) -> Person:
+        """Give somebody who is here already the tokens of a sign-up, which is over then.
+
+        Raises:
+            PersonRefused: they are not here, or are leaving.
+        """
+        people = schema.people.c
+        with self._database.writing(schema.people, schema.tokens) as connection:
+            sign_in, _ = self._brought(_waiting(connection, key))
+            theirs = select(people.username).where(people.oura_id == sign_in.oura_id)
+            username = connection.scalar(theirs)
+            if username is None:
+                raise PersonRefused(_OVER)
+            self._people.replace_tokens(connection, username, sign_in)
+            self._forget(connection, key)
+        return self._people.get(username)
+
+    def cancel(self, key: str) -> None:
+        """Forget a sign-up."""
+        with self._database.writing() as connection:
+            self._forget(connection, key)
+
+    def _forget(self, connection: Connection, key: str) -> None:
+        connection.execute(delete(schema.sign_ups).where(schema.sign_ups.c.digest == digest(key)))
 
     def _columns(self, sign_in: SignIn, invite: str | None) -> dict[str, Any]:
         return {

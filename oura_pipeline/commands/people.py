@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
 
 import click
 
-from oura_pipeline.accounts.errors import UnknownPerson
+from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.removal import Unrevoked
 from oura_pipeline.commands.console import console, counted, print_lines, table_with
 from oura_pipeline.commands.options import person_argument, resolve_people
 from oura_pipeline.exports.person import README, export_person
 from oura_pipeline.people import leave
-from oura_pipeline.pipeline import open_accounts, open_pipeline
+from oura_pipeline.people.identity import learn_identity
+from oura_pipeline.pipeline import Pipeline, open_accounts, open_pipeline
 from oura_pipeline.settings import load_settings
 
 
@@ -45,16 +46,19 @@ def add(username: str, token_file: TextIO | None) -> None:
     if len(token.split()) != 1:
         raise click.UsageError("there must be one refresh token, and nothing else")
     sign_in = SignIn(refresh_token=token.strip())
-    with open_accounts(load_settings()) as accounts:
+    with open_pipeline() as pipeline:
+        people, removal = pipeline.accounts.people, pipeline.accounts.removal
         try:
-            accounts.people.get(username)
+            people.get(username)
         except UnknownPerson:
-            accounts.people.add(username, sign_in)
+            people.add(username, sign_in)
+            _learn_identity(pipeline, username, otherwise=removal.delete)
             print_lines(
                 f"Added {username}. `oura-pipeline sync --person {username}` fetches the last week."
             )
         else:
-            accounts.people.reconnect(username, sign_in)
+            people.reconnect(username, sign_in)
+            _learn_identity(pipeline, username, otherwise=removal.disconnect)
             print_lines(f"{username} is already here and has a new token now.")
 
 
@@ -164,8 +168,11 @@ def import_people(path: Path) -> None:
 
     PATH is its user_creds.json.
     """
-    with open_accounts(load_settings()) as accounts:
-        done = accounts.go_replicator.load(path)
+    with open_pipeline() as pipeline:
+        done = pipeline.accounts.go_replicator.load(path)
+        for username in done.imported.values():
+            if pipeline.accounts.people.get(username).oura_id is None:
+                _learn_identity(pipeline, username, otherwise=pipeline.accounts.removal.delete)
     names = [
         username if username == name else f"{username} (there {name})"
         for name, username in done.imported.items()
@@ -174,6 +181,19 @@ def import_people(path: Path) -> None:
     if done.existing:
         print_lines(f"Already here, unchanged: {', '.join(done.existing.values())}.")
     print_lines(*(f"Not imported: {name}: {reason}" for name, reason in done.skipped.items()))
+
+
+def _learn_identity(
+    pipeline: Pipeline, username: str, *, otherwise: Callable[[str], object]
+) -> None:
+    """Learn whose the tokens are, before anybody else can be taken for them."""
+    try:
+        unknown = learn_identity(pipeline, username)
+    except PersonRefused:
+        otherwise(username)  # nothing of another account is to be fetched under this username
+        raise
+    if unknown:
+        click.echo(f"Who {username} is at Oura is not known yet: {unknown}", err=True)
 
 
 def _state(person: Person) -> str:

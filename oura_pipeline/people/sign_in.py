@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from authlib.common.security import generate_token  # type: ignore[import-untyped]
@@ -40,13 +39,13 @@ from oura_pipeline.people.failures import (
     SignInFailed,
     StaleLink,
 )
+from oura_pipeline.people.identity import identity_in
 from oura_pipeline.pipeline import Pipeline, open_budget
 from oura_pipeline.settings import SignUp
 
 LOG = logging.getLogger(__name__)
 STATE_LENGTH, VERIFIER_LENGTH = 43, 64  # characters of 62: 256 bits, and what PKCE asks for
 INVITE_LASTS = timedelta(hours=2)  # of whom the operator sends: both steps of a sign-up
-LONGEST_ID = 256  # characters; Oura's have 36, and events with longer ones are refused
 MAX_WAIT_SECONDS = 10.0  # that a person waits for Oura's rate limit
 
 
@@ -69,8 +68,10 @@ def begin(
 
     Raises:
         Misconfigured: there is no client id.
+        PersonRefused: nobody knows yet who the username is at Oura.
     """
     settings = pipeline.settings
+    _require_identity(pipeline, username)
     if not settings.oura.client_id:
         raise Misconfigured("This site is not registered with Oura yet. Please tell the operator.")
     if browser is None and invite is None and settings.site.signup is SignUp.INVITE:
@@ -93,8 +94,24 @@ def begin(
     return address
 
 
-def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | None) -> Person | str:
-    """Return who signed in, with their tokens saved; for somebody new the key of their sign-up.
+@dataclass(frozen=True, kw_only=True)
+class SigningUp:
+    """Somebody who is back from Oura and has to answer something, before anything is saved.
+
+    Attributes:
+        key: to go on with.
+        username: whose account the operator's link would connect, or give the name to; None: they
+            choose one.
+    """
+
+    key: str = field(repr=False)
+    username: str | None = None
+
+
+def finish(
+    pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | None
+) -> Person | SigningUp:
+    """Return who signed in, with their tokens saved, or who has to answer something first.
 
     Args:
         pipeline: the accounts, settings and Oura.
@@ -104,7 +121,8 @@ def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | No
     Raises:
         SignInFailed: nothing was saved.
     """
-    consent = pipeline.accounts.consents.take(callback.get("state", ""))
+    accounts = pipeline.accounts
+    consent = accounts.consents.take(callback.get("state", ""))
     if said := error_in(callback):
         LOG.warning("Oura sent somebody back with an error: %s", said)
     if consent is None or consent.browser not in (None, browser):
@@ -126,10 +144,13 @@ def finish(pipeline: Pipeline, callback: Mapping[str, str], *, browser: str | No
             scopes=granted,
             oura_id=_identity(pipeline, tokens, consent if granted is None else None),
         )
-        known = _known(pipeline, sign_in, consent.username)
+        known = accounts.people.by_oura_id(sign_in.oura_id) if sign_in.oura_id else None
+        if consent.browser is None:
+            return _to_be_asked(pipeline, sign_in, consent, known)
         if known is not None:
             return _reconnected(pipeline, known, sign_in)
-        return _signing_up(pipeline, sign_in, username=consent.username, invite=consent.invite)
+        _admit(pipeline, consent.invite)
+        return SigningUp(key=accounts.sign_ups.begin(sign_in, invite=consent.invite))
     except (BeingDeleted, NotAdmitted):
         # Nobody needs the fresh tokens: they are not to work for a day more.
         _give_back(pipeline, tokens)
@@ -220,46 +241,68 @@ def _identity(pipeline: Pipeline, tokens: TokenPair, doubtful: Consent | None) -
             seconds=MAX_WAIT_SECONDS,
         )
         try:
-            found = json.loads(client.personal_info().raw).get("id")
+            found = identity_in(client.personal_info().raw)
         except (SignInRequired, ScopeNotGranted, Forbidden) as error:
             # Oura refuses everything to a token for which nothing was granted.
             raise (_nothing_granted(pipeline, doubtful) if doubtful else _failure(error)) from None
         except OuraError as error:
             raise _failure(error) from None
-    if not isinstance(found, str) or not found.isprintable() or not 0 < len(found) <= LONGEST_ID:
+    if found is None:
         raise NobodyKnown("Oura did not say whose sign-in this is. Nothing was saved.")
     return found
 
 
-def _known(pipeline: Pipeline, sign_in: SignIn, username: str | None) -> Person | None:
-    """Return who this is, if here: by Oura's id, or named by the operator and without one."""
-    accounts = pipeline.accounts
-    if sign_in.oura_id and (known := accounts.people.by_oura_id(sign_in.oura_id)):
-        return known
-    named = [person for person in accounts.people.all() if person.username == username]
-    return next((person for person in named if person.oura_id is None), None)
+def _require_identity(pipeline: Pipeline, username: str | None) -> None:
+    # Whoever opened the link first would be taken for them.
+    named = [person for person in pipeline.accounts.people.all() if person.username == username]
+    if any(person.oura_id is None for person in named):
+        raise PersonRefused(
+            f"nobody knows yet who {username} is at Oura: run `oura-pipeline sync --person "
+            f"{username}`, or remove them and let them sign up"
+        )
+
+
+def _to_be_asked(
+    pipeline: Pipeline, sign_in: SignIn, consent: Consent, known: Person | None
+) -> SigningUp:
+    """Keep what somebody brought who followed the operator's link, and ask them.
+
+    The link is bound to no browser, and may have reached somebody else than it was made for.
+    """
+    if known is None:
+        _admit(pipeline, consent.invite)
+    elif known.state is PersonState.RETIRED:
+        raise BeingDeleted(_BEING_DELETED)
+    key = pipeline.accounts.sign_ups.begin(sign_in, invite=consent.invite)
+    return SigningUp(key=key, username=known.username if known else _free(pipeline, consent))
+
+
+def _free(pipeline: Pipeline, consent: Consent) -> str | None:
+    """Return the username that the operator meant for somebody new, if nobody has it."""
+    taken = {person.username for person in pipeline.accounts.people.all()}
+    return None if consent.username in taken else consent.username
+
+
+def confirm(pipeline: Pipeline, key: str, username: str) -> Person:
+    """Connect who said yes to the operator's link: as who they are here, or as somebody new.
+
+    Raises:
+        PersonRefused, StaleLink: as for `choose_username`.
+    """
+    waiting = pipeline.accounts.sign_ups.get(key)
+    if waiting and waiting.oura_id and pipeline.accounts.people.by_oura_id(waiting.oura_id):
+        person = pipeline.accounts.sign_ups.reconnect(key)
+        pipeline.accounts.fetches.forget_not_granted(person.username)
+        return person
+    return choose_username(pipeline, key, username)
 
 
 def _reconnected(pipeline: Pipeline, known: Person, sign_in: SignIn) -> Person:
     if known.state is PersonState.RETIRED:
-        raise BeingDeleted(
-            "Your data is being deleted, as you asked. You can sign in again when that is done."
-        )
+        raise BeingDeleted(_BEING_DELETED)
     person = pipeline.accounts.people.reconnect(known.username, sign_in)
     pipeline.accounts.fetches.forget_not_granted(known.username)
     return person
-
-
-def _signing_up(
-    pipeline: Pipeline, sign_in: SignIn, *, username: str | None, invite: str | None
-) -> Person | str:
-    """Begin a sign-up; finish it where the operator gave a username that is still free."""
-    _admit(pipeline, invite)
-    key = pipeline.accounts.sign_ups.begin(sign_in, invite=invite)
-    if username is not None:
-        with suppress(PersonRefused):  # they choose one themselves
-            return choose_username(pipeline, key, username)
-    return key
 
 
 def _admit(pipeline: Pipeline, invite: str | None) -> None:
@@ -311,6 +354,11 @@ def _wait_a_little(seconds: float) -> None:
     if seconds > MAX_WAIT_SECONDS:
         raise RateLimited(seconds)
     time.sleep(seconds)
+
+
+_BEING_DELETED = (
+    "Your data is being deleted, as you asked. You can sign in again when that is done."
+)
 
 
 @dataclass(frozen=True, repr=False)

@@ -112,10 +112,17 @@ def is_recent(request: Request, accounts: Accounts) -> bool:
     return session is not None and datetime.now(UTC) - session.signed_in_at < RECENT
 
 
-def begin_sign_up(request: Request, accounts: Accounts, key: str) -> None:
-    """Start a session for a new person who is to choose a username."""
+def begin_sign_up(request: Request, accounts: Accounts, key: str, username: str | None) -> None:
+    """Start a session for somebody who is to choose a username, or to confirm this one."""
     sign_out(request, accounts)
     request.session["sign_up"] = key
+    request.session["sent_as"] = username
+
+
+def sent_as(request: Request) -> str | None:
+    """Return the username for which the operator sent this browser to Oura."""
+    username: str | None = request.session.get("sent_as")
+    return username
 
 
 def sign_up_key(request: Request) -> str | None:

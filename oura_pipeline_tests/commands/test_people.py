@@ -38,6 +38,26 @@ def test_adding_twice_gives_new_tokens(shell: Shell) -> None:
     assert access_token("koa") != before
 
 
+def test_who_is_added_is_known_at_oura_at_once(shell: Shell) -> None:
+    """So that no link for their username gives it to somebody else."""
+    shell.sign_in("koa")
+    ids = {held["username"]: held["id"] for held in shell.world.sandbox.people()}
+    with open_pipeline() as pipeline:
+        assert pipeline.accounts.people.get("koa").oura_id == ids["koa"]
+
+
+def test_tokens_of_another_account_are_refused(shell: Shell) -> None:
+    """A new username is not added for them, and one that is here is not fetched with them."""
+    shell.sign_in("koa")
+    for username, state in (("other", None), ("koa", "disconnected")):
+        token = shell.world.sandbox.sign_in("koa" if state is None else "runa")["refresh_token"]
+        result = shell("people", "add", username, stdin=token)
+        assert (result.exit_code, result.stdout) == (1, "")
+        with open_pipeline() as pipeline:
+            found = {person.username: person.state for person in pipeline.accounts.people.all()}
+        assert found.get(username) == state
+
+
 def test_a_bad_username_is_refused(shell: Shell) -> None:
     result = shell("people", "add", "Ada!", stdin="secret-of-ada")
     assert (result.exit_code, result.stdout) == (1, "")
@@ -55,7 +75,8 @@ def test_a_token_comes_from_a_file_or_stdin_alone(shell: Shell, tmp_path: Path, 
         assert result.exit_code == 2
         assert "there must be one refresh token" in result.stderr
     path.write_text("a-token\n", encoding="utf-8")
-    assert shell("people", "add", "ada", "--token-file", str(path)).exit_code == 0
+    added = shell("people", "add", "ada", "--token-file", str(path))
+    assert (added.exit_code, "Who ada is at Oura is not known yet" in added.stderr) == (0, True)
     for option in ("--refresh-token", "--access-token"):
         assert shell("people", "add", "bob", option, "secret").exit_code == 2
 

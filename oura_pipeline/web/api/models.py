@@ -35,8 +35,8 @@ class ConnectResponse(BaseModel):
     """Where to sign in."""
 
     auth_url: str = Field(
-        description="Oura's consent page, valid for one sign-in within ten minutes. Share it only "
-        "with the person who signs in.",
+        description="Oura's consent page, valid for one sign-in within ten minutes. Who comes back "
+        "from there is shown the username and asked before anything is saved.",
         examples=["https://cloud.ouraring.com/oauth/authorize?response_type=code&client_id=…"],
     )
 

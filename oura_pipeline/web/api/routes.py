@@ -129,7 +129,7 @@ def connect(
     try:
         if username is not None:
             check_username(username)
-        # Any browser may finish it: the operator hands the address to somebody else.
+        # Any browser may come back with it, and is asked: the operator hands it to somebody else.
         url = sign_in.begin(pipeline, browser=None, username=username)
     except PersonRefused as error:
         raise HTTPException(422, str(error)) from None

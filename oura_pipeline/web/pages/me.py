@@ -283,6 +283,7 @@ def _sign_in_again(request: Request, then: str) -> Response:
 
 def _to_front_page(request: Request) -> Response:
     accounts = get_site(request).pipeline.accounts
-    if sessions.current(request, accounts) is None:  # it was ended, perhaps in another browser
+    ended = sessions.current(request, accounts) is None and request.session.get("id")
+    if ended:  # perhaps in another browser
         sessions.sign_out(request, accounts)
     return redirect("/")

@@ -105,8 +105,8 @@ def finish(request: Request) -> Response:
         # The session stays as it was: whoever comes back with a used link is still signed in.
         return _failure_page(request, failure)
     accounts, then = site.pipeline.accounts, request.session.get("then", "")
-    if isinstance(result, str):
-        sessions.begin_sign_up(request, accounts, result)
+    if isinstance(result, sign_in.SigningUp):
+        sessions.begin_sign_up(request, accounts, result.key, result.username)
         return redirect("/welcome")
     sessions.sign_in(request, accounts, result)
     return redirect(THEN.get(then, "/me"))
@@ -118,6 +118,8 @@ def ask_username(request: Request) -> Response:
         return redirect("/me")
     if sessions.sign_up_key(request) is None:
         return redirect("/")
+    if username := sessions.sent_as(request):
+        return page(request, "connect.html", username_meant=username)
     return page(request, "welcome.html", value="", error=None)
 
 
@@ -127,8 +129,16 @@ def choose_username(request: Request, fields: Fields) -> Response:
     username = fields.get("username", "").strip()[:MAX_USERNAME_LENGTH]
     if key is None:
         return redirect("/me")
+    meant, pipeline = sessions.sent_as(request), get_site(request).pipeline
+    if meant and fields.get("answer") != "yes":
+        pipeline.accounts.sign_ups.cancel(key)
+        sessions.sign_out(request, pipeline.accounts)
+        return message_page(request, "Not connected", "Nothing was saved. You can close this page.")
     try:
-        person = sign_in.choose_username(get_site(request).pipeline, key, username)
+        if meant:
+            person = sign_in.confirm(pipeline, key, meant)
+        else:
+            person = sign_in.choose_username(pipeline, key, username)
     except failures.SignInFailed as failure:
         return _failure_page(request, failure)
     except PersonRefused as refused:

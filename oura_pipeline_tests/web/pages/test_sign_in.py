@@ -9,9 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from oura_pipeline.accounts.people import PersonState, SignIn
+from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.ledger import Fetch, FetchStatus
-from oura_pipeline.people import sign_in
 from oura_pipeline.settings import ALL_SCOPES
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite
 from oura_pipeline_tests.web.pages.sign_ins import query
@@ -108,41 +107,12 @@ def test_what_was_not_granted_is_asked_for_again_once_it_is(open_site: OpenSite)
     assert [fetch.document_type for fetch in left] == ["workout"]
 
 
-def test_somebody_imported_by_username_gets_their_identity(open_site: OpenSite) -> None:
-    """A sign-in that the operator began for a username without an Oura id is that person's."""
-    site = open_site()
-    site.accounts.people.add("milo", SignIn(refresh_token="from another program"))
-    address = sign_in.begin(site.pipeline, browser=None, username="milo")
-    browser = site.browser()
-    browser.sent_to = address
-    assert browser.go(browser.consent("milo")).title == "milo: Connected · Oura pipeline"
-    ids = {held["username"]: held["id"] for held in site.sandbox.people()}
-    assert site.accounts.people.get("milo").oura_id == ids["milo"]
-
-
-def test_a_username_with_another_identity_is_not_given_away(open_site: OpenSite) -> None:
-    """Whoever is somebody else at Oura chooses a username of their own."""
-    site = open_site()
-    site.browser().join("runa")
-    browser = site.browser()
-    browser.sent_to = sign_in.begin(site.pipeline, browser=None, username="runa")
-    assert browser.go(browser.consent("koa")).title == "Choose a username · Oura pipeline"
-
-
 def test_without_a_public_address_people_come_back_to_where_the_site_listens(
     open_site: OpenSite,
 ) -> None:
     """Whatever its port: the first try on one's own machine needs no setting."""
     browser = open_site(oura_public_url="").browser()
     assert browser.join("runa").title == "runa: Connected · Oura pipeline"
-
-
-def test_people_sent_by_the_operator_need_no_invite(open_site: OpenSite) -> None:
-    """A sign-in begun by the API may end in any browser, and brings its own invite and name."""
-    site = open_site(oura_signup="invite")
-    browser = site.browser()
-    browser.sent_to = sign_in.begin(site.pipeline, browser=None, username="newcomer")
-    assert browser.go(browser.consent("asha")).title == "newcomer: Connected · Oura pipeline"
 
 
 def test_welcome_needs_a_sign_in(open_site: OpenSite) -> None:
