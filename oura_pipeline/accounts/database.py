@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, NullPool, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from oura_pipeline.accounts.errors import AccountsBusy, DatabaseRefused
 from oura_pipeline.files import private_folder
 
+FILE_NOTE = "in the file "
+"""With this begins the note of an error that says which file it is about: SQLite does not."""
 BUSY_SECONDS = 30
 LOCK_SECONDS = 300
 MAX_CONNECTIONS = 50
@@ -201,6 +204,7 @@ def _engine(url: URL) -> Engine:
         url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}, **pool
     )
     event.listen(engine, "connect", _set_up)
+    event.listen(engine, "handle_error", partial(_name_file, url.database))
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -210,6 +214,11 @@ def _set_up(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA foreign_keys=ON").close()
     connection.execute("PRAGMA synchronous=FULL").close()  # a commit survives a power cut
     connection.execute("PRAGMA secure_delete=ON").close()  # what is deleted becomes zeros
+
+
+def _name_file(path: str | None, context: ExceptionContext) -> None:
+    if context.sqlalchemy_exception:
+        context.sqlalchemy_exception.add_note(f"{FILE_NOTE}{path}")
 
 
 def _begin(connection: Connection) -> None:

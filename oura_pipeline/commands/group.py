@@ -59,14 +59,23 @@ class LazyGroup(click.Group):
             # click would say "Aborted!"; what is said and the status are the main thread's.
             raise click.exceptions.Exit(1) from None
         except Exception as error:
-            # Messages of our own exceptions are written for people, say what to do and hold no
-            # secret. Any other exception is a bug and keeps its traceback.
-            if not type(error).__module__.startswith("oura_pipeline."):
+            text = _text(error)
+            if text is None:
                 raise
-            failure = click.ClickException(str(error))
+            failure = click.ClickException(text)
             # click's own is a class variable, 1.
             failure.exit_code = getattr(error, "exit_code", 1)  # type: ignore[misc]
             raise failure from None
+
+
+def _text(error: Exception) -> str | None:
+    """Return what people are told of an error; None: it is a bug and keeps its traceback."""
+    # Messages of our own exceptions are written for people, say what to do and hold no secret.
+    if type(error).__module__.startswith("oura_pipeline."):
+        return str(error)
+    from oura_pipeline.sync.storage_failures import storage_failure  # imports DuckDB
+
+    return storage_failure(error)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

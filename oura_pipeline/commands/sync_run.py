@@ -30,6 +30,7 @@ from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.process import interrupts
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.progress import progress
+from oura_pipeline.sync.storage_failures import storage_failure_in
 
 
 @dataclass(kw_only=True)
@@ -143,12 +144,36 @@ def _summary(result: ExecuteInProcessResult, usernames_by_id: Mapping[str, str])
         if event.is_step_failure and event.step_key:
             reason = failure_reason(event.step_failure_data)
             summary.failures[event.step_key] = with_usernames(reason, usernames_by_id)
+    if not (result.success or summary.failures):
+        summary.failures["run"] = failed_run_reason(result)
     for check in result.get_asset_check_evaluations():
         if not check.passed:
             name = f"{check.asset_key.to_user_string()} {check.check_name}"
             description = with_usernames(check.description or "", usernames_by_id)
             summary.failed_checks[name] = description
     return summary
+
+
+def failed_run_reason(result: ExecuteInProcessResult) -> str:
+    """Return why a run failed none of whose steps did: it could not go on recording itself."""
+    errors = [
+        error
+        for event in result.all_events
+        if event.is_failure and (error := getattr(event.event_specific_data, "error", None))
+    ]
+    texts = [text for error in errors for text in _chain_of_texts(error)]
+    known = (storage_failure_in(text) for text in texts)
+    first_lines = (text.strip().partition("\n")[0] for text in texts)
+    return next(
+        (text for text in (*known, *first_lines) if text),
+        "Dagster recorded no reason; run it again, and look at the disk's free space",
+    )
+
+
+def _chain_of_texts(error: Any) -> Iterator[str]:
+    while error is not None:
+        yield str(error.message)
+        error = error.cause or error.context
 
 
 def failure_reason(data: object) -> str:
@@ -160,6 +185,9 @@ def failure_reason(data: object) -> str:
     error = getattr(data, "error", None)
     if error is None:
         return "unknown; see Dagster's UI for details"
+    known = map(storage_failure_in, _chain_of_texts(error))
+    if text := next(filter(None, known), None):
+        return text
     # Dagster wraps what a step raised, and keeps an error as text: `module.Class: message`.
     message = str((error.cause or error).message).strip().partition("\n")[0]
     return message.partition(": ")[2] or message

@@ -19,6 +19,7 @@ from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.exports.views import ViewExportError
 from oura_pipeline.process import interrupts
+from oura_pipeline.sync.storage_failures import storage_failure
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -84,7 +85,8 @@ def _texts_withheld() -> Iterator[None]:
         # Without the errors that it came from: Dagster records those, too.
         if _is_safe(error):
             raise error from None
-        withheld = TextWithheld(f"{type(error).__name__}: {_reason(error)}")
+        text = storage_failure(error, to_operator=False)
+        withheld = TextWithheld(text or f"{type(error).__name__}: {_reason(error)}")
         raise withheld.with_traceback(error.__traceback__) from None
 
 

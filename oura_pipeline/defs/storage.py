@@ -41,11 +41,13 @@ from dagster._core.storage.sql import get_alembic_config
 from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._serdes import ConfigurableClassData, serialize_value
 from filelock import FileLock
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.pool import NullPool
 
+from oura_pipeline.accounts.database import FILE_NOTE
 from oura_pipeline.files import keep_private
 from oura_pipeline.settings import dagster_home, load_settings
+from oura_pipeline.sync.storage_failures import storage_failure
 
 BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
 BUSY_SECONDS = 60.0
@@ -115,6 +117,10 @@ def config_file(name: str) -> Path:
         if (place / name).is_file():
             return place / name
     raise FileNotFoundError(f"{name} is in none of {', '.join(map(str, places))}")
+
+
+class RecordsUnwritable(Exception):
+    """Dagster's records cannot be written; the message says why."""
 
 
 class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
@@ -373,4 +379,18 @@ def _is_one_batch(events: Sequence[EventLogEntry]) -> bool:
 @lru_cache(maxsize=64)
 def _engine(address: str) -> db.Engine:
     # An engine holds compiled statements and, without a pool, no connection.
-    return db.create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
+    engine = db.create_engine(
+        address, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
+    )
+    db.event.listen(engine, "handle_error", _in_one_line)
+    return engine
+
+
+def _in_one_line(context: ExceptionContext) -> Exception | None:
+    """Return what takes the place of an error of the disk: Dagster prints the text of either."""
+    error = context.sqlalchemy_exception
+    if error is None or context.engine is None:
+        return None
+    error.add_note(f"{FILE_NOTE}{context.engine.url.database}")
+    text = storage_failure(error)
+    return RecordsUnwritable(text) if text else None

@@ -163,7 +163,9 @@ class FileSender:
         except OSError as error:
             reason = error.strerror or error
             raise GraphiteUnavailable(
-                f"cannot write points to {self._path}: {reason}", retryable=False
+                f"cannot write points to {self._path}: {reason}. It is as it was before; the "
+                "points wait, and are written by the next run",
+                retryable=False,
             ) from error
 
 
