@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # the end. Everything else is quick and fills the gaps.
 LONG = (
     *("end_to_end/", "sync/test_random_webhook_events.py", "sync/test_webhook_events.py"),
-    *("browser/", "tools/", "analysis/", "commands/", "people/", "exports/"),
+    *("browser/", "tools/", "analysis/", "backups/", "commands/", "people/", "exports/"),
     *("defs/", "graphite/readback/", "graphite/test_local.py", "graphite/test_removal.py"),
     *(
         "graphite/test_extremes.py",

@@ -24,10 +24,11 @@ MAY_IMPORT = {
     "sync": STORES | {"pipeline"},
     "exports": STORES | {"pipeline", "analysis"},
     "people": STORES | {"pipeline", "exports"},
+    "backups": STORES | {"pipeline"},
     **dict.fromkeys(("defs", "web"), WORK),
     "definitions": WORK | {"defs"},
     **dict.fromkeys(
-        ("commands", "cli"), WORK | {"defs", "definitions", "sandbox", "web", "commands"}
+        ("commands", "cli"), WORK | {"backups", "defs", "definitions", "sandbox", "web", "commands"}
     ),
 }
 

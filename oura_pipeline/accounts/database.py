@@ -34,7 +34,7 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = _parsed(url)
+        self.url = parsed_url(url)
         self.path = _prepared_file(self.url) if self.url.get_backend_name() == "sqlite" else None
         self._engine = _engine(self.url)
         self._writer = self._engine.execution_options(immediate=True)
@@ -162,7 +162,12 @@ def file_lock(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         raise _busy(path.name, seconds) from error
 
 
-def _parsed(url: str) -> URL:
+def parsed_url(url: str) -> URL:
+    """Return the address of an accounts database.
+
+    Raises:
+        DatabaseRefused: it cannot be used.
+    """
     try:
         parsed = make_url(url)
         parsed.get_dialect()

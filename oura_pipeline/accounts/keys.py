@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, Table, delete, select, update
 
@@ -35,12 +36,20 @@ class Keys(EncryptedStore):
             KeyRefused: no key fits somebody's tokens; nothing was changed.
             AccountsBusy: another process never came back from doing the same.
         """
-        with self._database.lock("keys"):
+        with self.unchanged():
             self._require_all_readable()
             if isinstance(self._cipher, KeyFileCipher):
                 yield from self._rotate_file(self._cipher)
             else:
                 yield from self._rotate_settings()
+
+    def unchanged(self) -> AbstractContextManager[None]:
+        """Let nobody rotate the keys for the length of the block.
+
+        Raises:
+            AccountsBusy: another process never came back from doing so.
+        """
+        return self._database.lock("keys")
 
     def reencrypt(self) -> int:
         """Encrypt everything with the first key, all or nothing; return how many people there are.

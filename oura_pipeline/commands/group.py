@@ -13,6 +13,7 @@ import click
 # to import. To add one, write such a module and a row here. A new command of a group, such as
 # `key rotate`, only has to be decorated with `@key.command("rotate")` in the group's module.
 COMMANDS = {
+    "backup": "Copy everything into a new folder.",
     "budget": "Show how much of the rate limit is used.",
     "daemon": "Run Dagster's daemon.",
     "demo": "Run the whole pipeline with synthetic people.",
@@ -23,6 +24,7 @@ COMMANDS = {
     "key": "Manage the keys that encrypt tokens.",
     "people": "Add, list, export and remove people.",
     "query": "Query the published copy with SQL.",
+    "restore": "Restore a backup into an empty data folder.",
     "sandbox": "Serve a local stand-in for Oura's cloud.",
     "subscriptions": "Manage webhook subscriptions at Oura.",
     "sync": "Fetch, store and push documents now.",

@@ -20,7 +20,7 @@ import stamina
 from filelock import FileLock
 
 from oura_pipeline.days import batched
-from oura_pipeline.files import sync_to_disk
+from oura_pipeline.files import copy_file, sync_to_disk
 from oura_pipeline.graphite.aggregate import Point
 from oura_pipeline.process import interrupts
 
@@ -167,6 +167,15 @@ class FileSender:
                 "points wait, and are written by the next run",
                 retryable=False,
             ) from error
+
+
+def copy_whole_lines(path: Path, target: Path) -> None:
+    """Copy a file of points, where there is one, as far as its last whole line."""
+    if path.exists():
+        with FileLock(f"{path}.lock"):
+            copy_file(path, target)
+        with target.open("r+b") as file:
+            _cut_half_line(file.fileno())
 
 
 def _cut_half_line(file: int) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from oura_pipeline.files import replacing
+from oura_pipeline.files import copy_file, replacing
 
-_FICLONE = 0x40049409  # ioctl of Linux: share the blocks of another file until one is written
 _HEADERS = 3 * 4096  # bytes: DuckDB's main header and its two database headers
 
 
@@ -54,11 +50,10 @@ def swap_in(source: Path, target: Path) -> None:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as new:
-        with source.open("rb") as read, new.open("xb") as written:
-            _copy(read, written)
-            # Read-only: whoever opened the copy for writing would keep readers out, and leave a log
-            # that DuckDB would read into the next copy.
-            os.fchmod(written.fileno(), os.fstat(written.fileno()).st_mode & 0o444)
+        copy_file(source, new)
+        # Read-only: whoever opened the copy for writing would keep readers out, and leave a log
+        # that DuckDB would read into the next copy.
+        new.chmod(new.stat().st_mode & 0o444)
         changed = source.stat().st_mtime_ns
         # The mark by which `is_current` knows whose copy this is.
         os.utime(new, ns=(changed, changed))
@@ -79,23 +74,3 @@ def now() -> float:
 def _headers(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(_HEADERS)
-
-
-def _copy(read: BinaryIO, written: BinaryIO) -> None:
-    # Share blocks if the file system can, else let the kernel copy, else copy here.
-    try:
-        fcntl.ioctl(written.fileno(), _FICLONE, read.fileno())
-    except OSError:
-        pass
-    else:
-        return
-    try:
-        # Up to a gigabyte per call: the kernel may copy less, and returns 0 at the end.
-        while os.copy_file_range(read.fileno(), written.fileno(), 1 << 30):
-            pass
-    except (AttributeError, OSError):
-        read.seek(0)
-        written.seek(0)
-        written.truncate()
-        shutil.copyfileobj(read, written, 1 << 20)
-        written.flush()

@@ -12,6 +12,7 @@ import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.parts import Part, StoredDocument
+from oura_pipeline.files import copy_file
 from oura_pipeline.warehouse import forgetting, publishing
 from oura_pipeline.warehouse.connection import ExclusiveFile, transaction
 from oura_pipeline.warehouse.describing import describe
@@ -280,6 +281,18 @@ class Warehouse:
                 publishing.swap_in(self.path, target)
         size = target.stat().st_size
         return Published(target, size, publishing.now() - began, fresh)
+
+    @contextmanager
+    def copied(self, target: Path) -> Iterator[None]:
+        """Copy the file, where there is one, to `target`; nobody writes to it during the block."""
+        with self._file.locked():
+            if self.path.exists():
+                # Opened, to be sure that no other program has it open.
+                with self._file.connected() as connection:
+                    if publishing.wal(self.path).exists():  # of a process that was killed
+                        connection.execute("CHECKPOINT")
+                copy_file(self.path, target)
+            yield
 
     def _select_documents(
         self,
