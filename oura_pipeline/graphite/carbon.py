@@ -70,7 +70,8 @@ class Sender(Protocol):
         """Send every point, metric by metric.
 
         Args:
-            metrics: names and points. Sending a point twice is harmless: it overwrites itself.
+            metrics: names and points, which may be read twice. Sending a point twice is harmless:
+                it overwrites itself.
 
         Raises:
             GraphiteUnavailable: any of them may or may not have been stored.
@@ -126,8 +127,7 @@ class UntilItFails:
         Raises:
             GraphiteUnavailable: why this one failed, or the earlier one.
         """
-        if self._failure:
-            raise self._failure
+        self.raise_if_failed()
         try:
             self._sender.send(metrics)
         except GraphiteUnavailable as error:
@@ -136,6 +136,11 @@ class UntilItFails:
                 self._failure = GraphiteUnavailable(str(error), retryable=False)
             raise
         self._failures = 0
+
+    def raise_if_failed(self) -> None:
+        """Raise the failure after which nothing is tried any more, if there was one."""
+        if self._failure:
+            raise self._failure
 
 
 class FileSender:
@@ -162,9 +167,10 @@ class FileSender:
                 sync_to_disk(self._path.parent)
         except OSError as error:
             reason = error.strerror or error
+            size = sum(map(len, _plaintext_blocks(metrics)))
             raise GraphiteUnavailable(
-                f"cannot write points to {self._path}: {reason}. It is as it was before; the "
-                "points wait, and are written by the next run",
+                f"cannot write {size:,} bytes of points to {self._path}: {reason}. The file is as "
+                "it was before; the points wait, and are written by the next run",
                 retryable=False,
             ) from error
 

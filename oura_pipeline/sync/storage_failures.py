@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from socket import gaierror
 from tempfile import gettempdir
 
 import duckdb
@@ -35,6 +36,10 @@ _REASONS = (
         os.strerror(number)
         for number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG, errno.EIO)
     ),
+)
+_OF_A_NETWORK = (
+    *(errno.EADDRINUSE, errno.EADDRNOTAVAIL),
+    *(errno.ENETUNREACH, errno.EHOSTUNREACH),
 )
 _DUCKDB_FILE = re.compile(r'"(?P<path>/[^"]+)"')
 _SPARE = 64 * 2**20  # Dagster's records and the spool of a run
@@ -82,8 +87,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _reason(error: Exception) -> str | None:
     """Return what the system says; never the rows or the statement that an error may quote."""
     match error:
-        case BrokenPipeError() | ConnectionError() | TimeoutError():
+        case BrokenPipeError() | ConnectionError() | TimeoutError() | gaierror():
             return None  # of a network, or of whoever reads our output
+        case OSError(errno=number) if number in _OF_A_NETWORK:
+            return None
         case OSError(strerror=str(reason)):
             return reason
         case DBAPIError(orig=BaseException()):

@@ -11,6 +11,7 @@ from oura_pipeline.accounts.errors import AccountsBusy
 from oura_pipeline.accounts.waiting import WaitingPush
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.days import days_between, runs_of_days
+from oura_pipeline.graphite.carbon import UntilItFails
 from oura_pipeline.graphite.readback.report import ReadbackReport
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.push import (
@@ -69,6 +70,8 @@ def finish_pushes(
     Raises:
         GraphiteUnavailable: carbon or graphite-web did not answer.
     """
+    if isinstance(pipeline.sender, UntilItFails):
+        pipeline.sender.raise_if_failed()  # reading back would wait for what carbon does not get
     left = push_waiting(pipeline, datetime.now(UTC), retry=True)
     return confirm_sent(pipeline, usernames, days, left.days)
 

@@ -163,7 +163,7 @@ def test_a_file_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
     """And nothing is tried again."""
     (tmp_path / "graphite.log").mkdir()
     with pytest.raises(
-        GraphiteUnavailable, match=r"cannot write points to .*graphite\.log"
+        GraphiteUnavailable, match=r"cannot write 148 bytes of points to .*graphite\.log"
     ) as caught:
         FileSender(tmp_path / "graphite.log").send(METRICS)
     assert not caught.value.retryable

@@ -80,6 +80,7 @@ def test_other_refusals_of_the_system_are_one_line_too(home: Path) -> None:
     assert storage_failure_in(text) == said.replace("token.key", "x.duckdb")
     for bug in (
         KeyError("score"),
+        OSError(errno.EADDRINUSE, "Address already in use"),
         BrokenPipeError(),
         ConnectionRefusedError(),
         sqlite("no such x"),
