@@ -117,7 +117,6 @@ def fetch_and_land(
     if not document_type.partitioned:
         first_day = last_day = now.date()
     progress.get().started(document_type.name, len(people))
-    # Everybody is fetched before DuckDB is opened, so that its file is held for a moment only.
     with pipeline.warehouse.spool(document_type) as spool:
         work = _Work(
             pipeline=pipeline,
@@ -128,12 +127,7 @@ def fetch_and_land(
             run_id=run_id,
             losses_known=losses_known,
         )
-        results = work.fetch(people)
-        with pipeline.landing(document_type):
-            results = work.refetch_overtaken(results, people)
-            results = work.without_who_left(results, people)
-            landing = work.land(results)
-            fetches = work.record(results, landing)
+        results, landing, fetches = work.run(people)
     forget_disproved(pipeline, people, fetches)
     for name in landing.redated if landing else ():
         record_redated(pipeline, get_document_type(name), now)
@@ -157,6 +151,18 @@ class _Work:
     began_at: datetime
     run_id: str
     losses_known: bool
+
+    def run(
+        self, people: Sequence[Person]
+    ) -> tuple[list[PersonResult], Landing | None, list[Fetch]]:
+        """Do all steps; return what came of each person, what landed and what was recorded."""
+        # Everybody is fetched before DuckDB is opened, so that its file is held for a moment only.
+        results = self.fetch(people)
+        with self.pipeline.landing(self.document_type):
+            results = self.refetch_overtaken(results, people)
+            results = self.without_who_left(results, people)
+            landing = self.land(results)
+            return results, landing, self.record(results, landing)
 
     def fetch(self, people: Sequence[Person]) -> list[PersonResult]:
         """Fetch several people at once; who has left has no result."""

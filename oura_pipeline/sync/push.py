@@ -89,15 +89,7 @@ def push_documents(
             even_unchanged=even_unchanged,
             now=now,
         )
-    # Carbon acknowledges nothing: where values can be read back, a push ends only with that.
-    unread = [PushState.SENT] if pipeline.render else []
-    pipeline.accounts.waiting.settle(
-        document_type.name,
-        usernames,
-        days,
-        before=now,
-        unsettled=[PushState.PENDING, PushState.MISSING, *unread],
-    )
+    _settle(pipeline, document_type, usernames, days, before=now)
     progress.get().pushed(document_type.name, result.points)
     return PushedDocuments(
         days=days,
@@ -106,6 +98,25 @@ def push_documents(
         sent=result.points,
         withdrawn=result.withdrawn,
         seconds=time.monotonic() - began,
+    )
+
+
+def _settle(
+    pipeline: Pipeline,
+    document_type: DocumentType,
+    usernames: Sequence[str],
+    days: Sequence[date],
+    *,
+    before: datetime,
+) -> None:
+    # Carbon acknowledges nothing: where values can be read back, a push ends only with that.
+    unread = [PushState.SENT] if pipeline.render else []
+    pipeline.accounts.waiting.settle(
+        document_type.name,
+        usernames,
+        days,
+        before=before,
+        unsettled=[PushState.PENDING, PushState.MISSING, *unread],
     )
 
 
