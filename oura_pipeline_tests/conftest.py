@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -52,6 +53,13 @@ def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keep_private(folder)  # as every data folder is
     Warehouse(folder / "warehouse.duckdb").publish(folder / "analytics.duckdb")
     return folder
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C end what tests start."""
+    # A shell lets its background jobs ignore it, and whatever they start inherits that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -133,15 +133,14 @@ def dagster_dev(folder: Path) -> Iterator[Ask]:
     ours = ("OURA_", "GRAPHITE_", "DAGSTER_")
     environment = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
     with (folder / "log").open("a", encoding="utf-8") as log:
-        with heeding_interrupts():
-            child = subprocess.Popen(
-                [program, "dev", "--host", "127.0.0.1", "--port", str(port)],
-                cwd=folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        child = subprocess.Popen(
+            [program, "dev", "--host", "127.0.0.1", "--port", str(port)],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
         try:
             address = f"http://127.0.0.1:{port}"
             with httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
@@ -149,18 +148,6 @@ def dagster_dev(folder: Path) -> Iterator[Ask]:
                 yield lambda query, **variables: asked(client, query, variables)
         finally:
             ended(child)
-
-
-@contextmanager
-def heeding_interrupts() -> Iterator[None]:
-    """Let the children that are started meanwhile be ended by Ctrl-C."""
-    # A shell lets its background jobs ignore it, and whatever they start inherits that: then
-    # Dagster would have to be killed, and would leave behind what it deletes at its end.
-    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, earlier)
 
 
 def asked(client: httpx.Client, query: str, variables: dict[str, Any]) -> Any:
