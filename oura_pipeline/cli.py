@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from oura_pipeline.process import interrupts
-
 
 def main() -> None:
     """Run the command line."""
     if reason := unsupported_system(sys.platform):
         sys.exit(f"Error: {reason}")
+    from oura_pipeline.process import interrupts  # Windows has no such signals and terminals
+
     interrupts.run(_command)
 
 

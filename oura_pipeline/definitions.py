@@ -15,6 +15,7 @@ from oura_pipeline.defs.partitions import daily_partitions
 from oura_pipeline.defs.published import publish_sensor, published
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.retired_people import retire_people, retired_people_sensor
+from oura_pipeline.defs.run_owners import dead_runs_sensor
 from oura_pipeline.defs.schedules import sync_schedules
 from oura_pipeline.defs.subscriptions import maintenance_job, maintenance_sensor, subscriptions
 from oura_pipeline.defs.token_renewal import (
@@ -58,6 +59,7 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
             renewal_schedule(renewal),
         ],
         sensors=[
+            dead_runs_sensor(),
             gaps_sensor(sync),
             maintenance_sensor(maintenance),
             must_reconnect,

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from oura_pipeline.cli import cli
+from oura_pipeline.commands.group import cli
 from oura_pipeline.files import keep_private, open_to_others
 from oura_pipeline_tests.testing.paths import ROOT
 

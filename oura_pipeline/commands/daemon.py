@@ -6,6 +6,7 @@ import os
 
 import click
 
+from oura_pipeline.defs.run_owners import fail_what_was_left
 from oura_pipeline.defs.webserver import daemon_command
 
 
@@ -15,5 +16,6 @@ def daemon() -> None:
 
     It ticks sensors and schedules and launches runs; DAGSTER_HOME need not be set.
     """
+    fail_what_was_left()
     command = daemon_command()
     os.execv(command[0], command)  # noqa: S606  (a program of our own virtual environment)

@@ -29,6 +29,7 @@ from oura_pipeline.graphite.environment import LocalGraphiteError, graphite_pyth
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
 from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.process import interrupts
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import load_settings
@@ -112,6 +113,7 @@ def _graphite(out: Console, stack: ExitStack) -> tuple[LocalGraphite | None, Fut
         return None, starter.submit(lambda: None)
     graphite = LocalGraphite()
     stack.callback(graphite.stop)
+    stack.enter_context(interrupts.interruptible(abandoned=graphite.kill))
     out.print(f"A real Graphite: {graphite.render_url}")
     return graphite, starter.submit(graphite.start)
 

@@ -25,6 +25,7 @@ from oura_pipeline.commands.options import check_order
 from oura_pipeline.definitions import defs
 from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day, range_tags
 from oura_pipeline.defs.person_ids import with_usernames
+from oura_pipeline.defs.run_owners import fail_ownerless, own
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.process import interrupts
@@ -97,6 +98,8 @@ def run_sync(
         project_instance(captures_output=False) as instance,
         _cancelled_when_interrupted(instance, run_id),
     ):
+        fail_ownerless(instance)
+        own(run_id)
         result = defs.resolve_job_def("sync").execute_in_process(
             instance=instance,
             run_id=run_id,

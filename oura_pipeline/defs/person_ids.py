@@ -26,6 +26,7 @@ Result = TypeVar("Result")
 
 # For the command line and the site, where names belong.
 _NAME_SOMEBODY = (PersonRefused, UnknownPerson, ViewExportError)
+_END = object()
 _WITHHELD = "its text may be about somebody; Dagster's UI shows where it was raised"
 _ID = re.compile(r"\bp-\w{6}\b")
 _LINK = re.compile(r"\[(?P<id>p-\w{6})\]\([^)\s]*\)")
@@ -63,8 +64,14 @@ def nameless(body: Callable[P, Result]) -> Callable[P, Result]:
 
         @wraps(body)
         def generator(*args: P.args, **kwargs: P.kwargs) -> Iterator[object]:
-            with _texts_withheld():
-                yield from cast("Iterator[object]", body(*args, **kwargs))
+            iterator = cast("Iterator[object]", body(*args, **kwargs))
+            # Anew for each part: in between, Dagster puts its own handlers of signals in place.
+            while True:
+                with _texts_withheld():
+                    part = next(iterator, _END)
+                if part is _END:
+                    return
+                yield part
 
         return cast("Callable[P, Result]", generator)
 
@@ -80,7 +87,9 @@ def nameless(body: Callable[P, Result]) -> Callable[P, Result]:
 def _texts_withheld() -> Iterator[None]:
     interrupts.check()  # between steps
     try:
-        yield
+        # Dagster's handlers raise at any byte code, in the middle of opening DuckDB too.
+        with interrupts.deferred():
+            yield
     except Exception as error:
         # Without the errors that it came from: Dagster records those, too.
         if _is_safe(error):

@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr
 from oura_pipeline.accounts.people import Person
 from oura_pipeline.accounts.usernames import is_id
 from oura_pipeline.defs.person_ids import ids_by_username
+from oura_pipeline.defs.run_owners import own
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sync.fetch import people_to_fetch
 
@@ -39,6 +40,8 @@ class PipelineResource(dg.ConfigurableResource[Any]):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["PipelineResource"]:
         """Open the pipeline for a run and close it afterwards."""
         check_ids(self.people)
+        if context.run:
+            own(context.run.run_id)
         with ExitStack() as stack:
             self._pipeline = stack.enter_context(open_pipeline(share=self.share))
             yield self

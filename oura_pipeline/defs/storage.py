@@ -98,6 +98,12 @@ def instance_ref(*, captures_output: bool = True) -> InstanceRef:
     )
 
 
+def is_on_this_machine() -> bool:
+    """Return whether Dagster's records are the files of this project, so all runs are here, too."""
+    storage = instance_ref().storage_data
+    return storage is not None and storage.class_name == ProjectStorage.__name__
+
+
 def _base_dir() -> Path:
     """Return Dagster's folder; whoever asks is about to write there, perhaps before all others."""
     home = load_settings().storage.home

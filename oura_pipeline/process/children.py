@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +17,20 @@ POLL_SECONDS = 0.1  # Popen waits for one child, not for the first of several
 PATIENCE_SECONDS = 15.0
 
 Child = subprocess.Popen[bytes]
+
+# Only its parent holds the other end of its stdin, and lets go of it by being killed, too.
+_GUARDIAN = """\
+import os, sys, time
+while os.read(0, 1):
+    pass
+for number, seconds in ((15, 5), (9, 0)):
+    for group in sys.argv[1:]:
+        try:
+            os.killpg(int(group), number)
+        except ProcessLookupError:
+            pass
+    time.sleep(seconds)
+"""
 
 
 @contextmanager
@@ -45,9 +60,24 @@ def children(
                     pass_fds=inherited,
                     start_new_session=True,  # a group of its own, which can be ended as a whole
                 )
-            yield started
+            with _guarded(started):
+                yield started
         finally:
             _end(started)
+
+
+@contextmanager
+def _guarded(started: Mapping[str, Child]) -> Iterator[None]:
+    """Have the children ended when this process is killed during the block."""
+    groups = [str(child.pid) for child in started.values()]
+    guardian = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", _GUARDIAN, *groups], stdin=subprocess.PIPE, start_new_session=True
+    )
+    with guardian:
+        try:
+            yield
+        finally:
+            guardian.kill()
 
 
 def first_ended(started: Mapping[str, Child]) -> tuple[str, int]:
@@ -81,6 +111,8 @@ def _signal(started: Mapping[str, Child], number: int) -> None:
 def _is_there(child: Child) -> bool:
     """Return whether anything of a child's group is left."""
     child.poll()  # otherwise its entry stays until somebody asks
+    with suppress(ChildProcessError):
+        os.waitpid(-child.pid, os.WNOHANG)  # in a container, orphans become ours
     try:
         os.killpg(child.pid, 0)
     except ProcessLookupError:

@@ -50,24 +50,27 @@ class _Work:
 # Signals belong to the process, and so does all of this.
 _signals: list[tuple[int, float]] = []  # number and time; appending is all that the handler does
 _stopping = threading.Event()
+_unattended: list[None] = []  # not empty: the main thread works, and nobody calls `overdue`
 _works: list[_Work] = []
 _terminal: list[Any] = []  # how it was at the start
 
 
 def check() -> None:
     """Raise Interrupted if the process was told to end: a safe point."""
-    if _stopping.is_set():
+    if is_stopping():
         raise Interrupted(MESSAGE)
 
 
 def is_stopping() -> bool:
     """Return whether the process was told to end."""
-    return _stopping.is_set()
+    return _stopping.is_set() or bool(_unattended and _signals)
 
 
 def sleep(seconds: float) -> None:
     """Sleep, and raise Interrupted as soon as the process is told to end."""
-    _stopping.wait(max(0.0, seconds))
+    deadline = time.monotonic() + seconds
+    while not is_stopping() and (left := deadline - time.monotonic()) > 0:
+        _stopping.wait(min(left, _POLL_SECONDS))
     check()
 
 
@@ -110,6 +113,21 @@ def listening() -> Iterator[None]:
             signal.signal(number, handler or signal.SIG_DFL)
         _signals.clear()
         _stopping.clear()
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Let no signal raise inside the block, except at its safe points and its end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _unattended.append(None)
+    try:
+        with listening():
+            yield
+            check()
+    finally:
+        _unattended.pop()
 
 
 def overdue() -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import date
@@ -52,6 +55,8 @@ def main(
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8400, help="0 is a free one")
+    # Only the process that started this one holds the other end, and lets go of it by dying, too.
+    parser.add_argument("--end-with-stdin", action="store_true", help=argparse.SUPPRESS)
     types = get_type_hints(SandboxOptions)
     for option in fields(SandboxOptions):
         type_hint = types[option.name]
@@ -71,12 +76,20 @@ def main(
             )
     chosen = vars(parser.parse_args(arguments))
     host, port = chosen.pop("host"), chosen.pop("port")
+    if chosen.pop("end_with_stdin"):
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     chosen["redirect_uris"] = tuple(chosen["redirect_uris"])
     try:
         serve(SandboxOptions(**chosen), host, port, started)
     # Options that make no sense, or a port that is taken: one line, not a traceback.
     except (ValueError, OSError) as error:
         parser.error(str(error))
+
+
+def _end_with_stdin() -> None:
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

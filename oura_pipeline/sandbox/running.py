@@ -210,8 +210,11 @@ def _in_thread(options: SandboxOptions) -> Iterator[str]:
 
 @contextmanager
 def _in_process(options: SandboxOptions) -> Iterator[str]:
-    command = [sys.executable, "-m", "oura_pipeline.sandbox", "--port", "0", *_flags(options)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603
+    program = [sys.executable, "-m", "oura_pipeline.sandbox", "--end-with-stdin", "--port", "0"]
+    command = [*program, *_flags(options)]
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
         assert child.stdout is not None
         try:
             # Ends with the line that names the port, or empty when the child gave up.

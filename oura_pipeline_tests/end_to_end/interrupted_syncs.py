@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.process.interrupts import MESSAGE
+from oura_pipeline.process.owners import is_owned
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.terminal import CTRL_C, terminal
@@ -89,6 +90,7 @@ def left_over(made: World) -> Iterator[str]:
                 pass
         except Timeout:
             yield f"{path.name} is locked"
+    yield from (f"{path.name} is owned" for path in made.home.glob("runs/*") if is_owned(path))
     wanted = f"OURA_PIPELINE_HOME={made.home}".encode()
     for entry in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
+from time import monotonic
 
 import pytest
 
@@ -28,6 +31,33 @@ def test_the_first_that_ends_takes_the_others_along(
     assert started["well"].poll() is not None
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "grandchild").read_text()), 0)
+
+
+def test_a_killed_parent_takes_its_children_along(tmp_path: Path) -> None:
+    code = (
+        "import os\n"
+        "from pathlib import Path\n"
+        "from oura_pipeline.process.children import children\n"
+        "commands = {'sleep': ['sleep', '60']}\n"
+        "with children(commands, folder=Path(), environment=os.environ) as started:\n"
+        "    print(started['sleep'].pid, flush=True)\n"
+        "    input()\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+    deadline = monotonic() + 30
+    while lives(child):
+        assert monotonic() < deadline
+        Event().wait(0.05)
+
+
+def lives(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""  # empty for a zombie
+    return False
 
 
 def test_a_file_has_one_owner_and_its_children(tmp_path: Path) -> None:

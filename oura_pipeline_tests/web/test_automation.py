@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from dagster_graphql.schema import create_schema
 from graphql import parse, validate
 
-from oura_pipeline.cli import cli
+from oura_pipeline.commands.group import cli
 from oura_pipeline.web.automation import QUERY, Automation, State, automation
 from oura_pipeline_tests.testing.http_server import QuietHandler, serving
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from oura_pipeline.cli import cli
+from oura_pipeline.commands.group import cli
 from oura_pipeline.people.leave import disconnect, leave
 from oura_pipeline.web.server import running_site
 from oura_pipeline_tests.accounts.times import age
