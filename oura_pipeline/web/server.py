@@ -15,6 +15,7 @@ import uvicorn
 from oura_pipeline.process import interrupts
 from oura_pipeline.settings import Settings, is_this_machine, load_settings
 from oura_pipeline.web.app import create_app
+from oura_pipeline.web.limits import ImpatientProtocol
 from oura_pipeline.web.site import Site, open_site
 
 
@@ -111,5 +112,6 @@ def _server(site: Site) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=1,  # who asks to end wants an end
         ws="none",
+        http=ImpatientProtocol,
     )
     return uvicorn.Server(config)
