@@ -151,7 +151,8 @@ def _is_data_folder(path: Path) -> bool:
 
 
 def _close(path: Path) -> None:
-    with suppress(FileNotFoundError):
+    # Gone by now, or somebody else's: `doctor` names what is still open.
+    with suppress(FileNotFoundError, PermissionError):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & 0o700)
 

@@ -362,8 +362,8 @@ class SiteSettings(Group):
     dagster_password: SecretStr = variable(
         "OURA_DAGSTER_PASSWORD",
         SecretStr(""),
-        "Password that Dagster's UI asks for, under any username. Without one, whoever reaches it "
-        "commands it.",
+        "Password that Dagster's UI asks for, under any username. Use 32 characters or more: wrong "
+        "guesses block a shorter one for a while. Without one, whoever reaches it commands it.",
     )
     # Oura's portals accept http for `localhost`, and one of them refuses 127.0.0.1.
     _local_url: str = PrivateAttr("http://localhost:8000")
@@ -395,6 +395,11 @@ class SiteSettings(Group):
     def webhook_url(self) -> str:
         """Where Oura posts events; empty: it cannot reach the site."""
         return "" if self.unreachable else f"{self.public_url}/webhook"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine reaches the site, as far as its address says."""
+        return _is_private(self.public_url)
 
     @property
     def unreachable(self) -> str:

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+MAX_SHOWN = 10
+
 
 class AccountsError(Exception):
     """The root of the errors of this package. No message holds a token or a key."""
@@ -32,13 +34,15 @@ class ImportRefused(AccountsError):
     """A file of people cannot be imported; nothing was.
 
     Attributes:
-        problems: one line per bad entry.
+        problems: one per bad entry; the message has the first ones.
     """
 
     def __init__(self, path: object, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        lines = "".join(f"\n  {problem}" for problem in problems)
-        super().__init__(f"nothing was imported from {path}; correct it and try again:{lines}")
+        shown = [*problems[:MAX_SHOWN]]
+        shown += [f"and {len(problems) - MAX_SHOWN} more"] if len(problems) > MAX_SHOWN else []
+        found = "; ".join(shown)
+        super().__init__(f"nothing was imported from {path}; correct it and try again: {found}")
 
 
 class KeyRefused(AccountsError):

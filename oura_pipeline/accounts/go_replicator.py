@@ -18,6 +18,8 @@ from oura_pipeline.accounts.errors import ImportRefused
 from oura_pipeline.accounts.people import SignIn, insert_person
 from oura_pipeline.accounts.usernames import suggested_username
 
+_MAX_BYTES = 10_000_000
+_LONGEST_TEXT = 10_000  # characters
 _UNKNOWN_YEAR = 1  # Go writes a time that is not set as 0001-01-01T00:00:00Z
 
 
@@ -58,13 +60,15 @@ def read_user_creds(path: Path) -> dict[str, SignIn]:
     """Return the people in a `user_creds.json`, by their names in it.
 
     Raises:
-        ImportRefused: it cannot be read or has bad entries; the message has a line for each.
+        ImportRefused: it cannot be read or has bad entries; the message names the first ones.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        document = json.loads(content) if len(content) <= _MAX_BYTES else None
     except OSError as error:
         raise ImportRefused(path, [f"it cannot be read: {error.strerror}"]) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ImportRefused(path, ["it is not JSON"]) from None
     if not isinstance(document, dict):
         raise ImportRefused(path, ["it is not an object with one entry per person"])
@@ -73,7 +77,7 @@ def read_user_creds(path: Path) -> dict[str, SignIn]:
         try:
             entries[name] = _sign_in(entry)
         except _BadEntry as problem:
-            problems.append(f"{name}: {problem}")
+            problems.append(f"{_shown(name)}: {problem}")
     problems += _shared_ids(entries)
     if problems:
         raise ImportRefused(path, problems)
@@ -114,7 +118,18 @@ def _text(values: dict[str, Any], key: str) -> str | None:
     text = values.get(key)
     if text is not None and not isinstance(text, str):
         raise _BadEntry(f"{key} is not a text")
+    if text and (len(text) > _LONGEST_TEXT or not _storable(text)):
+        raise _BadEntry(f"{key} is too long, or has characters that no database keeps")
     return text or None
+
+
+def _storable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _shown(name: str) -> str:
+    """Return a name from the file on one line, whatever it consists of."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:40])
 
 
 def _expiry(text: str | None) -> datetime | None:
@@ -126,13 +141,16 @@ def _expiry(text: str | None) -> datetime | None:
         raise _BadEntry("OauthToken.expiry is not a time like 2026-01-31T12:00:00Z") from None
     if expiry.tzinfo is None:
         raise _BadEntry("OauthToken.expiry has no zone; it ends in Z or +00:00")
-    return None if expiry.year == _UNKNOWN_YEAR else expiry.astimezone(UTC)
+    try:
+        return None if expiry.year == _UNKNOWN_YEAR else expiry.astimezone(UTC)
+    except OverflowError:  # in the last hours of the year 9999
+        raise _BadEntry("OauthToken.expiry is not a time like 2026-01-31T12:00:00Z") from None
 
 
 def _shared_ids(entries: Mapping[str, SignIn]) -> list[str]:
     ids = Counter(entry.oura_id for entry in entries.values() if entry.oura_id)
     return [
-        f"{name}: PI.id is the same as another person's; keep one of them"
+        f"{_shown(name)}: PI.id is the same as another person's; keep one of them"
         for name, entry in entries.items()
         if entry.oura_id and ids[entry.oura_id] > 1
     ]

@@ -107,6 +107,7 @@ def schemas(into: Path) -> None:
     for name, text_for in (("schemas", storage_schemas), ("aggregation", storage_aggregation)):
         path = into / f"storage-{name}.conf"
         path.write_text(text_for(prefix), encoding="utf-8")
+        path.chmod(0o644)  # carbon runs under another account, and nothing in it is secret
         print_lines(f"Wrote {path}")
 
 

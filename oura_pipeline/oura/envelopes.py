@@ -16,7 +16,9 @@ from oura_pipeline.oura.validation import (
     reason,
 )
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+# A text that does not end is one to the end of the answer: looking for others inside of it would
+# take the square of its length.
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{},]', re.DOTALL)
 _DATA = re.compile(rb'"data"\s*:\s*\[')
 
 

@@ -164,8 +164,8 @@ class _Ambiguous(Exception):
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> None:
     # Returns nothing: objects need not be built to be checked.
     if len(dict(pairs)) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
         raise _Ambiguous(f"an object has the key {twice[:50]!r} twice")
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
@@ -34,6 +34,16 @@ LEDGER_CACHE_SECONDS = 60.0  # counting the days of the ledger reads all of it
 _NO_STORE = {"cache-control": "no-store"}
 
 
+# What rises or falls back when somebody's ring sends something: where there are few people, it says
+# when one of them gets up, so on a public site it is for the operator.
+RHYTHM = (
+    *("oura_webhook_deliveries", "oura_webhook_refused", "oura_webhook_seconds"),
+    *("oura_inbox_waiting", "oura_inbox_oldest_seconds", "oura_site_requests", "oura_budget_used"),
+    *("oura_landed_seconds_ago", "oura_published_seconds_ago", "oura_longest_unasked_seconds"),
+    *("oura_ledger_days", "oura_failed_days"),
+)
+
+
 # All three are open to everyone, like the webhook. They say how many and how long, never who: no
 # username, no id, no path and no secret.
 def routes(site: Site) -> list[BaseRoute]:
@@ -44,13 +54,19 @@ def routes(site: Site) -> list[BaseRoute]:
 
     async def ready(request: Request) -> Response:
         checks = await run_in_threadpool(readiness, site.pipeline)
+        if not _may_see_rhythm(site, request):
+            checks = [
+                {key: said for key, said in check.items() if not key.endswith("_seconds_ago")}
+                for check in checks
+            ]
         ok = all(check["ok"] for check in checks)
         body = {"status": "ready" if ok else "not ready", "checks": checks}
         return JSONResponse(body, 200 if ok else 503, headers=_NO_STORE)
 
     async def metrics(request: Request) -> Response:
+        shown = registry if _may_see_rhythm(site, request) else _Coarse(registry)
         try:
-            text = await run_in_threadpool(generate_latest, registry)
+            text = await run_in_threadpool(generate_latest, shown)
         except SQLAlchemyError:
             # No metrics at all: then Prometheus knows that the target is down.
             return Response("the accounts database is unavailable\n", 503)
@@ -83,6 +99,31 @@ def readiness(pipeline: Pipeline) -> list[dict[str, Any]]:
         {"name": "warehouse", "ok": True, "landed_seconds_ago": landed}
         | {"published_seconds_ago": published},
     ]
+
+
+class _Coarse:
+    """A registry without what says when something happened to somebody."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            if metric.name not in RHYTHM:
+                yield metric
+
+
+def _may_see_rhythm(site: Site, request: Request) -> bool:
+    """Return whether this is the operator, or a site for this machine alone.
+
+    Raises:
+        HTTPException: the token is wrong, or there were too many wrong ones.
+    """
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        site.operator_auth.check(given.strip())
+        return True
+    return site.settings.site.is_private
 
 
 class PipelineCollector:
