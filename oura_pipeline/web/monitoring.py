@@ -34,13 +34,11 @@ LEDGER_CACHE_SECONDS = 60.0  # counting the days of the ledger reads all of it
 _NO_STORE = {"cache-control": "no-store"}
 
 
-# What rises or falls back when somebody's ring sends something: where there are few people, it says
-# when one of them gets up, so on a public site it is for the operator.
-RHYTHM = (
-    *("oura_webhook_deliveries", "oura_webhook_refused", "oura_webhook_seconds"),
-    *("oura_inbox_waiting", "oura_inbox_oldest_seconds", "oura_site_requests", "oura_budget_used"),
-    *("oura_landed_seconds_ago", "oura_published_seconds_ago", "oura_longest_unasked_seconds"),
-    *("oura_ledger_days", "oura_failed_days"),
+# Of a public site. Everything else rises or falls back when somebody's ring sends something: where
+# there are few people, it says when one of them gets up.
+FOR_STRANGERS = (
+    *("oura_people", "oura_budget_limit", "oura_dagster_up", "oura_automation_works"),
+    *("oura_subscriptions", "oura_subscriptions_expire_in_days", "oura_deletions_late"),
 )
 
 
@@ -109,7 +107,7 @@ class _Coarse:
 
     def collect(self) -> Iterator[Metric]:
         for metric in self._registry.collect():
-            if metric.name not in RHYTHM:
+            if metric.name in FOR_STRANGERS:
                 yield metric
 
 

@@ -12,15 +12,15 @@ from oura_pipeline_tests.web.site_client import TOKEN, site_client
 
 PUBLIC = {"oura_operator_token": TOKEN, "oura_public_url": "https://ring.example"}
 OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
-RHYTHM = {
-    *("oura_webhook_deliveries", "oura_webhook_refused", "oura_webhook_seconds"),
-    *("oura_inbox_waiting", "oura_inbox_oldest_seconds", "oura_site_requests", "oura_budget_used"),
-    *("oura_longest_unasked_seconds", "oura_landed_seconds_ago", "oura_published_seconds_ago"),
-    *("oura_ledger_days", "oura_failed_days"),
-}
+RHYTHM = {"oura_webhook_deliveries", "oura_inbox_oldest_seconds", "oura_landed_seconds_ago"}
 OPEN = {
-    *("oura_people", "oura_budget_limit", "oura_subscriptions", "oura_subscriptions_expire_in_days"),
-    *("oura_dagster_up", "oura_automation_works"),
+    *(
+        "oura_people",
+        "oura_budget_limit",
+        "oura_subscriptions",
+        "oura_subscriptions_expire_in_days",
+    ),
+    *("oura_dagster_up", "oura_automation_works", "oura_deletions_late"),
 }
 
 
@@ -38,10 +38,9 @@ def families(answer: httpx.Response) -> set[str]:
 
 
 def test_strangers_see_no_rhythm(public: httpx.Client) -> None:
-    """Whatever is new here is either in one list or in the other."""
-    seen = families(public.get("/metrics"))
-    assert seen == OPEN
-    assert families(public.get("/metrics", headers=OPERATOR)) == OPEN | RHYTHM
+    """What is new here is for the operator, until somebody has thought about it."""
+    assert families(public.get("/metrics")) == OPEN
+    assert families(public.get("/metrics", headers=OPERATOR)) > OPEN | RHYTHM
 
 
 def test_a_wrong_token_sees_nothing(public: httpx.Client) -> None:
@@ -59,4 +58,4 @@ def test_readiness_has_no_ages_for_strangers(public: httpx.Client) -> None:
 
 def test_on_this_machine_alone_all_is_shown(tmp_path: Path) -> None:
     with site_client(tmp_path / "data") as client:
-        assert families(client.get("/metrics")) == OPEN | RHYTHM
+        assert families(client.get("/metrics")) > OPEN | RHYTHM
