@@ -7,6 +7,7 @@ kept as it came. Only what decides whose it is, which one and of which day has t
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -164,8 +165,8 @@ class _Ambiguous(Exception):
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> None:
     # Returns nothing: objects need not be built to be checked.
     if len(dict(pairs)) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        counted = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counted.items() if count > 1)
         raise _Ambiguous(f"an object has the key {twice[:50]!r} twice")
 
 
