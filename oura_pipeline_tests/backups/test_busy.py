@@ -186,6 +186,31 @@ def test_documents_ledgers_and_points_agree(
             assert undelivered(pipeline) == []
 
 
+@pytest.mark.parametrize("under_way", ["landing", "a change of keys"])
+def test_a_backup_waits_for_what_belongs_together(
+    under_way: str, busy: World, tmp_path: Path
+) -> None:
+    """For documents that are not in the ledger yet, and for keys of which the old one must go."""
+    said: list[str] = []
+    with open_pipeline() as pipeline, open_pipeline() as other:
+        thread = threading.Thread(
+            target=back_up, args=(other, tmp_path / "backup", said.append), daemon=True
+        )
+        if under_way == "landing":
+            with pipeline.landing(WORKOUT):
+                thread.start()
+                thread.join(0.5)
+                assert said[1:] == ["waiting until nothing is landing"]
+        else:
+            for _ in pipeline.accounts.keys.rotate():
+                if not said:
+                    thread.start()
+                    thread.join(0.5)
+                assert said[1:] == ["waiting until nothing is landing"]
+        thread.join(60)
+    assert (tmp_path / "backup").is_dir()
+
+
 def test_dagsters_records_are_there(backups: list[Path], cloud: Sandbox, tmp_path: Path) -> None:
     with restored(backups[0], cloud, tmp_path / "data"), project_instance() as instance:
         assert instance.get_dynamic_partitions("noted") == ["before"]
