@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.encryption import load_cipher
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.backups import places
-from oura_pipeline.backups.manifest import Manifest, is_unfinished, read_manifest
+from oura_pipeline.backups.manifest import MANIFEST, Manifest, is_unfinished, read_manifest
 from oura_pipeline.backups.places import BackupRefused, place_of
 from oura_pipeline.files import copy_file, keep_private, new_file, private_folder, sync_to_disk
 from oura_pipeline.pipeline import token_keys
@@ -40,8 +40,13 @@ class Restored:
     expired: int
 
 
-def restore(folder: Path, settings: Settings) -> Restored:
+def restore(folder: Path, settings: Settings, progress: Callable[[str], None]) -> Restored:
     """Copy a backup into an empty data folder; all of it is checked before.
+
+    Args:
+        folder: the backup.
+        settings: where everything belongs.
+        progress: called with a line after each step.
 
     Raises:
         BackupRefused: it is not a whole backup, or there is something in its place.
@@ -51,6 +56,7 @@ def restore(folder: Path, settings: Settings) -> Restored:
     home = settings.storage.home
     _check_empty(home)
     manifest = read_manifest(folder)
+    progress(f"every file is as {MANIFEST} says: {manifest.size / 1e6:,.1f} MB")
     targets = _targets(folder, manifest, settings)
     keep_private(home)
     with owned(home / "dev.lock", f"`dev` runs on {home}"), _staged(targets) as staged:

@@ -20,7 +20,7 @@ def restore(folder: Path) -> None:
     first: Oura takes a refresh token once, and of two that use the same one loses.
     """
     settings = load_settings()
-    restored = restore_backup(folder, settings)
+    restored = restore_backup(folder, settings, print_lines)
     made_at = f"{restored.manifest.made_at:%Y-%m-%d %H:%M} UTC"
     files = counted(len(restored.manifest.files), "file")
     print_lines(

@@ -118,7 +118,7 @@ def restored(folder: Path, cloud: Sandbox, home: Path) -> Iterator[Pipeline]:
     """The pipeline of a backup that was restored into a new data folder."""
     with ExitStack() as stack:
         stack.enter_context(world(home, cloud))
-        restore(folder, load_settings())
+        restore(folder, load_settings(), lambda line: None)
         yield stack.enter_context(open_pipeline())
 
 
