@@ -92,7 +92,7 @@ def test_doctor_says_what_to_do(
     cloud: Sandbox, tmp_path: Path, settings: dict[str, str], subjects: list[str], advice: str
 ) -> None:
     with world(tmp_path / "data", cloud) as made:
-        Shell(world=made).sign_in("koa")
+        made.sign_in("koa")
     port = str(closed_port())
     given = {name: text.replace("{port}", port) for name, text in settings.items()}
     with world(tmp_path / "data", cloud, settings=given) as made:
@@ -154,10 +154,10 @@ def test_doctor_reports_a_bad_setting(shell: Shell) -> None:
 
 
 def test_the_budget_counts_what_was_asked(shell: Shell) -> None:
-    shell.sign_in("koa")
     assert shell("budget").output == "0 of 5000 requests used\n"
+    shell.sign_in("koa")  # asks who it is
     shell("sync", "--last", "1", "--type", "daily_sleep", "--type", "workout")
-    assert shell("budget").output.startswith("2 of 5000 requests used; the first becomes free")
+    assert shell("budget").output.startswith("3 of 5000 requests used; the first becomes free")
 
 
 def test_every_key_is_new_and_opens_tokens(shell: Shell) -> None:
