@@ -181,6 +181,7 @@ def test_a_data_folder_with_data_or_that_is_used_is_refused(
 ) -> None:
     assert f"{home} has data, accounts.sqlite for instance" in refused(backup, home, monkeypatch)
     new = tmp_path / "new"
+    new.mkdir()
     with owned(new / "dev.lock", "a test"):
         assert "something of the project runs on" in refused(backup, new, monkeypatch)
     monkeypatch.setenv("OURA_WAREHOUSE_URL", str(tmp_path / "elsewhere.duckdb"))
