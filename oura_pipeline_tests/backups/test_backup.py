@@ -8,6 +8,7 @@ import re
 import resource
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -236,6 +237,7 @@ def _killed(
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if moment >= 100:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it
+        sys.dont_write_bytecode = True  # a module's would be cut off
         resource.setrlimit(resource.RLIMIT_FSIZE, (moment, moment))
     work(moment, *paths)
 

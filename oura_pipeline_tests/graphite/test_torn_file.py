@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -79,6 +80,7 @@ def _push_until(home: Path, limit: int) -> None:
 
         class Limited(FileSender):
             def send(self, metrics: object) -> None:
+                sys.dont_write_bytecode = True  # a module's would be cut off
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
                 super().send(metrics)  # type: ignore[arg-type]
 

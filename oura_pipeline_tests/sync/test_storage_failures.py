@@ -123,6 +123,7 @@ def _commit_too_much(home: Path, answers: Queue[list[str]]) -> None:
     with file.opened() as connection:
         connection.execute("CREATE TABLE t AS SELECT range AS a FROM range(10)")
     limit = file.path.stat().st_size + 10_000
+    sys.dont_write_bytecode = True  # a module's would be cut off
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # as full as a disk
     try:
         with file.opened() as connection, transaction(connection):
@@ -159,8 +160,10 @@ def test_a_sync_that_has_no_room_says_so_and_works_once_it_has(made: World) -> N
     assert made.landed("runa", DAILY_SLEEP) == made.truth("runa", DAILY_SLEEP, LAST, LAST) != []
 
 
+# Without byte code: Python 3.13 would cut off that of modules, for everybody after it.
 _LIMITED = """
 import resource, sys
+sys.dont_write_bytecode = True
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 from oura_pipeline.cli import main
 sys.argv.insert(1, "sync")

@@ -264,6 +264,7 @@ def test_a_failed_copy_leaves_the_old_one(warehouse: Warehouse, target: Path) ->
         "import resource, sys; from pathlib import Path\n"
         "from oura_pipeline.warehouse.publishing import swap_in\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "sys.dont_write_bytecode = True\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
         "swap_in(Path(sys.argv[1]), Path(sys.argv[2]))\n"
     )
