@@ -66,6 +66,15 @@ def _username(**options: Any) -> Column[str]:
     return Column("username", String(32), cascade, nullable=False, **options)
 
 
+def _person_day() -> list[Column[Any]]:
+    """Return the key of a ledger's row, in an order by which a type's rows stand together."""
+    return [
+        Column("document_type", Text, primary_key=True),
+        _username(primary_key=True),
+        Column("day", Date, primary_key=True),
+    ]
+
+
 people = Table(
     "people",
     metadata,
@@ -110,9 +119,7 @@ tokens = Table(
 fetches = Table(
     "fetches",
     metadata,
-    Column("document_type", Text, primary_key=True),
-    _username(primary_key=True),
-    Column("day", Date, primary_key=True),
+    *_person_day(),
     Column("status", Text, nullable=False),
     Column("documents", Integer, nullable=False),
     Column("changed", Integer, nullable=False),
@@ -128,9 +135,7 @@ fetches = Table(
 pushes = Table(
     "pushes",
     metadata,
-    Column("document_type", Text, primary_key=True),
-    _username(primary_key=True),
-    Column("day", Date, primary_key=True),
+    *_person_day(),
     Column("points", Integer, nullable=False),
     Column("digest", Text, nullable=False),
     Column("state", Text, nullable=False),
@@ -141,9 +146,7 @@ pushes = Table(
 waiting_pushes = Table(
     "waiting_pushes",
     metadata,
-    Column("document_type", Text, primary_key=True),
-    _username(primary_key=True),
-    Column("day", Date, primary_key=True),
+    *_person_day(),
     Column("at", Instant, nullable=False),
     Column("due_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),

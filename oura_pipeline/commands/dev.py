@@ -65,7 +65,11 @@ def start_dagster(port: int, folder: Path) -> Iterator[Mapping[str, Child]]:
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
-    """Raise ClickException if a port, by its option, is taken or cannot be listened on."""
+    """Raise ClickException if another program has one of the ports, or nobody may have it.
+
+    Args:
+        ports: by the option that chooses it.
+    """
     if len({*ports.values()}) < len(ports):
         raise click.UsageError(f"{' and '.join(ports)} must be different")
     for option, port in ports.items():

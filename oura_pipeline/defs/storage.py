@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from enum import Enum, auto
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import sqlalchemy as db
 from alembic.runtime.migration import MigrationContext
@@ -223,17 +223,18 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
             yield {**shared, "partition": partition}
 
 
-class PatientSqliteRunStorage(SqliteRunStorage):
-    """Dagster's SQLite run storage that waits a minute for other writers, not five seconds."""
+class _PatientSqliteStorage:
+    """Waits a minute for other writers, not five seconds, and creates its tables by itself."""
+
+    _database: ClassVar[str]
+    _tables: ClassVar[db.MetaData]
 
     @classmethod
-    def from_local(
-        cls, base_dir: str, inst_data: ConfigurableClassData | None = None
-    ) -> "PatientSqliteRunStorage":
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
         """Open the database in a folder."""
         Path(base_dir).mkdir(parents=True, exist_ok=True)
-        address = create_db_conn_string(base_dir, "runs")
-        found = _found(_engine(address), RunStorageSqlMetadata)
+        address = create_db_conn_string(base_dir, cls._database)
+        found = _found(_engine(address), cls._tables)
         if found is _Found.OTHER:
             return super().from_local(base_dir, inst_data)
         storage = cls(address, inst_data)
@@ -248,29 +249,16 @@ class PatientSqliteRunStorage(SqliteRunStorage):
             yield connection
 
 
-class PatientSqliteScheduleStorage(SqliteScheduleStorage):
-    """Dagster's SQLite schedule storage that waits a minute for other writers, not five seconds."""
+class PatientSqliteRunStorage(_PatientSqliteStorage, SqliteRunStorage):
+    """Dagster's SQLite run storage."""
 
-    @classmethod
-    def from_local(
-        cls, base_dir: str, inst_data: ConfigurableClassData | None = None
-    ) -> "PatientSqliteScheduleStorage":
-        """Open the database in a folder."""
-        Path(base_dir).mkdir(parents=True, exist_ok=True)
-        address = create_db_conn_string(base_dir, "schedules")
-        found = _found(_engine(address), ScheduleStorageSqlMetadata)
-        if found is _Found.OTHER:
-            return super().from_local(base_dir, inst_data)
-        storage = cls(address, inst_data)
-        if found is _Found.NOTHING:
-            storage.migrate()
-            storage.optimize()
-        return storage
+    _database, _tables = "runs", RunStorageSqlMetadata
 
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        with _engine(self._conn_string).begin() as connection:
-            yield connection
+
+class PatientSqliteScheduleStorage(_PatientSqliteStorage, SqliteScheduleStorage):
+    """Dagster's SQLite schedule storage."""
+
+    _database, _tables = "schedules", ScheduleStorageSqlMetadata
 
 
 class ProjectStorage(CompositeStorage):

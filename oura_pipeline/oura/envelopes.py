@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -54,15 +55,10 @@ def open_envelope(body: bytes, name: str) -> Envelope:
         UnusablePage: it is no list of documents, or two.
     """
     if ambiguity(body) is None:
-        try:
-            received = _RECEIVED.decode(body)
-            return Envelope(
-                [bytes(raw) for raw in received.data], received.next_token or None, False
-            )
-        except msgspec.ValidationError as error:
-            raise UnusablePage(mismatch_message(name, reason(error))) from None
-        except _NO_JSON:
-            pass  # a lone surrogate, which other parsers let through
+        with suppress(*_NO_JSON):  # for a lone surrogate, which other parsers let through
+            received = _received(body, name)
+            documents = [bytes(raw) for raw in received.data]
+            return Envelope(documents, received.next_token or None, doubtful=False)
     # What is wrong may be wrong in some documents only.
     rest, documents = _taken_apart(body, name)
     return Envelope(documents, _next_token(rest, name), doubtful=True)
@@ -76,11 +72,16 @@ def _next_token(rest: bytes, name: str) -> str | None:
     if what:
         raise UnusablePage(mismatch_message(name, what))
     try:
-        return _RECEIVED.decode(rest).next_token or None
-    except msgspec.ValidationError as error:
-        raise UnusablePage(mismatch_message(name, reason(error))) from None
+        return _received(rest, name).next_token or None
     except _NO_JSON:
         raise GarbledAnswer(not_json_message(name)) from None
+
+
+def _received(body: bytes, name: str) -> _Received:
+    try:
+        return _RECEIVED.decode(body)
+    except msgspec.ValidationError as error:
+        raise UnusablePage(mismatch_message(name, reason(error))) from None
 
 
 def _taken_apart(body: bytes, name: str) -> tuple[bytes, list[bytes]]:

@@ -112,8 +112,7 @@ def fetch_and_land(
         WarehouseError: nothing was landed.
         AccountsError: the ledger could not be written.
     """
-    began = time.monotonic()
-    now = datetime.now(UTC)
+    began, now = time.monotonic(), datetime.now(UTC)
     if not document_type.partitioned:
         first_day = last_day = now.date()
     progress.get().started(document_type.name, len(people))
