@@ -30,6 +30,7 @@ from oura_pipeline.oura.oauth import OAuth
 from oura_pipeline.settings import Protocol, Settings, SettingsError, load_settings
 from oura_pipeline.warehouse.warehouse import Warehouse
 
+_LONGEST_PUSH_SECONDS = 3600.0  # years of everybody; one that hangs ends with its time-out
 logger = logging.getLogger(__name__)
 
 RENDER_SECONDS = 120.0
@@ -81,6 +82,14 @@ class Pipeline:
             AccountsBusy: somebody else held it for too long.
         """
         return self.accounts.lock(f"land {document_type.name}")
+
+    def pushing(self, document_type: DocumentType) -> AbstractContextManager[None]:
+        """Hold the lock under which points of a type are sent.
+
+        Raises:
+            AccountsBusy: somebody else held it for too long.
+        """
+        return self.accounts.lock(f"push {document_type.name}", seconds=_LONGEST_PUSH_SECONDS)
 
     def exporting(self) -> AbstractContextManager[None]:
         """Hold the lock under which files of people are written into `OURA_EXPORTS`, or deleted.

@@ -21,6 +21,7 @@ from oura_pipeline.exports.views import child_path
 from oura_pipeline.graphite.removal import StoredMetrics, remove_lines, stored_metrics
 from oura_pipeline.oura.oauth import PATIENCE_SECONDS
 from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.settings import Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +130,7 @@ def delete_everything(
     leaving = pipeline.accounts.people.get(username).state is PersonState.RETIRED
     revocation = revoke(pipeline, username) if leaving else leave(pipeline, username)
     progress("nothing is fetched any more")
-    _await_landings(pipeline)
+    _await_others(pipeline)
     holds = whisper_paths(pipeline, username)
     rows = pipeline.warehouse.forget(username)
     progress(f"{rows} documents deleted from the warehouse")
@@ -142,8 +143,6 @@ def delete_everything(
     progress(f"{lines} points deleted from the file of points")
     # The person goes last: as long as they are there, a crash leaves somebody to delete.
     pipeline.accounts.removal.delete(username, reserve=True)
-    # What another process was sending when they left.
-    lines += remove_lines(pipeline.settings.storage.graphite_log_path, holds.metrics)
     progress("tokens, ledgers and the person deleted")
     return Deleted(
         revocation=revocation,
@@ -155,11 +154,15 @@ def delete_everything(
     )
 
 
-def _await_landings(pipeline: Pipeline) -> None:
-    """Wait for what is being landed now: whatever lands later leaves them out."""
+def _await_others(pipeline: Pipeline) -> None:
+    """Wait for what is landed and written now: whatever comes later leaves them out."""
     for document_type in DOCUMENT_TYPES:
         with pipeline.landing(document_type):
             pass
+        # What carbon gets nobody can take back, and it may take its time.
+        if pipeline.settings.graphite.protocol is Protocol.FILE:
+            with pipeline.pushing(document_type):
+                pass
 
 
 def whisper_paths(pipeline: Pipeline, username: str) -> StoredMetrics:

@@ -22,7 +22,6 @@ from oura_pipeline.ledger import PersonDay, Push, PushState
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.progress import progress
 
-_LONGEST_PUSH_SECONDS = 3600.0  # years of everybody; one that hangs ends with its time-out
 _RESEND_WINDOW = timedelta(days=7)
 _REACH_OF_SLEEPS = timedelta(days=3)
 _DAYS_PER_READ = 92
@@ -78,7 +77,7 @@ def push_documents(
     began = time.monotonic()
     days = days if days is not None else [datetime.now(UTC).date()]
     # Whoever comes second finds the days delivered, instead of sending them as well.
-    with pipeline.accounts.lock(f"push {document_type.name}", seconds=_LONGEST_PUSH_SECONDS):
+    with pipeline.pushing(document_type):
         now = datetime.now(UTC)
         result = push(
             _points(pipeline, document_type, usernames, days),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+import time
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -162,6 +164,25 @@ def test_who_left_is_not_written_and_leaves_nothing(made: World, tmp_path: Path)
     assert left == []
     assert not any(b"koa" in path.read_bytes() for path in (tmp_path / "synced").rglob("*.*"))
     assert len(files(tmp_path / "synced" / "runa")) == 8
+
+
+def test_nothing_is_written_while_somebodys_files_are_deleted(made: World, tmp_path: Path) -> None:
+    """Or the files of who has just left would come back."""
+    begun, seen = threading.Event(), []
+
+    def delete() -> None:
+        with open_pipeline() as pipeline, pipeline.exporting():
+            begun.set()
+            time.sleep(4)  # longer than an export takes that does not wait
+            seen.append(files(tmp_path / "synced" / "koa"))
+
+    deletion = threading.Thread(target=delete)
+    deletion.start()
+    begun.wait(30)
+    assert export(made).success
+    deletion.join()
+    assert seen == [[]]
+    assert len(files(tmp_path / "synced" / "koa")) == 8
 
 
 def loaded() -> dg.Definitions:

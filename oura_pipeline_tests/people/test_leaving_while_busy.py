@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -80,10 +81,17 @@ def wait_for_requests(made: World, username: str) -> None:
         assert datetime.now(UTC) < deadline
 
 
-def test_whoever_deletes_waits_for_what_is_being_landed(made: World) -> None:
+@pytest.mark.parametrize(
+    "busy",
+    [lambda p: p.landing(WORKOUT), lambda p: p.pushing(WORKOUT), lambda p: p.exporting()],
+    ids=["landing", "writing points", "exporting"],
+)
+def test_whoever_deletes_waits_for_what_is_being_written(
+    made: World, busy: Callable[[Pipeline], AbstractContextManager[None]]
+) -> None:
     """Only then is everything there that is to be deleted."""
     with open_pipeline() as pipeline:
-        with pipeline.landing(WORKOUT):
+        with busy(pipeline):
             deletion = threading.Thread(target=delete_everything, args=(pipeline, "runa"))
             deletion.start()
             deletion.join(1)

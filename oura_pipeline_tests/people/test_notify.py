@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -149,6 +150,28 @@ def test_the_news_say_who_why_since_when_and_where(accounts: Accounts) -> None:
         "text": sentence,
         "content": sentence,
     }
+
+
+def test_a_late_deletion_is_said_with_what_to_do(
+    accounts: Accounts, tmp_path: Path, sink: HttpSink, post: Post
+) -> None:
+    """In the same mail as who must sign in again, and also where that had been said of them."""
+    assert send_pending(accounts, settings(sink)) == ["ada", "bob"]
+    accounts.removal.retire("ada")
+    with closing(sqlite3.connect(tmp_path / "accounts.sqlite")) as database, database:
+        late = "UPDATE people SET state_since = '2026-06-01 12:00:00' WHERE username = 'ada'"
+        database.execute(late)
+    lose(accounts, "cyd")
+    assert send_pending(accounts, settings(sink, post)) == ["ada", "cyd"]
+    sentence = (
+        "ada has left, and their data is still here, since 2026-06-01 12:00 UTC: look at the last "
+        "run of retire_people, or run `oura-pipeline people remove ada`"
+    )
+    said = [(body["event"], body["text"]) for body in sink.bodies if body["username"] == "ada"]
+    assert said[1:] == [("deletion_late", sentence)]
+    [mail] = post.mails
+    assert mail["Subject"] == "Oura: 1 person must sign in again, 1 deletion is late"
+    assert mail.get_content().splitlines()[0] == sentence
 
 
 def test_whoever_is_lost_once_more_is_told_once_more(accounts: Accounts, sink: HttpSink) -> None:

@@ -177,11 +177,15 @@ def test_people_and_the_ledger_are_counted(client: httpx.Client, home: Path) -> 
         ]
         accounts.waiting.add(unsent, at=now - timedelta(hours=3))
         accounts.removal.retire("cyd")
+    with closing(sqlite3.connect(home / "accounts.sqlite")) as database, database:
+        database.execute(
+            "UPDATE people SET state_since = '2026-06-01 12:00:00' WHERE username = 'cyd'"
+        )
     found = samples(client)
     assert some(
         found, "oura_people", "oura_deletions_late", "oura_ledger_days", "oura_failed_days"
     ) == {
-        ("oura_deletions_late",): 0,
+        ("oura_deletions_late",): 1,
         ("oura_people", "connected"): 2,
         ("oura_people", "sign_in_required"): 0,
         ("oura_people", "disconnected"): 0,

@@ -116,6 +116,20 @@ def test_a_new_password_ends_old_sessions(open_site: OpenSite) -> None:
     assert browser.path == "/operator"
 
 
+def test_a_late_deletion_is_marked(open_site: OpenSite) -> None:
+    """After five minutes; it is no sign-in to be renewed."""
+    site = open_site()
+    site.accounts.people.add("anna", SignIn(refresh_token="x"))
+    site.accounts.removal.retire("anna")
+    browser, person = operator_browser(site), site.accounts.people.get("anna")
+    assert "left; being deleted" in browser.go("/status").text_of(person.id)
+    with site.accounts._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE people SET state_since = '2026-06-01 12:00:00'")
+    page = browser.go("/status")
+    assert "✕ left; deletion is late" in page.text_of(person.id)
+    assert page.text_of("reconnect-count") == "0"
+
+
 def test_people_who_need_the_operator_come_first(open_site: OpenSite) -> None:
     """Must reconnect, then failed days, then the others by name."""
     site = open_site()
