@@ -56,10 +56,13 @@ def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C end what tests start."""
-    # A shell lets its background jobs ignore it, and whatever they start inherits that.
+    """Let Ctrl-C and a terminal that closes end what tests start."""
+    # A shell lets its background jobs ignore the one, `nohup` the other, and whatever they start
+    # inherits that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
