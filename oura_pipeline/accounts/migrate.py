@@ -1,4 +1,4 @@
-"""The upgrade of an accounts database to the schema of this version.
+"""The creation of an accounts database, and its upgrade to the schema of this version.
 
 To change the schema: change `schema.py`, add the next file to `migrations/versions/` and set
 `REVISION` to it.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.errors import DatabaseRefused
+from oura_pipeline.accounts.schema import metadata
 
 REVISION = "0008"
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -35,7 +36,10 @@ def prepare(database: Database) -> None:
             )
         database.keep_log()
         with database.writing() as connection:
-            _upgrade(connection)
+            if found is None and not inspect(connection).get_table_names():
+                _create(connection)
+            else:
+                _upgrade(connection)
 
 
 def _revision(database: Database) -> str | None:
@@ -44,6 +48,20 @@ def _revision(database: Database) -> str | None:
             return None
         found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         return None if found is None else str(found)
+
+
+def _create(connection: Connection) -> None:
+    # What all migrations, one after the other, come to, without Alembic.
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(
+        text(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+            "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+        )
+    )
+    connection.execute(
+        text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": REVISION}
+    )
 
 
 def _upgrade(connection: Connection) -> None:

@@ -22,7 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-# The tables are created by `migrations/`, not from here; a test keeps both the same.
+# New databases are created from here, older ones upgraded by `migrations/`; a test keeps both the
+# same.
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -229,7 +230,11 @@ sessions = Table(
     metadata,
     Column("digest", Text, primary_key=True),  # of the id in the cookie
     # NULL: the operator's.
-    Column("username", String(32), ForeignKey("people.username", ondelete="CASCADE")),
+    Column(
+        "username",
+        String(32),
+        ForeignKey("people.username", name="fk_sessions_username_people", ondelete="CASCADE"),
+    ),
     Column("password", Text),  # a hash of the operator's
     Column("signed_in_at", Instant, nullable=False),
     Column("ends_at", Instant, nullable=False),

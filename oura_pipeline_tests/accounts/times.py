@@ -7,11 +7,17 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection
+from typing import Any
 
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect
+
+from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.migrate import SCRIPTS
+from oura_pipeline.accounts.schema import metadata
 
 
 def age(home: Path, table: str, column: str, by: timedelta) -> None:
@@ -31,3 +37,40 @@ def upgrade(connection: Connection, revision: str) -> None:
     config.set_main_option("script_location", str(SCRIPTS))
     config.set_main_option("path_separator", "os")
     command.upgrade(config, revision)
+
+
+def migrated(url: str) -> str:
+    """The address of an empty database, after all migrations from the first one on."""
+    database = Database(url)
+    with database.writing() as connection:
+        upgrade(connection, "head")
+    database.close()
+    return url
+
+
+def schema_of(url: str) -> dict[str, Any]:
+    """What a database says of its tables, by table, and wherein the code's tables differ."""
+    database = Database(url)
+    with database.reading() as connection:
+        found, name = inspect(connection), _by_name
+        tables = {
+            table: {
+                "columns": [
+                    {**column, "type": str(column["type"])} for column in found.get_columns(table)
+                ],
+                "primary key": found.get_pk_constraint(table),
+                "foreign keys": sorted(found.get_foreign_keys(table), key=name),
+                "unique": sorted(found.get_unique_constraints(table), key=name),
+                "indexes": sorted(found.get_indexes(table), key=name),
+                "options": found.get_table_options(table),
+            }
+            for table in found.get_table_names()
+        }
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = compare_metadata(context, metadata)
+    database.close()
+    return {**tables, "differences": differences}
+
+
+def _by_name(constraint: Any) -> str:
+    return str(constraint["name"])
