@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
-import pandas as pd  # type: ignore[import-untyped]
 
 from oura_pipeline.ledger import FetchSum, Pair
 from oura_pipeline.warehouse.connection import transaction
@@ -192,6 +191,8 @@ class Ledgers:
     @contextmanager
     def _registered(self, ledger: LedgerTable, rows: Sequence[tuple[Any, ...]]) -> Iterator[None]:
         """Register rows, with values of the ledger's first columns, for SQL to read."""
+        import pandas as pd  # 0.2 s that whoever only describes the ledgers does without
+
         width = len(rows[0])
         frame = pd.DataFrame(rows, columns=[column.name for column in ledger.columns[:width]])
         # Without a type, DuckDB takes a column whose first thousand values are null for numbers.
