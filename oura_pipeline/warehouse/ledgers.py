@@ -191,7 +191,8 @@ class Ledgers:
     @contextmanager
     def _registered(self, ledger: LedgerTable, rows: Sequence[tuple[Any, ...]]) -> Iterator[None]:
         """Register rows, with values of the ledger's first columns, for SQL to read."""
-        import pandas as pd  # 0.2 s that whoever only describes the ledgers does without
+        # 0.2 s that whoever only imports this module does without.
+        import pandas as pd  # type: ignore[import-untyped]
 
         width = len(rows[0])
         frame = pd.DataFrame(rows, columns=[column.name for column in ledger.columns[:width]])

@@ -20,8 +20,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from cryptography.fernet import Fernet
 from sqlalchemy import select, text
 
@@ -31,7 +29,7 @@ from oura_pipeline.accounts.errors import DatabaseRefused, PersonRefused
 from oura_pipeline.accounts.inbox import Receipt
 from oura_pipeline.accounts.overview import TypeOverview
 from oura_pipeline.accounts.people import PersonState, SignIn
-from oura_pipeline.accounts.schema import metadata, tokens
+from oura_pipeline.accounts.schema import tokens
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.ledger import FetchStatus, Push, PushState, Withdrawn

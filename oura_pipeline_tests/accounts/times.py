@@ -6,7 +6,6 @@ import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-
 from typing import Any
 
 from alembic import command

@@ -70,7 +70,7 @@ class World:
     ) -> dg.ExecuteInProcessResult:
         """The job `sync` for a range of days, as the command line runs it."""
         names = list(types) or [document_type.name for document_type in DOCUMENT_TYPES]
-        with project_instance() as instance:
+        with project_instance(captures_output=False) as instance:
             return self.definitions.resolve_job_def("sync").execute_in_process(
                 instance=instance,
                 asset_selection=[dg.AssetKey([group, name]) for group in groups for name in names],
