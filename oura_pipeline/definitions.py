@@ -18,6 +18,7 @@ from oura_pipeline.defs.retired_people import retire_people, retired_people_sens
 from oura_pipeline.defs.run_owners import dead_runs_sensor
 from oura_pipeline.defs.schedules import sync_schedules
 from oura_pipeline.defs.subscriptions import maintenance_job, maintenance_sensor, subscriptions
+from oura_pipeline.defs.tidy_job import tidy_job, tidy_schedule
 from oura_pipeline.defs.token_renewal import (
     everyone_connected_check,
     must_reconnect,
@@ -52,11 +53,15 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
             *(arrival_check(document_type) for document_type in document_types),
             everyone_connected_check,
         ],
-        jobs=[sync, export, renewal, maintenance, retire_people, waiting_pushes, webhook_events],
+        jobs=[
+            *(sync, export, renewal, maintenance),
+            *(retire_people, tidy_job, waiting_pushes, webhook_events),
+        ],
         schedules=[
             *sync_schedules(sync, partitions),
             export_schedule(export, partitions),
             renewal_schedule(renewal),
+            tidy_schedule(),
         ],
         sensors=[
             dead_runs_sensor(),

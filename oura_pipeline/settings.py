@@ -418,6 +418,29 @@ class SiteSettings(Group):
         return served
 
 
+class RetentionSettings(Group):
+    """How long records are kept that nobody needs for ever."""
+
+    runs_days: int = variable(
+        "OURA_KEEP_RUNS_DAYS",
+        30,
+        "Days for which Dagster's runs are kept, with their events, checks, output and ticks. "
+        "Which days are materialized, and the newest result of each check, stay.",
+        ge=1,
+        le=36500,
+    )
+    runs: int = variable(
+        "OURA_KEEP_RUNS", 5000, "How many runs that have ended are kept at most.", ge=1
+    )
+    events_days: int = variable(
+        "OURA_KEEP_EVENTS_DAYS",
+        7,
+        "Days for which webhook events are kept that have been dealt with.",
+        ge=1,
+        le=36500,
+    )
+
+
 class NotifySettings(Group):
     """How the operator gets news."""
 
@@ -453,6 +476,7 @@ class Settings(BaseModel):
     oura: OuraSettings
     graphite: GraphiteSettings
     site: SiteSettings
+    retention: RetentionSettings
     notify: NotifySettings
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
 from oura_pipeline.catalog.metrics import COUNT, DAY, DURATION, known_metrics, leaves
 from oura_pipeline.commands.group import cli
+from oura_pipeline.defs.growth import GROWING
 from oura_pipeline.graphite.dashboard_image import dashboard_path
 from oura_pipeline.markdown import markdown_table
 from oura_pipeline.sandbox.faults import KINDS
@@ -112,6 +113,23 @@ def dashboards() -> str:
     return markdown_table(("dashboard", "what it shows", "file"), rows)
 
 
+def growth() -> str:
+    """Return a table of what grows."""
+    rows = [
+        (
+            growing.name,
+            growing.where,
+            growing.kept,
+            ", ".join(f"`{name}`" for name in growing.settings),
+            growing.by,
+            growing.frees,
+        )
+        for growing in GROWING
+    ]
+    headings = ("what", "where", "what is kept", "setting", "kept so by", "what would free room")
+    return markdown_table(headings, rows)
+
+
 def metrics() -> str:
     """Return a section per document type with a table of its metrics."""
     return "\n".join(
@@ -179,6 +197,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "document types": document_types,
     "settings": settings,
     "dashboards": dashboards,
+    "growth": growth,
     "views": views_table,
     "metrics": metrics,
     "command line": command_line,

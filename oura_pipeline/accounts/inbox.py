@@ -158,6 +158,11 @@ class Inbox(Store):
             row = connection.execute(numbers.where(webhook_inbox.c.done_at.is_(None))).one()
             return Backlog(waiting=row[0], oldest=row[1])
 
+    def size(self) -> int:
+        """Return how many bytes all events have, also those that are finished."""
+        with self._database.reading() as connection:
+            return connection.scalar(select(func.sum(func.length(webhook_inbox.c.body)))) or 0
+
     def finish(self, ids: Iterable[int]) -> None:
         """Mark events as dealt with; one that is finished already keeps its time."""
         finished = update(webhook_inbox).where(

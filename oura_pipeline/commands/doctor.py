@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,9 @@ from oura_pipeline.accounts.errors import AccountsError
 from oura_pipeline.accounts.overview import DaysToFetchAgain
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.credentials import OuraError
-from oura_pipeline.commands.console import console
+from oura_pipeline.commands.console import console, print_lines
+from oura_pipeline.commands.growth import bytes_text, growth_lines
+from oura_pipeline.defs.tidy_job import last_tidied
 from oura_pipeline.files import open_to_others
 from oura_pipeline.oura.http import tls
 from oura_pipeline.oura.portals import portal_at
@@ -32,6 +35,7 @@ from oura_pipeline.settings import (
     is_this_machine,
     load_settings,
 )
+from oura_pipeline.sync.storage_failures import needed_room
 from oura_pipeline.warehouse.errors import WarehouseError
 from oura_pipeline.warehouse.quarantine import Oddity
 from oura_pipeline.web.automation import State, automation
@@ -54,13 +58,16 @@ class Finding:
 def doctor() -> None:
     """Check your installation.
 
-    Settings, databases, key, site, Oura and Graphite; what fails says what to do.
+    Settings, databases, key, site, Oura, Graphite and the disk; what fails says what to do. Below
+    stands what grows: how large it is, and what would free room.
     """
     findings = check_everything()
     for finding in findings:
         mark = "[green]ok[/green]" if finding.good else "[red]no[/red]"
         line = f"{mark} {finding.subject:12} {escape(finding.text)}"
         console.print(line, highlight=False, soft_wrap=True)
+    if findings[0].good and (settings := load_settings()).storage.home.is_dir():
+        print_lines("", *growth_lines(settings))
     sys.exit(0 if all(finding.good for finding in findings) else 1)
 
 
@@ -86,7 +93,7 @@ def check_everything() -> list[Finding]:
             findings += [*(_tokens(pipeline) if oura.good else ()), *_graphite(pipeline)]
     except AccountsError as error:
         findings.append(_bad("accounts", str(error)))
-    return findings
+    return [*findings, _disk(settings)]
 
 
 def _modes(settings: Settings) -> Finding:
@@ -271,6 +278,19 @@ def _graphite(pipeline: Pipeline) -> Iterator[Finding]:
     except httpx.HTTPError as error:
         good, seen = False, f"cannot be reached: {_reason(error)}; see GRAPHITE_RENDER_URL"
     yield Finding("graphite-web", good, f"{settings.graphite.render_url} {seen}")
+
+
+def _disk(settings: Settings) -> Finding:
+    free, needed = shutil.disk_usage(settings.storage.home).free, needed_room()
+    last = last_tidied(settings)
+    tidied = (
+        f"tidied on {last:%Y-%m-%d}" if last else "never tidied: a sync or Dagster's daemon does"
+    )
+    if free < needed:
+        return _bad(
+            "disk", f"{bytes_text(free)} free, and {bytes_text(needed)} are needed: see below"
+        )
+    return _good("disk", f"{bytes_text(free)} free; {tidied}")
 
 
 def _reason(error: Exception) -> str:

@@ -27,6 +27,7 @@ from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day, 
 from oura_pipeline.defs.person_ids import with_usernames
 from oura_pipeline.defs.run_owners import fail_ownerless, own
 from oura_pipeline.defs.storage import project_instance
+from oura_pipeline.defs.tidy_job import tidy_if_due
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.process import interrupts
 from oura_pipeline.settings import load_settings
@@ -113,6 +114,7 @@ def run_sync(
             raise_on_error=False,  # other document types go on
         )
         interrupts.check()
+        tidy_if_due(instance)
         return _summary(result, usernames_by_id)
 
 

@@ -4,8 +4,9 @@
 everything but the storages named in `dagster.yaml`, which are those below.
 """
 
-# This module and that of the UI may import from `dagster._core`: Dagster has no public base classes
-# for storages. Everything else about Dagster goes through its public interface.
+# This module, that of old records and that of the UI may import from `dagster._core`: Dagster has
+# no public base classes for storages, and no way to tidy them. Everything else about Dagster goes
+# through its public interface.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence

@@ -29,7 +29,6 @@ from oura_pipeline.sync.webhook_events import DrainResult, land_due
 JOB = "webhook_events"
 TICK_SECONDS = 15
 MIN_PAUSE = timedelta(minutes=1)  # between the starts of two runs
-KEEP_EVENTS_FOR = timedelta(days=7)
 RECENT_RUNS = 10  # a run that somebody starts by hand is among them
 
 
@@ -44,7 +43,8 @@ def empty_inbox(context: dg.OpExecutionContext, pipeline: PipelineResource) -> N
         for event in materializations(batch, partitioned):
             context.log_event(event)
         drained.add(batch)
-    opened.accounts.inbox.forget(now - KEEP_EVENTS_FOR)
+    kept = timedelta(days=opened.settings.retention.events_days)
+    opened.accounts.inbox.forget(now - kept)
     context.add_output_metadata({str(name): many for name, many in drained.outcomes.items()})
     _read_back(context, opened, drained)
 

@@ -161,7 +161,7 @@ class FileSender:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             is_new = not self._path.exists()
             with FileLock(f"{self._path}.lock"), self._path.open("a+b") as file:
-                _cut_half_line(file.fileno())
+                cut_half_line(file.fileno())
                 _append(file.fileno(), metrics)
             if is_new:
                 sync_to_disk(self._path.parent)
@@ -181,10 +181,11 @@ def copy_whole_lines(path: Path, target: Path) -> None:
         with FileLock(f"{path}.lock"):
             copy_file(path, target)
         with target.open("r+b") as file:
-            _cut_half_line(file.fileno())
+            cut_half_line(file.fileno())
 
 
-def _cut_half_line(file: int) -> None:
+def cut_half_line(file: int) -> None:
+    """Cut a file of points, given by its descriptor, off behind its last whole line."""
     # Otherwise the next line would be glued to it: a point lost, or a metric invented.
     size = end = os.fstat(file).st_size
     while end:

@@ -130,7 +130,7 @@ def _line(name: str, file: Path | None, reason: str) -> str:
         return f"{name}: {reason}. {_KEPT}: put it right, and run it again"
     return (
         f"the disk is full, and {name} could not be written: {_megabytes(free)} is free, and "
-        f"about {_megabytes(_needed())} is needed. {_KEPT}: make room, and run it again"
+        f"about {_megabytes(needed_room())} is needed. {_KEPT}: make room, and run it again"
     )
 
 
@@ -146,7 +146,8 @@ def _free(path: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def _needed() -> int:
+def needed_room() -> int:
+    """Return how many bytes of a disk should be free."""
     # The published copy is made beside the old one, where the file system cannot share blocks.
     warehouse = load_settings().storage.warehouse_path
     return _SPARE + (warehouse.stat().st_size if warehouse.exists() else 0)

@@ -190,15 +190,17 @@ def open_spool(folder: Path, name: str) -> Iterator[Spool]:
         shutil.rmtree(own, ignore_errors=True)
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Delete what crashed processes have spooled."""
-    if folder.is_dir():
-        with FileLock(folder / "lock"):
-            _remove_abandoned(folder)
+def remove_abandoned(folder: Path) -> int:
+    """Delete what crashed processes have spooled; return how many spools that were."""
+    if not folder.is_dir():
+        return 0
+    with FileLock(folder / "lock"):
+        return _remove_abandoned(folder)
 
 
-def _remove_abandoned(folder: Path) -> None:
+def _remove_abandoned(folder: Path) -> int:
     """Delete the spools that no process holds; the caller holds the lock of the folder."""
+    removed = 0
     for left in folder.iterdir():
         if not left.is_dir():
             continue
@@ -209,7 +211,9 @@ def _remove_abandoned(folder: Path) -> None:
             continue
         held.release()
         shutil.rmtree(left, ignore_errors=True)
+        removed += 1
         logger.info("removed what a crashed run had spooled: %s", left.name)
+    return removed
 
 
 def _unusable_line(username: str, document: Unusable) -> bytes:

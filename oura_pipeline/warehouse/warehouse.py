@@ -215,6 +215,10 @@ class Warehouse:
         with self._reading() as connection:
             return [] if connection is None else connection.execute(sql, params).fetchall()
 
+    def remove_abandoned_spools(self) -> int:
+        """Delete what crashed runs have spooled; return how many spools that were."""
+        return remove_abandoned(self._spools)
+
     def forget(self, username: str) -> int:
         """Delete everything of a person, and return the number of documents.
 
@@ -222,7 +226,7 @@ class Warehouse:
         keeps them until the next `publish`.
         """
         # A crashed run's spool holds documents as well.
-        remove_abandoned(self._spools)
+        self.remove_abandoned_spools()
         with self._file.locked():
             if not self.path.exists():
                 return 0

@@ -95,6 +95,7 @@ def test_what_looks_further_back_or_more_often_runs_only_when_switched_on(
         "daily": ("0 10 * * *", "RUNNING"),
         "daily_export": ("30 10 * * *", "STOPPED"),
         "daily_renewal": ("30 3 * * *", "RUNNING"),
+        "daily_tidy": ("30 4 * * *", "RUNNING"),
         "hourly": ("0 * * * *", "STOPPED"),
         "monthly_reconcile": ("0 4 1 * *", "STOPPED"),
     }

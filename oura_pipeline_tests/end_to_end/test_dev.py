@@ -74,6 +74,7 @@ def test_what_was_switched_on_stays_on(folder: Path) -> None:
         "daily": "RUNNING",
         "daily_export": "STOPPED",
         "daily_renewal": "RUNNING",
+        "daily_tidy": "RUNNING",
         "hourly": "STOPPED",
         "monthly_reconcile": "STOPPED",
     }
