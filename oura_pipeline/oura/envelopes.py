@@ -93,14 +93,18 @@ def _taken_apart(body: bytes, name: str) -> tuple[bytes, list[bytes]]:
     found = _DATA.search(body)
     if not found:
         return body, []
-    documents, depth, begin = [], 0, found.end()
+    documents: list[bytes] = []
+    depth, begin = 0, found.end()
     # Only brackets, commas and texts are looked at: the rest may be no JSON at all.
     for token in _TOKEN.finditer(body, begin):
         match token[0]:
             case b"[" | b"{":
                 depth += 1
             case b"," if not depth:
-                documents.append(body[begin : token.start()].strip())
+                document = body[begin : token.start()].strip()
+                # Nothing between commas is told once, not once for each of a million.
+                if document or documents[-1:] != [b""]:
+                    documents.append(document)
                 begin = token.end()
             case b"]" if not depth:
                 last = body[begin : token.start()].strip()

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from oura_pipeline.oura.envelopes import open_envelope
+
 # Each is a megabyte or two: what takes the square of that takes hours.
 HOSTILE = {
     "a text that does not end": r"""b'{"data": ["' + rb'\"' * 1_000_000""",
@@ -39,3 +41,9 @@ def test_a_hostile_answer_takes_linear_time(kind: str) -> None:
     """And is an error of ours, or documents that cannot be used."""
     code = READ.replace("BODY", HOSTILE[kind])
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_nothing_between_commas_is_told_once() -> None:
+    """And takes no document along."""
+    opened = open_envelope(b'{"data": [{"id": 1},,,, {"id": 2},]}', "sleep")
+    assert opened.data == [b'{"id": 1}', b"", b'{"id": 2}', b""]
