@@ -9,9 +9,10 @@ import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from oura_pipeline.files import keep_private
 from oura_pipeline.warehouse.warehouse import Warehouse
@@ -33,6 +34,14 @@ LONG = (
     ),
     *("warehouse/test_redating.py", "warehouse/test_publishing.py", "warehouse/test_forgetting.py"),
     *("sync/test_redating.py", "web/pages/test_me_extremes.py"),
+)
+
+# What shares something dear stays on one worker: a Chromium and the pages that it has checked, a
+# Graphite with everybody's points.
+TOGETHER = (
+    ("browser/",),
+    ("tools/dashboards/test_in_graphite.py", "graphite/test_dashboard_image.py"),
+    ("graphite/readback/", "graphite/test_carbon.py", "graphite/test_schemas.py"),
 )
 
 MEMORY = Path("/dev/shm")
@@ -82,6 +91,19 @@ def _may_hold_files(memory: Path) -> bool:
         and shutil.disk_usage(memory).free > MEMORY_NEEDED
         and not os.statvfs(memory).f_flag & os.ST_NOEXEC
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Give each worker whole files, and what they share with others, where `loadfile` was asked."""
+    return _Together(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+class _Together(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        path = file.partition("/")[2]
+        return next((together[0] for together in TOGETHER if path.startswith(together)), file)
 
 
 def pytest_collection_finish() -> None:
