@@ -37,7 +37,9 @@ class Synced:
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Sandbox]:
     """A sandbox that no test changes."""
-    with running(SandboxOptions(people=PEOPLE, days=DAYS + 5, end=LAST), process=True) as sandbox:
+    # Of heart rate still more than a page of each person.
+    options = SandboxOptions(people=PEOPLE, days=DAYS + 5, end=LAST, thin=10)
+    with running(options, process=True) as sandbox:
         yield sandbox
 
 
