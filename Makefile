@@ -15,12 +15,13 @@ READY := $(VENV)/ready
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
-.PHONY: help demo test test-quick check format dev docs site lock clean
+.PHONY: help demo test test-quick crash check format dev docs site lock clean
 help:
 	@echo "make demo        the whole pipeline with synthetic people (SERVE=1: stays up)"
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
 	@echo "make test        all tests"
 	@echo "make test-quick  those that need no browser, Graphite or run of Dagster"
+	@echo "make crash       ten minutes of kills, full disks and faults (SEED=1, MINUTES=10)"
 	@echo "make check       format, lint, types, generated docs, links"
 	@echo "make docs        write the generated parts of docs/, deploy/ and .env.example"
 	@echo "make site        build docs/ as a website, into site/"
@@ -37,6 +38,12 @@ test: $(READY)
 
 test-quick: $(READY)
 	@$(BIN)/python -m pytest $(PARALLEL) -m quick
+
+# In a namespace of its own, where everybody may mount the small disk that gets full.
+crash: $(READY)
+	@$$(unshare --map-root-user --mount true 2>/dev/null && echo unshare --map-root-user --mount) \
+	  $(BIN)/python -m oura_pipeline_tests.end_to_end.crash \
+	  --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
 
 check: $(READY)
 	@echo "==> Format"; $(BIN)/ruff format --check $(SRC)

@@ -8,14 +8,22 @@ import click
 
 from oura_pipeline.defs.run_owners import fail_what_was_left
 from oura_pipeline.defs.webserver import daemon_command
+from oura_pipeline.files import keep_private
+from oura_pipeline.process.owners import owned
+from oura_pipeline.settings import load_settings
 
 
 @click.command()
 def daemon() -> None:
-    """Run Dagster's daemon.
+    """Run Dagster's daemon, once on a data folder.
 
     It ticks sensors and schedules and launches runs; DAGSTER_HOME need not be set.
     """
-    fail_what_was_left()
-    command = daemon_command()
-    os.execv(command[0], command)  # noqa: S606  (a program of our own virtual environment)
+    home = load_settings().storage.home
+    keep_private(home)
+    # Two of them would start the same runs and fight for a heartbeat.
+    with owned(home / "daemon.lock", f"`daemon` runs once on {home}") as lock:
+        fail_what_was_left()
+        command = daemon_command()
+        os.set_inheritable(lock, True)  # by the program that takes the place of this one
+        os.execv(command[0], command)  # noqa: S606  (a program of our own virtual environment)

@@ -26,6 +26,8 @@ from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.sync.push import push_documents
 from oura_pipeline_tests.end_to_end.odd_findings import findings
+from oura_pipeline_tests.end_to_end.odd_groups import values_in
+from oura_pipeline_tests.end_to_end.odd_truth import Points
 from oura_pipeline_tests.testing.world import World, world
 
 LAST = date(2026, 4, 10)  # Europe's clocks have changed two weeks before
@@ -73,6 +75,7 @@ class OddCloud:
     rng: random.Random
     usernames: list[str]
     first: date
+    document_types: Sequence[DocumentType] = DOCUMENT_TYPES
     # From the identity of a spoiled document to the field and the fate that the sandbox named.
     spoiled: dict[tuple[str, str, str], tuple[str, str]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
@@ -83,11 +86,12 @@ class OddCloud:
 
     def everything(self) -> list[Held]:
         """Everything that these people have, also of days that nobody asks for."""
+        names = {document_type.name for document_type in self.document_types}
         return [
             held
             for username in self.usernames
             for collection in BY_NAME.values()
-            if collection.family != "bare"
+            if collection.family != "bare" and collection.name in names
             for held in self._held(username, collection)
         ]
 
@@ -103,6 +107,10 @@ class OddCloud:
             )
             path, fate = self.spoiled.get(held.identity, ("", ""))
             yield Held(**{**held.__dict__, "field": path, "fate": fate}) if held.way else held
+
+    def values(self) -> Points:
+        """What Graphite has: the last value of every point, by metric and time."""
+        return values_in(self.made.home / "graphite.log")
 
     def is_asked(self, held: Held) -> bool:
         return held.day is None or self.first <= held.day <= LAST

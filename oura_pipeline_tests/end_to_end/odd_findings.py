@@ -32,13 +32,17 @@ _TWO = ("twice", "twice_different", "day_twice_scored", "day_twice_unscored")
 def findings(odd: OddCloud, everything: Sequence[Held], last: date) -> list[str]:
     """Return a line for everything that is not as it should be."""
     groups = list(groups_of(odd, everything, last))
-    found = [
+    sleeps = [group for group in groups if group.document_type.name == "sleep"]
+    return [*differences(groups), *_views(odd, sleeps), *_unknown_fields(odd, groups)]
+
+
+def differences(groups: Sequence[Group]) -> list[str]:
+    """Return a line for each document and point that is not as it should be."""
+    return [
         f"{group}: {wrong}"
         for group in groups
         for wrong in (*_documents(group), *_told(group), *_points(group))
     ]
-    sleeps = [group for group in groups if group.document_type.name == "sleep"]
-    return [*found, *_views(odd, sleeps), *_unknown_fields(odd, groups)]
 
 
 def _views(odd: OddCloud, sleeps: Sequence[Group]) -> Iterator[str]:

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.graphite.points import unpack
 from oura_pipeline_tests.end_to_end import odd_truth
 
@@ -46,6 +47,7 @@ class Group:
 
 
 def groups_of(odd: OddCloud, everything: Sequence[Held], last: date) -> Iterator[Group]:
+    """Return a group for each person and document type with days."""
     held: dict[Pair, list[Held]] = defaultdict(list)
     for one in everything:
         held[one.username, one.collection.name].append(one)
@@ -55,7 +57,7 @@ def groups_of(odd: OddCloud, everything: Sequence[Held], last: date) -> Iterator
     for username in odd.usernames:
         theirs = [one for key, found in held.items() if key[0] == username for one in found]
         offsets = _offsets(one for one in theirs if not one.way)
-        for document_type in DOCUMENT_TYPES:
+        for document_type in odd.document_types:
             if not document_type.partitioned:
                 continue
             found = held[username, document_type.name]
@@ -88,7 +90,7 @@ def _offsets(held: Iterable[Held]) -> list[tuple[float, float]]:
 def _rows(odd: OddCloud) -> dict[Pair, list[Row]]:
     found: dict[Pair, list[Row]] = defaultdict(list)
     with duckdb.connect(str(odd.made.warehouse.path), read_only=True) as connection:
-        for document_type in DOCUMENT_TYPES:
+        for document_type in odd.document_types:
             result = connection.execute(f"SELECT * FROM oura.{document_type.table}")
             names = [column[0] for column in result.description]
             for row in result.fetchall():
@@ -110,16 +112,24 @@ def _odd_values(odd: OddCloud) -> dict[Pair, list[tuple[date, str]]]:
 
 def _sent(odd: OddCloud) -> dict[Pair, Points]:
     """Return the points that stand: those that the ledger has not withdrawn."""
-    values: dict[tuple[str, int], float] = {}
-    with (odd.made.home / "graphite.log").open(encoding="utf-8") as lines:
-        for line in lines:
-            name, value, at = line.split(" ")
-            values[name, int(at)] = float(value)
+    values = odd.values()
     found: dict[Pair, Points] = defaultdict(dict)
-    for document_type in DOCUMENT_TYPES:
+    for document_type in odd.document_types:
         for push in odd.pipeline.accounts.pushes.find(document_type.name):
             points = found[push.username, document_type.name]
             for metric, times in unpack(push.index).items():
                 _, _, name = metric.split(".", 2)
-                points |= {(name, when): values[metric, when] for when in times}
+                points |= {
+                    (name, when): values[metric, when] for when in times if (metric, when) in values
+                }
     return found
+
+
+def values_in(path: Path) -> Points:
+    """Return the last value of every point in a file of points, by metric and time."""
+    values: Points = {}
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            name, value, at = line.split(" ")
+            values[name, int(at)] = float(value)
+    return values

@@ -25,7 +25,7 @@ DAGSTER, SITE, SECONDS = 0, 1, 180
 def test_a_request_to_end_takes_site_and_dagster_along(tmp_path: Path) -> None:
     """Both answer; after SIGTERM to the one that was started nothing of it is left.
 
-    Meanwhile a second one on the same data folder is refused.
+    Meanwhile a second one on the same data folder is refused, and so is a second daemon.
     """
     ports = (free_port(), free_port())
     with started(tmp_path, ports) as program:
@@ -34,7 +34,8 @@ def test_a_request_to_end_takes_site_and_dagster_along(tmp_path: Path) -> None:
         assert len(processes(tmp_path)) >= 4
         assert commands(ports[DAGSTER]) == {"from the UI": 200, "by GET": 405, "rebound": 421}
         until(lambda: {"retired_people", "daily"} <= running(ports[DAGSTER]), program)
-        second = run(tmp_path, (free_port(), free_port()))
+        second = run(tmp_path, "dev", *options((free_port(), free_port())))
+        daemon = run(tmp_path, "daemon")
         program.terminate()
         assert program.wait(10) == 143
         assert processes(tmp_path) == set()
@@ -46,12 +47,14 @@ def test_a_request_to_end_takes_site_and_dagster_along(tmp_path: Path) -> None:
         f"Error: `dev` runs once on {tmp_path / 'data'}: process {program.pid} does so already; "
         "stop it first\n",
     )
+    assert daemon.returncode == 1
+    assert daemon.stderr.startswith(f"Error: `daemon` runs once on {tmp_path / 'data'}: process ")
 
 
 def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
     """With its option, and without the address at which somebody else would answer."""
     with taken_port() as taken:
-        refused = run(tmp_path, (free_port(), taken))
+        refused = run(tmp_path, "dev", *options((free_port(), taken)))
     assert (refused.returncode, refused.stdout, refused.stderr) == (
         1,
         "",
@@ -91,7 +94,11 @@ def started(folder: Path, ports: tuple[int, int]) -> Iterator[subprocess.Popen[b
     """`oura-pipeline dev` with its data in the folder; whatever happens, nothing stays."""
     with (folder / "log").open("wb") as log:
         program = subprocess.Popen(
-            command(ports), env=environment(folder), stdout=log, stderr=log, cwd=folder
+            command("dev", *options(ports)),
+            env=environment(folder),
+            stdout=log,
+            stderr=log,
+            cwd=folder,
         )
         try:
             yield program
@@ -102,10 +109,10 @@ def started(folder: Path, ports: tuple[int, int]) -> Iterator[subprocess.Popen[b
             program.wait(10)
 
 
-def run(folder: Path, ports: tuple[int, int]) -> subprocess.CompletedProcess[str]:
-    """`oura-pipeline dev` that is expected to end by itself."""
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`oura-pipeline` that is expected to end by itself."""
     return subprocess.run(
-        command(ports),
+        command(*arguments),
         env=environment(folder),
         cwd=folder,
         capture_output=True,
@@ -114,9 +121,12 @@ def run(folder: Path, ports: tuple[int, int]) -> subprocess.CompletedProcess[str
     )
 
 
-def command(ports: tuple[int, int]) -> list[str]:
-    options = ["--port", str(ports[DAGSTER]), "--site-port", str(ports[SITE])]
-    return [sys.executable, "-m", "oura_pipeline.cli", "dev", *options]
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "oura_pipeline.cli", *arguments]
+
+
+def options(ports: tuple[int, int]) -> list[str]:
+    return ["--port", str(ports[DAGSTER]), "--site-port", str(ports[SITE])]
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -1,0 +1,292 @@
+"""What is done to a world: a row for each kind of harm."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from time import sleep
+
+import httpx
+
+from oura_pipeline.defs.storage import project_instance
+from oura_pipeline.pipeline import open_pipeline
+from oura_pipeline.sandbox.faults import KINDS
+from oura_pipeline.sync.subscriptions import maintain
+from oura_pipeline.sync.waiting import finish_pushes
+from oura_pipeline_tests.end_to_end.crash.carbon import carbon
+from oura_pipeline_tests.end_to_end.crash.crash import Crash
+from oura_pipeline_tests.end_to_end.crash.daemons import daemons
+from oura_pipeline_tests.end_to_end.crash.points import EVENTS, RENEWAL, SITE, WHENS, Kill
+from oura_pipeline_tests.end_to_end.crash.programs import (
+    Program,
+    command,
+    result_of,
+    until,
+)
+from oura_pipeline_tests.end_to_end.crash.truth import read_copies
+from oura_pipeline_tests.testing.world import World
+from oura_pipeline_tests.web.html_browser import HtmlBrowser
+
+# Those of consent and of webhooks' addresses are no faults of a sync.
+_FAULTS = sorted(KINDS.keys() - {"ssl_error", "empty_grant", "callback"})
+_STAGES = ("the tokens", "the first page", "a later page", "every page of somebody", "every page")
+# A token's answer that is lost has been given: the old one is used up.
+_LOSES_ANSWERS = {*_FAULTS} - {"rate_limited", "error", "gateway_timeout", "hang", "slow", "drop"}
+_SMALL_DISK = 256 * 1024 * 1024  # bytes
+
+
+@dataclass(frozen=True)
+class Round:
+    """A kind of harm.
+
+    Attributes:
+        name: what is done.
+        harm: does it; whatever it starts is at rest afterwards.
+        turns: how often it comes among all others.
+    """
+
+    name: str
+    harm: Callable[[Crash], None]
+    turns: int = 1
+
+
+def named_points(crash: Crash) -> None:
+    """One sync after another is killed at a point."""
+    for _ in range(9):
+        crash.change()
+        kill = crash.kill_of_a_sync()
+        crash.killed(crash.sync(kill=kill), kill)
+
+
+def a_little(crash: Crash) -> None:
+    """What `make test` has time for: already the first sync is killed."""
+    for point, when in (("sync/fetch.py:record", "before"), ("posix.write", "after")):
+        kill = Kill(point=point, when=when)
+        crash.killed(crash.sync(crash.types[:1], kill=kill), kill)
+    crash.change(1)
+    _answer_wrongly(crash, [("drop", "the tokens"), ("no_data", "a later page")], once=True)
+
+
+def random_moments(crash: Crash) -> None:
+    """One sync after another is killed from outside."""
+    for _ in range(6):
+        crash.change()
+        program, moment = crash.sync(crash.types), crash.rng.uniform(0.05, 4)
+        if program.kill_after(moment):
+            crash.count("kills", f"sync after {moment:.2f} s")
+
+
+def together(crash: Crash) -> None:
+    """Four syncs at once, beside a site and six readers; some of them are killed."""
+    stop = crash.log("stop")
+    stop.unlink(missing_ok=True)
+    readers = [crash.start("reader", partial(read_copies, stop)) for _ in range(6)]
+    with site(crash) as (start, url):
+        page = start()
+        crash.change(4)
+        syncs = [crash.sync(kill=crash.kill_of_a_sync()) for _ in range(3)] + [crash.sync()]
+        sleep(crash.rng.uniform(0.5, 2))
+        for victim, name in ((page, "site"), (readers.pop(), "reader")):
+            victim.kill()
+            crash.count("kills", f"{name} beside four syncs")
+        for sync in syncs[:3]:
+            crash.killed(sync, "beside three others")
+        if syncs[3].wait():
+            crash.find(f"the fourth sync failed: {syncs[3].said[-500:]!r}")
+        start()
+        is_up(url)
+    stop.touch()
+    for reader in readers:
+        if reader.wait():
+            crash.find(f"a reader failed: {reader.said[-500:]!r}")
+
+
+def faults(crash: Crash) -> None:
+    """Syncs while Oura answers wrongly, each in other ways at other stages."""
+    for _ in range(3):
+        crash.change()
+        drawn = [crash.draw("faults", [*product(_FAULTS, _STAGES)]) for _ in range(5)]
+        _answer_wrongly(crash, drawn, once=crash.rng.random() < 0.5)
+
+
+def _answer_wrongly(crash: Crash, drawn: Sequence[tuple[str, str]], *, once: bool) -> None:
+    """Sync while Oura has these faults, each of them once, or again and again at its stage."""
+    before = crash.token_requests()
+    for kind, stage in drawn:
+        _add_fault(crash, kind, stage, once=once)
+        crash.count("faults", f"{kind} of {stage}{'' if once else ' for good'}")
+    program = crash.sync(crash.types, tries_once=not once)
+    program.wait()
+    crash.check_output(program)
+    crash.sandbox.clear_faults()
+    if any(stage == "the tokens" and kind in _LOSES_ANSWERS for kind, stage in drawn):
+        note_risk(crash, before)
+    crash.revoke_access()
+
+
+def _add_fault(crash: Crash, kind: str, stage: str, *, once: bool) -> None:
+    route, person = crash.rng.choice(("*", *crash.types)), None
+    if stage == "the tokens":
+        route = "token"
+        crash.revoke_access()
+    elif stage == "every page of somebody":
+        person = crash.rng.choice(crash.usernames)
+    crash.sandbox.fault(
+        kind,
+        route=route,
+        person=person,
+        skip=crash.rng.randint(1, 6) if stage == "a later page" else 0,
+        count=1 if once or "every" not in stage else None,
+        seconds={"rate_limited": 1.0, "hang": 0.4, "slow": 0.4}.get(kind, 0.0),
+    )
+
+
+def note_risk(crash: Crash, before: Counter[str]) -> None:
+    """Note whose tokens were asked for since, by a program that may not have got the answer."""
+    crash.at_risk |= (crash.token_requests() - before).keys()
+
+
+def renewals(crash: Crash) -> None:
+    """Syncs are killed while they renew everybody's tokens."""
+    for _ in range(6):
+        crash.change(1)
+        crash.revoke_access()
+        point, when = crash.draw("renewals", [*product(RENEWAL, WHENS)])
+        kill, before = crash.kill(point, when, 3), crash.token_requests()
+        crash.killed(crash.sync(kill=kill), kill)
+        note_risk(crash, before)
+    crash.revoke_access()
+
+
+def full_disk(crash: Crash) -> None:
+    """Syncs find a disk full, at another moment each."""
+    if not crash.made.home.parent.is_mount():
+        return
+    ballast = crash.made.home.parent / "ballast"
+    for _ in range(5):
+        crash.change()
+        leave = int(1024 * 10 ** crash.rng.uniform(0, 3.5))
+        free = os.statvfs(ballast.parent)
+        with ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(free.f_bavail * free.f_frsize - leave, 1))
+        program = crash.sync()
+        program.wait()
+        ballast.unlink()
+        crash.count("faults", f"a disk with room for {leave:,} bytes")
+        crash.check_output(program)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """Mount a small tmpfs on a folder for the length of the block, where that is allowed."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_SMALL_DISK},mode=700", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    try:
+        yield
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=False)
+
+
+@contextmanager
+def site(crash: Crash) -> Iterator[tuple[Callable[..., Program], str]]:
+    """Choose a port for a site; yield what starts it, and its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://localhost:{port}"
+    started: list[Program] = []
+
+    def start(**harm: object) -> Program:
+        started.append(crash.start("site", command("web", "--port", str(port)), **harm))
+        until(lambda: is_up(url) or not started[-1].runs, "the site does still not answer")
+        return started[-1]
+
+    earlier = os.environ.get("OURA_PUBLIC_URL")
+    os.environ["OURA_PUBLIC_URL"] = url
+    try:
+        yield start, url
+    finally:
+        for program in started:
+            program.kill()
+        os.environ.pop("OURA_PUBLIC_URL")
+        if earlier is not None:
+            os.environ["OURA_PUBLIC_URL"] = earlier
+
+
+def is_up(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{url}/health", trust_env=False, timeout=5).is_success
+    return False
+
+
+def events(crash: Crash) -> None:
+    """The site is killed while events come and somebody signs in; then what lands them is."""
+    with site(crash) as (start, url), HtmlBrowser(url) as browser:
+        page = start()
+        result_of(_subscribe, crash.log("subscriptions"))
+        for _ in range(4):
+            page.kill()
+            crash.count("kills", "site that waits")
+            point, when = crash.draw("site", [*product(SITE, WHENS)])
+            kill = crash.kill(point, when, 4)
+            page = start(kill=kill)
+            crash.change(3, types=[row.name for row in crash.rows if row.webhook], notify=True)
+            with suppress(httpx.TransportError, LookupError):  # it dies
+                browser.sign_in(crash.usernames[0])
+            page.process.join(1)
+            if not page.runs:
+                crash.count("kills", f"site {kill}")
+        page.kill()
+        start()
+        until(partial(_delivered, crash), "events are still not delivered")
+        if browser.sign_in(crash.usernames[0]).status != 200 or browser.path != "/me":
+            crash.find(f"signing in ends at {browser.path}, {browser.page.status}")
+        for _ in range(3):
+            point, when = crash.draw("events", [*product(EVENTS, WHENS)])
+            kill = crash.kill(point, when, 4)
+            crash.killed(crash.start("drain", partial(_drain, crash.made), kill=kill), kill)
+        if status := crash.start("drain", partial(_drain, crash.made)).wait():
+            crash.find(f"events are still not landed: status {status}")
+        crash.compare(alone=False)
+
+
+def _subscribe() -> None:
+    with open_pipeline() as pipeline:
+        assert not maintain(pipeline).failed
+
+
+def _delivered(crash: Crash) -> bool:
+    return not any(delivery["state"] == "waiting" for delivery in crash.sandbox.deliveries())
+
+
+def _drain(made: World) -> None:
+    """Do what the daemon does with events, and what every run does at its end."""
+    with project_instance(captures_output=False) as instance:
+        job = made.definitions.resolve_job_def("webhook_events")
+        assert job.execute_in_process(instance=instance, raise_on_error=False).success
+    with open_pipeline() as pipeline:
+        finish_pushes(pipeline, [], [])
+
+
+ROUNDS = (
+    Round("a little", a_little, 0),
+    Round("named points", named_points, 6),
+    Round("random moments", random_moments, 2),
+    Round("four syncs, a site, six readers", together, 2),
+    Round("faults", faults, 5),
+    Round("renewals", renewals, 2),
+    Round("full disk", full_disk, 1),
+    Round("events", events, 2),
+    Round("daemons", daemons),
+    Round("carbon", carbon),
+)
