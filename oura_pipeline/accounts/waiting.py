@@ -60,6 +60,12 @@ class WaitingCount:
     days: int
     oldest: datetime | None
 
+    @property
+    def text(self) -> str:
+        """How many, in words."""
+        days = "1 day waits" if self.days == 1 else f"{self.days:,} days wait"
+        return f"{days} to be pushed"
+
 
 class WaitingPushes(Store):
     """The days that are to be pushed, over all processes; a crash forgets none of them."""

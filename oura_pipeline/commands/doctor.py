@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 from oura_pipeline.accounts.errors import AccountsError
 from oura_pipeline.accounts.overview import DaysToFetchAgain
 from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.accounts.waiting import OWN_TURN
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.commands.console import console, print_lines
 from oura_pipeline.commands.growth import bytes_text, growth_lines
@@ -84,7 +85,7 @@ def check_everything() -> list[Finding]:
     ]
     try:
         with open_pipeline(settings) as pipeline:
-            findings += [*_accounts(pipeline), _fetches(pipeline)]
+            findings += [*_accounts(pipeline), _fetches(pipeline), _pushes(pipeline)]
             findings += [_warehouse(pipeline), _documents(pipeline)]
             findings += [_site(pipeline)]
             findings += [_dagster(settings)]
@@ -133,7 +134,7 @@ def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
     for username, reason in pipeline.accounts.overview.lapsed().items():
         yield _bad("membership", f"{username}: {reason}")
     for somebody in pipeline.accounts.removal.unrevoked():
-        name = somebody.username or f"{somebody.id} (deleted)"
+        name = somebody.username or f"{somebody.id} (not here any more)"
         reason = somebody.reason or "not tried yet"
         yield _bad("consent", f"{name}: access not given back yet: {reason}")
     key = pipeline.settings.storage.token_key_path
@@ -150,6 +151,19 @@ def _fetches(pipeline: Pipeline) -> Finding:
     shown = [_described(days) for days in again[:MAX_SHOWN]]
     more = [f"and {len(again) - MAX_SHOWN} more"] if len(again) > MAX_SHOWN else []
     return _bad("fetches", "; ".join(shown + more))
+
+
+def _pushes(pipeline: Pipeline) -> Finding:
+    waiting = pipeline.accounts.waiting.count()
+    if waiting.oldest is None:
+        return _good("pushes", "no day waits to be pushed")
+    is_somebodys_turn = datetime.now(UTC) - waiting.oldest < OWN_TURN
+    return Finding(
+        "pushes",
+        is_somebodys_turn,
+        f"{waiting.text}, the first since {waiting.oldest:%Y-%m-%d %H:%M} UTC: once Graphite takes "
+        "points, the daemon or the next `oura-pipeline sync` sends them",
+    )
 
 
 def _described(days: DaysToFetchAgain) -> str:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from oura_pipeline.accounts.waiting import WaitingCount
 from oura_pipeline.defs.graphite_assets import arrival_warning
 from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day
 from oura_pipeline.defs.person_ids import nameless
@@ -83,7 +82,7 @@ def waiting_sensor() -> dg.SensorDefinition:
         if context.instance.get_run_records(recent, limit=1):
             return dg.SkipReason("A run is in progress; it sends at its end what is due.")
         if problem := unreachable(settings.graphite):
-            return dg.SkipReason(f"{_waiting(count)}: {problem}")
+            return dg.SkipReason(f"{count.text}: {problem}")
         return dg.RunRequest()
 
     return sensor
@@ -99,8 +98,3 @@ def unreachable(graphite: GraphiteSettings) -> str | None:
     except OSError as error:
         reason = "it took too long" if isinstance(error, TimeoutError) else error.strerror or error
         return f"carbon at {graphite.host}:{graphite.port} takes no connection ({reason})"
-
-
-def _waiting(count: WaitingCount) -> str:
-    days = "1 day waits" if count.days == 1 else f"{count.days:,} days wait"
-    return f"{days} to be pushed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -27,8 +28,9 @@ _FULL = re.compile(
         )
     )
 )
-# SQLite says of a full disk also this, and of a broken one.
+# SQLite says of a full disk also this, of a broken one, and of a file that may not grow.
 _UNCLEAR = "disk I/O error"
+_OF_A_LIMIT = tuple(os.strerror(number) for number in (errno.EDQUOT, errno.EFBIG))
 _REASONS = (
     *(_UNCLEAR, "attempt to write a readonly database", "unable to open database file"),
     "database disk image is malformed",
@@ -125,13 +127,25 @@ def _name(file: Path | None, *, with_path: bool) -> str:
 
 
 def _line(name: str, file: Path | None, reason: str) -> str:
-    free = _free(file or _fullest_folder())
-    if not (_FULL.search(reason) or (reason == _UNCLEAR and free < _MEGABYTE)):
-        return f"{name}: {reason}. {_KEPT}: put it right, and run it again"
-    return (
-        f"the disk is full, and {name} could not be written: {_megabytes(free)} is free, and "
-        f"about {_megabytes(needed_room())} is needed. {_KEPT}: make room, and run it again"
-    )
+    free, needed = _free(file or _fullest_folder()), needed_room()
+    is_full = bool(_FULL.search(reason))
+    if reason in _OF_A_LIMIT or (is_full and free > needed) or (reason == _UNCLEAR and _limit()):
+        return (
+            f"{name} could not be written ({reason}), though {_megabytes(free)} is free: a quota, "
+            f"or a limit of file sizes (`ulimit -f`), is reached. {_KEPT}: raise it, and run it "
+            "again"
+        )
+    if is_full or (reason == _UNCLEAR and free < _MEGABYTE):
+        return (
+            f"the disk is full, and {name} could not be written: {_megabytes(free)} is free, and "
+            f"about {_megabytes(needed)} is needed. {_KEPT}: make room, and run it again"
+        )
+    return f"{name}: {reason}. {_KEPT}: put it right, and run it again"
+
+
+def _limit() -> bool:
+    """Return whether files of this process may not grow as they like."""
+    return resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
 
 
 def _fullest_folder() -> Path:

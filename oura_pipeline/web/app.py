@@ -37,7 +37,7 @@ def create_app(site: Site) -> Starlette:
             Middleware(RequestLog),
             Middleware(SecurityHeaders, settings=site.settings),
             Middleware(AllowedHosts, settings=site.settings),
-            Middleware(ErrorPage, page=_error_page),
+            Middleware(ErrorPage, page=_error_page, storage_page=_storage_page),
         ],
         exception_handlers={HTTPException: _http_error_page},
     )
@@ -89,4 +89,16 @@ def _error_page(scope: Scope, incident: str) -> Response:
         "This is not your fault. The error has been logged.",
         f"Please report incident {incident} to the operator of this site.",
         status=500,
+    )
+
+
+def _storage_page(scope: Scope, said: str) -> Response:
+    request = Request(scope)
+    sessions.look_up_no_more(request)
+    return message_page(
+        request,
+        "Nothing can be saved at the moment",
+        f"{said[0].upper()}{said[1:]}.",
+        "This is not your fault. Please tell the operator of this site, and try again later.",
+        status=507,
     )

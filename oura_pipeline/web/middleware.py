@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oura_pipeline.settings import Settings, is_this_machine
+from oura_pipeline.sync.storage_failures import storage_failure
 from oura_pipeline.web.hosts import LOOPBACK, is_asked_by
 from oura_pipeline.web.metrics import RequestMetrics
 
@@ -135,11 +136,21 @@ class OneLoopbackName:
 
 
 class ErrorPage:
-    """A page for unexpected errors, with a short incident id that is logged with the traceback."""
+    """A page for errors that no route expects.
 
-    def __init__(self, app: ASGIApp, page: Callable[[Scope, str], Response]) -> None:
+    What a disk or a database refused is one line, on the page and in the log; anything else has a
+    short incident id, which is logged with the traceback.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        page: Callable[[Scope, str], Response],
+        storage_page: Callable[[Scope, str], Response],
+    ) -> None:
         self._app = app
         self._page = page
+        self._storage_page = storage_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -150,12 +161,20 @@ class ErrorPage:
 
         try:
             await self._app(scope, receive, at_start(send, note_start))
-        except Exception:
-            incident = secrets.token_hex(4)
-            LOG.exception("incident %s", incident)
+        except Exception as error:
+            page = self._logged(scope, error)
             if scope["type"] != "http" or started:
                 raise
-            await self._page(scope, incident)(scope, receive, send)
+            await page(scope, receive, send)
+
+    def _logged(self, scope: Scope, error: Exception) -> Response:
+        # Of files, whoever sees the page learns no more than Dagster does.
+        if said := storage_failure(error, to_operator=False):
+            LOG.error("%s", storage_failure(error))
+            return self._storage_page(scope, said)
+        incident = secrets.token_hex(4)
+        LOG.exception("incident %s", incident)
+        return self._page(scope, incident)
 
 
 def at_start(send: Send, act: Callable[[Message], None]) -> Send:

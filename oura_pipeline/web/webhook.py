@@ -26,6 +26,7 @@ from oura_pipeline.oura.webhooks import (
     verification_token,
     verify_delivery,
 )
+from oura_pipeline.sync.storage_failures import storage_failure
 from oura_pipeline.web.metrics import RequestMetrics
 from oura_pipeline.web.site import Site
 
@@ -202,9 +203,9 @@ class BatchWriter:
         try:
             self._write(events)
         except Exception as error:  # whatever it is, Oura must retry
-            # Only the class: the message of an SQL error may quote a body.
-            name = type(error).__name__
-            self._log.warn("write", f"webhook deliveries could not be stored ({name})")
+            # Otherwise only the class: the message of an SQL error may quote a body.
+            reason = storage_failure(error) or type(error).__name__
+            self._log.warn("write", f"webhook deliveries could not be stored ({reason})")
             return False
         return True
 

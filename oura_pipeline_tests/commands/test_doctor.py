@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
+from oura_pipeline.ledger import PersonDay
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.commands.shell import Shell, access_token
 from oura_pipeline_tests.testing.world import world
@@ -35,8 +37,8 @@ def test_doctor_finds_nothing_wrong_with_a_working_installation(graphite_shell: 
     status, found = findings(graphite_shell)
     assert (status, problems(found)) == (0, {})
     assert list(found) == [
-        *("settings", "modes", "client", "people", "key", "fetches", "warehouse", "documents"),
-        *("site", "Dagster", "webhooks", "Oura", "token"),
+        *("settings", "modes", "client", "people", "key", "fetches", "pushes", "warehouse"),
+        *("documents", "site", "Dagster", "webhooks", "Oura", "token"),
         *("carbon", "graphite-web", "disk"),
     ]
 
@@ -119,6 +121,22 @@ def test_doctor_says_which_days_failed_and_why(shell: Shell) -> None:
     shell.world.sandbox.clear_faults()
     shell("sync", *days, *types)
     assert problems(findings(shell)[1]) == {}
+
+
+def test_doctor_says_how_many_days_wait_to_be_pushed(shell: Shell) -> None:
+    """Since when, and what sends them; for a minute they are somebody's turn."""
+    shell.sign_in("koa")
+    since = datetime(2026, 4, 9, 12, 30, tzinfo=UTC)
+    days = [date(2026, 4, 7), date(2026, 4, 8)]
+    for at, mark in ((since, "no"), (datetime.now(UTC), "ok")):
+        waiting = [PersonDay(username="koa", document_type="sleep", day=day) for day in days]
+        with shell.world.accounts() as accounts:
+            accounts.waiting.add(waiting, at=at)
+        assert findings(shell)[1]["pushes"] == (
+            mark,
+            f"2 days wait to be pushed, the first since {at:%Y-%m-%d %H:%M} UTC: once Graphite "
+            "takes points, the daemon or the next `oura-pipeline sync` sends them",
+        )
 
 
 def test_doctor_asks_for_a_first_sign_in(shell: Shell) -> None:

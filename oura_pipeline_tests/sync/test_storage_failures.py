@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -31,7 +32,11 @@ LAST = date(2026, 6, 10)
 KEPT = "What was there before is kept, and nothing is half written"
 FULL = (
     r"the disk is full, and {} could not be written: (less than 1|[\d,]+) MB is free, and about "
-    rf"64 MB is needed\. {KEPT}: make room, and run it again"
+    rf"[\d,]+ MB is needed\. {KEPT}: make room, and run it again"
+)
+LIMITED = (
+    r"{} could not be written \({}\), though [\d,]+ MB is free: a quota, or a limit of file sizes "
+    rf"\(`ulimit -f`\), is reached\. {KEPT}: raise it, and run it again"
 )
 FORKED = get_context("forkserver")
 
@@ -48,6 +53,12 @@ def noted(error: OperationalError, path: Path) -> OperationalError:
     return error
 
 
+def need_more_than_there_is(home: Path) -> None:
+    """A warehouse that no copy of has room: a file with nothing in it takes none."""
+    with (home / "warehouse.duckdb").open("wb") as file:
+        file.truncate(shutil.disk_usage(home).free + 2**30)
+
+
 def sqlite(text: str) -> OperationalError:
     rows = ("INSERT INTO fetches VALUES (?)", ("ada", 61))
     return OperationalError(*rows, sqlite3.OperationalError(text))
@@ -55,18 +66,34 @@ def sqlite(text: str) -> OperationalError:
 
 def test_a_full_disk_is_said_with_the_file_and_the_room(home: Path) -> None:
     """Whatever found it full, and however it is wrapped; never a row of a statement."""
+    need_more_than_there_is(home)
     path = home / "accounts.sqlite"
     full = os.strerror(errno.ENOSPC)
     wrapped = RuntimeError("a step failed")
     wrapped.__cause__ = OSError(errno.ENOSPC, full, str(home / "warehouse.duckdb"))
     for error, name in (
         (noted(sqlite("database or disk is full"), path), str(path)),
-        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(path)), str(path)),
         (OSError(errno.ENOSPC, full), r"a file in /\S+"),
         (duckdb.IOException(f'Could not write file "{home}/w.wal": {full}'), f"{home}/w.wal"),
         (wrapped, f"{home}/warehouse.duckdb"),
     ):
         assert re.fullmatch(FULL.format(name), storage_failure(error) or ""), error
+
+
+def test_a_quota_or_a_limit_is_not_called_a_full_disk(home: Path) -> None:
+    """Whatever a disk with room refuses as if it were full, and what says so itself."""
+    path = home / "accounts.sqlite"
+    full, quota, large = (os.strerror(it) for it in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+    errors = [
+        (noted(sqlite("database or disk is full"), path), "database or disk is full"),
+        (OSError(errno.ENOSPC, full, str(path)), full),
+        (duckdb.IOException(f'Could not write file "{path}": {large}'), large),
+    ]
+    for error, reason in errors:
+        assert re.fullmatch(LIMITED.format(path, reason), storage_failure(error) or ""), error
+    need_more_than_there_is(home)
+    exceeded = OSError(errno.EDQUOT, quota, str(path))
+    assert re.fullmatch(LIMITED.format(path, quota), storage_failure(exceeded) or "")
 
 
 def test_other_refusals_of_the_system_are_one_line_too(home: Path) -> None:
@@ -90,6 +117,7 @@ def test_other_refusals_of_the_system_are_one_line_too(home: Path) -> None:
 
 def test_dagster_learns_no_name_of_a_file_of_somebody(home: Path) -> None:
     """Only those of our databases, and no folder."""
+    need_more_than_there_is(home)
     full = os.strerror(errno.ENOSPC)
     for name, shown in (("warehouse.duckdb", "warehouse.duckdb"), ("exports/ada.csv", "a file")):
         error = OSError(errno.ENOSPC, full, str(home / name))
@@ -109,7 +137,7 @@ def test_a_commit_that_fails_says_why_and_keeps_what_was_there(home: Path) -> No
     writer.close()
     path = home / "warehouse.duckdb"
     assert raised.startswith("TransactionContext Error: Failed to commit: Could not write file")
-    assert said == f"{path}.wal: File too large. {KEPT}: put it right, and run it again"
+    assert re.fullmatch(LIMITED.format(f"{path}.wal", "File too large"), said)
     with ExclusiveFile(path, timeout=5).opened() as connection:
         assert connection.execute("SELECT count(*) FROM t").fetchall() == [(10,)]
         with transaction(connection):
@@ -152,7 +180,7 @@ def test_a_sync_that_has_no_room_says_so_and_works_once_it_has(made: World) -> N
     )
     said = done.stdout + done.stderr
     assert done.returncode == 1
-    assert KEPT in said
+    assert f"(`ulimit -f`), is reached. {KEPT}" in said
     assert "Traceback" not in said
     assert "INSERT" not in said
     result = made.run(LAST, LAST, types=["daily_sleep"])

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Req
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.exc import DBAPIError
 
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
@@ -21,6 +22,7 @@ from oura_pipeline.analysis import frames
 from oura_pipeline.people import sign_in
 from oura_pipeline.people.failures import Misconfigured
 from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.sync.storage_failures import storage_failure
 from oura_pipeline.web.api import models
 from oura_pipeline.web.history import history
 from oura_pipeline.web.site import Site
@@ -35,6 +37,7 @@ PROBLEMS = {
     422: "The request does not match this schema.",
     429: "Too many wrong tokens; wait a minute.",
     503: "A setting or file is missing; the detail says what to do.",
+    507: "A disk or file of the site refuses; the detail says which.",
 }
 BEARER = HTTPBearer(scheme_name="operator", description="OURA_OPERATOR_TOKEN.", auto_error=False)
 
@@ -51,7 +54,10 @@ def create_api(site: Site) -> FastAPI:
         # /api/openapi.json is open.
         docs_url=None,
         redoc_url=None,
-        exception_handlers={RequestValidationError: _invalid},
+        exception_handlers={
+            RequestValidationError: _invalid,
+            **dict.fromkeys((DBAPIError, OSError, duckdb.Error), _not_stored),
+        },
         # FastAPI reads the body before it checks the token: whoever has none must not fill memory.
         max_body_size=MAX_BODY_BYTES,
     )
@@ -116,7 +122,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 ROUTER = APIRouter(
-    dependencies=[Depends(require_operator)], responses=_problems(401, 422, 429, 503)
+    dependencies=[Depends(require_operator)], responses=_problems(401, 422, 429, 503, 507)
 )
 
 
@@ -232,3 +238,10 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         for problem in error.errors()
     ]
     return JSONResponse({"detail": "; ".join(problems)}, 422)
+
+
+async def _not_stored(request: Request, error: Exception) -> JSONResponse:
+    """Return what the disk or the database refused; any other error stays one."""
+    if storage_failure(error, to_operator=False) is None:
+        raise error
+    return JSONResponse({"detail": storage_failure(error)}, HTTPStatus.INSUFFICIENT_STORAGE)
