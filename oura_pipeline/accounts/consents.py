@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert
 
 from oura_pipeline.accounts.base import EncryptedStore, now
 from oura_pipeline.accounts.errors import KeyRefused
 from oura_pipeline.accounts.schema import consents
-from oura_pipeline.accounts.sign_ups import CONSENT_LASTS, forget_expired
 from oura_pipeline.days import digest
+
+CONSENT_LASTS = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,8 @@ class Consents(EncryptedStore):
     ) -> None:
         """Remember who is sent to Oura with this state; forget those who never came back."""
         with self._database.writing() as connection:
-            forget_expired(connection)
+            # Whoever is sent to Oura deletes what is over: nothing runs by the clock for this.
+            connection.execute(delete(consents).where(consents.c.begun_at < now() - CONSENT_LASTS))
             row = {
                 "digest": digest(state),
                 "verifier": self._cipher.encrypt(verifier),

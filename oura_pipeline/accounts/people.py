@@ -13,7 +13,6 @@ from sqlalchemy import (
     Row,
     Select,
     case,
-    delete,
     insert,
     literal,
     or_,
@@ -24,7 +23,6 @@ from sqlalchemy import (
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.base import (
-    GONE,
     RETIRED,
     EncryptedStore,
     known_usernames,
@@ -35,6 +33,7 @@ from oura_pipeline.accounts.base import (
 )
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
+from oura_pipeline.accounts.gone import forget_gone
 from oura_pipeline.accounts.usernames import ID_LETTERS, check_username
 from oura_pipeline.days import digest
 
@@ -331,15 +330,6 @@ def _require_free(connection: Connection, username: str) -> None:
             f"{username} belonged to somebody who has left, and Graphite may still hold their "
             "metrics: choose another username"
         )
-
-
-def forget_gone(connection: Connection, oura_id: str | None) -> None:
-    """Delete what is left of an earlier time, if anything, of somebody who has come back."""
-    # They have consented anew, and revoking the old consent might end the new one.
-    if oura_id is not None:
-        people = schema.people.c
-        theirs = (people.state == GONE, people.oura_id == digest(oura_id))
-        connection.execute(delete(schema.people).where(*theirs))
 
 
 def new_id(taken: Container[str]) -> str:

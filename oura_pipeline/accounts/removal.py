@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.base import GONE, EncryptedStore, now, require_known
+from oura_pipeline.accounts.gone import keep_tokens
 from oura_pipeline.accounts.people import (
     LEAVING,
     PersonState,
     enter_state,
-    forget_gone,
     require_staying,
 )
 from oura_pipeline.accounts.sessions import end_sessions
@@ -158,7 +158,9 @@ class Removal(EncryptedStore):
             connection.execute(delete(consents).where(consents.c.username == username))
             there_was = connection.execute(delete(people).where(theirs)).rowcount > 0
             if tokens is not None:
-                _keep_tokens(connection, tokens, oura_id)
+                columns = dict(tokens._mapping)
+                theirs_alone = {"person_id": columns.pop("id"), "reason": columns.pop("error")}
+                keep_tokens(connection, columns, oura_id=oura_id, **theirs_alone)
             if reserve and there_was:
                 self._reserve(connection, username)
             if oura_id is not None:
@@ -222,26 +224,6 @@ def _tokens(connection: Connection, username: str) -> Row[Any] | None:
     people = schema.people.c
     query = select(people.id, people.error, schema.tokens).join_from(schema.people, schema.tokens)
     return connection.execute(query.where(people.username == username)).one_or_none()
-
-
-def _keep_tokens(connection: Connection, tokens: Row[Any], oura_id: str | None) -> None:
-    """Keep the tokens of somebody who was just deleted, under nothing but their id."""
-    forget_gone(connection, oura_id)  # the newest tokens of an account are the ones that count
-    columns = dict(tokens._mapping)
-    person_id, reason = columns.pop("id"), columns.pop("error")
-    person = {
-        "username": person_id,
-        "id": person_id,
-        "state": GONE,
-        "error": reason,
-        # So that it is noticed when they come back.
-        "oura_id": oura_id and digest(oura_id),
-        "connected_since": (moment := now()),
-        "joined_at": moment,
-        "state_since": moment,
-    }
-    connection.execute(insert(schema.people).values(person))
-    connection.execute(insert(schema.tokens).values(columns | {"username": person_id}))
 
 
 class _LastTokens(PersonTokens):

@@ -7,29 +7,32 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.base import GONE, EncryptedStore, now
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import KeyRefused, PersonRefused
+from oura_pipeline.accounts.gone import forget_gone, keep_tokens
 from oura_pipeline.accounts.invites import use_invite
 from oura_pipeline.accounts.people import (
     People,
     Person,
     PersonState,
     SignIn,
-    forget_gone,
     insert_person,
+    new_id,
     scopes_in,
     stored_scopes,
 )
 from oura_pipeline.accounts.usernames import username_problem
 from oura_pipeline.days import digest
 
-CONSENT_LASTS = timedelta(minutes=10)
 SIGN_UP_LASTS = timedelta(hours=1)
+# In the order in which everybody locks: see `Keys`.
+_LOCKED = (schema.people, schema.consents, schema.tokens, schema.sign_ups)
+_TOKENS = ("refresh_token", "access_token", "expires_at", "renewed_at", "token_url")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +62,12 @@ class SignUps(EncryptedStore):
     def begin(self, sign_in: SignIn, *, invite: str | None) -> str:
         """Keep what somebody brought from Oura for an hour; return the key to go on with.
 
-        Replaces an earlier sign-up of the same Oura account, and forgets those that are over.
+        Replaces an earlier sign-up of the same Oura account, and ends those that are over.
         """
         key, table = secrets.token_urlsafe(32), schema.sign_ups
         row = {"digest": digest(key), "begun_at": now()}
-        with self._database.writing(schema.people, schema.consents, table) as connection:
-            forget_expired(connection)
+        with self._database.writing(*_LOCKED) as connection:
+            _end(connection, table.c.begun_at < now() - SIGN_UP_LASTS)
             # The newest sign-up of an Oura account is the only one: its tokens are those that work.
             if sign_in.oura_id is not None:
                 connection.execute(delete(table).where(table.c.oura_id == sign_in.oura_id))
@@ -132,10 +135,19 @@ class SignUps(EncryptedStore):
             self._forget(connection, key)
         return self._people.get(username)
 
-    def cancel(self, key: str) -> None:
-        """Forget a sign-up."""
-        with self._database.writing() as connection:
-            self._forget(connection, key)
+    def cancel(self, key: str) -> list[str]:
+        """End a sign-up; return under which ids there are tokens now that are to be revoked."""
+        with self._database.writing(*_LOCKED) as connection:
+            return _end(connection, schema.sign_ups.c.digest == digest(key))
+
+    def end_expired(self) -> list[str]:
+        """End the sign-ups that nobody finished in time; return the ids as `cancel` does."""
+        over = schema.sign_ups.c.begun_at < now() - SIGN_UP_LASTS
+        with self._database.reading() as connection:
+            if connection.execute(select(schema.sign_ups.c.digest).where(over)).first() is None:
+                return []  # who asks every minute holds up nobody
+        with self._database.writing(*_LOCKED) as connection:
+            return _end(connection, over)
 
     def _forget(self, connection: Connection, key: str) -> None:
         connection.execute(delete(schema.sign_ups).where(schema.sign_ups.c.digest == digest(key)))
@@ -211,8 +223,17 @@ def _require_free(connection: Connection, username: str, oura_id: str | None) ->
         raise PersonRefused(f"the username {username} is taken; choose another one")
 
 
-def forget_expired(connection: Connection) -> None:
-    """Delete the consents and sign-ups that are over."""
-    # Nothing runs by the clock for this: whoever begins something deletes what is over.
-    for table, lasts in ((schema.consents, CONSENT_LASTS), (schema.sign_ups, SIGN_UP_LASTS)):
-        connection.execute(delete(table).where(table.c.begun_at < now() - lasts))
+def _end(connection: Connection, over: ColumnElement[bool]) -> list[str]:
+    """Delete sign-ups; return under which ids their tokens are kept until they are revoked."""
+    ended = connection.execute(delete(schema.sign_ups).where(over).returning(schema.sign_ups))
+    kept = []
+    for row in ended.all():
+        people = connection.execute(select(schema.people.c.id, schema.people.c.oura_id)).all()
+        # The consent of who is here already may be the same one, and has to work on.
+        if row.oura_id is None or row.oura_id in {person.oura_id for person in people}:
+            continue
+        kept.append(new_id({person.id for person in people}))
+        tokens = {name: getattr(row, name) for name in _TOKENS}
+        reason = "their sign-up was not finished"
+        keep_tokens(connection, tokens, person_id=kept[-1], oura_id=row.oura_id, reason=reason)
+    return kept

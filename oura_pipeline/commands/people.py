@@ -203,7 +203,7 @@ def _state(person: Person) -> str:
 
 
 def _not_given_back(somebody: Unrevoked) -> str:
-    name = somebody.username or f"{somebody.id} (deleted)"
+    name = somebody.username or f"{somebody.id} (not here any more)"
     return f"{name}: access not given back yet: {somebody.reason or 'not tried yet'}"
 
 

@@ -1,4 +1,4 @@
-"""The job that deletes people who left and revokes those who disconnected, and its sensor."""
+"""The job that deletes people who left and revokes who is not to be fetched, and its sensor."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ from oura_pipeline.warehouse.errors import WarehouseError
 
 JOB = "retire_people"
 SENSOR = "retired_people"
-DESCRIPTION = "Deletes the data of people who left; revokes the tokens of people who disconnected."
+DESCRIPTION = (
+    "Deletes the data of people who left; revokes the tokens of people who disconnected, or never "
+    "finished to sign up."
+)
 RECENT_RUNS = 10  # a run that somebody starts by hand is among them
 EXPECTED = (AccountsError, WarehouseError, OSError)
 
@@ -31,8 +34,9 @@ class Retirement:
 
     Attributes:
         deleted: people of whom nothing is left.
-        revoked: people who disconnected, or were deleted, and whose tokens are revoked now.
-        unrevoked: people who were deleted and whose consent is not given back yet.
+        revoked: people who disconnected, were deleted or never finished their sign-up, and whose
+            tokens are revoked now.
+        unrevoked: such people, but for who disconnected, whose consent is not given back yet.
         waiting: people who disconnected, and for whom Oura is waited for.
         failures: what went wrong.
     """
@@ -93,6 +97,7 @@ def retired_people_sensor() -> dg.SensorDefinition:
     @nameless
     def retired_people(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         with open_accounts(load_settings()) as accounts:
+            accounts.sign_ups.end_expired()
             waiting = {person.id: person.state_since for person in _leaving(accounts)}
             waiting |= {somebody.id: somebody.state_since for somebody in _gone(accounts)}
             if (left := accounts.removal.unscrubbed_since()) is not None:

@@ -40,6 +40,7 @@ from oura_pipeline.people.failures import (
     StaleLink,
 )
 from oura_pipeline.people.identity import identity_in
+from oura_pipeline.people.leave import revoke_gone
 from oura_pipeline.pipeline import Pipeline, open_budget
 from oura_pipeline.settings import SignUp
 
@@ -176,6 +177,15 @@ def choose_username(pipeline: Pipeline, key: str, username: str) -> Person:
         people_limit=settings.site.people_limit,
         invite_required=settings.site.signup is SignUp.INVITE,
     )
+
+
+def decline(pipeline: Pipeline, key: str) -> None:
+    """End a sign-up of somebody who said no, and give the consent back at Oura.
+
+    When Oura cannot be reached, the job `retire_people` does so.
+    """
+    for person_id in pipeline.accounts.sign_ups.cancel(key):
+        revoke_gone(pipeline, person_id)
 
 
 def people_here(pipeline: Pipeline) -> int:

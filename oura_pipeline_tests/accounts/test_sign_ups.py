@@ -42,10 +42,11 @@ def _refusal(accounts: Accounts, key: str, username: str = "ada", **options: Any
 
 
 def _token(accounts: Accounts, username: str) -> str:
-    def renew(*_: Any) -> Any:
-        raise AssertionError("nothing is to be renewed")
+    return accounts.tokens.get(username, _never).access_token()
 
-    return accounts.tokens.get(username, renew).access_token()
+
+def _never(*_: Any) -> Any:
+    raise AssertionError("nothing is to be renewed")
 
 
 def test_who_chose_a_username_is_here_with_everything_they_brought(accounts: Accounts) -> None:
@@ -187,18 +188,39 @@ def test_a_sign_up_is_over_when_it_is_unknown_done_or_an_hour_old(
         assert _refusal(accounts, key, "eve") == over
 
 
-@pytest.mark.parametrize("begin", ["begin_consent", "begin_sign_up"])
-def test_old_sign_ups_are_forgotten_when_the_next_one_begins(
-    home: Path, accounts: Accounts, begin: str
+@pytest.mark.parametrize("end", ["the next one", "the clock", "no"])
+def test_tokens_of_a_sign_up_that_ended_are_kept_to_be_revoked(
+    home: Path, accounts: Accounts, end: str
 ) -> None:
-    key = _begun(accounts)
+    """Under an id alone, which no list of people has; nothing of a younger sign-up."""
+    key, past = _begun(accounts), timedelta(hours=0 if end == "no" else 1)
+    age(home, "sign_ups", "begun_at", past)
+    young = _begun(accounts, "id-2")
+    if end == "no":
+        accounts.sign_ups.cancel(key)
+    elif end == "the clock":
+        accounts.sign_ups.end_expired()
+    age(home, "sign_ups", "begun_at", -past)
+    assert [accounts.sign_ups.get(one) is None for one in (key, young)] == [True, False]
+    [kept] = accounts.removal.unrevoked()
+    assert (kept.username, kept.reason) == (None, "their sign-up was not finished")
+    assert (accounts.people.all(), accounts.sign_ups.end_expired()) == ([], [])
+    given: list[tuple[str, str]] = []
+    accounts.removal.revoke_gone(kept.id, _never, lambda *tokens: given.append(tokens[:2]))
+    assert (given, accounts.removal.unrevoked()) == ([("a-id-1", "r")], [])
+
+
+def test_who_is_here_keeps_their_consent_when_a_sign_up_of_theirs_ends(
+    home: Path, accounts: Accounts
+) -> None:
+    """It may be the same one at Oura. Whoever comes back keeps the new one."""
+    accounts.people.add("ada", SignIn(refresh_token="r", oura_id="id-1"))
+    _begun(accounts)
+    _begun(accounts, "id-2")
     age(home, "sign_ups", "begun_at", timedelta(hours=1))
-    if begin == "begin_consent":
-        accounts.consents.begin("s", verifier="v", browser=None)
-    else:
-        _begun(accounts, "id-2")
-    age(home, "sign_ups", "begun_at", timedelta(hours=-1))
-    assert accounts.sign_ups.get(key) is None
+    assert len(accounts.sign_ups.end_expired()) == 1
+    _begun(accounts, "id-2")
+    assert accounts.removal.unrevoked() == []
 
 
 def test_no_secret_of_a_sign_up_shows(home: Path, accounts: Accounts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from oura_pipeline.people.leave import delete_everything, disconnect, leave
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline_tests.accounts.times import age
 from oura_pipeline_tests.testing.leavers import AT_OURA, LAST, ODD, OTHER, WORD, sign_in
-from oura_pipeline_tests.testing.world import World, world
+from oura_pipeline_tests.testing.world import World, sandbox_tokens, world
 
 NOW = datetime(2026, 4, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -25,7 +27,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=3, days=4, end=LAST)) as sandbox:
+    with running(SandboxOptions(people=4, days=4, end=LAST)) as sandbox:
         yield sandbox
 
 
@@ -144,6 +146,23 @@ def test_what_cannot_be_done_is_tried_less_and_less_often() -> None:
         timedelta(hours=1),
         timedelta(hours=6),
     ]
+
+
+def test_the_sensor_ends_sign_ups_that_nobody_finishes(empty_house: World, cloud: Sandbox) -> None:
+    """After an hour, and their consent is given back; it does not matter whether anybody begins."""
+    with project_instance() as instance, empty_house.accounts() as accounts:
+        ask, context = retired_people_sensor(), dg.build_sensor_context(instance=instance)
+        [person, *_] = [held for held in cloud.people() if held["username"] not in AT_OURA.values()]
+        tokens = replace(sandbox_tokens(cloud, person["username"]), oura_id=person["id"])
+        accounts.sign_ups.begin(tokens, invite=None)
+        assert isinstance(ask(context), dg.SkipReason)
+        age(empty_house.home, "sign_ups", "begun_at", timedelta(hours=1))
+        assert isinstance(ask(context), dg.RunRequest)
+        done = {"deleted": 0, "revoked": 1, "unrevoked": 0, "waiting": 0}
+        assert work(empty_house, instance) == done
+        granted = {held["username"]: held["granted"] for held in cloud.people()}
+        assert granted[person["username"]] == []
+        assert isinstance(ask(context), dg.SkipReason)
 
 
 def test_what_was_not_given_back_is_given_back_after_the_deletion(house: World) -> None:

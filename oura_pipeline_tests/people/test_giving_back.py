@@ -17,6 +17,7 @@ from oura_pipeline.people.leave import (
     revoke,
     revoke_gone,
 )
+from oura_pipeline.people.sign_in import decline
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline_tests.testing.portals import CLIENT, MOI, Answer, Portals, portals
 from oura_pipeline_tests.testing.settings import settings_with
@@ -137,6 +138,19 @@ def test_who_was_deleted_is_not_forgotten_by_oura(
     assert (oura.current, pipeline.accounts.removal.unrevoked()) == (0, [])
     files = (tmp_path / "data").glob("accounts.sqlite*")
     assert not any(ada.encode() in path.read_bytes() for path in files if path.is_file())
+
+
+def test_a_sign_up_that_nobody_finishes_is_given_back(pipeline: Pipeline, oura: Portals) -> None:
+    """When they say no, at once, and else by the job."""
+    sign_in = SignIn(
+        refresh_token="r1", access_token="a1", token_url=oura.url + MOI_TOKEN, oura_id="id-eve"
+    )
+    oura.instead = {MOI_REVOKE: [(503, None)]}
+    decline(pipeline, pipeline.accounts.sign_ups.begin(sign_in, invite=None))
+    [eve] = pipeline.accounts.removal.unrevoked()
+    assert (eve.username, oura.current) == (None, 1)
+    assert revoke_gone(pipeline, eve.id) == Revocation(done=True)
+    assert (oura.current, pipeline.accounts.removal.unrevoked()) == (0, [])
 
 
 def test_what_oura_does_not_know_any_more_is_given_back(pipeline: Pipeline, oura: Portals) -> None:

@@ -131,7 +131,7 @@ def choose_username(request: Request, fields: Fields) -> Response:
         return redirect("/me")
     meant, pipeline = sessions.sent_as(request), get_site(request).pipeline
     if meant and fields.get("answer") != "yes":
-        pipeline.accounts.sign_ups.cancel(key)
+        sign_in.decline(pipeline, key)
         sessions.sign_out(request, pipeline.accounts)
         return message_page(request, "Not connected", "Nothing was saved. You can close this page.")
     try:

@@ -24,6 +24,10 @@ def oura_id(site: RunningSite, person: str) -> str:
     return next(held["id"] for held in site.sandbox.people() if held["username"] == person)
 
 
+def grants(site: RunningSite, person: str) -> list[list[str]]:
+    return next(held["granted"] for held in site.sandbox.people() if held["username"] == person)
+
+
 def test_nobody_is_handed_over_who_is_not_known_at_oura(open_site: OpenSite) -> None:
     """No link is made, and one of before they were added gives them to nobody."""
     site = open_site()
@@ -50,14 +54,16 @@ def test_somebody_new_is_asked_and_needs_no_invite(open_site: OpenSite) -> None:
 
 
 def test_who_says_no_is_not_connected(open_site: OpenSite) -> None:
-    """Neither with the button, nor with a form that says nothing, nor a second time."""
+    """Neither with the button nor with a form that says nothing; and Oura's consent ends."""
     site = open_site()
+    before = grants(site, "asha")
     for answer in ({"answer": "no"}, {}):
         browser = follow(site, "newcomer", "asha")
         csrf = dict(browser.page.form("/welcome").fields)
         assert browser.send("/welcome", **answer).title == "Not connected · Oura pipeline"
         browser.http.post("/welcome", data=csrf | {"answer": "yes"})
         assert nobody(site)
+        assert (grants(site, "asha"), site.accounts.removal.unrevoked()) == (before, [])
 
 
 def test_who_is_here_is_reconnected_only_as_themselves(open_site: OpenSite) -> None:

@@ -176,6 +176,6 @@ def test_no_secret_is_logged(open_site: OpenSite, caplog: pytest.LogCaptureFixtu
 
 def test_a_consent_lasts_ten_minutes_in_all_words() -> None:
     """The page and the accounts agree."""
-    from oura_pipeline.accounts.sign_ups import CONSENT_LASTS
+    from oura_pipeline.accounts.consents import CONSENT_LASTS
 
     assert timedelta(minutes=10) == CONSENT_LASTS
