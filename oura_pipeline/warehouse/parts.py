@@ -15,7 +15,7 @@ _LONGEST = 86_400  # seconds; no sleep is longer, so what says so has a wrong cl
 _USUAL = 28_800  # seconds; how long a sleep is taken to last that says neither its end nor length
 
 
-def parts(document_type: DocumentType, condition: str = "true") -> str:
+def parts(document_type: DocumentType, condition: str = "true", asked: str | None = None) -> str:
     """Return the query for (username, day, row_id, part, mains) of the documents that may count.
 
     Documents that overlap in time, also by way of others and across days, are one: of these the
@@ -28,12 +28,16 @@ def parts(document_type: DocumentType, condition: str = "true") -> str:
         document_type: one with variants.
         condition: on a document, by its person; days must not be left out, because documents of
             different days can overlap.
+        asked: a condition on the day: only documents that fulfil it, and those that overlap with
+            them, also by way of others, need be right.
 
     Raises:
         LookupError: the type has no variants.
     """
+    recursive = "" if asked is None else "RECURSIVE "
     return f"""
-    WITH documents AS ({_documents(document_type, condition)}),
+    WITH {recursive}documents AS ({_documents(document_type, condition)}),
+    {_SPANS if asked is None else _spans_near(asked)},
     {_OVERLAPS},
     counted AS ({_counted(variants_of(document_type))})
     SELECT
@@ -106,16 +110,16 @@ def variants_of(document_type: DocumentType) -> Variants:
 
 _BY_START = "PARTITION BY username ORDER BY start ASC NULLS LAST, id ASC NULLS LAST"
 _LONGEST_FIRST = "length DESC NULLS LAST, start ASC NULLS LAST, id ASC NULLS LAST"
-# Numbers the stretches of documents that overlap, and counts what each of them did not measure
-# though another one of its stretch did.
-_OVERLAPS = f"""spans AS (
+_SPANS = f"""spans AS (
         SELECT *, greatest(start + 1, CASE
             WHEN stop >= start AND stop - start <= {_LONGEST * _SECOND} THEN stop
             ELSE start + CAST(coalesce(length, {_USUAL}) * {_SECOND} AS BIGINT)
         END) AS until
         FROM documents
-    ),
-    beginnings AS (
+    )"""
+# Numbers the stretches of documents that overlap, and counts what each of them did not measure
+# though another one of its stretch did.
+_OVERLAPS = f"""beginnings AS (
         SELECT *, (start < max(until) OVER (
             {_BY_START} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         )) IS NOT TRUE AS begins
@@ -132,6 +136,30 @@ _OVERLAPS = f"""spans AS (
             written_for_null & bit_or(measured) OVER (PARTITION BY username, number)
         ) AS unmeasured
         FROM numbered
+    )"""
+
+
+def _spans_near(asked: str) -> str:
+    """Return the queries for the spans of some days and of all that overlaps with them.
+
+    From the first beginning to the last end of a person's documents of these days, and as long as
+    something overlaps with that, from its beginning and to its end: nothing inside overlaps with
+    anything outside.
+    """
+    overlaps = "s.start < r.high AND s.until > r.low"
+    return f"""{_SPANS.replace("spans AS", "all_spans AS", 1)},
+    reach(username, low, high) AS (
+        SELECT username, min(start), max(until) FROM all_spans WHERE ({asked}) GROUP BY username
+        UNION ALL
+        SELECT r.username, min(s.start), max(s.until)
+        FROM reach r JOIN all_spans s ON s.username = r.username AND {overlaps}
+        GROUP BY r.username, r.low, r.high
+        HAVING min(s.start) < r.low OR max(s.until) > r.high
+    ),
+    whole AS (SELECT username, min(low) AS low, max(high) AS high FROM reach GROUP BY username),
+    spans AS (
+        SELECT s.* FROM all_spans s JOIN whole r ON s.username = r.username
+        WHERE ({asked}) OR ({overlaps})
     )"""
 
 

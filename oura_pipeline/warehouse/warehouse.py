@@ -311,7 +311,8 @@ class Warehouse:
         part, joined = "NULL", ""
         if document_type.variants:
             part = "p.part"
-            joined = f"LEFT JOIN ({parts(document_type, theirs)}) p ON {same_document('p', 'd')}"
+            of_days = parts(document_type, theirs, "day BETWEEN $2 AND $3")
+            joined = f"LEFT JOIN ({of_days}) p ON {same_document('p', 'd')}"
         with self._reading(document_type) as connection:
             if connection is None:
                 return

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -210,6 +213,74 @@ def test_a_sleep_that_was_just_long_enough_is_a_nap(connection: duckdb.DuckDBPyC
             "900": ("nap", 1),
             "unknown": ("nap", 1),
         }
+
+
+def test_a_day_that_is_asked_for_knows_what_lies_at_the_end_of_a_chain(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """Six sleeps later or before, on a day that is not asked for."""
+    hours = range(3, 24, 3)
+    chain = [
+        sleep(str(hour), f"09T{hour - 3:02}:00", f"09T{hour:02}:01", 1000, day="2026-01-09")
+        for hour in hours
+    ]
+    for one, best in ((chain[0], chain[-1]), (chain[-1], chain[0])):
+        others = [other for other in chain if other not in (one, best)]
+        asked = {**one, "day": date(2026, 1, 10), "total_sleep_duration": 1500}
+        found(connection, *others, {**best, "total_sleep_duration": 2000}, asked)
+        some = _parts_by_day(connection, None, "day = DATE '2026-01-10'")
+        assert some[date(2026, 1, 10), one["id"]] == (None, 0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_some_days_have_the_same_parts_as_all(
+    connection: duckdb.DuckDBPyConnection, seed: int
+) -> None:
+    """However the sleeps overlap, and on whatever days they stand."""
+    rng = random.Random(seed)
+    everything = _parts_by_day(connection, list(_random_sleeps(rng)))
+    for first, length in ((rng.randint(1, 10), rng.choice((0, 0, 1, 3))) for _ in range(4)):
+        asked = f"day BETWEEN '2026-01-{first:02}' AND DATE '2026-01-{first:02}' + {length}"
+        some = _parts_by_day(connection, None, asked)
+        days = {date(2026, 1, first) + timedelta(days=n) for n in range(length + 1)}
+        assert {key: part for key, part in some.items() if key[0] in days} == {
+            key: part for key, part in everything.items() if key[0] in days
+        }
+
+
+def _random_sleeps(rng: random.Random) -> Iterator[dict[str, Any]]:
+    """Most overlap with the one before; some end before they begin or never; few are odd."""
+    began, quarter = datetime(2026, 1, 1, tzinfo=UTC), timedelta(minutes=15)
+    for number in range(24):
+        lasted = quarter * rng.choice((2, 8, 16, 32, 90, 200, -8))
+        started = began if rng.random() < 0.95 else rng.choice((None, datetime(1970, 1, 1)))
+        ended = None if started is None or rng.random() < 0.1 else started + lasted
+        doubtful = partial(rng.choice, (None, 40, 40, 255))
+        yield {
+            **sleep(str(number), started and str(started), ended and str(ended), None),
+            "username": rng.choice(("ada", "ada", "ada", "ben")),
+            "day": (began + timedelta(days=rng.choice((0, 0, 0, 1, -1, 3)))).date(),
+            "type": rng.choice((*["long_sleep"] * 3, "sleep", "late_nap", "rest")),
+            "total_sleep_duration": rng.choice((None, 100, *range(20000, 26000, 1000))),
+            "time_in_bed": rng.choice((None, 600, 28800, 80000, 2**62)),
+            "lowest_heart_rate": doubtful(),
+            "average_hrv": doubtful(),
+        }
+        began += max(lasted, quarter) + quarter * rng.choice((-1, -1, -4, 0, 30))
+
+
+def _parts_by_day(
+    connection: duckdb.DuckDBPyConnection,
+    sleeps: list[dict[str, Any]] | None,
+    asked: str | None = None,
+) -> dict[tuple[date, str], tuple[str | None, int]]:
+    if sleeps is not None:
+        found(connection, *sleeps)
+    rows = connection.execute(
+        f"SELECT d.day, d.id, p.part, p.mains FROM oura.sleep d "
+        f"JOIN ({parts(SLEEP, asked=asked)}) p ON {same_document('p', 'd')}"
+    ).fetchall()
+    return {(day, name): (part, mains) for day, name, part, mains in rows}
 
 
 def test_only_documents_that_can_overlap_have_parts() -> None:
