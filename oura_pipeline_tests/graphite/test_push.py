@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -190,6 +190,21 @@ def test_a_point_that_moves_to_the_next_day_is_not_withdrawn(ledger: Pushes) -> 
     assert (result.withdrawn, ledger.withdrawn()) == (0, [])
 
 
+@pytest.mark.parametrize(("place", "withdrawn"), [(8, 1), (7, 0), (1, 0), (0, 1)])
+def test_a_point_of_three_days_away_is_not_withdrawn(
+    ledger: Pushes, place: int, withdrawn: int
+) -> None:
+    """Of that day, or of nobody: what another person has there is no matter."""
+    there = day_with(place, {SCORE: [(instant(4), 70)]})
+    elsewhere = [
+        day_with(place, {"bio.bob.sleep.score": [(instant(4), 70)]}, username=name)
+        for name in ("bob", "eve")
+    ]
+    pushed(ledger, day_with(4, {SCORE: [(instant(4), 70)]}), there, *elsewhere)
+    result, _ = pushed(ledger, day_with(4, {}))
+    assert (result.withdrawn, len(ledger.withdrawn())) == (withdrawn, withdrawn)
+
+
 def test_a_crash_forgets_neither_the_old_points_nor_the_new(ledger: Pushes) -> None:
     """What was withdrawn before a broken push is listed by the next one."""
     pushed(ledger, day_with(1, {SCORE: [(instant(1), 70)]}))
@@ -212,6 +227,15 @@ def test_people_and_types_are_kept_apart(ledger: Pushes) -> None:
     result, basket = pushed(ledger, scores(1, 70), other, scores(1, 61, username="bob"))
     assert result.unchanged == 2
     assert basket.sent == [{SCORE: [(instant(1), 61)]}]
+
+
+def test_counts_are_over_all_people(ledger: Pushes) -> None:
+    bob = scores(1, 60, username="bob", root="bio.bob")
+    strange = replace(bob, skipped=Counter({"text": 3}))
+    result, _ = pushed(ledger, scores(1, 70), strange)
+    assert (result.points_by_day, result.skipped) == ({ago(1): 2}, {"text": 3})
+    result, _ = pushed(ledger, day_with(1, {}), day_with(1, {}, username="bob"))
+    assert (result.withdrawn, result.points_by_day) == (2, {ago(1): 0})
 
 
 def test_invalid_points_are_left_out_and_reported(ledger: Pushes) -> None:
@@ -260,6 +284,6 @@ def test_many_points_leave_in_several_connections(ledger: Pushes) -> None:
         result = push(
             days, sender=PlaintextSender("127.0.0.1", carbon.port), ledger=ledger, now=NOW
         )
-    assert result.points == 20 * 21600
+    assert (result.days, result.points) == (20, 20 * 21600)
     lines = [received.count(b"\n") for received in carbon.received]
     assert lines == [4 * 21600] * 5

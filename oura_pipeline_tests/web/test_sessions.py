@@ -132,6 +132,16 @@ def test_signing_in_ends_the_session_that_this_browser_had(open_site: OpenSite) 
     assert thief.http.get("/me").headers.get("location") == "/"
 
 
+def test_signing_in_as_the_operator_ends_it_as_well(open_site: OpenSite) -> None:
+    site = open_site()
+    browser = site.browser()
+    browser.join("runa")
+    thief = copy_of(site, browser)
+    browser.go("/operator")
+    browser.send("/operator", token=OPERATOR)
+    assert (browser.path, thief.http.get("/me").headers.get("location")) == ("/status", "/")
+
+
 @pytest.mark.parametrize(
     ("address", "then"), [("/me/delete", "/me/delete"), ("/me/data.zip", "/me")]
 )
