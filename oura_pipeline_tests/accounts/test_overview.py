@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from oura_pipeline.accounts.overview import DayOverview, TypeOverview
+from oura_pipeline.accounts.overview import DayOverview, DaysToFetchAgain, TypeOverview
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import FetchStatus
@@ -100,3 +100,24 @@ def test_a_day_on_which_several_types_failed_is_one_failed_day(accounts: Account
     accounts.fetches.record([fetch(document_type="tag", day=_day(4), status=FAILED)])
     accounts.fetches.record([fetch("bob", day=_day(1))])
     assert accounts.overview.failed_days() == {"ada": 4}
+
+
+def test_losses_of_those_who_are_connected_are_to_be_fetched_again(accounts: Accounts) -> None:
+    accounts.fetches.record(
+        [
+            fetch("cyd", day=_day(0), documents=1, lost_from=4),
+            fetch("cyd", day=_day(2), documents=0, lost_from=2),
+            fetch("bob", document_type="tag", documents=0, lost_from=3),
+        ]
+    )
+    assert [loss.username for loss in accounts.overview.losses()] == ["bob", "cyd"]
+    accounts.removal.disconnect("bob")
+    cyd = DaysToFetchAgain(
+        username="cyd",
+        document_types=("sleep",),
+        first_day=_day(0),
+        last_day=_day(2),
+        reason="Oura's answer has 5 of 6 documents no longer; it is asked again the next day",
+    )
+    assert accounts.overview.losses() == accounts.overview.losses("sleep") == [cyd]
+    assert accounts.overview.losses("tag") == []

@@ -225,6 +225,8 @@ def test_a_person_is_identified_later(accounts: Accounts) -> None:
     assert accounts.people.by_oura_id("id-1") == accounts.people.get("ada")
     with pytest.raises(PersonRefused, match="another Oura account than before"):
         accounts.people.identify("ada", "id-2")
+    with pytest.raises(UnknownPerson, match="there is no person 'eve'"):
+        accounts.people.identify("eve", "id-3")
 
 
 def test_people_are_listed_by_state(accounts: Accounts) -> None:

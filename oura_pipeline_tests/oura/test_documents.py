@@ -161,6 +161,17 @@ def test_some_empty_pages_are_gone_through(client: OuraClient, oura: FakeOura) -
     assert kept(pages) == [Document(FIRST, raw(score("2026-03-10")))]
 
 
+@pytest.mark.parametrize("document", [score("2026-03-08"), {"day": "2026-03-10"}, "none"])
+def test_a_page_with_documents_of_other_days_or_odd_ones_is_not_empty(
+    client: OuraClient, oura: FakeOura, document: Any
+) -> None:
+    oura.next_answers.extend(
+        reply(200, {"data": [document], "next_token": f"t{number}"}) for number in range(25)
+    )
+    oura.next_answers.append(reply(200, {"data": []}))
+    assert len(list(client.documents(DAILY_SLEEP, FIRST, LAST))) == 26
+
+
 def test_a_document_is_kept_as_the_bytes_that_came(client: OuraClient, oura: FakeOura) -> None:
     """Spaces, order, unknown fields and the writing of numbers survive."""
     written = (

@@ -10,7 +10,12 @@ import httpx
 import pytest
 
 from oura_pipeline.catalog.credentials import OuraError, SignInRequired
-from oura_pipeline.catalog.document_types import DAILY_RESILIENCE, DAILY_SLEEP, DAILY_STRESS
+from oura_pipeline.catalog.document_types import (
+    DAILY_RESILIENCE,
+    DAILY_SLEEP,
+    DAILY_STRESS,
+    RING_CONFIGURATION,
+)
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import (
     DocumentNotFound,
@@ -250,6 +255,11 @@ def test_passing_trouble_is_tried_again(
     oura.next_answers.extend([trouble, trouble])
     assert fetch(client) == 1
     assert (client.requests, client.pages) == (3, 1)
+
+
+def test_what_has_no_days_is_tried_again_as_well(client: OuraClient, oura: FakeOura) -> None:
+    oura.next_answers.extend([reply(200, b"<html>")] * 2)
+    assert len(list(client.documents(RING_CONFIGURATION))) == 1
 
 
 @pytest.mark.parametrize(

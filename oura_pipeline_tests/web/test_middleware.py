@@ -181,22 +181,23 @@ def test_errors_have_a_page(
     assert 'href="/"' in answer.text
 
 
+@pytest.mark.parametrize("table", ["fetches", "sessions"])
 def test_an_unexpected_error_has_an_incident_id_that_is_logged(
-    open_site: OpenSite, caplog: pytest.LogCaptureFixture
+    open_site: OpenSite, caplog: pytest.LogCaptureFixture, table: str
 ) -> None:
     """No trace on the page; the trace, and the same number, in the log."""
     site = open_site()
     browser = site.browser()
     browser.join("runa")
     with site.accounts._database.writing() as connection:
-        connection.exec_driver_sql("DROP TABLE fetches")
+        connection.exec_driver_sql(f"DROP TABLE {table}")
     page = browser.go("/me")
     assert (page.status, page.title) == (500, "Something went wrong · Oura pipeline")
     assert "no such table" not in page.text
     found = re.search(r"incident ([0-9a-f]{8}) ", page.text)
     assert found
     assert f"incident {found[1]}" in caplog.text
-    assert "no such table: fetches" in caplog.text
+    assert f"no such table: {table}" in caplog.text
     assert page.response.headers["x-content-type-options"] == "nosniff"
 
 
