@@ -15,13 +15,14 @@ READY := $(VENV)/ready
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
-.PHONY: help demo test test-quick crash check format dev docs site lock clean
+.PHONY: help demo test test-quick crash mutants check format dev docs site lock clean
 help:
 	@echo "make demo        the whole pipeline with synthetic people (SERVE=1: stays up)"
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
 	@echo "make test        all tests"
 	@echo "make test-quick  those that need no browser, Graphite or run of Dagster"
 	@echo "make crash       ten minutes of kills, full disks and faults (SEED=1, MINUTES=10)"
+	@echo "make mutants     faults in the code: which of them would no test notice (SHARE=100 percent of them)"
 	@echo "make check       format, lint, types, generated docs, links"
 	@echo "make docs        write the generated parts of docs/, deploy/ and .env.example"
 	@echo "make site        build docs/ as a website, into site/"
@@ -44,6 +45,13 @@ crash: $(READY)
 	@$$(unshare --map-root-user --mount true 2>/dev/null && echo unshare --map-root-user --mount) \
 	  $(BIN)/python -m oura_pipeline_tests.end_to_end.crash \
 	  --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
+
+# mutmut comes along for this alone: uv lays it over .venv and forgets it again.
+MUTANTS := VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv run --quiet --no-project --system-certs \
+  --with mutmut==3.8.1 python -m tools.mutants
+mutants: $(READY)
+	@$(MUTANTS) run --max-children 1 $(ARGS)
+	@$(MUTANTS) report
 
 check: $(READY)
 	@echo "==> Format"; $(BIN)/ruff format --check $(SRC)
@@ -71,7 +79,7 @@ lock: $(READY)
 	@$(LOCK) deploy/graphite/requirements.in --output-file deploy/graphite/requirements.lock
 
 clean:
-	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) site mutants .mypy_cache .ruff_cache .pytest_cache
 
 $(READY): requirements.lock deploy/graphite/requirements.lock pyproject.toml tools/set_up.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
