@@ -15,7 +15,7 @@ READY := $(VENV)/ready
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
-.PHONY: help demo test test-quick crash mutants check format dev docs site lock clean
+.PHONY: help demo test test-quick crash mutants attack check format dev docs site lock clean
 help:
 	@echo "make demo        the whole pipeline with synthetic people (SERVE=1: stays up)"
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-quick  those that need no browser, Graphite or run of Dagster"
 	@echo "make crash       ten minutes of kills, full disks and faults (SEED=1, MINUTES=10)"
 	@echo "make mutants     faults in the code: which of them would no test notice (SHARE=100 percent of them)"
+	@echo "make attack      everything that an attacker could try, for ten minutes"
 	@echo "make check       format, lint, types, generated docs, links"
 	@echo "make docs        write the generated parts of docs/, deploy/ and .env.example"
 	@echo "make site        build docs/ as a website, into site/"
@@ -52,6 +53,10 @@ MUTANTS := VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv run --quiet --no-project --s
 mutants: $(READY)
 	@$(MUTANTS) run --max-children 1 $(ARGS)
 	@$(MUTANTS) report
+
+# One process, at low priority: the machine stays usable meanwhile.
+attack: $(READY)
+	@nice $(BIN)/python -m oura_pipeline_tests.attack
 
 check: $(READY)
 	@echo "==> Format"; $(BIN)/ruff format --check $(SRC)

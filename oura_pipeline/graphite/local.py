@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -178,7 +179,7 @@ class LocalGraphite:
 
     def _web_settings(self) -> str:
         settings = {
-            "SECRET_KEY": "loopback only",
+            "SECRET_KEY": secrets.token_urlsafe(32),
             "ALLOWED_HOSTS": ["127.0.0.1", "localhost"],
             "TIME_ZONE": "UTC",
             "CONF_DIR": str(self.folder / "conf"),

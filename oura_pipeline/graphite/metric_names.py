@@ -30,7 +30,7 @@ def child_names(http: httpx.Client, url: str, prefix: str) -> set[str]:
     try:
         answer = http.get(address, params={"query": f"{prefix}.*"}).raise_for_status()
         return {node.text for node in _NODES.decode(answer.content)}
-    except (httpx.HTTPError, msgspec.MsgspecError) as error:
+    except (httpx.HTTPError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise GraphiteUnavailable(
             f"{address} does not answer like graphite-web ({type(error).__name__}): is it "
             "running, and is GRAPHITE_RENDER_URL its address?",

@@ -60,7 +60,7 @@ def decode(document: bytes) -> dict[str, Any]:
     """
     try:
         value = _DECODER.decode(document)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # msgspec refuses a number that no double can hold. The standard library reads it as
         # infinity, so that one number is lost instead of the document.
         value = _decode_leniently(document)

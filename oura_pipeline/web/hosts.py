@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
+# A name and perhaps a port, and nothing that would be cut off to make a name of it.
+_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -18,8 +21,7 @@ def origin_of(url: str) -> str:
 
 def is_asked_by(headers: Headers, names: Set[str]) -> bool:
     """Return whether a request has one Host header, with one of these names."""
-    hosts = headers.getlist("host")
-    try:
-        return len(hosts) == 1 and (urlsplit(f"//{hosts[0]}").hostname or "") in names
-    except ValueError:
-        return False
+    match [_HOST.fullmatch(host) for host in headers.getlist("host")]:
+        case [re.Match() as host]:
+            return host[1].strip("[]").lower() in names
+    return False

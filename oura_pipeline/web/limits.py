@@ -1,4 +1,4 @@
-"""HTTP with an end to how long and how much a client may send before it is answered."""
+"""HTTP with an end to how long and how much a client may send, and how long it may not read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+# Of a request, whatever is not its body: the first line, headers, what frames chunks, trailers.
 MAX_HEADER_BYTES = 32 * 1024
 REQUEST_SECONDS = 20.0  # for all of a request; Oura's deliveries have some hundred bytes
+READING_SECONDS = 300.0  # in which a client has to take some of what it asked for
 
 
 class _TooMuch(Exception):
@@ -19,9 +21,13 @@ class ImpatientProtocol(HttpToolsProtocol):
     """uvicorn's own, which waits for ever for a request and keeps headers of any length."""
 
     request_seconds = REQUEST_SECONDS
+    reading_seconds = READING_SECONDS
     _timer: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
     _in_headers = True
-    _received = 0  # bytes of data that ended within headers
+    _in_request = False
+    _segment = 0  # bytes that are being read now
+    _received = 0  # bytes since the segment in which the request began, without its body
     _kept = 0  # bytes of the headers that are complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -30,19 +36,32 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._arrived()
+        self._taken()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if not self._in_headers or self.transport.is_closing():
-            return
+        self._segment = len(data)
         self._received += len(data)
-        if self._received > MAX_HEADER_BYTES:  # one header that does not end
+        super().data_received(data)
+        if not self._in_request or self.transport.is_closing():
+            return
+        if self._received > MAX_HEADER_BYTES:  # one header, or trailer, that does not end
             self.send_400_response("The headers of this request are too long.")
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        loop: Any = self.loop
+        # Not `close`, which would wait until everything is sent.
+        self._unread = loop.call_later(self.reading_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._taken()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_headers, self._received, self._kept = True, 0, 0
+        self._in_headers = self._in_request = True
+        self._received, self._kept = self._segment, 0
         self._wait()
 
     def on_url(self, url: bytes) -> None:
@@ -51,13 +70,21 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._keep(name + value)
-        super().on_header(name, value)
+        # A trailer comes after the body. uvicorn takes it for a header, and what a proxy removes
+        # from the headers would come in by this way.
+        if self._in_headers:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._received -= len(body)
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
+        self._in_request = False
         self._arrived()
         super().on_message_complete()
 
@@ -75,3 +102,8 @@ class ImpatientProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _taken(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None

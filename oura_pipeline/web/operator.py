@@ -45,17 +45,22 @@ class OperatorAuth:
         # length is not guessed anyway.
         if right and len(self._token) >= UNGUESSABLE_LENGTH:
             return
+        if given is None:  # no guess
+            raise _required()
         if wait := self._wait():
             retry = {"Retry-After": str(math.ceil(wait))}
             raise HTTPException(429, "too many wrong tokens: wait a minute", retry)
         if not right:
-            if given is not None:  # a request without a token is not a guess
-                self._failures.append(self._clock())
-            challenge = {"WWW-Authenticate": "Bearer"}
-            raise HTTPException(401, "operator token required: Authorization: Bearer …", challenge)
+            self._failures.append(self._clock())
+            raise _required()
 
     def _wait(self) -> float:
         """Return the seconds until the next guess is allowed."""
         if len(self._failures) < MAX_FAILURES:
             return 0.0
         return max(self._failures[0] + FAILURE_WINDOW_SECONDS - self._clock(), 0.0)
+
+
+def _required() -> HTTPException:
+    challenge = {"WWW-Authenticate": "Bearer"}
+    return HTTPException(401, "operator token required: Authorization: Bearer …", challenge)

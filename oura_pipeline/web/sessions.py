@@ -27,6 +27,7 @@ COOKIE = "oura_pipeline"
 SESSION_LASTS = timedelta(days=30)
 OPERATOR_LASTS = timedelta(hours=12)  # everybody's data is behind it
 RECENT = timedelta(minutes=10)  # what deletes or gives away everything asks for such a sign-in
+SKEW = timedelta(seconds=10)  # by which clocks are corrected all the time
 _LOOKED_UP = "oura_pipeline.session"  # of a request
 
 
@@ -109,7 +110,8 @@ def signed_in(request: Request, accounts: Accounts) -> Person | None:
 def is_recent(request: Request, accounts: Accounts) -> bool:
     """Return whether this browser signed in with Oura within the last ten minutes."""
     session = current(request, accounts)
-    return session is not None and datetime.now(UTC) - session.signed_in_at < RECENT
+    # Not in the future either: the clock was set back, and nobody knows for how long.
+    return session is not None and -SKEW < datetime.now(UTC) - session.signed_in_at < RECENT
 
 
 def begin_sign_up(request: Request, accounts: Accounts, key: str, username: str | None) -> None:

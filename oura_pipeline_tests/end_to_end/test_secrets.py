@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -11,10 +13,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from cryptography.fernet import Fernet
 
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import ENHANCED_TAG, PERSONAL_INFO
 from oura_pipeline.defs.storage import project_instance
+from oura_pipeline.files import open_to_others
+from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.people.notify import NotificationFailed, send_pending
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
@@ -29,6 +34,9 @@ from oura_pipeline_tests.web.html_browser import HtmlBrowser
 OPERATOR = "an operator's long password"
 CHAT = "a-secret-address-of-a-chat"
 MAIL = "operator-of-rings@example.org"
+KEY_OF_TOKENS, KEY_OF_COOKIES = Fernet.generate_key().decode(), "a key that signs cookies"
+DAGSTER = "a password of Dagster's UI"
+GONE = "runa"
 SOME_TYPES = ["daily_sleep", "enhanced_tag", "personal_info", "daily_resilience"]
 
 
@@ -51,10 +59,9 @@ class Traces:
     secrets: set[str] = field(default_factory=set)
 
     def files(self) -> Iterator[tuple[Path, bytes]]:
-        """Every file of the data folder, without the two that hold a key."""
-        keys = ("token.key", "session.key")
+        """Every file of the data folder; the keys are in the environment."""
         for path in self.world.home.rglob("*"):
-            if path.is_file() and path.name not in keys:
+            if path.is_file():
                 # As bytes: a token may stand in a file of any format, Dagster's storage included.
                 yield path.relative_to(self.world.home), path.read_bytes()
 
@@ -74,6 +81,9 @@ def traces(
         "OURA_SIGNUP": "open",
         "OURA_OPERATOR_TOKEN": OPERATOR,
         "OURA_NOTIFY_EMAIL": MAIL,
+        "OURA_TOKEN_KEY": KEY_OF_TOKENS,
+        "OURA_SESSION_KEY": KEY_OF_COOKIES,
+        "OURA_DAGSTER_PASSWORD": DAGSTER,
         "OURA_SMTP_URL": "smtp+plain://postmaster:a-password-of-mail@127.0.0.1:9",
     }
     options = SandboxOptions(people=5, days=10, end=LAST, redirect_uris=(f"{url}/oauth/callback",))
@@ -89,12 +99,12 @@ def traces(
     ):
         left = Traces(world=made)
         live(left, cloud, browser)
-        left.secrets = {
+        left.secrets |= {
             *cloud.secrets(),
             *(f"{name}@example.org" for name in cloud.usernames),
             *(cloud.options.client_secret, OPERATOR, CHAT, MAIL, "a-password-of-mail"),
-            (made.home / "session.key").read_text(encoding="utf-8").strip(),
-            (made.home / "token.key").read_text(encoding="utf-8").strip(),
+            *(KEY_OF_TOKENS, KEY_OF_COOKIES, DAGSTER),
+            verification_token(cloud.options.client_secret),
         }
         printed = capfd.readouterr()
         left.log, left.said = caplog.text, printed.out + printed.err
@@ -107,6 +117,7 @@ def live(left: Traces, cloud: Sandbox, browser: HtmlBrowser) -> None:
     for name in ("runa", "koa", "milo"):
         seen.append(browser.join(name).html)
         seen.append(browser.go("/me").html)
+        left.secrets |= cookie_of(browser)
         seen.append(browser.send("/signout").html)
     turned_down(browser, seen)
     with open_pipeline() as pipeline:
@@ -119,7 +130,21 @@ def live(left: Traces, cloud: Sandbox, browser: HtmlBrowser) -> None:
     operate(left, browser)
     browser.sign_in("koa")
     seen.append(browser.go("/me").html)
+    left.secrets |= cookie_of(browser)
     seen.append(browser.send("/me/disconnect").html)
+    browser.send("/signout")
+    browser.sign_in(GONE)
+    left.secrets |= cookie_of(browser)
+    assert browser.http.get("/me/data.zip").status_code == 200
+    browser.go("/me/delete")
+    seen.append(browser.send("/me/delete", username=GONE).html)
+    work(left.world, "retire_people")
+
+
+def cookie_of(browser: HtmlBrowser) -> set[str]:
+    """A browser's cookie, and the id of the session that is in it."""
+    [cookie] = [one.value or "" for one in browser.http.cookies.jar]
+    return {cookie, json.loads(base64.b64decode(cookie.partition(".")[0]))["id"]}
 
 
 def turned_down(browser: HtmlBrowser, seen: list[str]) -> None:
@@ -186,7 +211,9 @@ def test_secrets_are_in_no_log_page_or_record(traces: Traces) -> None:
     assert all(hit.endswith("@example.org") for hits in kept.values() for hit in hits)
     assert traces.world.warehouse.query(
         f"SELECT count(*) FROM oura.{PERSONAL_INFO.table} WHERE email IS NOT NULL"
-    ) == [(2,)]
+    ) == [(1,)]
+    assert [str(path) for path, content in traces.files() if GONE.encode() in content] == []
+    assert list(open_to_others(traces.world.home)) == []
 
 
 def there_was_something_to_be_found(traces: Traces) -> None:

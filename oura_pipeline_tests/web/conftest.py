@@ -81,11 +81,11 @@ def open_site(oura: Sandbox, fresh: Path, tmp_path: Path) -> Iterator[OpenSite]:
     """A function that opens a site; its arguments are settings."""
     shutil.copytree(fresh, tmp_path / "data")
     with ExitStack() as stack:
-        yield lambda **values: stack.enter_context(_running_site(tmp_path / "data", oura, **values))
+        yield lambda **values: stack.enter_context(site_in(tmp_path / "data", oura, **values))
 
 
 @contextmanager
-def _running_site(home: Path, cloud: Sandbox, **values: Any) -> Iterator[RunningSite]:
+def site_in(home: Path, cloud: Sandbox, **values: Any) -> Iterator[RunningSite]:
     listener = listen("127.0.0.1", 0)
     url = socket_url(listener)
     given = environment(home, cloud) | {

@@ -117,7 +117,7 @@ def test_own_names_are_answered(port: int, host: str) -> None:
         "evil.example:3000",  # which points to 127.0.0.1 by now
         "127.0.0.1.evil.example",
         "evil.example#127.0.0.1",
-        "127.0.0.1@evil.example",
+        *("127.0.0.1@evil.example", "evil.example@127.0.0.1", "127.0.0.1:3000/x", "localhost."),
         "[::1",
         "192.168.1.7:3000",
         "",

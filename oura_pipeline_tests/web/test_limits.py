@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
@@ -11,7 +13,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from oura_pipeline.web.limits import MAX_HEADER_BYTES, ImpatientProtocol
@@ -25,7 +27,7 @@ HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 class Quick(ImpatientProtocol):
     """The same with less patience."""
 
-    request_seconds = 0.5
+    request_seconds, reading_seconds = 0.5, 2.0
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +37,12 @@ def port() -> Iterator[int]:
     async def read(request: Request) -> Response:
         return PlainTextResponse(str(len(await request.body())))
 
+    def long_answer(request: Request) -> Response:
+        return StreamingResponse(b"x" * 50_000 for _ in range(400))
+
     with listen("127.0.0.1", 0) as listener:
-        app = Starlette(routes=[Route("/", read, methods=["POST"])])
+        routes = [Route("/", read, methods=["POST"]), Route("/long", long_answer)]
+        app = Starlette(routes=routes)
         server = uvicorn.Server(uvicorn.Config(app, http=Quick, log_level="critical"))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
@@ -95,7 +101,29 @@ def test_requests_one_after_the_other_each_have_their_time(port: int) -> None:
     with connected(port) as client:
         for _ in range(3):
             client.sendall(HEAD + b"Content-Length: 2\r\n\r\nab")
-            assert b"200 OK" in client.recv(65536)
+            response = http.client.HTTPResponse(client)
+            response.begin()
+            assert (response.status, response.read()) == (200, b"2")
+
+
+def test_who_does_not_read_the_answer_is_not_waited_for(port: int) -> None:
+    """A download holds a place that others wait for."""
+    with connected(port) as client:
+        client.sendall(b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(4)  # twice as long as is waited for
+        assert received(client) < 20_000_000
+    with connected(port) as client:
+        client.sendall(b"GET /long HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert received(client) > 20_000_000
+
+
+def received(client: socket.socket) -> int:
+    """How many bytes come until the other side hangs up."""
+    count = 0
+    with suppress(ConnectionResetError):
+        while part := client.recv(1 << 20):
+            count += len(part)
+    return count
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ def test_guessing_is_possible_again_after_a_minute() -> None:
     for second in range(10):
         now[0] = second
         assert status("a guess") == 401
+    assert status(None) == 401
     now[0] = 59.9
     assert status(TOKEN) == 429
     now[0] = 60

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
 from click.testing import CliRunner
 
+from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.commands.group import cli
 from oura_pipeline.people.leave import disconnect, leave
 from oura_pipeline.web.server import running_site
@@ -164,6 +166,44 @@ def test_deleting_and_downloading_ask_for_a_recent_sign_in(
     browser.go(browser.consent("runa"))
     assert browser.path == then
     assert browser.go(address).status == 200
+
+
+@pytest.mark.parametrize(("ahead", "status"), [(timedelta(seconds=3), 200), (timedelta(1), 403)])
+def test_a_clock_that_was_set_back_makes_no_sign_in_recent(
+    open_site: OpenSite, ahead: timedelta, status: int
+) -> None:
+    """A correction of some seconds asks nobody to sign in once more."""
+    site = open_site()
+    browser = site.browser()
+    browser.join("runa")
+    age(site.settings.storage.home, "sessions", "signed_in_at", -ahead)
+    assert browser.go("/me/delete").status == status
+
+
+def test_ending_all_sessions_ends_that_of_who_is_disconnecting(open_site: OpenSite) -> None:
+    """Oura may take its time to revoke a consent; a thief would be back in after that."""
+    site = open_site()
+    browser = site.browser()
+    browser.join("runa")
+    browser.go("/me")
+    site.sandbox.fault("slow", route="revoke", seconds=3.0)
+    thread = Thread(target=browser.send, args=("/me/disconnect",))
+    thread.start()
+    while site.accounts.people.get("runa").state is PersonState.CONNECTED:
+        thread.join(0.01)
+    thread.join(0.5)
+    assert thread.is_alive()
+    site.accounts.sessions.end_all_of("runa")
+    thread.join()
+    assert browser.go("/me").response.url.path == "/"
+
+
+def test_a_cookie_has_no_room_for_what_a_form_says(open_site: OpenSite) -> None:
+    site = open_site()
+    browser = site.browser()
+    browser.go("/")
+    browser.send("/signin", then="x" * 4000)
+    assert max(len(one.value or "") for one in browser.http.cookies.jar) < 1000
 
 
 def test_a_session_ends_by_itself_and_leaves_no_row(open_site: OpenSite) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import httpx
 import msgspec
@@ -26,18 +25,19 @@ _ANSWER = msgspec.json.Decoder(list[_RenderedSeries])
 Values = dict[int, float]  # by UTC seconds
 
 
-@dataclass(frozen=True)
-class StoredSeries:
+class StoredSeries(msgspec.Struct, frozen=True):
     """A part of a metric as whisper stores it: a value, or None, every `step` seconds.
 
     Attributes:
+        name: of the metric.
         start: the time of the first value, UTC seconds.
         step: seconds between two values.
         values: the values.
     """
 
+    name: str
     start: int
-    step: int
+    step: Annotated[int, msgspec.Meta(gt=0)]
     values: list[float | None]
 
     def at(self, times: Sequence[int]) -> list[float] | None:
@@ -116,12 +116,10 @@ class RenderClient:
             return {}
         try:
             answer = _DataUnpickler(io.BytesIO(response.content)).load()
-            return {
-                series["name"]: StoredSeries(series["start"], series["step"], series["values"])
-                for series in answer
-            }
-        except (pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError):
+            found = msgspec.convert(answer, list[StoredSeries])
+        except Exception:  # pickle raises whatever the bytes lead it to
             return {}
+        return {series.name: series for series in found}
 
     def _ask(self, metrics: Sequence[str], first: int, last: int) -> list[_RenderedSeries] | None:
         """Return the answer; None: graphite-web failed over one of the metrics."""
@@ -135,7 +133,7 @@ class RenderClient:
         except msgspec.ValidationError:
             # Graphite-web writes an infinity, which somebody else may have sent, as 1e9999.
             return None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._wrong_address("did not answer in JSON") from error
 
     def _wrong_address(self, happened: str) -> GraphiteUnavailable:

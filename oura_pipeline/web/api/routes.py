@@ -30,14 +30,26 @@ from oura_pipeline.web.site import Site
 MAX_BODY_BYTES = 16 * 1024
 VERSION = "1"
 PROBLEMS = {
+    400: "The body cannot be read.",
     401: "No token, or not the operator's.",
     404: "Nobody has this username.",
+    405: "This address takes another method; the header Allow says which.",
     409: "Data cannot be requested from Oura for this person now.",
     413: "The body is larger than any described here.",
     422: "The request does not match this schema.",
     429: "Too many wrong tokens; wait a minute.",
     503: "A setting or file is missing; the detail says what to do.",
     507: "A disk or file of the site refuses; the detail says which.",
+}
+# What answers before the API does, in its own words; of 400 and 413 either may be first.
+OUTSIDE = {
+    400: ("text/plain", PROBLEMS[400]),
+    413: ("text/plain", PROBLEMS[413]),
+    421: ("text/plain", "The name in the header Host is not one of this site's."),
+    500: (
+        "text/html",
+        "An error that nobody expected; the page names its entry in the log.",
+    ),
 }
 BEARER = HTTPBearer(scheme_name="operator", description="OURA_OPERATOR_TOKEN.", auto_error=False)
 
@@ -54,6 +66,7 @@ def create_api(site: Site) -> FastAPI:
         # /api/openapi.json is open.
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would put the Host header into the Location
         exception_handlers={
             RequestValidationError: _invalid,
             **dict.fromkeys((DBAPIError, OSError, duckdb.Error), _not_stored),
@@ -121,12 +134,22 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def _always(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the problems that every way has, and what answers before the API does."""
+    found = _problems(*statuses)
+    for status, (media_type, text) in OUTSIDE.items():
+        content = {media_type: {"schema": {"type": "string"}}}
+        found[status] = found.get(status, {}) | {"description": text, "content": content}
+    return found
+
+
 ROUTER = APIRouter(
-    dependencies=[Depends(require_operator)], responses=_problems(401, 422, 429, 503, 507)
+    dependencies=[Depends(require_operator)],
+    responses=_always(400, 401, 405, 413, 422, 429, 503, 507),
 )
 
 
-@ROUTER.post("/connect", summary="Start a sign-in", responses=_problems(413))
+@ROUTER.post("/connect", summary="Start a sign-in")
 def connect(
     pipeline: OpenPipeline, wanted: models.ConnectRequest | None = None
 ) -> models.ConnectResponse:

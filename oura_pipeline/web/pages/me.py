@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.exports.person import export_zip
-from oura_pipeline.people.leave import disconnect, leave
+from oura_pipeline.people.leave import leave, revoke
 from oura_pipeline.web import sessions
 from oura_pipeline.web.charts import svg
 from oura_pipeline.web.charts.calendar import DayState, Month, calendar, first_day, month_chart
@@ -138,12 +138,15 @@ def request_sync(request: Request, person: Person, fields: Fields) -> Response:
 
 def end_connection(request: Request, person: Person, fields: Fields) -> Response:
     """Disconnect a person."""
-    accounts = get_site(request).pipeline.accounts
-    session = sessions.current(request, accounts)
-    disconnect(get_site(request).pipeline, person.username)
-    # All sessions have ended, for whoever has a copy of a cookie. This browser gets a new one.
-    signed_in_at = session.signed_in_at if session else None
-    sessions.sign_in(request, accounts, person, signed_in_at=signed_in_at)
+    pipeline = get_site(request).pipeline
+    session = sessions.current(request, pipeline.accounts)
+    if session is None:
+        return _to_front_page(request)
+    pipeline.accounts.removal.disconnect(person.username)
+    # All sessions have ended, for whoever has a copy of a cookie. This browser gets a new one: at
+    # once, so that it ends with all others if somebody ends them while Oura takes its time.
+    sessions.sign_in(request, pipeline.accounts, person, signed_in_at=session.signed_in_at)
+    revoke(pipeline, person.username)
     return redirect("/me")
 
 

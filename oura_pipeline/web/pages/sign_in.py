@@ -83,7 +83,8 @@ def begin(request: Request, fields: Fields) -> Response:
             "Ask the operator of this site for a new one."
         )
         return _front_page(request, invite=invite, invite_error=error, status=422)
-    request.session["then"] = fields.get("then", "")
+    then = fields.get("then", "")
+    request.session["then"] = then if then in THEN else ""  # a cookie has no room for more
     try:
         browser = sessions.browser_id(request)
         # Otherwise Oura would give the same answer again without asking.

@@ -1,0 +1,133 @@
+"""THE TABLE of rights: who may do what at the site, and what everybody else is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Caller(StrEnum):
+    """Somebody who sends a request."""
+
+    NOBODY = "nobody"
+    OWN = "a person"
+    OTHER = "another person"
+    STALE = "a person who signed in eleven minutes ago"
+    ENDED = "a copy of a cookie whose session has ended"
+    OPERATOR = "the operator's browser"
+    BY_PROXY = "an operator whom the proxy names"
+    LIAR = "somebody who names an operator, without the proxy's secret"
+    TOKEN = "a program with the operator's token"
+    WRONG_TOKEN = "a program with another token"
+
+
+EVERYBODY = frozenset(Caller)
+PEOPLE = frozenset({Caller.OWN, Caller.OTHER, Caller.STALE})
+RECENT = PEOPLE - {Caller.STALE}
+
+Answer = tuple[int, str | None]  # a status, and where it leads
+OK: Answer = (200, None)
+FRONT: Answer = (303, "/")
+OPERATOR_ONLY: Answer = (303, "/operator")
+SIGN_IN_AGAIN: Answer = (403, None)
+NO_TOKEN: Answer = (401, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Right:
+    """What one method of one address gives.
+
+    Attributes:
+        who: may have it.
+        granted: what they are answered; another page is `(303, its path)`.
+        refused: what everybody else is answered.
+        others: who is answered something else than that.
+        form: whether it is a form of ours, and so needs the token of the session and our origin.
+        fields: of the form, or the JSON.
+        query: of the address.
+        changes: whether it changes something for whoever may have it.
+    """
+
+    who: frozenset[Caller] = EVERYBODY
+    granted: Answer = OK
+    refused: Answer = FRONT
+    others: Mapping[Caller, Answer] = field(default_factory=dict)
+    form: bool = False
+    fields: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    changes: bool = False
+
+    def answer_to(self, caller: Caller) -> Answer:
+        """Return what the caller is to be answered."""
+        if caller in self.others:
+            return self.others[caller]
+        return self.granted if caller in self.who else self.refused
+
+
+_OPERATOR = frozenset({Caller.OPERATOR, Caller.BY_PROXY})
+_WRONG_TOKEN = {Caller.WRONG_TOKEN: NO_TOKEN}
+_AT_OURA = (303, "at Oura")
+
+
+def _api(granted: Answer = OK, **more: object) -> Right:
+    who = frozenset({Caller.TOKEN})
+    return Right(who=who, granted=granted, refused=NO_TOKEN, **more)  # type: ignore[arg-type]
+
+
+# `{username}` is another person than whose session asks. HEAD is as GET where the site has pages.
+RIGHTS: Mapping[tuple[str, str], Right] = {
+    # Machines.
+    ("GET", "/webhook"): Right(who=frozenset(), refused=NO_TOKEN),
+    ("POST", "/webhook"): Right(who=frozenset(), refused=NO_TOKEN),
+    ("GET", "/health"): Right(),
+    ("GET", "/ready"): Right(others=_WRONG_TOKEN),
+    ("GET", "/metrics"): Right(others=_WRONG_TOKEN),
+    ("GET", "/api/openapi.json"): Right(),
+    ("POST", "/api/connect"): _api(changes=True),
+    ("GET", "/api/people"): _api(),
+    ("GET", "/api/people/{username}/status"): _api(),
+    ("GET", "/api/people/{username}/daily"): _api(query="date=2026-01-01"),
+    ("POST", "/api/people/{username}/sync"): _api((202, None), changes=True),
+    # Everybody.
+    ("GET", "/static/site.css"): Right(),
+    ("GET", "/"): Right(),
+    ("GET", "/farewell"): Right(),
+    ("GET", "/signin"): Right(granted=FRONT),
+    ("POST", "/signin"): Right(granted=_AT_OURA, form=True, changes=True),
+    ("GET", "/oauth/callback"): Right(granted=(400, None), query="code=c&state=made-up"),
+    ("GET", "/welcome"): Right(who=PEOPLE, granted=(303, "/me"), refused=FRONT),
+    ("POST", "/welcome"): Right(granted=(303, "/me"), form=True, fields={"username": "mallory"}),
+    ("POST", "/signout"): Right(granted=FRONT, form=True, changes=True),
+    ("POST", "/signout/everywhere"): Right(granted=FRONT, form=True, changes=True),
+    # People.
+    ("GET", "/me"): Right(who=PEOPLE),
+    ("GET", "/me/data.zip"): Right(who=RECENT, others={Caller.STALE: SIGN_IN_AGAIN}),
+    ("GET", "/me/delete"): Right(who=RECENT, others={Caller.STALE: SIGN_IN_AGAIN}),
+    ("POST", "/me/delete"): Right(
+        who=RECENT,
+        granted=(303, "/farewell"),
+        others={Caller.STALE: SIGN_IN_AGAIN},
+        form=True,
+        fields={"username": "{own}"},
+        changes=True,
+    ),
+    ("POST", "/me/sync"): Right(who=PEOPLE, granted=(303, "/me"), form=True, changes=True),
+    ("POST", "/me/disconnect"): Right(who=PEOPLE, granted=(303, "/me"), form=True, changes=True),
+    # The operator.
+    ("GET", "/operator"): Right(others=dict.fromkeys(_OPERATOR, (303, "/status"))),
+    ("POST", "/operator"): Right(granted=(401, None), form=True, fields={"token": "a guess"}),
+    ("GET", "/status"): Right(who=_OPERATOR, refused=OPERATOR_ONLY),
+    ("GET", "/status/invite"): Right(granted=(303, "/status")),
+    ("POST", "/status/invite"): Right(
+        who=_OPERATOR, refused=OPERATOR_ONLY, form=True, changes=True
+    ),
+    ("POST", "/status/signout"): Right(
+        who=_OPERATOR,
+        granted=(303, "/status"),
+        refused=OPERATOR_ONLY,
+        form=True,
+        fields={"username": "{other}"},
+        changes=True,
+    ),
+}
