@@ -25,7 +25,9 @@ TABLES = ("daily_sleep", "daily_readiness")
 DAYS = 30
 BULK = 64 * 64  # characters that cannot be compressed, in each document
 GIVE_UP_SECONDS = 310  # when nobody creates the stop file
-PAUSE_SECONDS = 0.5  # ten readers without a pause leave the writers no processor
+# Ten readers without pauses leave the writers no processor. On a busy machine, where writing takes
+# longer as well, a pause is as many times as long as a reading.
+PAUSE_SECONDS, PAUSES = 0.5, 4
 NUMBERS = " UNION ALL ".join(
     f"SELECT username, {place} AS place, min(score) AS low, max(score) AS high, count(*) AS days "
     f"FROM oura.{table} GROUP BY username"
@@ -96,7 +98,7 @@ def _read_repeatedly(
     while not stopped:
         if time.monotonic() > deadline:
             raise AssertionError("nobody created the stop file")
-        stopped = stop.exists()
+        stopped, began = stop.exists(), time.monotonic()
         with connection() as opened:
             now = state(opened, DOCUMENTS if reads % 2 else NUMBERS)
         if any(now[name] < rounds for name, rounds in before.items()):
@@ -105,7 +107,7 @@ def _read_repeatedly(
         before, reads = now, reads + 1
         if reads == 1:
             print(json.dumps(now), flush=True)
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(max(PAUSE_SECONDS, PAUSES * (time.monotonic() - began)))
     print(json.dumps(before), flush=True)
 
 

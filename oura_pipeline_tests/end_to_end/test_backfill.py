@@ -29,8 +29,8 @@ from oura_pipeline_tests.testing.dagster_daemon import (
 from oura_pipeline_tests.testing.world import World, world
 
 END = date(2026, 1, 25)
-FIRST, LAST = END - timedelta(days=12), END - timedelta(days=3)
-DAYS = [(FIRST + timedelta(days=count)).isoformat() for count in range(10)]
+FIRST, LAST = END - timedelta(days=6), END - timedelta(days=3)
+DAYS = [(FIRST + timedelta(days=count)).isoformat() for count in range(4)]
 NEXT = LAST + timedelta(days=1)
 COMPARED = ["daily_sleep", "sleep", "daily_activity", "workout", "heartrate"]
 PARTITIONED = [
@@ -82,7 +82,7 @@ class Operated:
 def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
     """Two people who signed in, nothing landed, and Dagster as it is started in this checkout."""
     folder = tmp_path_factory.mktemp("backfill")
-    options = SandboxOptions(people=2, days=20, end=END)
+    options = SandboxOptions(people=2, days=20, end=END, thin=10)
     batch_size = {"DAGSTER_EVENT_BATCH_SIZE": ""}
     with (
         running(options, process=True) as sandbox,

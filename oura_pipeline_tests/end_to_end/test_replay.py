@@ -44,7 +44,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
     home = tmp_path_factory.mktemp("replayed") / "data"
     with (
         running(SandboxOptions(replay=EXAMPLES)) as recorded,
-        world(home, recorded, settings={"OURA_HISTORY_START": "2015-01-01"}) as made,
+        world(home, recorded, settings={"OURA_HISTORY_START": "2021-01-01"}) as made,
     ):
         for username in recorded.usernames:
             made.sign_in(username)
