@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from itertools import product
 
@@ -51,7 +52,7 @@ def carbon(crash: Crash) -> None:
         for _ in range(2):
             other.change()
             point, when = crash.draw("sending", [*product(SENDING, WHENS)])
-            kill = crash.kill(point, when, 2)
+            kill = crash.kill(point, when, 1)
             other.killed(other.sync(kill=kill), f"{kill}, to carbon")
             other.change()
             sync = other.sync()
@@ -59,8 +60,15 @@ def carbon(crash: Crash) -> None:
             graphite.kill_carbon()
             crash.count("kills", "carbon")
             sync.process.join(1)
-            graphite.start_carbon()
+            _start_carbon(graphite)
             sync.wait()
             other.check_output(sync)
         other.settle()
         other.end()
+
+
+def _start_carbon(graphite: LocalGraphite) -> None:
+    # Without the name of the data folder: it is no process of the world that could be left over.
+    home = os.environ.pop("OURA_PIPELINE_HOME")
+    graphite.start_carbon()
+    os.environ["OURA_PIPELINE_HOME"] = home

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.catalog.document_types import DocumentType, get_document_type
 from oura_pipeline.days import days_between
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox
+from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
+from oura_pipeline.sync.publish import publish
+from oura_pipeline.sync.push import push_documents
+from oura_pipeline.sync.waiting import finish_pushes
 from oura_pipeline_tests.end_to_end.crash.points import (
     ANY,
     STEPS,
@@ -72,6 +77,7 @@ class Crash:
     at_risk: set[str] = field(default_factory=set)
     done: list[str] = field(default_factory=list)
     passes: dict[str, int] = field(default_factory=dict)
+    passes_of_a_step: dict[str, int] = field(default_factory=dict)
     decks: dict[str, list[Any]] = field(default_factory=dict)
     programs: list[Program] = field(default_factory=list)
 
@@ -118,13 +124,22 @@ class Crash:
         return deck.pop()
 
     def kill_of_a_sync(self) -> Kill:
-        """Draw a point, and one of the times that a sync passes it."""
-        reached = [point for point in (*SYSTEM, *STEPS) if self.passes.get(point)]
-        point, when = self.draw(
-            "points", [(p, when) for p in (*reached, *[ANY] * 5) for when in WHENS]
-        )
-        # A sync of one type passes it less often.
-        return self.kill(point, when, max(1, round(self.passes[point] / len(self.rows))))
+        """Draw a point, and one of the times that a sync of one type passes it."""
+        return self._drawn_kill("points of a sync", self.passes, len(self.rows))
+
+    def kill_of_a_step(self) -> Kill:
+        """Draw a point, and one of the times that `step` passes it."""
+        if not self.passes_of_a_step:
+            work = partial(step, self.types[0], self.first, self.last)
+            log = self.log("rehearsal of a step")
+            self.passes_of_a_step |= rehearse(work, (*SYSTEM, *STEPS, ANY), log)
+        return self._drawn_kill("points of a step", self.passes_of_a_step, 1)
+
+    def _drawn_kill(self, deck: str, passes: Mapping[str, int], types: int) -> Kill:
+        reached = [point for point in (*SYSTEM, *STEPS) if passes.get(point)]
+        cards = [(point, when) for point in (*reached, *[ANY] * 5) for when in WHENS]
+        point, when = self.draw(deck, cards)
+        return self.kill(point, when, max(1, round(passes[point] / types)))
 
     def kill(self, point: str, when: str, passes: int) -> Kill:
         moment = self.rng.choice((0.0005, 0.002, 0.01))
@@ -260,3 +275,16 @@ class Crash:
     def end(self) -> None:
         end(self.programs)
         self.programs.clear()
+
+
+def step(name: str, first: date, last: date) -> None:
+    """Do what a run does with one document type, without Dagster, which takes most of the time."""
+    row = get_document_type(name)
+    with open_pipeline() as pipeline:
+        people = people_to_fetch(pipeline)
+        span = {"first_day": first, "last_day": last}
+        fetch_and_land(pipeline, row, people, **span, run_id="a step")
+        usernames = [person.username for person in people]
+        push_documents(pipeline, row, usernames, days_between(first, last))
+        finish_pushes(pipeline, [], [])
+        publish(pipeline)

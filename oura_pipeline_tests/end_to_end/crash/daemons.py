@@ -28,18 +28,18 @@ def daemons(crash: Crash) -> None:
     home, asked_at, dead = crash.made.home, datetime.now(UTC), set[str]()
     try:
         daemon = _start(crash)
-        for number, victim in enumerate(crash.rng.sample(_VICTIMS, 3)):
+        for number, victim in enumerate(crash.rng.sample(_VICTIMS, 2)):
             crash.change()
             result_of(partial(_ask, crash.made, asked_at + number * _PAUSE), crash.log("asks"))
-            for _ in range(3):
-                kill = crash.kill_of_a_sync()
-                crash.killed(crash.sync(kill=kill), f"{kill}, beside a daemon")
-            _refuse_a_second(crash)
             until(lambda: _runs_of(home), "no run has begun, still")
             sleep(crash.rng.uniform(0, 3))
             dead |= _kill(crash, victim, daemon)
             if not daemon.runs:
                 daemon = _start(crash)
+            for _ in range(3):
+                kill = crash.kill_of_a_sync()
+                crash.killed(crash.sync(kill=kill), f"{kill}, beside a daemon")
+        _refuse_a_second(crash)
         until(lambda: not dead & _unfinished(crash), "runs whose process is gone are still open")
     finally:
         # A power cut. What is queued then waits for the next daemon.

@@ -22,7 +22,7 @@ from oura_pipeline.sandbox.faults import KINDS
 from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline.sync.waiting import finish_pushes
 from oura_pipeline_tests.end_to_end.crash.carbon import carbon
-from oura_pipeline_tests.end_to_end.crash.crash import Crash
+from oura_pipeline_tests.end_to_end.crash.crash import Crash, step
 from oura_pipeline_tests.end_to_end.crash.daemons import daemons
 from oura_pipeline_tests.end_to_end.crash.points import EVENTS, RENEWAL, SITE, WHENS, Kill
 from oura_pipeline_tests.end_to_end.crash.programs import (
@@ -60,10 +60,19 @@ class Round:
 
 def named_points(crash: Crash) -> None:
     """One sync after another is killed at a point."""
-    for _ in range(9):
+    for _ in range(12):
         crash.change()
         kill = crash.kill_of_a_sync()
         crash.killed(crash.sync(kill=kill), kill)
+
+
+def steps(crash: Crash) -> None:
+    """What runs do with documents is killed at a point, again and again."""
+    for _ in range(25):
+        crash.change(1)
+        kill = crash.kill_of_a_step()
+        work = partial(step, crash.draw("types", crash.types), crash.first, crash.last)
+        crash.killed(crash.start("step", work, kill=kill), kill)
 
 
 def a_little(crash: Crash) -> None:
@@ -77,7 +86,7 @@ def a_little(crash: Crash) -> None:
 
 def random_moments(crash: Crash) -> None:
     """One sync after another is killed from outside."""
-    for _ in range(6):
+    for _ in range(9):
         crash.change()
         program, moment = crash.sync(crash.types), crash.rng.uniform(0.05, 4)
         if program.kill_after(moment):
@@ -113,7 +122,7 @@ def faults(crash: Crash) -> None:
     """Syncs while Oura answers wrongly, each in other ways at other stages."""
     for _ in range(3):
         crash.change()
-        drawn = [crash.draw("faults", [*product(_FAULTS, _STAGES)]) for _ in range(5)]
+        drawn = [crash.draw("faults", [*product(_FAULTS, _STAGES)]) for _ in range(8)]
         _answer_wrongly(crash, drawn, once=crash.rng.random() < 0.5)
 
 
@@ -156,11 +165,11 @@ def note_risk(crash: Crash, before: Counter[str]) -> None:
 
 def renewals(crash: Crash) -> None:
     """Syncs are killed while they renew everybody's tokens."""
-    for _ in range(6):
+    for _ in range(9):
         crash.change(1)
         crash.revoke_access()
         point, when = crash.draw("renewals", [*product(RENEWAL, WHENS)])
-        kill, before = crash.kill(point, when, 3), crash.token_requests()
+        kill, before = crash.kill(point, when, 2), crash.token_requests()
         crash.killed(crash.sync(kill=kill), kill)
         note_risk(crash, before)
     crash.revoke_access()
@@ -238,7 +247,7 @@ def events(crash: Crash) -> None:
             page.kill()
             crash.count("kills", "site that waits")
             point, when = crash.draw("site", [*product(SITE, WHENS)])
-            kill = crash.kill(point, when, 4)
+            kill = crash.kill(point, when, 2)
             page = start(kill=kill)
             crash.change(3, types=[row.name for row in crash.rows if row.webhook], notify=True)
             with suppress(httpx.TransportError, LookupError):  # it dies
@@ -251,9 +260,9 @@ def events(crash: Crash) -> None:
         until(partial(_delivered, crash), "events are still not delivered")
         if browser.sign_in(crash.usernames[0]).status != 200 or browser.path != "/me":
             crash.find(f"signing in ends at {browser.path}, {browser.page.status}")
-        for _ in range(3):
+        for _ in range(5):
             point, when = crash.draw("events", [*product(EVENTS, WHENS)])
-            kill = crash.kill(point, when, 4)
+            kill = crash.kill(point, when, 2)
             crash.killed(crash.start("drain", partial(_drain, crash.made), kill=kill), kill)
         if status := crash.start("drain", partial(_drain, crash.made)).wait():
             crash.find(f"events are still not landed: status {status}")
@@ -281,11 +290,12 @@ def _drain(made: World) -> None:
 ROUNDS = (
     Round("a little", a_little, 0),
     Round("named points", named_points, 6),
+    Round("steps", steps, 4),
     Round("random moments", random_moments, 2),
     Round("four syncs, a site, six readers", together, 2),
-    Round("faults", faults, 5),
+    Round("faults", faults, 6),
     Round("renewals", renewals, 2),
-    Round("full disk", full_disk, 1),
+    Round("full disk", full_disk, 2),
     Round("events", events, 2),
     Round("daemons", daemons),
     Round("carbon", carbon),
