@@ -67,6 +67,42 @@ PIPELINE_HEALTH = Dashboard(
             ),
         ),
         row(
+            "What should happen by itself",
+            _stat(
+                "Days to push",
+                "max(oura_pushes_waiting)",
+                "Days, per person and document type, whose points Graphite was not sent or lost, "
+                "count. They are sent once carbon takes points.",
+                height=5,
+                steps=((None, _GREEN), (1, _YELLOW)),
+            ),
+            _stat(
+                "Longest wait",
+                "max(oura_pushes_oldest_seconds)",
+                "Longest time that such a day has been waiting. Yellow after an hour, red after a "
+                "day.",
+                height=5,
+                unit="s",
+                steps=((None, _GREEN), (_HOUR, _YELLOW), (_DAY, _RED)),
+            ),
+            _stat(
+                "Stopped or late",
+                # No data, rather than 0, while Dagster's UI does not answer: nobody knows then.
+                "sum(1 - min by (name) (oura_automation_works))",
+                "Sensors and schedules that are stopped or late, whoever stopped them, count. The "
+                "status page names them.",
+                height=5,
+                steps=((None, _GREEN), (1, _RED)),
+            ),
+            _stat(
+                "Late deletions",
+                "max(oura_deletions_late)",
+                "People who left and whose data should have been deleted by now, count.",
+                height=5,
+                steps=((None, _GREEN), (1, _RED)),
+            ),
+        ),
+        row(
             "People and days",
             _graph(
                 "People by state",

@@ -28,6 +28,7 @@ from oura_pipeline_tests.testing.requirements import require_program
 from oura_pipeline_tests.testing.world import environment, sandbox_tokens
 from oura_pipeline_tests.tools.dashboards.dashboard_checks import panels
 from oura_pipeline_tests.tools.dashboards.people_in_graphite import LAST
+from oura_pipeline_tests.web.test_automation import dagster, sensor
 from tools.dashboards.files import dashboard_path
 from tools.dashboards.pipeline_health import PIPELINE_HEALTH
 
@@ -73,9 +74,15 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """People signed in, days were fetched, webhooks came, good ones and bad ones."""
     require_program(PROMETHEUS, "prometheus")
     home = tmp_path_factory.mktemp("watched")
-    with listen("127.0.0.1", 0) as listener, running(SandboxOptions(days=5, end=LAST)) as sandbox:
+    sensors = sensor("gaps", None), sensor("retired_people", None, status="STOPPED")
+    with (
+        listen("127.0.0.1", 0) as listener,
+        running(SandboxOptions(days=5, end=LAST)) as sandbox,
+        dagster(*sensors) as dagster_url,
+    ):
         named = environment(home / "data", sandbox) | {
             "OURA_PUBLIC_URL": socket_url(listener),
+            "OURA_DAGSTER_URL": dagster_url,
             "OURA_SIGNUP": "open",
         }
         settings = read_settings(named)
@@ -108,10 +115,13 @@ def test_every_question_has_an_answer(watched: Watched) -> None:
         ('max by (state) (oura_people{state="connected"})', 2),
         ('max by (status) (oura_ledger_days{status="landed"})', 6),
         ("max(oura_failed_days)", 0),
+        ("max(oura_pushes_waiting)", 6),
+        ("sum(1 - min by (name) (oura_automation_works))", 1),
+        ("max(oura_deletions_late)", 0),
     ],
 )
 def test_numbers_are_those_of_the_site(expression: str, value: float, watched: Watched) -> None:
-    """Two people signed in and three days of each were fetched."""
+    """Two people signed in, three days of each were fetched, and a sensor was stopped."""
     assert watched.numbers(expression)[-1] == value
 
 
