@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import zipfile
+from datetime import timedelta
 
 import pytest
 
+from oura_pipeline_tests.accounts.times import age
 from oura_pipeline_tests.browser.conftest import Visitor
 from oura_pipeline_tests.browser.visits import SandboxedSite
 
@@ -76,6 +78,20 @@ def test_deleting_everything_wants_the_username_and_signs_out(
     assert site.granted("runa") == []
     assert site.people().get("runa") != "connected"
     assert visit.open("/me").path != "/me"
+
+
+def test_after_ten_minutes_downloading_and_deleting_ask_for_oura_once_more(
+    site: SandboxedSite, visitor: Visitor
+) -> None:
+    """The page leads to Oura, and from there on to what was wanted."""
+    visit = visitor(site).join("runa", "runa")
+    age(site.home, "sessions", "signed_in_at", timedelta(minutes=11))
+    visit.open("/me").press("#download").check()
+    assert (visit.heading, "Downloading everything" in visit.text) == ("Sign in once more", True)
+    visit.open("/me").press("#delete").check()
+    assert (visit.heading, "Deleting everything" in visit.text) == ("Sign in once more", True)
+    visit.press("#sign-in").consent("runa")
+    assert (visit.path, visit.heading) == ("/me/delete", "Delete everything")
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/signin", "/oauth/callback", "/oauth/callback?x=1"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
+from oura_pipeline.people.sign_in import begin
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline_tests.browser.conftest import OpenSite, Visitor
 from oura_pipeline_tests.browser.visits import PHONE, SandboxedSite, Visit
 
@@ -39,6 +41,21 @@ def test_an_invalid_username_is_explained_and_a_valid_one_accepted(
         assert visit.page.title().startswith("Username not accepted")
     visit.page.fill("#username", "runa")
     assert visit.press("#choose").heading == "runa"
+
+
+def test_who_follows_the_operators_link_is_asked(site: SandboxedSite, visitor: Visitor) -> None:
+    """With the username on the page; no saves nothing, and yes connects."""
+    visit = visitor(site)
+    for answer, heading in (("#decline", "Not connected"), ("#connect", "newcomer")):
+        with open_pipeline() as pipeline:
+            link = begin(pipeline, browser=None, username="newcomer")
+        visit.page.goto(link)
+        visit.consent("koa").check()
+        assert visit.heading == "Connect as newcomer?"
+        assert "shows its data under the username newcomer" in visit.text
+        visit.press(answer).check()
+        assert visit.heading == heading
+    assert (site.people(), len(site.granted("koa"))) == ({"newcomer": "connected"}, 1)
 
 
 def test_declining_leaves_nothing_behind(site: SandboxedSite, visitor: Visitor) -> None:
