@@ -91,7 +91,7 @@ class OddCloud:
             held
             for username in self.usernames
             for collection in BY_NAME.values()
-            if collection.family != "bare" and collection.name in names
+            if collection.name in names
             for held in self._held(username, collection)
         ]
 
@@ -121,6 +121,8 @@ class OddCloud:
             # Of rows fewer, or they would be nearly all that is spoiled.
             few = 0.1 if held.collection.family == "samples" else 1
             if not self.is_asked(held) or held.way or self.rng.random() >= share * few:
+                continue
+            if held.collection.family == "bare":  # the sandbox spoils no profile
                 continue
             username, collection = held.username, held.collection.name
             ways = self.sandbox.ways(username, collection, **held.name)

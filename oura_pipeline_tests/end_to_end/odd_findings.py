@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from oura_pipeline.days import days_between
 from oura_pipeline.warehouse.drift.checks import unknown_fields
 from oura_pipeline_tests.end_to_end import odd_truth
 from oura_pipeline_tests.end_to_end.odd_groups import Group, Row, groups_of
@@ -69,10 +70,10 @@ def _views(odd: OddCloud, sleeps: Sequence[Group]) -> Iterator[str]:
 
 def _unknown_fields(odd: OddCloud, groups: Sequence[Group]) -> Iterator[str]:
     """What no description knows is found by the check of it, and nothing else is."""
-    days = [odd.first + timedelta(days=n) for n in range((groups[0].last - odd.first).days + 1)]
     types = {group.document_type.name: group.document_type for group in groups}
     for name, document_type in types.items():
         theirs = [group for group in groups if group.document_type.name == name]
+        days = days_between(theirs[0].first, theirs[0].last)
         sent = {
             str(held.way)
             for group in theirs

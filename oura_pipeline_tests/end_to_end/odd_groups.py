@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,33 +51,31 @@ def groups_of(odd: OddCloud, everything: Sequence[Held], last: date) -> Iterator
     held: dict[Pair, list[Held]] = defaultdict(list)
     for one in everything:
         held[one.username, one.collection.name].append(one)
-    sent, rows = _sent(odd), _rows(odd)
+    sent, rows, today = _sent(odd), _rows(odd), datetime.now(UTC).date()
     aside = odd.pipeline.warehouse.quarantined(odd.usernames)
     odd_values = _odd_values(odd)
     for username in odd.usernames:
         theirs = [one for key, found in held.items() if key[0] == username for one in found]
         offsets = _offsets(one for one in theirs if not one.way)
         for document_type in odd.document_types:
-            if not document_type.partitioned:
-                continue
-            found = held[username, document_type.name]
+            pair = username, document_type.name
+            found, first, until = held[pair], odd.first, last
+            if not document_type.partitioned:  # its day is that of the last fetch
+                first = until = max((row["day"] for row in rows[pair]), default=today)
+                found = [replace(one, day=first) for one in found]
             yield Group(
                 document_type=document_type,
                 username=username,
                 good=[one for one in found if not one.way],
                 spoiled=[one for one in found if one.way],
-                rows=rows[username, document_type.name],
-                points=sent[username, document_type.name],
-                aside=[
-                    one.document
-                    for one in aside
-                    if (one.username, one.document_type) == (username, document_type.name)
-                ],
-                odd_values=odd_values[username, document_type.name],
+                rows=rows[pair],
+                points=sent[pair],
+                aside=[one.document for one in aside if (one.username, one.document_type) == pair],
+                odd_values=odd_values[pair],
                 offsets=offsets,
                 doubtful=_offsets(theirs),
-                first=odd.first,
-                last=last,
+                first=first,
+                last=until,
             )
 
 

@@ -30,6 +30,7 @@ EVENTS = {  # from the type to the fields of its beginning and its end
     "rest_mode_period": ("start_time", "end_time"),
 }
 TAGS = ("enhanced_tag", "tag")
+STATES = {"personal_info": "profile", "ring_configuration": "ring"}
 ROWS = {"heartrate": ("hr", "bpm", 60), "ring_battery_level": ("battery", "level", 300)}
 
 _CODES = {
@@ -77,6 +78,11 @@ def _day(collection: str, day: date, documents: list[Document]) -> Iterator[tupl
         yield from _rows(collection, documents)
     elif collection == "sleep":
         yield from _sleeps(day, documents)
+    elif collection in STATES:
+        # Of several rings the one that was set up last is worn.
+        newest = max(documents, key=lambda one: _instant(one.get("set_up_at") or "1970-01-01"))
+        for metric, value in _numbers(STATES[collection], newest):
+            yield (metric, midnight(day)), value
 
 
 def _daily(series: str, document: Document, at: int) -> Iterator[tuple[Key, float]]:
