@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import click
-import uvicorn
 
 from oura_pipeline.defs.webserver import dagster_ui
 from oura_pipeline.settings import load_settings
 from oura_pipeline.web.guard import DagsterGuard
-from oura_pipeline.web.server import listen, run_until_interrupted
+from oura_pipeline.web.server import guarded_server, listen, run_until_interrupted
 
 
 @click.command()
@@ -28,8 +27,4 @@ def webserver(host: str, port: int) -> None:
         raise click.ClickException(reason) from None
     with listener, dagster_ui() as ui:
         guard = DagsterGuard(ui, site.dagster_url, site.dagster_password.get_secret_value())
-        # uvicorn would believe the addresses in X-Forwarded-For; nothing here needs them.
-        config = uvicorn.Config(
-            guard, log_level="warning", proxy_headers=False, timeout_graceful_shutdown=1
-        )
-        run_until_interrupted(uvicorn.Server(config), listener)
+        run_until_interrupted(guarded_server(guard), listener)

@@ -15,6 +15,7 @@ import uvicorn
 from oura_pipeline.process import interrupts
 from oura_pipeline.settings import Settings, is_this_machine, load_settings
 from oura_pipeline.web.app import create_app
+from oura_pipeline.web.guard import DagsterGuard
 from oura_pipeline.web.limits import ImpatientProtocol
 from oura_pipeline.web.site import Site, open_site
 
@@ -84,6 +85,19 @@ def local_url(listener: socket.socket) -> str:
     """Return the URL of a listening socket as Oura's portals accept it: by the name `localhost`."""
     url = socket_url(listener)
     return f"http://localhost:{_port(listener)}" if is_this_machine(url) else url
+
+
+def guarded_server(guard: DagsterGuard) -> uvicorn.Server:
+    """Return a server of Dagster's UI behind its guard."""
+    config = uvicorn.Config(
+        guard,
+        log_level="warning",
+        # uvicorn would believe the addresses in X-Forwarded-For; nothing here needs them.
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+        http=ImpatientProtocol,
+    )
+    return uvicorn.Server(config)
 
 
 def _by_name(listener: socket.socket, url: str) -> str:

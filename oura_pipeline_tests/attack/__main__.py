@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-# Short ones first: what is broken is said soon.
 PARTS = (
     *("web/test_guard.py", "web/test_hosts.py", "web/test_limits.py", "web/test_middleware.py"),
     *("web/test_sessions.py", "web/test_operator.py", "web/test_rhythm.py", "web/test_webhook.py"),

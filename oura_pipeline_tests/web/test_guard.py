@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import http.client
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -17,7 +17,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from oura_pipeline.web.guard import DagsterGuard
-from oura_pipeline.web.server import listen
+from oura_pipeline.web.server import guarded_server, listen
 
 URL = "https://dagster.example"
 HERE = "http://127.0.0.1:3000"
@@ -44,8 +44,7 @@ def port() -> Iterator[int]:
 @contextmanager
 def guarded(password: str = "") -> Iterator[int]:
     with listen("127.0.0.1", 0) as listener:
-        config = uvicorn.Config(DagsterGuard(_open_app(), URL, password), log_level="critical")
-        server = uvicorn.Server(config)
+        server = guarded_server(DagsterGuard(_open_app(), URL, password))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
@@ -154,12 +153,24 @@ def test_foreign_names_are_not_answered(port: int, host: str) -> None:
         ("POST", "/graphql", {"Content-Type": "multipart/form-data; boundary=x"}),
         ("POST", "/report_asset_materialization/oura/sleep", {"Content-Type": "text/plain"}),
         ("DELETE", "/anything", {}),
+        # Dagster would not take it for JSON, and obey the address.
+        ("POST", "/graphql?query=m", {"Content-Type": "APPLICATION/JSON"}),
     ],
 )
 def test_what_another_page_can_send_does_not(
     port: int, method: str, path: str, headers: dict[str, str]
 ) -> None:
     assert ask(port, method, path, headers).status in (403, 405, 415)
+
+
+def test_a_trailer_is_no_header(port: int) -> None:
+    """It would come in behind whatever a proxy checks."""
+    head = b"POST /graphql?query=m HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(head + b"\r\n2\r\n{}\r\n0\r\nContent-Type: application/json\r\n\r\n")
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+    assert answer.status == 415
 
 
 @pytest.mark.parametrize(

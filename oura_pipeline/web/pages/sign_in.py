@@ -135,6 +135,7 @@ def choose_username(request: Request, fields: Fields) -> Response:
         sign_in.decline(pipeline, key)
         sessions.sign_out(request, pipeline.accounts)
         return message_page(request, "Not connected", "Nothing was saved. You can close this page.")
+    waiting = pipeline.accounts.sign_ups.get(key)
     try:
         if meant:
             person = sign_in.confirm(pipeline, key, meant)
@@ -145,7 +146,9 @@ def choose_username(request: Request, fields: Fields) -> Response:
     except PersonRefused as refused:
         error = sentence(str(refused))
         return page(request, "welcome.html", status=422, value=username, error=error)
-    sessions.sign_in(request, get_site(request).pipeline.accounts, person)
+    # They were at Oura when the sign-up began, up to an hour ago.
+    at_oura = waiting.begun_at if waiting else None
+    sessions.sign_in(request, pipeline.accounts, person, signed_in_at=at_oura)
     return redirect("/me")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from oura_pipeline.accounts.errors import PersonRefused
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.people import sign_in
+from oura_pipeline_tests.accounts.times import age
 from oura_pipeline_tests.web.conftest import OpenSite, RunningSite
 from oura_pipeline_tests.web.html_browser import HtmlBrowser
 from oura_pipeline_tests.web.pages.sign_ins import nobody
@@ -96,3 +99,14 @@ def test_a_link_works_once_and_in_the_browser_that_answers(open_site: OpenSite) 
     other = site.browser()
     assert other.go(address).status == 400
     assert other.go("/welcome").response.url.path == "/"
+
+
+def test_who_says_yes_later_has_not_just_been_at_oura(open_site: OpenSite) -> None:
+    """Deleting everything asks for ten minutes since then, not since the answer here."""
+    site = open_site()
+    site.browser().join("runa")
+    browser = follow(site, "runa", "runa")
+    age(site.settings.storage.home, "sign_ups", "begun_at", timedelta(minutes=11))
+    assert browser.send("/welcome", answer="yes").status == 200
+    assert browser.path == "/me"
+    assert browser.go("/me/delete").status == 403
