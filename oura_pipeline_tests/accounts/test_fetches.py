@@ -94,6 +94,18 @@ def test_a_loss_of_a_type_without_days_is_settled_by_a_later_day(accounts: Accou
         assert len(accounts.overview.losses("ring_configuration")) == known
 
 
+def test_a_loss_is_of_its_day_person_and_type_alone(accounts: Accounts) -> None:
+    other = {"status": EMPTY, "documents": 0}
+    accounts.fetches.record([fetch(lost_from=4, **other)])
+    beside: list[dict[str, Any]] = [
+        {"day": DAY + timedelta(days=1)},
+        {"username": "bob"},
+        {"document_type": "tag"},
+    ]
+    accounts.fetches.record([fetch(**other, **key) for key in beside])
+    assert [(row.username, row.day) for row in accounts.fetches.find(lost=True)] == [("ada", DAY)]
+
+
 def test_of_several_rows_for_one_key_the_last_one_counts(accounts: Accounts) -> None:
     accounts.fetches.record([fetch(status=FAILED), fetch(status=LANDED), fetch(status=FAILED)])
     assert accounts.fetches.find() == [fetch(status=FAILED, attempts=1)]

@@ -107,6 +107,18 @@ def test_a_key_file_behind_a_link_is_replaced_where_it_is(home: Path, tmp_path: 
     assert _stored(home) == ["r1"]
 
 
+def test_everybody_keeps_what_is_theirs(ada: Accounts, home: Path) -> None:
+    ada.people.add("bob", SignIn(refresh_token="r3", access_token="a3"))
+    ada.consents.begin("state-2", verifier="v2", browser="b2", invite="i2")
+    ada.sign_ups.begin(SignIn(refresh_token="r4", access_token="a4"), invite="i4")
+    old = _secrets(home)
+    expected = ["a1", "a3", "a4", "b", "b2", "i", "i", "i2", "i4"]
+    expected += ["r1", "r2", "r3", "r4", "v", "v2"]
+    list(ada.keys.rotate())
+    assert not {*old} & {*_secrets(home)}
+    assert _stored(home) == sorted(expected)
+
+
 def _rotate_and_die(home: Path, after: int) -> None:
     steps = opened(home).keys.rotate()
     for _ in range(after):

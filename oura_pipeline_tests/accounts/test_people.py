@@ -217,6 +217,13 @@ def test_reconnecting_keeps_the_endpoint_that_worked(accounts: Accounts) -> None
     assert changed.token_url == "https://two.example"
 
 
+def test_reconnecting_keeps_a_name_unless_there_is_another(accounts: Accounts) -> None:
+    accounts.people.add("ada", SignIn(refresh_token="r", name="Ada"))
+    assert accounts.people.reconnect("ada", SignIn(refresh_token="s")).name == "Ada"
+    again = SignIn(refresh_token="t", name="Ada King")
+    assert accounts.people.reconnect("ada", again).name == "Ada King"
+
+
 def test_a_person_is_identified_later(accounts: Accounts) -> None:
     accounts.people.add("ada", SignIn(refresh_token="r"))
     assert accounts.people.by_oura_id("id-1") is None

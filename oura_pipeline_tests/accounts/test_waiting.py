@@ -62,6 +62,8 @@ def test_each_attempt_doubles_the_wait_up_to_an_hour(accounts: Accounts) -> None
     accounts.pushes.record([push(1, PushState.MISSING)])
     assert due(accounts, now - MINUTE) == []
     assert due(accounts, now - MINUTE, retry=True) == [0]
+    accounts.pushes.record([push(0, PushState.SENT)])
+    assert due(accounts, now - MINUTE, retry=True) == []
 
 
 def test_what_is_not_delivered_waits_by_itself(accounts: Accounts) -> None:
