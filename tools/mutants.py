@@ -50,8 +50,9 @@ _PROVED_BY = {
     "database": "test_people|test_opening|test_removal|test_inbox",
     "encryption": "test_keys|test_opening",
     "errors": "test_people|test_go_replicator",
+    "landing": "test_landing|test_redating|test_values",
     "migrate": "test_opening",
-    "staging": "test_landing|test_repeated|test_quarantine",
+    "staging": "test_landing|test_quarantine|test_redating|test_repeated",
     "store": "test_opening|test_keys",
 }
 

@@ -150,6 +150,7 @@ def test_what_is_no_database_is_refused_in_one_line(home: Path) -> None:
         ("accounts.sqlite", "the address of the accounts cannot be used"),
         ("sqlite://", "the accounts need a file"),
         ("sqlite:///:memory:", "the accounts need a file"),
+        ("sqlite:///file:here?mode=memory&uri=true", "the accounts need a file"),
         ("nosuch://here/there", "the address of the accounts cannot be used"),
         ("mysql+pymysql://u:secret@h/d", "sqlite or postgresql, not in mysql"),
     ],

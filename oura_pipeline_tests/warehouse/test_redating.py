@@ -478,6 +478,22 @@ def test_days_without_an_answer_keep_their_rows(warehouse: Warehouse) -> None:
     ]
 
 
+def test_a_day_without_an_answer_is_one_of_its_person(warehouse: Warehouse) -> None:
+    """Of both the days are those of Tokyo."""
+    tokyo = night(january(2), bedtime_start="2026-01-02T00:30:00+09:00")
+    land(warehouse, SLEEP, {"ada": [tokyo], "bob": [tokyo]}, days=(2, 2))
+    first = [beat(january(1), "18:00:00", 60)]
+    land(warehouse, HEARTRATE, {"ada": first, "bob": first}, days=(2, 2))
+    then = [beat(january(1), "18:00:00", 61), beat(january(1), "19:00:00", 62)]
+    unanswered = [("ada", january(2))]
+    land(warehouse, HEARTRATE, {"ada": then, "bob": then}, days=(2, 2), unanswered=unanswered)
+    assert [(who, day, row["bpm"]) for who, day, row in all_documents(warehouse, HEARTRATE)] == [
+        ("ada", january(2), 60),
+        ("bob", january(2), 61),
+        ("bob", january(2), 62),
+    ]
+
+
 def test_a_warehouse_of_before_is_dated_by_what_it_holds(warehouse: Warehouse) -> None:
     """It has neither observations nor a memory of what was asked; its rows were never moved."""
     documents = traveller()
