@@ -93,7 +93,8 @@ def tidy(
     instance: dg.DagsterInstance, settings: Settings, *, now: datetime, seconds: float
 ) -> Tidied:
     """Tidy everything that grows, for so many seconds; what fails does not stop the others."""
-    work, ends = Tidying(instance=instance, settings=settings, now=now), time.monotonic() + seconds
+    ends, at_leisure = time.monotonic() + seconds, seconds > SYNC_SECONDS
+    work = Tidying(instance=instance, settings=settings, now=now, at_leisure=at_leisure)
     deleted: Counter[str] = Counter()
     failures: dict[str, str] = {}
     for growing in GROWING:

@@ -35,6 +35,7 @@ def test_doctor_shows_everything_that_grows(shell: Shell) -> None:
     # A file that no row knows could grow unseen.
     known = {file for one in GROWING for path in one.files(settings) for file in below(path)}
     home = settings.storage.home
+    assert (home / "tidied").exists()  # by the end of the sync
     others = {path for path in home.rglob("*") if path.is_file()} - known
     strange = [path for path in others if path.name not in FIXED and path.suffix != ".lock"]
     assert strange == []

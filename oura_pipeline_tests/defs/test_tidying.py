@@ -156,6 +156,41 @@ def test_the_number_of_runs_is_limited_too(
     assert shown(instance) == before
 
 
+def test_old_ticks_and_backfills_go(instance: dg.DagsterInstance) -> None:
+    """But the last tick of each sensor, from which Dagster goes on, and what has not ended."""
+    folder = load_settings().storage.home / "dagster"
+    long_ago = f"{LATER - timedelta(days=60):%F %T}"
+    lately = f"{LATER - timedelta(days=2):%F %T}"
+    ticks, backfills = folder / "schedules" / "schedules.db", folder / "history" / "runs.db"
+    with closing(sqlite3.connect(ticks)) as database, database:
+        database.executemany(
+            "INSERT INTO job_ticks (job_origin_id, selector_id, status, timestamp) "
+            "VALUES ('o', ?, ?, ?)",
+            [
+                ("gone", "STARTED", long_ago),
+                ("gone", "SKIPPED", long_ago),
+                ("here", "SUCCESS", long_ago),
+                ("here", "SUCCESS", lately),
+            ],
+        )
+    with closing(sqlite3.connect(backfills)) as database, database:
+        database.executemany(
+            "INSERT INTO bulk_actions (key, status, timestamp) VALUES (?, ?, ?)",
+            [
+                ("old", "COMPLETED_SUCCESS", long_ago),
+                ("going", "REQUESTED", long_ago),
+                ("young", "CANCELED", lately),
+            ],
+        )
+    tidied(instance)
+    with closing(sqlite3.connect(ticks)) as database:
+        kept = database.execute("SELECT selector_id, status, timestamp FROM job_ticks ORDER BY id")
+        assert kept.fetchall() == [("gone", "SKIPPED", long_ago), ("here", "SUCCESS", lately)]
+    with closing(sqlite3.connect(backfills)) as database:
+        kept = database.execute("SELECT key FROM bulk_actions ORDER BY id")
+        assert kept.fetchall() == [("going",), ("young",)]
+
+
 def test_it_is_done_in_pieces_and_goes_on_after_any(instance: dg.DagsterInstance) -> None:
     before, pieces = shown(instance), 1
     while not tidied(instance, seconds=0).finished:
@@ -168,7 +203,7 @@ def test_it_is_done_in_pieces_and_goes_on_after_any(instance: dg.DagsterInstance
 def test_a_kill_harms_nothing(instance: dg.DagsterInstance) -> None:
     """The next one goes on."""
     before = shown(instance)
-    for seconds in (0.0, 0.02, 0.04, 0.08):
+    for seconds in (0.0, 0.03, 0.08):
         process = multiprocessing.get_context("fork").Process(target=tidy_in_a_process)
         process.start()
         time.sleep(seconds)
@@ -234,6 +269,17 @@ def test_what_killed_processes_left_and_handled_events_go(instance: dg.DagsterIn
     with closing(sqlite3.connect(home / "accounts.sqlite")) as database:
         kept = database.execute("SELECT digest FROM webhook_inbox ORDER BY id").fetchall()
     assert kept == [("waits",), ("lately",)]
+
+
+def test_points_are_written_once_by_who_has_the_time(instance: dg.DagsterInstance) -> None:
+    """At the end of a sync somebody waits."""
+    log = load_settings().storage.graphite_log_path
+    point = b"bio.ada.sleep.score 71 1767225600\n"
+    log.write_bytes(point * 1_000_000)
+    assert tidy_if_due(instance) is not None
+    assert log.stat().st_size == 1_000_000 * len(point)
+    assert tidied(instance).deleted["points"] == 999_999 * len(point)
+    assert log.read_bytes() == point
 
 
 def test_a_sync_tidies_once_a_day(instance: dg.DagsterInstance) -> None:
