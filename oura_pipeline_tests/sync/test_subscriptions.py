@@ -1,4 +1,4 @@
-"""Webhook subscriptions: what is wanted, what is done, and four hundred days of it at a sandbox."""
+"""Webhook subscriptions at a sandbox: what is wanted, what is done, and four hundred days of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from oura_pipeline.accounts.people import PersonState, SignIn
-from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.oura.budget import Budget
@@ -22,128 +21,20 @@ from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sync.subscription_plan import Pair, Plan, plan, required
+from oura_pipeline.sync.subscription_plan import Pair, required
 from oura_pipeline.sync.subscriptions import MaintainResult, maintain
 from oura_pipeline_tests.oura.fake_oura import FakeClock
 from oura_pipeline_tests.testing.settings import settings_with
 from oura_pipeline_tests.testing.webhook_receiver import Receiver, webhook_receiver
 
-NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
-HERE = "https://pipeline.example/webhook"
-ELSEWHERE = "https://old.example/webhook"
 EVENTS = ("create", "update", "delete")
 OPTIONS = SandboxOptions(people=1, days=1)
 TOKEN = verification_token(OPTIONS.client_secret)
-SLEEP: Pair = ("sleep", "update")
-TAG: Pair = ("tag", "create")
 
 
 def of_all(*data_types: str) -> frozenset[Pair]:
     """Every event of these data types."""
     return frozenset((data_type, event) for data_type in data_types for event in EVENTS)
-
-
-def one(
-    pair: Pair = SLEEP, *, days: float | None = 60, number: str = "1", url: str = HERE
-) -> Subscription:
-    """A subscription that ends so many days from now."""
-    return Subscription(
-        id=number,
-        data_type=pair[0],
-        event_type=pair[1],
-        callback_url=url,
-        expires_at=None if days is None else NOW + timedelta(days=days),
-    )
-
-
-PLANS: dict[str, tuple[set[Pair], list[Subscription], Plan]] = {
-    "nothing is wanted and there is nothing": (set(), [], Plan()),
-    "what is missing is made": ({TAG, SLEEP}, [], Plan(create=[SLEEP, TAG])),
-    "what lives long is left alone": ({SLEEP}, [one(days=14.01)], Plan()),
-    "what ends within 14 days is renewed": ({SLEEP}, [one(days=14)], Plan(renew=[one(days=14)])),
-    "even in its last minute": ({SLEEP}, [one(days=0.001)], Plan(renew=[one(days=0.001)])),
-    "so is what may end any moment": ({SLEEP}, [one(days=None)], Plan(renew=[one(days=None)])),
-    "what is over is made anew": (
-        {SLEEP},
-        [one(days=0)],
-        Plan(create=[SLEEP], delete=[one(days=0)]),
-    ),
-    "what points elsewhere is made anew": (
-        {SLEEP},
-        [one(url=ELSEWHERE)],
-        Plan(create=[SLEEP], delete=[one(url=ELSEWHERE)]),
-    ),
-    "however long it lives": (
-        {SLEEP},
-        [one(url=ELSEWHERE, days=80), one(number="2", days=20)],
-        Plan(delete=[one(url=ELSEWHERE, days=80)]),
-    ),
-    "an address may be written in other ways": (
-        {SLEEP},
-        [one(url="HTTPS://Pipeline.Example:443/webhook/")],
-        Plan(),
-    ),
-    "but another path is elsewhere": (
-        {SLEEP},
-        [one(url=HERE + "/2")],
-        Plan(create=[SLEEP], delete=[one(url=HERE + "/2")]),
-    ),
-    "an address that is none is elsewhere": (
-        {SLEEP},
-        [one(url="https://[/")],
-        Plan(create=[SLEEP], delete=[one(url="https://[/")]),
-    ),
-    "what nobody wants goes": ({SLEEP}, [one(), one(TAG)], Plan(delete=[one(TAG)])),
-    "so does what we do not know": (
-        {SLEEP},
-        [one(), one(("meal", "create"))],
-        Plan(delete=[one(("meal", "create"))]),
-    ),
-    "of two the one that lives longer stays": (
-        {SLEEP},
-        [one(number="1", days=30), one(number="2", days=31), one(number="3", days=None)],
-        Plan(delete=[one(number="1", days=30), one(number="3", days=None)]),
-    ),
-    "and is renewed when it must be": (
-        {SLEEP},
-        [one(number="1", days=3), one(number="2", days=2)],
-        Plan(renew=[one(number="1", days=3)], delete=[one(number="2", days=2)]),
-    ),
-    "everything at once": (
-        {SLEEP, TAG, ("tag", "delete")},
-        [
-            one(number="1", days=3),
-            one(TAG, number="2", url=ELSEWHERE),
-            one(("sleep", "create"), number="3"),
-        ],
-        Plan(
-            create=[TAG, ("tag", "delete")],
-            renew=[one(number="1", days=3)],
-            delete=[one(("sleep", "create"), number="3"), one(TAG, number="2", url=ELSEWHERE)],
-        ),
-    ),
-}
-
-
-@pytest.mark.parametrize("what", PLANS)
-def test_a_plan_turns_what_there_is_into_what_is_required(what: str) -> None:
-    pairs, listed, expected = PLANS[what]
-    for rows in (listed, listed[::-1]):
-        assert steps(plan(pairs, rows, callback_url=HERE, now=NOW)) == steps(expected)
-
-
-def steps(plan: Plan) -> dict[str, list[object]]:
-    return {name: list(value) for name, value in vars(plan).items()}
-
-
-def test_a_plan_without_steps_is_nothing_to_do() -> None:
-    assert not Plan()
-    assert Plan(create=[SLEEP])
-    assert Plan(renew=[one()])
-    assert Plan(delete=[one()])
-
-
-# Before a sandbox.
 
 
 @pytest.fixture(scope="module")
