@@ -36,7 +36,9 @@ PAUSE = 0.06  # seconds in which somebody else gets at a lock
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=2, days=6, end=LAST + timedelta(days=1))) as sandbox:
+    with running(
+        SandboxOptions(people=2, days=6, end=LAST + timedelta(days=1), thin=10)
+    ) as sandbox:
         yield sandbox
 
 

@@ -19,7 +19,7 @@ from oura_pipeline_tests.testing.world import world
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Sandbox]:
     """Two people with a history that ends today."""
-    with running(SandboxOptions(people=2, days=10)) as sandbox:
+    with running(SandboxOptions(people=2, days=10, thin=10)) as sandbox:
         yield sandbox
 
 

@@ -36,7 +36,7 @@ READERS = {
 def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Two days of one person, every document type, published."""
     with (
-        running(SandboxOptions(people=1, days=4, end=LAST)) as cloud,
+        running(SandboxOptions(people=1, days=4, end=LAST, thin=10)) as cloud,
         world(tmp_path_factory.mktemp("exports") / "data", cloud) as made,
     ):
         for username in cloud.usernames:

@@ -86,7 +86,9 @@ def traces(
         "OURA_DAGSTER_PASSWORD": DAGSTER,
         "OURA_SMTP_URL": "smtp+plain://postmaster:a-password-of-mail@127.0.0.1:9",
     }
-    options = SandboxOptions(people=5, days=10, end=LAST, redirect_uris=(f"{url}/oauth/callback",))
+    options = SandboxOptions(
+        people=5, days=10, end=LAST, thin=10, redirect_uris=(f"{url}/oauth/callback",)
+    )
     with (
         running(options) as cloud,
         world(

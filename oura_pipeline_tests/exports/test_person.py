@@ -23,7 +23,7 @@ from oura_pipeline_tests.testing.world import World, comparable, world
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=3, days=8, end=LAST)) as sandbox:
+    with running(SandboxOptions(people=3, days=8, end=LAST, thin=10)) as sandbox:
         yield sandbox
 
 
