@@ -19,6 +19,7 @@ from oura_pipeline.graphite.metric_names import child_names
 from oura_pipeline.graphite.points import unpack
 from oura_pipeline.graphite.removal import stored_metrics
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
+from oura_pipeline.graphite.validate import is_name
 from oura_pipeline.ledger import Withdrawn
 from oura_pipeline.oura.http import tls
 from oura_pipeline.pipeline import RENDER_SECONDS, graphite_sender, open_accounts, open_pipeline
@@ -128,13 +129,22 @@ def orphans() -> None:
         freed = accounts.removal.release(stored)
     for name in sorted(stored - known):
         # Not through rich, which would break a long command into lines.
-        click.echo(stored_metrics(settings.graphite.prefix, name).delete)
+        click.echo(_deletion(settings.graphite.prefix, name))
     if stored <= known:
         console.print("Graphite holds no metrics of people who are not here.")
     else:
         console.print("Run this where Graphite stores its files; <whisper> is the folder of these.")
     if freed:
         console.print(f"Usernames of people who left that can be taken again: {freed}.")
+
+
+def _deletion(prefix: str, name: str) -> str:
+    """Return the command that deletes somebody's metrics."""
+    metrics = stored_metrics(prefix, name)
+    if is_name(metrics.metrics):
+        return metrics.delete
+    # Whoever reaches carbon chooses names: a shell might do what they say, or `..` delete all.
+    return f"# {name!a} was not sent from here: look at it yourself before you delete it"
 
 
 @graphite.command("withdrawn")

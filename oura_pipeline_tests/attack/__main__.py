@@ -10,11 +10,18 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
+# The fuzzers take the time that the others leave.
 PARTS = (
-    *("web/test_guard.py", "web/test_hosts.py", "web/test_limits.py", "web/test_middleware.py"),
-    *("web/test_sessions.py", "web/test_operator.py", "web/test_rhythm.py", "web/test_webhook.py"),
-    *("web/pages/test_operator_links.py", "oura/test_hostile_json.py", "test_modes.py"),
-    *("accounts/test_hostile_imports.py", "attack", "end_to_end/test_secrets.py"),
+    *("test_modes.py", "end_to_end/test_secrets.py", "web/test_guard.py", "web/test_hosts.py"),
+    *("web/test_limits.py", "web/test_sessions.py", "web/pages/test_operator_links.py"),
+    *("oura/test_hostile_json.py", "accounts/test_hostile_imports.py"),
+    *(
+        "attack/test_unmaintained.py",
+        "attack/test_names_in_graphite.py",
+        "attack/test_wire.py",
+        "attack/test_rights.py",
+    ),
+    *("attack/test_api_schema.py", "attack/test_fuzzers.py", "attack/test_exports.py"),
 )
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 
+MINUTES = 9.5  # of a long run; the fuzzers take what the rest leaves of it
+_BEGAN = time.monotonic()
 LONG = os.environ.get("ATTACK") == "long"
 TRIED: Counter[str] = Counter()  # requests, examples
 
@@ -12,3 +15,8 @@ TRIED: Counter[str] = Counter()  # requests, examples
 def per_run(quick: int, long: int) -> int:
     """Return how many to try in this run."""
     return long if LONG else quick
+
+
+def seconds_left() -> float:
+    """Return how much time a long run has, at least a few seconds; 0: this is a quick one."""
+    return max(_BEGAN + MINUTES * 60 - time.monotonic(), 10.0) if LONG else 0.0

@@ -267,8 +267,8 @@ def _json(value: object) -> bytes:
 
 
 FUZZERS = (
-    Fuzzer(name="flatten", check=check_flattening, seeds=documents(), share=2.0),
-    Fuzzer(name="pages", check=check_page, seeds=_pages(), share=2.0),
+    Fuzzer(name="flatten", check=check_flattening, seeds=documents()),
+    Fuzzer(name="pages", check=check_page, seeds=_pages()),
     Fuzzer(
         name="answers",
         check=check_answer,

@@ -13,7 +13,7 @@ from oura_pipeline_tests.attack.callers import Arena
 from oura_pipeline_tests.attack.effort import LONG, TRIED
 from oura_pipeline_tests.attack.rights import Caller
 
-EXAMPLES, SECONDS = 4, 45
+EXAMPLES, SECONDS = 4, 30
 # An operation has more than its own answers where somebody has no right to it.
 WITHOUT_RIGHT = ("negative_data_rejection", "positive_data_acceptance", "ignored_auth")
 # Usernames are texts in the schema, and which of them are somebody's nobody else knows.
