@@ -48,7 +48,7 @@ def five(tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
     path = tmp_path_factory.mktemp("long") / "warehouse.duckdb"
     create_empty_database(path)
     database = ViewDatabase(path)
-    with running(SandboxOptions(people=5, days=28, end=LAST, thin=5)) as sandbox:
+    with running(SandboxOptions(people=5, days=28, end=LAST, thin=20)) as sandbox:
         for document_type in DOCUMENT_TYPES:
             everybodys = {
                 username: [
