@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from time import sleep
 
-import httpx
-
-from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.faults import KINDS
-from oura_pipeline.sync.subscriptions import maintain
-from oura_pipeline.sync.waiting import finish_pushes
 from oura_pipeline_tests.end_to_end.crash.carbon import carbon
 from oura_pipeline_tests.end_to_end.crash.crash import Crash, step
 from oura_pipeline_tests.end_to_end.crash.daemons import daemons
-from oura_pipeline_tests.end_to_end.crash.points import EVENTS, RENEWAL, SITE, WHENS, Kill
-from oura_pipeline_tests.end_to_end.crash.programs import (
-    Program,
-    command,
-    result_of,
-    until,
-)
-from oura_pipeline_tests.end_to_end.crash.truth import read_copies
-from oura_pipeline_tests.testing.world import World
-from oura_pipeline_tests.web.html_browser import HtmlBrowser
+from oura_pipeline_tests.end_to_end.crash.points import RENEWAL, WHENS, Kill
+from oura_pipeline_tests.end_to_end.crash.sites import events, together
 
 # Those of consent and of webhooks' addresses are no faults of a sync.
 _FAULTS = sorted(KINDS.keys() - {"ssl_error", "empty_grant", "callback"})
@@ -91,31 +75,6 @@ def random_moments(crash: Crash) -> None:
         program, moment = crash.sync(crash.types), crash.rng.uniform(0.05, 4)
         if program.kill_after(moment):
             crash.count("kills", f"sync after {moment:.2f} s")
-
-
-def together(crash: Crash) -> None:
-    """Four syncs at once, beside a site and six readers; some of them are killed."""
-    stop = crash.log("stop")
-    stop.unlink(missing_ok=True)
-    readers = [crash.start("reader", partial(read_copies, stop)) for _ in range(6)]
-    with site(crash) as (start, url):
-        page = start()
-        crash.change(4)
-        syncs = [crash.sync(kill=crash.kill_of_a_sync()) for _ in range(3)] + [crash.sync()]
-        sleep(crash.rng.uniform(0.5, 2))
-        for victim, name in ((page, "site"), (readers.pop(), "reader")):
-            victim.kill()
-            crash.count("kills", f"{name} beside four syncs")
-        for sync in syncs[:3]:
-            crash.killed(sync, "beside three others")
-        if syncs[3].wait():
-            crash.find(f"the fourth sync failed: {syncs[3].said[-500:]!r}")
-        start()
-        is_up(url)
-    stop.touch()
-    for reader in readers:
-        if reader.wait():
-            crash.find(f"a reader failed: {reader.said[-500:]!r}")
 
 
 def faults(crash: Crash) -> None:
@@ -204,87 +163,6 @@ def small_disk(folder: Path) -> Iterator[None]:
     finally:
         if mounted:
             subprocess.run(["umount", "--lazy", str(folder)], check=False)
-
-
-@contextmanager
-def site(crash: Crash) -> Iterator[tuple[Callable[..., Program], str]]:
-    """Choose a port for a site; yield what starts it, and its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://localhost:{port}"
-    started: list[Program] = []
-
-    def start(**harm: object) -> Program:
-        started.append(crash.start("site", command("web", "--port", str(port)), **harm))
-        until(lambda: is_up(url) or not started[-1].runs, "the site does still not answer")
-        return started[-1]
-
-    earlier = os.environ.get("OURA_PUBLIC_URL")
-    os.environ["OURA_PUBLIC_URL"] = url
-    try:
-        yield start, url
-    finally:
-        for program in started:
-            program.kill()
-        os.environ.pop("OURA_PUBLIC_URL")
-        if earlier is not None:
-            os.environ["OURA_PUBLIC_URL"] = earlier
-
-
-def is_up(url: str) -> bool:
-    with suppress(httpx.TransportError):
-        return httpx.get(f"{url}/health", trust_env=False, timeout=5).is_success
-    return False
-
-
-def events(crash: Crash) -> None:
-    """The site is killed while events come and somebody signs in; then what lands them is."""
-    with site(crash) as (start, url), HtmlBrowser(url) as browser:
-        page = start()
-        result_of(_subscribe, crash.log("subscriptions"))
-        for _ in range(4):
-            page.kill()
-            crash.count("kills", "site that waits")
-            point, when = crash.draw("site", [*product(SITE, WHENS)])
-            kill = crash.kill(point, when, 2)
-            page = start(kill=kill)
-            crash.change(3, types=[row.name for row in crash.rows if row.webhook], notify=True)
-            with suppress(httpx.TransportError, LookupError):  # it dies
-                browser.sign_in(crash.usernames[0])
-            page.process.join(1)
-            if not page.runs:
-                crash.count("kills", f"site {kill}")
-        page.kill()
-        start()
-        until(partial(_delivered, crash), "events are still not delivered")
-        if browser.sign_in(crash.usernames[0]).status != 200 or browser.path != "/me":
-            crash.find(f"signing in ends at {browser.path}, {browser.page.status}")
-        for _ in range(5):
-            point, when = crash.draw("events", [*product(EVENTS, WHENS)])
-            kill = crash.kill(point, when, 2)
-            crash.killed(crash.start("drain", partial(_drain, crash.made), kill=kill), kill)
-        if status := crash.start("drain", partial(_drain, crash.made)).wait():
-            crash.find(f"events are still not landed: status {status}")
-        crash.compare(alone=False)
-
-
-def _subscribe() -> None:
-    with open_pipeline() as pipeline:
-        assert not maintain(pipeline).failed
-
-
-def _delivered(crash: Crash) -> bool:
-    return not any(delivery["state"] == "waiting" for delivery in crash.sandbox.deliveries())
-
-
-def _drain(made: World) -> None:
-    """Do what the daemon does with events, and what every run does at its end."""
-    with project_instance(captures_output=False) as instance:
-        job = made.definitions.resolve_job_def("webhook_events")
-        assert job.execute_in_process(instance=instance, raise_on_error=False).success
-    with open_pipeline() as pipeline:
-        finish_pushes(pipeline, [], [])
 
 
 ROUNDS = (

@@ -95,6 +95,8 @@ def _drawn(crash: Crash, names: Sequence[str] | None) -> Iterator[Round]:
     if names is not None:
         yield from (one for name in names for one in ROUNDS if one.name == name)
         return
+    # Each kind once, before some come more often than others.
+    yield from crash.rng.sample([one for one in ROUNDS if one.turns], len(ROUNDS) - 1)
     while True:
         yield crash.draw("rounds", [one for one in ROUNDS for _ in range(one.turns)])
 
