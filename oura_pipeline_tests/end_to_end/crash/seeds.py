@@ -34,7 +34,7 @@ def crash_for(
         days=(last - first).days + 1 + BESIDE,
         seed=seed,
         thin=20,
-        webhook_retry_seconds=20.0,
+        webhook_retry_seconds=60.0,
         webhook_timeout_seconds=3.0,
     )
     settings = {"OURA_HISTORY_START": str(first)}
