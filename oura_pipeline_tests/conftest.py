@@ -1,4 +1,4 @@
-"""What holds for every test: the order, what is quick, and what was skipped and why."""
+"""What holds for every test: order, workers, where files are, what is quick or was skipped."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LONG = (
     *("end_to_end/", "sync/test_random_webhook_events.py", "sync/test_webhook_events.py"),
     *("browser/", "tools/", "analysis/", "backups/", "commands/", "people/", "exports/"),
+    "attack/",
     *("defs/", "graphite/readback/", "graphite/test_local.py", "graphite/test_removal.py"),
     *(
         "graphite/test_extremes.py",
