@@ -52,6 +52,7 @@ _PROVED_BY = {
     "errors": "test_people|test_go_replicator",
     "landing": "test_landing|test_redating|test_values",
     "migrate": "test_opening",
+    "sessions": "test_sessions|test_middleware|test_status",
     "staging": "test_landing|test_quarantine|test_redating|test_repeated",
     "store": "test_opening|test_keys",
 }

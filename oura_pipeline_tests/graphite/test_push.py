@@ -106,9 +106,9 @@ def test_an_unchanged_day_is_not_pushed(ledger: Pushes) -> None:
 
 def test_what_was_only_sent_is_pushed_again_when_it_is_young(ledger: Pushes) -> None:
     """Where nobody can read back."""
-    pushed(ledger, scores(9, 70), scores(1, 80))
-    _, basket = pushed(ledger, scores(9, 70), scores(1, 80), resend_since=ago(7))
-    assert basket.sent == [{SCORE: [(instant(1), 80)]}]
+    pushed(ledger, scores(8, 70), scores(7, 80))
+    _, basket = pushed(ledger, scores(8, 70), scores(7, 80), resend_since=ago(7))
+    assert basket.sent == [{SCORE: [(instant(7), 80)]}]
 
 
 def test_what_was_delivered_is_not_pushed_again(ledger: Pushes) -> None:

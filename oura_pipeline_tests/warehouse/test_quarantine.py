@@ -39,6 +39,14 @@ def kept(warehouse: Warehouse) -> list[tuple[str, str, date | None, str | None]]
     return [(q.username, q.document_type, q.day, q.id) for q in warehouse.quarantined()]
 
 
+def test_an_unusable_document_may_be_long(warehouse: Warehouse) -> None:
+    """Longer than the 32 MB that DuckDB reads where nobody says otherwise."""
+    odd = Odd(january(2), "odd", b'{"bedtime_start":"%s"}' % (b"x" * 36_000_000))
+    assert land(warehouse, SLEEP, {"ada": []}, unusable={"ada": [odd]}).set_aside == {
+        ("ada", january(2)): 1
+    }
+
+
 def test_an_unusable_document_costs_itself(warehouse: Warehouse) -> None:
     odd = Odd(january(2), "odd", b'{"id":"odd","bedtime_start":null}')
     landing = land(

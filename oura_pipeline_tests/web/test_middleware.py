@@ -42,6 +42,8 @@ def test_a_form_without_its_token_changes_nothing(open_site: OpenSite) -> None:
             assert (action, token, answer.status_code) == (action, token, 403)
     assert site.accounts.people.get("runa") == before
     assert browser.go("/me").title == "runa: Connected · Oura pipeline"
+    stranger = site.browser()  # whose cookie has no token yet, which is not an empty one
+    assert stranger.http.post("/signin", data={"csrf": ""}).status_code == 403
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "raw_unicode_escape", "undefined"])
