@@ -23,7 +23,7 @@ help:
 	@echo "make test-quick  those that need no browser, Graphite or run of Dagster"
 	@echo "make crash       ten minutes of kills, full disks and faults (SEED=1, MINUTES=10)"
 	@echo "make mutants     faults in the code: which of them would no test notice (SHARE=100 percent of them)"
-	@echo "make attack      everything that an attacker could try, for ten minutes"
+	@echo "make attack      what an attacker could try, for nine minutes (MINUTES=9)"
 	@echo "make check       format, lint, types, generated docs, links"
 	@echo "make docs        write the generated parts of docs/, deploy/ and .env.example"
 	@echo "make site        build docs/ as a website, into site/"
@@ -56,7 +56,7 @@ mutants: $(READY)
 
 # One process, at low priority: the machine stays usable meanwhile.
 attack: $(READY)
-	@nice $(BIN)/python -m oura_pipeline_tests.attack
+	@nice $(BIN)/python -m oura_pipeline_tests.attack --minutes $(or $(MINUTES),9)
 
 check: $(READY)
 	@echo "==> Format"; $(BIN)/ruff format --check $(SRC)

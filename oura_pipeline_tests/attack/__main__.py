@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import time
@@ -66,7 +67,9 @@ class Report:
 
 def main() -> int:
     """Return the exit status: 0 when nothing was found."""
-    os.environ["ATTACK"] = "long"
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=9.0, help="default: 9")
+    os.environ["ATTACK_MINUTES"] = str(parser.parse_args().minutes)
     places = [str(TESTS / part) for part in PARTS]
     quiet = ("-q", "--no-header", "-p", "no:cacheprovider", "--capture=fd", "-r", "fE")
     return pytest.main([*quiet, "--tb=short", *places], plugins=[Report()])

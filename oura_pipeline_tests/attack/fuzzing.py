@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from oura_pipeline_tests.attack.effort import TRIED, per_run
+from oura_pipeline_tests.attack.effort import LONG, TRIED, per_run
 
 CORPUS = Path(__file__).with_name("corpus")
 EXAMPLES = Path(__file__).parents[1] / "examples" / "oura"
@@ -60,8 +60,12 @@ class Fuzzer:
         """Try everything that is kept, then so many examples, or for so long; return how many."""
         tried = 0
 
+        end = time.monotonic() + seconds
+
         def check(example: tuple[str, bytes]) -> None:
             nonlocal tried
+            if LONG and tried > quick and time.monotonic() > end:
+                return  # Hypothesis finishes its round
             tried += 1
             try:
                 self.check(*example)
@@ -71,7 +75,6 @@ class Fuzzer:
 
         for example in self.kept():
             check(example)
-        end = time.monotonic() + seconds
         for number in range(per_run(1, 1_000_000)):
             _search(check, self._strategy(), examples=per_run(quick, ROUND), number=number)
             if time.monotonic() > end:

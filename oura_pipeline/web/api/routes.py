@@ -36,20 +36,17 @@ PROBLEMS = {
     405: "This address takes another method; the header Allow says which.",
     409: "Data cannot be requested from Oura for this person now.",
     413: "The body is larger than any described here.",
+    421: "The name in the header Host is not one of this site's.",
     422: "The request does not match this schema.",
     429: "Too many wrong tokens; wait a minute.",
+    500: "An error that nobody expected; the page names its entry in the log.",
     503: "A setting or file is missing; the detail says what to do.",
     507: "A disk or file of the site refuses; the detail says which.",
 }
-# What answers before the API does, in its own words; of 400 and 413 either may be first.
-OUTSIDE = {
-    400: ("text/plain", PROBLEMS[400]),
-    413: ("text/plain", PROBLEMS[413]),
-    421: ("text/plain", "The name in the header Host is not one of this site's."),
-    500: (
-        "text/html",
-        "An error that nobody expected; the page names its entry in the log.",
-    ),
+# What answers before the API does, in its own words; of 400, 404 and 413 either may be the one. An
+# address with a line break in it, for instance, is none that leads to the API.
+OUTSIDE = {400: "text/plain", 404: "text/html", 413: "text/plain", 421: "text/plain"} | {
+    500: "text/html"
 }
 BEARER = HTTPBearer(scheme_name="operator", description="OURA_OPERATOR_TOKEN.", auto_error=False)
 
@@ -129,23 +126,21 @@ Day = Annotated[date, Depends(get_day)]
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {
-        status: {"model": models.Problem, "description": PROBLEMS[status]} for status in statuses
-    }
+    return {status: {"model": models.Problem} | _outside(status) for status in statuses}
 
 
-def _always(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the problems that every way has, and what answers before the API does."""
-    found = _problems(*statuses)
-    for status, (media_type, text) in OUTSIDE.items():
-        content = {media_type: {"schema": {"type": "string"}}}
-        found[status] = found.get(status, {}) | {"description": text, "content": content}
-    return found
+def _outside(status: int) -> dict[str, Any]:
+    """Return what a status means, and how it is said by what answers before the API does."""
+    described: dict[str, Any] = {"description": PROBLEMS[status]}
+    if status in OUTSIDE:
+        described["content"] = {OUTSIDE[status]: {"schema": {"type": "string"}}}
+    return described
 
 
 ROUTER = APIRouter(
     dependencies=[Depends(require_operator)],
-    responses=_always(400, 401, 405, 413, 422, 429, 503, 507),
+    responses=_problems(400, 401, 405, 413, 422, 429, 503, 507)
+    | {status: _outside(status) for status in (421, 500)},
 )
 
 
