@@ -9,6 +9,7 @@ as a run takes seconds. Documents, ledgers and points are real for as many days 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -36,7 +37,7 @@ from oura_pipeline_tests.testing.world import World, world
 LOOK_BACK = timedelta(days=6)
 ONE_DAY, YEAR = timedelta(days=1), timedelta(days=365)
 TIDY_EVERY = 10  # days: the schedule does it daily
-EVENT_RUNS = 12  # of webhook events, a day
+EVENT_RUNS = 4  # of webhook events, a day
 TICKS, SKIPPED_TICKS = 30, 17_000  # a day; Dagster keeps the latter for two days
 TIDY_SECONDS = 1800.0
 NO_LIMIT = "100000/1"
@@ -64,6 +65,7 @@ class Recorded:
             self._copy(database, "asset_check_executions", moved)
         runs, outputs = self.home / "history" / "runs", self.home / "storage"
         shutil.copy(runs / f"{self.run_id}.db", runs / f"{new}.db")
+        os.utime(runs / f"{new}.db", (datetime.fromisoformat(at).timestamp(),) * 2)
         if (outputs / self.run_id).is_dir():
             shutil.copytree(outputs / self.run_id, outputs / new)
 
