@@ -27,6 +27,8 @@ def schemathesis(made: Arena, headers: dict[str, str], *left_out: str, folder: P
         *(f"{made.site.url}/api/openapi.json", "--checks", "all", "--seed", "1"),
         *("--max-examples", str(EXAMPLES), "--generation-database", "none", "--warnings", "off"),
         *("--exclude-checks", ",".join((*left_out, *NEVER)), "--continue-on-failure"),
+        # A machine with other work may take its time.
+        *("--request-timeout", "60"),
         *(word for name, text in headers.items() for word in ("--header", f"{name}: {text}")),
         *(("--max-time", str(SECONDS)) if LONG else ("--phases", "coverage")),
     ]
