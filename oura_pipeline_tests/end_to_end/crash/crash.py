@@ -226,8 +226,9 @@ class Crash:
         try:
             # Whoever has to sign in again is missing from the first one.
             self.sync_well(strict=not self.at_risk)
-            if self._sign_in_again():
+            if self.sign_in_again():
                 self.sync_well()
+            self.at_risk.clear()
             self.compare()
         except Stuck as error:
             self.find(f"still: {error}")
@@ -255,7 +256,8 @@ class Crash:
         if (status := sync.wait()) and strict:
             self.find(f"the next sync: status {status}: {sync.said[-600:]!r}")
 
-    def _sign_in_again(self) -> list[str]:
+    def sign_in_again(self) -> list[str]:
+        """Let people sign in again who have to; return them."""
         out = result_of(partial(signed_out, self.made), self.log("people"))
         for username in out:
             if username in self.at_risk:
@@ -264,7 +266,6 @@ class Crash:
                 self.find(f"{username} must sign in again without a lost answer")
         if out:
             result_of(partial(self._reconnect, out), self.log("sign-in"))
-        self.at_risk.clear()
         return out
 
     def _reconnect(self, usernames: Sequence[str]) -> None:

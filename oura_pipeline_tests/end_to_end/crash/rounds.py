@@ -130,6 +130,7 @@ def note_risk(crash: Crash, before: Counter[str]) -> None:
 def renewals(crash: Crash) -> None:
     """Syncs are killed while they renew everybody's tokens."""
     for _ in range(9):
+        crash.sign_in_again()  # or nobody would be left
         crash.change(1)
         crash.revoke_access()
         point, when = crash.draw("renewals", [*product(RENEWAL, WHENS)])
