@@ -18,6 +18,7 @@ from oura_pipeline.defs.retired_people import retire_people, retired_people_sens
 from oura_pipeline.defs.run_owners import dead_runs_sensor
 from oura_pipeline.defs.schedules import sync_schedules
 from oura_pipeline.defs.subscriptions import maintenance_job, maintenance_sensor, subscriptions
+from oura_pipeline.defs.sync_job import sync_job
 from oura_pipeline.defs.tidy_job import tidy_job, tidy_schedule
 from oura_pipeline.defs.token_renewal import (
     everyone_connected_check,
@@ -33,9 +34,7 @@ from oura_pipeline.defs.webhook_events import webhook_events, webhook_sensor
 def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg.Definitions:
     """Return the assets, checks, jobs, schedules and sensors for these document types."""
     partitions = daily_partitions()
-    # People's tokens and files for other programs have jobs and schedules of their own.
-    synced = dg.AssetSelection.all() - dg.AssetSelection.groups("accounts", "export")
-    sync = dg.define_asset_job("sync", selection=synced)
+    publish = dg.define_asset_job("publish", selection=[published])
     renewal = renewal_job()
     maintenance = maintenance_job()
     export = export_job()
@@ -54,24 +53,24 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
             everyone_connected_check,
         ],
         jobs=[
-            *(sync, export, renewal, maintenance),
+            *(sync_job(document_types), publish, export, renewal, maintenance),
             *(retire_people, tidy_job, waiting_pushes, webhook_events),
         ],
         schedules=[
-            *sync_schedules(sync, partitions),
+            *sync_schedules(partitions),
             export_schedule(export, partitions),
             renewal_schedule(renewal),
             tidy_schedule(),
         ],
         sensors=[
             dead_runs_sensor(),
-            gaps_sensor(sync),
+            gaps_sensor(),
             maintenance_sensor(maintenance),
             must_reconnect,
-            new_people_sensor(sync, partitions),
-            publish_sensor(sync),
+            new_people_sensor(partitions),
+            publish_sensor(publish),
             retired_people_sensor(),
-            sync_now_sensor(sync, partitions),
+            sync_now_sensor(partitions),
             waiting_sensor(),
             webhook_sensor(),
         ],

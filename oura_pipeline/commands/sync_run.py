@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import click
-from dagster import AssetKey, DagsterInstance, DagsterRun, ExecuteInProcessResult
+from dagster import AssetMaterialization, DagsterInstance, DagsterRun, ExecuteInProcessResult
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -23,9 +23,11 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.commands.console import print_markup, table_with
 from oura_pipeline.commands.options import check_order
 from oura_pipeline.definitions import defs
-from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day, range_tags
+from oura_pipeline.defs.asset_events import reported_events
+from oura_pipeline.defs.partitions import DAYS_TAG, daily_partitions, day_span, first_and_last_day
 from oura_pipeline.defs.person_ids import with_usernames
 from oura_pipeline.defs.run_owners import fail_ownerless, own
+from oura_pipeline.defs.run_requests import sync_config
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.defs.tidy_job import tidy_if_due
 from oura_pipeline.pipeline import open_accounts
@@ -84,11 +86,6 @@ def run_sync(
     document_types: Sequence[DocumentType] = DOCUMENT_TYPES,
 ) -> SyncResult:
     """Run the assets of these document types for a range of days, both included."""
-    keys = [
-        AssetKey([group, document_type.name])
-        for group in ("oura", "graphite")
-        for document_type in document_types
-    ]
     with open_accounts(load_settings()) as accounts:
         # Dagster knows people by id only; their names come back when the result is shown.
         ids = [accounts.people.get(username).id for username in usernames]
@@ -104,18 +101,20 @@ def run_sync(
         result = defs.resolve_job_def("sync").execute_in_process(
             instance=instance,
             run_id=run_id,
-            asset_selection=[*keys, AssetKey(["analytics", "published"])],
-            tags=range_tags(first_day, last_day),
+            tags={DAYS_TAG: day_span(first_day, last_day)},
+            run_config=sync_config(
+                first_day,
+                last_day,
+                people=ids,
+                document_types=[document_type.name for document_type in document_types],
+            )
             # Dagster's log would run through the bar; what failed is printed afterwards.
-            run_config={
-                "resources": {"pipeline": {"config": {"people": ids}}},
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            },
-            raise_on_error=False,  # other document types go on
+            | {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
         )
         interrupts.check()
         tidy_if_due(instance)
-        return _summary(result, usernames_by_id)
+        return _summary(instance, result, usernames_by_id)
 
 
 def _cancelled_when_interrupted(
@@ -135,27 +134,28 @@ def _cancelled_when_interrupted(
     )
 
 
-def _summary(result: ExecuteInProcessResult, usernames_by_id: Mapping[str, str]) -> SyncResult:
+def _summary(
+    instance: DagsterInstance, result: ExecuteInProcessResult, usernames_by_id: Mapping[str, str]
+) -> SyncResult:
     summary = SyncResult(success=result.success)
-    for event in result.get_asset_materialization_events():
-        materialization = event.step_materialization_data.materialization
-        counts = summary.counts.setdefault(tuple(materialization.asset_key.path), {})
-        for name, entry in materialization.metadata.items():
-            value = entry.value
-            if isinstance(value, int | float):
-                per_run = name in COUNTED_PER_RUN
-                counts[name] = value if per_run else counts.get(name, 0) + value
-    for event in result.all_events:
-        if event.is_step_failure and event.step_key:
-            reason = failure_reason(event.step_failure_data)
-            summary.failures[event.step_key] = with_usernames(reason, usernames_by_id)
+    for event in reported_events(instance, result.run_id):
+        if isinstance(event, AssetMaterialization):
+            counts = summary.counts.setdefault(tuple(event.asset_key.path), {})
+            for name, entry in event.metadata.items():
+                value = entry.value
+                if isinstance(value, int | float):
+                    per_run = name in COUNTED_PER_RUN
+                    counts[name] = value if per_run else counts.get(name, 0) + value
+        elif not event.passed:
+            name = f"{event.asset_key.to_user_string()} {event.check_name}"
+            description = with_usernames(event.description or "", usernames_by_id)
+            summary.failed_checks[name] = description
+    for failed in result.all_events:
+        if failed.is_step_failure:
+            for name, reason in failure_reasons(failed.step_failure_data).items():
+                summary.failures[name] = with_usernames(reason, usernames_by_id)
     if not (result.success or summary.failures):
         summary.failures["run"] = failed_run_reason(result)
-    for check in result.get_asset_check_evaluations():
-        if not check.passed:
-            name = f"{check.asset_key.to_user_string()} {check.check_name}"
-            description = with_usernames(check.description or "", usernames_by_id)
-            summary.failed_checks[name] = description
     return summary
 
 
@@ -181,21 +181,22 @@ def _chain_of_texts(error: Any) -> Iterator[str]:
         error = error.cause or error.context
 
 
-def failure_reason(data: object) -> str:
-    """Return why a step failed; `nameless` has withheld what may be about somebody."""
-    # The description of `dg.Failure`, which our assets raise with a text for people.
+def failure_reasons(data: object) -> dict[str, str]:
+    """Return what failed in a run, by document type, and why."""
     failure = getattr(data, "user_failure_data", None)
-    if text := getattr(failure, "description", None):
-        return str(text).strip()
+    if failure and failure.metadata:
+        return {name: str(entry.value) for name, entry in failure.metadata.items()}
+    if failure and failure.description:
+        return {"run": failure.description}
     error = getattr(data, "error", None)
     if error is None:
-        return "unknown; see Dagster's UI for details"
+        return {"run": "unknown; see Dagster's UI for details"}
     known = map(storage_failure_in, _chain_of_texts(error))
     if text := next(filter(None, known), None):
-        return text
+        return {"run": text}
     # Dagster wraps what a step raised, and keeps an error as text: `module.Class: message`.
     message = str((error.cause or error).message).strip().partition("\n")[0]
-    return message.partition(": ")[2] or message
+    return {"run": message.partition(": ")[2] or message}
 
 
 class SyncProgressBar:
@@ -291,7 +292,7 @@ def said_once(problems: Mapping[str, str]) -> dict[str, str]:
     return {name: "\n".join(lines) for name, lines in said.items()}
 
 
-_DOCUMENT_TYPE = re.compile(r"^\w+?(?:/|__)(?P<type>\w+)")
+_DOCUMENT_TYPE = re.compile(r"^(?:\w+?/)?(?P<type>\w+)")
 _DAYS = re.compile(r" \(\d{4}-\d\d-\d\d(?: to \d{4}-\d\d-\d\d)?\)$")
 
 

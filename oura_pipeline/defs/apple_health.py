@@ -9,10 +9,10 @@ import duckdb
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import SLEEP
 from oura_pipeline.defs.oura_assets import document_key
-from oura_pipeline.defs.partitions import run_days
+from oura_pipeline.defs.partitions import range_tags, run_days
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.defs.schedules import Job, scheduled_run
+from oura_pipeline.defs.schedules import Job, days_back, run_key
 from oura_pipeline.exports.apple_health import MEASURES, ExportedDay, export_hrv
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.settings import load_settings, operator_zone
@@ -90,7 +90,13 @@ def export_schedule(job: Job, partitions: dg.DailyPartitionsDefinition) -> dg.Sc
         description="Writes the last 7 days as files for Apple Health. Runs by itself only when "
         "OURA_EXPORTS is set.",
         default_status=status.RUNNING if load_settings().storage.exports_daily else status.STOPPED,
-        execution_fn=nameless(
-            lambda context: scheduled_run(SCHEDULE, context, partitions, LOOK_BACK_DAYS)
-        ),
+        execution_fn=nameless(lambda context: _scheduled_export(context, partitions)),
     )
+
+
+def _scheduled_export(
+    context: dg.ScheduleEvaluationContext, partitions: dg.DailyPartitionsDefinition
+) -> dg.RunRequest:
+    time = context.scheduled_execution_time
+    days = days_back(partitions, time, LOOK_BACK_DAYS)
+    return dg.RunRequest(run_key=run_key(SCHEDULE, time), tags=range_tags(*days))

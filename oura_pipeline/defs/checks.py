@@ -53,35 +53,40 @@ def document_checks(document_type: DocumentType) -> dg.AssetChecksDefinition:
     ) -> dg.AssetCheckResult:
         days = run_days(context) if document_type.partitioned else None
         selected = {check.name for check in context.selected_asset_check_keys}
-        usernames, ids = pipeline.selected_usernames(), pipeline.ids()
-        site_url = pipeline.opened.settings.site.url
-        if EVERY_PERSON in selected:
-            fetches = pipeline.opened.accounts.fetches.find(
-                document_type=document_type.name,
-                usernames=usernames,
-                first_day=days[0] if days else None,
-                last_day=days[-1] if days else None,
-            )
-            newest = fetches if days else newest_per_person(fetches)
-            yield every_person_landed(key, newest, ids, site_url)
-        losses = pipeline.opened.accounts.overview.losses(document_type.name)
-        # Closed again before Dagster writes down what was found.
-        with pipeline.opened.warehouse.at_once() as warehouse:
-            # Everybody's, and of all days: one that waits since last month is still not landed.
-            aside = warehouse.quarantined(ids, document_type)
-            odd = warehouse.odd_values(ids, document_type)
-            unknown = unknown_fields(warehouse, document_type, usernames, days)
-            outside = out_of_range(warehouse, document_type, usernames, days)
-        found = [
-            no_sudden_loss(key, losses, ids, site_url),
-            oddities_check(key, USABLE, aside, ids, site_url),
-            oddities_check(key, VALUES_KNOWN, odd, ids, site_url),
-            fields_known(key, unknown),
-            values_in_range(key, outside),
-        ]
+        found = check_documents(pipeline, document_type, days)
         yield from (check for check in found if check.check_name in selected)
 
     return checks
+
+
+def check_documents(
+    pipeline: PipelineResource, document_type: DocumentType, days: Sequence[date] | None
+) -> list[dg.AssetCheckResult]:
+    """Return the results of all checks of one type, for the people that the run is for."""
+    key, opened = document_key(document_type), pipeline.opened
+    usernames, ids = pipeline.selected_usernames(), pipeline.ids()
+    site_url = opened.settings.site.url
+    fetches = opened.accounts.fetches.find(
+        document_type=document_type.name,
+        usernames=usernames,
+        first_day=days[0] if days else None,
+        last_day=days[-1] if days else None,
+    )
+    losses = opened.accounts.overview.losses(document_type.name)
+    with opened.warehouse.at_once() as warehouse:
+        # Everybody's, and of all days: one that waits since last month is still not landed.
+        aside = warehouse.quarantined(ids, document_type)
+        odd = warehouse.odd_values(ids, document_type)
+        unknown = unknown_fields(warehouse, document_type, usernames, days)
+        outside = out_of_range(warehouse, document_type, usernames, days)
+    return [
+        every_person_landed(key, fetches if days else newest_per_person(fetches), ids, site_url),
+        no_sudden_loss(key, losses, ids, site_url),
+        oddities_check(key, USABLE, aside, ids, site_url),
+        oddities_check(key, VALUES_KNOWN, odd, ids, site_url),
+        fields_known(key, unknown),
+        values_in_range(key, outside),
+    ]
 
 
 def newest_per_person(fetches: Sequence[Fetch]) -> list[Fetch]:

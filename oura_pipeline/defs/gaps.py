@@ -11,8 +11,7 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import back_off, days_between, runs_of_days
 from oura_pipeline.defs.person_ids import nameless
-from oura_pipeline.defs.run_requests import set_digest, sync_request
-from oura_pipeline.defs.schedules import Job
+from oura_pipeline.defs.run_requests import JOB, set_digest, sync_request
 from oura_pipeline.ledger import LOSS_SETTLES_AFTER, Fetch, FetchStatus
 from oura_pipeline.pipeline import open_accounts, open_budget
 from oura_pipeline.settings import Settings, load_settings
@@ -53,12 +52,12 @@ def pause(attempts: int) -> timedelta:
     return back_off(attempts, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
 
 
-def gaps_sensor(job: Job) -> dg.SensorDefinition:
+def gaps_sensor() -> dg.SensorDefinition:
     """Return the sensor over the ledger of this project."""
 
     @dg.sensor(
         name="gaps",
-        job=job,
+        job_name=JOB,
         minimum_interval_seconds=300,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Fetches days again that failed, were left out, or suddenly lost documents.",

@@ -1,7 +1,7 @@
 """The assets of points in Graphite: one per document type, downstream of its documents."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import dagster as dg
@@ -50,22 +50,47 @@ def points_asset(
     @nameless
     def points(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
         days = run_days(context) if document_type.partitioned else None
-        usernames = pipeline.selected_usernames()
-        try:
-            pushed = push_documents(pipeline.opened, document_type, usernames, days)
-        except GraphiteUnavailable as error:
-            # The days wait, and are sent when carbon answers again: see `waiting_pushes`.
-            raise dg.Failure(str(error), allow_retries=False) from None
-        for reason, count in sorted(pushed.skipped.items()):
-            context.log.warning(f"{document_type.name}, not sent: {reason} ({count} times)")
-        for day in pushed.days:
-            key = day.isoformat() if document_type.partitioned else None
-            context.add_asset_metadata(push_metadata(pushed, day), partition_key=key)
-        # On the last day only: it grows with the days.
-        points_per_day = chart({day: pushed.points[day] for day in pushed.days})
-        context.add_asset_metadata({"points_per_day": points_per_day}, partition_key=key)
+        pushed = push_points(context, pipeline, document_type, days)
+        for event in point_events(document_type, pushed):
+            context.add_asset_metadata(event.metadata, partition_key=event.partition)
 
     return points
+
+
+def push_points(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    pipeline: PipelineResource,
+    document_type: DocumentType,
+    days: Sequence[date] | None,
+) -> PushedDocuments:
+    """Push one document type of the people that the run is for.
+
+    Raises:
+        Failure: carbon takes no points. The days wait until it does: see `waiting_pushes`.
+    """
+    usernames = pipeline.selected_usernames()
+    try:
+        pushed = push_documents(pipeline.opened, document_type, usernames, days)
+    except GraphiteUnavailable as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    for reason, count in sorted(pushed.skipped.items()):
+        context.log.warning(f"{document_type.name}, not sent: {reason} ({count} times)")
+    return pushed
+
+
+def point_events(
+    document_type: DocumentType, pushed: PushedDocuments
+) -> Iterator[dg.AssetMaterialization]:
+    """Yield a materialization for each day; a type without days has one."""
+    for day in pushed.days:
+        metadata = push_metadata(pushed, day)
+        if day == pushed.days[-1]:  # it grows with the days
+            metadata["points_per_day"] = chart({day: pushed.points[day] for day in pushed.days})
+        yield dg.AssetMaterialization(
+            points_key(document_type),
+            partition=day.isoformat() if document_type.partitioned else None,
+            metadata=metadata,
+        )
 
 
 def push_metadata(pushed: PushedDocuments, day: date) -> DayMetadata:
@@ -92,25 +117,36 @@ def arrival_check(document_type: DocumentType) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, pipeline: PipelineResource
     ) -> dg.AssetCheckResult:
         days = run_days(context) if document_type.partitioned else None
-        usernames = pipeline.selected_usernames()
-        arrival = finish_pushes(pipeline.opened, usernames, days)
-        if warning := arrival_warning(arrival):
-            context.log.warning(warning)
-        pushes = pipeline.opened.accounts.pushes.find(
-            document_type.name,
-            usernames=usernames,
-            first_day=days[0] if days else None,
-            last_day=days[-1] if days else None,
-        )
-        return arrived(
-            pushes,
-            why=advice(findings(pipeline.opened, pushes), names=False),
-            ids=pipeline.ids(),
-            site_url=pipeline.opened.settings.site.url,
-            read_back=pipeline.opened.render is not None,
-        )
+        return check_arrival(context, pipeline, document_type, days)
 
     return points_arrived
+
+
+def check_arrival(
+    context: dg.OpExecutionContext | dg.AssetCheckExecutionContext,
+    pipeline: PipelineResource,
+    document_type: DocumentType,
+    days: Sequence[date] | None,
+) -> dg.AssetCheckResult:
+    """Return whether the points of the people that the run is for arrived; read them back first."""
+    usernames = pipeline.selected_usernames()
+    arrival = finish_pushes(pipeline.opened, usernames, days)
+    if warning := arrival_warning(arrival):
+        context.log.warning(warning)
+    pushes = pipeline.opened.accounts.pushes.find(
+        document_type.name,
+        usernames=usernames,
+        first_day=days[0] if days else None,
+        last_day=days[-1] if days else None,
+    )
+    return arrived(
+        points_key(document_type),
+        pushes,
+        why=advice(findings(pipeline.opened, pushes), names=False),
+        ids=pipeline.ids(),
+        site_url=pipeline.opened.settings.site.url,
+        read_back=pipeline.opened.render is not None,
+    )
 
 
 def arrival_warning(report: ReadbackReport | None) -> str:
@@ -128,11 +164,18 @@ def arrival_warning(report: ReadbackReport | None) -> str:
 
 
 def arrived(
-    pushes: Sequence[Push], *, why: str, ids: Mapping[str, str], site_url: str, read_back: bool
+    key: dg.AssetKey,
+    pushes: Sequence[Push],
+    *,
+    why: str,
+    ids: Mapping[str, str],
+    site_url: str,
+    read_back: bool,
 ) -> dg.AssetCheckResult:
     """Return a failed check when points did not arrive, or were never sent.
 
     Args:
+        key: of the asset.
         pushes: rows of the ledger.
         why: why points are missing, and what to do.
         ids: everybody's id, by username.
@@ -160,6 +203,8 @@ def arrived(
     if why:
         description += f"\n\n{why}"
     return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=ARRIVED,
         passed=not lost,
         description=description,
         metadata={f"points_{state}": points[state] for state in PushState},

@@ -12,8 +12,8 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import ONE_DAY, batched
 from oura_pipeline.defs.partitions import HISTORY, HISTORY_TAG
 from oura_pipeline.defs.person_ids import nameless
-from oura_pipeline.defs.run_requests import set_digest, sync_request
-from oura_pipeline.defs.schedules import Job, days_back
+from oura_pipeline.defs.run_requests import JOB, set_digest, sync_request
+from oura_pipeline.defs.schedules import days_back
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
 
@@ -56,12 +56,12 @@ class Chunk:
     document_types: tuple[str, ...]
 
 
-def new_people_sensor(job: Job, partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefinition:
+def new_people_sensor(partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefinition:
     """Return the sensor that fetches everybody's history, step by step."""
 
     @dg.sensor(
         name="new_people",
-        job=job,
+        job_name=JOB,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Fetches the history of people who signed in: 90 days a run, newest first.",
@@ -151,12 +151,12 @@ def history_request(
     return sync_request(chunk.people, chunk.document_types, days, key, share=share, history=HISTORY)
 
 
-def sync_now_sensor(job: Job, partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefinition:
+def sync_now_sensor(partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefinition:
     """Return the sensor that syncs people who pressed the button on their page."""
 
     @dg.sensor(
         name="sync_now",
-        job=job,
+        job_name=JOB,
         minimum_interval_seconds=15,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Syncs the last 7 days of people who pressed “Sync now”.",

@@ -1,6 +1,6 @@
 """The assets of Oura's documents: one per document type, a partition per day, everybody in each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import dagster as dg
@@ -49,28 +49,54 @@ def document_asset(
     )
     @nameless
     def documents(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
-        days = run_days(context) if document_type.partitioned else [date.min]
-        people = pipeline.selected_people()
-        if document_type.ends_history and context.run.tags.get(HISTORY_TAG) == HISTORY:
-            learn_first_days(pipeline.opened, people)
-        fetched = fetch_and_land(
-            pipeline.opened,
-            document_type,
-            people,
-            first_day=days[0],
-            last_day=days[-1],
-            run_id=context.run.run_id,
+        fetched = fetch_documents(
+            context, pipeline, document_type, run_days(context) if document_type.partitioned else []
         )
-        fail_if_nobody_landed(document_type, fetched, pipeline.ids())
-        for day, fetches in fetched.by_day().items():
-            key = day.isoformat() if document_type.partitioned else None
-            context.add_asset_metadata(fetch_metadata(fetched, fetches), partition_key=key)
-        if document_type.partitioned:
-            context.add_asset_metadata(
-                {"rows_per_day": rows_chart(fetched)}, partition_key=fetched.days[-1].isoformat()
-            )
+        for event in document_events(document_type, fetched):
+            context.add_asset_metadata(event.metadata, partition_key=event.partition)
 
     return documents
+
+
+def fetch_documents(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    pipeline: PipelineResource,
+    document_type: DocumentType,
+    days: Sequence[date],
+) -> FetchResult:
+    """Fetch and land one document type for the people that the run is for.
+
+    Raises:
+        Failure: it failed for everybody.
+    """
+    people = pipeline.selected_people()
+    if document_type.ends_history and context.run.tags.get(HISTORY_TAG) == HISTORY:
+        learn_first_days(pipeline.opened, people)
+    fetched = fetch_and_land(
+        pipeline.opened,
+        document_type,
+        people,
+        first_day=days[0] if document_type.partitioned else date.min,
+        last_day=days[-1] if document_type.partitioned else date.min,
+        run_id=context.run.run_id,
+    )
+    fail_if_nobody_landed(document_type, fetched, pipeline.ids())
+    return fetched
+
+
+def document_events(
+    document_type: DocumentType, fetched: FetchResult
+) -> Iterator[dg.AssetMaterialization]:
+    """Yield a materialization for each day; a type without days has one."""
+    for day, fetches in fetched.by_day().items():
+        metadata = fetch_metadata(fetched, fetches)
+        if document_type.partitioned and day == fetched.days[-1]:
+            metadata["rows_per_day"] = rows_chart(fetched)  # it grows with the days
+        yield dg.AssetMaterialization(
+            document_key(document_type),
+            partition=day.isoformat() if document_type.partitioned else None,
+            metadata=metadata,
+        )
 
 
 def priority(document_type: DocumentType) -> str:

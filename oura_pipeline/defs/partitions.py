@@ -1,4 +1,4 @@
-"""The daily partitions, and the tags that make a run cover a range of them."""
+"""The daily partitions, and the tags of runs."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -16,6 +16,7 @@ HISTORY_TAG = "oura_pipeline/history"  # dagster.yaml lets one run with this tag
 HISTORY = "new_people"  # its value, where a run fetches the history of people
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+DAYS_TAG = "oura_pipeline/days"  # for whoever looks at a list of runs
 
 
 class DailyPartitions(dg.DailyPartitionsDefinition):
@@ -63,5 +64,10 @@ def run_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) 
 
 
 def range_tags(first_day: date, last_day: date) -> dict[str, str]:
-    """Return the tags that make a run cover a range of days, both included."""
+    """Return the tags that make a run of assets cover a range of days, both included."""
     return {RANGE_START: first_day.isoformat(), RANGE_END: last_day.isoformat()}
+
+
+def day_span(first_day: date, last_day: date) -> str:
+    """Return the days of a run as its tag shows them."""
+    return f"{first_day} to {last_day}" if first_day < last_day else str(first_day)

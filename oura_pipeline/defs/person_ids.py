@@ -92,11 +92,16 @@ def _texts_withheld() -> Iterator[None]:
             yield
     except Exception as error:
         # Without the errors that it came from: Dagster records those, too.
-        if _is_safe(error):
-            raise error from None
-        text = storage_failure(error, to_operator=False)
-        withheld = TextWithheld(text or f"{type(error).__name__}: {_reason(error)}")
-        raise withheld.with_traceback(error.__traceback__) from None
+        raise withheld(error) from None
+
+
+def withheld(error: Exception) -> Exception:
+    """Return an error, or what takes the place of one whose text may be about somebody."""
+    if _is_safe(error):
+        return error
+    text = storage_failure(error, to_operator=False)
+    instead = TextWithheld(text or f"{type(error).__name__}: {_reason(error)}")
+    return instead.with_traceback(error.__traceback__)
 
 
 def _reason(error: Exception) -> str:

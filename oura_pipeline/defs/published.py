@@ -46,15 +46,21 @@ class LastCopy:
 @nameless
 def published(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
     """Swap in a new copy of the warehouse; whoever has the old one open keeps reading it."""
+    context.add_asset_metadata(publication(pipeline).metadata)
+
+
+def publication(pipeline: PipelineResource) -> dg.AssetMaterialization:
+    """Publish a copy, and return what became of it."""
     opened = pipeline.opened
     copy = publish_copy(opened)
-    context.add_asset_metadata(
-        {
+    return dg.AssetMaterialization(
+        KEY,
+        metadata={
             "bytes": copy.bytes,
             "seconds": round(copy.seconds, 3),
             "path": str(copy.path),
             "rows": dg.MetadataValue.md(row_table(opened.warehouse.row_counts())),
-        }
+        },
     )
 
 
@@ -115,7 +121,7 @@ def publish_request(
         return dg.SkipReason(
             f"The last copy took {last.seconds:.0f} s; the next one is made in {pause:.0f} s."
         )
-    return dg.RunRequest(run_key=_run_key(copy, changed), asset_selection=[KEY])
+    return dg.RunRequest(run_key=_run_key(copy, changed))
 
 
 def _run_key(copy: Path, changed: float) -> str:

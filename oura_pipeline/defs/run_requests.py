@@ -2,30 +2,20 @@
 
 from collections.abc import Iterable
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import digest
-from oura_pipeline.defs.graphite_assets import points_key
-from oura_pipeline.defs.oura_assets import document_key
-from oura_pipeline.defs.partitions import HISTORY_TAG, range_tags
+from oura_pipeline.defs.partitions import DAYS_TAG, HISTORY_TAG, day_span
+
+JOB = "sync"
+OP = "sync_documents"  # in Dagster, a job and an op do not share a name
 
 
 def set_digest(texts: Iterable[str]) -> str:
     """Return a short digest of a set of texts: a run key must not grow with the people."""
     return digest("\n".join(sorted(texts)))[:16]
-
-
-def asset_keys(document_types: Iterable[str]) -> list[dg.AssetKey]:
-    """Return the keys of documents and points of these document types, given by name."""
-    names = set(document_types)
-    return [
-        key
-        for document_type in DOCUMENT_TYPES
-        if document_type.name in names
-        for key in (document_key(document_type), points_key(document_type))
-    ]
 
 
 def sync_request(
@@ -47,10 +37,33 @@ def sync_request(
         share: the part of Oura's budget that may be used before the run waits.
         history: why it is one of those runs of which one works at a time; empty: it is none.
     """
-    config = {"people": sorted(people), "share": share}
     return dg.RunRequest(
         run_key=run_key,
-        asset_selection=asset_keys(document_types),
-        tags=range_tags(*days) | ({HISTORY_TAG: history} if history else {}),
-        run_config={"resources": {"pipeline": {"config": config}}},
+        tags={DAYS_TAG: day_span(*days)} | ({HISTORY_TAG: history} if history else {}),
+        run_config=sync_config(
+            *days, people=people, document_types=document_types, share=share, publish=False
+        ),
     )
+
+
+def sync_config(
+    first_day: date,
+    last_day: date,
+    *,
+    people: Iterable[str] = (),
+    document_types: Iterable[str] = (),
+    share: float = 1.0,
+    publish: bool = True,
+) -> dict[str, Any]:
+    """Return the configuration of a run of the job `sync`; nobody and no type mean all."""
+    work = {
+        "first_day": first_day.isoformat(),
+        "last_day": last_day.isoformat(),
+        "document_types": list(document_types),
+        "publish": publish,
+    }
+    who = {"people": sorted(people), "share": share}
+    return {
+        "ops": {OP: {"config": work}},
+        "resources": {"pipeline": {"config": who}},
+    }

@@ -6,8 +6,9 @@ from typing import Any
 
 import dagster as dg
 
-from oura_pipeline.defs.partitions import first_and_last_day, range_tags
+from oura_pipeline.defs.partitions import DAYS_TAG, day_span, first_and_last_day
 from oura_pipeline.defs.person_ids import nameless
+from oura_pipeline.defs.run_requests import JOB, sync_config
 from oura_pipeline.settings import operator_zone
 
 Job = Any  # what `define_asset_job` returns has no public name
@@ -23,7 +24,7 @@ def days_back(
 
 
 def sync_schedules(
-    job: Job, partitions: dg.DailyPartitionsDefinition
+    partitions: dg.DailyPartitionsDefinition,
 ) -> Sequence[dg.ScheduleDefinition]:
     """Return the schedules; every run looks back.
 
@@ -37,7 +38,7 @@ def sync_schedules(
         status = dg.DefaultScheduleStatus
         return dg.ScheduleDefinition(
             name=name,
-            job=job,
+            job_name=JOB,
             cron_schedule=cron,
             execution_timezone=operator_zone(),
             description=description,
@@ -63,6 +64,14 @@ def scheduled_run(
 ) -> dg.RunRequest:
     """Return the run of a schedule's tick, for the latest days."""
     time = context.scheduled_execution_time
+    first, last = days_back(partitions, time, days)
     return dg.RunRequest(
-        run_key=f"{name} {time.isoformat()}", tags=range_tags(*days_back(partitions, time, days))
+        run_key=run_key(name, time),
+        tags={DAYS_TAG: day_span(first, last)},
+        run_config=sync_config(first, last),
     )
+
+
+def run_key(name: str, time: datetime) -> str:
+    """Return the key of the run of a schedule's tick."""
+    return f"{name} {time.isoformat()}"

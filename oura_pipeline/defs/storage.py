@@ -4,9 +4,9 @@
 everything but the storages named in `dagster.yaml`, which are those below.
 """
 
-# This module, that of old records and that of the UI may import from `dagster._core`: Dagster has
-# no public base classes for storages, and no way to tidy them. Everything else about Dagster goes
-# through its public interface.
+# This module, those of events and old records, and that of the UI may import from `dagster._core`:
+# Dagster has no public base classes for storages, no way to tidy them, and none to write events at
+# once. Everything else about Dagster goes through its public interface.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,6 +60,7 @@ _NO_COMPUTE_LOGS = {
     "module": "dagster._core.storage.noop_compute_log_manager",
     "class": "NoOpComputeLogManager",
 }
+_WRITTEN_AT_ONCE = {*BATCH_WRITABLE_EVENTS, DagsterEventType.ASSET_CHECK_EVALUATION}
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -155,6 +156,7 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
             self._store_asset_event_tags(index, events, event_ids)
             self._store_assets(index, events, event_ids)
             self._store_planned_checks(index, events, event_ids)
+            self._store_evaluations(index, events, event_ids)
 
     def _initdb(self, engine: db.Engine, for_index_shard: bool = False) -> None:
         # Another process may create the tables of this run at the same time, to read its events.
@@ -207,6 +209,33 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
         ]
         if rows:
             index.execute(AssetCheckExecutionsTable.insert(), rows)
+
+    def _store_evaluations(
+        self, index: Connection, events: Sequence[EventLogEntry], event_ids: Sequence[int]
+    ) -> None:
+        # Only an op reports them in a batch, and nothing has planned those.
+        rows = [
+            self._evaluation_row(event, event_id)
+            for event, event_id in zip(events, event_ids, strict=True)
+            if event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION
+        ]
+        if rows:
+            index.execute(AssetCheckExecutionsTable.insert(), rows)
+
+    def _evaluation_row(self, event: EventLogEntry, event_id: int) -> dict[str, Any]:
+        evaluated = event.dagster_event.event_specific_data
+        status = AssetCheckExecutionRecordStatus
+        return {
+            "asset_key": evaluated.asset_key.to_string(),
+            "check_name": evaluated.check_name,
+            "run_id": event.run_id,
+            "execution_status": (status.SUCCEEDED if evaluated.passed else status.FAILED).value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),
+            "evaluation_event_storage_id": event_id,
+            "materialization_event_storage_id": None,
+            "partition": None,
+        }
 
     def _planned_check_rows(self, event: EventLogEntry, event_id: int) -> Iterator[dict[str, Any]]:
         planned = event.dagster_event.event_specific_data
@@ -366,8 +395,7 @@ def _dagsters_migrations() -> ScriptDirectory:
 
 def _is_one_batch(events: Sequence[EventLogEntry]) -> bool:
     return len({event.run_id for event in events}) == 1 and all(
-        event.is_dagster_event and event.dagster_event_type in BATCH_WRITABLE_EVENTS
-        for event in events
+        event.is_dagster_event and event.dagster_event_type in _WRITTEN_AT_ONCE for event in events
     )
 
 

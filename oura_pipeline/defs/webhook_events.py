@@ -12,9 +12,9 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from oura_pipeline.accounts.inbox import Event
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.defs.graphite_assets import arrival_warning, points_key, push_metadata
-from oura_pipeline.defs.oura_assets import DayMetadata, document_key, fetch_metadata
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.defs.graphite_assets import arrival_warning, point_events
+from oura_pipeline.defs.oura_assets import document_events
 from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
@@ -125,23 +125,15 @@ def materializations(
         partitioned: the first and the last day that have a partition.
     """
 
-    def of_day(
-        key: dg.AssetKey, document_type: DocumentType, day: date, metadata: DayMetadata
-    ) -> Iterator[dg.AssetMaterialization]:
-        # Oura may name a day without a partition, before the first one; it is landed all the same.
-        if not document_type.partitioned or partitioned[0] <= day <= partitioned[1]:
-            partition = day.isoformat() if document_type.partitioned else None
-            yield dg.AssetMaterialization(key, partition=partition, metadata=metadata)
-
+    first, last = (day.isoformat() for day in partitioned)
     for document_type in DOCUMENT_TYPES:
         fetched = _merged_fetches([one for of, one in drained.fetched if of is document_type])
-        for day, fetches in sorted(fetched.by_day().items()):
-            metadata = fetch_metadata(fetched, fetches)
-            yield from of_day(document_key(document_type), document_type, day, metadata)
         pushed = _merged_pushes([one for of, one in drained.pushed if of is document_type])
-        for day in pushed.days:
-            metadata = push_metadata(pushed, day)
-            yield from of_day(points_key(document_type), document_type, day, metadata)
+        events = (*document_events(document_type, fetched), *point_events(document_type, pushed))
+        # Oura may name a day without a partition, before the first one; it is landed all the same.
+        yield from (
+            event for event in events if event.partition is None or first <= event.partition <= last
+        )
 
 
 def _merged_fetches(parts: Sequence[FetchResult]) -> FetchResult:

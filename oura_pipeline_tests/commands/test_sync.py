@@ -10,7 +10,7 @@ import pytest
 
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, WORKOUT
-from oura_pipeline.commands.sync_run import failure_reason, last_partition
+from oura_pipeline.commands.sync_run import failure_reasons, last_partition
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline_tests.commands.shell import ONE_DAY, Shell, words
@@ -63,8 +63,8 @@ def test_a_sync_fails_when_it_fails_for_everybody(shell: Shell) -> None:
     shell.world.sandbox.change_person("koa", membership=False)
     result = shell("sync", "--last", "1", "--type", "daily_sleep")
     assert result.exit_code == 1
-    [line] = [line for line in result.stdout.splitlines() if line.startswith("oura__daily_sleep")]
-    assert line.startswith("oura__daily_sleep: daily_sleep failed for everybody: koa: ")
+    [line] = [line for line in result.stdout.splitlines() if line.startswith("daily_sleep:")]
+    assert line.startswith("daily_sleep: daily_sleep failed for everybody: koa: ")
     assert "membership" in line
 
 
@@ -99,7 +99,8 @@ def test_a_sync_says_why_a_step_failed(error: Exception, message: str) -> None:
 
     result = failed.execute_in_process(raise_on_error=False)
     [failure] = [event for event in result.all_events if event.is_step_failure]
-    assert failure_reason(failure.step_failure_data).startswith(message)
+    [reason] = failure_reasons(failure.step_failure_data).values()
+    assert reason.startswith(message)
 
 
 def test_a_failed_person_is_named_while_the_others_land(shell: Shell) -> None:

@@ -93,7 +93,7 @@ def test_a_run_owns_itself_beyond_its_last_step(made: World) -> None:
     """Its end is recorded only then."""
     made.sign_in(made.sandbox.usernames[0])
     today = date.today()
-    result = made.run(today, today, types=["workout"], groups=["oura"])
+    result = made.run(today, today, types=["workout"])
     assert result.success
     files = {path.name: path for path in (made.home / "runs").iterdir()}
     assert is_owned(files[result.run_id])

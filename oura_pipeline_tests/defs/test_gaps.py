@@ -163,18 +163,21 @@ def test_no_run_is_longer_than_ninety_days() -> None:
 def test_a_run_is_for_the_days_the_people_and_the_types() -> None:
     """Documents and points; tagged so that one such run works at a time."""
     asked = gap_request(gap(0, 3, people=("ada", "bo"), types=("daily_sleep", "sleep")), NOW, 0.4)
-    assert asked.asset_selection == [
-        dg.AssetKey(["oura", "daily_sleep"]),
-        dg.AssetKey(["graphite", "daily_sleep"]),
-        dg.AssetKey(["oura", "sleep"]),
-        dg.AssetKey(["graphite", "sleep"]),
-    ]
     assert asked.run_config == {
+        "ops": {
+            "sync_documents": {
+                "config": {
+                    "first_day": "2026-06-01",
+                    "last_day": "2026-06-04",
+                    "document_types": ["daily_sleep", "sleep"],
+                    "publish": False,
+                }
+            }
+        },
         "resources": {"pipeline": {"config": {"people": ["ada", "bo"], "share": 0.4}}},
     }
     assert asked.tags == {
-        "dagster/asset_partition_range_start": "2026-06-01",
-        "dagster/asset_partition_range_end": "2026-06-04",
+        "oura_pipeline/days": "2026-06-01 to 2026-06-04",
         "oura_pipeline/history": "gap",
     }
 
@@ -275,21 +278,21 @@ def remember(
 
 
 def asked(made: World) -> list[tuple[str, str, list[str], list[str]]]:
-    """The runs the sensor asks for: first and last day, people, asset keys."""
+    """The runs the sensor asks for: first and last day, people, document types."""
     result = tick(made)
     assert isinstance(result, dg.SensorResult), result
     return [
         (
-            request.tags["dagster/asset_partition_range_start"],
-            request.tags["dagster/asset_partition_range_end"],
+            request.run_config["ops"]["sync_documents"]["config"]["first_day"],
+            request.run_config["ops"]["sync_documents"]["config"]["last_day"],
             request.run_config["resources"]["pipeline"]["config"]["people"],
-            [key.to_user_string() for key in request.asset_selection or ()],
+            request.run_config["ops"]["sync_documents"]["config"]["document_types"],
         )
         for request in result.run_requests or ()
     ]
 
 
-SLEEP_KEYS = ["oura/daily_sleep", "graphite/daily_sleep"]
+SLEEP = ["daily_sleep"]
 
 
 def test_the_sensor_says_why_it_does_nothing(made: World) -> None:
@@ -305,7 +308,7 @@ def test_the_sensor_asks_for_a_hole(made: World) -> None:
     remember(made, FetchStatus.LANDED, FIRST, FIRST)
     remember(made, FetchStatus.EMPTY, LAST, LAST)
     second, fourth = FIRST + timedelta(days=1), LAST - timedelta(days=1)
-    assert asked(made) == [(str(second), str(fourth), made.ids("koa"), SLEEP_KEYS)]
+    assert asked(made) == [(str(second), str(fourth), made.ids("koa"), SLEEP)]
 
 
 def test_the_sensor_leaves_alone_who_must_sign_in_again(made: World) -> None:
@@ -313,11 +316,11 @@ def test_the_sensor_leaves_alone_who_must_sign_in_again(made: World) -> None:
     remember(made, FetchStatus.FAILED, FIRST, LAST, username="runa")
     remember(made, FetchStatus.FAILED, FIRST, LAST, username="koa")
     made.sandbox.change_person("runa", revoke="all")
-    made.run(LAST, LAST, types=["sleep_time"], people=["runa"], groups=["oura"])
+    made.run(LAST, LAST, types=["sleep_time"], people=["runa"])
     with made.accounts() as accounts:
         states = {person.username: person.state for person in accounts.people.all()}
     assert states["runa"] is PersonState.SIGN_IN_REQUIRED
-    assert asked(made) == [(str(FIRST), str(LAST), made.ids("koa"), SLEEP_KEYS)]
+    assert asked(made) == [(str(FIRST), str(LAST), made.ids("koa"), SLEEP)]
 
 
 def test_the_sensor_leaves_the_budget_to_those_who_use_more_than_its_share(
@@ -376,7 +379,6 @@ def test_what_failed_is_asked_again_and_lands(made: World) -> None:
     with project_instance() as instance:
         result = made.definitions.resolve_job_def("sync").execute_in_process(
             instance=instance,
-            asset_selection=request.asset_selection,
             tags=request.tags,
             run_config=request.run_config,
             raise_on_error=False,
@@ -401,7 +403,6 @@ def test_every_type_with_days_can_be_asked_again() -> None:
     names = tuple(
         sorted(document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned)
     )
-    keys = gap_request(gap(0, 0, types=names), NOW, 1.0).asset_selection or ()
-    assert {key.path[-1] for key in keys} == set(names)
-    assert len(keys) == 2 * len(names)
+    request = gap_request(gap(0, 0, types=names), NOW, 1.0)
+    assert request.run_config["ops"]["sync_documents"]["config"]["document_types"] == list(names)
     assert DAILY_SLEEP.name in names

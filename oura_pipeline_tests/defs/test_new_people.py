@@ -197,18 +197,21 @@ BOTH = chunk("2026-06-01", "2026-06-04", people=("ada", "bo"), types=("sleep", "
 def test_a_run_of_history_is_for_the_days_the_people_and_the_types() -> None:
     """Documents and points, at a share of the budget; one such run works at a time."""
     asked = history_request(BOTH, SINCE, NOW, 0.4)
-    assert [key.to_user_string() for key in asked.asset_selection or ()] == [
-        "oura/personal_info",
-        "graphite/personal_info",
-        "oura/sleep",
-        "graphite/sleep",
-    ]
     assert asked.run_config == {
+        "ops": {
+            "sync_documents": {
+                "config": {
+                    "first_day": "2026-06-01",
+                    "last_day": "2026-06-04",
+                    "document_types": ["sleep", "personal_info"],
+                    "publish": False,
+                }
+            }
+        },
         "resources": {"pipeline": {"config": {"people": ["ada", "bo"], "share": 0.4}}},
     }
     assert asked.tags == {
-        "dagster/asset_partition_range_start": "2026-06-01",
-        "dagster/asset_partition_range_end": "2026-06-04",
+        "oura_pipeline/days": "2026-06-01 to 2026-06-04",
         "oura_pipeline/history": "new_people",
     }
     assert "ada" not in (asked.run_key or "")
@@ -332,14 +335,15 @@ def work(made: World, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
     with made.accounts() as accounts:
         username = accounts.people.usernames_by_id()[person_id]
     write_down(made, username, names(request) - FETCHED, first, last)
-    wanted = [dg.AssetKey(["oura", name]) for name in sorted(FETCHED & names(request))]
+    asked = request.run_config["ops"]["sync_documents"]["config"]
+    wanted = {**asked, "document_types": sorted(FETCHED & names(request))}
     with project_instance() as instance:
         return made.definitions.resolve_job_def("sync").execute_in_process(
             instance=instance,
-            asset_selection=wanted,
             tags=request.tags,
             run_config={
                 **request.run_config,
+                "ops": {"sync_documents": {"config": wanted}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
             raise_on_error=False,
@@ -373,13 +377,12 @@ def write_down(
 
 
 def asked_days(request: dg.RunRequest) -> tuple[str, str]:
-    start, end = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-    return request.tags[start], request.tags[end]
+    asked = request.run_config["ops"]["sync_documents"]["config"]
+    return asked["first_day"], asked["last_day"]
 
 
 def names(request: dg.RunRequest) -> set[str]:
-    assert request.asset_selection is not None
-    return {key.path[-1] for key in request.asset_selection}
+    return {*request.run_config["ops"]["sync_documents"]["config"]["document_types"]}
 
 
 def test_history_is_asked_for_until_it_is_there(made: World) -> None:
@@ -477,7 +480,7 @@ def test_documents_before_the_first_day_bring_history_back(newcomer: World) -> N
     old = TODAY - timedelta(days=400)
     newcomer.sandbox.add("nils", "workout", day=str(old - timedelta(days=90)), notify=False)
     newcomer.sandbox.add("nils", "workout", day=str(old), notify=False)
-    assert newcomer.run(old, old, types=["workout"], groups=["oura"]).success
+    assert newcomer.run(old, old, types=["workout"]).success
     with newcomer.accounts() as accounts:
         assert accounts.people.get("nils").first_day is None
         start = date(2015, 1, 1)
@@ -559,8 +562,8 @@ def test_a_sync_is_asked_for_once_each_time_somebody_wants_it(made: World) -> No
     [request] = result.run_requests
     assert asked_days(request) == (str(TODAY - timedelta(days=6)), str(TODAY))
     assert names(request) == {*PARTITIONED, *SNAPSHOTS}
-    assert request.run_config == {
-        "resources": {"pipeline": {"config": {"people": made.ids("runa"), "share": 1.0}}},
+    assert request.run_config["resources"] == {
+        "pipeline": {"config": {"people": made.ids("runa"), "share": 1.0}}
     }
     assert "oura_pipeline/history" not in request.tags
     assert "runa" not in request.run_key + result.cursor

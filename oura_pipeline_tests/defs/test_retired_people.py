@@ -44,7 +44,7 @@ def empty_house(cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def house(empty_house: World) -> World:
     """Three people and a day of documents."""
-    empty_house.run(LAST, LAST, types=["daily_sleep"], groups=["oura"])
+    empty_house.run(LAST, LAST, types=["daily_sleep"])
     return empty_house
 
 

@@ -65,13 +65,15 @@ def test_a_tick_is_one_run_for_a_range_of_days(
     """Days are counted from the moment of the tick, not from when it is evaluated."""
     at = datetime(2026, 6, 10, 10, 0, tzinfo=UTC)
     request = asked(code_location, name, at)
-    tags = {name: text for name, text in request.tags.items() if "partition_range" in name}
-    assert tags == {
-        "dagster/asset_partition_range_start": first,
-        "dagster/asset_partition_range_end": "2026-06-11",
+    assert request.run_config["ops"]["sync_documents"]["config"] == {
+        "first_day": first,
+        "last_day": "2026-06-11",
+        "document_types": [],
+        "publish": True,
     }
+    assert request.run_config["resources"]["pipeline"]["config"] == {"people": [], "share": 1.0}
+    assert request.tags["oura_pipeline/days"] == f"{first} to 2026-06-11"
     assert request.run_key == f"{name} 2026-06-10T10:00:00+00:00"
-    assert request.asset_selection is None
 
 
 def test_every_tick_has_a_run_of_its_own(code_location: dg.Definitions) -> None:

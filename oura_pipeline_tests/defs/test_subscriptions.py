@@ -384,9 +384,3 @@ def test_what_ends_within_three_days_is_red(made: World, cloud: Sandbox) -> None
         result = run(made, instance)
         assert counts(result)["renewed"] == 3
         assert red_checks(result) == {}
-
-
-def test_sync_leaves_the_accounts_alone(made: World) -> None:
-    """Webhook subscriptions are not a matter of days."""
-    names = made.definitions.resolve_job_def("sync").graph.node_dict
-    assert not [name for name in names if name.startswith("accounts")]

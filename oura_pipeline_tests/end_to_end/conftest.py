@@ -8,12 +8,11 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.testing.world import World, world
+from oura_pipeline_tests.testing.world import World, metadata, red_checks, world
 
 # Europe's clocks change within the range, and it is longer than one query for heart rate may be.
 LAST = date(2026, 4, 10)
@@ -27,7 +26,9 @@ class Synced:
     """A world after its first sync, with what that sync asked and did."""
 
     world: World
-    result: dg.ExecuteInProcessResult
+    success: bool
+    heartrates: dict[str, int]  # per day, as its partition says
+    red_checks: dict[tuple[str, str], str]
     requests: dict[str, dict[str, int]]
     # What `test_everything_lands` has worked out.
     offsets: dict[str, list[tuple[datetime, timedelta]]] = field(default_factory=dict)
@@ -51,8 +52,14 @@ def synced(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Synced:
             made.sign_in(username)
         cloud.reset_requests()
         result = made.run(FIRST, LAST)
-    # Outside of the block: no other test shall see the world's environment.
-    return Synced(world=made, result=result, requests=cloud.requests())
+        # The world's environment ends here: no other test shall see it.
+        return Synced(
+            world=made,
+            success=result.success,
+            heartrates=metadata(result, ["oura", "heartrate"], "rows"),
+            red_checks=red_checks(result),
+            requests=cloud.requests(),
+        )
 
 
 @pytest.fixture

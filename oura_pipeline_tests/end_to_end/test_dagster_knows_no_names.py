@@ -99,9 +99,9 @@ def sign_in(made: World, username: str) -> None:
 
 def runs_and_failures(made: World) -> None:
     """Checks fail for two people, a run fails for one, points are not taken, tokens are lost."""
-    made.run(FIRST, LAST, types=TYPES, groups=["oura"])
-    made.run(LAST, LAST, types=["personal_info"], groups=["graphite"], people=[WELL])
-    made.run(LAST, LAST, types=TYPES, groups=["oura"], people=[LAPSED])
+    made.run(FIRST, LAST, types=TYPES)
+    made.run(LAST, LAST, types=["personal_info"], people=[WELL])
+    made.run(LAST, LAST, types=TYPES, people=[LAPSED])
     execute(made, "renew_tokens")
 
 

@@ -16,7 +16,7 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, HEARTRATE, Ask,
 from oura_pipeline.catalog.fields import Field
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.end_to_end.conftest import DAYS, FIRST, LAST, Synced
-from oura_pipeline_tests.testing.world import comparable, metadata, red_checks, world
+from oura_pipeline_tests.testing.world import comparable, world
 
 USERNAMES = ["runa", "koa", "milo", "asha", "sione"]
 EDGE = timedelta(days=2)
@@ -148,12 +148,10 @@ def test_every_day_is_counted_on_its_own(synced: Synced) -> None:
     """One run for all days, and each partition says how many rows it has."""
     days = [(FIRST + timedelta(days=n)).isoformat() for n in range(DAYS)]
     truth = [day for username in USERNAMES for day, _ in expected(synced, HEARTRATE, username)]
-    assert metadata(synced.result, ["oura", "heartrate"], "rows") == {
-        day: truth.count(day) for day in days
-    }
+    assert synced.heartrates == {day: truth.count(day) for day in days}
 
 
 def test_all_is_green_when_all_is_well(synced: Synced) -> None:
     """Every asset is materialized and no check complains."""
-    assert synced.result.success
-    assert red_checks(synced.result) == {}
+    assert synced.success
+    assert synced.red_checks == {}

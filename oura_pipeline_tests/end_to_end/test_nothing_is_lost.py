@@ -64,8 +64,7 @@ def test_what_was_missed_without_the_site_is_found_by_the_daily_run(own_world: W
     schedule = own_world.definitions.resolve_schedule_def("daily")
     with dg.build_schedule_context(scheduled_execution_time=TEN) as context:
         (request,) = schedule.evaluate_tick(context).run_requests or ()
-    keys = [dg.AssetKey(["oura", name]) for name in NAMES]
-    assert execute(own_world, "sync", tags=request.tags, asset_selection=keys).success
+    assert execute(own_world, "sync", tags=request.tags, run_config=request.run_config).success
     here, there = everything(own_world, "runa")
     assert here == there
 
@@ -113,7 +112,6 @@ def test_what_oura_did_not_answer_is_asked_again_by_the_gaps_sensor(own_world: W
         own_world,
         "sync",
         tags=request.tags,
-        asset_selection=list(request.asset_selection or ()),
         run_config=request.run_config,
     )
     assert ran.success

@@ -89,8 +89,8 @@ def test_a_new_kind_of_sleep_is_told_in_the_same_words_everywhere(own_world: Wor
 def test_one_odd_row_among_thousands_costs_itself(own_world: World) -> None:
     own_world.sign_in("runa")
     at = spoil(own_world, "heartrate", "absent", "source")
-    own_world.run(FIRST, LAST, types=["daily_activity"], groups=["oura"])
-    result = own_world.run(FIRST, LAST, types=["heartrate"], groups=["oura"])
+    own_world.run(FIRST, LAST, types=["daily_activity"])
+    result = own_world.run(FIRST, LAST, types=["heartrate"])
     assert result.success
     assert landed(own_world, "runa", "heartrate") == usable_truth(own_world, "runa", "heartrate")
     [odd] = own_world.warehouse.quarantined()
@@ -107,7 +107,7 @@ def test_one_outside_of_the_requested_days_costs_nothing(own_world: World) -> No
     own_world.sign_in("runa")
     spoil(own_world, "sleep", "null", "bedtime_start")
     day = ODD_DAY + timedelta(days=1)
-    result = own_world.run(day, day, types=["sleep"], groups=["oura"])
+    result = own_world.run(day, day, types=["sleep"])
     assert (red_checks(result), own_world.warehouse.quarantined()) == ({}, [])
     assert own_world.landed("runa", SLEEP) == own_world.truth("runa", SLEEP, day, day)
 
@@ -116,6 +116,6 @@ def test_one_without_a_day_is_kept_once_whichever_run_met_it(own_world: World) -
     own_world.sign_in("runa")
     spoil(own_world, "sleep", "null", "day")
     for last in (ODD_DAY, ODD_DAY + timedelta(days=1), ODD_DAY + timedelta(days=2)):
-        own_world.run(last, last, types=["sleep"], groups=["oura"])
+        own_world.run(last, last, types=["sleep"])
     [odd] = own_world.warehouse.quarantined()
     assert (odd.day, odd.reason) == (None, "day: expected `date`, got `null`")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import dagster as dg
 import pytest
 
 from oura_pipeline.accounts.people import PersonState
@@ -14,7 +15,7 @@ from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.settings import ALL_SCOPES
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline_tests.end_to_end.conftest import LAST
-from oura_pipeline_tests.testing.world import World, metadata, red_checks
+from oura_pipeline_tests.testing.world import World, failures, metadata, red_checks, reported
 
 FIRST = LAST - timedelta(days=2)
 SOME = ["daily_sleep", "daily_resilience", "sleep", "heartrate", "personal_info"]
@@ -42,7 +43,7 @@ def troubled(own_world: World) -> World:
 
 def test_the_others_land_and_the_checks_name_the_three(troubled: World) -> None:
     """A revoked token, a scope that was not granted and a lapse stop nobody else."""
-    result = troubled.run(FIRST, LAST, types=SOME, groups=["oura"])
+    result = troubled.run(FIRST, LAST, types=SOME)
     assert result.success
     for username in ("runa", "koa"):
         for row in (DAILY_SLEEP, DAILY_RESILIENCE):
@@ -94,7 +95,7 @@ def test_what_failed_leaves_what_stood(own_world: World) -> None:
     before = own_world.warehouse.query(rows)
     assert [username for username, _ in before] == ["koa", "runa"]
     own_world.sandbox.fault("repeated_token", route="heartrate", person="runa", count=50)
-    result = own_world.run(FIRST, LAST, types=["heartrate"], groups=["oura"])
+    result = own_world.run(FIRST, LAST, types=["heartrate"])
     assert result.success
     assert list(red_checks(result)) == [("oura/heartrate", "every_person_landed")]
     assert own_world.warehouse.query(rows) == before
@@ -106,9 +107,9 @@ def test_a_route_that_fails_for_everybody_is_red_and_alone(own_world: World) -> 
     own_world.sign_in("koa")
     for username in ("runa", "koa"):
         own_world.sandbox.change_person(username, membership=False)
-    result = own_world.run(FIRST, LAST, types=["daily_sleep", "personal_info"], groups=["oura"])
-    failed = {event.step_key for event in result.all_events if event.is_step_failure}
-    assert failed == {"oura__daily_sleep"}
+    result = own_world.run(FIRST, LAST, types=["daily_sleep", "personal_info"])
+    failed = set(failures(result))
+    assert failed == {"daily_sleep"}
     assert list(metadata(result, ["oura", "personal_info"], "rows").values()) == [2]
 
 
@@ -117,7 +118,7 @@ def test_passing_faults_are_not_even_noticed(own_world: World) -> None:
     own_world.sign_in("runa")
     for kind in ("error", "gateway_timeout", "reset", "truncated"):
         own_world.sandbox.fault(kind, route="*", person="runa", count=1)
-    result = own_world.run(FIRST, LAST, types=SOME, groups=["oura"])
+    result = own_world.run(FIRST, LAST, types=SOME)
     assert result.success
     assert red_checks(result) == {}
 
@@ -127,16 +128,17 @@ def test_nobody_signed_in_is_no_failure(own_world: World) -> None:
     result = own_world.run(LAST, LAST, types=KINDS)
     assert result.success
     assert metadata(result, ["oura", "sleep"], "rows") == {LAST.isoformat(): 0}
-    assert len(result.get_asset_materialization_events()) == 2 * len(KINDS)
+    made = [event for event in reported(result) if isinstance(event, dg.AssetMaterialization)]
+    assert len(made) == 2 * len(KINDS)
 
 
 def test_people_can_be_chosen_for_a_run(own_world: World) -> None:
     """The resource's config names them; an empty list means everybody."""
     own_world.sign_in("runa")
     own_world.sign_in("koa")
-    own_world.run(LAST, LAST, types=["daily_sleep"], people=["koa"], groups=["oura"])
+    own_world.run(LAST, LAST, types=["daily_sleep"], people=["koa"])
     assert own_world.warehouse.usernames() == ["koa"]
-    own_world.run(LAST, LAST, types=["daily_sleep"], groups=["oura"])
+    own_world.run(LAST, LAST, types=["daily_sleep"])
     assert own_world.warehouse.usernames() == ["koa", "runa"]
 
 

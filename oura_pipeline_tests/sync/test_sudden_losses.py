@@ -67,7 +67,7 @@ def answer(sandbox: Sandbox, username: str, documents: int, route: str = "daily_
 def test_an_empty_answer_is_landed_and_turns_a_check_red(made: World) -> None:
     """It says whose and how many; the other person's documents stay."""
     answer(made.sandbox, "runa", 0)
-    red = red_checks(made.run(FIRST, LAST, types=["daily_sleep"], groups=["oura"]))
+    red = red_checks(made.run(FIRST, LAST, types=["daily_sleep"]))
     [(check, said)] = red.items()
     assert check == ("oura/daily_sleep", "no_sudden_loss")
     assert said.endswith(f": {ALL_FOUR} (2026-05-29 to 2026-06-01)")
@@ -75,7 +75,7 @@ def test_an_empty_answer_is_landed_and_turns_a_check_red(made: World) -> None:
     counts = [len(made.landed(username, DAILY_SLEEP)) for username in ("runa", "koa")]
     assert counts == [0, 4]
     made.sandbox.clear_faults()
-    assert red_checks(made.run(FIRST, LAST, types=["daily_sleep"], groups=["oura"])) == {}
+    assert red_checks(made.run(FIRST, LAST, types=["daily_sleep"])) == {}
 
 
 @pytest.mark.parametrize(

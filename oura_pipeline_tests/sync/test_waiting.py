@@ -13,7 +13,6 @@ import pytest
 from filelock import FileLock
 
 from oura_pipeline.catalog.document_types import PERSONAL_INFO, get_document_type
-from oura_pipeline.commands.sync_run import failure_reason
 from oura_pipeline.days import days_between
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.defs.waiting_pushes import JOB
@@ -28,7 +27,7 @@ from oura_pipeline.sync.waiting import push_waiting
 from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.graphite.fake_carbon import FakeCarbon, fake_carbon
-from oura_pipeline_tests.testing.world import World, world
+from oura_pipeline_tests.testing.world import World, failures, reported, world
 
 LAST = date(2026, 6, 10)
 FIRST = LAST - timedelta(days=19)
@@ -109,11 +108,11 @@ def test_a_sync_sends_what_was_left_while_carbon_was_away(
     nobody = {"GRAPHITE_HOST": "127.0.0.1", "GRAPHITE_PORT": str(nobody_listens())}
     with world(made.home, cloud, settings=nobody):
         failed = made.run(*LONG_AGO, types=TYPES)
-    reasons = [failure_reason(e.step_failure_data) for e in failed.all_events if e.is_step_failure]
-    assert reasons == [
+    why = (
         f"carbon at 127.0.0.1:{nobody['GRAPHITE_PORT']} did not take the points (Connection refused"
         "): is it running? They wait, and are sent when it answers"
-    ] * len(TYPES)
+    )
+    assert failures(failed) == dict.fromkeys(TYPES, why)
     there = [(name, day) for name in TYPES[:2] for day in days_between(*LONG_AGO)]
     assert {*there} < {*waiting(pipeline)}
     assert received(carbon) == set()
@@ -210,8 +209,8 @@ def test_the_sensor_starts_the_job_when_somebody_listens(
         instance.delete_run(run.run_id)
         result = job.execute_in_process(instance=instance)
     assert result.success
-    events = [event for event in result.all_events if event.is_step_materialization]
-    assert [(event.asset_key.path, event.partition) for event in events if event.asset_key] == [
+    events = reported(result)
+    assert [(event.asset_key.path, event.partition) for event in events] == [
         (["graphite", "daily_sleep"], FIRST.isoformat())
     ]
     assert waiting(pipeline) == []

@@ -19,7 +19,7 @@ import duckdb
 from oura_pipeline.accounts.inbox import ReceivedEvent
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
-from oura_pipeline.defs.partitions import range_tags
+from oura_pipeline.defs.run_requests import sync_config
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox
@@ -110,7 +110,7 @@ def populate(made: World) -> dict[str, Traces]:
     made.run(FIRST, LAST, types=TYPES)
     for username in (ODD, WORD):
         made.sandbox.change_person(AT_OURA[username], membership=False)
-    made.run(LAST, LAST, types=["sleep"], groups=["oura"])  # red checks are about the two
+    made.run(LAST, LAST, types=["sleep"])  # red checks are about the two
     for people in ([ODD], [WORD], [ODD, WORD, OTHER]):
         _run_with_a_key(made, people)  # failures are about them
     for username in (ODD, WORD):
@@ -134,12 +134,9 @@ def _run_with_a_key(made: World, people: list[str]) -> None:
     with project_instance() as instance:
         made.definitions.resolve_job_def("sync").execute_in_process(
             instance=instance,
-            asset_selection=[dg.AssetKey(["oura", "sleep"])],
-            tags={**range_tags(LAST, LAST), "dagster/run_key": f"gap {LAST} {tuple(ids)}"},
-            run_config={
-                "resources": {"pipeline": {"config": {"people": ids}}},
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            },
+            tags={"dagster/run_key": f"gap {LAST} {tuple(ids)}"},
+            run_config=sync_config(LAST, LAST, people=ids, document_types=["sleep"], publish=False)
+            | {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )
 

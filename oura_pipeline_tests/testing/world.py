@@ -19,8 +19,10 @@ import msgspec
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.commands.sync_run import failure_reasons
 from oura_pipeline.definitions import definitions
-from oura_pipeline.defs.partitions import range_tags
+from oura_pipeline.defs.asset_events import AssetEvent, reported_events
+from oura_pipeline.defs.run_requests import sync_config
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.pipeline import open_accounts, open_pipeline
@@ -66,19 +68,15 @@ class World:
         *,
         types: Sequence[str] = (),
         people: Sequence[str] = (),
-        groups: Sequence[str] = ("oura", "graphite"),
     ) -> dg.ExecuteInProcessResult:
         """The job `sync` for a range of days, as the command line runs it."""
-        names = list(types) or [document_type.name for document_type in DOCUMENT_TYPES]
         with project_instance(captures_output=False) as instance:
             return self.definitions.resolve_job_def("sync").execute_in_process(
                 instance=instance,
-                asset_selection=[dg.AssetKey([group, name]) for group in groups for name in names],
-                tags=range_tags(first, last),
-                run_config={
-                    "resources": {"pipeline": {"config": {"people": self.ids(*people)}}},
-                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                },
+                run_config=sync_config(
+                    first, last, people=self.ids(*people), document_types=types, publish=False
+                )
+                | {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 raise_on_error=False,
             )
 
@@ -139,9 +137,9 @@ def comparable(entries: Any) -> list[tuple[str, Any]]:
 def metadata(result: dg.ExecuteInProcessResult, key: Sequence[str], name: str) -> dict[Any, Any]:
     """One number of every partition of an asset, by its key."""
     return {
-        event.partition: event.step_materialization_data.materialization.metadata[name].value
-        for event in result.get_asset_materialization_events()
-        if event.asset_key == dg.AssetKey(key)
+        event.partition: event.metadata[name].value
+        for event in reported(result)
+        if isinstance(event, dg.AssetMaterialization) and event.asset_key == dg.AssetKey(key)
     }
 
 
@@ -149,9 +147,22 @@ def red_checks(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], str]:
     """The failed checks: (asset, check) and what they say."""
     return {
         (check.asset_key.to_user_string(), check.check_name): check.description or ""
-        for check in result.get_asset_check_evaluations()
-        if not check.passed
+        for check in reported(result)
+        if isinstance(check, dg.AssetCheckEvaluation) and not check.passed
     }
+
+
+def reported(result: dg.ExecuteInProcessResult) -> list[AssetEvent]:
+    """The materializations and check evaluations of a run, as Dagster's records have them."""
+    with project_instance(captures_output=False) as instance:
+        assert instance.has_run(result.run_id), "a run of another world"
+        return reported_events(instance, result.run_id)
+
+
+def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """What failed in a sync, and why."""
+    [failed] = [event for event in result.all_events if event.is_step_failure]
+    return failure_reasons(failed.step_failure_data)
 
 
 @contextmanager

@@ -1,0 +1,76 @@
+"""Materializations and check evaluations that an op reports, recorded under its run all at once.
+
+An asset's step costs Dagster an event for each day before it begins, one for each after it ends,
+and a look at its upstream assets for each. An op knows everything when it is done.
+"""
+
+# Dagster has no public way to record more than one event of an asset at a time.
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
+from dagster._core.events.log import EventLogEntry
+
+AssetEvent = dg.AssetMaterialization | dg.AssetCheckEvaluation
+
+
+def report(context: dg.OpExecutionContext, events: Sequence[AssetEvent]) -> None:
+    """Record events under the run of an op, all or none."""
+    if events:
+        entries = [_entry(context, event) for event in events]
+        context.instance.event_log_storage.store_event_batch(entries)
+
+
+def evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    """Return the evaluation that a check came to, which names its asset and itself."""
+    assert result.asset_key
+    assert result.check_name
+    return dg.AssetCheckEvaluation(
+        asset_key=result.asset_key,
+        check_name=result.check_name,
+        passed=result.passed,
+        metadata=result.metadata,
+        severity=result.severity,
+        description=result.description,
+    )
+
+
+def reported_events(instance: dg.DagsterInstance, run_id: str) -> list[AssetEvent]:
+    """Return what was reported under a run, in order."""
+    kinds = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_CHECK_EVALUATION}
+    events = (entry.dagster_event for entry in instance.all_logs(run_id, of_type=kinds))
+    return [
+        event.step_materialization_data.materialization
+        if event.is_step_materialization
+        else event.asset_check_evaluation_data
+        for event in events
+        if event
+    ]
+
+
+def _entry(context: dg.OpExecutionContext, event: AssetEvent) -> EventLogEntry:
+    if isinstance(event, dg.AssetCheckEvaluation):
+        return _entry_of(context, DagsterEventType.ASSET_CHECK_EVALUATION, event)
+    data = StepMaterializationData(event)
+    return _entry_of(context, DagsterEventType.ASSET_MATERIALIZATION, data)
+
+
+def _entry_of(context: dg.OpExecutionContext, kind: DagsterEventType, data: Any) -> EventLogEntry:
+    return EventLogEntry(  # type: ignore[no-untyped-call]  # a named tuple of Dagster's
+        error_info=None,
+        level="INFO",
+        user_message="",
+        run_id=context.run_id,
+        timestamp=time.time(),
+        step_key=context.op.name,
+        job_name=context.job_name,
+        dagster_event=DagsterEvent(
+            event_type_value=kind.value,
+            job_name=context.job_name,
+            step_key=context.op.name,
+            event_specific_data=data,
+        ),
+    )

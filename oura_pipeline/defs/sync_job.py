@@ -1,0 +1,198 @@
+"""The job that syncs everything for a range of days: what the assets do, in one op."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import partial
+from traceback import format_tb
+
+import dagster as dg
+from pydantic import Field
+
+from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.days import days_between
+from oura_pipeline.defs.asset_events import evaluation, report
+from oura_pipeline.defs.checks import check_documents
+from oura_pipeline.defs.graphite_assets import check_arrival, point_events, push_points
+from oura_pipeline.defs.oura_assets import (
+    RETRIES,
+    document_events,
+    fetch_documents,
+    priority,
+)
+from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day
+from oura_pipeline.defs.person_ids import nameless, withheld
+from oura_pipeline.defs.published import publication
+from oura_pipeline.defs.resources import PipelineResource
+from oura_pipeline.defs.run_requests import JOB, OP
+from oura_pipeline.process import interrupts
+
+DEFAULT_DAYS = 7
+PUBLISHED = "published"
+
+
+class UnusableDays(Exception):
+    """The configuration of a run does not say for which days it is."""
+
+
+class UnknownTypes(Exception):
+    """The configuration of a run names document types that there are not."""
+
+
+class SyncConfig(dg.Config):
+    """For which days and document types a run is."""
+
+    first_day: str = Field(
+        default="", description="YYYY-MM-DD. Default: six days before the last one."
+    )
+    last_day: str = Field(
+        default="", description="YYYY-MM-DD, included. Default: the newest that has begun anywhere."
+    )
+    document_types: list[str] = Field(
+        default=[], description="Names, such as `daily_sleep`. An empty list means all."
+    )
+    publish: bool = Field(default=True, description="Whether to publish a copy afterwards.")
+
+    def days(self) -> list[date]:
+        """Return the days.
+
+        Raises:
+            UnusableDays: these are none, or have no partition.
+        """
+        earliest, newest = first_and_last_day(daily_partitions())
+        try:
+            last = date.fromisoformat(self.last_day) if self.last_day else newest
+            default = max(earliest, last - timedelta(days=DEFAULT_DAYS - 1))
+            first = date.fromisoformat(self.first_day) if self.first_day else default
+        except ValueError as error:
+            raise UnusableDays(f"{error}: write days as YYYY-MM-DD") from None
+        if not earliest <= first <= last <= newest:
+            raise UnusableDays(
+                f"{first} to {last} is not a range of days between {earliest}, where history "
+                f"begins, and {newest}, the newest day"
+            )
+        return days_between(first, last)
+
+    def chosen(self, document_types: Sequence[DocumentType]) -> list[DocumentType]:
+        """Return those of the document types, the last ones whose days follow from the others.
+
+        Raises:
+            UnknownTypes: there are none of these names.
+        """
+        by_name = {document_type.name: document_type for document_type in document_types}
+        names = self.document_types or list(by_name)
+        if unknown := set(names) - by_name.keys():
+            raise UnknownTypes(
+                f"no document type is called {', '.join(sorted(unknown))}: there are "
+                f"{', '.join(sorted(by_name))}"
+            )
+        return sorted((by_name[name] for name in names), key=lambda one: -int(priority(one)))
+
+
+@dataclass
+class _Sync:
+    """What is done of a run, by document type."""
+
+    context: dg.OpExecutionContext
+    pipeline: PipelineResource
+    days: Sequence[date]
+    fetched: set[str] = field(default_factory=set)
+    pushed: set[str] = field(default_factory=set)
+    failures: dict[str, Exception] = field(default_factory=dict)
+
+    def sync(self, document_types: Sequence[DocumentType]) -> None:
+        """Fetch, land and push; what failed and may work later is tried again after the others."""
+        left, delay = list(document_types), float(RETRIES.delay or 0)
+        for attempt in range(RETRIES.max_retries + 1):
+            if attempt:
+                interrupts.sleep(delay)
+                delay *= 2
+            left = [one for one in left if not self._attempt(one)]
+            if not left:
+                return
+
+    def _attempt(self, document_type: DocumentType) -> bool:
+        """Return whether it need not be tried again."""
+        error = self._try(document_type.name, partial(self._fetch_and_push, document_type))
+        return error is None or (isinstance(error, dg.Failure) and not error.allow_retries)
+
+    def _fetch_and_push(self, document_type: DocumentType) -> None:
+        name = document_type.name
+        if name not in self.fetched:
+            fetched = fetch_documents(self.context, self.pipeline, document_type, self.days)
+            report(self.context, list(document_events(document_type, fetched)))
+            self.fetched.add(name)
+        pushed = push_points(self.context, self.pipeline, document_type, self.days)
+        report(self.context, list(point_events(document_type, pushed)))
+        self.pushed.add(name)
+
+    def check(self, document_types: Sequence[DocumentType]) -> None:
+        """Read back what was sent, and evaluate the checks, also of what failed for everybody."""
+        for document_type in document_types:
+            name = document_type.name
+            if name in self.fetched or isinstance(self.failures.get(name), dg.Failure):
+                self._try(f"{name} checks", partial(self._check, document_type))
+
+    def _check(self, document_type: DocumentType) -> None:
+        name = document_type.name
+        days = self.days if document_type.partitioned else None
+        found = list(check_documents(self.pipeline, document_type, days))
+        if name in self.pushed:
+            found.append(check_arrival(self.context, self.pipeline, document_type, days))
+        report(self.context, [evaluation(result) for result in found])
+
+    def publish(self) -> None:
+        """Publish a copy, whatever failed."""
+        self._try(PUBLISHED, lambda: report(self.context, [publication(self.pipeline)]))
+
+    def raise_failures(self) -> None:
+        """Raise Failure if something failed, with the reason of each."""
+        reasons = {name: reason(error) for name, error in self.failures.items()}
+        if reasons:
+            text = "\n".join(f"{name}: {why}" for name, why in reasons.items())
+            raise dg.Failure(text, metadata=reasons, allow_retries=False)
+
+    def _try(self, name: str, work: Callable[[], None]) -> Exception | None:
+        interrupts.check()
+        try:
+            work()
+        except Exception as error:
+            failure = self.failures[name] = withheld(error)
+            # Of what was not foreseen Dagster keeps where it was raised.
+            raised_at = format_tb(error.__traceback__) if failure is not error else []
+            self.context.log.error("\n".join([f"{name}: {reason(failure)}", *raised_at]))
+            return failure
+        self.failures.pop(name, None)
+        return None
+
+
+def reason(error: Exception) -> str:
+    """Return why something failed, in words for people."""
+    return (error.description if isinstance(error, dg.Failure) else None) or str(error)
+
+
+def sync_job(document_types: Sequence[DocumentType]) -> dg.JobDefinition:
+    """Return the job that syncs these document types, or some of them."""
+
+    @dg.op(name=OP, description="Fetches, lands and pushes documents, checks and publishes them.")
+    @nameless
+    def sync_documents(
+        context: dg.OpExecutionContext, config: SyncConfig, pipeline: PipelineResource
+    ) -> None:
+        chosen = config.chosen(document_types)
+        work = _Sync(context, pipeline, config.days())
+        work.sync(chosen)
+        work.check(chosen)
+        if config.publish:
+            work.publish()
+        work.raise_failures()
+
+    @dg.job(
+        name=JOB,
+        description="Fetches, lands and pushes everything for a range of days.",
+        executor_def=dg.in_process_executor,
+    )
+    def job() -> None:
+        sync_documents()
+
+    return job
