@@ -102,8 +102,7 @@ def fetch_and_land(
         pipeline: the pipeline.
         document_type: of the documents.
         people: whose documents; one person's failure is recorded and does not stop the others.
-        first_day: ignored, like `last_day`, for a document type without days: its day is that of
-            the fetch.
+        first_day: ignored, like `last_day`, for a type without days: its day is that of the fetch.
         last_day: included.
         run_id: the Dagster run.
         losses_known: whether Oura has told otherwise that documents of these days are gone.
