@@ -39,6 +39,7 @@ def upgraded(tmp_path: Path) -> Iterator[World]:
     """The older folder, before anything opened it, and an Oura that has what it holds."""
     with tarfile.open(ARCHIVE) as packed:
         packed.extractall(tmp_path, filter="data")
+    (tmp_path / "data").chmod(0o755)  # as that version left it, whatever the umask is here
     recorded = tmp_path / "recorded"
     recorded.mkdir()
     for (username, name), held in documents(tmp_path / "data").items():
