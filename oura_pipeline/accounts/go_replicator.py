@@ -118,13 +118,10 @@ def _text(values: dict[str, Any], key: str) -> str | None:
     text = values.get(key)
     if text is not None and not isinstance(text, str):
         raise _BadEntry(f"{key} is not a text")
-    if text and (len(text) > _LONGEST_TEXT or not _storable(text)):
-        raise _BadEntry(f"{key} is too long, or has characters that no database keeps")
+    # No header takes a token with a line break, and no database a zero.
+    if text and (len(text) > _LONGEST_TEXT or not text.isprintable()):
+        raise _BadEntry(f"{key} is too long, or has characters that cannot be printed")
     return text or None
-
-
-def _storable(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _shown(name: str) -> str:

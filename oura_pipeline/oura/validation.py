@@ -102,7 +102,7 @@ class DocumentDecoder:
         field = next((field for field in self._type.fields if field.name == name), None)
         try:
             return field and msgspec.convert(values.get(field.name), field.kind.python_type)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeEncodeError):  # of what was no UTF-8
             return None
 
 

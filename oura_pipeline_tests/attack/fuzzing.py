@@ -69,7 +69,7 @@ class Fuzzer:
             tried += 1
             try:
                 self.check(*example)
-            except BaseException:
+            except Exception:
                 self._keep(*example)
                 raise
 
