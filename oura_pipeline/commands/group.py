@@ -15,7 +15,7 @@ import click
 COMMANDS = {
     "backup": "Copy everything into a new folder.",
     "budget": "Show how much of the rate limit is used.",
-    "daemon": "Run Dagster's daemon.",
+    "daemon": "Run Dagster's daemon, once on a data folder.",
     "demo": "Run the whole pipeline with synthetic people.",
     "dev": "Run the site and Dagster on this machine.",
     "doctor": "Check your installation.",

@@ -117,25 +117,34 @@ def arrival_check(document_type: DocumentType) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, pipeline: PipelineResource
     ) -> dg.AssetCheckResult:
         days = run_days(context) if document_type.partitioned else None
-        return check_arrival(context, pipeline, document_type, days)
+        read_back(context, pipeline, days)
+        return check_arrival(pipeline, document_type, days)
 
     return points_arrived
 
 
-def check_arrival(
+def read_back(
     context: dg.OpExecutionContext | dg.AssetCheckExecutionContext,
     pipeline: PipelineResource,
-    document_type: DocumentType,
     days: Sequence[date] | None,
-) -> dg.AssetCheckResult:
-    """Return whether the points of the people that the run is for arrived; read them back first."""
-    usernames = pipeline.selected_usernames()
-    arrival = finish_pushes(pipeline.opened, usernames, days)
+) -> None:
+    """Read back everything that was sent to the people that the run is for, and is not confirmed.
+
+    Raises:
+        GraphiteUnavailable: carbon or graphite-web did not answer.
+    """
+    arrival = finish_pushes(pipeline.opened, pipeline.selected_usernames(), days)
     if warning := arrival_warning(arrival):
         context.log.warning(warning)
+
+
+def check_arrival(
+    pipeline: PipelineResource, document_type: DocumentType, days: Sequence[date] | None
+) -> dg.AssetCheckResult:
+    """Return whether the points of the people that the run is for arrived, as was read back."""
     pushes = pipeline.opened.accounts.pushes.find(
         document_type.name,
-        usernames=usernames,
+        usernames=pipeline.selected_usernames(),
         first_day=days[0] if days else None,
         last_day=days[-1] if days else None,
     )

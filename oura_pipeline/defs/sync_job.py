@@ -13,7 +13,12 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.days import days_between
 from oura_pipeline.defs.asset_events import evaluation, report
 from oura_pipeline.defs.checks import check_documents
-from oura_pipeline.defs.graphite_assets import check_arrival, point_events, push_points
+from oura_pipeline.defs.graphite_assets import (
+    check_arrival,
+    point_events,
+    push_points,
+    read_back,
+)
 from oura_pipeline.defs.oura_assets import (
     RETRIES,
     document_events,
@@ -28,7 +33,7 @@ from oura_pipeline.defs.run_requests import JOB, OP
 from oura_pipeline.process import interrupts
 
 DEFAULT_DAYS = 7
-PUBLISHED = "published"
+READ_BACK, PUBLISHED = "read back", "published"
 
 
 class UnusableDays(Exception):
@@ -127,19 +132,32 @@ class _Sync:
         self.pushed.add(name)
 
     def check(self, document_types: Sequence[DocumentType]) -> None:
-        """Read back what was sent, and evaluate the checks, also of what failed for everybody."""
+        """Evaluate the checks, also of what failed for everybody, and read back what was sent."""
         for document_type in document_types:
             name = document_type.name
             if name in self.fetched or isinstance(self.failures.get(name), dg.Failure):
-                self._try(f"{name} checks", partial(self._check, document_type))
+                self._try(f"{name} checks", partial(self._check_documents, document_type))
+        pushed = [one for one in document_types if one.name in self.pushed]
+        # Once for all: a Graphite that does not answer is waited for once.
+        if pushed and not self._try(READ_BACK, self._read_back):
+            for document_type in pushed:
+                self._try(
+                    f"{document_type.name} arrival", partial(self._check_arrival, document_type)
+                )
 
-    def _check(self, document_type: DocumentType) -> None:
-        name = document_type.name
-        days = self.days if document_type.partitioned else None
-        found = list(check_documents(self.pipeline, document_type, days))
-        if name in self.pushed:
-            found.append(check_arrival(self.context, self.pipeline, document_type, days))
+    def _check_documents(self, document_type: DocumentType) -> None:
+        found = check_documents(self.pipeline, document_type, self._days_of(document_type))
         report(self.context, [evaluation(result) for result in found])
+
+    def _read_back(self) -> None:
+        read_back(self.context, self.pipeline, self.days)
+
+    def _check_arrival(self, document_type: DocumentType) -> None:
+        found = check_arrival(self.pipeline, document_type, self._days_of(document_type))
+        report(self.context, [evaluation(found)])
+
+    def _days_of(self, document_type: DocumentType) -> Sequence[date] | None:
+        return self.days if document_type.partitioned else None
 
     def publish(self) -> None:
         """Publish a copy, whatever failed."""

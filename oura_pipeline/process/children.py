@@ -23,13 +23,19 @@ _GUARDIAN = """\
 import os, sys, time
 while os.read(0, 1):
     pass
-for number, seconds in ((15, 5), (9, 0)):
-    for group in sys.argv[1:]:
+groups = [int(group) for group in sys.argv[1:]]
+def signal(number):
+    for group in list(groups):
         try:
-            os.killpg(int(group), number)
+            os.killpg(group, number)
         except ProcessLookupError:
-            pass
-    time.sleep(seconds)
+            groups.remove(group)
+signal(15)
+for _ in range(50):
+    if groups:
+        time.sleep(0.1)
+    signal(0)
+signal(9)
 """
 
 

@@ -12,7 +12,7 @@ import pytest
 from oura_pipeline.defs.bar_charts import MAX_LINES, WIDTH, bar, chart, table
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.testing.world import World, world
+from oura_pipeline_tests.testing.world import World, reported, world
 
 LAST = date(2026, 6, 10)
 FIRST = LAST - timedelta(days=2)
@@ -23,11 +23,11 @@ def texts(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str | None], dic
     return {
         (event.asset_key.to_user_string(), event.partition): {
             name: value.value
-            for name, value in event.step_materialization_data.materialization.metadata.items()
+            for name, value in event.metadata.items()
             if isinstance(value, dg.MarkdownMetadataValue)
         }
-        for event in result.get_asset_materialization_events()
-        if event.asset_key
+        for event in reported(result)
+        if isinstance(event, dg.AssetMaterialization)
     }
 
 

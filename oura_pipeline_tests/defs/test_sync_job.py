@@ -18,6 +18,7 @@ from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.defs.sync_job import SyncConfig, UnknownTypes, UnusableDays
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline_tests.graphite.fake_carbon import fake_carbon
 from oura_pipeline_tests.testing.world import World, failures, metadata, red_checks, world
 
 LAST = date(2026, 6, 10)
@@ -129,3 +130,18 @@ def test_without_a_choice_it_is_the_last_week_of_everything(made: World) -> None
 def test_a_type_that_there_is_not_is_said_with_those_that_there_are() -> None:
     with pytest.raises(UnknownTypes, match=r"is called sleeep: there are .*, sleep, "):
         SyncConfig(document_types=["sleeep"]).chosen(DOCUMENT_TYPES)
+
+
+def test_a_graphite_that_cannot_be_asked_is_said_once(cloud: Sandbox, tmp_path: Path) -> None:
+    """Not once for each document type; what landed was checked before."""
+    with fake_carbon() as carbon:
+        nobody = {
+            "GRAPHITE_HOST": "127.0.0.1",
+            "GRAPHITE_PORT": str(carbon.port),
+            "GRAPHITE_RENDER_URL": "http://127.0.0.1:1/render",
+        }
+        with world(tmp_path / "data", cloud, settings=nobody) as made:
+            made.sign_in("koa")
+            result = made.run(LAST, LAST, types=TYPES)
+            assert set(failures(result)) == {"read back"}
+            assert events(result.run_id)["ASSET_CHECK_EVALUATION"] == 6 * len(TYPES)
