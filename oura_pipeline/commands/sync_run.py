@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from threading import Lock
@@ -118,9 +118,8 @@ def run_sync(
         return _summary(instance, result, usernames_by_id)
 
 
-def _cancelled_when_interrupted(
-    instance: DagsterInstance, run_id: str
-) -> AbstractContextManager[None]:
+@contextmanager
+def _cancelled_when_interrupted(instance: DagsterInstance, run_id: str) -> Iterator[None]:
     """Have the run cancelled in Dagster's records when this process is told to end."""
 
     def report(how: Callable[[DagsterRun], object]) -> None:
@@ -128,11 +127,17 @@ def _cancelled_when_interrupted(
         if run and not run.is_finished:
             how(run)
 
-    return interrupts.interruptible(
+    with interrupts.interruptible(
         # Dagster counts an interrupted run as failed unless somebody asked for its end.
         requested=lambda: report(instance.report_run_canceling),
         abandoned=lambda: report(instance.report_run_canceled),
-    )
+    ):
+        try:
+            yield
+        finally:
+            run = instance.get_run_by_id(run_id) if interrupts.is_stopping() else None
+            if run and run.is_failure:  # it was not there yet when its end was asked for
+                instance.report_run_canceled(run)
 
 
 def _summary(
