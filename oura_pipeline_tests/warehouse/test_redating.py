@@ -234,6 +234,21 @@ def test_rows_beside_the_days_asked_for_come_in_when_they_belong(warehouse: Ware
     assert [day for _, day, _ in all_documents(warehouse, HEARTRATE)] == [january(3)]
 
 
+@pytest.mark.parametrize("odd", ["1e999999999", '"many"', "[60]"])
+def test_a_row_from_beside_loses_its_odd_value_and_nothing_else(
+    warehouse: Warehouse, odd: str
+) -> None:
+    """What is no number is null in the column, as it is of a row that was asked for."""
+    row = beat(january(2), "18:00:00")
+    row = RawDocument(row.day, row.raw.replace(b"60", odd.encode()))
+    land(warehouse, HEARTRATE, {"ada": [row]}, days=(3, 3))
+    tokyo = night(january(3), bedtime_start="2026-01-03T00:30:00+09:00")
+    land(warehouse, SLEEP, {"ada": [tokyo]}, days=(3, 3))
+    assert warehouse.query("SELECT day, bpm, source FROM oura.heartrate") == [
+        (january(3), None, "awake")
+    ]
+
+
 def test_a_row_that_oura_withdrew_does_not_come_back_from_beside(warehouse: Warehouse) -> None:
     """Each answer replaces what an earlier one said of the same time."""
     land(warehouse, HEARTRATE, {"ada": [beat(january(2), "18:00:00")]}, days=(3, 3))

@@ -86,15 +86,16 @@ def _clean(
         conditions.append("list_contains($shapes, json_structure(document)::VARCHAR)")
     connection.execute(
         # A table, because its rows are read in chunks while others are written on this connection.
+        # With numbers of its own: those of DuckDB begin anywhere inside of a transaction.
         "CREATE OR REPLACE TEMP TABLE caught AS "
-        f"SELECT row_id, document FROM {source} "
+        f"SELECT row_number() OVER () AS number, row_id, document FROM {source} "
         f"WHERE {' OR '.join(conditions)}",
         {"shapes": doubtful} if doubtful else {},
     )
     (many,) = connection.execute("SELECT count(*) FROM caught").fetchone() or (0,)
     for start in range(0, many, _CHUNK):
         rows = connection.execute(
-            "SELECT row_id, document FROM caught WHERE rowid >= ? AND rowid < ?",
+            "SELECT row_id, document FROM caught WHERE number > ? AND number <= ?",
             [start, start + _CHUNK],
         ).fetchall()
         cleaned, paths = [], []
