@@ -92,28 +92,26 @@ def run_sync(
         ids = [accounts.people.get(username).id for username in usernames]
         usernames_by_id = accounts.people.usernames_by_id()
     run_id = str(uuid4())
-    with (
-        # Its terminal is for the progress bar.
-        project_instance(captures_output=False) as instance,
-        _cancelled_when_interrupted(instance, run_id),
-    ):
-        fail_ownerless(instance)
-        own(run_id)
-        result = defs.resolve_job_def("sync").execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            tags={DAYS_TAG: day_span(first_day, last_day)},
-            run_config=sync_config(
-                first_day,
-                last_day,
-                people=ids,
-                document_types=[document_type.name for document_type in document_types],
+    # Its terminal is for the progress bar.
+    with project_instance(captures_output=False) as instance:
+        with _cancelled_when_interrupted(instance, run_id):
+            fail_ownerless(instance)
+            own(run_id)
+            result = defs.resolve_job_def("sync").execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                tags={DAYS_TAG: day_span(first_day, last_day)},
+                run_config=sync_config(
+                    first_day,
+                    last_day,
+                    people=ids,
+                    document_types=[document_type.name for document_type in document_types],
+                )
+                # Dagster's log would run through the bar; what failed is printed afterwards.
+                | {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=False,
             )
-            # Dagster's log would run through the bar; what failed is printed afterwards.
-            | {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=False,
-        )
-        interrupts.check()
+            interrupts.check()
         tidy_if_due(instance)
         return _summary(instance, result, usernames_by_id)
 

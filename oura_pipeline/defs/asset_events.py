@@ -18,7 +18,7 @@ AssetEvent = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
 
 def report(context: dg.OpExecutionContext, events: Sequence[AssetEvent]) -> None:
-    """Record events under the run of an op, all or none."""
+    """Record events under the run of an op: in this project's storage all at once, or none."""
     if events:
         entries = [_entry(context, event) for event in events]
         context.instance.event_log_storage.store_event_batch(entries)
