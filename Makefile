@@ -15,12 +15,13 @@ READY := $(VENV)/ready
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
-.PHONY: help demo test test-quick crash mutants attack check format dev docs site lock clean
+.PHONY: help demo test test-quick bench crash mutants attack check format dev docs site lock clean
 help:
 	@echo "make demo        the whole pipeline with synthetic people (SERVE=1: stays up)"
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
 	@echo "make test        all tests"
 	@echo "make test-quick  those that need no browser, Graphite or run of Dagster"
+	@echo "make bench       how fast, beside dlt and plain httpx (QUICK=1: a glance)"
 	@echo "make crash       ten minutes of kills, full disks and faults (SEED=1, MINUTES=10)"
 	@echo "make mutants     faults in the code: which of them would no test notice (SHARE=100 percent of them)"
 	@echo "make attack      what an attacker could try, for nine minutes (MINUTES=9)"
@@ -40,6 +41,12 @@ test: $(READY)
 
 test-quick: $(READY)
 	@$(BIN)/python -m pytest $(PARALLEL) -m quick
+
+# dlt comes along for this alone, as mutmut does for `make mutants`.
+bench: $(READY)
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv run --quiet --no-project --system-certs \
+	  --with 'dlt[duckdb,parquet]==1.31.0' python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
+	@$(BIN)/python -m tools.generate_docs
 
 # In a namespace of its own, where everybody may mount the small disk that gets full.
 crash: $(READY)

@@ -14,6 +14,7 @@ import click
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
+from benchmarks.results import Results, figures_table, programs_table
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
 from oura_pipeline.catalog.metrics import COUNT, DAY, DURATION, known_metrics, leaves
 from oura_pipeline.commands.group import cli
@@ -192,6 +193,8 @@ def env_example() -> str:
 
 
 SECTIONS: dict[str, Callable[[], str]] = {
+    "benchmark programs": lambda: programs_table(Results.read()),
+    "benchmark figures": lambda: figures_table(Results.read()),
     "spoils": spoils,
     "faults": faults,
     "document types": document_types,
