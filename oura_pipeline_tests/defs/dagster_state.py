@@ -26,6 +26,11 @@ def dagster_state(instance: dg.DagsterInstance, runs: list[str]) -> dict[str, An
         picture[f"{asset}:{name}"] = check_state(instance, key, runs.index)
     for place, run_id in enumerate(runs):
         picture[f"run {place}"] = run_events(instance, run_id)
+        picture[f"run {place} in numbers"] = run_numbers(instance, run_id)
+    found = instance.event_log_storage.get_event_records(
+        dg.EventRecordsFilter(dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
+    )
+    picture["planned checks of all runs"] = sorted(record.storage_id for record in found)
     return picture
 
 
@@ -93,6 +98,23 @@ def run_events(instance: dg.DagsterInstance, run_id: str) -> list[tuple[Any, ...
         (record.storage_id, *event_place(record.event_log_entry))
         for record in instance.get_records_for_run(run_id).records
     ]
+
+
+def run_numbers(instance: dg.DagsterInstance, run_id: str) -> dict[str, Any]:
+    """What Dagster's pages of a run count: days of assets, steps and what each of them made."""
+    storage = instance.event_log_storage
+    stats = storage.get_stats_for_run(run_id)
+    return {
+        "days": {
+            key.to_user_string(): sorted(str(day) for day in days)
+            for key, days in storage.get_asset_partitions_for_run(run_id).items()
+        },
+        "steps": (stats.steps_succeeded, stats.steps_failed, stats.materializations),
+        "made": {
+            step.step_key: [entry.dagster_event.partition for entry in step.materialization_events]
+            for step in storage.get_step_stats_for_run(run_id)
+        },
+    }
 
 
 def event_place(entry: dg.EventLogEntry) -> tuple[str, str | None, str | None]:

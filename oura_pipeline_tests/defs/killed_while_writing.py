@@ -2,12 +2,11 @@
 
 import os
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from dagster._serdes import deserialize_value
 
-from oura_pipeline.defs.storage import BatchedSqliteEventLogStorage
+from oura_pipeline.defs.event_log import BatchedSqliteEventLogStorage
 
 CODE = 9
 
@@ -15,8 +14,8 @@ CODE = 9
 class Dying(BatchedSqliteEventLogStorage):
     """The storage, dead after its last statement."""
 
-    def _store_planned_checks(self, index: Any, events: Sequence[Any], ids: Sequence[int]) -> None:
-        super()._store_planned_checks(index, events, ids)
+    def _store_checks(self, *batch: Any) -> None:
+        super()._store_checks(*batch)
         os._exit(CODE)
 
 

@@ -19,6 +19,7 @@ from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.accounts.times import age
 from oura_pipeline_tests.testing.leavers import AT_OURA, LAST, ODD, OTHER, WORD, sign_in
+from oura_pipeline_tests.testing.readable_files import readable
 from oura_pipeline_tests.testing.world import World, sandbox_tokens, world
 
 NOW = datetime(2026, 4, 10, 12, tzinfo=UTC)
@@ -81,7 +82,7 @@ def test_who_left_is_deleted_and_who_disconnected_is_revoked(house: World) -> No
         assert house.warehouse.usernames() == [OTHER, WORD]
         assert work(house, instance) == {"deleted": 0, "revoked": 0, "unrevoked": 0, "waiting": 0}
     in_dagster = (house.home / "dagster").rglob("*")
-    assert not any(ODD.encode() in path.read_bytes() for path in in_dagster if path.is_file())
+    assert not any(ODD.encode() in readable(path) for path in in_dagster if path.is_file())
 
 
 def test_no_other_run_is_waited_for(house: World) -> None:

@@ -14,14 +14,16 @@ import dagster as dg
 import pytest
 from dagster._serdes import serialize_value
 
-from oura_pipeline.defs.storage import BatchedSqliteEventLogStorage
+from oura_pipeline.defs.event_log import BatchedSqliteEventLogStorage
 from oura_pipeline_tests.defs import killed_while_writing
 from oura_pipeline_tests.defs.dagster_state import dagster_state
 from oura_pipeline_tests.defs.example_assets import FAIL, example_job, range_tags
 from oura_pipeline_tests.testing.paths import ROOT
 
 CONFIG = (ROOT / "dagster.yaml").read_text(encoding="utf-8")
-BATCHED, STOCK = "event_batch_size: 1000", "event_batch_size: 0"
+STORAGE = CONFIG[CONFIG.index("storage:") : CONFIG.index("# On more than one machine")]
+BATCHED = STORAGE.replace("event_batch_size: 1000", "event_batch_size: 1000\n      base_dir: {}")
+STOCK = "storage:\n  sqlite:\n    base_dir: {}\n"
 DAYS = [f"2026-01-{day:02}" for day in range(1, 11)]
 FIRST, LAST = DAYS[0], DAYS[-1]
 
@@ -41,7 +43,7 @@ def _empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def instance_with(setting: str) -> Iterator[dg.DagsterInstance]:
     """An empty instance with the project's configuration and this setting."""
     folder = Path(tempfile.mkdtemp(dir=Path.cwd()))
-    config = CONFIG.replace(BATCHED, f"{setting}\n      base_dir: {folder}")
+    config = CONFIG.replace(STORAGE, setting.format(folder))
     (folder / "dagster.yaml").write_text(config, encoding="utf-8")
     os.environ.pop("DAGSTER_EVENT_BATCH_SIZE", None)
     with dg.DagsterInstance.from_config(str(folder)) as instance:
@@ -87,11 +89,17 @@ def test_a_run_reads_like_dagsters_own() -> None:
     ]
 
 
-def test_checks_that_are_planned_for_days_read_like_dagsters_own() -> None:
-    """Dagster plans an asset's own check for each day of a run that has nothing but days."""
+@pytest.mark.parametrize("size", [1000, 0], ids=["batched", "one by one"])
+def test_a_check_without_days_is_not_planned_for_each(size: int) -> None:
+    """Dagster does, in a run of nothing but days, and calls those planned for ever."""
     sleep = dg.AssetKey("sleep")
-    picture = same_in_both(lambda instance: [run(instance, only=[sleep])])
-    assert [day for _, day, *_ in picture["sleep:every_person_landed"]] == [None, *DAYS[::-1]]
+    with instance_with(BATCHED.replace("1000", str(size))) as instance:
+        picture = dagster_state(instance, [run(instance, only=[sleep])])
+    executions = picture["sleep:every_person_landed"] + picture["sleep:fields_known"]
+    assert [(day, status.value) for _, day, status, *_ in executions] == [
+        (None, "FAILED"),
+        (None, "SUCCEEDED"),
+    ]
 
 
 def test_two_runs_that_overlap_read_like_dagsters_own() -> None:
@@ -173,21 +181,21 @@ def test_a_batch_that_the_index_refuses_is_in_neither_database(
 def test_a_batch_that_the_runs_database_refuses_is_in_neither_database(
     batch: list[dg.EventLogEntry], tmp_path: Path
 ) -> None:
-    """One bad day of ten, in the run's own database."""
+    """It refuses the one event that it is to have."""
     storage = BatchedSqliteEventLogStorage(str(tmp_path / "log"))
     storage.get_logs_for_run(batch[0].run_id)
-    refuse(tmp_path / "log" / f"{batch[0].run_id}.db", "event_logs")
+    refuse(tmp_path / "log" / f"{batch[0].run_id}.db", "event_logs", rows=0)
     with pytest.raises(Exception, match="refused"):
         storage.store_event_batch(batch)
     assert rows(tmp_path / "log") == {"index": 0, batch[0].run_id: 0}
 
 
-def refuse(database: Path, table: str) -> None:
-    """Let this database refuse the fifth row that comes into a table, and keep the four before."""
+def refuse(database: Path, table: str, rows: int = 4) -> None:
+    """Let this database refuse the row that comes into a table after so many, and keep these."""
     with closing(sqlite3.connect(database)) as connection:
         connection.execute(
             f"CREATE TRIGGER refuse BEFORE INSERT ON {table} "
-            f"WHEN (SELECT count(*) FROM {table}) = 4 BEGIN SELECT RAISE(FAIL, 'refused'); END"
+            f"WHEN (SELECT count(*) FROM {table}) = {rows} BEGIN SELECT RAISE(FAIL, 'refused'); END"
         )
 
 

@@ -12,7 +12,8 @@ import dagster as dg
 import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
-from oura_pipeline.defs.storage import BatchedSqliteEventLogStorage, project_instance
+from oura_pipeline.defs.event_log import BatchedSqliteEventLogStorage
+from oura_pipeline.defs.storage import project_instance
 from oura_pipeline_tests.defs import example_location, run_example_job
 from oura_pipeline_tests.testing.dagster_daemon import (
     ended,
@@ -105,12 +106,13 @@ def test_a_dagster_home_that_is_not_there_is_said(
 
 
 def test_the_configuration_of_the_working_directory_wins(folder: Path) -> None:
-    """As for `dagster dev`; here one line of it brings back Dagster's own event log."""
+    """As for `dagster dev`; here one line of it writes each event by itself."""
     config = (ROOT / "dagster.yaml").read_text(encoding="utf-8")
-    stock = config.replace("event_batch_size: 1000", "event_batch_size: 0")
-    Path("dagster.yaml").write_text(stock, encoding="utf-8")
+    single = config.replace("event_batch_size: 1000", "event_batch_size: 0")
+    Path("dagster.yaml").write_text(single, encoding="utf-8")
     with project_instance() as instance:
-        assert type(instance.event_log_storage) is SqliteEventLogStorage
+        # Dagster's own could not read what was written before.
+        assert isinstance(instance.event_log_storage, BatchedSqliteEventLogStorage)
     assert os.environ["DAGSTER_EVENT_BATCH_SIZE"] == "0"
     assert databases(folder) == {f"data/dagster/{name}" for name in STATE}
 

@@ -12,8 +12,8 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 
+from oura_pipeline.defs.event_log import BatchedSqliteEventLogStorage
 from oura_pipeline.defs.storage import (
-    BatchedSqliteEventLogStorage,
     PatientSqliteRunStorage,
     PatientSqliteScheduleStorage,
 )

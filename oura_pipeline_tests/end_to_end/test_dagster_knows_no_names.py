@@ -27,6 +27,7 @@ from oura_pipeline_tests.testing.dagster_daemon import (
     start_runs,
     tick_sensors,
 )
+from oura_pipeline_tests.testing.readable_files import readable
 from oura_pipeline_tests.testing.world import World, sandbox_tokens, world
 
 LAST = date(2026, 4, 10)
@@ -61,7 +62,7 @@ class Records:
         return {
             str(path.relative_to(dagster))
             for path in dagster.rglob("*")
-            if text in path.name or (path.is_file() and text.encode() in path.read_bytes())
+            if text in path.name or (path.is_file() and text.encode() in readable(path))
         }
 
 

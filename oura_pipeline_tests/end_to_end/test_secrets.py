@@ -28,6 +28,7 @@ from oura_pipeline.settings import load_settings, read_settings
 from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline.web.server import listen, running_site, socket_url
 from oura_pipeline_tests.end_to_end.conftest import FIRST, LAST
+from oura_pipeline_tests.testing.readable_files import readable
 from oura_pipeline_tests.testing.world import World, world
 from oura_pipeline_tests.web.html_browser import HtmlBrowser
 
@@ -63,7 +64,7 @@ class Traces:
         for path in self.world.home.rglob("*"):
             if path.is_file():
                 # As bytes: a token may stand in a file of any format, Dagster's storage included.
-                yield path.relative_to(self.world.home), path.read_bytes()
+                yield path.relative_to(self.world.home), readable(path)
 
 
 @pytest.fixture

@@ -1,0 +1,196 @@
+"""Dagster's event log in SQLite files, with many events written at once, and their texts packed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as db
+from dagster._core.events import ASSET_CHECK_EVENTS, BATCH_WRITABLE_EVENTS, DagsterEventType
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageMetadata,
+    SqlEventLogStorageTable,
+)
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from filelock import FileLock
+from sqlalchemy.engine import Connection
+
+from oura_pipeline.defs.event_texts import packed
+from oura_pipeline.defs.record_files import Found, engine_of, ensure_tables
+from oura_pipeline.defs.run_events import CREATE_IN_INDEX, read_packed, read_with_index
+
+LOCK = ".opening.lock"
+_reads_index = ContextVar("_reads_index", default=False)
+_WRITTEN_AT_ONCE = {*BATCH_WRITABLE_EVENTS, DagsterEventType.ASSET_CHECK_EVALUATION}
+
+
+def _with_index(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that finds all events of a run, also those that only the index has."""
+
+    @wraps(read)
+    def method(storage: SqliteEventLogStorage, *args: Any, **kwargs: Any) -> Any:
+        token = _reads_index.set(True)
+        try:
+            return read(storage, *args, **kwargs)
+        finally:
+            _reads_index.reset(token)
+
+    return method
+
+
+class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
+    """Dagster's SQLite event log, with many events written as one transaction, and once.
+
+    The stock class opens both databases, the run's and the index, for each event, and writes it
+    into both. Here a batch is written whole or not at all, into the index; the run's database has
+    its last event, and where the others are. What Dagster reads is the same, in the same order and
+    under the same ids.
+    """
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Write all events, or none."""
+        if not _is_one_batch(events):
+            # Events of several runs or of other kinds are written one by one, as Dagster does.
+            super().store_event_batch(events)
+            return
+        rows = [self._event_to_row(event) for event in events]
+        # The inner block ends first: whoever follows the run sees no event before it is there.
+        with self._run_shard(events[0].run_id) as run, self.index_connection() as index:
+            event_ids = _insert_in_order(index, rows)
+            self._store_asset_event_tags(index, events, event_ids)
+            self._store_assets(index, events, event_ids)
+            self._store_checks(index, events, rows, event_ids)
+            _refer_to_index(run, rows, event_ids)
+
+    # Where Dagster reads what a run did, of which the index has a part. It writes elsewhere.
+    get_records_for_run = _with_index(SqliteEventLogStorage.get_records_for_run)
+    get_asset_partitions_for_run = _with_index(SqliteEventLogStorage.get_asset_partitions_for_run)
+    get_stats_for_run = _with_index(SqliteEventLogStorage.get_stats_for_run)
+    get_step_stats_for_run = _with_index(SqliteEventLogStorage.get_step_stats_for_run)
+    _get_run_sharded_event_records = _with_index(
+        SqliteEventLogStorage._get_run_sharded_event_records
+    )
+
+    def _event_to_row(self, event: EventLogEntry) -> dict[str, Any]:
+        row: dict[str, Any] = super()._event_to_row(event)
+        return {**row, "event": packed(row["event"])}
+
+    def _initdb(self, engine: db.Engine, for_index_shard: bool = False) -> None:
+        # Another process may create the tables of this run at the same time, to read its events.
+        with FileLock(Path(self._base_dir) / LOCK):
+            if ensure_tables(engine, SqlEventLogStorageMetadata) is Found.OTHER:
+                super()._initdb(engine, for_index_shard)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        # As in the stock class, except that it creates a new engine for every transaction, which
+        # compiles all statements anew.
+        with self._db_lock, self._begin(shard, joined=_reads_index.get()) as connection:
+            yield connection
+
+    @contextmanager
+    def _run_shard(self, run_id: str) -> Iterator[Connection]:
+        # `_connect` allows one transaction at a time; this one is open beside one in the index.
+        with self._begin(run_id) as connection:
+            yield connection
+
+    @contextmanager
+    def _begin(self, shard: str, *, joined: bool = False) -> Iterator[Connection]:
+        address = self.conn_string_for_shard(shard)
+        if shard not in self._initialized_dbs:
+            self._initdb(engine_of(address, read_packed))
+            self._initialized_dbs.add(shard)
+        with_index = joined and shard != INDEX_SHARD_NAME
+        engine = engine_of(address, read_with_index if with_index else read_packed)
+        with engine.begin() as connection:
+            yield connection
+
+    def _store_assets(
+        self, index: Connection, events: Sequence[EventLogEntry], event_ids: Sequence[int]
+    ) -> None:
+        # An asset has one row; only the newest event of a kind leaves a trace in it.
+        newest = {
+            (event.get_dagster_event().asset_key, event.dagster_event_type): (event, event_id)
+            for event, event_id in zip(events, event_ids, strict=True)
+            if event.get_dagster_event().asset_key
+        }
+        for event, event_id in sorted(newest.values(), key=lambda pair: pair[1]):
+            self._store_asset_event(index, event, event_id)
+
+    def _store_checks(
+        self,
+        index: Connection,
+        events: Sequence[EventLogEntry],
+        rows: Sequence[dict[str, Any]],
+        event_ids: Sequence[int],
+    ) -> None:
+        # Only an op reports evaluations in a batch, and nothing has planned those.
+        checks = [
+            _check_row(event, row, event_id)
+            for event, row, event_id in zip(events, rows, event_ids, strict=True)
+            if event.dagster_event_type in ASSET_CHECK_EVENTS
+        ]
+        if checks:
+            index.execute(AssetCheckExecutionsTable.insert(), checks)
+
+    def _store_asset_check_evaluation_planned(
+        self, event: EventLogEntry, event_id: int | None
+    ) -> None:
+        with self.index_connection() as index:
+            row = _check_row(event, self._event_to_row(event), event_id)
+            index.execute(AssetCheckExecutionsTable.insert(), [row])
+
+
+def _check_row(event: EventLogEntry, row: dict[str, Any], event_id: int | None) -> dict[str, Any]:
+    check: Any = event.get_dagster_event().event_specific_data
+    status = AssetCheckExecutionRecordStatus
+    if event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
+        execution_status = status.PLANNED
+    else:
+        execution_status = status.SUCCEEDED if check.passed else status.FAILED
+    return {
+        "asset_key": check.asset_key.to_string(),
+        "check_name": check.check_name,
+        "run_id": event.run_id,
+        "execution_status": execution_status.value,
+        "evaluation_event": row["event"],
+        "evaluation_event_timestamp": row["timestamp"],
+        "evaluation_event_storage_id": event_id,
+        "materialization_event_storage_id": None,
+        # Dagster plans a check for each day of a run, also one that has no days, as all of ours.
+        # It is evaluated once, and what was planned for a day would stay planned for ever.
+        "partition": None,
+    }
+
+
+def _insert_in_order(index: Connection, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
+    """Insert events one behind the other, and return their ids."""
+    # From the first on nobody else can write.
+    first_id = index.execute(SqlEventLogStorageTable.insert(), rows[0]).lastrowid
+    ids = range(first_id, first_id + len(rows))
+    if others := [{"id": id_, **row} for id_, row in zip(ids[1:], rows[1:], strict=True)]:
+        index.execute(SqlEventLogStorageTable.insert(), others)
+    return ids
+
+
+def _refer_to_index(run: Connection, rows: Sequence[dict[str, Any]], ids: Sequence[int]) -> None:
+    """Insert the last of the events, at an id which leaves room for the others before it."""
+    events = SqlEventLogStorageTable
+    first_id = run.execute(events.insert(), rows[-1]).lastrowid
+    others = len(rows) - 1
+    if others:
+        run.execute(events.update().where(events.c.id == first_id).values(id=first_id + others))
+        run.exec_driver_sql(CREATE_IN_INDEX)
+        run.exec_driver_sql("INSERT INTO in_index VALUES (?, ?, ?)", (first_id, ids[0], others))
+
+
+def _is_one_batch(events: Sequence[EventLogEntry]) -> bool:
+    return len({event.run_id for event in events}) == 1 and all(
+        event.is_dagster_event and event.dagster_event_type in _WRITTEN_AT_ONCE for event in events
+    )
