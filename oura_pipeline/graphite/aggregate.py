@@ -99,6 +99,12 @@ def aligned(instant: int, interval: int) -> int:
     return instant // (interval * MICRO) * interval
 
 
+def all_aligned(instants: Iterable[int], interval: int) -> list[int]:
+    """Return the starts, in seconds, of the intervals (seconds) that hold instants (μs)."""
+    micros = interval * MICRO
+    return [instant // micros * interval for instant in instants]
+
+
 def _mean(values: Sequence[Value]) -> float:
     try:
         # `fsum` is exact whatever the order, so equal documents have equal digests.

@@ -24,6 +24,7 @@ from oura_pipeline.catalog.numbers import number_in
 from oura_pipeline.graphite import parse
 from oura_pipeline.graphite.aggregate import MICRO, MetricSamples, Point, Value, aligned, usable
 from oura_pipeline.graphite.parse import ParsedSeries, Unreadable
+from oura_pipeline.graphite.rows import RowReader
 
 Path = tuple[str, ...]
 
@@ -77,6 +78,12 @@ class Extractor:
     def skip(self, reason: str, path: Iterable[str]) -> None:
         """Count something that cannot be sent."""
         self.skipped[f"{reason}: {'.'.join(path)[:200]}"] += 1
+
+    def add_rows(self, rows: RowReader, raws: Sequence[bytes]) -> bool:
+        """Extract every number of all rows of a day, and return whether that was possible."""
+        samples = rows.samples(raws)
+        self._samples |= samples or {}
+        return samples is not None
 
     def add_document(self, document: Mapping[str, Any], placement: Placement) -> None:
         """Extract every number of a document."""

@@ -18,9 +18,9 @@ from oura_pipeline.graphite.aggregate import MICRO, Point, aligned
 from oura_pipeline.graphite.extract import Extractor, Placement
 from oura_pipeline.graphite.parse import Unreadable
 from oura_pipeline.graphite.points import DayPoints
+from oura_pipeline.graphite.rows import RowReader, comes_in_rows, sub_series
 
 _USERNAME = re.compile(r"[a-z][a-z0-9_-]{0,99}")
-_SUB_SERIES = re.compile(r"[a-z0-9_-]{1,100}")
 _EPOCH = date(1970, 1, 1).toordinal()
 
 _Document = dict[str, Any]
@@ -58,12 +58,15 @@ def flatten(
     by_day: dict[date, list[StoredDocument]] = defaultdict(list)
     for stored in documents:
         by_day[stored.day].append(stored)
-    vocabulary = Vocabulary(document_type)
+    vocabulary, root = Vocabulary(document_type), f"{prefix}.{username}."
+    rows = RowReader(document_type, vocabulary, root) if comes_in_rows(document_type) else None
     days: list[tuple[date, _Metrics, dict[str, int]]] = []
     for day in sorted(by_day):
-        extractor = Extractor(vocabulary, f"{prefix}.{username}.")
+        extractor = Extractor(vocabulary, root)
         # `pop`: a year of heart rate should not be in memory as JSON and as points.
-        _extract_day(extractor, document_type, day, by_day.pop(day))
+        of_day = by_day.pop(day)
+        if rows is None or not extractor.add_rows(rows, [one.raw for one in of_day]):
+            _extract_day(extractor, document_type, day, of_day)
         days.append((day, extractor.points(), dict(sorted(extractor.skipped.items()))))
     _let_later_days_win([metrics for _, metrics, _ in days])
     return [
@@ -179,8 +182,9 @@ def _sub_series(
     text = document.get(document_type.split_by) if document_type.split_by else None
     if text is None:
         return None
-    if isinstance(text, str) and _SUB_SERIES.fullmatch(text.lower()):
-        return text.lower()
+    name = sub_series(text) if isinstance(text, str) else None
+    if name:
+        return name
     extractor.skip("name that Graphite cannot store", (document_type.split_by or "",))
     return None
 

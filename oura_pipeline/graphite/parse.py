@@ -81,6 +81,17 @@ def instant(value: object) -> int | None:
         return None
 
 
+def instants(values: Sequence[str | None]) -> list[int] | None:
+    """Return instants as `instant` does, several times as fast; None: one of them is none."""
+    try:
+        moments = list(map(datetime.fromisoformat, values))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    if any(moment.tzinfo is None or moment.year not in INSTANT_YEARS for moment in moments):
+        return None
+    return [round(moment.timestamp() * MICRO) for moment in moments]
+
+
 def looks_like_series(value: dict[str, Any]) -> bool:
     """Return whether an unknown object has the shape of a series."""
     return isinstance(value.get("items"), list) and ("interval" in value or "timestamp" in value)
