@@ -21,13 +21,15 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_
 from filelock import FileLock
 from sqlalchemy.engine import Connection
 
+from oura_pipeline.defs.event_rows import Row, each_day, rows_of, tags
 from oura_pipeline.defs.event_texts import packed
 from oura_pipeline.defs.record_files import Found, engine_of, ensure_tables
 from oura_pipeline.defs.run_events import CREATE_IN_INDEX, read_packed, read_with_index
 
 LOCK = ".opening.lock"
 _reads_index = ContextVar("_reads_index", default=False)
-_WRITTEN_AT_ONCE = {*BATCH_WRITABLE_EVENTS, DagsterEventType.ASSET_CHECK_EVALUATION}
+_CHECKED = {kind.value for kind in ASSET_CHECK_EVENTS}
+_WRITTEN_AT_ONCE = {kind.value for kind in BATCH_WRITABLE_EVENTS} | _CHECKED
 
 
 def _with_index(read: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,14 +61,27 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
             # Events of several runs or of other kinds are written one by one, as Dagster does.
             super().store_event_batch(events)
             return
-        rows = [self._event_to_row(event) for event in events]
+        events = list(each_day(events))
+        rows = list(rows_of(events))
         # The inner block ends first: whoever follows the run sees no event before it is there.
         with self._run_shard(events[0].run_id) as run, self.index_connection() as index:
             event_ids = _insert_in_order(index, rows)
-            self._store_asset_event_tags(index, events, event_ids)
-            self._store_assets(index, events, event_ids)
-            self._store_checks(index, events, rows, event_ids)
+            self._store_tags(index, events, event_ids)
+            self._store_assets(index, events, rows, event_ids)
+            _store_checks(index, events, rows, event_ids)
             _refer_to_index(run, rows, event_ids)
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Write an event, or one for each day of those that it plans."""
+        if event.dagster_event and event.dagster_event.partitions_subset:
+            self.store_event_batch([event])
+        else:
+            super().store_event(event)
+
+    @property
+    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
+        # Dagster would make an event for each day of each asset of a run.
+        return True
 
     # Where Dagster reads what a run did, of which the index has a part. It writes elsewhere.
     get_records_for_run = _with_index(SqliteEventLogStorage.get_records_for_run)
@@ -77,8 +92,8 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
         SqliteEventLogStorage._get_run_sharded_event_records
     )
 
-    def _event_to_row(self, event: EventLogEntry) -> dict[str, Any]:
-        row: dict[str, Any] = super()._event_to_row(event)
+    def _event_to_row(self, event: EventLogEntry) -> Row:
+        row: Row = super()._event_to_row(event)
         return {**row, "event": packed(row["event"])}
 
     def _initdb(self, engine: db.Engine, for_index_shard: bool = False) -> None:
@@ -111,33 +126,28 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
         with engine.begin() as connection:
             yield connection
 
-    def _store_assets(
+    def _store_tags(
         self, index: Connection, events: Sequence[EventLogEntry], event_ids: Sequence[int]
     ) -> None:
-        # An asset has one row; only the newest event of a kind leaves a trace in it.
-        newest = {
-            (event.get_dagster_event().asset_key, event.dagster_event_type): (event, event_id)
-            for event, event_id in zip(events, event_ids, strict=True)
-            if event.get_dagster_event().asset_key
-        }
-        for event, event_id in sorted(newest.values(), key=lambda pair: pair[1]):
-            self._store_asset_event(index, event, event_id)
+        tagged = [(event, id_) for event, id_ in zip(events, event_ids, strict=True) if tags(event)]
+        if tagged:
+            self._store_asset_event_tags(index, *zip(*tagged, strict=True))
 
-    def _store_checks(
+    def _store_assets(
         self,
         index: Connection,
         events: Sequence[EventLogEntry],
-        rows: Sequence[dict[str, Any]],
+        rows: Sequence[Row],
         event_ids: Sequence[int],
     ) -> None:
-        # Only an op reports evaluations in a batch, and nothing has planned those.
-        checks = [
-            _check_row(event, row, event_id)
+        # An asset has one row; only the newest event of a kind leaves a trace in it.
+        newest = {
+            (row["asset_key"], row["dagster_event_type"]): (event, event_id)
             for event, row, event_id in zip(events, rows, event_ids, strict=True)
-            if event.dagster_event_type in ASSET_CHECK_EVENTS
-        ]
-        if checks:
-            index.execute(AssetCheckExecutionsTable.insert(), checks)
+            if row["asset_key"]
+        }
+        for event, event_id in sorted(newest.values(), key=lambda pair: pair[1]):
+            self._store_asset_event(index, event, event_id)
 
     def _store_asset_check_evaluation_planned(
         self, event: EventLogEntry, event_id: int | None
@@ -147,10 +157,26 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
             index.execute(AssetCheckExecutionsTable.insert(), [row])
 
 
-def _check_row(event: EventLogEntry, row: dict[str, Any], event_id: int | None) -> dict[str, Any]:
+def _store_checks(
+    index: Connection,
+    events: Sequence[EventLogEntry],
+    rows: Sequence[Row],
+    event_ids: Sequence[int],
+) -> None:
+    # Only an op reports evaluations in a batch, and nothing has planned those.
+    checks = [
+        _check_row(event, row, event_id)
+        for event, row, event_id in zip(events, rows, event_ids, strict=True)
+        if row["dagster_event_type"] in _CHECKED
+    ]
+    if checks:
+        index.execute(AssetCheckExecutionsTable.insert(), checks)
+
+
+def _check_row(event: EventLogEntry, row: Row, event_id: int | None) -> Row:
     check: Any = event.get_dagster_event().event_specific_data
     status = AssetCheckExecutionRecordStatus
-    if event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
+    if row["dagster_event_type"] == DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value:
         execution_status = status.PLANNED
     else:
         execution_status = status.SUCCEEDED if check.passed else status.FAILED
@@ -169,7 +195,7 @@ def _check_row(event: EventLogEntry, row: dict[str, Any], event_id: int | None) 
     }
 
 
-def _insert_in_order(index: Connection, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
+def _insert_in_order(index: Connection, rows: Sequence[Row]) -> Sequence[int]:
     """Insert events one behind the other, and return their ids."""
     # From the first on nobody else can write.
     first_id = index.execute(SqlEventLogStorageTable.insert(), rows[0]).lastrowid
@@ -179,7 +205,7 @@ def _insert_in_order(index: Connection, rows: Sequence[dict[str, Any]]) -> Seque
     return ids
 
 
-def _refer_to_index(run: Connection, rows: Sequence[dict[str, Any]], ids: Sequence[int]) -> None:
+def _refer_to_index(run: Connection, rows: Sequence[Row], ids: Sequence[int]) -> None:
     """Insert the last of the events, at an id which leaves room for the others before it."""
     events = SqlEventLogStorageTable
     first_id = run.execute(events.insert(), rows[-1]).lastrowid
@@ -192,5 +218,6 @@ def _refer_to_index(run: Connection, rows: Sequence[dict[str, Any]], ids: Sequen
 
 def _is_one_batch(events: Sequence[EventLogEntry]) -> bool:
     return len({event.run_id for event in events}) == 1 and all(
-        event.is_dagster_event and event.dagster_event_type in _WRITTEN_AT_ONCE for event in events
+        event.dagster_event and event.dagster_event.event_type_value in _WRITTEN_AT_ONCE
+        for event in events
     )

@@ -203,8 +203,25 @@ def test_a_batch_that_is_killed_half_way_is_in_neither_database(
     batch: list[dg.EventLogEntry], tmp_path: Path
 ) -> None:
     """The process ends after the last statement and before the databases are told to keep it."""
+    killed(batch, tmp_path / "log", "Dying")
+    assert rows(tmp_path / "log") == {"index": 0, batch[0].run_id: 0}
+
+
+def test_a_batch_whose_process_is_killed_between_the_databases_counts(
+    batch: list[dg.EventLogEntry], tmp_path: Path
+) -> None:
+    """Its days were made before it was written; only the run's log lacks them."""
+    killed(batch, tmp_path / "log", "DyingLater")
+    assert rows(tmp_path / "log") == {"index": 10, batch[0].run_id: 0}
+    storage = BatchedSqliteEventLogStorage(str(tmp_path / "log"))
+    assert storage.get_materialized_partitions(dg.AssetKey("sleep")) == set(DAYS)
+    assert storage.get_logs_for_run(batch[0].run_id) == []
+
+
+def killed(batch: list[dg.EventLogEntry], folder: Path, storage: str) -> None:
+    """Write a batch in a process that dies."""
     child = subprocess.run(
-        [sys.executable, "-m", killed_while_writing.__name__, str(tmp_path / "log")],
+        [sys.executable, "-m", killed_while_writing.__name__, str(folder), storage],
         input=serialize_value(batch),
         text=True,
         cwd=ROOT,
@@ -212,7 +229,6 @@ def test_a_batch_that_is_killed_half_way_is_in_neither_database(
         timeout=120,
     )
     assert child.returncode == killed_while_writing.CODE
-    assert rows(tmp_path / "log") == {"index": 0, batch[0].run_id: 0}
 
 
 def test_events_of_other_kinds_and_runs_are_written_as_dagster_does(tmp_path: Path) -> None:
