@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
-from sqlalchemy import ColumnElement, Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, literal, select
 
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import TokenCipher
@@ -50,12 +50,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def require_known(connection: Connection, usernames: Iterable[str]) -> None:
-    """Raise `UnknownPerson` unless everybody is in the database."""
+def require_known(connection: Connection, username: str) -> None:
+    """Raise `UnknownPerson` unless that person is in the database."""
     # A foreign key would refuse the rows as well, but not say who is unknown and who is there.
-    known = known_usernames(connection)
-    if strangers := set(usernames) - known:
-        raise UnknownPerson(strangers, known)
+    if not connection.scalar(_KNOWN, {"who": username}):
+        raise UnknownPerson([username], known_usernames(connection))
 
 
 def who_left(connection: Connection, usernames: Iterable[str]) -> set[str]:
@@ -72,6 +71,10 @@ def known_usernames(connection: Connection) -> set[str]:
 def not_gone() -> ColumnElement[bool]:
     """Return the condition that a row of `people` is somebody."""
     return people.c.state != GONE
+
+
+# Built once: it is asked for each person and document type of a run.
+_KNOWN = select(literal(1)).where(people.c.username == bindparam("who"), not_gone())
 
 
 def ledger_key(row: Fetch | Push | Withdrawn) -> tuple[str, str, date]:

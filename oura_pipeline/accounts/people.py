@@ -223,7 +223,7 @@ class People(EncryptedStore):
             PersonRefused: they have another one, or it belongs to somebody else.
         """
         with self._database.writing(schema.people) as connection:
-            require_known(connection, [username])
+            require_known(connection, username)
             _require_own_id(connection, username, oura_id)
             forget_gone(connection, oura_id)
             _update(connection, username, {"oura_id": oura_id})
@@ -238,7 +238,7 @@ class People(EncryptedStore):
         earlier = or_(people.sync_asked_at.is_(None), people.sync_asked_at <= now - SYNC_PAUSE)
         requested = update(schema.people).where(people.username == username, earlier)
         with self._database.writing() as connection:
-            require_known(connection, [username])
+            require_known(connection, username)
             return connection.execute(requested.values(sync_asked_at=now)).rowcount == 1
 
     def set_first_day(self, usernames: Iterable[str], first_day: date | None) -> None:
@@ -270,7 +270,7 @@ class People(EncryptedStore):
 
     def replace_tokens(self, connection: Connection, username: str, sign_in: SignIn) -> None:
         """Do what `reconnect` does, within a transaction."""
-        require_known(connection, [username])
+        require_known(connection, username)
         require_staying(connection, username)
         _require_own_id(connection, username, sign_in.oura_id)
         changes: dict[str, Any] = {

@@ -60,7 +60,7 @@ class Removal(EncryptedStore):
         # Every step may be the last one before a crash. The state comes first, so that nothing is
         # fetched any more; the tokens stay until Oura has revoked them.
         with self._database.writing(schema.people) as connection:
-            require_known(connection, [username])
+            require_known(connection, username)
             require_staying(connection, username)
             enter_state(connection, username, PersonState.DISCONNECTED)
             end_sessions(connection, username)
@@ -72,7 +72,7 @@ class Removal(EncryptedStore):
             UnknownPerson: nobody has this username.
         """
         with self._database.writing(schema.people) as connection:
-            require_known(connection, [username])
+            require_known(connection, username)
             enter_state(connection, username, PersonState.RETIRED, notified_at=None)
             end_sessions(connection, username)
 
@@ -119,7 +119,7 @@ class Removal(EncryptedStore):
             AccountsBusy: another process never came back from renewing.
         """
         with self._database.reading() as connection:
-            require_known(connection, [username])
+            require_known(connection, username)
         _LastTokens(self._database, self._cipher, username, renewer).revoke(revoker)
 
     def revoke_gone(self, person_id: str, renewer: Renewer, revoker: Revoker) -> None:

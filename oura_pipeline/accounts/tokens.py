@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, or_, select, update
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.base import GONE, EncryptedStore, now, require_known
@@ -25,6 +25,13 @@ _NOT_CONNECTED = {
     PersonState.DISCONNECTED: "has disconnected; nothing is fetched until they sign in again",
     PersonState.RETIRED: "has left; their data is being deleted and nothing is fetched any more",
 }
+
+# Built once: it is asked for each request to Oura.
+_STORED = (
+    select(schema.people.c.state, schema.people.c.error, schema.tokens)
+    .join_from(schema.people, schema.tokens, isouter=True)
+    .where(schema.people.c.username == bindparam("who"))
+)
 
 Renewer = Callable[[str, str | None], TokenPair]
 """Asks Oura for new tokens, given the refresh token and the endpoint that worked before.
@@ -47,7 +54,7 @@ class Tokens(EncryptedStore):
             UnknownPerson: nobody has this username.
         """
         with self._database.reading() as connection:
-            require_known(connection, [username])
+            require_known(connection, username)
         return PersonTokens(self._database, self._cipher, username, renewer)
 
 
@@ -199,12 +206,8 @@ class PersonTokens:
         return self._decrypted(row)
 
     def _row(self) -> Row[Any] | None:
-        theirs = schema.people.c.username == self._username
-        query = select(schema.people.c.state, schema.people.c.error, schema.tokens)
         with self._database.reading() as connection:
-            return connection.execute(
-                query.join_from(schema.people, schema.tokens, isouter=True).where(theirs)
-            ).one_or_none()
+            return connection.execute(_STORED, {"who": self._username}).one_or_none()
 
     def _decrypted(self, row: Row[Any]) -> StoredTokens:
         access_token = row.access_token and self._cipher.decrypt(row.access_token)

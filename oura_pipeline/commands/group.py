@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from oura_pipeline.process.imports import lean_imports
+
 # Each command and its help line. The module `oura_pipeline.commands.<name>` holds the command or
 # group of that name, and is imported only when it is used: Dagster, DuckDB and pandas take seconds
 # to import. To add one, write such a module and a row here. A new command of a group, such as
@@ -42,7 +44,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"oura_pipeline.commands.{cmd_name}")
+        with lean_imports():
+            module = import_module(f"oura_pipeline.commands.{cmd_name}")
         command = getattr(module, cmd_name)
         assert isinstance(command, click.Command)
         return command

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date
+from functools import cache
+
+import msgspec
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.days import ONE_DAY, days_between
@@ -22,9 +25,8 @@ from oura_pipeline.oura.validation import (
 from oura_pipeline.oura.windows import DateRangeQuery
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One document.
+class Document(msgspec.Struct, frozen=True):  # six times as fast to make as a dataclass
+    """One document; its repr shows nothing that was measured.
 
     Attributes:
         day: the day it belongs to: Oura's own, or the date in UTC of when it happened, until the
@@ -33,7 +35,10 @@ class Document:
     """
 
     day: date
-    raw: bytes = field(repr=False)
+    raw: bytes
+
+    def __repr__(self) -> str:
+        return f"Document(day={self.day!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class PageReader:
     ) -> None:
         self.document_type = document_type
         self._decoder = DocumentDecoder(document_type)
-        self._wanted = wanted
+        self._wanted = cache(wanted)
         self._today = today
 
     def page(self, body: bytes, query: DateRangeQuery) -> tuple[Page, str | None]:
@@ -98,8 +103,13 @@ class PageReader:
         """
         envelope = open_envelope(body, self.document_type.name)
         page = Page(documents=[], outside=[])
-        for raw in envelope.data:
-            self._add(page, raw, query, doubtful=envelope.doubtful)
+        known = None if envelope.doubtful else self._decoder.read_page(body)
+        if known is None:
+            for raw in envelope.data:
+                self._add(page, raw, query, doubtful=envelope.doubtful)
+        else:
+            for raw, facts in zip(envelope.data, known, strict=True):
+                self._place(page, raw, facts, query)
         return page, envelope.next_token
 
     def single(self, body: bytes) -> Page:
@@ -152,6 +162,9 @@ class PageReader:
         except Unusable as error:
             self._add_unusable(page, raw, query, str(error))
             return
+        self._place(page, raw, facts, query)
+
+    def _place(self, page: Page, raw: bytes, facts: DocumentFacts, query: DateRangeQuery) -> None:
         if facts.instant is None or query.owns(facts.instant):
             document = Document(self._day(facts), raw)
             (page.documents if self._wanted(document.day) else page.outside).append(document)

@@ -28,8 +28,7 @@ class Unusable(Exception):
     """A document that cannot be landed; the text says why, without any value."""
 
 
-@dataclass(frozen=True)
-class DocumentFacts:
+class DocumentFacts(msgspec.Struct, frozen=True):  # six times as fast to make as a dataclass
     """What a document says about itself.
 
     Attributes:
@@ -51,7 +50,7 @@ class Glimpse:
 
 
 class DocumentDecoder:
-    """A decoder of one document type; building it costs more than decoding a document."""
+    """A decoder of one document type; building it takes as long as decoding a hundred documents."""
 
     def __init__(self, document_type: DocumentType) -> None:
         self._type = document_type
@@ -59,10 +58,22 @@ class DocumentDecoder:
         keys = {*document_type.key, document_type.day_field, self._instant}
         needed = [field for field in document_type.fields if field.required or field.name in keys]
         members = [(field.name, field.kind.python_type) for field in needed]
-        self._decoder = msgspec.json.Decoder(
-            msgspec.defstruct(document_type.name, members, kw_only=True, gc=False)
-        )
+        struct = msgspec.defstruct(document_type.name, members, kw_only=True, gc=False)
+        page = msgspec.defstruct("page", [("data", list[struct])], gc=False)  # type: ignore[valid-type]
+        self._decoder = msgspec.json.Decoder(struct)
+        self._page_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(page)
         self._times = [field.name for field in needed if field.kind in (INSTANT, LOCAL)]
+
+    def read_page(self, body: bytes) -> list[DocumentFacts] | None:
+        """Return what each document of a page says about itself; None: one cannot be used.
+
+        One by one, documents take three times as long. The page has to be valid JSON.
+        """
+        try:
+            documents = self._page_decoder.decode(body).data
+            return [self._facts(document) for document in documents]
+        except (msgspec.ValidationError, Unusable, *_NO_JSON):
+            return None
 
     def read(self, raw: bytes | msgspec.Raw) -> DocumentFacts:
         """Return what a document says about itself.
@@ -76,12 +87,15 @@ class DocumentDecoder:
             raise Unusable(reason(error)) from None
         except _NO_JSON:
             raise Unusable(NOT_JSON) from None
+        return self._facts(document)
+
+    def _facts(self, document: Any) -> DocumentFacts:
         for name in self._times:
             if not _EARLIEST <= getattr(document, name) < _LATEST:
                 raise Unusable(f"{name}: nobody wore a ring then")
         return DocumentFacts(
-            day=getattr(document, self._type.day_field) if self._type.day_field else None,
-            instant=getattr(document, self._instant) if self._instant else None,
+            getattr(document, self._type.day_field) if self._type.day_field else None,
+            getattr(document, self._instant) if self._instant else None,
         )
 
     def glimpse(self, raw: bytes | msgspec.Raw) -> Glimpse:
@@ -115,6 +129,8 @@ def _shown(identifier: str | None) -> str | None:
 
 def ambiguity(text: bytes) -> str | None:
     """Return why two parsers of a JSON text could read different things; None: they could not."""
+    if _comes_out_as_it_went_in(text):
+        return None
     try:
         _STRICT.decode(text.decode())
     except _Ambiguous as error:
@@ -124,6 +140,18 @@ def ambiguity(text: bytes) -> str | None:
     except (ValueError, RecursionError):
         return NOT_JSON
     return None
+
+
+def _comes_out_as_it_went_in(text: bytes) -> bool:
+    """Return whether a JSON text is the same after it was read and written.
+
+    Then no object has a key twice, for the first one would be missing, and everything is written in
+    the usual way. Most texts are like that, and looking at every object takes twice as long.
+    """
+    try:
+        return msgspec.json.encode(msgspec.json.decode(text)) == text
+    except (*_NO_JSON, UnicodeEncodeError):
+        return False
 
 
 def loosely(text: bytes) -> Any:
@@ -170,15 +198,13 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> None:
         raise _Ambiguous(f"an object has the key {twice[:50]!r} twice")
 
 
-def _any_number(digits: str) -> None:
-    # Not read: Python refuses integers of more than 4300 digits.
-    return None
-
-
 def _no_number(name: str) -> None:
     raise _Ambiguous(f"{name} is no number in JSON")
 
 
+# Integers are not read, for Python refuses those of more than 4300 digits; `len` is the cheapest
+# function that takes their digits.
+_any_number = len
 _STRICT = json.JSONDecoder(
     object_pairs_hook=_no_key_twice,
     parse_int=_any_number,
