@@ -114,6 +114,8 @@ class Push(PersonDay):
         index: which metrics have points at which times, packed by `graphite.points`: a later push
             needs it to see that a value was withdrawn.
         at: when, UTC.
+        source: a digest of the documents that have these points; empty: they must be flattened
+            anew, because nobody knows or because not everything in them could be sent.
     """
 
     points: int
@@ -121,6 +123,7 @@ class Push(PersonDay):
     state: PushState
     index: bytes
     at: datetime
+    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +162,10 @@ class PushLedger(Protocol):
 
     def record_delivered(self, pushes: Sequence[Push], at: datetime) -> None:
         """Record that days arrived, of which these are the rows from before."""
+        ...
+
+    def record_sources(self, pushes: Sequence[Push]) -> None:
+        """Record the sources of these rows, where the points are still those."""
         ...
 
     def record_withdrawn(self, withdrawn: Sequence[Withdrawn]) -> None:

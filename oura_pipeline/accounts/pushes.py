@@ -7,12 +7,14 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.base import Store, ledger_key, matching, who_left
 from oura_pipeline.accounts.waiting import forget_delivered, note_unsent
 from oura_pipeline.ledger import Push, PushState, Withdrawn
+
+_VALUES = ("points", "digest", "state", "index", "at", "source")
 
 
 class Pushes(Store):
@@ -25,7 +27,7 @@ class Pushes(Store):
         """
         if not pushes:
             return set()
-        insert = self._database.insert(schema.pushes, ("points", "digest", "state", "index", "at"))
+        insert = self._database.insert(schema.pushes, _VALUES)
         with self._database.writing() as connection:
             left = who_left(connection, {row.username for row in pushes})
             ordered = sorted((p for p in pushes if p.username not in left), key=ledger_key)
@@ -40,6 +42,21 @@ class Pushes(Store):
         self.record([replace(row, state=PushState.DELIVERED, at=at) for row in pushes])
         with self._database.writing() as connection:
             forget_delivered(connection, pushes)
+
+    def record_sources(self, pushes: Sequence[Push]) -> None:
+        """Record the sources of these rows, where the points are still those."""
+        c = schema.pushes.c
+        keys = (c.document_type, c.username, c.day, c.digest)
+        same = [column == bindparam(f"its_{column.name}") for column in keys]
+        values = [
+            {f"its_{column.name}": getattr(row, column.name) for column in keys}
+            | {"new": row.source}
+            for row in sorted(pushes, key=ledger_key)
+        ]
+        if values:
+            with self._database.writing() as connection:
+                update = schema.pushes.update().where(*same).values(source=bindparam("new"))
+                connection.execute(update, values)
 
     def forget(self, document_type: str, username: str, days: Iterable[date]) -> None:
         """Forget days that will not be pushed, and that they wait."""

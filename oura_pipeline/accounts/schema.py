@@ -142,6 +142,7 @@ pushes = Table(
     Column("state", Text, nullable=False),
     Column("index", LargeBinary, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("source", Text, nullable=False, server_default=""),
 )
 
 waiting_pushes = Table(

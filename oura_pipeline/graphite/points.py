@@ -34,6 +34,7 @@ class DayPoints:
             nothing to send, for instance because its documents are gone.
         skipped: how often something in the documents could not become a point, by reason and
             path; never a value.
+        source: a digest of the documents; empty: unknown.
     """
 
     username: str
@@ -41,6 +42,7 @@ class DayPoints:
     day: date
     points: Mapping[str, Sequence[Point]]
     skipped: Mapping[str, int] = field(default_factory=dict)
+    source: str = ""
 
     @cached_property
     def count(self) -> int:

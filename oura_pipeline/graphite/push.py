@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from oura_pipeline.days import batched_by_weight
@@ -92,6 +92,17 @@ def push(
     return run.result()
 
 
+def is_settled(earlier: Push, resend_since: date | None) -> bool:
+    """Return whether points that are still the same need not be sent again.
+
+    Args:
+        earlier: the row of the ledger.
+        resend_since: as of `push`.
+    """
+    recent = resend_since is not None and earlier.day >= resend_since
+    return earlier.state not in _UNSENT and not (earlier.state is PushState.SENT and recent)
+
+
 def send(sender: Sender, metrics: Metrics) -> None:
     """Send, and try again a few times with growing pauses.
 
@@ -146,6 +157,7 @@ class _PushRun:
         self._points_by_day: Counter[date] = Counter()
         self._skipped: Counter[str] = Counter()
         self._shrunk: list[_ShrunkDay] = []
+        self._same_points: list[Push] = []
 
     def result(self) -> PushResult:
         return PushResult(
@@ -165,6 +177,8 @@ class _PushRun:
             for day, earlier in self._with_rows(map(self._valid, days))
             if self._is_due(day, earlier)
         ]
+        self._ledger.record_sources(self._same_points)
+        self._same_points = []
         pending = [
             self._row(day, PushState.PENDING, _index_in_flight(day, earlier))
             for day, earlier in due
@@ -209,7 +223,8 @@ class _PushRun:
         self._skipped.update(day.skipped)
         valid, dropped = drop_invalid(day, self._validator)
         self._skipped.update(dropped)
-        return valid
+        # What was not sent is reported by every push, and a point of the future is sent one day.
+        return replace(valid, source="") if day.skipped or dropped else valid
 
     def _with_rows(self, days: Iterable[DayPoints]) -> Iterator[_DueDay]:
         """Yield each day with its row in the ledger."""
@@ -230,13 +245,12 @@ class _PushRun:
     def _is_due(self, day: DayPoints, earlier: Push | None) -> bool:
         if earlier is None:
             return day.count > 0
-        if earlier.digest != day.digest or earlier.state in _UNSENT:
-            return True
-        recent = self._resend_since is not None and day.day >= self._resend_since
-        if earlier.state is PushState.SENT and recent:
+        if earlier.digest != day.digest or not is_settled(earlier, self._resend_since):
             return True
         if self._even_unchanged and day.count:
             return True
+        if earlier.source != day.source:
+            self._same_points.append(replace(earlier, source=day.source))
         self._unchanged += 1
         return False
 
@@ -281,6 +295,7 @@ class _PushRun:
             state=state,
             index=index,
             at=self._now,
+            source=day.source,
         )
 
 

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
-from oura_pipeline.catalog.parts import StoredDocument
-from oura_pipeline.days import ONE_DAY, batched
-from oura_pipeline.graphite.flatten import flatten
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.graphite.points import DayPoints, unpack
-from oura_pipeline.graphite.push import push
+from oura_pipeline.graphite.push import is_settled, push
 from oura_pipeline.graphite.readback.diagnosis import Finding, diagnose
 from oura_pipeline.graphite.readback.digests import verify_twice
 from oura_pipeline.graphite.readback.report import ReadbackReport
 from oura_pipeline.graphite.readback.values import confirm, mark_delivered
 from oura_pipeline.ledger import PersonDay, Push, PushState
 from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.sync.flattening import Flattener
 from oura_pipeline.sync.progress import progress
 
 _RESEND_WINDOW = timedelta(days=7)
-_REACH_OF_SLEEPS = timedelta(days=3)
-_DAYS_PER_READ = 92
 _DAYS_EXPLAINED = 20
-_DOCUMENTS_PER_READ = 100_000
-_SAMPLES_PER_DAY = 1200  # heart rate; battery has fewer
-_DOCUMENTS_PER_DAY = 4  # at most six sleeps, usually one document
 _READBACK_PAUSE_SECONDS = 3.0  # carbon writes every second
 _RESEND_ROUNDS = 2  # the next run sends again what is still missing
 
@@ -79,12 +72,20 @@ def push_documents(
     # Whoever comes second finds the days delivered, instead of sending them as well.
     with pipeline.pushing(document_type):
         now = datetime.now(UTC)
+        # Without graphite-web nobody knows what carbon has stored: recent days are sent again.
+        since = None if pipeline.render else now.date() - _RESEND_WINDOW
+        settled: Counter[date] = Counter()
         result = push(
-            _points(pipeline, document_type, usernames, days),
+            _changed_points(
+                Flattener(pipeline, document_type),
+                usernames,
+                days,
+                is_settled=lambda row: not even_unchanged and is_settled(row, since),
+                settled=settled,
+            ),
             sender=pipeline.sender,
             ledger=pipeline.accounts.pushes,
-            # Without graphite-web nobody knows what carbon has stored: recent days are sent again.
-            resend_since=None if pipeline.render else now.date() - _RESEND_WINDOW,
+            resend_since=since,
             even_unchanged=even_unchanged,
             now=now,
         )
@@ -92,12 +93,27 @@ def push_documents(
     progress.get().pushed(document_type.name, result.points)
     return PushedDocuments(
         days=days,
-        points=Counter({day: result.points_by_day[day] for day in days}),
+        points=Counter({day: result.points_by_day[day] + settled[day] for day in days}),
         skipped=result.skipped,
         sent=result.points,
         withdrawn=result.withdrawn,
         seconds=time.monotonic() - began,
     )
+
+
+def _changed_points(
+    flattener: Flattener,
+    usernames: Sequence[str],
+    days: Sequence[date],
+    *,
+    is_settled: Callable[[Push], bool],
+    settled: Counter[date],
+) -> Iterator[DayPoints]:
+    """Yield the points of days that may have changed, and count those of the others."""
+    for some in flattener.changed(usernames, days, is_settled):
+        for row in some.settled:
+            settled[row.day] += row.points
+        yield from flattener.points(some.days, some.digests)
 
 
 def _settle(
@@ -126,8 +142,10 @@ def is_as_announced(
     announced = pipeline.accounts.pushes.find(
         document_type.name, usernames=[username], first_day=day, last_day=day
     )
-    points = _points(pipeline, document_type, [username], [day])
-    return [row.digest for row in announced] == [one.digest for one in points]
+    points = Flattener(pipeline, document_type).points([(username, day)])
+    return [row.digest for row in announced] == [
+        one.digest for one in points if announced or one.points
+    ]
 
 
 def confirm_sent(
@@ -230,118 +248,5 @@ def _is_readable(row: Push, now: datetime) -> bool:
 
 def _points_of(pipeline: Pipeline, keys: Sequence[_Key]) -> Iterator[DayPoints]:
     for document_type in DOCUMENT_TYPES:
-        for username in sorted({who for name, who, _ in keys if name == document_type.name}):
-            theirs = (document_type.name, username)
-            days = [day for name, who, day in keys if (name, who) == theirs]
-            for group in _groups(days):
-                for _, flattened in _flattened(pipeline, document_type, [username], group):
-                    yield from (day for day in flattened if day.day in group)
-
-
-def _points(
-    pipeline: Pipeline,
-    document_type: DocumentType,
-    usernames: Sequence[str],
-    days: Sequence[date],
-) -> Iterator[DayPoints]:
-    for group in _groups(days):
-        for username, flattened in _flattened(pipeline, document_type, usernames, group):
-            yielded = _with_emptied(pipeline, document_type, username, group, flattened)
-            # A neighbour of one group may belong to another one.
-            yield from (one for one in yielded if one.day in group or one.day not in days)
-
-
-def _groups(days: Sequence[date]) -> Iterator[list[date]]:
-    """Yield days, given in order, in groups that are read at once."""
-    group: list[date] = []
-    for day in days:
-        if group and (day - group[0]).days >= _DAYS_PER_READ:
-            yield group
-            group = []
-        group.append(day)
-    if group:
-        yield group
-
-
-def _with_emptied(
-    pipeline: Pipeline,
-    document_type: DocumentType,
-    username: str,
-    days: Sequence[date],
-    flattened: Sequence[DayPoints],
-) -> Iterator[DayPoints]:
-    """Yield the points of a person's days, in order; also of days that had points and lost them."""
-    reach = _reach(document_type)
-    before, after = days[0] - reach, days[-1] + reach
-    pushed = {
-        row.day: DayPoints(username, document_type.name, row.day, {})
-        for row in pipeline.accounts.pushes.find(
-            document_type.name, usernames=[username], first_day=before, last_day=after
-        )
-    }
-    known = pushed | {one.day: one for one in flattened}
-    neighbours = {day for day in known if day < days[0] or day > days[-1]}
-    if not document_type.variants:
-        # Where a traveller's days overlap the later one wins, so a day that changes can change the
-        # points of its neighbours. They are pushed too, if they ever were.
-        neighbours &= pushed.keys()
-    wanted = {*days} | (neighbours if document_type.partitioned else set())
-    for day, points in sorted(known.items()):
-        if day in wanted:
-            yield points
-
-
-def _flattened(
-    pipeline: Pipeline,
-    document_type: DocumentType,
-    usernames: Sequence[str],
-    days: Sequence[date],
-) -> Iterator[tuple[str, list[DayPoints]]]:
-    """Yield each person's points of these days and of the day before and after."""
-    first, last = days[0] - _reach(document_type), days[-1] + _reach(document_type)
-    for people in _people_per_read(document_type, usernames, days):
-        documents = _documents(pipeline, document_type, people, first - ONE_DAY, last + ONE_DAY)
-        for username in people:
-            theirs = documents.pop(username)
-            if not document_type.partitioned:
-                # A state counts for the day on which it is sent.
-                theirs = [stored._replace(day=days[-1]) for stored in theirs]
-            yield (
-                username,
-                flatten(
-                    document_type,
-                    username,
-                    theirs,
-                    first_day=first,
-                    last_day=last,
-                    prefix=pipeline.settings.graphite.prefix,
-                ),
-            )
-
-
-def _reach(document_type: DocumentType) -> timedelta:
-    """Return how many days before and after a day its documents can change the points."""
-    # Of sleeps that overlap only one counts. When that changes, the one that takes its place stands
-    # on another day at times, and has perhaps never been pushed.
-    return _REACH_OF_SLEEPS if document_type.variants else ONE_DAY
-
-
-def _people_per_read(
-    document_type: DocumentType, usernames: Sequence[str], days: Sequence[date]
-) -> Iterator[Sequence[str]]:
-    """Return people in groups whose documents of these days fit into memory."""
-    per_day = _SAMPLES_PER_DAY if document_type.ask is Ask.INSTANTS else _DOCUMENTS_PER_DAY
-    span = (days[-1] - days[0]).days + 9  # with neighbours on both sides
-    return batched(usernames, max(1, _DOCUMENTS_PER_READ // (span * per_day)))
-
-
-def _documents(
-    pipeline: Pipeline,
-    document_type: DocumentType,
-    usernames: Sequence[str],
-    first: date,
-    last: date,
-) -> dict[str, list[StoredDocument]]:
-    if not document_type.partitioned:
-        first, last = date.min, date.max
-    return pipeline.warehouse.documents_of(document_type, usernames, first, last)
+        days = [(who, day) for name, who, day in keys if name == document_type.name]
+        yield from Flattener(pipeline, document_type).points(days)

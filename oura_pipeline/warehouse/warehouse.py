@@ -24,6 +24,13 @@ from oura_pipeline.warehouse.offsets import OFFSETS
 from oura_pipeline.warehouse.parts import parts, same_document
 from oura_pipeline.warehouse.publishing import Published
 from oura_pipeline.warehouse.quarantine import Oddity, QuarantinedDocument, find_quarantined
+from oura_pipeline.warehouse.reading import (
+    DayDigest,
+    PersonAndDay,
+    StoredDay,
+    day_digests,
+    stored_days,
+)
 from oura_pipeline.warehouse.redating import DayCount, forget_redated, redated_days
 from oura_pipeline.warehouse.spool import Spool, open_spool, remove_abandoned
 from oura_pipeline.warehouse.staging import LandingRequest
@@ -137,6 +144,26 @@ class Warehouse:
         for username, stored in self._select_documents(document_type, found, first_day, last_day):
             found[username].append(stored)
         return found
+
+    def stored_days(
+        self, document_type: DocumentType, days: Collection[PersonAndDay]
+    ) -> dict[PersonAndDay, StoredDay]:
+        """Return the documents of chosen days; days without documents are absent.
+
+        All of them are in memory at once.
+        """
+        with self._reading(document_type) as connection:
+            return stored_days(connection, document_type, days) if connection else {}
+
+    def day_digests(
+        self, document_type: DocumentType, days: Collection[PersonAndDay]
+    ) -> dict[PersonAndDay, DayDigest]:
+        """Return what tells whether chosen days changed; days without documents are absent.
+
+        A digest is of no use to another version of DuckDB.
+        """
+        with self._reading(document_type) as connection:
+            return day_digests(connection, document_type, days) if connection else {}
 
     def days_of(
         self, document_type: DocumentType, *, usernames: Collection[str], ids: Collection[str]

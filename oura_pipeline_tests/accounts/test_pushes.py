@@ -111,3 +111,13 @@ def test_withdrawn_points_are_found_by_what_is_asked_for(accounts: Accounts) -> 
     assert accounts.pushes.withdrawn("workout") == [bob]
     assert accounts.pushes.withdrawn(usernames=["ada"], last_day=DAY) == [ada, other_metric]
     assert accounts.pushes.withdrawn(first_day=DAY + timedelta(1)) == [other_day]
+
+
+def test_a_source_is_recorded_where_the_points_are_still_those(accounts: Accounts) -> None:
+    """A push may have changed them meanwhile; nothing else of the row changes."""
+    rows = [_push(), _push("bob", state=DELIVERED)]
+    accounts.pushes.record(rows)
+    accounts.pushes.record_sources(
+        [replace(rows[0], source="new", digest="other"), replace(rows[1], source="new", points=9)]
+    )
+    assert accounts.pushes.find("sleep") == [rows[0], replace(rows[1], source="new")]

@@ -104,6 +104,21 @@ def test_an_unchanged_day_is_not_pushed(ledger: Pushes) -> None:
     )
 
 
+def test_the_source_is_recorded_of_what_was_sent_as_a_whole(ledger: Pushes) -> None:
+    """The next push has to look again at what was not sent, if only to report it."""
+    future = day_with(1, {SCORE: [(instant(1), 80), (instant(-5), 80)]})
+    pushed(
+        ledger,
+        replace(scores(3, 60), source="three"),
+        replace(scores(2, 70), source="two", skipped={"no number: score": 1}),
+        replace(future, source="one"),
+    )
+    rows = ledger.find("daily_sleep")
+    assert [(row.points, row.source) for row in rows] == [(1, "three"), (1, ""), (1, "")]
+    pushed(ledger, replace(scores(3, 60), source="other"))
+    assert ledger.find("daily_sleep") == [replace(rows[0], source="other"), *rows[1:]]
+
+
 def test_what_was_only_sent_is_pushed_again_when_it_is_young(ledger: Pushes) -> None:
     """Where nobody can read back."""
     pushed(ledger, scores(8, 70), scores(7, 80))

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, HEARTRATE, SLEEP
+from oura_pipeline.catalog.parts import Part
 from oura_pipeline.warehouse.warehouse import Warehouse
-from oura_pipeline_tests.warehouse.documents import beat, january, land, night, score
+from oura_pipeline_tests.warehouse.documents import (
+    RawDocument,
+    beat,
+    january,
+    land,
+    night,
+    score,
+)
 
 
 def test_several_people_are_read_at_once(warehouse: Warehouse) -> None:
@@ -57,3 +65,38 @@ def test_what_never_landed_or_has_no_id_has_no_days(warehouse: Warehouse) -> Non
     assert warehouse.days_of(SLEEP, usernames=["ada"], ids=["night"]) == {}
     land(warehouse, HEARTRATE, {"ada": [beat(january(1), "12:00:00")]})
     assert warehouse.days_of(HEARTRATE, usernames=["ada"], ids=["night"]) == {}
+
+
+def test_chosen_days_are_read_by_person_and_day(warehouse: Warehouse) -> None:
+    """Each day once, its documents by key, as received; nobody else's and no other day."""
+    rows = [beat(january(1), f"0{hour}:00:00", source="ä\n") for hour in (2, 1)]
+    land(warehouse, HEARTRATE, {"ada": [*rows, beat(january(2), "01:00:00")], "bob": rows})
+    chosen = [("ada", january(1)), ("bob", january(2)), ("ada", january(1)), ("cleo", january(1))]
+    [(key, stored)] = warehouse.stored_days(HEARTRATE, chosen).items()
+    assert (key, stored.documents) == (
+        ("ada", january(1)),
+        [(january(1), row.raw, None) for row in reversed(rows)],
+    )
+    assert warehouse.day_digests(HEARTRATE, chosen) == {
+        ("ada", january(1)): (sum(len(row.raw) for row in rows), stored.digest)
+    }
+    assert warehouse.day_digests(HEARTRATE, []) == warehouse.stored_days(SLEEP, chosen) == {}
+
+
+def test_a_digest_changes_with_a_document_and_its_part(warehouse: Warehouse) -> None:
+    """Not with the documents of other days, unless these take its part."""
+    short, other = night(january(1), id="short"), night(january(3))
+    chosen = [("ada", january(1))]
+
+    def digest_with(*documents: RawDocument) -> tuple[str, list[Part | None]]:
+        land(warehouse, SLEEP, {"ada": [*documents]})
+        [stored] = warehouse.stored_days(SLEEP, chosen).values()
+        return stored.digest, [one.part for one in stored.documents]
+
+    alone, parts = digest_with(short)
+    assert parts == [Part.MAIN]
+    assert digest_with(short, other) == (alone, [Part.MAIN])
+    longer = night(january(2), bedtime_start="2025-12-31T23:00:00+01:00", total_sleep_duration=9000)
+    beside, parts = digest_with(short, longer)
+    assert (beside != alone, parts) == (True, [None])
+    assert digest_with(night(january(1), id="short", average_hrv=40))[0] != alone
