@@ -41,7 +41,7 @@ class Pipeline:
     """The application context: what fetching, landing and pushing need.
 
     Many processes can hold one at once: the accounts database is opened when it is first used, and
-    DuckDB for the moment of a transaction only.
+    DuckDB for as long as nobody else waits for it.
 
     Attributes:
         settings: the settings it was opened from.

@@ -44,6 +44,7 @@ class PipelineResource(dg.ConfigurableResource[Any]):
             own(context.run.run_id)
         with ExitStack() as stack:
             self._pipeline = stack.enter_context(open_pipeline(share=self.share))
+            stack.enter_context(self._pipeline.warehouse.kept_open())
             yield self
 
     @property

@@ -1,12 +1,14 @@
-"""Exclusive, short-lived connections to a DuckDB file."""
+"""Exclusive connections to a DuckDB file."""
 
 from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -24,6 +26,9 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 POLL_SECONDS = 0.02  # short beside an operation, so that nobody waits longer than needed
 LOG_EVERY_SECONDS = 10.0
+# So long stays open what a run may soon need again; programs that do not know our locks get in
+# while it waits for Oura.
+IDLE_SECONDS = 3.0
 
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
@@ -41,6 +46,32 @@ class ExclusiveFile:
         self.path = path
         self.timeout = timeout
         self.log_every = log_every
+        self._one_thread = threading.Lock()
+        # DuckDB lets one process in, readers included, and refuses the next one instead of letting
+        # it wait: a lock file beside the database makes our processes wait in line. The watcher,
+        # another thread, lets it go as well.
+        self._lock = FileLock(path.with_name(path.name + ".lock"), thread_local=False)
+        # Who waits for the lock holds this one, so that the holder notices; and whoever let it go
+        # comes after them.
+        self._next = FileLock(path.with_name(path.name + ".next.lock"), thread_local=False)
+        self._keepers = 0
+        self._kept: duckdb.DuckDBPyConnection | None = None
+        self._used_at = 0.0
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Keep the file open between the operations of the block, unless somebody waits for it.
+
+        Opening and closing cost more than most operations. Whoever else wants the file, here or in
+        another process, waits for the operation that is going on and no longer.
+        """
+        self._keepers += 1
+        try:
+            yield
+        finally:
+            self._keepers -= 1
+            with self._one_thread:
+                self._release()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -49,32 +80,60 @@ class ExclusiveFile:
         Raises:
             WarehouseBusy: another run has held it for longer than `timeout`.
         """
-        # DuckDB lets one process in, readers included, and refuses the next one instead of letting
-        # it wait: a lock file beside the database makes our processes wait in line.
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # A new object each time: a lock that this thread already holds would let it in again.
-        lock = FileLock(self.path.with_name(self.path.name + ".lock"))
-        self._acquire(lock)
-        try:
+        with self._turn():
+            self._close()
             yield
-        finally:
-            lock.release()
 
     @contextmanager
-    def opened(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    def opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Hold the lock and a connection in UTC until the block ends.
 
         Raises:
             WarehouseBusy: another run or program has held the file for longer than `timeout`.
             WarehouseUnreadable: this DuckDB cannot read the file.
         """
-        with self.locked(), self.connected(read_only=read_only) as connection:
+        with self._turn(), self._connected(read_only=False) as connection:
             yield connection
 
     @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        """Hold the lock and a connection in UTC; None as long as there is no file.
+
+        Raises:
+            WarehouseBusy: another run or program has held the file for longer than `timeout`.
+            WarehouseUnreadable: this DuckDB cannot read the file.
+        """
+        with self._turn():
+            if not self.path.exists():
+                yield None
+                return
+            # Read-only: a reader never creates or migrates a file.
+            with self._connected(read_only=True) as connection:
+                yield connection
+
+    @contextmanager
     def connected(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open a connection; the caller already holds the lock."""
-        connection = self._connect(read_only=read_only)
+        """Open a connection, and close the file with it; the caller already holds the lock."""
+        with self._session(self._connect(read_only=read_only)) as connection:
+            yield connection
+
+    @contextmanager
+    def _connected(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        if not self._keepers:
+            with self.connected(read_only=read_only) as connection:
+                yield connection
+            return
+        if self._kept is None:
+            self._kept = self._connect(read_only=False)
+            threading.Thread(target=self._watch, name="warehouse", daemon=True).start()
+        # A connection of its own: what it creates for a time, or sets, ends with it.
+        with self._session(self._kept.cursor()) as connection:
+            yield connection
+
+    @contextmanager
+    def _session(
+        self, connection: duckdb.DuckDBPyConnection
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
             # Casts between instants and days would follow the zone of the machine.
             connection.execute("SET TimeZone = 'UTC'")
@@ -83,29 +142,87 @@ class ExclusiveFile:
         finally:
             connection.close()
 
-    def _acquire(self, lock: FileLock) -> None:
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold the lock; let it go afterwards, unless the file is kept open."""
+        interrupts.check()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
-        while True:
+        self._wait(self._take_thread, began)
+        try:
+            if not self._lock.is_locked:
+                self._acquire(began)
+            yield
+        # After an error, which DuckDB may not survive, the file is opened anew.
+        except BaseException:
+            self._release()
+            raise
+        else:
+            self._used_at = time.monotonic()
+            if not self._keepers or self._is_wanted():
+                self._release()
+        finally:
+            self._one_thread.release()
+
+    def _acquire(self, began: float) -> None:
+        self._wait(partial(_take, self._next), began)
+        try:
+            self._wait(partial(_take, self._lock), began)
+        finally:
+            self._next.release()
+
+    def _take_thread(self, seconds: float) -> bool:
+        # In short pieces: waiting for a thread cannot be interrupted.
+        return self._one_thread.acquire(timeout=min(seconds, POLL_SECONDS))
+
+    def _wait(self, take: Callable[[float], bool], began: float) -> None:
+        """Call `take` with how many seconds it may wait, until it has what it takes."""
+        logged = began
+        while not take(max(0.0, min(self.log_every, self.timeout - (time.monotonic() - began)))):
             interrupts.check()
-            waited = time.monotonic() - began
-            try:
-                lock.acquire(
-                    # In pieces, so that a log line says why nothing happens.
-                    timeout=max(0.0, min(self.log_every, self.timeout - waited)),
-                    poll_interval=POLL_SECONDS,
-                    cancel_check=interrupts.is_stopping,
+            now = time.monotonic()
+            if now - began >= self.timeout:
+                raise WarehouseBusy(
+                    f"{self.path.name}: other runs have held it for {now - began:.0f} s; "
+                    "look for a run that hangs, then repeat this one"
                 )
-            except Timeout:
-                interrupts.check()
-                waited = time.monotonic() - began
-                if waited >= self.timeout:
-                    raise WarehouseBusy(
-                        f"{self.path.name}: other runs have held it for {waited:.0f} s; "
-                        "look for a run that hangs, then repeat this one"
-                    ) from None
+            if now - logged >= self.log_every:
+                logged = now
+                waited = now - began
                 logger.info("waiting for %s: held by another run, %.0f s", self.path.name, waited)
-            else:
-                return
+
+    def _is_wanted(self) -> bool:
+        """Return whether somebody waits for the lock."""
+        if not _take(self._next, 0.0):
+            return True
+        self._next.release()
+        return False
+
+    def _watch(self) -> None:
+        """Close the kept file when somebody waits for it, or when it is not used any more."""
+        while True:
+            time.sleep(POLL_SECONDS)
+            if not self._one_thread.acquire(blocking=False):
+                continue
+            try:
+                if self._kept is None:
+                    return
+                if time.monotonic() - self._used_at > IDLE_SECONDS or self._is_wanted():
+                    self._release()
+                    return
+            finally:
+                self._one_thread.release()
+
+    def _close(self) -> None:
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            kept.close()
+
+    def _release(self) -> None:
+        try:
+            self._close()
+        finally:
+            self._lock.release()
 
     def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         # A program that does not know the lock file, for instance somebody's `duckdb` shell, is
@@ -130,6 +247,17 @@ class ExclusiveFile:
                 logged = now
                 logger.info("waiting for %s: open in %s", self.path.name, holder)
             interrupts.sleep(min(0.2, max(0.0, self.timeout - (now - began))) or POLL_SECONDS)
+
+
+def _take(lock: FileLock, seconds: float) -> bool:
+    """Return whether the lock was taken within these seconds, or until the process is to end."""
+    try:
+        lock.acquire(
+            timeout=seconds, poll_interval=POLL_SECONDS, cancel_check=interrupts.is_stopping
+        )
+    except Timeout:
+        return False
+    return True
 
 
 @contextmanager

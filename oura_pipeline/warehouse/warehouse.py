@@ -48,9 +48,9 @@ LOCK_TIMEOUT_SECONDS = 900.0  # the longest operation takes a few seconds
 class Warehouse:
     """The DuckDB file at `path`; created when something is first landed or published.
 
-    DuckDB lets one process in, readers included, so the file is never held open: each operation
-    waits for its turn, opens the file, does one short thing and closes it. Readers use the copy
-    that `publish` makes.
+    DuckDB lets one process in, readers included, so the file is not held: each operation waits for
+    its turn, opens the file, does one short thing and closes it, or within `kept_open` leaves it
+    open until somebody waits. Readers use the copy that `publish` makes.
 
     Every method may raise `WarehouseBusy` (others held it for longer than `timeout` seconds) and
     `WarehouseUnreadable`.
@@ -60,6 +60,10 @@ class Warehouse:
         self.path = path
         self._file = ExclusiveFile(path, timeout=timeout)
         self._spools = path.parent / "spool"
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Keep the file open between the operations of the block, unless somebody waits for it."""
+        return self._file.kept_open()
 
     @contextmanager
     def at_once(self) -> Iterator[Warehouse]:
@@ -373,13 +377,8 @@ class Warehouse:
         self, document_type: DocumentType | None = None
     ) -> Iterator[duckdb.DuckDBPyConnection | None]:
         """Open a read-only connection; None if there is no file, or no table of the type."""
-        with self._file.locked():
-            if not self.path.exists():
-                yield None
-                return
-            # Read-only: a reader never creates or migrates a file.
-            with self._file.connected(read_only=True) as connection:
-                yield _with_table(connection, document_type)
+        with self._file.reading() as connection:
+            yield _with_table(connection, document_type)
 
 
 class _Opened(Warehouse):

@@ -286,8 +286,11 @@ def _good_rows(group: Group) -> list[tuple[date, Row]]:
 
 def _doubtful_days(group: Group) -> set[date]:
     """Return the days on which something was spoiled, and those beside them."""
-    doubt = {held.day for held in group.spoiled if held.day}
-    doubt |= {day + timedelta(days=n) for day in doubt for n in (-1, 1)}
+    doubt = set()
+    for held in group.spoiled:
+        # A series of a day that is twice as long reaches into the day after the next.
+        last = 2 if held.way == "series_twice_as_long" else 1
+        doubt |= {held.day + timedelta(days=n) for n in range(-1, last + 1) if held.day}
     if any(row["day"] > group.last or row["day"] < group.first for row in group.rows):
         doubt |= {group.first, group.last}
     return doubt
