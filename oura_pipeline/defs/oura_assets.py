@@ -1,6 +1,7 @@
 """The assets of Oura's documents: one per document type, a partition per day, everybody in each."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 
 import dagster as dg
@@ -12,7 +13,7 @@ from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.oura.errors import OuraUnavailable, RateLimited
-from oura_pipeline.sync.fetch import FetchResult, fetch_and_land
+from oura_pipeline.sync.fetch import FetchedDocuments, FetchResult, fetched_documents
 from oura_pipeline.sync.history import learn_first_days
 
 # An outage of Oura passes. What else fails for everybody keeps failing until somebody acts.
@@ -48,31 +49,27 @@ def document_asset(
         op_tags={"dagster/priority": priority(document_type)},
     )
     @nameless
-    def documents(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
-        fetched = fetch_documents(
-            context, pipeline, document_type, run_days(context) if document_type.partitioned else []
-        )
+    def fetch_and_land(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
+        days = run_days(context) if document_type.partitioned else []
+        with fetching(context, pipeline, days, document_type) as documents:
+            fetched = land_documents(pipeline, documents)
         for event in document_events(document_type, fetched):
             context.add_asset_metadata(event.metadata, partition_key=event.partition)
 
-    return documents
+    return fetch_and_land
 
 
-def fetch_documents(
+def fetching(
     context: dg.OpExecutionContext | dg.AssetExecutionContext,
     pipeline: PipelineResource,
-    document_type: DocumentType,
     days: Sequence[date],
-) -> FetchResult:
-    """Fetch and land one document type for the people that the run is for.
-
-    Raises:
-        Failure: it failed for everybody.
-    """
+    document_type: DocumentType,
+) -> AbstractContextManager[FetchedDocuments]:
+    """Fetch the documents of a type for the people that the run is for."""
     people = pipeline.selected_people()
     if document_type.ends_history and context.run.tags.get(HISTORY_TAG) == HISTORY:
         learn_first_days(pipeline.opened, people)
-    fetched = fetch_and_land(
+    return fetched_documents(
         pipeline.opened,
         document_type,
         people,
@@ -80,7 +77,16 @@ def fetch_documents(
         last_day=days[-1] if document_type.partitioned else date.min,
         run_id=context.run.run_id,
     )
-    fail_if_nobody_landed(document_type, fetched, pipeline.ids())
+
+
+def land_documents(pipeline: PipelineResource, documents: FetchedDocuments) -> FetchResult:
+    """Land what was fetched.
+
+    Raises:
+        Failure: it failed for everybody.
+    """
+    fetched = documents.land()
+    fail_if_nobody_landed(documents.document_type, fetched, pipeline.ids())
     return fetched
 
 

@@ -22,7 +22,8 @@ from oura_pipeline.defs.graphite_assets import (
 from oura_pipeline.defs.oura_assets import (
     RETRIES,
     document_events,
-    fetch_documents,
+    fetching,
+    land_documents,
     priority,
 )
 from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day
@@ -31,6 +32,7 @@ from oura_pipeline.defs.published import publication
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.run_requests import JOB, OP
 from oura_pipeline.process import interrupts
+from oura_pipeline.sync.fetch_ahead import FetchAhead, fetching_ahead
 
 DEFAULT_DAYS = 7
 READ_BACK, PUBLISHED = "read back", "published"
@@ -108,23 +110,27 @@ class _Sync:
     def sync(self, document_types: Sequence[DocumentType]) -> None:
         """Fetch, land and push; what failed and may work later is tried again after the others."""
         left, delay = list(document_types), float(RETRIES.delay or 0)
+        fetch = partial(fetching, self.context, self.pipeline, self.days)
         for attempt in range(RETRIES.max_retries + 1):
             if attempt:
                 interrupts.sleep(delay)
                 delay *= 2
-            left = [one for one in left if not self._attempt(one)]
+            unfetched = [one for one in left if one.name not in self.fetched]
+            with fetching_ahead(fetch, unfetched) as ahead:
+                left = [one for one in left if not self._attempt(one, ahead)]
             if not left:
                 return
 
-    def _attempt(self, document_type: DocumentType) -> bool:
+    def _attempt(self, document_type: DocumentType, ahead: FetchAhead) -> bool:
         """Return whether it need not be tried again."""
-        error = self._try(document_type.name, partial(self._fetch_and_push, document_type))
+        error = self._try(document_type.name, partial(self._fetch_and_push, document_type, ahead))
         return error is None or (isinstance(error, dg.Failure) and not error.allow_retries)
 
-    def _fetch_and_push(self, document_type: DocumentType) -> None:
+    def _fetch_and_push(self, document_type: DocumentType, ahead: FetchAhead) -> None:
         name = document_type.name
         if name not in self.fetched:
-            fetched = fetch_documents(self.context, self.pipeline, document_type, self.days)
+            with ahead.documents(document_type) as documents:
+                fetched = land_documents(self.pipeline, documents)
             report(self.context, list(document_events(document_type, fetched)))
             self.fetched.add(name)
         pushed = push_points(self.context, self.pipeline, document_type, self.days)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from oura_pipeline.accounts.errors import UnknownPerson
@@ -111,58 +112,94 @@ def fetch_and_land(
         WarehouseError: nothing was landed.
         AccountsError: the ledger could not be written.
     """
-    began, now = time.monotonic(), datetime.now(UTC)
+    with fetched_documents(
+        pipeline,
+        document_type,
+        people,
+        first_day=first_day,
+        last_day=last_day,
+        run_id=run_id,
+        losses_known=losses_known,
+    ) as fetched:
+        return fetched.land()
+
+
+@contextmanager
+def fetched_documents(
+    pipeline: Pipeline,
+    document_type: DocumentType,
+    people: Sequence[Person],
+    *,
+    first_day: date,
+    last_day: date,
+    run_id: str,
+    losses_known: bool = False,
+) -> Iterator[FetchedDocuments]:
+    """Fetch all people's documents of a range of days; they are there until the block ends.
+
+    The arguments are those of `fetch_and_land`.
+    """
+    now = datetime.now(UTC)
     if not document_type.partitioned:
         first_day = last_day = now.date()
     progress.get().started(document_type.name, len(people))
     with pipeline.warehouse.spool(document_type) as spool:
-        work = _Work(
+        fetched = FetchedDocuments(
             pipeline=pipeline,
             document_type=document_type,
+            people=people,
             days=(first_day, last_day),
             spool=spool,
             began_at=now,
             run_id=run_id,
             losses_known=losses_known,
         )
-        results, landing, fetches = work.run(people)
-    forget_disproved(pipeline, people, fetches)
-    for name in landing.redated if landing else ():
-        record_redated(pipeline, get_document_type(name), now)
-    return FetchResult(
-        days=days_between(first_day, last_day),
-        results=results,
-        fetches=fetches,
-        landing=landing,
-        seconds=time.monotonic() - began,
-    )
+        # Everybody is fetched before DuckDB is opened, so that its file is held for a moment only.
+        fetched.fetch()
+        yield fetched
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Work:
-    """The steps of fetching and landing one document type."""
+@dataclass(kw_only=True)
+class FetchedDocuments:
+    """Documents of one type that were fetched and have not landed."""
 
     pipeline: Pipeline
     document_type: DocumentType
+    people: Sequence[Person]
     days: tuple[date, date]
     spool: Spool
     began_at: datetime
     run_id: str
     losses_known: bool
+    results: list[PersonResult] = field(default_factory=list)
+    seconds: float = 0.0
 
-    def run(
-        self, people: Sequence[Person]
-    ) -> tuple[list[PersonResult], Landing | None, list[Fetch]]:
-        """Do all steps; return what came of each person, what landed and what was recorded."""
-        # Everybody is fetched before DuckDB is opened, so that its file is held for a moment only.
-        results = self.fetch(people)
+    def fetch(self) -> None:
+        """Fetch everybody."""
+        began = time.monotonic()
+        self.results = self._fetch(self.people)
+        self.seconds = time.monotonic() - began
+
+    def land(self) -> FetchResult:
+        """Land what was fetched, and record it in the ledger."""
+        began, now = time.monotonic(), datetime.now(UTC)
         with self.pipeline.landing(self.document_type):
-            results = self.refetch_overtaken(results, people)
-            results = self.without_who_left(results, people)
-            landing = self.land(results)
-            return results, landing, self.record(results, landing)
+            results = self.refetch_overtaken(self.results)
+            results = self.without_who_left(results)
+            landing = self._land(results)
+            fetches = self.record(results, landing)
+        forget_disproved(self.pipeline, self.people, fetches)
+        for name in landing.redated if landing else ():
+            record_redated(self.pipeline, get_document_type(name), now)
+        return FetchResult(
+            days=days_between(*self.days),
+            results=results,
+            fetches=fetches,
+            landing=landing,
+            seconds=self.seconds + time.monotonic() - began,
+        )
 
-    def fetch(self, people: Sequence[Person]) -> list[PersonResult]:
+    def _fetch(self, people: Sequence[Person]) -> list[PersonResult]:
         """Fetch several people at once; who has left has no result."""
         fetcher = PersonFetcher(
             pipeline=self.pipeline,
@@ -174,9 +211,7 @@ class _Work:
         with ThreadPoolExecutor(max_workers=PEOPLE_AT_ONCE) as pool:
             return [result for result in pool.map(fetcher.fetch, people) if result]
 
-    def refetch_overtaken(
-        self, results: Sequence[PersonResult], people: Sequence[Person]
-    ) -> list[PersonResult]:
+    def refetch_overtaken(self, results: Sequence[PersonResult]) -> list[PersonResult]:
         """Fetch again whose days another run has landed meanwhile.
 
         Otherwise our older answer would replace the newer one of the other run.
@@ -186,7 +221,9 @@ class _Work:
         for username in overtaken:
             self.spool.forget(username)
         kept = [result for result in results if result.username not in overtaken]
-        return kept + self.fetch([person for person in people if person.username in overtaken])
+        return kept + self._fetch(
+            [person for person in self.people if person.username in overtaken]
+        )
 
     def _overtaken(self, results: Sequence[PersonResult]) -> set[str]:
         asked_at = {r.username: r.asked_at for r in results if r.status is FetchStatus.LANDED}
@@ -204,21 +241,19 @@ class _Work:
         # Compared with the moment of our first request: Oura may have changed after that.
         return {row.username for row in rows if row.at > asked_at[row.username]}
 
-    def without_who_left(
-        self, results: Sequence[PersonResult], people: Sequence[Person]
-    ) -> list[PersonResult]:
+    def without_who_left(self, results: Sequence[PersonResult]) -> list[PersonResult]:
         """Forget what was fetched of people who have left meanwhile.
 
         Whoever deletes them waits for the lock of the document type, so that what was landed before
         is there to be deleted, and nothing comes after.
         """
         here = {person.id for person in self.pipeline.accounts.people.all(FETCHED_STATES)}
-        left = {person.username for person in people if person.id not in here}
+        left = {person.username for person in self.people if person.id not in here}
         for username in left:
             self.spool.forget(username)
         return [result for result in results if result.username not in left]
 
-    def land(self, results: Sequence[PersonResult]) -> Landing | None:
+    def _land(self, results: Sequence[PersonResult]) -> Landing | None:
         """Land what was received."""
         landed = [result for result in results if result.status is FetchStatus.LANDED]
         if not landed:

@@ -89,9 +89,8 @@ def test_who_waits_comes_before_the_next_operation(warehouse: Warehouse) -> None
 def test_threads_wait_for_each_other(warehouse: Warehouse) -> None:
     hasty = Warehouse(warehouse.path, timeout=0.1)
     land(hasty, DAILY_SLEEP, {"ada": [score(january(1))]})
-    with hasty.kept_open(), hasty.at_once():
-        with pytest.raises(WarehouseBusy):
-            hasty.usernames()
+    with hasty.kept_open(), hasty.at_once(), pytest.raises(WarehouseBusy):
+        hasty.usernames()
     assert hasty.usernames() == ["ada"]
 
 
