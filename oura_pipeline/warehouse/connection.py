@@ -23,6 +23,8 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     # Nothing is ever downloaded while documents land; what we use is built in.
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
+    # Most statements are about a few hundred rows; handing them to threads costs a third of them.
+    "threads": 1,
 }
 POLL_SECONDS = 0.02  # short beside an operation, so that nobody waits longer than needed
 LOG_EVERY_SECONDS = 10.0
@@ -269,6 +271,16 @@ def statements_interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[
     except duckdb.InterruptException:
         interrupts.check()
         raise
+
+
+@contextmanager
+def every_core(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let DuckDB use all cores for the statements of the block, which have much to do."""
+    connection.execute("RESET threads")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET threads = {SETTINGS['threads']}")
 
 
 @contextmanager

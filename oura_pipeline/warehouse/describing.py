@@ -22,8 +22,9 @@ def describe(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> N
         ensure_table(connection, document_type)
     ensure_descriptions(connection)
     ensure_ledgers(connection)
-    _renew_views(connection)
     write_readme(connection, published_at)
+    # After everything that makes a column or a comment, or the next digest would be another.
+    _renew_views(connection)
     # The copy is of the file alone; whatever still stands in the log would be missing.
     connection.execute("CHECKPOINT")
 

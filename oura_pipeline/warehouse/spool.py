@@ -75,6 +75,7 @@ class Spool:
 
     Attributes:
         folder: where the files lie.
+        bytes: how many were added.
         longest_document: bytes of the longest document.
         longest_unusable: bytes of the longest line in `unusable_files`.
         has_line_breaks: whether a document holds line breaks.
@@ -82,7 +83,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.longest_document = self.longest_unusable = 0
+        self.bytes = self.longest_document = self.longest_unusable = 0
         self.has_line_breaks = False
         self._files: dict[str, Path] = {}
         self._unusable: dict[str, Path] = {}
@@ -166,6 +167,7 @@ class Spool:
             path = self._files.setdefault(username, self.folder / f"{len(self._files)}.{username}")
             with path.open("ab") as file:
                 file.write(lines)
+            self.bytes += len(lines)
             self.longest_document = max(self.longest_document, longest)
             self.has_line_breaks = self.has_line_breaks or broken
 

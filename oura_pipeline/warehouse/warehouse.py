@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.parts import Part, StoredDocument
 from oura_pipeline.files import copy_file
 from oura_pipeline.warehouse import forgetting, publishing
-from oura_pipeline.warehouse.connection import ExclusiveFile, transaction
+from oura_pipeline.warehouse.connection import ExclusiveFile, every_core, transaction
 from oura_pipeline.warehouse.describing import describe
 from oura_pipeline.warehouse.exporting import copy_to_parquet
 from oura_pipeline.warehouse.landing import Landing, land
@@ -42,6 +42,7 @@ from oura_pipeline.warehouse.tables import (
     table_name,
 )
 
+_MANY_BYTES = 32_000_000  # of documents to land, from which on more than one core is worth it
 LOCK_TIMEOUT_SECONDS = 900.0  # the longest operation takes a few seconds
 
 
@@ -110,7 +111,9 @@ class Warehouse:
             unanswered=tuple(unanswered),
         )
         with self._file.opened() as connection:
-            return land(connection, request, spool)
+            many = every_core(connection) if spool.bytes > _MANY_BYTES else nullcontext()
+            with many:
+                return land(connection, request, spool)
 
     @contextmanager
     def redated(self, document_type: DocumentType) -> Iterator[Mapping[tuple[str, date], DayCount]]:
@@ -264,6 +267,7 @@ class Warehouse:
             with (
                 forgetting.replacing_database(self.path) as fresh,
                 self._file.connected() as connection,
+                every_core(connection),
             ):
                 # DuckDB spills rows to disk when memory is short, and a crash leaves them there.
                 forgetting.remove_spilled(self.path)
@@ -280,11 +284,12 @@ class Warehouse:
         with self._reading() as connection:
             if connection is None:
                 return {}
-            counts = {
-                # On one connection, and so of one moment.
-                document_type.name: copy_to_parquet(connection, document_type, username, folder)
-                for document_type in existing_types(connection)
-            }
+            with every_core(connection):
+                counts = {
+                    # On one connection, and so of one moment.
+                    document_type.name: copy_to_parquet(connection, document_type, username, folder)
+                    for document_type in existing_types(connection)
+                }
         return {name: rows for name, rows in counts.items() if rows}
 
     def publish(self, target: Path, update: Callable[[Ledgers], bool] | None = None) -> Published:

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP
+from oura_pipeline.warehouse.ledgers import VIEWS_DIGEST
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.documents import january, land, score
 
@@ -41,6 +42,18 @@ def test_everything_in_the_schema_has_a_comment(copy: duckdb.DuckDBPyConnection)
         "WHERE NOT internal AND coalesce(trim(comment), '') = ''"
     ).fetchall()
     assert silent == []
+
+
+def test_views_are_not_made_anew_for_the_next_copy(
+    copy: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """They are some hundred statements, and DuckDB plans each of them."""
+    digest = f"SELECT digest FROM {VIEWS_DIGEST.full_name}"
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    warehouse.publish(tmp_path / "analytics.duckdb")
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    assert warehouse.publish(tmp_path / "analytics.duckdb").fresh
+    assert warehouse.query(digest) == copy.execute(digest).fetchall()
 
 
 def test_every_number_names_its_unit_or_scale(copy: duckdb.DuckDBPyConnection) -> None:

@@ -6,7 +6,6 @@ import duckdb
 
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.unknown_fields import recorded_paths
-from oura_pipeline.warehouse.tables import write_lines
 from oura_pipeline.warehouse.views.activity import MET_1MIN
 from oura_pipeline.warehouse.views.baselines import BASELINES
 from oura_pipeline.warehouse.views.coverage import COVERAGE
@@ -39,7 +38,7 @@ VIEWS: tuple[View, ...] = (
 
 
 def ensure_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Recreate every view with its comments and its line in `oura.readme`.
+    """Recreate every view with its comments.
 
     The tables of all document types and the ledgers have to exist.
     """
@@ -47,4 +46,3 @@ def ensure_views(connection: duckdb.DuckDBPyConnection) -> None:
     views = [*VIEWS[:-1], long_view(recorded_paths(connection))]
     with transaction(connection):
         connection.execute("; ".join(line for view in views for line in statements(view)))
-        write_lines(connection, {view.name: view.line for view in VIEWS})
