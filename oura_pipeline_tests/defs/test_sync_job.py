@@ -99,7 +99,7 @@ def test_what_was_not_foreseen_keeps_its_traceback_and_no_text(made: World) -> N
     assert "daily_sleep" in failures(result)
     with project_instance(captures_output=False) as instance:
         said = [e.user_message for e in instance.all_logs(result.run_id) if e.level == 40]
-    assert "in fetch_and_land" in said[0]
+    assert "in fetched_documents" in said[0]
     assert not any(str(made.home) in text for text in said)
 
 
