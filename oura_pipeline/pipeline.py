@@ -34,6 +34,9 @@ _LONGEST_PUSH_SECONDS = 3600.0  # years of everybody; one that hangs ends with i
 logger = logging.getLogger(__name__)
 
 RENDER_SECONDS = 120.0
+_ANSWER_SECONDS = 0.5  # that an answer of Oura's takes
+_FEWEST_AT_ONCE = 8
+MOST_AT_ONCE = 48  # threads; the accounts database has 50 connections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +68,19 @@ class Pipeline:
     render: RenderClient | None
     share: float = 1.0
 
-    def client(self, username: str) -> OuraClient:
-        """Return Oura's API as that person sees it."""
+    @property
+    def people_at_once(self) -> int:
+        """How many people are fetched at once: as many as can use up the budget."""
+        limit = self.settings.oura.rate_limit
+        in_time_of_an_answer = limit.requests * self.share / limit.seconds * _ANSWER_SECONDS
+        return int(min(max(in_time_of_an_answer, _FEWEST_AT_ONCE), MOST_AT_ONCE))
+
+    def client(self, username: str, *, known: bool = False) -> OuraClient:
+        """Return Oura's API as that person sees it; for `known` see the accounts' `Tokens.get`."""
         return OuraClient(
             self.http,
             api_url=self.settings.oura.api_url,
-            tokens=self.tokens(username),
+            tokens=self.accounts.tokens.get(username, self.oauth.renew, known=known),
             budget=self.budget,
             share=self.share,
         )
@@ -126,7 +136,7 @@ def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Itera
     with ExitStack() as stack:
         accounts = open_accounts(settings)
         stack.callback(accounts.close)
-        http = stack.enter_context(http_client())
+        http = stack.enter_context(http_client(connections=MOST_AT_ONCE))
         render = None
         if settings.graphite.render_url:
             web = stack.enter_context(httpx.Client(verify=tls(), timeout=RENDER_SECONDS))

@@ -43,18 +43,20 @@ Raises `SignInRequired` when Oura refuses the refresh token, and for nothing els
 class Tokens(EncryptedStore):
     """Everybody's tokens."""
 
-    def get(self, username: str, renewer: Renewer) -> PersonTokens:
+    def get(self, username: str, renewer: Renewer, *, known: bool = False) -> PersonTokens:
         """Return the tokens of a person.
 
         Args:
             username: whose.
             renewer: asks Oura; called by one thread of one process at a time.
+            known: whether they were there a moment ago, so that nobody looks for them.
 
         Raises:
             UnknownPerson: nobody has this username.
         """
-        with self._database.reading() as connection:
-            require_known(connection, username)
+        if not known:
+            with self._database.reading() as connection:
+                require_known(connection, username)
         return PersonTokens(self._database, self._cipher, username, renewer)
 
 

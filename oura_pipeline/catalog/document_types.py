@@ -75,7 +75,7 @@ class Variants:
     least: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # each is only equal to itself, and so hashable
 class DocumentType:
     """One Oura document type; its row says only what differs from the normal case.
 

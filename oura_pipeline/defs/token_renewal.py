@@ -19,7 +19,6 @@ from oura_pipeline.oura.errors import RateLimited
 from oura_pipeline.people.notify import configured, send_pending
 from oura_pipeline.pipeline import Pipeline, open_accounts
 from oura_pipeline.settings import load_settings, operator_zone
-from oura_pipeline.sync.fetch import PEOPLE_AT_ONCE
 
 PEOPLE = dg.AssetKey(["accounts", "people"])
 EVERYONE_CONNECTED = "everyone_connected"
@@ -27,6 +26,7 @@ EXPIRES_WITHIN = timedelta(hours=26)  # until the next night and a little longer
 # How long Oura keeps a refresh token that nobody uses is not documented. Every request renews an
 # access token that has expired, but a lost sign-in is better noticed at night than by that run.
 MAX_UNUSED = timedelta(days=7)
+RENEWED_AT_ONCE = 8  # renewals are no requests of the budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def due_for_renewal(people: Iterable[Person], now: datetime) -> list[Person]:
 
 def renew_tokens(pipeline: Pipeline, people: Sequence[Person]) -> Renewal:
     """Renew these people's tokens, several at a time; those who left meanwhile are left out."""
-    with ThreadPoolExecutor(max_workers=PEOPLE_AT_ONCE) as pool:
+    with ThreadPoolExecutor(max_workers=RENEWED_AT_ONCE) as pool:
         errors = list(pool.map(partial(_renew, pipeline), people))
     outcome = {person.username: error for person, error in zip(people, errors, strict=True)}
     return Renewal(

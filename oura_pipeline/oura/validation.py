@@ -28,7 +28,7 @@ class Unusable(Exception):
     """A document that cannot be landed; the text says why, without any value."""
 
 
-class DocumentFacts(msgspec.Struct, frozen=True):  # six times as fast to make as a dataclass
+class DocumentFacts(msgspec.Struct, frozen=True, gc=False):  # made six times as fast as a dataclass
     """What a document says about itself.
 
     Attributes:
@@ -50,7 +50,7 @@ class Glimpse:
 
 
 class DocumentDecoder:
-    """A decoder of one document type; building it takes as long as decoding a hundred documents."""
+    """A decoder of one document type."""
 
     def __init__(self, document_type: DocumentType) -> None:
         self._type = document_type

@@ -22,7 +22,6 @@ from oura_pipeline.sync.redating import record_redated
 from oura_pipeline.warehouse.landing import Landing
 from oura_pipeline.warehouse.spool import Spool
 
-PEOPLE_AT_ONCE = 8
 # Who must sign in again is fetched all the same, so that the ledger and the checks say why there
 # is nothing of them.
 FETCHED_STATES = (PersonState.CONNECTED, PersonState.SIGN_IN_REQUIRED)
@@ -208,7 +207,7 @@ class FetchedDocuments:
             spool=self.spool,
             progress=progress.get(),
         )
-        with ThreadPoolExecutor(max_workers=PEOPLE_AT_ONCE) as pool:
+        with ThreadPoolExecutor(max_workers=self.pipeline.people_at_once) as pool:
             return [result for result in pool.map(fetcher.fetch, people) if result]
 
     def refetch_overtaken(self, results: Sequence[PersonResult]) -> list[PersonResult]:

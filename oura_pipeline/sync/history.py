@@ -29,7 +29,6 @@ from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import ScopeNotGranted
 from oura_pipeline.pipeline import Pipeline
 
-PEOPLE_AT_ONCE = 8
 # What a ring measures by day begins with the ring, and its first score with the first night.
 MARGIN = timedelta(days=30)
 # Small documents, which Oura sends of all years at once. Some need no ring.
@@ -46,7 +45,7 @@ def learn_first_days(pipeline: Pipeline, people: Sequence[Person]) -> None:
     the next run, which asks again.
     """
     unknown = [person for person in people if person.first_day is None]
-    with ThreadPoolExecutor(max_workers=PEOPLE_AT_ONCE) as pool:
+    with ThreadPoolExecutor(max_workers=pipeline.people_at_once) as pool:
         found = pool.map(lambda person: find_first_day(pipeline, person), unknown)
         for person, first_day in zip(unknown, found, strict=True):
             if first_day:

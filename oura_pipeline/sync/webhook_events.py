@@ -31,7 +31,7 @@ from oura_pipeline.sync.affected_documents import (
     group_by_document,
     verdict,
 )
-from oura_pipeline.sync.fetch import PEOPLE_AT_ONCE, FetchResult, fetch_and_land
+from oura_pipeline.sync.fetch import FetchResult, fetch_and_land
 from oura_pipeline.sync.push import PushedDocuments, push_documents
 from oura_pipeline.sync.waiting import day_ranges
 
@@ -127,7 +127,7 @@ def _probe(pipeline: Pipeline, documents: Sequence[AffectedDocument]) -> None:
     by_person: dict[str, list[AffectedDocument]] = defaultdict(list)
     for document in documents:
         by_person[document.person.username].append(document)
-    with ThreadPoolExecutor(max_workers=PEOPLE_AT_ONCE) as pool:
+    with ThreadPoolExecutor(max_workers=pipeline.people_at_once) as pool:
         list(pool.map(lambda some: _probe_person(pipeline, some), by_person.values()))
 
 

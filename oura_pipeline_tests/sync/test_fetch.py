@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.settings import RateLimit
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline_tests.testing.world import World, world
 
@@ -104,6 +106,20 @@ def test_who_disconnected_or_left_is_not_fetched(made: World) -> None:
         asked = [person.username for person in people_to_fetch(pipeline)]
         by_name = [person.username for person in people_to_fetch(pipeline, ["milo", "koa", "left"])]
     assert (asked, by_name) == (["milo", "runa"], ["milo"])
+
+
+def test_as_many_people_are_fetched_at_once_as_can_use_up_the_budget(made: World) -> None:
+    """As many requests as the budget has for the half second that an answer may take."""
+    with open_pipeline() as pipeline:
+
+        def at_once(requests: int, share: float = 1.0) -> int:
+            limited = {"rate_limit": RateLimit(requests, 300)}
+            oura = pipeline.settings.oura.model_copy(update=limited)
+            settings = pipeline.settings.model_copy(update={"oura": oura})
+            return replace(pipeline, settings=settings, share=share).people_at_once
+
+        assert [at_once(1), at_once(5000), at_once(12_000), at_once(10**9)] == [8, 8, 20, 48]
+        assert at_once(12_000, share=0.5) == 10
 
 
 def test_a_name_that_nobody_has_is_refused(made: World) -> None:
