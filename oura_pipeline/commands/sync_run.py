@@ -239,7 +239,7 @@ class SyncProgressBar:
         finally:
             progress.reset(token)
 
-    def started(self, document_type: str, people: int) -> None:
+    def started(self, document_type: str) -> None:
         self._progress.update(self._task, description=document_type)
 
     def page(self, document_type: str, username: str, documents: int) -> None:

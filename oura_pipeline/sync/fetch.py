@@ -111,6 +111,7 @@ def fetch_and_land(
         WarehouseError: nothing was landed.
         AccountsError: the ledger could not be written.
     """
+    progress.get().started(document_type.name)
     with fetched_documents(
         pipeline,
         document_type,
@@ -141,7 +142,6 @@ def fetched_documents(
     now = datetime.now(UTC)
     if not document_type.partitioned:
         first_day = last_day = now.date()
-    progress.get().started(document_type.name, len(people))
     with pipeline.warehouse.spool(document_type) as spool:
         fetched = FetchedDocuments(
             pipeline=pipeline,

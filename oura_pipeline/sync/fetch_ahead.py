@@ -9,6 +9,7 @@ from contextvars import copy_context
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.sync.fetch import FetchedDocuments
+from oura_pipeline.sync.progress import progress
 
 # Oura's answers take longest, and what was fetched waits on disk.
 TYPES_AHEAD = 4
@@ -42,6 +43,7 @@ class FetchAhead:
         """
         fetching = self._fetching.pop(document_type.name)
         self._go_on()
+        progress.get().started(document_type.name)
         stack, fetched = fetching.result()
         with stack:
             yield fetched

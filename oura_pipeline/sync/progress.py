@@ -9,8 +9,8 @@ from typing import Protocol
 class Progress(Protocol):
     """A receiver of reports; it is called from several threads."""
 
-    def started(self, document_type: str, people: int) -> None:
-        """So many people are being fetched for a document type."""
+    def started(self, document_type: str) -> None:
+        """The documents of a type are wanted: they are being fetched, or will land."""
 
     def page(self, document_type: str, username: str, documents: int) -> None:
         """One response brought so many documents."""
@@ -25,7 +25,7 @@ class Progress(Protocol):
 class NoProgress:
     """A receiver that ignores all reports."""
 
-    def started(self, document_type: str, people: int) -> None:
+    def started(self, document_type: str) -> None:
         pass
 
     def page(self, document_type: str, username: str, documents: int) -> None:
