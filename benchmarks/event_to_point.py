@@ -1,6 +1,6 @@
 """From Oura's webhook to a point that Grafana can read: how long, and where the time goes.
 
-python benchmarks/event_to_point.py
+python -m benchmarks.event_to_point
 """
 
 from __future__ import annotations

@@ -1,29 +1,23 @@
-"""What typical questions to the published copy take, and whether one takes too long.
-
-    python benchmarks/questions.py [--home FOLDER] [--people 10] [--years 5] [--runs 9]
-
-The folder keeps the file for the next time; without it the file is made anew, in a minute.
-"""
+"""I: what typical questions to the published copy take."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import statistics
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from years import build
-
+from benchmarks.results import Results
+from benchmarks.scale import Scale
+from benchmarks.worlds import PYTHON
+from benchmarks.years import build
 from oura_pipeline.analysis.frames import connect, load
 from oura_pipeline.warehouse.warehouse import Warehouse
 
-LIMIT = 200.0  # ms, of the median
+LIMIT = 100.0  # ms
+YEARS = 5
 PERSON = "person04"
 NIGHT = "2026-11-19"
 MONTH = {"start": "2026-10-20", "end": "2026-11-19"}
@@ -93,63 +87,31 @@ QUESTIONS = {
 }
 
 
-def main() -> int:
-    """Print a line per question; 1 if the median of one is over the limit."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--home", type=Path, help="where the file is, or is to be kept")
-    parser.add_argument("--people", type=int, default=10, help="at least 4")
-    parser.add_argument("--years", type=int, default=5)
-    parser.add_argument("--runs", type=int, default=9)
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="questions-") as scratch:
-        home = chosen.home or Path(scratch)
-        publish(home, people=chosen.people, years=chosen.years)
-        os.environ["OURA_PIPELINE_HOME"] = str(home)
-        print(f"{'ms':30}{'rows':>8}{'first':>8}{'best':>8}{'median':>8}{'limit':>8}")
-        medians = [told(name, ask, chosen.runs) for name, ask in QUESTIONS.items()]
-        medians.append(tell("last night, in a new process", 1, new_processes(chosen.runs)))
-    return int(max(medians) > LIMIT)
+def questions(results: Results, scale: Scale, scratch: Path) -> None:
+    """Build years of several people, publish them, and ask."""
+    rows = build(scratch / "warehouse.duckdb", people=scale.owners, years=YEARS)
+    began = time.perf_counter()
+    Warehouse(scratch / "warehouse.duckdb").publish(scratch / "analytics.duckdb")
+    scaled = f"{scale.owners} people, {YEARS} years, {rows['heartrate'] / 1e6:.1f} M heart rates"
+    results.figure("I", "publishing", "s", time.perf_counter() - began, scaled=scaled)
+    os.environ["OURA_PIPELINE_HOME"] = str(scratch)
+    times = 2 + scale.pairs
+    for name, ask in QUESTIONS.items():
+        timed(ask)  # fills the system's cache
+        asked = [timed(ask) for _ in range(times)]
+        results.figure("I", name, "ms", *asked, at_most=LIMIT, scaled=scaled)
+    asked = [in_a_new_process() for _ in range(times)]
+    results.figure("I", "last night, in a new process", "ms", *asked, at_most=LIMIT, scaled=scaled)
 
 
-def publish(home: Path, *, people: int, years: int) -> None:
-    """A published copy of years in a folder, made where there is no warehouse yet."""
-    home.mkdir(parents=True, exist_ok=True)
-    warehouse = home / "warehouse.duckdb"
-    if not warehouse.exists():
-        build(warehouse, people=people, years=years)
-    Warehouse(warehouse).publish(home / "analytics.duckdb")
+def timed(ask: Callable[[], int]) -> float:
+    """Milliseconds of a question."""
+    began = time.perf_counter()
+    ask()
+    return 1000 * (time.perf_counter() - began)
 
 
-def told(name: str, ask: Callable[[], int], runs: int) -> float:
-    """Ask that often, once more first, and print what it took; the median in ms."""
-    took, rows = [], 0
-    for _ in range(runs + 1):
-        began = time.perf_counter()
-        rows = ask()
-        took.append(1000 * (time.perf_counter() - began))
-    return tell(name, rows, took)
-
-
-def new_processes(runs: int) -> list[float]:
-    """What opening and the first question take where nothing is warm but the system's cache, ms."""
-    command = [sys.executable, "-c", IN_A_NEW_PROCESS, FIRST_QUESTION]
-    return [
-        float(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
-        for _ in range(runs + 1)
-    ]
-
-
-def tell(name: str, rows: int, took: list[float]) -> float:
-    """Print the first, and the best and the median of the others; returns the median, ms."""
-    first, *warm = took
-    best, median = min(warm), statistics.median(warm)
-    print(
-        f"{name:30}{rows:>8,}{first:>8.1f}{best:>8.1f}{median:>8.1f}{LIMIT:>8.0f}"
-        f"{'  TOO SLOW' if median > LIMIT else ''}",
-        flush=True,
-    )
-    return median
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def in_a_new_process() -> float:
+    """Milliseconds of opening and the first question; importing is not counted."""
+    command = [str(PYTHON), "-c", IN_A_NEW_PROCESS, FIRST_QUESTION]
+    return float(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)

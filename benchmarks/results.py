@@ -81,6 +81,7 @@ class Results:
     programs: list[Programs] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path = PATH) -> Results:
@@ -91,6 +92,7 @@ class Results:
             programs=[Programs(**one) for one in found["programs"]],
             figures=[Figure(**one) for one in found["figures"]],
             seconds=found["seconds"],
+            failed=found["failed"],
         )
 
     def write(self, path: Path = PATH) -> None:
@@ -115,6 +117,17 @@ class Results:
         """Return the median of a figure."""
         [found] = [one for one in self.figures if (one.scenario, one.name) == (scenario, name)]
         return found.median
+
+
+def machine_line(results: Results) -> str:
+    """Return on what, when and in how long everything was measured."""
+    on = results.machine
+    return (
+        f"Measured {on['at']} at commit {on['commit']}{', a glance' if on['quick'] else ''}, in "
+        f"{sum(results.seconds.values()) / 60:.0f} minutes: Python {on['python']}, {on['system']}, "
+        f"{on['processors']} processors, load before {on['load']}.\n"
+        + "".join(f"\n**{name} failed**: {why}\n" for name, why in results.failed.items())
+    )
 
 
 def programs_table(results: Results) -> str:
@@ -154,6 +167,57 @@ def figures_table(results: Results) -> str:
         ],
         right=("seen",),
     )
+
+
+PEOPLE = (100, 10_000, 1_000_000)
+# What Oura allows a whole application, and what carbon takes in one thread; a second.
+BUDGET, CARBON = 5000 / 300, 130_000
+NIGHT = 3  # days that scenario D asks for
+
+
+def needs_table(results: Results) -> str:
+    """Return a table of what so many people need, computed from what was measured."""
+    if not {"C", "D", "E"} <= {figure.scenario for figure in results.figures}:
+        return "The scenarios C, D and E were not measured.\n"
+    requests = results.median("D", "requests of a person's night")
+    rate = results.median("D", "requests")
+    cpu = results.median("D", "CPU of a person's day") / 1000
+    points = results.median("E", "points of a person's day")
+    point = results.median("E", "CPU of a point") / 1e6
+    kept = results.median("C", "warehouse of a person's day") * 1000
+    needs: dict[str, tuple[str, float, str]] = {
+        "requests of a night": ("people × *r*", requests, ""),
+        "these, as Oura allows": (f"people × *r* / {BUDGET:.1f} a second", requests / BUDGET, "h"),
+        "these, as fast as two cores ask": ("people × *r* / *R*", requests / rate, "h"),
+        "CPU to fetch and land them": (f"people × {NIGHT} × *c*", NIGHT * cpu, "h"),
+        "CPU to push a day's points": ("people × *p* × *q*", points * point, "h"),
+        "one carbon, to take a day's points": (
+            f"people × *p* / {CARBON:,} a second",
+            points / CARBON,
+            "h",
+        ),
+        "warehouse of a year": ("people × 365 × *w*", 365 * kept, "GB"),
+    }
+    headings = ("", "formula", *(f"{people:,} people" for people in PEOPLE))
+    rows = [
+        (name, formula, *(_need(people * each, unit) for people in PEOPLE))
+        for name, (formula, each, unit) in needs.items()
+    ]
+    measured = (
+        f"*r* = {_number(requests)} requests of a person's night · *R* = {_number(rate)} requests "
+        f"a second · *c* = {_number(1000 * cpu)} ms CPU of a person's day · *p* = "
+        f"{_number(points)} points of a person's day · *q* = {_number(1e6 * point)} µs CPU of a "
+        f"point · *w* = {_number(kept / 1000)} kB of a person's day\n"
+    )
+    return f"{measured}\n{markdown_table(headings, rows, right=headings[2:])}"
+
+
+def _need(amount: float, unit: str) -> str:
+    if unit == "GB":
+        return f"{_number(amount / 1e9)} GB"
+    if unit == "h":
+        return f"{_number(amount / 3600)} h" if amount >= 3600 else f"{_number(amount / 60)} min"
+    return _number(amount)
 
 
 def spread(samples: list[float]) -> str:

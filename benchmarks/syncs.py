@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from benchmarks.measuring import folder_bytes, use
+from benchmarks.measuring import Use, folder_bytes, use
 from benchmarks.results import Results
 from benchmarks.scale import Scale
 from benchmarks.worlds import (
+    COMMAND,
     LAST,
+    PYTHON,
     Cloud,
     cloud,
     expected_rows,
     measure,
+    note,
     peer,
     program,
     signed_in,
@@ -27,6 +31,7 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask
 from oura_pipeline.oura.windows import date_range_queries
 
 PAGE = 1000  # rows on a page of the sandbox
+SET_UP = "from oura_pipeline.graphite.environment import graphite_python; graphite_python()"
 SYNC, DLT = "sync", "dlt"
 ALONE, PLAIN = "client and landing alone", "plain httpx, pages thrown away"
 
@@ -85,6 +90,32 @@ def ratios(results: Results, scaled: str) -> None:
     ratio("B", "CPU of that of A", again.cpu, ours.cpu, 0.3)
 
 
+def demo(results: Results, scale: Scale, scratch: Path) -> None:
+    """A2: the demo, whose Graphite has been set up before; and dlt with as many people."""
+    use((PYTHON, "-c", SET_UP))
+    days = 90
+    walls = []
+    with cloud(people=5, days=days) as made:
+        for _ in range(min(scale.pairs, 2)):
+            used = use((COMMAND, "demo"), {"OURA_PIPELINE_HOME": str(scratch)})
+            note(results.program("A2", "demo"), used)
+            walls.append(used.wall)
+        if scale.pairs > 1:
+            contest = Contest(results, made, LAST - timedelta(days=days - 1))
+            contest.plain("")
+            contest.dlt("A2", scratch)
+    results.figure("A2", "the demo after its set-up", "s", *walls, at_most=30)
+    records = folder_bytes(scratch / "demo" / "dagster") / 1e6
+    results.figure(
+        "G",
+        "Dagster's records after the demo",
+        "MB",
+        records,
+        at_most=40,
+        scaled="its sync; without the half hour in which it may serve",
+    )
+
+
 @dataclass
 class Contest:
     """Programs that ask one cloud for the same days."""
@@ -101,22 +132,23 @@ class Contest:
 
     def pair(self, scenario: str, home: Path, *, turn: int) -> None:
         """Ours and dlt, each first in every other turn."""
-        both = (self.sync, self.dlt)
+        both: list[Callable[[str, Path], object]] = [self.sync, self.dlt]
         for run in reversed(both) if turn % 2 else both:
             run(scenario, home)
 
-    def sync(self, scenario: str, home: Path) -> None:
+    def sync(self, scenario: str, home: Path) -> Use:
         """The command, with Dagster's records."""
         runs = self.results.program(scenario, SYNC)
         before = asked(self.made)
-        measure(runs, self.made, *sync_command(self.first, LAST))
+        used = measure(runs, self.made, *sync_command(self.first, LAST))
         self.asked_by_sync = asked(self.made) - before
         self._note_rows(scenario, SYNC, home / "ours" / "warehouse.duckdb")
+        return used
 
     def alone(self, scenario: str, home: Path) -> None:
         """Without Dagster, and without points."""
         runs = self.results.program(scenario, ALONE)
-        measure(runs, self.made, *program("benchmarks.landing_alone", self.first, LAST))
+        measure(runs, self.made, *program("benchmarks.landing", self.first, LAST))
         self._note_rows(scenario, ALONE, home / "warehouse.duckdb")
 
     def _note_rows(self, scenario: str, name: str, path: Path) -> None:

@@ -72,19 +72,21 @@ def measure(
     """Run a command that asks a cloud, and note what both used."""
     before = made.cpu()
     used = use(command, settings)
-    for samples, value in (
-        (runs.wall, used.wall),
-        (runs.cpu, used.cpu),
-        (runs.memory, used.memory),
-        (runs.server, made.cpu() - before),
-    ):
-        samples.append(value)
+    note(runs, used, made.cpu() - before)
+    return used
+
+
+def note(runs: Programs, used: Use, server: float | None = None) -> None:
+    """Add what a command used, and whoever answered it, to the runs of its program."""
+    runs.wall.append(used.wall)
+    runs.cpu.append(used.cpu)
+    runs.memory.append(used.memory)
+    runs.server += [] if server is None else [server]
     print(
         f"{runs.scenario:3} {runs.name}: {used.wall:.1f} s, CPU {used.cpu:.1f} s, "
         f"{used.memory:.0f} MB",
         flush=True,
     )
-    return used
 
 
 def sync_command(first: date, last: date, *more: str) -> tuple[str | Path, ...]:

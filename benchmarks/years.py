@@ -1,6 +1,6 @@
 """A warehouse of several people's years, made of nothing: the file that questions are timed on.
 
-python benchmarks/years.py PATH [--people 10] [--years 5]
+python -m benchmarks.years PATH [--people 10] [--years 5]
 """
 
 from __future__ import annotations
