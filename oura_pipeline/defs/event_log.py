@@ -18,6 +18,7 @@ from dagster._core.storage.event_log.schema import (
     SqlEventLogStorageTable,
 )
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from dagster._serdes import ConfigurableClassData
 from filelock import FileLock
 from sqlalchemy.engine import Connection
 
@@ -27,6 +28,7 @@ from oura_pipeline.defs.record_files import Found, engine_of, ensure_tables
 from oura_pipeline.defs.run_events import CREATE_IN_INDEX, read_packed, read_with_index
 
 LOCK = ".opening.lock"
+RUN_PAGE_BYTES = 1024  # each table and index takes one, and most of a run's stay empty
 _reads_index = ContextVar("_reads_index", default=False)
 _CHECKED = {kind.value for kind in ASSET_CHECK_EVENTS}
 _WRITTEN_AT_ONCE = {kind.value for kind in BATCH_WRITABLE_EVENTS} | _CHECKED
@@ -54,6 +56,10 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
     its last event, and where the others are. What Dagster reads is the same, in the same order and
     under the same ids.
     """
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._columns: dict[str, bool] = {}
+        super().__init__(base_dir, inst_data)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Write all events, or none."""
@@ -96,10 +102,19 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
         row: Row = super()._event_to_row(event)
         return {**row, "event": packed(row["event"])}
 
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        # Asked three times for each event of an asset.
+        if column_name not in self._columns:
+            found = super()._has_asset_key_col_on_connection(conn, column_name)
+            self._columns[column_name] = found
+        return self._columns[column_name]
+
     def _initdb(self, engine: db.Engine, for_index_shard: bool = False) -> None:
         # Another process may create the tables of this run at the same time, to read its events.
         with FileLock(Path(self._base_dir) / LOCK):
-            if ensure_tables(engine, SqlEventLogStorageMetadata) is Found.OTHER:
+            of_run = engine.url.database != self.path_for_shard(INDEX_SHARD_NAME)
+            page_bytes = RUN_PAGE_BYTES if of_run else None
+            if ensure_tables(engine, SqlEventLogStorageMetadata, page_bytes) is Found.OTHER:
                 super()._initdb(engine, for_index_shard)
 
     @contextmanager
@@ -113,6 +128,10 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
     def _run_shard(self, run_id: str) -> Iterator[Connection]:
         # `_connect` allows one transaction at a time; this one is open beside one in the index.
         with self._begin(run_id) as connection:
+            refers = f"{run_id} in_index"  # in Dagster's set, which it empties when it wipes all
+            if refers not in self._initialized_dbs:
+                connection.exec_driver_sql(CREATE_IN_INDEX)
+                self._initialized_dbs.add(refers)
             yield connection
 
     @contextmanager
@@ -208,12 +227,11 @@ def _insert_in_order(index: Connection, rows: Sequence[Row]) -> Sequence[int]:
 def _refer_to_index(run: Connection, rows: Sequence[Row], ids: Sequence[int]) -> None:
     """Insert the last of the events, at an id which leaves room for the others before it."""
     events = SqlEventLogStorageTable
-    first_id = run.execute(events.insert(), rows[-1]).lastrowid
-    others = len(rows) - 1
-    if others:
-        run.execute(events.update().where(events.c.id == first_id).values(id=first_id + others))
-        run.exec_driver_sql(CREATE_IN_INDEX)
-        run.exec_driver_sql("INSERT INTO in_index VALUES (?, ?, ?)", (first_id, ids[0], others))
+    newest = db.select(db.func.coalesce(db.func.max(events.c.id), 0)).scalar_subquery()
+    last_id = run.execute(events.insert().values(id=newest + len(rows), **rows[-1])).lastrowid
+    if others := len(rows) - 1:
+        first = (last_id - others, ids[0], others)
+        run.exec_driver_sql("INSERT INTO in_index VALUES (?, ?, ?)", first)
 
 
 def _is_one_batch(events: Sequence[EventLogEntry]) -> bool:

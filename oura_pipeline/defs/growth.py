@@ -218,7 +218,7 @@ GROWING = (
         name="points",
         where="`graphite.log`, only without a Graphite",
         kept="every point, as it was written last; what was written again goes when the file is "
-        "twice as long as after the last time, and has 16 MB; from 32 MB on only by the job",
+        "twice as long as after the last time, and has 16 MB",
         frees="a Graphite: `graphite ingest` sends the file there; then set GRAPHITE_HOST, and "
         "delete it",
         files=lambda settings: _database(settings.storage.graphite_log_path),

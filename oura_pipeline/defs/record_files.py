@@ -33,7 +33,7 @@ class Found(Enum):
     OTHER = auto()
 
 
-def ensure_tables(engine: db.Engine, metadata: db.MetaData) -> Found:
+def ensure_tables(engine: db.Engine, metadata: db.MetaData, page_bytes: int | None = None) -> Found:
     """Return what is in a database, and create the tables where there is nothing.
 
     Dagster's own classes do the same, but import all of Dagster's ninety migrations to see whether
@@ -48,6 +48,8 @@ def ensure_tables(engine: db.Engine, metadata: db.MetaData) -> Found:
             return Found.OTHER
         if tables:
             return Found.EVERYTHING
+        if page_bytes:
+            connection.exec_driver_sql(f"PRAGMA page_size={page_bytes:d}")
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         # All tables or none: the driver would commit each of them.
         connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -35,7 +35,7 @@ from oura_pipeline.process import interrupts
 from oura_pipeline.sync.fetch_ahead import FetchAhead, fetching_ahead
 
 DEFAULT_DAYS = 7
-READ_BACK, PUBLISHED = "read back", "published"
+READ_BACK, CHECKED, PUBLISHED = "read back", "checks", "published"
 
 
 class UnusableDays(Exception):
@@ -105,6 +105,7 @@ class _Sync:
     days: Sequence[date]
     fetched: set[str] = field(default_factory=set)
     pushed: set[str] = field(default_factory=set)
+    evaluations: list[dg.AssetCheckEvaluation] = field(default_factory=list)
     failures: dict[str, Exception] = field(default_factory=dict)
 
     def sync(self, document_types: Sequence[DocumentType]) -> None:
@@ -150,17 +151,19 @@ class _Sync:
                 self._try(
                     f"{document_type.name} arrival", partial(self._check_arrival, document_type)
                 )
+        # All at once: two databases are opened and closed for each report.
+        self._try(CHECKED, lambda: report(self.context, self.evaluations))
 
     def _check_documents(self, document_type: DocumentType) -> None:
         found = check_documents(self.pipeline, document_type, self._days_of(document_type))
-        report(self.context, [evaluation(result) for result in found])
+        self.evaluations += [evaluation(result) for result in found]
 
     def _read_back(self) -> None:
         read_back(self.context, self.pipeline, self.days)
 
     def _check_arrival(self, document_type: DocumentType) -> None:
         found = check_arrival(self.pipeline, document_type, self._days_of(document_type))
-        report(self.context, [evaluation(found)])
+        self.evaluations.append(evaluation(found))
 
     def _days_of(self, document_type: DocumentType) -> Sequence[date] | None:
         return self.days if document_type.partitioned else None

@@ -19,7 +19,6 @@ from oura_pipeline.settings import Settings
 from oura_pipeline.warehouse.warehouse import Warehouse
 
 CUT_OFF_AFTER = timedelta(days=1)  # no download takes so long
-MOST_BYTES_IN_HASTE = 32 * 2**20
 _TEMPORARY = (".download.", ".export.", SPILLED)
 
 
@@ -82,10 +81,9 @@ def forget_spools(tidying: Tidying) -> Iterator[int]:
 
 def forget_superseded_points(tidying: Tidying) -> Iterator[int]:
     """Rewrite the file of points without those that were written again; yield the bytes."""
-    log = tidying.settings.storage.graphite_log_path
     # It is one piece, and takes a second for about ten megabytes.
-    if tidying.at_leisure or (log.exists() and log.stat().st_size < MOST_BYTES_IN_HASTE):
-        yield compact(log)
+    if tidying.at_leisure:
+        yield compact(tidying.settings.storage.graphite_log_path)
 
 
 def forget_cut_off(tidying: Tidying) -> Iterator[int]:

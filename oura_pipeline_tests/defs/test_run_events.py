@@ -126,6 +126,14 @@ def test_the_events_of_a_run_are_deleted(
     assert days_of(storage, OTHER) == DAYS[:2]
 
 
+def test_what_was_wiped_is_written_anew(storage: BatchedSqliteEventLogStorage) -> None:
+    storage.store_event_batch([made(day) for day in DAYS])
+    storage.wipe()
+    assert days_of(storage) == []
+    storage.store_event_batch([made(day) for day in DAYS])
+    assert days_of(storage) == DAYS
+
+
 def test_a_day_takes_few_bytes(storage: BatchedSqliteEventLogStorage, tmp_path: Path) -> None:
     """The text of an event, a row and an entry in each of Dagster's five indexes."""
 
@@ -147,3 +155,12 @@ def test_a_packed_text_stays_readable() -> None:
     )
     assert unpacked(packed(text)) == text
     assert len(packed(text * 100)) < len(text) * 3
+
+
+def test_a_run_that_made_nothing_takes_little(
+    storage: BatchedSqliteEventLogStorage, tmp_path: Path
+) -> None:
+    """Of Dagster's twelve tables one is used in a run's own database."""
+    storage.store_event(entry(RUN))
+    assert (tmp_path / f"{RUN}.db").stat().st_size < 50_000
+    assert days_of(storage) == [None]
