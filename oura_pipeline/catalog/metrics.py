@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.catalog.fields import Field, walk
@@ -124,14 +125,20 @@ def taken_by_others(document_type: DocumentType) -> dict[str, frozenset[str]]:
     mine = {metric.series for metric in known_metrics(document_type)} | {document_type.series}
     others = [
         metric
-        for other in DOCUMENT_TYPES
-        if other.name != document_type.name
-        for metric in known_metrics(other)
+        for name, metrics in _metrics_of_types().items()
+        if name != document_type.name
+        for metric in metrics
     ]
     return {
         series: frozenset(metric.name for metric in others if metric.series == series)
         for series in mine
     }
+
+
+@cache
+def _metrics_of_types() -> dict[str, tuple[Metric, ...]]:
+    # Once: every person's documents of every type are compared with it.
+    return {document_type.name: known_metrics(document_type) for document_type in DOCUMENT_TYPES}
 
 
 def leaves(fields: Iterable[Field]) -> Iterator[tuple[str, Field]]:

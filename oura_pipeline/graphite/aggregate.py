@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import islice
-from operator import lt
+from itertools import chain, compress, count, islice
+from operator import le, lt, ne
 
 from oura_pipeline.catalog.fields import Merge
 
@@ -53,10 +53,22 @@ class MetricSamples:
         # Strictly ascending: there is nothing to sort or merge. True of nearly every series.
         if all(map(lt, self._times, islice(self._times, 1, None))):
             return list(zip(self._times, self._values, strict=True))
+        if self._merge is not Merge.LAST and all(
+            map(le, self._times, islice(self._times, 1, None))
+        ):
+            return list(self._merged_runs())
         groups: dict[int, list[Value]] = {}
         for time, value in self._in_order():
             groups.setdefault(time, []).append(value)
         return [(time, self._merged(groups[time])) for time in sorted(groups)]
+
+    def _merged_runs(self) -> Iterator[Point]:
+        """Yield one value per time, where equal times follow each other."""
+        times, values, begin = self._times, self._values, 0
+        changes = map(ne, times, islice(times, 1, None))
+        for end in chain(compress(count(1), changes), [len(times)]):
+            yield times[begin], self._merged(values[begin:end])
+            begin = end
 
     def _in_order(self) -> Iterable[Point]:
         if self._merge is not Merge.LAST:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from oura_pipeline.catalog.metrics import DAY
 from oura_pipeline.graphite.aggregate import Point
@@ -40,20 +41,19 @@ class PointValidator:
         if not self._first < time <= self._last:
             return "time beyond the retention" if time <= self._first else "time in the future"
         # Carbon drops a NaN, but stores an infinity, which no strict JSON reader can read back.
-        if type(value) not in (int, float) or not _finite(value):
+        if type(value) not in (int, float) or not _all_finite([value]):
             return "no finite number"
         return None
 
     def all_valid(self, points: Sequence[Point]) -> bool:
-        """Return whether every point may be sent; several times as fast as point by point."""
-        times = [time for time, _ in points]
-        values = [value for _, value in points]
+        """Return whether every point may be sent; many times as fast as point by point."""
+        times, values = zip(*points, strict=True)
         return (
             set(map(type, times)) == {int}
             and set(map(type, values)) <= {int, float}
             and self._first < min(times)
             and max(times) <= self._last
-            and all(map(_finite, values))
+            and _all_finite(values)
         )
 
 
@@ -83,8 +83,8 @@ def drop_invalid(day: DayPoints, validator: PointValidator) -> tuple[DayPoints, 
     return (replace(day, points=kept) if dropped else day), dropped
 
 
-def _finite(value: object) -> bool:
+def _all_finite(values: Iterable[Any]) -> bool:
     try:
-        return math.isfinite(value)  # type: ignore[arg-type]  # callers have checked the type
-    except OverflowError:
+        return all(map(math.isfinite, values))
+    except OverflowError:  # an integer that no double can hold
         return False

@@ -37,12 +37,12 @@ class ChangedDays:
         days: whose points may have changed since they were pushed, by person and day; also days
             that had points and have no documents any more.
         settled: the rows of the ledger of the other days.
-        digests: of what the warehouse has, by username and day.
+        digests: of what the warehouse has, by username and day; None: nobody looked.
     """
 
     days: Sequence[PersonAndDay]
-    settled: Sequence[Push]
-    digests: Mapping[PersonAndDay, DayDigest]
+    settled: Sequence[Push] = ()
+    digests: Mapping[PersonAndDay, DayDigest] | None = None
 
 
 class Flattener:
@@ -74,7 +74,7 @@ class Flattener:
                 yield self._changed(people, days, is_settled)
             else:
                 # A state counts for the day on which it is sent.
-                yield ChangedDays([(username, days[-1]) for username in people], [], {})
+                yield ChangedDays([(username, days[-1]) for username in people])
 
     def points(
         self, days: Sequence[PersonAndDay], digests: Mapping[PersonAndDay, DayDigest] | None = None
@@ -83,16 +83,16 @@ class Flattener:
 
         Args:
             days: of a type without days the last one of each person counts.
-            digests: what `changed` found; None: it was not asked.
+            digests: what `changed` found; None: nobody looked.
         """
         if not self._type.partitioned:
             days = list(dict(days).items())
-        sizes = self._digests(days) if digests is None else digests
+        sizes = digests or {}
         for piece in batched_by_weight(
             days,
             lambda key: sizes[key].size if key in sizes else 0,
             heaviest=_BYTES_PER_READ,
-            longest=_DAYS_PER_READ,
+            longest=_DAYS_AT_ONCE if digests is None else _DAYS_PER_READ,
         ):
             stored = self._stored(piece)
             for username, theirs in groupby(piece, itemgetter(0)):
@@ -106,9 +106,11 @@ class Flattener:
         found = self._pipeline.accounts.pushes.find(
             self._type.name, usernames=usernames, first_day=around[0], last_day=around[-1]
         )
-        pushed = {(row.username, row.day): row for row in found}
         everything = [(username, day) for username in usernames for day in around]
-        digests = self._digests(self._near(everything))
+        if not found:
+            return ChangedDays([key for key in everything if self._concerns(key[1], days, None)])
+        pushed = {(row.username, row.day): row for row in found}
+        digests = self._pipeline.warehouse.day_digests(self._type, self._near(everything))
         changed: list[PersonAndDay] = []
         settled: list[Push] = []
         for key in everything:
@@ -157,11 +159,6 @@ class Flattener:
             for who, day in days
             if found[who]
         }
-
-    def _digests(self, days: Collection[PersonAndDay]) -> dict[PersonAndDay, DayDigest]:
-        if not self._type.partitioned:
-            return {}
-        return self._pipeline.warehouse.day_digests(self._type, days)
 
     def _near(self, days: Collection[PersonAndDay]) -> Collection[PersonAndDay]:
         """Return these days and those whose documents can change their points."""
