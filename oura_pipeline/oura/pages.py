@@ -13,6 +13,7 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.days import ONE_DAY, days_between
 from oura_pipeline.oura.envelopes import open_envelope
 from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer, UnusablePage
+from oura_pipeline.oura.regular import is_regular
 from oura_pipeline.oura.validation import (
     DocumentDecoder,
     DocumentFacts,
@@ -66,11 +67,13 @@ class Page:
         documents: those of the requested days.
         outside: those of other days, which come because queries are wider than the days.
         unusable: those of the requested days, or of nobody knows which, that cannot be landed.
+        regular: whether all of them certainly hold what the table of document types says.
     """
 
     documents: list[Document]
     outside: list[Document]
     unusable: list[UnusableDocument] = field(default_factory=list)
+    regular: bool = False
 
 
 class PageReader:
@@ -102,8 +105,9 @@ class PageReader:
             UnusablePage: it is no list of documents.
         """
         envelope = open_envelope(body, self.document_type.name)
-        page = Page(documents=[], outside=[])
         known = None if envelope.doubtful else self._decoder.read_page(body)
+        regular = known is not None and is_regular(self.document_type, body)
+        page = Page(documents=[], outside=[], regular=regular)
         if known is None:
             for raw in envelope.data:
                 self._add(page, raw, query, doubtful=envelope.doubtful)

@@ -106,8 +106,8 @@ class PersonFetcher:
         for page in halving.pages(*self.days):
             if self.document_type.identifies:
                 self._identify(person, page.documents)
-            self.spool.add(person.username, page.documents, requested=True)
-            self.spool.add(person.username, page.outside, requested=False)
+            for documents, requested in ((page.documents, True), (page.outside, False)):
+                self.spool.add(person.username, documents, requested, regular=page.regular)
             self.spool.set_aside(person.username, page.unusable)
             self.progress.page(self.document_type.name, person.username, len(page.documents))
         return halving.unanswered

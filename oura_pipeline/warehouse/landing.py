@@ -94,6 +94,7 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
         "(SELECT i.rowid AS row_id, i.document FROM incoming i "
         "JOIN changes c ON c.incoming = i.rowid)",
         request.document_type,
+        regular=spool.regular,
     )
     # Outside of the transaction as well: a path was seen, whether or not its documents land.
     record_paths(connection, request.document_type, scan.paths, request.fetched_at)

@@ -79,19 +79,30 @@ class Spool:
         longest_document: bytes of the longest document.
         longest_unusable: bytes of the longest line in `unusable_files`.
         has_line_breaks: whether a document holds line breaks.
+        regular: whether all documents certainly hold what the table of document types says.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bytes = self.longest_document = self.longest_unusable = 0
         self.has_line_breaks = False
+        self.regular = True
         self._files: dict[str, Path] = {}
         self._unusable: dict[str, Path] = {}
         self._discarded: set[str] = set()
         self._lock = threading.Lock()
 
-    def add(self, username: str, documents: Iterable[Spooled], requested: bool = True) -> None:
+    def add(
+        self,
+        username: str,
+        documents: Iterable[Spooled],
+        requested: bool = True,
+        *,
+        regular: bool = False,
+    ) -> None:
         """Append documents of requested days, or (`requested=False`) of other days.
+
+        They are searched for odd values and unknown fields when they land, unless they are regular.
 
         Raises:
             UnusableDocuments: a document is not UTF-8, or holds characters that JSON forbids.
@@ -111,6 +122,7 @@ class Spool:
                 for part in (starts[document.day], raw, b"\n")
             )
             self._write(username, b"".join(parts), max(map(len, raws)), broken)
+            self.regular = self.regular and regular
 
     def discard(self, username: str) -> None:
         """Drop this person's documents for good: half an answer must not land."""

@@ -61,6 +61,7 @@ def test_documents_of_other_days_are_kept_apart(client: OuraClient, oura: FakeOu
                 Document(date(2026, 3, day), raw(score(f"2026-03-{day:02}")))
                 for day in (8, 9, 13, 14)
             ],
+            regular=True,
         )
     ]
     assert [request.url.path for request in oura.asked] == ["/v2/usercollection/daily_sleep"]
@@ -124,7 +125,9 @@ def test_no_token_ends_the_answer_however_it_is_written(
 ) -> None:
     """Empty, null and absent are the same."""
     oura.next_answers.append(reply(200, b'{"data":[],' + end + b"}"))
-    assert list(client.documents(DAILY_SLEEP, FIRST, LAST)) == [Page(documents=[], outside=[])]
+    assert list(client.documents(DAILY_SLEEP, FIRST, LAST)) == [
+        Page(documents=[], outside=[], regular=True)
+    ]
 
 
 def test_a_token_that_comes_again_is_refused(client: OuraClient, oura: FakeOura) -> None:
@@ -242,6 +245,7 @@ def test_rows_without_a_day_go_by_utc_until_they_land(client: OuraClient, oura: 
                 Document(FIRST - timedelta(days=1), raw(beat(instants[0]))),
                 Document(LAST + timedelta(days=1), raw(beat(instants[3]))),
             ],
+            regular=True,
         )
     ]
 
@@ -259,6 +263,7 @@ def test_documents_that_were_not_requested_are_kept_apart(
                 Document(date(2020, 1, 1), raw(stray[0])),
                 Document(date(2030, 1, 1), raw(stray[1])),
             ],
+            regular=True,
         )
     ]
 
@@ -287,7 +292,7 @@ def test_a_snapshot_belongs_to_the_day_of_the_fetch(client: OuraClient, oura: Fa
     ]
     oura.documents["ring_configuration"] = rings
     assert list(client.documents(RING_CONFIGURATION)) == [
-        Page(documents=[Document(TODAY, raw(ring)) for ring in rings], outside=[])
+        Page(documents=[Document(TODAY, raw(ring)) for ring in rings], outside=[], regular=True)
     ]
     assert oura.parameters == [{}]
 
