@@ -17,7 +17,7 @@ from oura_pipeline.sync.push import push_documents
 def main() -> None:
     """Push everybody's points of these days; tells how many they are, and the seconds it took."""
     first, last = map(date.fromisoformat, sys.argv[1:])
-    with open_pipeline() as pipeline:
+    with open_pipeline() as pipeline, pipeline.warehouse.kept_open():
         usernames = [person.username for person in people_to_fetch(pipeline)]
         began = time.perf_counter()
         pushed = [
