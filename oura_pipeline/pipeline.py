@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ class Pipeline:
         sender: sends points to Graphite, or to the file.
         render: reads points back; None: no render URL is set.
         share: the part of the budget that anybody may have used before our requests wait.
+        turns: held by every thread that fetches somebody, whatever the document type.
     """
 
     settings: Settings
@@ -67,6 +69,7 @@ class Pipeline:
     sender: Sender
     render: RenderClient | None
     share: float = 1.0
+    turns: threading.Semaphore
 
     @property
     def people_at_once(self) -> int:
@@ -160,6 +163,7 @@ def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Itera
             sender=UntilItFails(graphite_sender(settings)),
             render=render,
             share=share,
+            turns=threading.Semaphore(MOST_AT_ONCE),
         )
 
 

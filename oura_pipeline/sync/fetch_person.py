@@ -75,8 +75,9 @@ class PersonFetcher:
         now = datetime.now(UTC)
         result = PersonResult(username=person.username, asked_at=now, received_at=now)
         try:
-            client = self.pipeline.client(person.username, known=True)
-            self._spool(person, client, result)
+            with self.pipeline.turns:
+                client = self.pipeline.client(person.username, known=True)
+                self._spool(person, client, result)
         except UnknownPerson:
             self.spool.discard(person.username)
             return None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +80,40 @@ def test_the_next_types_are_fetched_meanwhile_but_not_all(made: World) -> None:
             assert time.monotonic() < gives_up_at, spooled(made)
             time.sleep(0.02)
     assert spooled(made) == set()
+
+
+class Turns(threading.Semaphore):
+    """Turns that know how many were taken at once."""
+
+    def __init__(self, value: int) -> None:
+        super().__init__(value)
+        self.taken = self.most = 0
+        self._counting = threading.Lock()
+
+    def __enter__(self) -> bool:
+        got = super().__enter__()
+        with self._counting:
+            self.taken += 1
+            self.most = max(self.most, self.taken)
+        return got
+
+    def __exit__(self, *raised: Any) -> None:
+        with self._counting:
+            self.taken -= 1
+        super().__exit__(*raised)
+
+
+def test_all_types_together_fetch_no_more_people_at_once_than_one(made: World) -> None:
+    """Of two people and several types one would fetch two."""
+    turns = Turns(1)
+    with (
+        open_pipeline() as opened,
+        fetching_ahead(partial(fetch, replace(opened, turns=turns)), TYPES) as ahead,
+    ):
+        for document_type in TYPES:
+            with ahead.documents(document_type) as documents:
+                documents.land()
+    assert (turns.most, turns.taken) == (1, 0)
 
 
 def test_what_fails_to_be_fetched_fails_when_it_is_wanted(made: World) -> None:
