@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
@@ -27,3 +28,18 @@ class StoredDocument(NamedTuple):
     day: date
     raw: bytes
     part: Part | None = None
+
+
+class StoredDay(NamedTuple):
+    """The documents of a person's day as they are kept, by key.
+
+    Attributes:
+        raws: the JSON of each.
+        parts: the part of each in the day.
+        digest: of all that; empty: nobody computed it.
+    """
+
+    # Two lists instead of a list of documents: a day of heart rate has a thousand.
+    raws: Sequence[bytes]
+    parts: Sequence[Part | None]
+    digest: str = ""

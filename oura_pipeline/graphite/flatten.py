@@ -12,7 +12,7 @@ from typing import Any
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.metrics import DAY, Vocabulary, is_event
-from oura_pipeline.catalog.parts import Part, StoredDocument
+from oura_pipeline.catalog.parts import Part, StoredDay, StoredDocument
 from oura_pipeline.graphite import parse
 from oura_pipeline.graphite.aggregate import MICRO, Point, aligned
 from oura_pipeline.graphite.extract import Extractor, Placement
@@ -53,20 +53,37 @@ def flatten(
     Raises:
         ValueError: the username cannot be part of a metric name.
     """
-    if not _USERNAME.fullmatch(username):
-        raise ValueError(f"{username!r} cannot be a name in Graphite: use a-z, 0-9, _ and -")
     by_day: dict[date, list[StoredDocument]] = defaultdict(list)
     for stored in documents:
         by_day[stored.day].append(stored)
+    days = {
+        day: StoredDay([one.raw for one in of_day], [one.part for one in of_day])
+        for day, of_day in by_day.items()
+    }
+    return flatten_days(
+        document_type, username, days, first_day=first_day, last_day=last_day, prefix=prefix
+    )
+
+
+def flatten_days(
+    document_type: DocumentType,
+    username: str,
+    stored: Mapping[date, StoredDay],
+    *,
+    first_day: date,
+    last_day: date,
+    prefix: str = "bio",
+) -> list[DayPoints]:
+    """Do what `flatten` does, of documents that come day by day in any order."""
+    if not _USERNAME.fullmatch(username):
+        raise ValueError(f"{username!r} cannot be a name in Graphite: use a-z, 0-9, _ and -")
     vocabulary, root = Vocabulary(document_type), f"{prefix}.{username}."
     rows = RowReader(document_type, vocabulary, root) if comes_in_rows(document_type) else None
     days: list[tuple[date, _Metrics, dict[str, int]]] = []
-    for day in sorted(by_day):
+    for day in sorted(stored):
         extractor = Extractor(vocabulary, root)
-        # `pop`: a year of heart rate should not be in memory as JSON and as points.
-        of_day = by_day.pop(day)
-        if rows is None or not extractor.add_rows(rows, [one.raw for one in of_day]):
-            _extract_day(extractor, document_type, day, of_day)
+        if rows is None or not extractor.add_rows(rows, stored[day].raws):
+            _extract_day(extractor, document_type, day, stored[day])
         days.append((day, extractor.points(), dict(sorted(extractor.skipped.items()))))
     _let_later_days_win([metrics for _, metrics, _ in days])
     return [
@@ -80,7 +97,7 @@ def _extract_day(
     extractor: Extractor,
     document_type: DocumentType,
     day: date,
-    stored: Iterable[StoredDocument],
+    stored: StoredDay,
 ) -> None:
     midnight = (day.toordinal() - _EPOCH) * DAY
     documents = _relevant_documents(extractor, document_type, stored)
@@ -100,13 +117,13 @@ def _extract_day(
 
 
 def _relevant_documents(
-    extractor: Extractor, document_type: DocumentType, stored: Iterable[StoredDocument]
+    extractor: Extractor, document_type: DocumentType, stored: StoredDay
 ) -> list[tuple[_Document, Part | None]]:
     """Decode the documents of a day: all, or the newest where they describe a state."""
     documents = []
-    for one in stored:
+    for raw, part in zip(stored.raws, stored.parts, strict=True):
         try:
-            documents.append((parse.decode(one.raw), one.part))
+            documents.append((parse.decode(raw), part))
         except Unreadable as error:
             extractor.skip(str(error), ("document",))
     if not document_type.newest or len(documents) < 2:

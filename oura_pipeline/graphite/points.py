@@ -67,10 +67,10 @@ def digest_of(metrics: Iterable[tuple[str, Sequence[int], Sequence[float]]]) -> 
     """Return the digest of metrics, given by name, each with its times and values."""
     digest = hashlib.blake2b(digest_size=16)
     for metric, times, values in metrics:
-        digest.update(f"{metric} {len(times)} ".encode())
-        digest.update(struct.pack(f"<{len(times)}q", *times))
+        count = len(times)
         # As doubles, like whisper stores them: 61 and 61.0 are the same point.
-        digest.update(struct.pack(f"<{len(times)}d", *values))
+        columns = struct.pack(f"<{count}q{count}d", *times, *values)
+        digest.update(f"{metric} {count} ".encode() + columns)
     return digest.hexdigest()
 
 
@@ -85,14 +85,13 @@ def pack(index: Mapping[str, Sequence[int]]) -> bytes:
         times, name = index[metric], metric.encode()
         if not times:
             continue
-        parts += [
-            _NAME_LENGTH_AND_COUNT.pack(len(name), len(times)),
-            name,
-            _FIRST_TIME.pack(times[0]),
-        ]
-        # Steps instead of times: they repeat, so that a day by the minute shrinks to a few bytes.
-        steps = list(map(sub, islice(times, 1, None), times))
-        parts.append(struct.pack(f"<{len(steps)}I", *steps))
+        head = _NAME_LENGTH_AND_COUNT.pack(len(name), len(times))
+        parts.append(head + name + _FIRST_TIME.pack(times[0]))
+        if len(times) > 1:
+            # Steps instead of times: they repeat, so that a day by the minute shrinks to a few
+            # bytes.
+            steps = map(sub, islice(times, 1, None), times)
+            parts.append(struct.pack(f"<{len(times) - 1}I", *steps))
     return zlib.compress(b"".join(parts))
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from oura_pipeline.catalog.metrics import DAY
@@ -47,6 +48,8 @@ class PointValidator:
 
     def all_valid(self, points: Sequence[Point]) -> bool:
         """Return whether every point may be sent; many times as fast as point by point."""
+        if len(points) == 1:
+            return self.problem(*points[0]) is None
         times, values = zip(*points, strict=True)
         return (
             set(map(type, times)) == {int}
@@ -57,6 +60,7 @@ class PointValidator:
         )
 
 
+@lru_cache(maxsize=10_000)
 def is_name(metric: str) -> bool:
     """Return whether carbon stores a metric of this name under exactly this name."""
     return _NAME.fullmatch(metric) is not None

@@ -15,16 +15,18 @@ import duckdb
 
 import oura_pipeline
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.catalog.parts import StoredDay
 from oura_pipeline.days import ONE_DAY, batched, batched_by_weight, days_between
-from oura_pipeline.graphite.flatten import flatten
+from oura_pipeline.graphite.flatten import flatten_days
 from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.ledger import Push
 from oura_pipeline.pipeline import Pipeline
-from oura_pipeline.warehouse.reading import DayDigest, PersonAndDay, StoredDay
+from oura_pipeline.warehouse.reading import DayDigest, PersonAndDay
 
 _REACH_OF_SLEEPS = 3  # days
 _BYTES_PER_READ = 8 * 2**20  # of JSON
 _DAYS_PER_READ = 5000  # of all people
+_DAYS_PER_BLIND_READ = 100  # of all people, of which it is not known how large they are
 _DAYS_AT_ONCE = 92  # of one person, whose points are in memory together
 _DAYS_PER_LOOK = 50_000  # of all people
 
@@ -92,7 +94,7 @@ class Flattener:
             days,
             lambda key: sizes[key].size if key in sizes else 0,
             heaviest=_BYTES_PER_READ,
-            longest=_DAYS_AT_ONCE if digests is None else _DAYS_PER_READ,
+            longest=_DAYS_PER_BLIND_READ if digests is None else _DAYS_PER_READ,
         ):
             stored = self._stored(piece)
             for username, theirs in groupby(piece, itemgetter(0)):
@@ -107,7 +109,8 @@ class Flattener:
             self._type.name, usernames=usernames, first_day=around[0], last_day=around[-1]
         )
         everything = [(username, day) for username in usernames for day in around]
-        if not found:
+        if not found and len(everything) <= _DAYS_PER_BLIND_READ:
+            # Nothing was pushed, and little is to be read: a look would take as long as that.
             return ChangedDays([key for key in everything if self._concerns(key[1], days, None)])
         pushed = {(row.username, row.day): row for row in found}
         digests = self._pipeline.warehouse.day_digests(self._type, self._near(everything))
@@ -134,11 +137,10 @@ class Flattener:
     ) -> Iterator[DayPoints]:
         # The days after them decide which points a later day overrides.
         needed = {day + n * ONE_DAY for day in days for n in range(self._reach + 1)}
-        known = [stored[username, day] for day in sorted(needed) if (username, day) in stored]
-        flattened = flatten(
+        flattened = flatten_days(
             self._type,
             username,
-            [document for day in known for document in day.documents],
+            {day: stored[username, day] for day in needed if (username, day) in stored},
             first_day=days[0],
             last_day=days[-1],
             prefix=self._pipeline.settings.graphite.prefix,
@@ -155,7 +157,7 @@ class Flattener:
             return warehouse.stored_days(self._type, self._near(days))
         found = warehouse.documents_of(self._type, [who for who, _ in days], date.min, date.max)
         return {
-            (who, day): StoredDay([one._replace(day=day) for one in found[who]], "")
+            (who, day): StoredDay([one.raw for one in found[who]], [None] * len(found[who]))
             for who, day in days
             if found[who]
         }

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.catalog.parts import Part, StoredDocument
+from oura_pipeline.catalog.parts import Part, StoredDay
 from oura_pipeline.warehouse.parts import parts, same_document
 from oura_pipeline.warehouse.tables import quoted, table_name
 
@@ -28,13 +28,6 @@ class DayDigest(NamedTuple):
     """
 
     size: int
-    digest: str
-
-
-class StoredDay(NamedTuple):
-    """The documents of a person and day, by key, and the digest of `DayDigest`."""
-
-    documents: list[StoredDocument]
     digest: str
 
 
@@ -59,10 +52,7 @@ def stored_days(
     one = _with_part(document_type)
     together = f"string_agg({one}, '{_BETWEEN_DOCUMENTS}' ORDER BY {order})"
     rows = _select(connection, document_type, days, together)
-    return {
-        key: StoredDay(_stored(document_type, key[1], text), digest.digest)
-        for key, text, digest in rows
-    }
+    return {key: _stored_day(document_type, text, digest.digest) for key, text, digest in rows}
 
 
 def _select(
@@ -96,12 +86,12 @@ def _with_part(document_type: DocumentType) -> str:
     return f"coalesce(p.part, '') || '{_AFTER_PART}' || {document}"
 
 
-def _stored(document_type: DocumentType, day: date, text: str) -> list[StoredDocument]:
+def _stored_day(document_type: DocumentType, text: str, digest: str) -> StoredDay:
     documents = text.encode().split(_BETWEEN_DOCUMENTS.encode())
     if not document_type.variants:
-        return [StoredDocument(day, raw) for raw in documents]
-    pairs = (one.split(_AFTER_PART.encode(), 1) for one in documents)
-    return [StoredDocument(day, raw, Part(part.decode()) if part else None) for part, raw in pairs]
+        return StoredDay(documents, [None] * len(documents), digest)
+    parts, raws = zip(*(one.split(_AFTER_PART.encode(), 1) for one in documents), strict=True)
+    return StoredDay(raws, [Part(part.decode()) if part else None for part in parts], digest)
 
 
 def _chosen(document_type: DocumentType) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.catalog.parts import Part, StoredDocument
+from oura_pipeline.catalog.parts import Part, StoredDay, StoredDocument
 from oura_pipeline.files import copy_file
 from oura_pipeline.warehouse import forgetting, publishing
 from oura_pipeline.warehouse.connection import ExclusiveFile, every_core, transaction
@@ -27,7 +27,6 @@ from oura_pipeline.warehouse.quarantine import Oddity, QuarantinedDocument, find
 from oura_pipeline.warehouse.reading import (
     DayDigest,
     PersonAndDay,
-    StoredDay,
     day_digests,
     stored_days,
 )
