@@ -2,33 +2,36 @@
 
 import warnings
 
-import dagster as dg
+from oura_pipeline.process.imports import lean_imports
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.defs.apple_health import apple_health_asset, export_job, export_schedule
-from oura_pipeline.defs.checks import document_checks
-from oura_pipeline.defs.gaps import gaps_sensor
-from oura_pipeline.defs.graphite_assets import arrival_check, points_asset
-from oura_pipeline.defs.new_people import new_people_sensor, sync_now_sensor
-from oura_pipeline.defs.oura_assets import document_asset
-from oura_pipeline.defs.partitions import daily_partitions
-from oura_pipeline.defs.published import publish_sensor, published
-from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.defs.retired_people import retire_people, retired_people_sensor
-from oura_pipeline.defs.run_owners import dead_runs_sensor
-from oura_pipeline.defs.schedules import sync_schedules
-from oura_pipeline.defs.subscriptions import maintenance_job, maintenance_sensor, subscriptions
-from oura_pipeline.defs.sync_job import sync_job
-from oura_pipeline.defs.tidy_job import tidy_job, tidy_schedule
-from oura_pipeline.defs.token_renewal import (
-    everyone_connected_check,
-    must_reconnect,
-    people,
-    renewal_job,
-    renewal_schedule,
-)
-from oura_pipeline.defs.waiting_pushes import waiting_pushes, waiting_sensor
-from oura_pipeline.defs.webhook_events import webhook_events, webhook_sensor
+with lean_imports():
+    import dagster as dg
+
+    from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+    from oura_pipeline.defs.apple_health import apple_health_asset, export_job, export_schedule
+    from oura_pipeline.defs.checks import document_checks
+    from oura_pipeline.defs.gaps import gaps_sensor
+    from oura_pipeline.defs.graphite_assets import arrival_check, points_asset
+    from oura_pipeline.defs.new_people import new_people_sensor, sync_now_sensor
+    from oura_pipeline.defs.oura_assets import document_asset
+    from oura_pipeline.defs.partitions import daily_partitions
+    from oura_pipeline.defs.published import publish_sensor, published
+    from oura_pipeline.defs.resources import PipelineResource
+    from oura_pipeline.defs.retired_people import retire_people, retired_people_sensor
+    from oura_pipeline.defs.run_owners import dead_runs_sensor
+    from oura_pipeline.defs.schedules import sync_schedules
+    from oura_pipeline.defs.subscriptions import maintenance_job, maintenance_sensor, subscriptions
+    from oura_pipeline.defs.sync_job import sync_job
+    from oura_pipeline.defs.tidy_job import tidy_job, tidy_schedule
+    from oura_pipeline.defs.token_renewal import (
+        everyone_connected_check,
+        must_reconnect,
+        people,
+        renewal_job,
+        renewal_schedule,
+    )
+    from oura_pipeline.defs.waiting_pushes import waiting_pushes, waiting_sensor
+    from oura_pipeline.defs.webhook_events import webhook_events, webhook_sensor
 
 
 def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg.Definitions:

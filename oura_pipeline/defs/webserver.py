@@ -12,10 +12,10 @@ from dagster import __version__
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._serdes import serialize_value
-from dagster_webserver.app import create_app_from_workspace_process_context
 from starlette.types import ASGIApp
 
 from oura_pipeline.defs.storage import config_file, instance_ref, project_instance
+from oura_pipeline.process.imports import lean_imports
 
 WORKSPACE_FILE = "workspace.yaml"
 # As `dagster-webserver` has them by default.
@@ -25,6 +25,8 @@ STATEMENT_MILLISECONDS, POOL_SECONDS, POOL_OVERFLOW = 15_000, 3600, 20
 @contextmanager
 def dagster_ui() -> Iterator[ASGIApp]:
     """Yield Dagster's UI for the project's instance, with nothing in front of it."""
+    with lean_imports():  # and not with the module: the daemon does without
+        from dagster_webserver.app import create_app_from_workspace_process_context
     with project_instance() as instance:
         instance.optimize_for_webserver(STATEMENT_MILLISECONDS, POOL_SECONDS, POOL_OVERFLOW)
         with WorkspaceProcessContext(

@@ -19,13 +19,15 @@ def lean_imports() -> Iterator[None]:
     What was imported stays, so no later collection looks at it. That saves a quarter of Dagster's
     import.
     """
+    collecting = gc.isenabled()
     gc.disable()
     try:
         with without(_HIGHLIGHTERS):
             yield
     finally:
-        gc.freeze()
-        gc.enable()
+        if collecting:
+            gc.freeze()
+            gc.enable()
 
 
 @contextmanager

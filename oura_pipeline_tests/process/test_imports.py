@@ -17,7 +17,8 @@ def test_alembic_comes_without_highlighters_and_garbage_is_collected_again() -> 
 import gc, sys
 from oura_pipeline.process.imports import lean_imports
 with lean_imports():
-    import alembic.command
+    with lean_imports():
+        import alembic.command
     inside = gc.isenabled()
 print(inside, gc.isenabled(), gc.get_freeze_count() > 10_000)
 print("pygments" in sys.modules, "mako.ext.pygmentplugin" in sys.modules)
