@@ -23,7 +23,7 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.commands.console import print_markup, table_with
 from oura_pipeline.commands.options import check_order
 from oura_pipeline.definitions import defs
-from oura_pipeline.defs.asset_events import reported_events
+from oura_pipeline.defs.asset_events import AssetEvent, told_of_reports
 from oura_pipeline.defs.checks import EVERY_PERSON
 from oura_pipeline.defs.partitions import DAYS_TAG, daily_partitions, day_span, first_and_last_day
 from oura_pipeline.defs.person_ids import with_usernames
@@ -50,10 +50,23 @@ class SyncResult:
         failed_checks: per check that did not pass, what it says.
     """
 
-    success: bool
+    success: bool = False
     counts: dict[tuple[str, ...], dict[str, float]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     failed_checks: dict[str, str] = field(default_factory=dict)
+
+    def add(self, event: AssetEvent) -> None:
+        """Count what was reported of an asset or a check."""
+        if isinstance(event, AssetMaterialization):
+            counts = self.counts.setdefault(tuple(event.asset_key.path), {})
+            for name, entry in event.metadata.items():
+                value = entry.value
+                if isinstance(value, int | float):
+                    per_run = name in COUNTED_PER_RUN
+                    counts[name] = value if per_run else counts.get(name, 0) + value
+        elif not event.passed:
+            name = f"{event.asset_key.to_user_string()} {event.check_name}"
+            self.failed_checks[name] = event.description or ""
 
 
 # These are recorded on each partition of a run, but counted for the run as a whole.
@@ -92,12 +105,16 @@ def run_sync(
         # Dagster knows people by id only; their names come back when the result is shown.
         ids = [accounts.people.get(username).id for username in usernames]
         usernames_by_id = accounts.people.usernames_by_id()
-    run_id = str(uuid4())
+    run_id, summary = str(uuid4()), SyncResult()
     # Its terminal is for the progress bar.
     with project_instance(captures_output=False) as instance:
         # With the first parameter of a query DuckDB imports pandas, for 0.5 s and 60 MB, to see
         # whether it is one of its null values.
-        with without("pandas"), _cancelled_when_interrupted(instance, run_id):
+        with (
+            without("pandas"),
+            _cancelled_when_interrupted(instance, run_id),
+            told_of_reports(summary.add),
+        ):
             fail_ownerless(instance)
             own(run_id)
             result = defs.resolve_job_def("sync").execute_in_process(
@@ -116,7 +133,8 @@ def run_sync(
             )
             interrupts.check()
         tidy_if_due(instance)
-        return _summary(instance, result, usernames_by_id)
+        _complete(summary, result, usernames_by_id)
+        return summary
 
 
 @contextmanager
@@ -141,22 +159,12 @@ def _cancelled_when_interrupted(instance: DagsterInstance, run_id: str) -> Itera
                 instance.report_run_canceled(run)
 
 
-def _summary(
-    instance: DagsterInstance, result: ExecuteInProcessResult, usernames_by_id: Mapping[str, str]
-) -> SyncResult:
-    summary = SyncResult(success=result.success)
-    for event in reported_events(instance, result.run_id):
-        if isinstance(event, AssetMaterialization):
-            counts = summary.counts.setdefault(tuple(event.asset_key.path), {})
-            for name, entry in event.metadata.items():
-                value = entry.value
-                if isinstance(value, int | float):
-                    per_run = name in COUNTED_PER_RUN
-                    counts[name] = value if per_run else counts.get(name, 0) + value
-        elif not event.passed:
-            name = f"{event.asset_key.to_user_string()} {event.check_name}"
-            description = with_usernames(event.description or "", usernames_by_id)
-            summary.failed_checks[name] = description
+def _complete(
+    summary: SyncResult, result: ExecuteInProcessResult, usernames_by_id: Mapping[str, str]
+) -> None:
+    summary.success = result.success
+    for name, description in summary.failed_checks.items():
+        summary.failed_checks[name] = with_usernames(description, usernames_by_id)
     for failed in result.all_events:
         if failed.is_step_failure:
             for name, reason in failure_reasons(failed.step_failure_data).items():
@@ -165,7 +173,6 @@ def _summary(
         summary.failed_checks.pop(f"oura/{name} {EVERY_PERSON}", None)
     if not (result.success or summary.failures):
         summary.failures["run"] = failed_run_reason(result)
-    return summary
 
 
 def failed_run_reason(result: ExecuteInProcessResult) -> str:

@@ -7,7 +7,9 @@ and a look at its upstream assets for each. An op knows everything when it is do
 # Dagster has no public way to record more than one event of an asset at a time.
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import dagster as dg
@@ -16,12 +18,28 @@ from dagster._core.events.log import EventLogEntry
 
 AssetEvent = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
+_tell = ContextVar[Callable[[AssetEvent], object] | None]("_tell", default=None)
+
 
 def report(context: dg.OpExecutionContext, events: Sequence[AssetEvent]) -> None:
     """Record events under the run of an op: in this project's storage all at once, or none."""
     if events:
         entries = [_entry(context, event) for event in events]
         context.instance.event_log_storage.store_event_batch(entries)
+        if tell := _tell.get():
+            for event in events:
+                tell(event)
+
+
+@contextmanager
+def told_of_reports(tell: Callable[[AssetEvent], object]) -> Iterator[None]:
+    """Have this called with every event that is reported here, once it is recorded."""
+    # To read them all back takes longer than to record them.
+    token = _tell.set(tell)
+    try:
+        yield
+    finally:
+        _tell.reset(token)
 
 
 def evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
@@ -36,19 +54,6 @@ def evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
         severity=result.severity,
         description=result.description,
     )
-
-
-def reported_events(instance: dg.DagsterInstance, run_id: str) -> list[AssetEvent]:
-    """Return what was reported under a run, in order."""
-    kinds = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_CHECK_EVALUATION}
-    events = (entry.dagster_event for entry in instance.all_logs(run_id, of_type=kinds))
-    return [
-        event.step_materialization_data.materialization
-        if event.is_step_materialization
-        else event.asset_check_evaluation_data
-        for event in events
-        if event
-    ]
 
 
 def _entry(context: dg.OpExecutionContext, event: AssetEvent) -> EventLogEntry:

@@ -21,7 +21,7 @@ from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.commands.sync_run import failure_reasons
 from oura_pipeline.definitions import definitions
-from oura_pipeline.defs.asset_events import AssetEvent, reported_events
+from oura_pipeline.defs.asset_events import AssetEvent
 from oura_pipeline.defs.run_requests import sync_config
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.graphite.local import LocalGraphite
@@ -157,6 +157,19 @@ def reported(result: dg.ExecuteInProcessResult) -> list[AssetEvent]:
     with project_instance(captures_output=False) as instance:
         assert instance.has_run(result.run_id), "a run of another world"
         return reported_events(instance, result.run_id)
+
+
+def reported_events(instance: dg.DagsterInstance, run_id: str) -> list[AssetEvent]:
+    """Return what was reported under a run, in order."""
+    kinds = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
+    events = (entry.dagster_event for entry in instance.all_logs(run_id, of_type=kinds))
+    return [
+        event.step_materialization_data.materialization
+        if event.is_step_materialization
+        else event.asset_check_evaluation_data
+        for event in events
+        if event
+    ]
 
 
 def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
