@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import reduce
+from operator import add
 
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.catalog.document_types import DocumentType, get_document_type
-from oura_pipeline.days import days_between
+from oura_pipeline.days import batched_by_weight, days_between
 from oura_pipeline.ledger import Fetch, FetchStatus, PersonDay
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.fetch_person import PersonFetcher, PersonResult
@@ -22,6 +24,7 @@ from oura_pipeline.sync.redating import record_redated
 from oura_pipeline.warehouse.landing import Landing
 from oura_pipeline.warehouse.spool import Spool
 
+LANDED_BYTES, LANDED_PEOPLE = 16_000_000, 500  # in one transaction; a day of heart rate has 100 kB
 # Who must sign in again is fetched all the same, so that the ledger and the checks say why there
 # is nothing of them.
 FETCHED_STATES = (PersonState.CONNECTED, PersonState.SIGN_IN_REQUIRED)
@@ -260,24 +263,34 @@ class FetchedDocuments:
         # Before the landing as well: a crash right after it must not leave days that nobody pushes.
         asked = [(one.username, day) for one in landed for day in days_between(*self.days)]
         self._wait_for_push(asked)
-        landing = self.pipeline.warehouse.land(
+        # Some people at a time: memory must not grow with how many there are.
+        some_people = batched_by_weight(
+            landed,
+            lambda result: self.spool.bytes_of([result.username]),
+            heaviest=LANDED_BYTES,
+            longest=LANDED_PEOPLE,
+        )
+        landing = reduce(add, map(self._land_some, some_people))
+        changed = [key for key, count in landing.days.items() if count.changed]
+        self._wait_for_push([*changed, *landing.elsewhere])
+        return landing
+
+    def _land_some(self, results: Sequence[PersonResult]) -> Landing:
+        return self.pipeline.warehouse.land(
             self.document_type,
             self.spool,
-            usernames=[result.username for result in landed],
+            usernames=[result.username for result in results],
             first_day=self.days[0],
             last_day=self.days[1],
             fetched_at=self.began_at,
             run_id=self.run_id,
             unanswered=[
                 (result.username, day)
-                for result in landed
+                for result in results
                 for part in result.unanswered
                 for day in part.days
             ],
         )
-        changed = [key for key, count in landing.days.items() if count.changed]
-        self._wait_for_push([*changed, *landing.elsewhere])
-        return landing
 
     def _wait_for_push(self, days: Sequence[tuple[str, date]]) -> None:
         name = self.document_type.name

@@ -70,6 +70,22 @@ class Landing:
     lost: dict[tuple[str, date], int] = field(default_factory=dict)
     redated: tuple[str, ...] = ()
 
+    def __add__(self, other: Landing) -> Landing:
+        """Return both as one; they are of different people."""
+        return Landing(
+            days=self.days | other.days,
+            elsewhere=self.elsewhere | other.elsewhere,
+            inserted=self.inserted + other.inserted,
+            updated=self.updated + other.updated,
+            deleted=self.deleted + other.deleted,
+            outside=self.outside + other.outside,
+            unknown_fields=sorted({*self.unknown_fields, *other.unknown_fields}),
+            odd_values=dict(sorted((Counter(self.odd_values) + Counter(other.odd_values)).items())),
+            set_aside=self.set_aside + other.set_aside,
+            lost=self.lost | other.lost,
+            redated=tuple(sorted({*self.redated, *other.redated})),
+        )
+
     @property
     def changed(self) -> int:
         """The number of documents that were inserted, updated or deleted."""

@@ -75,7 +75,6 @@ class Spool:
 
     Attributes:
         folder: where the files lie.
-        bytes: how many were added.
         longest_document: bytes of the longest document.
         longest_unusable: bytes of the longest line in `unusable_files`.
         has_line_breaks: whether a document holds line breaks.
@@ -84,7 +83,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.bytes = self.longest_document = self.longest_unusable = 0
+        self.longest_document = self.longest_unusable = 0
         self.has_line_breaks = False
         self.regular = True
         self._files: dict[str, Path] = {}
@@ -152,6 +151,10 @@ class Spool:
         with self._lock:
             return frozenset(self._discarded)
 
+    def bytes_of(self, usernames: Iterable[str]) -> int:
+        """Return how many bytes these people's documents have."""
+        return sum(file.stat().st_size for file in self.files(usernames))
+
     def files(self, usernames: Iterable[str]) -> list[Path]:
         """Return the files of those people who have one."""
         return self._of(self._files, usernames)
@@ -179,7 +182,6 @@ class Spool:
             path = self._files.setdefault(username, self.folder / f"{len(self._files)}.{username}")
             with path.open("ab") as file:
                 file.write(lines)
-            self.bytes += len(lines)
             self.longest_document = max(self.longest_document, longest)
             self.has_line_breaks = self.has_line_breaks or broken
 

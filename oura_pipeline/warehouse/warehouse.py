@@ -110,7 +110,7 @@ class Warehouse:
             unanswered=tuple(unanswered),
         )
         with self._file.opened() as connection:
-            many = every_core(connection) if spool.bytes > _MANY_BYTES else nullcontext()
+            many = every_core(connection) if spool.bytes_of(people) > _MANY_BYTES else nullcontext()
             with many:
                 return land(connection, request, spool)
 

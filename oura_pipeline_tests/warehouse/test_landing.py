@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from functools import reduce
+from operator import add
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +24,7 @@ from oura_pipeline.warehouse.landing import DayCount, Landing
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.documents import (
     NOON,
+    Odd,
     RawDocument,
     all_documents,
     beat,
@@ -366,3 +370,48 @@ def test_forgetting_a_person_leaves_the_others(warehouse: Warehouse) -> None:
     assert warehouse.forget("ada") == 2
     assert warehouse.forget("ada") == 0
     assert warehouse.usernames() == ["bob"]
+
+
+def test_people_land_together_or_one_after_the_other(tmp_path: Path) -> None:
+    """With the same rows, and the same said of it."""
+
+    def nights(username: str, *days: int, **fields: object) -> list[RawDocument]:
+        # As two people, so that one's bedtimes teach only their own offset.
+        return [night(january(day), id=f"{username}-{day}", **fields) for day in days]
+
+    first = {name: nights(name, 1, 2, 3) for name in ("ada", "bob", "cyd", "dan")}
+    second = {
+        "ada": nights("ada", 1, 2, 3, latency=5, unheard_of=1),
+        "bob": nights("bob", 3, latency="long"),
+        "cyd": [*nights("cyd", 1, 2, new=True), night(january(3), id="cyd-2")],
+        "dan": nights("dan", 1, 2, 3, bedtime_start="2026-01-01T22:00:00-05:00", latency=[]),
+    }
+    odd = {"dan": [Odd(january(2), "x"), Odd(None, "y")]}
+    outside = {"ada": [night(january(4), id="ada-3")]}
+
+    together = Warehouse(tmp_path / "together.duckdb")
+    land(together, SLEEP, first)
+    expected = land(together, SLEEP, second, outside=outside, unusable=odd, at=LATER)
+
+    apart = Warehouse(tmp_path / "apart.duckdb")
+    land(apart, SLEEP, first)
+    landings = [
+        land(
+            apart,
+            SLEEP,
+            {name: second[name]},
+            outside={name: outside.get(name, [])},
+            unusable={name: odd.get(name, [])},
+            at=LATER,
+        )
+        for name in second
+    ]
+    assert reduce(add, landings) == expected
+    assert all_documents(apart, SLEEP) == all_documents(together, SLEEP)
+    assert apart.quarantined() == together.quarantined()
+    # None of it is empty.
+    assert (expected.inserted, expected.updated, expected.deleted) == (0, 9, 3)
+    assert expected.unknown_fields == ["new", "unheard_of"]
+    assert expected.odd_values == {"latency": 4}
+    counts = (len(expected.lost), sum(expected.set_aside.values()), len(expected.elsewhere))
+    assert counts == (2, 4, 1)
