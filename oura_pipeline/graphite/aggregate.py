@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import chain, compress, count, islice
+from itertools import compress, count, islice
 from operator import le, lt, ne
+from typing import overload
 
 from oura_pipeline.catalog.fields import Merge
 
@@ -15,6 +16,45 @@ Point = tuple[int, Value]  # UTC seconds since 1970, aligned; value
 
 MICRO = 1_000_000  # microseconds in a second
 _EXACT = 2**53  # whisper stores doubles, which hold every integer up to here
+
+
+class Points(Sequence[Point]):
+    """The points of a metric in two columns, as a tuple for each takes longer than the rest."""
+
+    __slots__ = ("times", "values")
+
+    def __init__(self, times: Sequence[int], values: Sequence[Value]) -> None:
+        self.times, self.values = times, values
+
+    @classmethod
+    def of(cls, points: Sequence[Point]) -> Points:
+        """Return points as columns."""
+        if isinstance(points, cls):
+            return points
+        return cls([time for time, _ in points], [value for _, value in points])
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __iter__(self) -> Iterator[Point]:
+        return zip(self.times, self.values, strict=True)
+
+    @overload
+    def __getitem__(self, index: int) -> Point: ...
+    @overload
+    def __getitem__(self, index: slice) -> Points: ...
+    def __getitem__(self, index: int | slice) -> Point | Points:
+        if isinstance(index, slice):
+            return Points(self.times[index], self.values[index])
+        return self.times[index], self.values[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # like a list
+
+    def __repr__(self) -> str:
+        return repr(list(self))
 
 
 class MetricSamples:
@@ -45,30 +85,36 @@ class MetricSamples:
         if self._merge is Merge.LAST:
             self._instants.extend(instants)
 
-    def points(self) -> list[Point]:
+    def points(self) -> Points:
         """Return one value per time, by time.
 
         A value that is alone at its time stays what it was, an integer too; a mean is a float.
         """
         # Strictly ascending: there is nothing to sort or merge. True of nearly every series.
         if all(map(lt, self._times, islice(self._times, 1, None))):
-            return list(zip(self._times, self._values, strict=True))
+            return Points(self._times, self._values)
         if self._merge is not Merge.LAST and all(
             map(le, self._times, islice(self._times, 1, None))
         ):
-            return list(self._merged_runs())
+            return self._merged_runs()
         groups: dict[int, list[Value]] = {}
         for time, value in self._in_order():
             groups.setdefault(time, []).append(value)
-        return [(time, self._merged(groups[time])) for time in sorted(groups)]
+        times = sorted(groups)
+        return Points(times, [self._merged(groups[time]) for time in times])
 
-    def _merged_runs(self) -> Iterator[Point]:
-        """Yield one value per time, where equal times follow each other."""
-        times, values, begin = self._times, self._values, 0
-        changes = map(ne, times, islice(times, 1, None))
-        for end in chain(compress(count(1), changes), [len(times)]):
-            yield times[begin], self._merged(values[begin:end])
-            begin = end
+    def _merged_runs(self) -> Points:
+        """Return one value per time, where equal times follow each other."""
+        times, values = self._times, self._values
+        begins = [0, *compress(count(1), map(ne, times, islice(times, 1, None)))]
+        runs = zip(begins, [*begins[1:], len(times)], strict=True)
+        return Points(
+            [times[begin] for begin in begins],
+            [
+                values[begin] if end == begin + 1 else self._merged(values[begin:end])
+                for begin, end in runs
+            ],
+        )
 
     def _in_order(self) -> Iterable[Point]:
         if self._merge is not Merge.LAST:

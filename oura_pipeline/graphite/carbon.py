@@ -13,6 +13,7 @@ import select
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -214,8 +215,10 @@ def _append(file: int, metrics: Metrics) -> None:
 
 def _plaintext_blocks(metrics: Metrics) -> Iterator[bytes]:
     # `repr` gives every digit of a double, so that equality can be asked for when it is read back.
-    lines = (f"{metric} {value!r} {time}\n" for metric, points in metrics for time, value in points)
-    for block in batched(lines, _POINTS_PER_SEND):
+    of_metrics = (
+        [f"{metric} {value!r} {time}\n" for time, value in points] for metric, points in metrics
+    )
+    for block in batched(chain.from_iterable(of_metrics), _POINTS_PER_SEND):
         interrupts.check()  # what is pending is sent again
         yield "".join(block).encode("ascii")
 

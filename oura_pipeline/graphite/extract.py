@@ -22,7 +22,7 @@ from oura_pipeline.catalog.metrics import (
 )
 from oura_pipeline.catalog.numbers import number_in
 from oura_pipeline.graphite import parse
-from oura_pipeline.graphite.aggregate import MICRO, MetricSamples, Point, Value, aligned, usable
+from oura_pipeline.graphite.aggregate import MICRO, MetricSamples, Points, Value, aligned, usable
 from oura_pipeline.graphite.parse import ParsedSeries, Unreadable
 from oura_pipeline.graphite.rows import RowReader
 
@@ -71,7 +71,7 @@ class Extractor:
         self._placement: Placement
         self._stems: tuple[str, ...]
 
-    def points(self) -> dict[str, list[Point]]:
+    def points(self) -> dict[str, Points]:
         """Return the points of each metric, by time."""
         return {name: samples.points() for name, samples in self._samples.items()}
 
@@ -247,19 +247,21 @@ class Extractor:
         values, bad = parse.clean(series.values)
         if bad:
             self.skip("no finite number", path)
-        present = [value is not None for value in values]
-        if not any(present):
-            return
         end = series.start + len(values) * series.interval
-        instants = range(series.start, end, series.interval)
-        times = list(compress(_aligned_times(series, instants, stored), present))
+        instants: Sequence[int] = range(series.start, end, series.interval)
+        times = _aligned_times(series, instants, stored)
         numbers = [value for value in values if value is not None]
+        if not numbers:
+            return
+        if len(numbers) < len(values):
+            present = [value is not None for value in values]
+            times, instants = list(compress(times, present)), list(compress(instants, present))
         for stem in self._stems:
             samples = self._samples.setdefault(stem + name, MetricSamples(merge))
-            samples.extend(times, numbers, compress(instants, present))
+            samples.extend(times, numbers, instants)
 
 
-def _aligned_times(series: ParsedSeries, instants: range, stored: int) -> Sequence[int]:
+def _aligned_times(series: ParsedSeries, instants: Sequence[int], stored: int) -> Sequence[int]:
     """Return the times of values, in seconds, aligned to Graphite's interval of `stored` seconds.
 
     Values that are a multiple of it apart keep their own interval.

@@ -14,7 +14,7 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.metrics import DAY, Vocabulary, is_event
 from oura_pipeline.catalog.parts import Part, StoredDay, StoredDocument
 from oura_pipeline.graphite import parse
-from oura_pipeline.graphite.aggregate import MICRO, Point, aligned
+from oura_pipeline.graphite.aggregate import MICRO, Points, aligned
 from oura_pipeline.graphite.extract import Extractor, Placement
 from oura_pipeline.graphite.parse import Unreadable
 from oura_pipeline.graphite.points import DayPoints
@@ -24,7 +24,7 @@ _USERNAME = re.compile(r"[a-z][a-z0-9_-]{0,99}")
 _EPOCH = date(1970, 1, 1).toordinal()
 
 _Document = dict[str, Any]
-_Metrics = dict[str, list[Point]]
+_Metrics = dict[str, Points]
 
 
 def flatten(
@@ -234,28 +234,27 @@ def _let_later_days_win(days: list[_Metrics]) -> None:
 
 
 def _drop_overridden(name: str, days: list[_Metrics]) -> None:
-    first_times = [metrics[name][0][0] for metrics in days]
+    first_times = [metrics[name].times[0] for metrics in days]
     # The earliest time at which any of the days after each one has a point. Nearly always it lies
     # behind the day's last point, and nothing has to be compared.
     earliest_after = list(accumulate(reversed(first_times), min))[::-1][1:]
     for i, earliest in enumerate(earliest_after):
         points = days[i][name]
-        if points[-1][0] < earliest:
+        last = points.times[-1]
+        if last < earliest:
             continue
-        later = _times_between(name, days[i + 1 :], earliest, points[-1][0])
+        later = _times_between(name, days[i + 1 :], earliest, last)
         kept = [point for point in points if point[0] not in later]
         if kept:
-            days[i][name] = kept
+            days[i][name] = Points.of(kept)
         else:
             del days[i][name]
 
 
-def _times_between(
-    name: str, days: Iterable[Mapping[str, list[Point]]], first: int, last: int
-) -> set[int]:
+def _times_between(name: str, days: Iterable[_Metrics], first: int, last: int) -> set[int]:
     times: set[int] = set()
     for metrics in days:
-        points = metrics[name]
-        if points[0][0] <= last:
-            times.update(time for time, _ in points[bisect_left(points, (first,)) :])
+        of_day = metrics[name].times
+        if of_day[0] <= last:
+            times.update(of_day[bisect_left(of_day, first) :])
     return times

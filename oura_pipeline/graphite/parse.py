@@ -43,8 +43,11 @@ class ParsedSeries:
         """Return the series with None for some numbers."""
         if not missing:
             return self
-        # Numbers that are written as text are numbers here, as in the columns.
-        values = [None if number_in(one) in missing else one for one in self.values]
+        if set(map(type, self.values)) <= _NUMBER_OR_NULL:
+            values = [None if one in missing else one for one in self.values]
+        else:
+            # Numbers that are written as text are numbers here, as in the columns.
+            values = [None if number_in(one) in missing else one for one in self.values]
         return replace(self, values=values)
 
 

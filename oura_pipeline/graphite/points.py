@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import accumulate, islice
 from operator import sub
 
-from oura_pipeline.graphite.aggregate import Point
+from oura_pipeline.graphite.aggregate import Point, Points
 
 Index = dict[str, tuple[int, ...]]  # metric: times
 
@@ -52,15 +52,13 @@ class DayPoints:
     @cached_property
     def digest(self) -> str:
         """Return a digest of all metrics, times and values, equal in every process and run."""
-        return digest_of(
-            (metric, [time for time, _ in points], [value for _, value in points])
-            for metric, points in sorted(self.points.items())
-        )
+        columns = ((metric, Points.of(points)) for metric, points in sorted(self.points.items()))
+        return digest_of((metric, points.times, points.values) for metric, points in columns)
 
     @cached_property
     def index(self) -> bytes:
         """Return which metrics have a point at which times, packed: some hundred bytes."""
-        return pack({metric: [time for time, _ in self.points[metric]] for metric in self.points})
+        return pack({metric: Points.of(points).times for metric, points in self.points.items()})
 
 
 def digest_of(metrics: Iterable[tuple[str, Sequence[int], Sequence[float]]]) -> str:

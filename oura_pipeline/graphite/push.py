@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from oura_pipeline.days import batched_by_weight
-from oura_pipeline.graphite.aggregate import Point
+from oura_pipeline.graphite.aggregate import Points, Value
 from oura_pipeline.graphite.carbon import Metrics, Sender, retrying
 from oura_pipeline.graphite.points import DayPoints, Index, difference, pack, union, unpack
 from oura_pipeline.graphite.validate import PointValidator, drop_invalid
@@ -118,14 +118,17 @@ def _send_days(sender: Sender, days: Sequence[DayPoints]) -> None:
         send(sender, metrics.items())
 
 
-def by_metric(days: Iterable[DayPoints]) -> dict[str, list[Point]]:
+def by_metric(days: Iterable[DayPoints]) -> dict[str, Points]:
     """Return the points of all days, metric by metric."""
     # Carbon writes a metric's points with one update when they come together.
-    metrics: dict[str, list[Point]] = defaultdict(list)
+    metrics: dict[str, tuple[list[int], list[Value]]] = defaultdict(lambda: ([], []))
     for day in days:
         for metric, points in day.points.items():
-            metrics[metric].extend(points)
-    return metrics
+            times, values = metrics[metric]
+            columns = Points.of(points)
+            times += columns.times
+            values += columns.values
+    return {metric: Points(*columns) for metric, columns in metrics.items()}
 
 
 _DueDay = tuple[DayPoints, Push | None]  # with its ledger row from before this push

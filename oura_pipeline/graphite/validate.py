@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from oura_pipeline.catalog.metrics import DAY
-from oura_pipeline.graphite.aggregate import Point
+from oura_pipeline.graphite.aggregate import Point, Points
 from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.graphite.schemas import RETENTION_YEARS
 
@@ -50,13 +50,13 @@ class PointValidator:
         """Return whether every point may be sent; many times as fast as point by point."""
         if len(points) == 1:
             return self.problem(*points[0]) is None
-        times, values = zip(*points, strict=True)
+        columns = Points.of(points)
         return (
-            set(map(type, times)) == {int}
-            and set(map(type, values)) <= {int, float}
-            and self._first < min(times)
-            and max(times) <= self._last
-            and _all_finite(values)
+            set(map(type, columns.times)) == {int}
+            and set(map(type, columns.values)) <= {int, float}
+            and self._first < min(columns.times)
+            and max(columns.times) <= self._last
+            and _all_finite(columns.values)
         )
 
 

@@ -9,6 +9,7 @@ from datetime import date
 
 import pytest
 
+from oura_pipeline.graphite.aggregate import Points
 from oura_pipeline.graphite.points import DayPoints, difference, pack, union, unpack
 
 MIDNIGHT = 1_767_225_600
@@ -89,3 +90,15 @@ def test_union_and_difference() -> None:
     assert union(old, new) == {"a": (1, 2, 3, 5), "b": (4,), "c": (6,)}
     assert difference(old, new) == {"a": (1, 3), "b": (4,)}
     assert difference(new, new) == {}
+
+
+def test_columns_are_a_sequence_of_points() -> None:
+    """Equal to the same points in any other sequence."""
+    points = [(60, 1), (120, 2.5), (180, 3)]
+    columns = Points.of(points)
+    assert (columns.times, columns.values) == ([60, 120, 180], [1, 2.5, 3])
+    assert Points.of(columns) is columns
+    assert list(columns) == points == columns
+    assert (columns[-1], columns[1:], len(columns)) == (points[-1], points[1:], 3)
+    assert columns != points[1:]
+    assert repr(columns) == repr(points)

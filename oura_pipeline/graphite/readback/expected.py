@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from oura_pipeline.graphite.aggregate import Point
+from oura_pipeline.graphite.aggregate import Point, Points
 from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.graphite.validate import PointValidator, drop_invalid
 from oura_pipeline.ledger import Push, PushLedger, PushState
@@ -33,8 +33,9 @@ class ExpectedPoints:
 
     def add(self, points: Sequence[Point], day: int) -> None:
         """Add the points of a day."""
-        self.times.extend([time for time, _ in points])
-        self.values.extend([value for _, value in points])
+        columns = Points.of(points)
+        self.times.extend(columns.times)
+        self.values.extend(columns.values)
         self.days.extend([day] * len(points))
 
     def select(self, positions: Sequence[int]) -> ExpectedPoints:
