@@ -71,7 +71,7 @@ def _kill(crash: Crash, victim: str, daemon: Program) -> set[str]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     crash.count("kills", f"{victim} of a daemon")
-    daemon.process.join(1)
+    daemon.ends_within(1)
     return {run_id for pid in chosen for run_id in runs.get(pid, ())}
 
 

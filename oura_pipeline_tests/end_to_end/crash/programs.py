@@ -72,24 +72,30 @@ class Program:
         Raises:
             Stuck: it has not; it is killed.
         """
-        self.process.join(seconds)
-        if self.process.exitcode is None:
+        if not self.ends_within(seconds):
             self.kill()
             raise Stuck(f"{self.log.stem} did not end: {self.said[-500:]!r}")
-        return self.process.exitcode
+        return self.process.exitcode or 0
 
     def kill(self, *, tree: bool = False) -> None:
         """Kill it, or all of its session, on the spot."""
         if self.runs:
             (os.killpg if tree else os.kill)(self.process.pid or 0, signal.SIGKILL)
-            self.process.join(10)
+            self.ends_within(10)
 
     def kill_after(self, seconds: float) -> bool:
         """Kill it at a moment; return whether it was still there."""
-        self.process.join(seconds)
-        ran = self.runs
+        ended = self.ends_within(seconds)
         self.kill()
-        return ran
+        return not ended
+
+    def ends_within(self, seconds: float) -> bool:
+        """Return whether it ends within this time."""
+        # `join` waits for ever for a process that has become another program.
+        gives_up_at = time.monotonic() + seconds
+        while self.runs and time.monotonic() < gives_up_at:
+            time.sleep(0.01)
+        return not self.runs
 
 
 def command(*arguments: str) -> Callable[[], object]:
