@@ -169,10 +169,37 @@ def figures_table(results: Results) -> str:
     )
 
 
+# CPU seconds and MB of one person's 90 days, by the same programs before the work on speed began.
+BEFORE = {"sync": 18.4, "again": 16.1, "alone": 5.0, "import": 2.0}
 PEOPLE = (100, 10_000, 1_000_000)
 # What Oura allows a whole application, and what carbon takes in one thread; a second.
 BUDGET, CARBON = 5000 / 300, 130_000
 NIGHT = 3  # days that scenario D asks for
+
+
+def time_table(results: Results) -> str:
+    """Return a table of where the CPU seconds of one person's sync go, before and now."""
+    if not {"A", "A'", "B", "K"} <= {one.scenario for one in (*results.programs, *results.figures)}:
+        return "The scenarios A, B and K were not measured.\n"
+    now = {
+        "sync": statistics.median(results.program("A", "sync").cpu),
+        "again": statistics.median(results.program("B", "sync").cpu),
+        "alone": statistics.median(results.program("A'", "client and landing alone").cpu),
+        "import": results.median("K", "CPU of the code location"),
+    }
+    what = {
+        "a first sync": lambda seen: seen["sync"],
+        "of it Dagster's records, checks and points": lambda seen: seen["sync"] - seen["alone"],
+        "of it asking, landing, ledgers, and what these import": lambda seen: seen["alone"],
+        "importing everything, before anything is done": lambda seen: seen["import"],
+        "the same range again": lambda seen: seen["again"],
+    }
+    rows = [
+        (name, *(_number(of(seen)) for seen in (BEFORE, now)), f"{of(now) / of(BEFORE):.0%}")
+        for name, of in what.items()
+    ]
+    headings = ("CPU seconds", "before", "now", "of it")
+    return markdown_table(headings, rows, right=headings[1:])
 
 
 def needs_table(results: Results) -> str:

@@ -33,6 +33,11 @@ class Scale:
     owners: int
     events: int
 
+    @property
+    def glance(self) -> bool:
+        """Whether everything is measured once at most."""
+        return self.pairs == 1
+
     def repeated(self) -> Iterator[int]:
         """The number of each pair, until there are enough or the time is over."""
         began = time.monotonic()

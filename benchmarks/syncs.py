@@ -92,18 +92,19 @@ def ratios(results: Results, scaled: str) -> None:
 
 def demo(results: Results, scale: Scale, scratch: Path) -> None:
     """A2: the demo, whose Graphite has been set up before; and dlt with as many people."""
+    if scale.glance:
+        return
     use((PYTHON, "-c", SET_UP))
     days = 90
     walls = []
     with cloud(people=5, days=days) as made:
-        for _ in range(min(scale.pairs, 2)):
+        for _ in range(2):
             used = use((COMMAND, "demo"), {"OURA_PIPELINE_HOME": str(scratch)})
             note(results.program("A2", "demo"), used)
             walls.append(used.wall)
-        if scale.pairs > 1:
-            contest = Contest(results, made, LAST - timedelta(days=days - 1))
-            contest.plain("")
-            contest.dlt("A2", scratch)
+        contest = Contest(results, made, LAST - timedelta(days=days - 1))
+        contest.plain("")
+        contest.dlt("A2", scratch)
     results.figure("A2", "the demo after its set-up", "s", *walls, at_most=30)
     records = folder_bytes(scratch / "demo" / "dagster") / 1e6
     results.figure(

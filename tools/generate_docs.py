@@ -14,7 +14,8 @@ import click
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
-from benchmarks.results import Results, figures_table, machine_line, needs_table, programs_table
+from benchmarks import results as benchmark
+from benchmarks.results import Results
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
 from oura_pipeline.catalog.metrics import COUNT, DAY, DURATION, known_metrics, leaves
 from oura_pipeline.commands.group import cli
@@ -193,10 +194,11 @@ def env_example() -> str:
 
 
 SECTIONS: dict[str, Callable[[], str]] = {
-    "benchmark machine": lambda: machine_line(Results.read()),
-    "benchmark programs": lambda: programs_table(Results.read()),
-    "benchmark figures": lambda: figures_table(Results.read()),
-    "needs of people": lambda: needs_table(Results.read()),
+    "benchmark machine": lambda: benchmark.machine_line(Results.read()),
+    "benchmark programs": lambda: benchmark.programs_table(Results.read()),
+    "benchmark figures": lambda: benchmark.figures_table(Results.read()),
+    "benchmark time": lambda: benchmark.time_table(Results.read()),
+    "needs of people": lambda: benchmark.needs_table(Results.read()),
     "spoils": spoils,
     "faults": faults,
     "document types": document_types,
