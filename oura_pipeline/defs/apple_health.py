@@ -1,13 +1,16 @@
 """Files for Apple Health: the asset that writes them, its job and its schedule."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import closing
+from datetime import date
 
 import dagster as dg
 import duckdb
 
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import SLEEP
+from oura_pipeline.defs.asset_events import add_metadata
 from oura_pipeline.defs.oura_assets import document_key
 from oura_pipeline.defs.partitions import range_tags, run_days
 from oura_pipeline.defs.person_ids import nameless
@@ -52,9 +55,10 @@ def apple_health_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefiniti
                 first_day=days[0],
                 last_day=days[-1],
             )
-        for day in days:
-            metadata = export_metadata(one for one in exported if one.day == day)
-            context.add_asset_metadata(metadata, partition_key=day.isoformat())
+        of_day = defaultdict[date, list[ExportedDay]](list)
+        for one in exported:
+            of_day[one.day].append(one)
+        add_metadata(context, {day.isoformat(): export_metadata(of_day[day]) for day in days})
 
     return apple_health
 
@@ -64,9 +68,8 @@ def _new_copy(opened: Pipeline) -> duckdb.DuckDBPyConnection:
     return connect(opened.settings.storage.analytics_path)
 
 
-def export_metadata(exported: Iterable[ExportedDay]) -> dict[str, int]:
+def export_metadata(days: Sequence[ExportedDay]) -> dict[str, int]:
     """Return the counts of a day, over all people."""
-    days = list(exported)
     samples = {
         f"{measure.name}_samples": sum(day.samples[measure.name] for day in days)
         for measure in MEASURES

@@ -4,10 +4,10 @@ An asset's step costs Dagster an event for each day before it begins, one for ea
 and a look at its upstream assets for each. An op knows everything when it is done.
 """
 
-# Dagster has no public way to record more than one event of an asset at a time.
+# Dagster has no public way to record more than one event of an asset at a time, nor its metadata.
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -15,6 +15,10 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 from dagster._core.events.log import EventLogEntry
+from dagster._core.execution.context.metadata_logging import (
+    AssetMetadataHandle,
+    OutputMetadataAccumulator,
+)
 
 AssetEvent = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
@@ -40,6 +44,23 @@ def told_of_reports(tell: Callable[[AssetEvent], object]) -> Iterator[None]:
         yield
     finally:
         _tell.reset(token)
+
+
+def add_metadata(
+    context: dg.AssetExecutionContext, by_day: Mapping[str | None, Mapping[str, Any]]
+) -> None:
+    """Add metadata to the days that an asset makes; None: it has no days.
+
+    Dagster's own method copies all that was added before, and searches all days of the run, for
+    each day.
+    """
+    step = context.op_execution_context._step_execution_context
+    added: dict[Any, Mapping[str, Any]] = {
+        AssetMetadataHandle(asset_key=context.asset_key, partition_key=day): metadata
+        for day, metadata in by_day.items()
+    }
+    before = step._metadata_accumulator.per_output_metadata
+    step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata={**before, **added})
 
 
 def evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:

@@ -7,6 +7,7 @@ from datetime import date
 import dagster as dg
 
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.defs.asset_events import add_metadata
 from oura_pipeline.defs.bar_charts import chart
 from oura_pipeline.defs.oura_assets import DayMetadata, document_key, priority
 from oura_pipeline.defs.partitions import run_days
@@ -51,8 +52,8 @@ def points_asset(
     def points(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
         days = run_days(context) if document_type.partitioned else None
         pushed = push_points(context, pipeline, document_type, days)
-        for event in point_events(document_type, pushed):
-            context.add_asset_metadata(event.metadata, partition_key=event.partition)
+        events = point_events(document_type, pushed)
+        add_metadata(context, {event.partition: event.metadata for event in events})
 
     return points
 

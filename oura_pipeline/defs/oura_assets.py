@@ -7,6 +7,7 @@ from datetime import date
 import dagster as dg
 
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.defs.asset_events import add_metadata
 from oura_pipeline.defs.bar_charts import chart, table
 from oura_pipeline.defs.partitions import HISTORY, HISTORY_TAG, run_days
 from oura_pipeline.defs.person_ids import nameless
@@ -53,8 +54,8 @@ def document_asset(
         days = run_days(context) if document_type.partitioned else []
         with fetching(context, pipeline, days, document_type) as documents:
             fetched = land_documents(pipeline, documents)
-        for event in document_events(document_type, fetched):
-            context.add_asset_metadata(event.metadata, partition_key=event.partition)
+        events = document_events(document_type, fetched)
+        add_metadata(context, {event.partition: event.metadata for event in events})
 
     return fetch_and_land
 
