@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -247,8 +248,7 @@ class OuraClient:
     def _send(self, request: _Request[Read], token: str) -> Read:
         sent = self._http.build_request(
             "GET",
-            self._api_url + request.path,
-            params=dict(request.parameters),
+            _url(self._api_url + request.path, tuple(request.parameters.items())),
             headers={"Authorization": f"Bearer {token}"},
         )
         self.requests += 1
@@ -259,6 +259,12 @@ class OuraClient:
         read = request.read(body)
         self.pages += 1
         return read
+
+
+@lru_cache(maxsize=128)
+def _url(address: str, parameters: tuple[tuple[str, str], ...]) -> httpx.URL:
+    # The same for everybody, and httpx looks at each of its letters.
+    return httpx.URL(address, params=parameters)
 
 
 @dataclass(frozen=True)

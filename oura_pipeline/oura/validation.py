@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -62,6 +63,7 @@ class DocumentDecoder:
         page = msgspec.defstruct("page", [("data", list[struct])], gc=False)  # type: ignore[valid-type]
         self._decoder = msgspec.json.Decoder(struct)
         self._page_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(page)
+        self._belongs_to = attrgetter(document_type.day_field or self._instant or "__class__")
         self._times = [field.name for field in needed if field.kind in (INSTANT, LOCAL)]
 
     def read_page(self, body: bytes) -> list[DocumentFacts] | None:
@@ -71,9 +73,17 @@ class DocumentDecoder:
         """
         try:
             documents = self._page_decoder.decode(body).data
-            return [self._facts(document) for document in documents]
-        except (msgspec.ValidationError, Unusable, *_NO_JSON):
+        except (msgspec.ValidationError, *_NO_JSON):
             return None
+        for name in self._times if documents else ():
+            times = list(map(attrgetter(name), documents))
+            if min(times) < _EARLIEST or max(times) >= _LATEST:
+                return None
+        if self._type.day_field:
+            return [DocumentFacts(day, None) for day in map(self._belongs_to, documents)]
+        if self._instant:
+            return [DocumentFacts(None, instant) for instant in map(self._belongs_to, documents)]
+        return [DocumentFacts(None, None)] * len(documents)
 
     def read(self, raw: bytes | msgspec.Raw) -> DocumentFacts:
         """Return what a document says about itself.
