@@ -12,6 +12,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from oura_pipeline.defs.event_log import BatchedSqliteEventLogStorage
 from oura_pipeline.defs.event_texts import packed, unpacked
+from oura_pipeline.defs.run_events import read_with_index
 
 MADE = dg.DagsterEventType.ASSET_MATERIALIZATION
 SLEEP = dg.AssetKey(["oura", "sleep"])
@@ -71,9 +72,19 @@ def test_a_batch_is_stored_once(storage: BatchedSqliteEventLogStorage, tmp_path:
     storage.store_event_batch([made(day) for day in DAYS])
     storage.store_event(entry(RUN))
     assert events_in(tmp_path) == {RUN: 3, "index": 12}
+    assert texts_in(tmp_path) == {"blob"}
     records = storage.get_records_for_run(RUN).records
     assert [record.storage_id for record in records] == list(range(1, 13))
     assert days(records) == [None, *DAYS, None]
+
+
+def texts_in(folder: Path) -> set[str]:
+    """As what the texts of events are stored."""
+    kinds = set()
+    for path in folder.glob("*.db"):
+        with closing(sqlite3.connect(path)) as database:
+            kinds |= {kind for (kind,) in database.execute("SELECT typeof(event) FROM event_logs")}
+    return kinds
 
 
 @pytest.mark.parametrize("ascending", [True, False])
@@ -106,13 +117,28 @@ def test_a_run_of_an_older_version_goes_on(
     assert storage.get_materialized_partitions(SLEEP) == set(DAYS)
 
 
-def test_a_log_has_no_events_of_another_run(storage: BatchedSqliteEventLogStorage) -> None:
+def test_a_log_has_no_events_of_another_run(
+    storage: BatchedSqliteEventLogStorage, tmp_path: Path
+) -> None:
     """SQLite gives the ids of events that are gone to the next ones."""
     storage.store_event_batch([made(day) for day in DAYS])
     storage.wipe_asset(SLEEP)
     storage.store_event_batch([made(day, OTHER) for day in DAYS])
     assert days_of(storage) == DAYS[-1:]
     assert days_of(storage, OTHER) == DAYS
+    # Dagster asks for events of a kind without saying of which run.
+    with closing(sqlite3.connect(tmp_path / f"{RUN}.db")) as database:
+        read_with_index(database, None)
+        runs = database.execute("SELECT run_id, partition FROM event_logs").fetchall()
+    assert runs == [(RUN, DAYS[-1])]
+
+
+def test_a_log_has_an_event_once_after_a_wipe(storage: BatchedSqliteEventLogStorage) -> None:
+    """That a run began or ended is in both databases, here at the id of an event that is gone."""
+    storage.store_event_batch([made(day) for day in DAYS])
+    storage.wipe_asset(SLEEP)
+    storage.store_event(entry(RUN))
+    assert days_of(storage) == [DAYS[-1], None]
 
 
 def test_the_events_of_a_run_are_deleted(
