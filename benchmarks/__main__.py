@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="less of everything, two minutes")
     parser.add_argument("--output", type=Path, help="where the results of some are written")
     chosen = parser.parse_args()
+    # What was started has sessions of its own, and ends with the blocks that started it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     names = chosen.scenarios or list(SCENARIOS)
     results = measured(names, QUICK if chosen.quick else FULL)
     results.machine |= {"quick": chosen.quick}
@@ -65,6 +68,8 @@ def measured(names: list[str], scale: Scale) -> Results:
             try:
                 SCENARIOS[name](results, scale, Path(scratch))
             except (Exception, SystemExit) as error:
+                if isinstance(error, SystemExit) and isinstance(error.code, int):
+                    raise
                 traceback.print_exc()
                 results.failed[name] = f"{type(error).__name__}: {error}".splitlines()[0]
         results.seconds[name] = time.perf_counter() - began

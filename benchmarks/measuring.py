@@ -16,7 +16,6 @@ from oura_pipeline_tests.testing.paths import ROOT
 
 EVERY = 0.02  # seconds between two looks at the memory
 TICKS = os.sysconf("SC_CLK_TCK")
-LONGEST = 600.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,11 @@ def use(command: Sequence[str | Path], settings: Mapping[str, str] | None = None
         )
         with watched(child.pid) as peak:
             # Unlike `wait`, it tells what this child and its children used, and nobody else.
-            _, status, spent = os.wait4(child.pid, 0)
+            try:
+                _, status, spent = os.wait4(child.pid, 0)
+            except BaseException:
+                child.kill()
+                raise
         wall = time.perf_counter() - began
         child.returncode = os.waitstatus_to_exitcode(status)
         printed.seek(0)

@@ -98,8 +98,8 @@ def test_help_imports_next_to_nothing() -> None:
 
 
 def test_a_heart_rate_is_flattened_in_few_steps() -> None:
-    """A row costs what it takes to read it and to make a line of it: 83 byte codes."""
-    assert opcodes_per_thousand(flattening) <= 92_000
+    """A row costs what it takes to read it and to make a line of it: 89 byte codes."""
+    assert opcodes_per_thousand(flattening) <= 98_000
 
 
 def test_a_heart_rate_lands_in_few_steps(tmp_path: Path) -> None:
