@@ -34,9 +34,6 @@ RESPONSE_TIMEOUT_SECONDS = 8.0  # Oura gives up after 10
 MAX_BODY_BYTES = 64 * 1024  # Oura's events have some hundred bytes
 MAX_CHALLENGE_LENGTH = 512
 MAX_BATCH = 500
-# However few the deliveries, a write takes the processor for a millisecond, and keeps a sync from
-# the accounts database for longer.
-BATCH_SECONDS = 0.01
 MAX_WAITING = 5000  # at most 320 MB of bodies in memory
 LOG_INTERVAL_SECONDS = 60.0
 KNOWN_TYPES = frozenset(
@@ -158,24 +155,18 @@ class BatchWriter:
     Args:
         write: stores events durably, all or none; runs in a thread.
         log: of failed writes.
-        seconds: from the begin of one write to that of the next.
     """
 
     def __init__(
-        self,
-        write: Callable[[Sequence[ReceivedEvent]], object],
-        log: RateLimitedLog,
-        seconds: float = BATCH_SECONDS,
+        self, write: Callable[[Sequence[ReceivedEvent]], object], log: RateLimitedLog
     ) -> None:
         self._write = write
         self._log = log
-        self._seconds = seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="webhook-inbox")
         self._waiting: deque[tuple[ReceivedEvent, asyncio.Future[bool]]] = deque()
         # It lives only while something waits: a server that has finished its requests has nothing
         # left to write.
         self._writing: asyncio.Task[None] | None = None
-        self._next_at = 0.0
 
     async def write(self, incoming: ReceivedEvent) -> bool:
         """Return whether the delivery is on the disk."""
@@ -191,7 +182,7 @@ class BatchWriter:
     async def _write_waiting(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            while batch := await self._next_batch():
+            while batch := self._next_batch():
                 events = [incoming for incoming, _ in batch]
                 stored = await loop.run_in_executor(self._thread, self._try_write, events)
                 for _, waiting in batch:
@@ -200,11 +191,8 @@ class BatchWriter:
         finally:
             self._writing = None
 
-    async def _next_batch(self) -> list[tuple[ReceivedEvent, asyncio.Future[bool]]]:
+    def _next_batch(self) -> list[tuple[ReceivedEvent, asyncio.Future[bool]]]:
         batch: list[tuple[ReceivedEvent, asyncio.Future[bool]]] = []
-        if self._waiting:
-            await asyncio.sleep(max(self._next_at - time.monotonic(), 0))
-            self._next_at = time.monotonic() + self._seconds
         while self._waiting and len(batch) < MAX_BATCH:
             incoming, waiting = self._waiting.popleft()
             if not waiting.done():  # done: its timeout was over, and Oura was told to retry

@@ -312,24 +312,6 @@ def test_deliveries_that_come_during_a_commit_share_the_next_one() -> None:
     assert slow.batches == [1, 500, 120]
 
 
-def test_deliveries_that_come_soon_after_a_commit_share_the_next_one() -> None:
-    """The first of them is written at once; a commit for each would keep others from writing."""
-    slow = SlowWrite()
-    slow.allowed.set()
-
-    async def write_one_by_one() -> None:
-        writer = BatchWriter(slow, RateLimitedLog(), seconds=0.5)
-        assert await writer.write(incoming(b"first"))
-        others = []
-        for number in range(5):
-            others.append(asyncio.create_task(writer.write(incoming(b"%d" % number))))
-            await asyncio.sleep(0.005)
-        assert await asyncio.gather(*others) == [True] * 5
-
-    asyncio.run(write_one_by_one())
-    assert slow.batches == [1, 5]
-
-
 def test_a_full_queue_sends_deliveries_back_to_oura() -> None:
     """Memory is no place for them: Oura keeps them for an hour."""
     slow = SlowWrite()
