@@ -23,6 +23,7 @@ from oura_pipeline.defs.run_requests import sync_config
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox
+from oura_pipeline_tests.testing.readable_files import readable
 from oura_pipeline_tests.testing.world import World, world
 
 # One has a name that nothing else has, and one is called as a document type is.
@@ -60,7 +61,7 @@ def _contents(path: Path) -> Iterator[bytes]:
     yield str(path).encode()
     if not path.is_file():
         return
-    yield path.read_bytes()
+    yield readable(path)
     if path.suffix == ".gz":
         yield gzip.decompress(path.read_bytes())
     if zipfile.is_zipfile(path):

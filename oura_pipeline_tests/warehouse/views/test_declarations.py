@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from oura_pipeline.warehouse.readme import write_readme
 from oura_pipeline.warehouse.views.catalogue import VIEWS
 from oura_pipeline.warehouse.views.view import Column, View
 from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
@@ -77,7 +80,10 @@ def test_the_file_says_what_every_view_and_column_is(
 def test_the_readme_has_a_line_for_every_view_and_one_only(
     empty_database: ViewDatabase, view: View
 ) -> None:
-    """Also after the views were made twice."""
+    """Also after it was written twice."""
+    with empty_database.open() as connection:
+        for _ in range(2):
+            write_readme(connection, datetime(2026, 6, 1, tzinfo=UTC))
     lines = empty_database.query(
         f"SELECT description FROM oura.readme WHERE table_name = '{view.name}'"
     )
