@@ -45,6 +45,14 @@ def rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
     return list(frame.itertuples(index=False, name=None))
 
 
+def test_an_analyst_has_all_cores(tmp_path: Path) -> None:
+    """As DuckDB itself would take them, however few a landing needs."""
+    copy = copy_with_number(1, tmp_path / "analytics.duckdb")
+    cores = "SELECT current_setting('threads')"
+    with closing(connect(copy)) as ours, duckdb.connect() as plain:
+        assert ours.execute(cores).fetchall() == plain.execute(cores).fetchall()
+
+
 def test_each_connection_is_to_the_newest_copy(tmp_path: Path) -> None:
     """Who is connected keeps the old copy; who connects meanwhile, in this process, has the new."""
     copy = copy_with_number(1, tmp_path / "analytics.duckdb")
