@@ -50,7 +50,7 @@ class Scale:
 FULL = Scale(
     days=90,
     pairs=5,
-    seconds=200,
+    seconds=120,
     years=(365, 730),
     crowd=(100, 200),
     pushed=5,

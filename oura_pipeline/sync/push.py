@@ -72,8 +72,7 @@ def push_documents(
     # Whoever comes second finds the days delivered, instead of sending them as well.
     with pipeline.pushing(document_type):
         now = datetime.now(UTC)
-        # Without graphite-web nobody knows what carbon has stored: recent days are sent again.
-        since = None if pipeline.render else now.date() - _RESEND_WINDOW
+        since = _resent_since(pipeline, now.date())
         settled: Counter[date] = Counter()
         result = push(
             _changed_points(
@@ -99,6 +98,12 @@ def push_documents(
         withdrawn=result.withdrawn,
         seconds=time.monotonic() - began,
     )
+
+
+def _resent_since(pipeline: Pipeline, today: date) -> date | None:
+    """Return from which day on points are sent again, though they were sent; None: none."""
+    # Without graphite-web nobody knows what carbon has stored.
+    return None if pipeline.render else today - _RESEND_WINDOW
 
 
 def _changed_points(

@@ -31,6 +31,7 @@ LOG_EVERY_SECONDS = 10.0
 # So long stays open what a run may soon need again; programs that do not know our locks get in
 # while it waits for Oura.
 IDLE_SECONDS = 3.0
+WATCHER = "warehouse"  # name of the thread that closes it
 
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
@@ -59,6 +60,7 @@ class ExclusiveFile:
         self._keepers = 0
         self._kept: duckdb.DuckDBPyConnection | None = None
         self._used_at = 0.0
+        self._watched = False
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
@@ -127,7 +129,9 @@ class ExclusiveFile:
             return
         if self._kept is None:
             self._kept = self._connect(read_only=False)
-            threading.Thread(target=self._watch, name="warehouse", daemon=True).start()
+        if not self._watched:
+            threading.Thread(target=self._watch, name=WATCHER, daemon=True).start()
+            self._watched = True
         # A connection of its own: what it creates for a time, or sets, ends with it.
         with self._session(self._kept.cursor()) as connection:
             yield connection
@@ -161,7 +165,7 @@ class ExclusiveFile:
             raise
         else:
             self._used_at = time.monotonic()
-            if not self._keepers or self._is_wanted():
+            if self._kept is None or self._is_wanted():
                 self._release()
         finally:
             self._one_thread.release()
@@ -207,9 +211,9 @@ class ExclusiveFile:
             if not self._one_thread.acquire(blocking=False):
                 continue
             try:
-                if self._kept is None:
-                    return
-                if time.monotonic() - self._used_at > IDLE_SECONDS or self._is_wanted():
+                idle = time.monotonic() - self._used_at > IDLE_SECONDS
+                if self._kept is None or idle or self._is_wanted():
+                    self._watched = False
                     self._release()
                     return
             finally:

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP
-from oura_pipeline.warehouse.connection import IDLE_SECONDS
+from oura_pipeline.warehouse.connection import IDLE_SECONDS, WATCHER
 from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.child_process import output_of, start
@@ -84,6 +84,32 @@ def test_who_waits_comes_before_the_next_operation(warehouse: Warehouse) -> None
     finally:
         done.set()
         thread.join(20)
+
+
+def test_what_is_not_open_is_not_held(warehouse: Warehouse, tmp_path: Path) -> None:
+    """Neither before there is a file, nor after an operation that needs it closed."""
+    other = Warehouse(warehouse.path, timeout=1)
+    with warehouse.kept_open():
+        assert (warehouse.usernames(), other.usernames()) == ([], [])
+        land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+        warehouse.publish(tmp_path / "analytics.duckdb")
+        assert other.usernames() == ["ada"]
+
+
+def test_one_thread_watches_however_often_it_is_opened(warehouse: Warehouse) -> None:
+    """It is opened again before the watcher has noticed that it was closed."""
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    others = [threading.Thread(target=Warehouse(warehouse.path).usernames) for _ in range(4)]
+    with warehouse.kept_open():
+        for other in others:
+            with warehouse.at_once():
+                other.start()
+                time.sleep(0.1)  # it waits now
+        with warehouse.at_once():
+            watchers = [one for one in threading.enumerate() if one.name == WATCHER]
+            assert len(watchers) == 1
+    for other in others:
+        other.join(20)
 
 
 def test_threads_wait_for_each_other(warehouse: Warehouse) -> None:
