@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tools.dashboards import descriptions
 from tools.dashboards.metrics import metric_info
-from tools.dashboards.model import Dashboard, Line, Panel, PanelStyle, Row
+from tools.dashboards.model import SOURCE_NAMES, Dashboard, Line, Panel, PanelStyle, Row, source_uid
 from tools.dashboards.targets import MEANS, label, target
 from tools.dashboards.units import Unit
 
@@ -30,8 +30,9 @@ with warnings.catch_warnings():
     from grafana_foundation_sdk.models import dashboard as model
 
 TAG = "oura"
-GRAPHITE = model.DataSourceRef(type_val="graphite", uid="graphite")
-PROMETHEUS = model.DataSourceRef(type_val="prometheus", uid="prometheus")
+# Variables of different names: a link to another dashboard carries them along.
+GRAPHITE = model.DataSourceRef(type_val="graphite", uid="${datasource}")
+PROMETHEUS = model.DataSourceRef(type_val="prometheus", uid="${prometheus_datasource}")
 _DAY_MS = 86_400_000
 # Lines continue over gaps of at most three days, or a quarter of an hour.
 _GAP_OF_DAYS, _GAP_WITHIN_A_DAY = 3 * _DAY_MS, 15 * 60_000
@@ -113,6 +114,7 @@ def _dashboard(dashboard: Dashboard) -> build.Dashboard:
         .editable()
         .link(_DashboardLinks())
     )
+    built.with_variable(_datasource(GRAPHITE if dashboard.people else PROMETHEUS))
     if dashboard.people:
         built.with_variable(_prefix()).with_variable(_person(several=dashboard.everybody))
     number = 0
@@ -144,6 +146,14 @@ class _DashboardLinks(Builder[model.DashboardLink]):
 def _show_inline(link: model.DashboardLink) -> None:
     # The SDK's default value hides the links in a menu.
     link.placement = None  # type: ignore[assignment]
+
+
+def _datasource(source: model.DataSourceRef) -> build.DatasourceVariable:
+    """Return the variable that a source is named by: ours at first, else Grafana's first one."""
+    kind = str(source.type_val)
+    ours = model.VariableOption(selected=True, text=SOURCE_NAMES[kind], value=source_uid(kind))
+    name = str(source.uid).strip("${}")
+    return build.DatasourceVariable(name).label("Source").type(kind).current(ours)
 
 
 def _prefix() -> build.ConstantVariable:

@@ -7,6 +7,14 @@ from enum import Enum
 
 from tools.dashboards.units import Steps
 
+# Of our own, so that provisioning changes no data source that a Grafana has already.
+SOURCE_NAMES = {"graphite": "Oura Graphite", "prometheus": "Oura Prometheus"}
+
+
+def source_uid(kind: str) -> str:
+    """Return the uid under which a data source of ours is provisioned."""
+    return f"oura-{kind}"
+
 
 class PanelStyle(Enum):
     """How a panel shows its values."""

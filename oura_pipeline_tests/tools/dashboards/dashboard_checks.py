@@ -117,6 +117,7 @@ def _texts(board: Json) -> Iterator[str]:
         yield variable["query"]
     for one in board["panels"]:
         yield one["title"]
+        yield one.get("datasource", {}).get("uid", "")
         yield from (asked.get("target") or asked["expr"] for asked in one.get("targets", ()))
 
 

@@ -39,11 +39,12 @@ def exactly(optional: dict[str, Schema] | None = None, /, **required: Schema) ->
     }
 
 
-def source(kind: str) -> Schema:
-    return exactly(type=one_of(kind), uid=one_of(kind))
+def source(kind: str, variable: str) -> Schema:
+    return exactly(type=one_of(kind), uid=one_of(f"${{{variable}}}"))
 
 
-GRAPHITE, PROMETHEUS = source("graphite"), source("prometheus")
+GRAPHITE = source("graphite", "datasource")
+PROMETHEUS = source("prometheus", "prometheus_datasource")
 TARGET = {
     "oneOf": [
         exactly(datasource=GRAPHITE, refId=SAID, target=SAID, textEditor=one_of(True)),
@@ -194,9 +195,15 @@ _SAME = {
     "query": SAID,
     "skipUrlSync": YES_NO,
 }
+SOURCES = ("oura-graphite", "oura-prometheus")
 VARIABLE = {
     "oneOf": [
         exactly(**_SAME, type=one_of("constant"), hide=one_of(2)),
+        exactly(
+            **_SAME,
+            type=one_of("datasource"),
+            current=exactly(selected=YES_NO, text=SAID, value=one_of(*SOURCES)),
+        ),
         exactly(
             {"current": exactly(selected=YES_NO, text=SAID, value=SAID)},
             **_SAME,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from oura_pipeline.catalog import kinds
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
@@ -40,6 +41,28 @@ def test_what_is_committed_is_what_the_code_builds() -> None:
     folder = ROOT / "deploy/grafana/dashboards"
     assert {path.relative_to(ROOT) for path in folder.iterdir()} == {
         dashboard_path(one.uid) for one in DASHBOARDS
+    }
+
+
+def test_provisioning_changes_nothing_that_a_grafana_has() -> None:
+    """Sources of names of our own, which are not the default; dashboards choose them at first."""
+    folder = ROOT / "deploy/grafana/provisioning"
+    sources = yaml.safe_load((folder / "datasources/oura.yaml").read_text(encoding="utf-8"))
+    named = [(one["name"], one["uid"], "isDefault" in one) for one in sources["datasources"]]
+    assert named == [
+        ("Oura Graphite", "oura-graphite", False),
+        ("Oura Prometheus", "oura-prometheus", False),
+    ]
+    assert set(sources) == {"apiVersion", "datasources"}  # and deletes none
+    chosen = {
+        (variable["name"], variable["query"], variable["current"]["value"])
+        for one in DASHBOARDS
+        for variable in committed(one)["templating"]["list"]
+        if variable["type"] == "datasource"
+    }
+    assert chosen == {
+        ("datasource", "graphite", "oura-graphite"),
+        ("prometheus_datasource", "prometheus", "oura-prometheus"),
     }
 
 

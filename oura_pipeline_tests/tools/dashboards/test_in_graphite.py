@@ -98,7 +98,7 @@ def test_a_variable_offers_everybody(
     dashboard: Dashboard, graphite_people: PeopleInGraphite
 ) -> None:
     """Its query, asked as Grafana asks it, finds the people and nobody else."""
-    person = committed(dashboard)["templating"]["list"][1]
+    person = committed(dashboard)["templating"]["list"][2]
     found = graphite_people.find(filled(person["query"], {"prefix": "bio"}))
     assert sorted(found) == sorted(graphite_people.usernames)
 
