@@ -33,6 +33,13 @@ DOCS = ROOT / "docs"
 MARK = re.compile(
     r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL
 )
+# What the containers need besides the settings.
+DEPLOYMENT = {
+    "GRAFANA_URL": "Address of Grafana as people reach it, https://…",
+    "GRAFANA_PASSWORD": "Password of Grafana's account `admin`, until it is changed there.",
+    "OURA_BACKUPS": "Folder for backups on the machine. Default: `deploy/backups`.",
+    "OURA_VERSION": "Tag of the images that are built and run. Default: `local`.",
+}
 _INTERVALS = {DAY: "day", 60: "minute", 300: "5 minutes"}
 _DERIVED = {COUNT: "How many documents the day has.", DURATION: "From beginning to end, s."}
 
@@ -190,6 +197,9 @@ def env_example() -> str:
     lines = ["# Copy to .env and fill in. Every line is optional; what stands here is the default."]
     for name, field in environment_variables().items():
         lines += ["", f"# {field.description}", f"# {name}={_default(field.default)}"]
+    lines += ["", "", "# What follows is for deploy/compose.yaml alone."]
+    for name, meaning in DEPLOYMENT.items():
+        lines += ["", f"# {meaning}", f"# {name}="]
     return "\n".join(lines) + "\n"
 
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import click
 
 from oura_pipeline.defs.run_owners import fail_what_was_left
-from oura_pipeline.defs.webserver import daemon_command
+from oura_pipeline.defs.webserver import daemon_command, daemon_is_alive
 from oura_pipeline.files import keep_private
 from oura_pipeline.process.owners import owned
 from oura_pipeline.settings import load_settings
 
 
 @click.command()
-def daemon() -> None:
+@click.option(
+    "--is-alive", is_flag=True, help="Run nothing; end with 1 unless one runs and goes on."
+)
+def daemon(is_alive: bool) -> None:
     """Run Dagster's daemon, once on a data folder.
 
     It ticks sensors and schedules and launches runs; DAGSTER_HOME need not be set.
     """
+    if is_alive:
+        sys.exit(0 if daemon_is_alive() else 1)
     home = load_settings().storage.home
     keep_private(home)
     # Two of them would start the same runs and fight for a heartbeat.

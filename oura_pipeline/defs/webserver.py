@@ -11,6 +11,7 @@ from pathlib import Path
 from dagster import __version__
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster._daemon.controller import all_daemons_live
 from dagster._serdes import serialize_value
 from starlette.types import ASGIApp
 
@@ -45,3 +46,9 @@ def daemon_command() -> list[str]:
     workspace = config_file(WORKSPACE_FILE)
     ref = serialize_value(instance_ref())
     return [str(program), "run", "--instance-ref", ref, "--workspace", str(workspace)]
+
+
+def daemon_is_alive() -> bool:
+    """Return whether everything that Dagster's daemon does was done lately."""
+    with project_instance(captures_output=False) as instance:
+        return all_daemons_live(instance)

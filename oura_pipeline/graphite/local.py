@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from oura_pipeline.graphite import configuration
 from oura_pipeline.graphite.environment import LocalGraphiteError, graphite_python
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 
@@ -42,16 +43,6 @@ call_command("migrate", run_syncdb=True, verbosity=0)
     + _WATCH
     + "from gunicorn.app.wsgiapp import run\nsys.argv[0] = 'gunicorn'\nrun()\n"
 )
-
-_CARBON_CONF = {
-    # The reasons are in the head of storage-schemas.conf.
-    **{"WHISPER_SPARSE_CREATE": "True", "WHISPER_FALLOCATE_CREATE": "False"},
-    **dict.fromkeys(("MAX_CACHE_SIZE", "MAX_UPDATES_PER_SECOND", "MAX_CREATES_PER_MINUTE"), "inf"),
-    # A backfill would write a line of log for every metric.
-    **{"LOG_UPDATES": "False", "LOG_CREATES": "False", "ENABLE_LOGROTATION": "False"},
-    # Tags would be sent to graphite-web for every new metric; no name of ours has any.
-    **{"ENABLE_TAGS": "False", "ENABLE_UDP_LISTENER": "False"},
-}
 
 
 class LocalGraphite:
@@ -88,7 +79,7 @@ class LocalGraphite:
         self.render_url = f"http://127.0.0.1:{self._web_port}"
         self._schemas = schemas if schemas is not None else storage_schemas(prefix)
         self._aggregation = storage_aggregation(prefix)
-        self._carbon_conf = {**_CARBON_CONF, **(carbon_conf or {})}
+        self._carbon_conf = carbon_conf or {}
         self._python: Path | None = None
         self._carbon: subprocess.Popen[bytes] | None = None
         self._web: subprocess.Popen[bytes] | None = None
@@ -158,41 +149,19 @@ class LocalGraphite:
         (storage / "whisper").mkdir(parents=True, exist_ok=True)
         (storage / "log").mkdir(exist_ok=True)
         conf.mkdir(exist_ok=True)
-        ports = {
-            "LINE_RECEIVER_PORT": self.line_port,
-            "PICKLE_RECEIVER_PORT": self.pickle_port,
-            "CACHE_QUERY_PORT": self._query_port,
-        }
-        interfaces = {name.replace("PORT", "INTERFACE"): "127.0.0.1" for name in ports}
-        lines = [
-            f"{name} = {value}\n"
-            for name, value in {**ports, **interfaces, **self._carbon_conf}.items()
-        ]
+        ports = configuration.CarbonPorts(
+            line=self.line_port, pickle=self.pickle_port, query=self._query_port
+        )
         texts = {
-            "carbon.conf": "[cache]\n" + "".join(lines),
+            "carbon.conf": configuration.carbon_conf(ports, self._carbon_conf),
             "storage-schemas.conf": self._schemas,
             "storage-aggregation.conf": self._aggregation,
-            "graphite_local_settings.py": self._web_settings(),
+            "graphite_local_settings.py": configuration.web_settings(
+                ports, conf=conf, storage=storage, cookie_key=repr(secrets.token_urlsafe(32))
+            ),
         }
         for name, text in texts.items():
             (conf / name).write_text(text, encoding="utf-8")
-
-    def _web_settings(self) -> str:
-        settings = {
-            "SECRET_KEY": secrets.token_urlsafe(32),
-            "ALLOWED_HOSTS": ["127.0.0.1", "localhost"],
-            "TIME_ZONE": "UTC",
-            "CONF_DIR": str(self.folder / "conf"),
-            "STORAGE_DIR": str(self.folder / "storage"),
-            "LOG_DIR": str(self.folder / "storage" / "log"),
-            "LOG_ROTATION": False,
-            "CARBONLINK_HOSTS": [f"127.0.0.1:{self._query_port}"],
-            "CARBONLINK_RETRY_DELAY": 0,
-            # Otherwise answers are up to five minutes old.
-            "FIND_CACHE_DURATION": 0,
-            "DEFAULT_CACHE_DURATION": 0,
-        }
-        return "".join(f"{name} = {value!r}\n" for name, value in settings.items())
 
     def _carbon_arguments(self) -> list[str]:
         return [

@@ -1,10 +1,11 @@
-"""The generated files below deploy/: dashboards, provisioning, carbon's two files."""
+"""The generated files below deploy/: dashboards, provisioning, carbon's and graphite-web's."""
 
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from oura_pipeline.graphite.configuration import CarbonPorts, carbon_conf, web_settings
 from oura_pipeline.graphite.dashboard_image import FOLDER, dashboard_path
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 from tools.dashboards.people import PEOPLE_DASHBOARDS
@@ -54,6 +55,19 @@ def generated_files() -> dict[Path, str]:
     return dashboards | {
         FOLDER / "provisioning/datasources/oura.yaml": _HEAD + _SOURCES,
         FOLDER / "provisioning/dashboards/oura.yaml": _HEAD + _PROVIDER,
+        Path("deploy/graphite/carbon.conf"): carbon_conf(CarbonPorts()),
+        Path("deploy/graphite/graphite_settings.py"): _web_settings(),
         Path("deploy/graphite/storage-schemas.conf"): storage_schemas(),
         Path("deploy/graphite/storage-aggregation.conf"): storage_aggregation(),
     }
+
+
+def _web_settings() -> str:
+    settings = web_settings(
+        CarbonPorts(),
+        conf=PurePosixPath("/etc/graphite"),
+        storage=PurePosixPath("/storage"),
+        # Of cookies that nobody has: there is no login.
+        cookie_key="secrets.token_urlsafe(32)",
+    )
+    return f'"""Graphite-web for one machine."""\n\nimport secrets\n\n{settings}'

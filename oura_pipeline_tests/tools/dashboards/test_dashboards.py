@@ -68,7 +68,7 @@ def test_provisioning_changes_nothing_that_a_grafana_has() -> None:
 
 def test_carbons_files_are_those_of_the_command() -> None:
     """deploy/graphite/ holds what `oura-pipeline graphite schemas` writes."""
-    texts = {path.name: text for path, text in generated_files().items() if path.suffix == ".conf"}
+    texts = {path.name: text for path, text in generated_files().items() if "storage-" in path.name}
     assert texts == {
         "storage-schemas.conf": storage_schemas(),
         "storage-aggregation.conf": storage_aggregation(),
