@@ -16,6 +16,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from oura_pipeline.files import keep_private
 from oura_pipeline.warehouse.warehouse import Warehouse
+from oura_pipeline_tests.testing.postgres import running_postgres
 from oura_pipeline_tests.testing.requirements import require_graphite
 
 if TYPE_CHECKING:
@@ -57,6 +58,13 @@ def graphite_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People
     require_graphite()
     with shown(tmp_path_factory.mktemp("shown") / "data", days=10) as people:
         yield people
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address of a Postgres of our own: `name@host:port`."""
+    with running_postgres() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

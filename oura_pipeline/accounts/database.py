@@ -6,16 +6,16 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, Engine, NullPool, Table, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from oura_pipeline.accounts.advisory_locks import AdvisoryLocks
 from oura_pipeline.accounts.errors import AccountsBusy, DatabaseRefused
 from oura_pipeline.files import private_folder
 
@@ -23,7 +23,10 @@ FILE_NOTE = "in the file "
 """With this begins the note of an error that says which file it is about: SQLite does not."""
 BUSY_SECONDS = 30
 LOCK_SECONDS = 300
-MAX_CONNECTIONS = 50
+MAX_CONNECTIONS = 50  # to a file
+SERVER_CONNECTIONS = 10
+"""How many connections a process has to Postgres at most, and one for its locks: a server allows
+100 by default, for all processes."""
 
 
 class Database:
@@ -38,6 +41,7 @@ class Database:
         self.path = _prepared_file(self.url) if self.url.get_backend_name() == "sqlite" else None
         self._engine = _engine(self.url)
         self._writer = self._engine.execution_options(immediate=True)
+        self._advisory = None if self.path else AdvisoryLocks(self.url)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -65,9 +69,22 @@ class Database:
         Raises:
             AccountsBusy: it was not free for so many seconds.
         """
-        locked = self._file_lock if self.path else self._advisory_lock
+        locked = self._advisory.held if self._advisory else self._file_lock
         with locked(name, seconds):
             yield
+
+    def keeps_sessions(self) -> bool:
+        """Return whether a connection to Postgres keeps its session, to which its locks belong."""
+        if self.path:
+            return True
+        own = text("SELECT pg_backend_pid()")
+        with self._engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            before = connection.scalar(own)
+            # A pooler in transaction mode gives the session that is idle now to this transaction.
+            with self._engine.begin() as other:
+                other.scalar(own)
+                return bool(connection.scalar(own) == before)
 
     def keep_log(self) -> None:
         """Let readers and a writer of a SQLite file work at the same time, from now on (WAL)."""
@@ -107,6 +124,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection that is not in use."""
+        if self._advisory:
+            self._advisory.close()
         self._engine.dispose()
 
     def _upsert(self, table: Table) -> Any:
@@ -131,22 +150,6 @@ class Database:
         with file_lock(Path(f"{self.path}.{name}.lock"), seconds):
             yield
 
-    @contextmanager
-    def _advisory_lock(self, name: str, seconds: float) -> Iterator[None]:
-        number = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
-        # A connection of its own: whoever waits must not keep one that the holder needs.
-        engine = create_engine(
-            self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True
-        )
-        with engine.connect() as connection:
-            # 0 would mean: without an end.
-            connection.execute(text(f"SET lock_timeout = '{max(int(seconds * 1000), 1)}ms'"))
-            try:
-                connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
-            except DBAPIError as error:
-                raise _busy(name, seconds) from error
-            yield
-
 
 @contextmanager
 def file_lock(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
@@ -159,7 +162,7 @@ def file_lock(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         with FileLock(path, timeout=seconds, mode=0o600):
             yield
     except Timeout as error:
-        raise _busy(path.name, seconds) from error
+        raise AccountsBusy.of_lock(path.name, seconds) from error
 
 
 def parsed_url(url: str) -> URL:
@@ -202,9 +205,10 @@ def _prepared_file(url: URL) -> Path:
 
 
 def _engine(url: URL) -> Engine:
-    pool = {"pool_size": 5, "max_overflow": MAX_CONNECTIONS - 5, "pool_timeout": BUSY_SECONDS}
     if url.get_backend_name() != "sqlite":
+        pool = {"pool_size": SERVER_CONNECTIONS, "max_overflow": 0, "pool_timeout": BUSY_SECONDS}
         return create_engine(url, hide_parameters=True, pool_pre_ping=True, **pool)
+    pool = {"pool_size": 5, "max_overflow": MAX_CONNECTIONS - 5, "pool_timeout": BUSY_SECONDS}
     engine = create_engine(
         url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}, **pool
     )
@@ -236,10 +240,3 @@ def _begin(connection: Connection) -> None:
         # By the driver, which takes a twentieth of the time, and locks nothing that could be busy.
         driver: Any = connection.connection.driver_connection
         driver.execute("BEGIN").close()
-
-
-def _busy(name: str, seconds: float) -> AccountsBusy:
-    return AccountsBusy(
-        f"the lock {name} was not free for {seconds:.0f} s; "
-        "look for a process of this project that hangs, and end it"
-    )

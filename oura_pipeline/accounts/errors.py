@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 MAX_SHOWN = 10
 
@@ -24,6 +25,14 @@ class AccountsError(Exception):
 
 class AccountsBusy(AccountsError):
     """Another process or thread held a lock for longer than it ever should."""
+
+    @classmethod
+    def of_lock(cls, name: str, seconds: float) -> Self:
+        """Return the error of a lock that was not free for so long."""
+        return cls(
+            f"the lock {name} was not free for {seconds:.0f} s; "
+            "look for a process of this project that hangs, and end it"
+        )
 
 
 class DatabaseRefused(AccountsError):

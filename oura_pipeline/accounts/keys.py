@@ -12,6 +12,9 @@ from oura_pipeline.accounts.base import EncryptedStore
 from oura_pipeline.accounts.encryption import KeyFileCipher
 from oura_pipeline.accounts.errors import KeyRefused
 
+KEYS_LOCK = "keys"
+"""The lock of whoever changes the keys."""
+
 # Everybody locks these tables in this order, and `people` before them: two who do so in different
 # orders may deadlock on Postgres.
 _ENCRYPTED = {
@@ -49,7 +52,7 @@ class Keys(EncryptedStore):
         Raises:
             AccountsBusy: another process never came back from doing so.
         """
-        return self._database.lock("keys")
+        return self._database.lock(KEYS_LOCK)
 
     def reencrypt(self) -> int:
         """Encrypt everything with the first key, all or nothing; return how many people there are.

@@ -14,12 +14,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from oura_pipeline.accounts.consents import Consents
 from oura_pipeline.accounts.database import LOCK_SECONDS, Database
 from oura_pipeline.accounts.encryption import TokenCipher, load_cipher
-from oura_pipeline.accounts.errors import DatabaseRefused
+from oura_pipeline.accounts.errors import DatabaseRefused, KeyRefused
 from oura_pipeline.accounts.fetches import Fetches
 from oura_pipeline.accounts.go_replicator import GoReplicator
 from oura_pipeline.accounts.inbox import Inbox
 from oura_pipeline.accounts.invites import Invites
-from oura_pipeline.accounts.keys import Keys
+from oura_pipeline.accounts.keys import KEYS_LOCK, Keys
 from oura_pipeline.accounts.migrate import prepare
 from oura_pipeline.accounts.overview import Overview
 from oura_pipeline.accounts.people import People
@@ -100,6 +100,10 @@ class Accounts:
         with self._database.lock(f"work-{digest(name)[:16]}", seconds=seconds):
             yield
 
+    def keeps_sessions(self) -> bool:
+        """Return whether locks can be relied on: not behind a pooler in transaction mode."""
+        return self._database.keeps_sessions()
+
     def check_key(self, *, keys: Sequence[str] = (), key_path: Path) -> None:
         """Raise `KeyRefused` where `open` with the same arguments would find no key that fits."""
         cipher = load_cipher(keys, key_path, may_create=False)
@@ -124,6 +128,15 @@ class Accounts:
 
 
 def _cipher(database: Database, keys: Sequence[str], key_path: Path) -> TokenCipher:
+    try:
+        return _fitting_cipher(database, keys, key_path)
+    except KeyRefused:
+        # Whoever changes the keys may have done so between our two looks: once more without them.
+        with database.lock(KEYS_LOCK):
+            return _fitting_cipher(database, keys, key_path)
+
+
+def _fitting_cipher(database: Database, keys: Sequence[str], key_path: Path) -> TokenCipher:
     encrypted = _refresh_tokens(database)
     cipher = load_cipher(keys, key_path, may_create=not encrypted)
     cipher.require_one_of(encrypted)

@@ -123,6 +123,12 @@ def _client(settings: Settings) -> Finding:
 
 
 def _accounts(pipeline: Pipeline) -> Iterator[Finding]:
+    if not pipeline.accounts.keeps_sessions():
+        yield _bad(
+            "accounts",
+            "a pooler in transaction mode stands before Postgres and breaks its locks: name the "
+            "server itself in OURA_ACCOUNTS_URL, or set the pooler to session mode",
+        )
     people = pipeline.accounts.people.all()
     again = [p.username for p in people if p.state is PersonState.SIGN_IN_REQUIRED]
     if not people:

@@ -9,7 +9,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.inbox import ReceivedEvent
+from oura_pipeline.accounts.schema import metadata
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import Fetch, FetchStatus
 
@@ -19,10 +23,42 @@ FRESH.set_forkserver_preload(["oura_pipeline_tests.accounts.preloaded"])
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
+ADDRESS = "accounts.url"
+ON_SQLITE = pytest.mark.parametrize("home", ["sqlite"], indirect=True)
+"""For tests of what is in the file, or of whose it is."""
+
+
 def opened(home: Path, keys: Sequence[str] = ()) -> Accounts:
-    """The accounts in a data folder."""
-    url = f"sqlite:///{home / 'accounts.sqlite'}"
-    return Accounts.open(url, keys=keys, key_path=home / "token.key")
+    """The accounts of a data folder."""
+    return Accounts.open(address_of(home), keys=keys, key_path=home / "token.key")
+
+
+def address_of(home: Path) -> str:
+    """The address of the accounts of a data folder: a file in it, or what it says."""
+    elsewhere = home / ADDRESS
+    if elsewhere.exists():
+        return elsewhere.read_text(encoding="utf-8")
+    return f"sqlite:///{home / 'accounts.sqlite'}"
+
+
+def rows_of(home: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table, as the database holds it."""
+    database = Database(address_of(home))
+    with database.reading() as connection:
+        rows = {
+            name: [tuple(row) for row in connection.exec_driver_sql(f'SELECT * FROM "{name}"')]
+            for name in [*metadata.tables, "alembic_version"]
+        }
+    database.close()
+    return rows
+
+
+def change(home: Path, statement: str) -> None:
+    """Change something behind the accounts' back."""
+    database = Database(address_of(home))
+    with database.writing() as connection:
+        connection.exec_driver_sql(statement)
+    database.close()
 
 
 def looks_like_an_id(text: str) -> bool:
@@ -75,8 +111,9 @@ def fetch(username: str = "ada", **changes: Any) -> Fetch:
 
 
 def content(home: Path) -> bytes:
-    """Every byte in every file of a data folder, and the names of the files."""
-    return b"\n".join(
+    """Every byte in every file of a data folder, the names of the files, and rows elsewhere."""
+    elsewhere = repr(rows_of(home)).encode() if (home / ADDRESS).exists() else b""
+    return elsewhere + b"\n".join(
         part for path in sorted(home.iterdir()) for part in (path.name.encode(), path.read_bytes())
     )
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet, InvalidToken
 
+from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.errors import KeyRefused
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.credentials import TokenPair
-from oura_pipeline_tests.accounts.homes import FRESH, alone, at_once, opened
+from oura_pipeline_tests.accounts.homes import (
+    FRESH,
+    ON_SQLITE,
+    address_of,
+    alone,
+    at_once,
+    change,
+    opened,
+)
 from oura_pipeline_tests.testing.token_server import token_pair
 
 KILLED = 42
@@ -38,18 +45,21 @@ def _keys(home: Path) -> list[str]:
 
 def _secrets(home: Path) -> list[str]:
     """Everything that is encrypted in the database."""
-    with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
-        return [
+    database = Database(address_of(home))
+    with database.reading() as connection:
+        secrets = [
             secret
             for query in (
                 "SELECT refresh_token, access_token FROM tokens",
                 "SELECT verifier, browser, invite FROM consents",
                 "SELECT refresh_token, access_token, invite FROM sign_ups",
             )
-            for row in connection.execute(query)
+            for row in connection.exec_driver_sql(query)
             for secret in row
             if secret is not None
         ]
+    database.close()
+    return secrets
 
 
 def _stored(home: Path) -> list[str]:
@@ -93,6 +103,7 @@ def test_whoever_has_the_accounts_open_goes_on(ada: Accounts, home: Path) -> Non
     assert _stored(home) == ["a-r1", "i", "r1+", "r2"]
 
 
+@ON_SQLITE
 def test_a_key_file_behind_a_link_is_replaced_where_it_is(home: Path, tmp_path: Path) -> None:
     real = tmp_path / "secrets" / "key"
     real.parent.mkdir(mode=0o700)
@@ -212,11 +223,8 @@ def test_tokens_that_no_key_opens_stop_it_before_anything_changes(
     ada: Accounts, home: Path
 ) -> None:
     ada.people.add("bob", SignIn(refresh_token="r3"))
-    with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
-        lost = Fernet(Fernet.generate_key()).encrypt(b"r3").decode()
-        change = "UPDATE tokens SET refresh_token = ? WHERE username = 'bob'"
-        connection.execute(change, (lost,)).close()
-        connection.commit()
+    lost = Fernet(Fernet.generate_key()).encrypt(b"r3").decode()
+    change(home, f"UPDATE tokens SET refresh_token = '{lost}' WHERE username = 'bob'")
     keys, secrets = _keys(home), _secrets(home)
     with pytest.raises(KeyRefused, match="opens the stored tokens"):
         list(ada.keys.rotate())

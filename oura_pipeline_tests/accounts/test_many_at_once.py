@@ -9,7 +9,7 @@ from pathlib import Path
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import FetchStatus
-from oura_pipeline_tests.accounts.homes import at_once, fetch, opened
+from oura_pipeline_tests.accounts.homes import ON_SQLITE, at_once, fetch, opened
 
 DAY = date(2026, 1, 1)
 ROUNDS, DAYS = 10, 100
@@ -30,6 +30,7 @@ def _write_and_read(home: Path, number: int) -> int:
         return len(accounts.fetches.find("same"))
 
 
+@ON_SQLITE
 def test_eight_processes_write_the_ledgers_at_once(home: Path, accounts: Accounts) -> None:
     """Nobody fails, nothing is lost and every failure is counted once."""
     accounts.people.add("ada", SignIn(refresh_token="r"))

@@ -22,7 +22,7 @@ from oura_pipeline.accounts.errors import DatabaseRefused, KeyRefused
 from oura_pipeline.accounts.migrate import REVISION, SCRIPTS
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline_tests.accounts.homes import at_once, opened
+from oura_pipeline_tests.accounts.homes import ON_SQLITE, at_once, opened
 from oura_pipeline_tests.accounts.times import migrated, schema_of
 
 
@@ -43,6 +43,7 @@ def _token(accounts: Accounts, username: str) -> str:
     return accounts.tokens.get(username, renew).access_token()
 
 
+@ON_SQLITE
 def test_the_folder_the_database_and_the_key_are_for_their_owner_only(home: Path) -> None:
     previous = os.umask(0)
     try:
@@ -63,6 +64,7 @@ def _open_and_add(home: Path, number: int) -> str:
     return (home / "token.key").read_text(encoding="utf-8")
 
 
+@ON_SQLITE
 def test_eight_processes_open_a_fresh_folder_at_once(home: Path) -> None:
     """One makes the tables, one makes the key, and everybody can work with both."""
     for attempt in ("first", "second", "third"):
@@ -88,6 +90,7 @@ def test_processes_that_need_a_key_at_once_make_one(tmp_path: Path) -> None:
         assert decrypted == [str(number) for number in range(8)]
 
 
+@ON_SQLITE
 def test_a_new_database_is_what_the_migrations_make(home: Path, tmp_path: Path) -> None:
     """Table by table, and both are what the code reads."""
     opened(home).close()
@@ -111,6 +114,7 @@ def test_a_new_database_is_made_without_alembic(home: Path) -> None:
         assert run.stdout == "False\n"
 
 
+@ON_SQLITE
 def test_a_failing_migration_leaves_nothing_behind(home: Path) -> None:
     """A table that is in the way stops it; afterwards the database is as it was."""
     home.mkdir()
@@ -122,6 +126,7 @@ def test_a_failing_migration_leaves_nothing_behind(home: Path) -> None:
     assert _dump(home) == before
 
 
+@ON_SQLITE
 def test_a_database_of_a_newer_version_is_left_alone(home: Path) -> None:
     opened(home).close()
     with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
@@ -133,6 +138,7 @@ def test_a_database_of_a_newer_version_is_left_alone(home: Path) -> None:
     assert _dump(home) == before
 
 
+@ON_SQLITE
 def test_what_is_no_database_is_refused_in_one_line(home: Path) -> None:
     home.mkdir()
     (home / "accounts.sqlite").write_text("no database, whatever its name says", encoding="utf-8")
@@ -244,6 +250,7 @@ def test_no_token_stands_in_the_database_in_clear(home: Path) -> None:
         assert b"secret" not in path.read_bytes()
 
 
+@ON_SQLITE
 def test_a_failure_of_the_database_shows_no_parameters(accounts: Accounts, home: Path) -> None:
     with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
         connection.execute(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from oura_pipeline_tests.accounts.homes import (
     incoming,
     looks_like_an_id,
     opened,
+    rows_of,
 )
 from oura_pipeline_tests.testing.token_server import TokenServer, renewer
 
@@ -369,10 +368,9 @@ def _withdrawn(username: str) -> Withdrawn:
 
 def _rows_of(home: Path, username: str) -> dict[str, int]:
     """How many rows of each table are about a person, where there are any."""
-    with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
-        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        tables = [name for (name,) in names if not name.startswith("sqlite_")]
-        rows = {table: list(connection.execute(f'SELECT * FROM "{table}"')) for table in tables}
     about = {username, f"id-{username}"}
-    counts = {table: sum(bool(about & set(row)) for row in rows[table]) for table in tables}
+    counts = {
+        table: sum(any(value in about for value in row if type(value) is str) for row in rows)
+        for table, rows in rows_of(home).items()
+    }
     return {table: count for table, count in counts.items() if count}

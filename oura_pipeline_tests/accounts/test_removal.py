@@ -15,7 +15,17 @@ import pytest
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import Push, PushState, Withdrawn
-from oura_pipeline_tests.accounts.homes import AT, content, fetch, incoming, opened
+from oura_pipeline_tests.accounts.homes import (
+    AT,
+    ON_SQLITE,
+    content,
+    fetch,
+    incoming,
+    opened,
+    rows_of,
+)
+
+pytestmark = ON_SQLITE
 
 DAY = date(2026, 1, 1)
 TRACES = (b"lovelace", b"oura-id-of-hers", b"object-id", b"Countess")
@@ -107,9 +117,9 @@ def test_the_files_keep_nothing_once_whoever_reads_has_finished(
 
 def test_scrubbing_keeps_everything_that_is_there(home: Path, accounts: Accounts) -> None:
     _live(accounts, "ada", "id-ada", "Ada")
-    before = _dump(home)
+    before = rows_of(home)
     assert accounts.removal.scrub()
-    assert _dump(home) == before
+    assert rows_of(home) == before
     assert accounts.consents.take("s-ada") is not None
 
 
@@ -124,8 +134,3 @@ def test_what_is_deleted_becomes_zeros_at_once(home: Path, accounts: Accounts) -
     with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
     assert b"object-id" not in content(home)
-
-
-def _dump(home: Path) -> list[str]:
-    with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
-        return list(connection.iterdump())

@@ -17,7 +17,7 @@ import pytest
 from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.credentials import SignInRequired, TokenPair
-from oura_pipeline_tests.accounts.homes import FRESH, alone, opened
+from oura_pipeline_tests.accounts.homes import FRESH, ON_SQLITE, alone, opened
 from oura_pipeline_tests.testing.token_server import TokenServer, renewer
 
 DIED = 42
@@ -85,6 +85,7 @@ def ada(accounts: Accounts) -> Accounts:
     return accounts
 
 
+@ON_SQLITE
 def test_dying_before_the_renewal_is_announced_costs_nothing(
     ada: Accounts, home: Path, server: TokenServer
 ) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -278,6 +276,5 @@ def _never(*_: Any) -> TokenPair:
 
 
 def _change(accounts: Accounts, assignment: str) -> None:
-    with closing(sqlite3.connect(str(accounts._database.path))) as connection:
-        connection.execute(f"UPDATE tokens SET {assignment}").close()
-        connection.commit()
+    with accounts._database.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE tokens SET {assignment}")

@@ -17,8 +17,10 @@ from oura_pipeline.accounts.encryption import load_cipher
 from oura_pipeline.accounts.inbox import Event, Receipt
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline_tests.accounts.homes import incoming, opened
+from oura_pipeline_tests.accounts.homes import ON_SQLITE, incoming, opened
 from oura_pipeline_tests.accounts.times import upgrade
+
+pytestmark = ON_SQLITE
 
 SINCE = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 AT = "2026-01-02 03:04:05.678901"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +10,24 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, select
 
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.migrate import SCRIPTS
 from oura_pipeline.accounts.schema import metadata
+from oura_pipeline_tests.accounts.homes import address_of
 
 
 def age(home: Path, table: str, column: str, by: timedelta) -> None:
     """Every instant in a column was so much earlier."""
-    with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
-        rows = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
-        for row, at in rows:
-            earlier = datetime.fromisoformat(at) - by
-            change = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"
-            connection.execute(change, (f"{earlier:%Y-%m-%d %H:%M:%S.%f}", row)).close()
-        connection.commit()
+    of_table = metadata.tables[table]
+    key = list(of_table.primary_key)
+    database = Database(address_of(home))
+    with database.writing() as connection:
+        for *values, at in connection.execute(select(*key, of_table.c[column])).all():
+            same = [one == value for one, value in zip(key, values, strict=True)]
+            connection.execute(of_table.update().where(*same).values({column: at - by}))
+    database.close()
 
 
 def upgrade(connection: Connection, revision: str) -> None:

@@ -1,0 +1,105 @@
+"""A real Postgres for the tests, with nothing in it, as an unprivileged user."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from oura_pipeline_tests.testing.requirements import require_program
+
+OWNER = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """The address of a server, without a driver and a database's name."""
+    # Debian keeps the server's programs off the PATH.
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    program = shutil.which("pg_ctl") or str(found[-1] if found else "pg_ctl")
+    require_program(Path(program), "postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="accounts-"))
+    if OWNER:
+        shutil.chown(folder, OWNER)
+    port = _free_port()
+    data, log = folder / "data", folder / "log"
+    # Nothing here survives the power being cut, nor is it to.
+    options = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off -c full_page_writes=off"
+
+    def control(*arguments: str) -> None:
+        command = [program, "-D", str(data), *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, user=OWNER)
+
+    control("init", "-o", "-U tester -A trust -N --no-instructions")
+    control("start", "-w", "-t", "30", "-l", str(log), "-o", options)
+    try:
+        yield f"tester@127.0.0.1:{port}"
+    finally:
+        control("stop", "-m", "immediate")
+        shutil.rmtree(folder)
+
+
+def new_database(server: str) -> str:
+    """The address of an empty database, without a driver."""
+    import psycopg
+
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(f"postgresql://{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"{server}/{name}"
+
+
+@contextmanager
+def pooler(server: str, mode: str) -> Iterator[str]:
+    """The address of a PgBouncer before a server, which shares its sessions like this."""
+    program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+    require_program(Path(program), "pgbouncer")
+    user, _, address = server.partition("@")
+    host, _, port = address.partition(":")
+    ours = _free_port()
+    with tempfile.TemporaryDirectory(prefix="pooler-") as folder:
+        users, config = Path(folder) / "users", Path(folder) / "pgbouncer.ini"
+        users.write_text(f'"{user}" ""\n', encoding="utf-8")
+        config.write_text(
+            f"[databases]\n* = host={host} port={port}\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {ours}\nunix_socket_dir =\n"
+            f"auth_type = trust\nauth_file = {users}\npool_mode = {mode}\n",
+            encoding="utf-8",
+        )
+        for path in (Path(folder), users, config):
+            shutil.chown(path, OWNER or os.geteuid())
+        process = subprocess.Popen(
+            [program, "-q", config],
+            user=OWNER,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            _wait_for(ours)
+            yield f"{user}@127.0.0.1:{ours}"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        return int(free.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
