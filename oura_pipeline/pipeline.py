@@ -25,6 +25,7 @@ from oura_pipeline.graphite.carbon import (
 )
 from oura_pipeline.graphite.readback.render import RenderClient
 from oura_pipeline.oura.budget import Budget
+from oura_pipeline.oura.budget_file import BudgetFile
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.http import http_client, tls
 from oura_pipeline.oura.oauth import OAuth
@@ -144,7 +145,7 @@ def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Itera
         if settings.graphite.render_url:
             web = stack.enter_context(httpx.Client(verify=tls(), timeout=RENDER_SECONDS))
             render = RenderClient(web, settings.graphite.render_url)
-        budget = open_budget(settings)
+        budget = open_budget(settings, accounts)
         stack.callback(budget.close)
         yield Pipeline(
             settings=settings,
@@ -182,11 +183,13 @@ def graphite_sender(settings: Settings) -> Sender:
             return PlaintextSender(settings.graphite.host, settings.graphite.port)
 
 
-def open_budget(settings: Settings, **options: Any) -> Budget:
+def open_budget(settings: Settings, accounts: Accounts, **options: Any) -> Budget:
     """Open the budget, which all processes share; the caller closes it. Options: see `Budget`."""
-    _prepare_home(settings)
-    path, limit = settings.storage.home / "budget.sqlite", settings.oura.rate_limit
-    return Budget(path, requests=limit.requests, seconds=limit.seconds, **options)
+    requests, seconds = settings.oura.rate_limit
+    if settings.storage.accounts_on_postgres:
+        return Budget(accounts.requests(requests, seconds), **options)
+    path = settings.storage.home / "budget.sqlite"
+    return Budget(BudgetFile(path, requests=requests, seconds=seconds), **options)
 
 
 def open_accounts(settings: Settings) -> Accounts:

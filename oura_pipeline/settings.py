@@ -175,7 +175,8 @@ class StorageSettings(Group):
     token_key: Annotated[SecretStr, BeforeValidator(_keys)] = variable(
         "OURA_TOKEN_KEY",
         SecretStr(""),
-        "Fernet keys, comma-separated, the newest first. Default: `token.key` in the data folder.",
+        "Fernet keys, comma-separated, the newest first. Default: `token.key` in the data folder; "
+        "with accounts on Postgres there is none.",
     )
     warehouse_path: Annotated[AbsolutePath, BeforeValidator(_duckdb_path)] = variable(
         "OURA_WAREHOUSE_URL",
@@ -188,6 +189,11 @@ class StorageSettings(Group):
         "Folder for the files of the asset export/apple_health, which are written every day when "
         "it is set. Default: `exports` in the data folder, only on request.",
     )
+
+    @property
+    def accounts_on_postgres(self) -> bool:
+        """Whether the accounts are on a server, for any number of machines."""
+        return self.accounts_url.startswith("postgresql")
 
     @property
     def analytics_path(self) -> Path:
@@ -352,7 +358,8 @@ class SiteSettings(Group):
     session_key: SecretStr = variable(
         "OURA_SESSION_KEY",
         SecretStr(""),
-        "Key that signs the site's cookies. Default: `session.key` in the data folder.",
+        "Key that signs the site's cookies. Default: `session.key` in the data folder; with "
+        "accounts on Postgres there is none.",
     )
     dagster_url: Url = variable(
         "OURA_DAGSTER_URL",
@@ -484,6 +491,18 @@ class Settings(BaseModel):
         self.site._oura_is_here = is_this_machine(self.oura.api_url)
         return self
 
+    @model_validator(mode="after")
+    def _same_keys_on_every_machine(self) -> Settings:
+        keys = {"OURA_TOKEN_KEY": self.storage.token_key, "OURA_SESSION_KEY": self.site.session_key}
+        missing = [name for name, key in keys.items() if not key.get_secret_value()]
+        if self.storage.accounts_on_postgres and missing:
+            raise ValueError(
+                f"OURA_ACCOUNTS_URL on Postgres needs {' and '.join(missing)}, the same on every "
+                "machine: what is in token.key and session.key of the data folder, or else what "
+                "`oura-pipeline key new` makes"
+            )
+        return self
+
     def served_at(self, url: str) -> Settings:
         """Return the same settings for a site that listens there."""
         return self.model_copy(update={"site": self.site.served_at(url)})
@@ -555,8 +574,8 @@ def _first_line(error: ValidationError) -> str:
     """Say what is wrong with the first bad variable; never its value, which may be a secret."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     reason = first["msg"].removeprefix("Value error, ")
-    _, *names = first["loc"]
-    # A validator of a whole group names no variable; its message does.
+    names = first["loc"][1:]  # behind the group
+    # A validator of a whole group, or of all, names no variable; its message does.
     if not names:
         return reason
     name = str(names[0])

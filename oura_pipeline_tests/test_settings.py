@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from oura_pipeline.settings import Protocol, SettingsError, SignUp, load_settings
+from oura_pipeline.settings import Protocol, SettingsError, SignUp, load_settings, read_settings
 from oura_pipeline_tests.testing.settings import settings_with
 
 
@@ -17,6 +17,7 @@ def _no_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 BAD = {
     "OURA_PIPELINE_HOME": "~nobody-is-called-this/data",
     "OURA_RATE_LIMIT": "fast",
@@ -98,6 +99,29 @@ def test_a_socket_protocol_without_a_host_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("GRAPHITE_PROTOCOL", "plaintext")
     with pytest.raises(SettingsError, match="GRAPHITE_HOST"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, "OURA_TOKEN_KEY and OURA_SESSION_KEY"),
+        ({"OURA_TOKEN_KEY": KEY}, "OURA_SESSION_KEY"),
+        ({"OURA_SESSION_KEY": "s"}, "OURA_TOKEN_KEY"),
+    ],
+)
+def test_postgres_without_keys_for_all_machines_is_refused(
+    given: dict[str, str], missing: str
+) -> None:
+    """Each machine would make its own, which opens nothing that another one has encrypted."""
+    url = {"OURA_ACCOUNTS_URL": "postgresql+psycopg://u:secret@host/name"}
+    with pytest.raises(SettingsError) as refused:
+        read_settings(url | given)
+    assert str(refused.value) == (
+        f"OURA_ACCOUNTS_URL on Postgres needs {missing}, the same on every machine: what is in "
+        "token.key and session.key of the data folder, or else what `oura-pipeline key new` makes"
+    )
+    both = {"OURA_TOKEN_KEY": KEY, "OURA_SESSION_KEY": "s"}
+    assert read_settings(url | both).storage.accounts_on_postgres
 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

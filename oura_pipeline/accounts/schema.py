@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
     Date,
     DateTime,
+    Float,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -196,6 +198,15 @@ deliveries = Table(
     Column("data_type", Text, primary_key=True),
     Column("count", BigInteger, nullable=False),
     Column("last_at", Instant, nullable=False),
+)
+
+request_count = Table(
+    "request_count",
+    metadata,
+    Column("id", Integer, primary_key=True),  # one row, for whoever sends requests locks it
+    # How many were sent until when, for each part of the last period: seconds since 1970, number.
+    Column("sent", JSON, nullable=False),
+    Column("paused_until", Float, nullable=False),  # seconds since 1970
 )
 
 consents = Table(

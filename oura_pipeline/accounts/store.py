@@ -25,6 +25,7 @@ from oura_pipeline.accounts.overview import Overview
 from oura_pipeline.accounts.people import People
 from oura_pipeline.accounts.pushes import Pushes
 from oura_pipeline.accounts.removal import Removal
+from oura_pipeline.accounts.request_leases import RequestLeases
 from oura_pipeline.accounts.schema import tokens
 from oura_pipeline.accounts.sessions import Sessions
 from oura_pipeline.accounts.sign_ups import SignUps
@@ -99,6 +100,10 @@ class Accounts:
         # The file of a lock stays, so its name does not tell what or whom it was for.
         with self._database.lock(f"work-{digest(name)[:16]}", seconds=seconds):
             yield
+
+    def requests(self, requests: int, seconds: int) -> RequestLeases:
+        """Return the count of the requests to Oura, so many in so many seconds, on Postgres."""
+        return RequestLeases(self._database, requests=requests, seconds=seconds)
 
     def keeps_sessions(self) -> bool:
         """Return whether locks can be relied on: not behind a pooler in transaction mode."""

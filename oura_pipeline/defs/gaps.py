@@ -69,7 +69,7 @@ def gaps_sensor() -> dg.SensorDefinition:
         due = due_gaps(settings, now)
         if not due:
             return dg.SkipReason("No day in the ledger is due to be fetched again.")
-        with open_budget(settings) as budget:
+        with open_accounts(settings) as accounts, open_budget(settings, accounts) as budget:
             if budget.state().exceeds(share):
                 return dg.SkipReason(
                     "Other runs need Oura's rate limit now; gaps are filled after them."

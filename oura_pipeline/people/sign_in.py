@@ -241,7 +241,7 @@ def _identity(pipeline: Pipeline, tokens: TokenPair, doubtful: Consent | None) -
     """
     # Only Oura's answer to the new token is believed; what the browser brings may be forged.
     waits = {"patience": MAX_WAIT_SECONDS, "sleep": _wait_a_little}
-    with open_budget(pipeline.settings, **waits) as budget:
+    with open_budget(pipeline.settings, pipeline.accounts, **waits) as budget:
         client = OuraClient(
             pipeline.http,
             api_url=pipeline.settings.oura.api_url,

@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 from oura_pipeline.ledger import PersonDay
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.commands.shell import Shell, access_token
+from oura_pipeline_tests.testing.postgres import new_database, pooler
 from oura_pipeline_tests.testing.world import world
 
 
@@ -102,6 +103,30 @@ def test_doctor_says_what_to_do(
         status, found = findings(Shell(world=made))
     assert (status, list(problems(found))) == (1, subjects)
     assert advice.replace("{port}", port) in problems(found)[subjects[0]]
+
+
+def test_doctor_on_postgres_notices_a_pooler_that_breaks_its_locks(
+    cloud: Sandbox, tmp_path: Path, postgres_server: str
+) -> None:
+    """And keys that are missing; the requests are counted in Postgres, not on this machine."""
+    database = new_database(postgres_server)
+    keys = {"OURA_TOKEN_KEY": Fernet.generate_key().decode(), "OURA_SESSION_KEY": "s"}
+    direct = {"OURA_ACCOUNTS_URL": f"postgresql+psycopg://{database}"}
+    with world(tmp_path / "data", cloud, settings=direct | keys) as made:
+        shell = Shell(world=made)
+        shell.sign_in("koa")
+        shell("sync", "--from", "2026-04-08", "--to", "2026-04-08", "--type", "daily_sleep")
+        status, found = findings(shell)
+    assert (status, problems(found)) == (0, {})
+    assert found["Oura"][1].endswith(" of 5000 requests used")
+    assert " 0 of" not in found["Oura"][1]
+    assert not (tmp_path / "data" / "budget.sqlite").exists()
+    with pooler(postgres_server, "transaction") as address:
+        url = f"postgresql+psycopg://{address}/{database.rpartition('/')[2]}"
+        with world(tmp_path / "data", cloud, settings=keys | {"OURA_ACCOUNTS_URL": url}) as made:
+            status, found = findings(Shell(world=made))
+    assert (status, list(problems(found))) == (1, ["accounts"])
+    assert "or set the pooler to session mode" in found["accounts"][1]
 
 
 def test_doctor_says_which_days_failed_and_why(shell: Shell) -> None:

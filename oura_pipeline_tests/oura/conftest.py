@@ -12,6 +12,7 @@ import pytest
 import stamina
 
 from oura_pipeline.oura.budget import Budget
+from oura_pipeline.oura.budget_file import BudgetFile
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline_tests.oura.fake_oura import FakeClock, FakeOura, FakeTokens
 
@@ -45,9 +46,7 @@ def setup(tmp_path: Path) -> Iterator[ClientSetup]:
     with (
         httpx.Client(transport=httpx.MockTransport(oura)) as http,
         Budget(
-            tmp_path / "budget.sqlite",
-            requests=5000,
-            seconds=300,
+            BudgetFile(tmp_path / "budget.sqlite", requests=5000, seconds=300, clock=clock),
             sleep=clock.sleep,
             clock=clock,
             waiting=waits.append,

@@ -21,6 +21,7 @@ from oura_pipeline.catalog.document_types import (
     DocumentType,
 )
 from oura_pipeline.oura.budget import Budget
+from oura_pipeline.oura.budget_file import BudgetFile
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import (
     DocumentNotFound,
@@ -102,7 +103,7 @@ def world(sandbox: Sandbox, tmp_path: Path) -> Iterator[World]:
     sandbox.reset_requests()
     with (
         http_client(connect_seconds=5, read_seconds=1) as http,
-        Budget(tmp_path / "budget.sqlite", requests=5000, seconds=300) as budget,
+        Budget(BudgetFile(tmp_path / "budget.sqlite", requests=5000, seconds=300)) as budget,
     ):
         yield World(sandbox, http, budget)
 

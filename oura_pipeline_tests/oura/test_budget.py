@@ -17,10 +17,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from oura_pipeline.oura.budget import Budget, BudgetState
+from oura_pipeline.accounts.database import Database
+from oura_pipeline.accounts.request_leases import RequestLeases
+from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.oura.budget import Budget, BudgetState, RequestCount
+from oura_pipeline.oura.budget_file import BudgetFile
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import RateLimited
 from oura_pipeline_tests.oura.fake_oura import FakeClock, FakeOura, FakeTokens, reply
+from oura_pipeline_tests.testing.postgres import new_database
 
 Open = Callable[..., Budget]
 BEGIN = 1_800_000_000.0
@@ -39,9 +44,12 @@ def open_budget(tmp_path: Path, clock: FakeClock) -> Iterator[Open]:
 
     def open_one(requests: int = 3, seconds: int = 10, **options: object) -> Budget:
         budget = Budget(
-            tmp_path / "deep" / "budget.sqlite",
-            requests=requests,
-            seconds=seconds,
+            BudgetFile(
+                tmp_path / "deep" / "budget.sqlite",
+                requests=requests,
+                seconds=seconds,
+                clock=clock,
+            ),
             sleep=clock.sleep,
             clock=clock,
             **options,  # type: ignore[arg-type]
@@ -256,7 +264,31 @@ def refuse_to_wait(seconds: float) -> None:
     raise UsedUpError(seconds)
 
 
-def spend(path: Path, start: Barrier, results: SimpleQueue[Counter[str]]) -> None:
+class InADatabaseOfItsOwn(RequestLeases):
+    """A count that closes the database."""
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def count(where: str, requests: int) -> RequestCount:
+    """That many in an hour, counted in a file or in Postgres."""
+    if where.startswith("postgresql"):
+        return InADatabaseOfItsOwn(Database(where), requests=requests, seconds=3600)
+    return BudgetFile(Path(where), requests=requests, seconds=3600)
+
+
+@pytest.fixture(params=["file", "postgres"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where requests are counted: in a file, or in the accounts on Postgres."""
+    if request.param == "file":
+        return str(tmp_path / "budget.sqlite")
+    url = f"postgresql+psycopg://{new_database(request.getfixturevalue('postgres_server'))}"
+    Accounts.open(url, key_path=tmp_path / "token.key").close()
+    return url
+
+
+def spend(where: str, start: Barrier, results: SimpleQueue[Counter[str]]) -> None:
     """Eight threads of one process that want 100 requests each; what became of them."""
     became: Counter[str] = Counter()
 
@@ -269,7 +301,7 @@ def spend(path: Path, start: Barrier, results: SimpleQueue[Counter[str]]) -> Non
             else:
                 became["got"] += 1
 
-    with Budget(path, requests=2000, seconds=3600, sleep=refuse_to_wait) as budget:
+    with Budget(count(where, 2000), sleep=refuse_to_wait) as budget:
         start.wait(30)
         threads = [threading.Thread(target=take) for _ in range(8)]
         for thread in threads:
@@ -279,23 +311,22 @@ def spend(path: Path, start: Barrier, results: SimpleQueue[Counter[str]]) -> Non
     results.put(became)
 
 
-def test_four_processes_of_eight_threads_get_the_limit_and_no_more(tmp_path: Path) -> None:
+def test_four_processes_of_eight_threads_get_the_limit_and_no_more(where: str) -> None:
     """Of 3200 requests that they want at once."""
     context = multiprocessing.get_context("spawn")
     start, results = context.Barrier(4), context.SimpleQueue()
-    path = tmp_path / "budget.sqlite"
-    processes = [context.Process(target=spend, args=(path, start, results)) for _ in range(4)]
+    processes = [context.Process(target=spend, args=(where, start, results)) for _ in range(4)]
     for process in processes:
         process.start()
     became: Counter[str] = sum((results.get() for _ in processes), Counter())
     assert became == {"got": 2000, "refused": 1200}
     for process in processes:
         process.join()
-    with Budget(path, requests=2000, seconds=3600) as budget:
+    with Budget(count(where, 2000)) as budget:
         assert budget.state().used == 2000
 
 
-def spend_shares(path: Path, start: Barrier, results: SimpleQueue[Counter[str]]) -> None:
+def spend_shares(where: str, start: Barrier, results: SimpleQueue[Counter[str]]) -> None:
     """Four threads that want a fifth of the budget, beside two that want all of it."""
     became: Counter[str] = Counter()
 
@@ -308,7 +339,7 @@ def spend_shares(path: Path, start: Barrier, results: SimpleQueue[Counter[str]])
             else:
                 became[f"{name} got"] += 1
 
-    with Budget(path, requests=1000, seconds=3600, sleep=refuse_to_wait) as budget:
+    with Budget(count(where, 1000), sleep=refuse_to_wait) as budget:
         start.wait(30)
         threads = [
             *(threading.Thread(target=take, args=("background", 0.2, 100)) for _ in range(4)),
@@ -322,13 +353,12 @@ def spend_shares(path: Path, start: Barrier, results: SimpleQueue[Counter[str]])
 
 
 def test_the_background_keeps_to_its_share_and_the_foreground_never_waits_for_it(
-    tmp_path: Path,
+    where: str,
 ) -> None:
     """In four processes: 800 requests of the foreground fit, and 200 at most of the background."""
     context = multiprocessing.get_context("spawn")
     start, results = context.Barrier(4), context.SimpleQueue()
-    path = tmp_path / "budget.sqlite"
-    processes = [context.Process(target=spend_shares, args=(path, start, results)) for _ in "1234"]
+    processes = [context.Process(target=spend_shares, args=(where, start, results)) for _ in "1234"]
     for process in processes:
         process.start()
     became: Counter[str] = sum((results.get() for _ in processes), Counter())
@@ -337,11 +367,11 @@ def test_the_background_keeps_to_its_share_and_the_foreground_never_waits_for_it
     assert (became["foreground got"], became["foreground refused"]) == (800, 0)
     assert became["background got"] <= 200
     assert became["background got"] + became["background refused"] == 1600
-    with Budget(path, requests=1000, seconds=3600) as budget:
+    with Budget(count(where, 1000)) as budget:
         assert budget.state().used == 800 + became["background got"]
 
 
-def test_a_background_alone_gets_its_whole_share(tmp_path: Path) -> None:
+def test_a_background_alone_gets_its_whole_share(where: str) -> None:
     """And not one more, however many ask at once."""
     got: list[int] = []
 
@@ -351,8 +381,7 @@ def test_a_background_alone_gets_its_whole_share(tmp_path: Path) -> None:
                 budget.acquire(0.5)
                 got.append(1)
 
-    path = tmp_path / "budget.sqlite"
-    with Budget(path, requests=200, seconds=3600, sleep=refuse_to_wait) as budget:
+    with Budget(count(where, 200), sleep=refuse_to_wait) as budget:
         threads = [threading.Thread(target=take) for _ in range(8)]
         for thread in threads:
             thread.start()

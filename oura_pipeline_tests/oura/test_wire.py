@@ -17,6 +17,7 @@ import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.oura.budget import Budget
+from oura_pipeline.oura.budget_file import BudgetFile
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import GarbledAnswer, OuraUnavailable, UnexpectedAnswer
 from oura_pipeline.oura.http import http_client, send
@@ -100,7 +101,7 @@ def client(stage: Stage, tmp_path: Path) -> Iterator[OuraClient]:
     """A client that loses patience quickly."""
     with (
         http_client(connect_seconds=2, read_seconds=0.2) as http,
-        Budget(tmp_path / "budget.sqlite", requests=5000, seconds=300) as budget,
+        Budget(BudgetFile(tmp_path / "budget.sqlite", requests=5000, seconds=300)) as budget,
     ):
         yield OuraClient(
             http,

@@ -16,6 +16,7 @@ from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.oura.budget import Budget
+from oura_pipeline.oura.budget_file import BudgetFile
 from oura_pipeline.oura.errors import ClientRefused, OuraUnavailable, RateLimited
 from oura_pipeline.oura.webhooks import verification_token
 from oura_pipeline.pipeline import Pipeline, open_pipeline
@@ -301,7 +302,8 @@ def test_a_pause_that_oura_wants_is_made_by_everybody(
     """Nothing more is asked in this run, and nobody who shares the budget asks meanwhile."""
     clock = FakeClock()
     path = tmp_path / "budget-of-this-test.sqlite"
-    with Budget(path, requests=1000, seconds=1, clock=clock, sleep=clock.sleep) as budget:
+    count = BudgetFile(path, requests=1000, seconds=1, clock=clock)
+    with Budget(count, clock=clock, sleep=clock.sleep) as budget:
         waiting = replace(pipeline, budget=budget)
         sandbox.fault("rate_limited", route="webhook", skip=3, seconds=40)
         done = maintain(waiting)
