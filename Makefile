@@ -13,14 +13,16 @@ READY := $(VENV)/ready
 # In the order that oura_pipeline_tests/conftest.py gives: the long ones first.
 # A file's tests share fixtures, so they share a worker. (pytest 9.2 ignores the groups of xdist 3.8.)
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
+DEPLOY := oura_pipeline_tests/deploy/test_readme.py
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
-.PHONY: help demo test test-quick bench crash mutants attack check format dev docs site lock clean
+.PHONY: help demo test test-quick test-deploy bench crash mutants attack check format dev docs site lock clean
 help:
 	@echo "make demo        the whole pipeline with synthetic people (SERVE=1: stays up)"
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
 	@echo "make test        all tests"
 	@echo "make test-quick  those that need no browser, Graphite or run of Dagster"
+	@echo "make test-deploy every command of deploy/README.md, typed on a machine of its own"
 	@echo "make bench       how fast, beside dlt and plain httpx (QUICK=1: a glance)"
 	@echo "make crash       ten minutes of kills, full disks and faults (SEED=1, MINUTES=10)"
 	@echo "make mutants     faults in the code: which of them would no test notice (SHARE=100 percent of them)"
@@ -37,7 +39,11 @@ dev: $(READY)
 	@$(BIN)/oura-pipeline dev
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL))
+	@$(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL) --ignore=$(DEPLOY))
+
+# As much work as all the quick ones: it starts the whole deployment, twice.
+test-deploy: $(READY)
+	@$(BIN)/python -m pytest $(DEPLOY)
 
 test-quick: $(READY)
 	@$(BIN)/python -m pytest $(PARALLEL) -m quick

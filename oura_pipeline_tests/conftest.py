@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LONG = (
     *("end_to_end/", "sync/test_random_webhook_events.py", "sync/test_webhook_events.py"),
     *("browser/", "tools/", "analysis/", "backups/", "commands/", "people/", "exports/"),
-    "attack/",
+    *("attack/", "deploy/test_readme.py"),
     *("defs/", "graphite/readback/", "graphite/test_local.py", "graphite/test_removal.py"),
     *(
         "graphite/test_extremes.py",

@@ -22,8 +22,8 @@ __all__ = ["SandboxOptions", "create_app", "listen", "serve", "uvicorn_server"]
 
 def create_app(options: SandboxOptions) -> Starlette:
     """Return the application. Raise `ValueError`, `FileNotFoundError` for impossible options."""
-    # A proxy of the environment could not reach a callback on this machine.
-    http = httpx.AsyncClient(trust_env=False)
+    # A proxy of the environment could not reach a callback on this machine; its authorities count.
+    http = httpx.AsyncClient(trust_env=False, verify=httpx.create_ssl_context())
     cloud = Cloud.build(options, http)
 
     @asynccontextmanager

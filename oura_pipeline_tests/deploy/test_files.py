@@ -68,7 +68,7 @@ def test_a_container_can_do_nothing_but_its_work(name: str) -> None:
     assert service["logging"]["options"] == {"max-size": "20m", "max-file": "5"}
     pinned = re.search(r":v?\d+\.\d+", service["image"])
     assert bool(pinned) != ("build" in service)
-    assert ("healthcheck" in service) != (name in ("network", "backup"))
+    assert ("healthcheck" in service) != (name in ("network", "backup", "rollback"))
     # Whatever listens does so on 127.0.0.1 of a network that nothing else is in.
     assert service.get("network_mode", name) == (
         "network" if name == "network" else "service:network"
@@ -118,4 +118,4 @@ def test_systemd_understands_every_unit() -> None:
     )
     ours = [line for line in done.stderr.splitlines() if "oura" in line]
     assert [line for line in ours if "is not executable" not in line] == []
-    assert len(ours) == 4, done.stderr
+    assert len(ours) == 5, done.stderr
