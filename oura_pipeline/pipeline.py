@@ -29,7 +29,9 @@ from oura_pipeline.oura.budget_file import BudgetFile
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.http import http_client, tls
 from oura_pipeline.oura.oauth import OAuth
-from oura_pipeline.settings import Protocol, Settings, SettingsError, load_settings
+from oura_pipeline.settings import LAKE, Protocol, Settings, SettingsError, load_settings
+from oura_pipeline.warehouse.lake.address import LakeAddress, ObjectStorage
+from oura_pipeline.warehouse.lake.warehouse import LakeWarehouse
 from oura_pipeline.warehouse.warehouse import Warehouse
 
 _LONGEST_PUSH_SECONDS = 3600.0  # years of everybody; one that hangs ends with its time-out
@@ -54,7 +56,7 @@ class Pipeline:
         http: the one connection pool to Oura.
         oauth: renews and revokes tokens.
         budget: the requests to Oura that the whole application may send.
-        warehouse: the DuckDB file.
+        warehouse: the DuckDB file, or the lake.
         sender: sends points to Graphite, or to the file.
         render: reads points back; None: no render URL is set.
         share: the part of the budget that anybody may have used before our requests wait.
@@ -160,7 +162,7 @@ def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Itera
                 client_secret=settings.oura.client_secret.get_secret_value(),
             ),
             budget=budget,
-            warehouse=Warehouse(settings.storage.warehouse_path),
+            warehouse=open_warehouse(settings),
             sender=UntilItFails(graphite_sender(settings)),
             render=render,
             share=share,
@@ -190,6 +192,30 @@ def open_budget(settings: Settings, accounts: Accounts, **options: Any) -> Budge
         return Budget(accounts.requests(requests, seconds), **options)
     path = settings.storage.home / "budget.sqlite"
     return Budget(BudgetFile(path, requests=requests, seconds=seconds), **options)
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """Return the warehouse that is set."""
+    storage = settings.storage
+    if storage.warehouse_path:
+        return Warehouse(storage.warehouse_path)
+    return LakeWarehouse(lake_address(settings), spools=storage.spool_path)
+
+
+def lake_address(settings: Settings) -> LakeAddress:
+    """Return where the lake is that is set."""
+    storage = settings.storage
+    objects = ObjectStorage(
+        endpoint=storage.s3_endpoint,
+        region=storage.s3_region,
+        key_id=storage.s3_key_id,
+        secret=storage.s3_secret.get_secret_value(),
+    )
+    return LakeAddress(
+        catalog=storage.warehouse_url.removeprefix(LAKE),
+        data=storage.warehouse_data,
+        storage=objects if "://" in storage.warehouse_data else None,
+    )
 
 
 def open_accounts(settings: Settings) -> Accounts:

@@ -31,6 +31,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 PROXY_SECRET_LENGTH = 16
+LAKE = "ducklake:postgres:"
+"""With this begins the address of a DuckLake; the address of its catalog follows."""
 ALL_SCOPES = (
     "email personal daily heartrate workout tag session spo2 heart_health stress ring_configuration"
 )
@@ -112,12 +114,22 @@ def _absolute(path: Path) -> Path:
         raise ValueError("no home folder is known for what follows ~") from None
 
 
-def _duckdb_path(value: Any) -> Any:
-    path = str(value).removeprefix("duckdb:///")
+def _warehouse_url(value: Any) -> Any:
+    url = str(value)
+    if url.startswith(LAKE):
+        return url
+    path = url.removeprefix("duckdb:///")
     # As `md:name` or a URL: no file here that could be copied and published.
     if ":" in path:
-        raise ValueError("use the path of a DuckDB file, plain or after duckdb:///")
-    return path
+        raise ValueError(
+            f"use the path of a DuckDB file, plain or after duckdb:///, or {LAKE} and a catalog"
+        )
+    return str(_absolute(Path(path)))
+
+
+def _warehouse_data(value: Any) -> Any:
+    data = str(value)
+    return data if "://" in data or not data else str(_absolute(Path(data)))
 
 
 Url = Annotated[str, BeforeValidator(_url)]
@@ -178,11 +190,23 @@ class StorageSettings(Group):
         "Fernet keys, comma-separated, the newest first. Default: `token.key` in the data folder; "
         "with accounts on Postgres there is none.",
     )
-    warehouse_path: Annotated[AbsolutePath, BeforeValidator(_duckdb_path)] = variable(
+    warehouse_url: Annotated[str, BeforeValidator(_warehouse_url)] = variable(
         "OURA_WAREHOUSE_URL",
-        lambda storage: storage["home"] / "warehouse.duckdb",
-        "Path of the warehouse. Default: `warehouse.duckdb` in the data folder.",
+        lambda storage: str(storage["home"] / "warehouse.duckdb"),
+        "Path of the warehouse, or `ducklake:postgres:` and the address of a catalog. Default: "
+        "`warehouse.duckdb` in the data folder.",
     )
+    warehouse_data: Annotated[str, BeforeValidator(_warehouse_data)] = variable(
+        "OURA_WAREHOUSE_DATA",
+        "",
+        "Only for a DuckLake: where its Parquet files are, a folder or `s3://bucket/folder`.",
+    )
+    s3_endpoint: Url = variable(
+        "AWS_ENDPOINT_URL", "", "Address of the object storage. Without one, Amazon's."
+    )
+    s3_region: str = variable("AWS_REGION", "us-east-1", "Region of the object storage.")
+    s3_key_id: str = variable("AWS_ACCESS_KEY_ID", "", "Key id for the object storage.")
+    s3_secret: SecretStr = variable("AWS_SECRET_ACCESS_KEY", SecretStr(""), "Its secret.")
     exports_path: AbsolutePath = variable(
         "OURA_EXPORTS",
         lambda storage: storage["home"] / "exports",
@@ -196,9 +220,24 @@ class StorageSettings(Group):
         return self.accounts_url.startswith("postgresql")
 
     @property
+    def warehouse_path(self) -> Path | None:
+        """The DuckDB file of the warehouse; None: it is a DuckLake."""
+        return None if self.warehouse_url.startswith(LAKE) else Path(self.warehouse_url)
+
+    @property
+    def warehouse_folder(self) -> Path:
+        """Where the warehouse's files on this machine are: its spool, its published copy."""
+        return self.warehouse_path.parent if self.warehouse_path else self.home
+
+    @property
     def analytics_path(self) -> Path:
         """The published copy's DuckDB file, beside the warehouse."""
-        return self.warehouse_path.with_name("analytics.duckdb")
+        return self.warehouse_folder / "analytics.duckdb"
+
+    @property
+    def spool_path(self) -> Path:
+        """The folder of documents between fetch and landing."""
+        return self.warehouse_folder / "spool"
 
     @property
     def exports_daily(self) -> bool:
@@ -219,6 +258,20 @@ class StorageSettings(Group):
     def graphite_log_path(self) -> Path:
         """The file that takes points where there is no Graphite."""
         return self.home / "graphite.log"
+
+    @model_validator(mode="after")
+    def _data_for_a_lake(self) -> StorageSettings:
+        if self.warehouse_path is None and not self.warehouse_data:
+            raise ValueError(
+                "OURA_WAREHOUSE_URL names a DuckLake: say in OURA_WAREHOUSE_DATA where its files "
+                "are, a folder or s3://bucket/folder"
+            )
+        if self.warehouse_path is not None and self.warehouse_data:
+            raise ValueError(
+                "OURA_WAREHOUSE_DATA is for a DuckLake only: remove it, or let OURA_WAREHOUSE_URL "
+                f"begin with {LAKE}"
+            )
+        return self
 
 
 class OuraSettings(Group):

@@ -29,6 +29,7 @@ _DAGSTERS = ("schedules/*.db", "history/*.db", "history/runs/*.db")
 def check_folder(folder: Path, settings: Settings) -> None:
     """Raise BackupRefused unless a backup of what there is can be made in this folder."""
     storage = settings.storage
+    places.warehouse_file(settings)  # raises for a lake
     if not places.accounts_file(settings).exists():
         raise BackupRefused(f"there is nothing to back up in {storage.home} yet")
     for ours in (storage.home, storage.exports_path, places.dagster_folder(settings)):

@@ -23,7 +23,7 @@ def place_of(name: str, settings: Settings) -> Path | None:
     storage = settings.storage
     places = {
         ACCOUNTS: accounts_file(settings),
-        WAREHOUSE: storage.warehouse_path,
+        WAREHOUSE: warehouse_file(settings),
         POINTS: storage.graphite_log_path,
         TOKEN_KEY: storage.token_key_path,
         SESSION_KEY: storage.session_key_path,
@@ -32,6 +32,20 @@ def place_of(name: str, settings: Settings) -> Path | None:
     if first == DAGSTER and name.endswith(".db"):
         return dagster_folder(settings).joinpath(*rest)
     return places.get(name)
+
+
+def warehouse_file(settings: Settings) -> Path:
+    """Return the file of the warehouse.
+
+    Raises:
+        BackupRefused: it is a DuckLake.
+    """
+    if path := settings.storage.warehouse_path:
+        return path
+    raise BackupRefused(
+        "the warehouse is a DuckLake, which this does not copy: stop everything, use pg_dump and "
+        "pg_restore for its catalog, and copy its files and the data folder"
+    )
 
 
 def accounts_file(settings: Settings) -> Path:

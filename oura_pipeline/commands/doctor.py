@@ -100,7 +100,8 @@ def check_everything() -> list[Finding]:
 def _modes(settings: Settings) -> Finding:
     storage = settings.storage
     database = make_url(storage.accounts_url)
-    places = [storage.warehouse_path, storage.analytics_path, storage.exports_path, Path(".env")]
+    places = [storage.analytics_path, storage.exports_path, Path(".env")]
+    places += [storage.warehouse_path] if storage.warehouse_path else []
     places += [Path(database.database or "")] if database.get_backend_name() == "sqlite" else []
     places += [home] if (home := dagster_home()) else []
     elsewhere = [path for path in places if not path.absolute().is_relative_to(storage.home)]
@@ -182,7 +183,10 @@ def _warehouse(pipeline: Pipeline) -> Finding:
         rows = sum(pipeline.warehouse.row_counts().values())
     except WarehouseError as error:
         return _bad("warehouse", str(error))
-    return _good("warehouse", f"{rows:,} rows in {pipeline.settings.storage.warehouse_path}")
+    storage = pipeline.settings.storage
+    # Not its address, which may hold a password.
+    place = storage.warehouse_path or f"a DuckLake, its files in {storage.warehouse_data}"
+    return _good("warehouse", f"{rows:,} rows in {place}")
 
 
 def _documents(pipeline: Pipeline) -> Finding:

@@ -30,6 +30,7 @@ COMMANDS = {
     "sandbox": "Serve a local stand-in for Oura's cloud.",
     "subscriptions": "Manage webhook subscriptions at Oura.",
     "sync": "Fetch, store and push documents now.",
+    "warehouse": "Prepare a shared warehouse, or move to one.",
     "web": "Serve the site, webhooks and API.",
     "webserver": "Serve Dagster's UI behind a guard.",
 }

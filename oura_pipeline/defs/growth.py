@@ -13,10 +13,9 @@ from sqlalchemy import make_url
 from oura_pipeline.accounts.errors import AccountsError
 from oura_pipeline.defs import tidying
 from oura_pipeline.defs.tidying import Tidying
-from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.pipeline import open_accounts, open_warehouse
 from oura_pipeline.settings import RetentionSettings, Settings, dagster_home
 from oura_pipeline.warehouse.errors import WarehouseError
-from oura_pipeline.warehouse.warehouse import Warehouse
 
 JOB = "tidy"
 _KEEP_RUNS = ("OURA_KEEP_RUNS_DAYS", "OURA_KEEP_RUNS")
@@ -83,6 +82,15 @@ def _accounts(settings: Settings) -> Iterator[Path]:
     return _database(Path(url.database or "")) if url.get_backend_name() == "sqlite" else iter(())
 
 
+def _documents(settings: Settings) -> Iterator[Path]:
+    path = settings.storage.warehouse_path
+    if path:
+        return _database(path)
+    # What is in object storage takes no room here.
+    data = settings.storage.warehouse_data
+    return iter(()) if "://" in data else iter((Path(data),))
+
+
 def _webhook_events(settings: Settings) -> int | None:
     with suppress(AccountsError), open_accounts(settings) as accounts:
         return accounts.inbox.size()
@@ -90,8 +98,7 @@ def _webhook_events(settings: Settings) -> int | None:
 
 
 def _set_aside(settings: Settings) -> int | None:
-    warehouse = Warehouse(settings.storage.warehouse_path)
-    with suppress(WarehouseError), warehouse.at_once() as opened:
+    with suppress(WarehouseError), open_warehouse(settings).at_once() as opened:
         return sum(len(one.document.encode()) for one in opened.quarantined())
     return None
 
@@ -170,7 +177,7 @@ GROWING = (
         kept="as long as the run that fetches lives",
         by=f"every run, and the job `{JOB}`",
         frees="nothing: it is needed by runs in progress",
-        files=lambda settings: [settings.storage.warehouse_path.with_name("spool")],
+        files=lambda settings: [settings.storage.spool_path],
         tidy=tidying.forget_spools,
     ),
     Growing(
@@ -196,7 +203,7 @@ GROWING = (
         kept=f"Oura's documents once, {_BY_NATURE}",
         by="the landing, which replaces",
         frees="nothing: they are the data",
-        files=lambda settings: _database(settings.storage.warehouse_path),
+        files=_documents,
     ),
     Growing(
         name="set aside",

@@ -13,9 +13,11 @@ from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.schedules import Job
 from oura_pipeline.markdown import markdown_table
+from oura_pipeline.pipeline import open_warehouse
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.publish import publish as publish_copy
-from oura_pipeline.warehouse.publishing import is_current, wal
+from oura_pipeline.warehouse.publishing import wal
+from oura_pipeline.warehouse.warehouse import Warehouse
 
 KEY = dg.AssetKey(["analytics", "published"])
 # The copy has no upstream assets in Dagster's eyes, because it must be made after a run in which
@@ -84,9 +86,8 @@ def publish_sensor(job: Job) -> dg.SensorDefinition:
     def publish(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         settings = load_settings()
         last = last_copy(context.instance)
-        return publish_request(
-            settings.storage.warehouse_path, settings.storage.analytics_path, time.time(), last
-        )
+        warehouse, copy = open_warehouse(settings), settings.storage.analytics_path
+        return publish_request(warehouse, copy, time.time(), last)
 
     return publish
 
@@ -101,20 +102,20 @@ def last_copy(instance: dg.DagsterInstance) -> LastCopy | None:
 
 
 def publish_request(
-    warehouse: Path, copy: Path, now: float, last: LastCopy | None = None
+    warehouse: Warehouse, copy: Path, now: float, last: LastCopy | None = None
 ) -> dg.RunRequest | dg.SkipReason:
     """Return the run that publishes, where there is something new and nothing is being landed.
 
     What is landed without a pause is published nevertheless: a first copy at once, then every ten
     minutes, or as often as copying takes a tenth of the time.
     """
-    if not warehouse.exists():
+    changed = warehouse.changed_at()
+    if changed is None:
         return dg.SkipReason("Nothing has landed yet.")
-    changed = warehouse.stat().st_mtime
     behind = changed - copy.stat().st_mtime if copy.exists() else math.inf
     if now - changed < QUIET_SECONDS and behind < MAX_BEHIND_SECONDS:
         return dg.SkipReason("Documents landed less than a minute ago; a run may be going on.")
-    if is_current(warehouse, copy):
+    if warehouse.is_published(copy):
         return dg.SkipReason("The published copy is up to date.")
     pause = PAUSE_PER_COPY * last.seconds - (now - last.ended) if last else 0
     if copy.exists() and last and pause > 0:

@@ -14,9 +14,8 @@ import dagster as dg
 
 from oura_pipeline.defs import old_records
 from oura_pipeline.graphite.compacting import SPILLED, compact
-from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.pipeline import open_accounts, open_warehouse
 from oura_pipeline.settings import Settings
-from oura_pipeline.warehouse.warehouse import Warehouse
 
 CUT_OFF_AFTER = timedelta(days=1)  # no download takes so long
 _TEMPORARY = (".download.", ".export.", SPILLED)
@@ -76,7 +75,7 @@ def forget_webhook_events(tidying: Tidying) -> Iterator[int]:
 
 def forget_spools(tidying: Tidying) -> Iterator[int]:
     """Delete what killed runs have spooled."""
-    yield Warehouse(tidying.settings.storage.warehouse_path).remove_abandoned_spools()
+    yield open_warehouse(tidying.settings).remove_abandoned_spools()
 
 
 def forget_superseded_points(tidying: Tidying) -> Iterator[int]:

@@ -173,7 +173,7 @@ def whisper_paths(pipeline: Pipeline, username: str) -> StoredMetrics:
 def _publish(pipeline: Pipeline) -> bool:
     """Publish a copy without them; return whether there is a warehouse at all."""
     copy = pipeline.settings.storage.analytics_path
-    if not (pipeline.warehouse.path.exists() or copy.exists()):
+    if not (pipeline.warehouse.exists() or copy.exists()):
         return False
     pipeline.warehouse.publish(copy)
     return True

@@ -152,7 +152,7 @@ def _fullest_folder() -> Path:
     """Return which of the folders that are written to has the least room."""
     # An error of a file that is open already does not name it.
     storage = load_settings().storage
-    return min(storage.home, storage.warehouse_path.parent, Path(gettempdir()), key=_free)
+    return min(storage.home, storage.warehouse_folder, Path(gettempdir()), key=_free)
 
 
 def _free(path: Path) -> int:
@@ -164,7 +164,7 @@ def needed_room() -> int:
     """Return how many bytes of a disk should be free."""
     # The published copy is made beside the old one, where the file system cannot share blocks.
     warehouse = load_settings().storage.warehouse_path
-    return _SPARE + (warehouse.stat().st_size if warehouse.exists() else 0)
+    return _SPARE + (warehouse.stat().st_size if warehouse and warehouse.exists() else 0)
 
 
 def _megabytes(count: int) -> str:

@@ -25,7 +25,7 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 # Most statements are about a few hundred rows; handing them to threads costs a third of them.
-_ONE_CORE = {"threads": 1}
+ONE_CORE = {"threads": 1}
 POLL_SECONDS = 0.02  # short beside an operation, so that nobody waits longer than needed
 LOG_EVERY_SECONDS = 10.0
 # So long stays open what a run may soon need again; programs that do not know our locks get in
@@ -237,7 +237,7 @@ class ExclusiveFile:
         while True:
             try:
                 return duckdb.connect(
-                    str(self.path), read_only=read_only, config=SETTINGS | _ONE_CORE
+                    str(self.path), read_only=read_only, config=SETTINGS | ONE_CORE
                 )
             except duckdb.Error as error:
                 # DuckDB has one class for all of this: only the text tells a lock from a broken
@@ -286,7 +286,7 @@ def every_core(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     try:
         yield
     finally:
-        connection.execute(f"SET threads = {_ONE_CORE['threads']}")
+        connection.execute(f"SET threads = {ONE_CORE['threads']}")
 
 
 @contextmanager

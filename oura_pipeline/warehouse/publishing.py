@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,18 +46,28 @@ def is_current(source: Path, target: Path) -> bool:
 
 
 def swap_in(source: Path, target: Path) -> None:
-    """Replace `target` by a copy of a closed DuckDB file, durably and at once.
+    """Replace `target` by a copy of a closed DuckDB file, durably and at once."""
+    # The mark by which `is_current` knows whose copy this is.
+    with replacing_copy(target, source.stat().st_mtime_ns) as new:
+        copy_file(source, new)
+
+
+@contextmanager
+def replacing_copy(target: Path, changed: int) -> Iterator[Path]:
+    """Yield the name of a file that takes the place of the published copy after the block.
 
     A reader that has the old copy open keeps reading it: the rename takes only its name away.
+
+    Args:
+        target: the copy.
+        changed: when that of which it is a copy was changed, ns since 1970; becomes its own time.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as new:
-        copy_file(source, new)
+        yield new
         # Read-only: whoever opened the copy for writing would keep readers out, and leave a log
         # that DuckDB would read into the next copy.
         new.chmod(new.stat().st_mode & 0o444)
-        changed = source.stat().st_mtime_ns
-        # The mark by which `is_current` knows whose copy this is.
         os.utime(new, ns=(changed, changed))
         # Whoever opened the old copy for writing may have left a log that is not the new one's.
         wal(target).unlink(missing_ok=True)

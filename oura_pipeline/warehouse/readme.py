@@ -81,16 +81,18 @@ FRESHNESS = "about freshness"
 
 def write_readme(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> None:
     """Write every line anew: topics, views, tables. The ledgers have to exist."""
-    table = f"{SCHEMA}.{README}"
-    lines = {FRESHNESS: _freshness(connection, published_at), **TOPICS, README: DESCRIPTION}
-    lines |= {view.name: view.line for view in VIEWS}
-    lines |= {
-        document_type.table: table_description(document_type) for document_type in DOCUMENT_TYPES
-    }
-    lines |= {ledger.name: ledger.description for ledger in LEDGERS if ledger.schema == SCHEMA}
+    freshness = {FRESHNESS: _freshness(connection, published_at)}
     with transaction(connection):
-        comment_on(connection, table, DESCRIPTION, COLUMNS)
-        write_lines(connection, lines)
+        comment_on(connection, f"{SCHEMA}.{README}", DESCRIPTION, COLUMNS)
+        write_lines(connection, freshness | TOPICS | lines())
+
+
+def lines() -> dict[str, str]:
+    """Return the lines of all tables and views, in order."""
+    views = {view.name: view.line for view in VIEWS}
+    tables = {one.table: table_description(one) for one in DOCUMENT_TYPES}
+    ledgers = {one.name: one.description for one in LEDGERS if one.schema == SCHEMA}
+    return {README: DESCRIPTION} | views | tables | ledgers
 
 
 def _freshness(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> str:

@@ -22,6 +22,7 @@ from oura_pipeline.warehouse.offsets import (
     observe_all,
     observe_changed,
     renew_offsets,
+    teaches,
 )
 from oura_pipeline.warehouse.staging import LandingRequest, same_key
 from oura_pipeline.warehouse.tables import (
@@ -86,6 +87,11 @@ class DayCount:
 
     documents: int
     changed: int
+
+
+def concerns_offsets(document_type: DocumentType) -> bool:
+    """Return whether the days of a type follow people's offsets, or its documents teach them."""
+    return document_type.dated_by_offset or teaches(document_type)
 
 
 def keep_margin(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:

@@ -20,6 +20,8 @@ from oura_pipeline.warehouse.errors import UnusableDocuments
 
 logger = logging.getLogger(__name__)
 
+SPOOL = "spool"  # name of the folder
+
 # Separators are control characters: no JSON text may hold them, so nothing is quoted, every
 # document keeps its exact text, and DuckDB reads the file in parallel.
 SEPARATOR = "\x1f"

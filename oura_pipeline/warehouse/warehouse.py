@@ -1,12 +1,12 @@
-"""The warehouse: every document of every person in one DuckDB file, typed and as received."""
+"""The warehouse: every document of every person, typed and as received, in one DuckDB file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -30,8 +30,13 @@ from oura_pipeline.warehouse.reading import (
     day_digests,
     stored_days,
 )
-from oura_pipeline.warehouse.redating import DayCount, forget_redated, redated_days
-from oura_pipeline.warehouse.spool import Spool, open_spool, remove_abandoned
+from oura_pipeline.warehouse.redating import (
+    DayCount,
+    concerns_offsets,
+    forget_redated,
+    redated_days,
+)
+from oura_pipeline.warehouse.spool import SPOOL, Spool, open_spool, remove_abandoned
 from oura_pipeline.warehouse.staging import LandingRequest
 from oura_pipeline.warehouse.tables import (
     existing_types,
@@ -43,6 +48,8 @@ from oura_pipeline.warehouse.tables import (
 
 _MANY_BYTES = 32_000_000  # of documents to land, from which on more than one core is worth it
 LOCK_TIMEOUT_SECONDS = 900.0  # the longest operation takes a few seconds
+
+Result = TypeVar("Result")
 
 
 class Warehouse:
@@ -59,11 +66,25 @@ class Warehouse:
     def __init__(self, path: Path, *, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
         self.path = path
         self._file = ExclusiveFile(path, timeout=timeout)
-        self._spools = path.parent / "spool"
+        self._spools = path.parent / SPOOL
 
     def kept_open(self) -> AbstractContextManager[None]:
         """Keep the file open between the operations of the block, unless somebody waits for it."""
         return self._file.kept_open()
+
+    def exists(self) -> bool:
+        """Return whether anything was ever written."""
+        return self.path.exists()
+
+    def changed_at(self) -> float | None:
+        """Return when something was last written, in seconds since 1970; None: nothing ever was."""
+        with suppress(FileNotFoundError):
+            return self.path.stat().st_mtime
+        return None
+
+    def is_published(self, copy: Path) -> bool:
+        """Return whether a published copy is what another `publish` would make now."""
+        return publishing.is_current(self.path, copy)
 
     @contextmanager
     def at_once(self) -> Iterator[Warehouse]:
@@ -72,7 +93,7 @@ class Warehouse:
         Nobody can land or publish meanwhile.
         """
         with self._reading() as connection:
-            yield _Opened(self.path, connection)
+            yield _Opened(connection)
 
     def spool(self, document_type: DocumentType) -> AbstractContextManager[Spool]:
         """Open a spool for the fetched documents of a type; it is deleted with the block."""
@@ -109,10 +130,13 @@ class Warehouse:
             run_id=run_id,
             unanswered=tuple(unanswered),
         )
-        with self._file.opened() as connection:
-            many = every_core(connection) if spool.bytes_of(people) > _MANY_BYTES else nullcontext()
-            with many:
+        is_large = spool.bytes_of(people) > _MANY_BYTES
+
+        def landed(connection: duckdb.DuckDBPyConnection) -> Landing:
+            with every_core(connection) if is_large else nullcontext():
                 return land(connection, request, spool)
+
+        return self._write(landed, _lock(document_type))
 
     @contextmanager
     def redated(self, document_type: DocumentType) -> Iterator[Mapping[tuple[str, date], DayCount]]:
@@ -121,11 +145,10 @@ class Warehouse:
         They are forgotten with the end of the block, unless it raises; the documents of the type
         must not be landed meanwhile.
         """
-        with self._file.opened() as connection:
-            days = redated_days(connection, document_type)
+        lock = _lock(document_type)
+        days = self._write(lambda connection: redated_days(connection, document_type), lock)
         yield days
-        with self._file.opened() as connection:
-            forget_redated(connection, document_type, days)
+        self._write(lambda connection: forget_redated(connection, document_type, days), lock)
 
     def documents(
         self, document_type: DocumentType, username: str, first_day: date, last_day: date
@@ -311,7 +334,7 @@ class Warehouse:
                 # Opened once for all of it: opening, and closing after a change, take longer than
                 # the few rows of a run.
                 with self._file.connected() as connection:
-                    fresh = _updated(connection, update) or fresh
+                    fresh = updated(connection, update) or fresh
                     if fresh:
                         # Before the copy, which is read-only: its readers cannot create what is
                         # missing.
@@ -332,6 +355,14 @@ class Warehouse:
                         connection.execute("CHECKPOINT")
                 copy_file(self.path, target)
             yield
+
+    def _write(self, operation: Callable[[duckdb.DuckDBPyConnection], Result], lock: str) -> Result:
+        """Return what an operation on a connection returns, and hold a lock meanwhile.
+
+        Of operations with the same lock one at a time is done; in a file that is true of all.
+        """
+        with self._file.opened() as connection:
+            return operation(connection)
 
     def _select_documents(
         self,
@@ -380,26 +411,31 @@ class Warehouse:
     def _reading(
         self, document_type: DocumentType | None = None
     ) -> Iterator[duckdb.DuckDBPyConnection | None]:
-        """Open a read-only connection; None if there is no file, or no table of the type."""
-        with self._file.reading() as connection:
+        """Open a connection to read; None if there is no warehouse, or no table of the type."""
+        with self._connected() as connection:
             yield _with_table(connection, document_type)
+
+    def _connected(self) -> AbstractContextManager[duckdb.DuckDBPyConnection | None]:
+        return self._file.reading()
 
 
 class _Opened(Warehouse):
     """A warehouse whose reads share one connection."""
 
-    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection | None) -> None:
-        super().__init__(path)
+    def __init__(self, connection: duckdb.DuckDBPyConnection | None) -> None:
         self._connection = connection
 
-    @contextmanager
-    def _reading(
-        self, document_type: DocumentType | None = None
-    ) -> Iterator[duckdb.DuckDBPyConnection | None]:
-        yield _with_table(self._connection, document_type)
+    def _connected(self) -> AbstractContextManager[duckdb.DuckDBPyConnection | None]:
+        return nullcontext(self._connection)
 
 
-def _updated(
+def _lock(document_type: DocumentType) -> str:
+    """Return the name of the lock of a type: of those that follow or teach offsets it is one."""
+    # What one of them teaches moves rows of another.
+    return "offsets" if concerns_offsets(document_type) else document_type.name
+
+
+def updated(
     connection: duckdb.DuckDBPyConnection, update: Callable[[Ledgers], bool] | None
 ) -> bool:
     """Bring the ledgers up to date, and return whether that changed anything."""

@@ -24,6 +24,7 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import Pipeline, token_keys
+from oura_pipeline.warehouse.errors import WarehouseError
 from oura_pipeline.web.automation import State, automation
 from oura_pipeline.web.site import Site
 
@@ -85,7 +86,7 @@ async def health(request: Request) -> Response:
 def readiness(pipeline: Pipeline) -> list[dict[str, Any]]:
     """Return a check of everything the site needs, and the age of the warehouse."""
     published = _age(pipeline.settings.storage.analytics_path)
-    landed = _age(pipeline.settings.storage.warehouse_path)
+    landed = _landed_age(pipeline)
     return [
         _check("accounts", "unavailable", lambda: pipeline.accounts.inbox.backlog()),
         _check(
@@ -185,7 +186,7 @@ def _metrics(pipeline: Pipeline) -> Iterator[Metric]:
     yield _gauge(
         "oura_landed_seconds_ago",
         "Seconds since the warehouse was last written.",
-        _age(pipeline.settings.storage.warehouse_path),
+        _landed_age(pipeline),
     )
     yield _gauge(
         "oura_published_seconds_ago",
@@ -334,6 +335,18 @@ def _check_writable(home: Path) -> None:
 def _age(path: Path) -> float | None:
     """Return the seconds since a file was written; None: there is no file."""
     with suppress(OSError):
-        # Not negative, in case the clock was set back.
-        return round(max(time.time() - path.stat().st_mtime, 0.0), 1)
+        return _seconds_since(path.stat().st_mtime)
     return None
+
+
+def _landed_age(pipeline: Pipeline) -> float | None:
+    """Return the seconds since the warehouse was written; None: it never was, or is away."""
+    with suppress(WarehouseError):
+        if changed := pipeline.warehouse.changed_at():
+            return _seconds_since(changed)
+    return None
+
+
+def _seconds_since(instant: float) -> float:
+    # Not negative, in case the clock was set back.
+    return round(max(time.time() - instant, 0.0), 1)

@@ -52,23 +52,23 @@ def test_a_new_warehouse_is_published_once_it_is_quiet(warehouse: Warehouse) -> 
     warehouse.publish(copy)
     land(warehouse, 71)
     changed = warehouse.path.stat().st_mtime
-    assert "going on" in why(publish_request(warehouse.path, copy, changed + 5))
-    request = publish_request(warehouse.path, copy, changed + 100)
+    assert "going on" in why(publish_request(warehouse, copy, changed + 5))
+    request = publish_request(warehouse, copy, changed + 100)
     assert isinstance(request, dg.RunRequest)
     warehouse.publish(copy)
-    assert "up to date" in why(publish_request(warehouse.path, copy, changed + 200))
+    assert "up to date" in why(publish_request(warehouse, copy, changed + 200))
 
 
 def test_whoever_lands_all_the_time_does_not_keep_the_copy_old(warehouse: Warehouse) -> None:
     """The first copy comes at once, and then one at least every ten minutes."""
     copy = warehouse.path.with_name("analytics.duckdb")
     changed = warehouse.path.stat().st_mtime
-    assert isinstance(publish_request(warehouse.path, copy, changed + 5), dg.RunRequest)
+    assert isinstance(publish_request(warehouse, copy, changed + 5), dg.RunRequest)
     warehouse.publish(copy)
     for minutes, due in ((9, False), (11, True)):
         later = changed + 60 * minutes
         os.utime(warehouse.path, (later, later))
-        answer = publish_request(warehouse.path, copy, later + 5)
+        answer = publish_request(warehouse, copy, later + 5)
         assert isinstance(answer, dg.RunRequest) is due
 
 
@@ -80,12 +80,12 @@ def test_copying_never_takes_more_than_a_tenth_of_the_time(warehouse: Warehouse)
     changed = warehouse.path.stat().st_mtime
     for seconds, pause in ((0.5, 60), (30.0, 270), (3600.0, 32_400)):
         last = LastCopy(changed, seconds)
-        early = publish_request(warehouse.path, copy, changed + pause - 1, last)
+        early = publish_request(warehouse, copy, changed + pause - 1, last)
         assert isinstance(early, dg.SkipReason)
-        due = publish_request(warehouse.path, copy, changed + pause + 1, last)
+        due = publish_request(warehouse, copy, changed + pause + 1, last)
         assert isinstance(due, dg.RunRequest)
     copy.unlink()
-    without = publish_request(warehouse.path, copy, changed + 1, LastCopy(changed, 3600.0))
+    without = publish_request(warehouse, copy, changed + 1, LastCopy(changed, 3600.0))
     assert isinstance(without, dg.RunRequest)
 
 
@@ -94,9 +94,9 @@ def test_a_log_beside_the_copy_asks_for_another_one(warehouse: Warehouse) -> Non
     copy = warehouse.path.with_name("analytics.duckdb")
     warehouse.publish(copy)
     later = warehouse.path.stat().st_mtime + 100
-    assert "up to date" in why(publish_request(warehouse.path, copy, later))
+    assert "up to date" in why(publish_request(warehouse, copy, later))
     copy.with_name("analytics.duckdb.wal").write_bytes(b"theirs")
-    assert isinstance(publish_request(warehouse.path, copy, later), dg.RunRequest)
+    assert isinstance(publish_request(warehouse, copy, later), dg.RunRequest)
 
 
 def test_the_asset_tells_how_much_and_remembers_how_long(
@@ -130,7 +130,7 @@ def test_every_change_asks_with_a_key_of_its_own(warehouse: Warehouse) -> None:
         land(warehouse, score)
         later = warehouse.path.stat().st_mtime + 100 * score
         os.utime(warehouse.path, (later, later))
-        request = publish_request(warehouse.path, copy, later + 100)
+        request = publish_request(warehouse, copy, later + 100)
         assert isinstance(request, dg.RunRequest)
         keys.add(request.run_key)
         warehouse.publish(copy)
@@ -139,5 +139,7 @@ def test_every_change_asks_with_a_key_of_its_own(warehouse: Warehouse) -> None:
 
 def test_without_a_warehouse_nothing_is_published(tmp_path: Path) -> None:
     """Before the first landing there is nothing to copy."""
-    reason = why(publish_request(tmp_path / "warehouse.duckdb", tmp_path / "analytics.duckdb", 0))
+    reason = why(
+        publish_request(Warehouse(tmp_path / "warehouse.duckdb"), tmp_path / "analytics.duckdb", 0)
+    )
     assert reason == "Nothing has landed yet."

@@ -1,0 +1,81 @@
+"""Lakes of tests: one is prepared, all others are copies of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+
+from oura_pipeline.warehouse.lake import attaching
+from oura_pipeline.warehouse.lake.address import LakeAddress
+from oura_pipeline.warehouse.lake.warehouse import LakeWarehouse
+from oura_pipeline_tests.testing.postgres import new_database
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A lake of one test, with its files in a folder."""
+
+    warehouse: LakeWarehouse
+    address: LakeAddress
+
+    def files(self) -> list[Path]:
+        """Every file of it."""
+        return sorted(path for path in Path(self.address.data).rglob("*") if path.is_file())
+
+    def catalog(self, sql: str) -> list[tuple[object, ...]]:
+        """The rows of a query to the catalog."""
+        with psycopg.connect(self.address.catalog, autocommit=True) as connection:
+            return connection.execute(sql.encode()).fetchall()
+
+    def dump(self) -> bytes:
+        """Everything that the catalog holds, table by table."""
+        with psycopg.connect(self.address.catalog) as connection:
+            tables = connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+            ).fetchall()
+            dumped = []
+            for (table,) in tables:
+                with connection.cursor().copy(f"COPY {table} TO STDOUT".encode()) as rows:
+                    dumped += [table.encode(), *map(bytes, rows)]
+        return b"\n".join(dumped)
+
+
+def address(database: str, data: Path) -> LakeAddress:
+    return LakeAddress(catalog=f"postgresql://{database}", data=str(data))
+
+
+def prepared(server: str, folder: Path) -> Lake:
+    """A lake without documents, which nobody uses: others are made of it."""
+    lake = _lake(address(new_database(server), folder / "data"), folder)
+    assert lake.warehouse.prepare()
+    attaching.detach(lake.address)
+    return lake
+
+
+@contextmanager
+def copied(template: Lake, server: str, folder: Path) -> Iterator[Lake]:
+    """A copy of a prepared lake."""
+    source, name = template.address.catalog.rpartition("/")[2], f"test_{uuid4().hex}"
+    with psycopg.connect(f"postgresql://{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {source}".encode())
+    lake = _lake(address(f"{server}/{name}", folder / "data"), folder)
+    shutil.copytree(template.address.data, lake.address.data)
+    with psycopg.connect(lake.address.catalog) as connection:
+        connection.execute(
+            "UPDATE ducklake_metadata SET value = %s WHERE key = 'data_path'",
+            [f"{lake.address.data}/"],
+        )
+    try:
+        yield lake
+    finally:
+        attaching.detach(lake.address)
+
+
+def _lake(address: LakeAddress, folder: Path) -> Lake:
+    return Lake(LakeWarehouse(address, spools=folder / "spool", timeout=20), address)
