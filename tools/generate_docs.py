@@ -25,6 +25,7 @@ from oura_pipeline.markdown import markdown_table
 from oura_pipeline.sandbox.faults import KINDS
 from oura_pipeline.sandbox.spoils import SPOILS
 from oura_pipeline.settings import environment_variables
+from tools.dashboards import alerts
 from tools.dashboards import files as grafana
 from tools.data_dictionary import data_dictionary, views_table
 
@@ -214,6 +215,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "document types": document_types,
     "settings": settings,
     "dashboards": dashboards,
+    "alerts": alerts.table,
     "growth": growth,
     "views": views_table,
     "metrics": metrics,

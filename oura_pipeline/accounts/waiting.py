@@ -55,10 +55,12 @@ class WaitingCount:
     Attributes:
         days: how many, per person and document type.
         oldest: since when the first of them has been waiting; None: none is.
+        lost: how many of them were sent, and could not be read back.
     """
 
     days: int
     oldest: datetime | None
+    lost: int = 0
 
     @property
     def text(self) -> str:
@@ -148,11 +150,15 @@ class WaitingPushes(Store):
 
     def count(self) -> WaitingCount:
         """Count the days whose points were not sent yet, or are missing."""
-        sent = exists().where(_same_day(), pushes.c.state == PushState.SENT.value)
-        query = select(func.count(), func.min(waiting_pushes.c.at)).select_from(waiting_pushes)
+        sent, missing = (
+            exists().where(_same_day(), pushes.c.state == state.value)
+            for state in (PushState.SENT, PushState.MISSING)
+        )
+        counted = (func.count(), func.min(waiting_pushes.c.at), func.count(case((missing, 1))))
+        query = select(*counted).select_from(waiting_pushes).join(people)
         with self._database.reading() as connection:
-            days, oldest = connection.execute(query.join(people).where(~sent, _staying())).one()
-        return WaitingCount(days=days, oldest=oldest)
+            days, oldest, lost = connection.execute(query.where(~sent, _staying())).one()
+        return WaitingCount(days=days, oldest=oldest, lost=lost)
 
 
 def note_unsent(database: Database, connection: Connection, rows: Sequence[Push]) -> None:

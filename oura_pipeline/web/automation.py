@@ -22,6 +22,11 @@ QUERY = """query Automation($now: Float!) {
       scheduleState { status ticks(limit: 1) { timestamp } } } } } } }"""
 
 
+FAILED = """query Failed($after: Float!) {
+  runsOrError(filter: {statuses: [FAILURE], updatedAfter: $after}) { ... on Runs { count } } }"""
+_LATELY_SECONDS = 86_400.0
+
+
 class State(StrEnum):
     """Whether a sensor or schedule does its work."""
 
@@ -70,6 +75,15 @@ def automation(http: httpx.Client, url: str, now: float | None = None) -> list[A
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
         return None
     return sorted(found, key=lambda one: one.name)
+
+
+def failed_runs(http: httpx.Client, url: str) -> int | None:
+    """Return how many runs failed in the last 24 hours; None: Dagster's UI does not answer."""
+    try:
+        data = ask_dagster(http, url, FAILED, after=time.time() - _LATELY_SECONDS)
+        return int(data["runsOrError"]["count"])
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
+        return None
 
 
 def _states(data: Mapping[str, Any], now: float) -> Iterator[tuple[str, State]]:

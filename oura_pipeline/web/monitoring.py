@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
 import time
@@ -24,8 +25,9 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import Pipeline, token_keys
+from oura_pipeline.sync.storage_failures import needed_room
 from oura_pipeline.warehouse.errors import WarehouseError
-from oura_pipeline.web.automation import State, automation
+from oura_pipeline.web.automation import State, automation, failed_runs
 from oura_pipeline.web.site import Site
 
 CACHE_SECONDS = 5.0
@@ -183,6 +185,7 @@ def _metrics(pipeline: Pipeline) -> Iterator[Metric]:
     yield from _budget(pipeline)
     yield from _webhooks(pipeline, now)
     yield from _waiting_pushes(pipeline, now)
+    yield from _disk(pipeline)
     yield _gauge(
         "oura_landed_seconds_ago",
         "Seconds since the warehouse was last written.",
@@ -220,6 +223,24 @@ def _waiting_pushes(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
         "oura_pushes_oldest_seconds",
         "Longest time that such a day has been waiting.",
         (now - waiting.oldest).total_seconds() if waiting.oldest else 0,
+    )
+    yield _gauge(
+        "oura_pushes_lost",
+        "Those of these days whose points were sent and could not be read back.",
+        waiting.lost,
+    )
+
+
+def _disk(pipeline: Pipeline) -> Iterator[Metric]:
+    yield _gauge(
+        "oura_disk_free_bytes",
+        "Free room on the disk of the data folder.",
+        shutil.disk_usage(pipeline.settings.storage.home).free,
+    )
+    yield _gauge(
+        "oura_disk_needed_bytes",
+        "Room that should be free there, for the next copy and what lands.",
+        needed_room(),
     )
 
 
@@ -291,7 +312,8 @@ def _ledger(pipeline: Pipeline) -> Iterator[Metric]:
 
 
 def _automation(site: Site) -> Iterator[Metric]:
-    found = automation(site.dagster, site.settings.site.dagster_url)
+    url = site.settings.site.dagster_url
+    found = automation(site.dagster, url)
     yield _gauge("oura_dagster_up", "Whether Dagster's UI answers.", found is not None)
     works = GaugeMetricFamily(
         "oura_automation_works",
@@ -302,6 +324,11 @@ def _automation(site: Site) -> Iterator[Metric]:
         if one.state is not State.OFF:
             works.add_metric([one.name], one.works)
     yield works
+    yield _gauge(
+        "oura_runs_failed",
+        "Runs that failed in the last 24 hours, those whose process died included.",
+        failed_runs(site.dagster, url) if found else None,
+    )
 
 
 def _gauge(name: str, description: str, value: float | None) -> Metric:

@@ -104,6 +104,8 @@ def test_what_was_sent_and_is_not_read_back_yet_is_not_counted(accounts: Account
     assert accounts.waiting.count() == WaitingCount(days=2, oldest=AT)
     accounts.removal.retire("bob")
     assert accounts.waiting.count() == WaitingCount(days=1, oldest=AT)
+    accounts.pushes.record([push(0, PushState.MISSING)])
+    assert accounts.waiting.count() == WaitingCount(days=1, oldest=AT, lost=1)
     accounts.pushes.forget("sleep", "ada", [DAYS[0]])
     assert accounts.waiting.count() == WaitingCount(days=0, oldest=None)
     assert due(accounts, AT + HOUR) == [1]

@@ -15,7 +15,7 @@ from dagster_graphql.schema import create_schema
 from graphql import parse, validate
 
 from oura_pipeline.commands.group import cli
-from oura_pipeline.web.automation import QUERY, Automation, State, automation
+from oura_pipeline.web.automation import FAILED, QUERY, Automation, State, automation
 from oura_pipeline_tests.testing.http_server import QuietHandler, serving
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite
 
@@ -61,6 +61,7 @@ def dagster(
     data = {
         "instance": {"daemonHealth": {"allDaemonStatuses": daemons}},
         "repositoriesOrError": {"nodes": [node]},
+        "runsOrError": {"count": 3},
     }
 
     class Answers(QuietHandler):
@@ -123,8 +124,9 @@ def test_nobody_knows_what_runs_where_nothing_answers() -> None:
     assert states("http://127.0.0.1:9") is None
 
 
-def test_the_query_fits_dagsters_schema() -> None:
-    assert validate(create_schema().graphql_schema, parse(QUERY)) == []
+def test_the_queries_fit_dagsters_schema() -> None:
+    schema = create_schema().graphql_schema
+    assert [validate(schema, parse(query)) for query in (QUERY, FAILED)] == [[], []]
 
 
 def test_what_runs_by_itself_works() -> None:

@@ -209,10 +209,11 @@ def test_unknown_values_are_absent_not_zero(client: httpx.Client) -> None:
         "oura_landed_seconds_ago",
         "oura_published_seconds_ago",
         "oura_subscriptions_expire_in_days",
+        "oura_runs_failed",
     )
     assert some(found, *unknown) == {}
     known = ("oura_inbox_waiting", "oura_inbox_oldest_seconds", "oura_subscriptions")
-    known += ("oura_pushes_waiting", "oura_pushes_oldest_seconds")
+    known += ("oura_pushes_waiting", "oura_pushes_oldest_seconds", "oura_pushes_lost")
     assert some(found, *known) == {(name,): 0 for name in known}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from oura_pipeline.graphite.configuration import CarbonPorts, carbon_conf, web_settings
 from oura_pipeline.graphite.dashboard_image import FOLDER, dashboard_path
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
+from tools.dashboards import alerts
 from tools.dashboards.people import PEOPLE_DASHBOARDS
 from tools.dashboards.pipeline_health import PIPELINE_HEALTH
 
@@ -55,6 +56,7 @@ def generated_files() -> dict[Path, str]:
     return dashboards | {
         FOLDER / "provisioning/datasources/oura.yaml": _HEAD + _SOURCES,
         FOLDER / "provisioning/dashboards/oura.yaml": _HEAD + _PROVIDER,
+        Path("deploy/prometheus/oura-alerts.yml"): _HEAD + alerts.rules(),
         Path("deploy/graphite/carbon.conf"): carbon_conf(CarbonPorts()),
         Path("deploy/graphite/graphite_settings.py"): _web_settings(),
         Path("deploy/graphite/storage-schemas.conf"): storage_schemas(),

@@ -41,6 +41,31 @@ PIPELINE_HEALTH = Dashboard(
     timezone="browser",
     rows=(
         row(
+            "Alerts",
+            _stat(
+                "Firing",
+                'count(ALERTS{alertname=~"Oura.+", alertstate="firing"}) or vector(0)',
+                "Alerts of the rules in deploy/prometheus that are firing, count.",
+                height=5,
+                steps=((None, _GREEN), (1, _RED)),
+            ),
+            Panel(
+                title="Which",
+                queries=(
+                    PrometheusQuery(
+                        'max by (alertname) (ALERTS{alertname=~"Oura.+", alertstate="firing"}) '
+                        'or label_replace(vector(0), "alertname", "none", "", "")',
+                        "{{alertname}}",
+                    ),
+                ),
+                note="Alerts while they are firing, 1 each. The page Operating says what to do.",
+                unit="short",
+                low=0,
+                width=18,
+                height=5,
+            ),
+        ),
+        row(
             "Now",
             _age(
                 "Landed",
@@ -93,6 +118,27 @@ PIPELINE_HEALTH = Dashboard(
                 "status page names them.",
                 height=5,
                 steps=((None, _GREEN), (1, _RED)),
+            ),
+            _stat(
+                "Points lost",
+                "max(oura_pushes_lost)",
+                "Days whose points were sent and are not in Graphite, count.",
+                height=5,
+                steps=((None, _GREEN), (1, _RED)),
+            ),
+            _stat(
+                "Failed runs",
+                "max(oura_runs_failed)",
+                "Runs of the last 24 hours that failed or whose process died, count.",
+                height=5,
+                steps=((None, _GREEN), (1, _RED)),
+            ),
+            _stat(
+                "Free room",
+                "min(oura_disk_free_bytes)",
+                "Free room on the disk of the data folder, bytes.",
+                height=5,
+                unit="bytes",
             ),
             _stat(
                 "Late deletions",

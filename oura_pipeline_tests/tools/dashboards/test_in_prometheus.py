@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from oura_pipeline_tests.testing.world import environment, sandbox_tokens
 from oura_pipeline_tests.tools.dashboards.dashboard_checks import panels
 from oura_pipeline_tests.tools.dashboards.people_in_graphite import LAST
 from oura_pipeline_tests.web.test_automation import dagster, sensor
+from tools.dashboards.alerts import ALERTS
 from tools.dashboards.files import dashboard_path
 from tools.dashboards.pipeline_health import PIPELINE_HEALTH
 
@@ -136,6 +138,13 @@ def test_nothing_names_anybody(watched: Watched) -> None:
     }
     assert labels.isdisjoint({"runa", "koa"})
     assert "connected" in labels
+
+
+def test_alerts_are_about_metrics_that_there_are(watched: Watched) -> None:
+    """A rule about a misspelt one would never fire."""
+    asked = sorted({name for one in ALERTS for name in re.findall(r"\boura_\w+|\bup\b", one.when)})
+    assert [name for name in asked if not watched.ask(name)] == []
+    assert len(asked) == 14
 
 
 @pytest.mark.parametrize("expression", ["oura_failed_weeks", "max(oura_landed_seconds)"])
