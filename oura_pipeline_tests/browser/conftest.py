@@ -28,7 +28,7 @@ Visitor = Callable[..., Visit]
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium; where there is none the tests are skipped, but not in CI."""
-    require_program(CHROMIUM, "chromium")
+    require_program(CHROMIUM, "chromium-headless-shell")
     with chromium() as started:
         yield started
 

@@ -30,9 +30,8 @@ from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.web.server import listen, running_site, socket_url
 from oura_pipeline_tests.testing.world import environment
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = Path("/usr/bin/chromium-headless-shell")
 ARGUMENTS = (
-    "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -153,7 +152,7 @@ def variables(home: Path, url: str, sandbox: Sandbox) -> dict[str, str]:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium without a window."""
+    """Debian's Chromium without windows, which takes a third of the work of the one with them."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser

@@ -1,17 +1,33 @@
-"""One process of several: runs the example job over a range of days in the project's instance."""
+"""Processes that begin together: each runs the example job over days of its own.
 
+python -m oura_pipeline_tests.defs.run_example_job FIRST:LAST FIRST:LAST …
+"""
+
+import multiprocessing
 import sys
 
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline_tests.defs.example_assets import example_job, range_tags
 
 
-def main(first: str, last: str) -> int:
-    """Run; 0 if the run succeeded."""
+def main(*ranges: str) -> int:
+    """Run them all; 0 if every run succeeded."""
+    # Forked, so that Dagster is imported once.
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=run, args=days.split(":")) for days in ranges]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return max(abs(process.exitcode or 0) for process in processes)
+
+
+def run(first: str, last: str) -> None:
+    """Run the job and print the id of its run."""
     with project_instance() as instance:
         result = example_job().execute_in_process(instance=instance, tags=range_tags(first, last))
         print(result.run_id)
-    return 0 if result.success else 1
+    sys.exit(0 if result.success else 1)
 
 
 if __name__ == "__main__":

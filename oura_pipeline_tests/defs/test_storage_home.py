@@ -119,22 +119,18 @@ def test_the_configuration_of_the_working_directory_wins(folder: Path) -> None:
 
 def test_four_processes_start_and_write_at_once() -> None:
     """On a folder that is empty before: none fails, and every event of each is there."""
-    weeks = [(f"2026-01-{day:02}", f"2026-01-{day + 6:02}") for day in (1, 8, 15, 22)]
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", run_example_job.__name__, *week],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for week in weeks
-    ]
-    answers = [child.communicate(timeout=180) for child in children]
-    assert [child.returncode for child in children] == [0, 0, 0, 0], answers
-    assert not any("locked" in errors for _, errors in answers)
+    weeks = [f"2026-01-{day:02}:2026-01-{day + 6:02}" for day in (1, 8, 15, 22)]
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", run_example_job.__name__, *weeks],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "locked" not in answer.stderr
     with project_instance() as instance:
-        runs = [answer.split()[-1] for answer, _ in answers]
+        runs = answer.stdout.split()
         assert [instance.get_run_by_id(run).status.value for run in runs] == ["SUCCESS"] * 4
         assert sorted(instance.get_materialized_partitions(dg.AssetKey("sleep_points"))) == [
             f"2026-01-{day:02}" for day in range(1, 29)

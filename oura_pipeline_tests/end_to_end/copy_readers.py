@@ -26,8 +26,8 @@ DAYS = 30
 BULK = 64 * 64  # characters that cannot be compressed, in each document
 GIVE_UP_SECONDS = 310  # when nobody creates the stop file
 # Ten readers without pauses leave the writers no processor. On a busy machine, where writing takes
-# longer as well, a pause is as many times as long as a reading.
-PAUSE_SECONDS, PAUSES = 0.5, 4
+# longer as well, a pause is as many times as long as a reading: together they take one processor.
+PAUSE_SECONDS, PAUSES = 0.5, 9
 NUMBERS = " UNION ALL ".join(
     f"SELECT username, {place} AS place, min(score) AS low, max(score) AS high, count(*) AS days "
     f"FROM oura.{table} GROUP BY username"

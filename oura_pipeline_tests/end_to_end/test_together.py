@@ -7,9 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -20,22 +18,12 @@ from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline.sync.publish import publish
 from oura_pipeline_tests.accounts.homes import at_once
+from oura_pipeline_tests.end_to_end import syncs_at_once
 from oura_pipeline_tests.end_to_end.conftest import LAST
+from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.testing.world import World, environment
 
 FIRST = LAST - timedelta(days=2)
-
-
-def run(arguments: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=cwd,
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
 
 
 def test_three_syncs_at_once_land_the_truth_while_an_analyst_reads(own_world: World) -> None:
@@ -46,14 +34,19 @@ def test_three_syncs_at_once_land_the_truth_while_an_analyst_reads(own_world: Wo
     own_world.fetch(FIRST, LAST, types=types)
     with open_pipeline() as pipeline:
         publish(pipeline)
-    command = ["-m", "oura_pipeline.cli", "sync", f"--from={FIRST}", f"--to={LAST}"]
-    command += [f"--type={name}" for name in types]
+    options = [f"--from={FIRST}", f"--to={LAST}", *(f"--type={name}" for name in types)]
     with duckdb.connect(str(own_world.home / "analytics.duckdb"), read_only=True) as analyst:
         before = analyst.execute("SELECT count(*) FROM oura.heartrate").fetchone()
-        with ThreadPoolExecutor(3) as pool:
-            done = list(pool.map(lambda _: run(command, own_world.home), range(3)))
+        done = subprocess.run(
+            [sys.executable, "-m", syncs_at_once.__name__, "3", *options],
+            cwd=own_world.home,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
         after = analyst.execute("SELECT count(*) FROM oura.heartrate").fetchone()
-    assert [process.returncode for process in done] == [0] * 3, [p.stderr for p in done]
+    assert done.returncode == 0, done.stderr
     assert before == after
     differing = [
         (username, document_type.name)

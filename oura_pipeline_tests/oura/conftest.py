@@ -24,6 +24,7 @@ class ClientSetup:
     """A client with everything around it."""
 
     client: OuraClient
+    http: httpx.Client
     oura: FakeOura
     tokens: FakeTokens
     clock: FakeClock
@@ -59,7 +60,7 @@ def setup(tmp_path: Path) -> Iterator[ClientSetup]:
             budget=budget,
             today=lambda: TODAY,
         )
-        yield ClientSetup(client, oura, tokens, clock, budget, waits)
+        yield ClientSetup(client, http, oura, tokens, clock, budget, waits)
 
 
 @pytest.fixture

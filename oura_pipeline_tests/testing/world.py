@@ -87,7 +87,7 @@ class World:
 
         A run of Dagster takes ten times as long as what it is about.
         """
-        with open_pipeline() as pipeline:
+        with open_pipeline() as pipeline, pipeline.warehouse.kept_open():
             return {
                 document_type.name: fetch_and_land(
                     pipeline,
