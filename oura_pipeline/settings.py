@@ -52,6 +52,13 @@ class Protocol(StrEnum):
     FILE = "file"
 
 
+class LogFormat(StrEnum):
+    """How programs log."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class SignUp(StrEnum):
     """Who may sign in for the first time."""
 
@@ -527,6 +534,16 @@ class NotifySettings(Group):
         return self
 
 
+class LogSettings(Group):
+    """How programs log."""
+
+    format: LogFormat = variable(
+        "OURA_LOG_FORMAT",
+        LogFormat.TEXT,
+        "How programs log: text, or json, a line of JSON with the ids of the run and the person.",
+    )
+
+
 class Settings(BaseModel):
     """All settings."""
 
@@ -538,6 +555,7 @@ class Settings(BaseModel):
     site: SiteSettings
     retention: RetentionSettings
     notify: NotifySettings
+    logs: LogSettings
 
     @model_validator(mode="after")
     def _site_knows_where_oura_is(self) -> Settings:

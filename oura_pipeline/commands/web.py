@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 import click
 
+from oura_pipeline.process import logs
+from oura_pipeline.settings import LogFormat, load_settings
 from oura_pipeline.web.server import serve
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @click.command()
@@ -16,9 +14,7 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 @click.option("--port", default=8000, show_default=True, help="Port to listen on.")
 def web(host: str, port: int) -> None:
     """Serve the site, webhooks and API."""
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-    for noisy in ("alembic", "httpx"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logs.set_up(as_json=load_settings().logs.format is LogFormat.JSON)
     try:
         serve(host, port)
     except OSError as error:

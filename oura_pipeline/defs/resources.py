@@ -1,7 +1,7 @@
 """The one resource: configuration in, an open pipeline out."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import dagster as dg
@@ -12,6 +12,8 @@ from oura_pipeline.accounts.usernames import is_id
 from oura_pipeline.defs.person_ids import ids_by_username
 from oura_pipeline.defs.run_owners import own
 from oura_pipeline.pipeline import Pipeline, open_pipeline
+from oura_pipeline.process import logs
+from oura_pipeline.settings import LogFormat, load_settings
 from oura_pipeline.sync.fetch import people_to_fetch
 
 
@@ -40,9 +42,10 @@ class PipelineResource(dg.ConfigurableResource[Any]):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["PipelineResource"]:
         """Open the pipeline for a run and close it afterwards."""
         check_ids(self.people)
-        if context.run:
-            own(context.run.run_id)
         with ExitStack() as stack:
+            if context.run:
+                own(context.run.run_id)
+                stack.enter_context(_logged(context.run.run_id))
             self._pipeline = stack.enter_context(open_pipeline(share=self.share))
             stack.enter_context(self._pipeline.warehouse.kept_open())
             yield self
@@ -76,6 +79,13 @@ class PipelineResource(dg.ConfigurableResource[Any]):
     def selected_usernames(self) -> list[str]:
         """Return the usernames of the people that the run is for."""
         return [person.username for person in self.selected_people()]
+
+
+def _logged(run_id: str) -> AbstractContextManager[None]:
+    """Log what happens in a run with its id; as text, Dagster's own lines are enough."""
+    if load_settings().logs.format is LogFormat.JSON:
+        logs.set_up(as_json=True)
+    return logs.about(run=run_id)
 
 
 def check_ids(people: list[str]) -> None:

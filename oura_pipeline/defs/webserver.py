@@ -39,13 +39,14 @@ def dagster_ui() -> Iterator[ASGIApp]:
             yield create_app_from_workspace_process_context(workspace)
 
 
-def daemon_command() -> list[str]:
+def daemon_command(*, as_json: bool = False) -> list[str]:
     """Return the command that runs Dagster's daemon for the project's instance."""
     # Beside this Python: the virtual environment need not be active.
     program = Path(sys.executable).with_name("dagster-daemon")
     workspace = config_file(WORKSPACE_FILE)
     ref = serialize_value(instance_ref())
-    return [str(program), "run", "--instance-ref", ref, "--workspace", str(workspace)]
+    log = ["--log-format", "json"] if as_json else []
+    return [str(program), "run", "--instance-ref", ref, "--workspace", str(workspace), *log]
 
 
 def daemon_is_alive() -> bool:

@@ -17,6 +17,7 @@ from oura_pipeline.catalog.document_types import DocumentType, get_document_type
 from oura_pipeline.days import batched_by_weight, days_between
 from oura_pipeline.ledger import Fetch, FetchStatus, PersonDay
 from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.process import logs
 from oura_pipeline.sync.fetch_person import PersonFetcher, PersonResult
 from oura_pipeline.sync.history import forget_disproved
 from oura_pipeline.sync.progress import progress
@@ -211,7 +212,7 @@ class FetchedDocuments:
             progress=progress.get(),
         )
         with ThreadPoolExecutor(max_workers=self.pipeline.people_at_once) as pool:
-            return [result for result in pool.map(fetcher.fetch, people) if result]
+            return [result for result in pool.map(logs.inheriting(fetcher.fetch), people) if result]
 
     def refetch_overtaken(self, results: Sequence[PersonResult]) -> list[PersonResult]:
         """Fetch again whose days another run has landed meanwhile.

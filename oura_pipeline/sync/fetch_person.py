@@ -18,6 +18,7 @@ from oura_pipeline.oura.errors import ScopeNotGranted
 from oura_pipeline.oura.halves import Halving, Unanswered
 from oura_pipeline.oura.pages import Document
 from oura_pipeline.pipeline import Pipeline
+from oura_pipeline.process import logs
 from oura_pipeline.sync.progress import Progress
 from oura_pipeline.warehouse.errors import UnusableDocuments
 from oura_pipeline.warehouse.spool import Spool
@@ -75,7 +76,7 @@ class PersonFetcher:
         now = datetime.now(UTC)
         result = PersonResult(username=person.username, asked_at=now, received_at=now)
         try:
-            with self.pipeline.turns:
+            with self.pipeline.turns, logs.about(person=person.id, type=self.document_type.name):
                 client = self.pipeline.client(person.username, known=True)
                 self._spool(person, client, result)
         except UnknownPerson:

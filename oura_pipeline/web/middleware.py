@@ -63,7 +63,8 @@ class RequestLog:
             await self._app(scope, receive, at_start(send, note_status))
         finally:
             milliseconds = (time.perf_counter() - started) * 1000
-            LOG.info("%s %s %s %.0f ms", scope["method"], _path(scope), status, milliseconds)
+            said = (scope["method"], _path(scope), status, milliseconds)
+            LOG.info("%s %s %s %.0f ms", *said, extra=_ids(scope))
 
 
 class SecurityHeaders:
@@ -194,6 +195,12 @@ def _path(scope: Scope) -> str:
     person_id = scope.get("state", {}).get("person_id", "-")
     path = _PERSON_IN_PATH.sub(rf"\g<1>{person_id}", scope["path"])
     return quote(path)[:MAX_LOGGED_PATH]  # quoted: a path may contain a line break
+
+
+def _ids(scope: Scope) -> dict[str, object]:
+    """Return what a line is about, where it is about somebody."""
+    person_id = scope.get("state", {}).get("person_id")
+    return {"ids": {"person": person_id}} if person_id else {}
 
 
 def _content_policy(authorize_url: str) -> str:

@@ -104,6 +104,7 @@ def signed_in(request: Request, accounts: Accounts) -> Person | None:
         person = accounts.people.get(session.username)
     except UnknownPerson:
         return None
+    request.state.person_id = person.id  # for the log
     return person if person.state is not PersonState.RETIRED else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -202,3 +203,21 @@ def test_bad_options_are_usage_errors(shell: Shell, arguments: list[str], messag
 
 def test_a_sync_without_people_says_how_to_add_them(shell: Shell) -> None:
     assert "or use `oura-pipeline people add`" in shell.refused("sync")
+
+
+def test_what_a_run_logs_as_json_says_which_run_and_who(shell: Shell) -> None:
+    """By ids, in threads too; a name is in none of it."""
+    shell.sign_in("koa")
+    shell.world.sandbox.fault("error", status=503, person="koa")
+    options = ("--last", "2", "--type", "daily_sleep", "--person", "koa")
+    done = shell.process("sync", *options, OURA_LOG_FORMAT="json")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    (again,) = [line for line in lines if line["message"].startswith("trying again in ")]
+    [person_id] = shell.world.ids("koa")
+    assert (again["person"], again["type"]) == (person_id, "daily_sleep")
+    assert again["level"] == "info"
+    with shell.world.accounts() as accounts:
+        runs = {row.run_id for row in accounts.fetches.find("daily_sleep", usernames=["koa"])}
+    assert runs == {again["run"]}
+    assert "koa" not in json.dumps(lines)

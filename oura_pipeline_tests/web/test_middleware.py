@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.commands.group import cli
 from oura_pipeline.oura.http import tls
+from oura_pipeline.process.logs import JsonFormatter
 from oura_pipeline.settings import Settings, SettingsError
 from oura_pipeline.web.sessions import session_key
 from oura_pipeline.web.site import open_site
@@ -215,6 +217,25 @@ def test_the_log_has_a_line_per_request_without_its_query(
     assert [re.sub(r"\d+ ms$", "- ms", line) for line in lines] == [
         "GET /nothing%0Ahere 404 - ms",
         "POST /webhook 401 - ms",
+    ]
+
+
+def test_a_line_about_somebody_has_their_id(
+    open_site: OpenSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their own pages; a line of JSON has it beside the message."""
+    site = open_site()
+    browser = site.browser()
+    browser.join("runa")
+    caplog.clear()
+    caplog.set_level(logging.INFO, "oura_pipeline.web")
+    browser.go("/me")
+    browser.go("/privacy")
+    lines = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+    runa = site.accounts.people.get("runa").id
+    assert [(line["message"].split()[1], line.get("person")) for line in lines] == [
+        ("/me", runa),
+        ("/privacy", None),
     ]
 
 
