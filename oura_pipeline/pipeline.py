@@ -196,26 +196,34 @@ def open_budget(settings: Settings, accounts: Accounts, **options: Any) -> Budge
 
 def open_warehouse(settings: Settings) -> Warehouse:
     """Return the warehouse that is set."""
+    path = settings.storage.warehouse_path
+    return Warehouse(path) if path else open_lake(settings)
+
+
+def open_lake(settings: Settings) -> LakeWarehouse:
+    """Return the lake that is set.
+
+    Raises:
+        SettingsError: the warehouse is a DuckDB file.
+    """
     storage = settings.storage
     if storage.warehouse_path:
-        return Warehouse(storage.warehouse_path)
-    return LakeWarehouse(lake_address(settings), spools=storage.spool_path)
-
-
-def lake_address(settings: Settings) -> LakeAddress:
-    """Return where the lake is that is set."""
-    storage = settings.storage
+        raise SettingsError(
+            "OURA_WAREHOUSE_URL names a DuckDB file, which needs no preparation; that of a "
+            f"DuckLake begins with {LAKE}"
+        )
     objects = ObjectStorage(
         endpoint=storage.s3_endpoint,
         region=storage.s3_region,
         key_id=storage.s3_key_id,
         secret=storage.s3_secret.get_secret_value(),
     )
-    return LakeAddress(
+    address = LakeAddress(
         catalog=storage.warehouse_url.removeprefix(LAKE),
         data=storage.warehouse_data,
         storage=objects if "://" in storage.warehouse_data else None,
     )
+    return LakeWarehouse(address, spools=storage.spool_path)
 
 
 def open_accounts(settings: Settings) -> Accounts:

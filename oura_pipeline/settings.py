@@ -506,6 +506,14 @@ class RetentionSettings(Group):
         ge=1,
         le=36500,
     )
+    snapshots_days: int = variable(
+        "OURA_KEEP_SNAPSHOTS_DAYS",
+        7,
+        "Days for which a DuckLake can be read as it was; at most back to the last deletion of a "
+        "person.",
+        ge=1,
+        le=36500,
+    )
 
 
 class NotifySettings(Group):

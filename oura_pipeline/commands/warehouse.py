@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from oura_pipeline.commands.console import print_lines
-from oura_pipeline.pipeline import lake_address
-from oura_pipeline.settings import SettingsError, load_settings
-from oura_pipeline.warehouse.lake.warehouse import LakeWarehouse
+from oura_pipeline.pipeline import open_lake
+from oura_pipeline.settings import load_settings
+from oura_pipeline.warehouse.migration import migrate as migrate_rows
+from oura_pipeline.warehouse.warehouse import Warehouse
+
+_THE_LAKE = "lake"
 
 
 @click.group()
@@ -22,12 +27,24 @@ def prepare() -> None:
     It is the one that OURA_WAREHOUSE_URL names. Run this before anything else uses it, and again
     after every upgrade, while nothing else runs. A DuckDB file needs no preparation.
     """
-    settings = load_settings()
-    if settings.storage.warehouse_path:
-        raise SettingsError(
-            "OURA_WAREHOUSE_URL names a DuckDB file, which needs no preparation; a DuckLake begins "
-            "with ducklake:postgres:"
-        )
-    lake = LakeWarehouse(lake_address(settings), spools=settings.storage.spool_path)
-    changed = lake.prepare()
+    changed = open_lake(load_settings()).prepare()
     print_lines("The warehouse is prepared." if changed else "The warehouse was prepared already.")
+
+
+@warehouse.command("migrate")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+def migrate(source: str, target: str) -> None:
+    """Copy everything from one warehouse to another.
+
+    FROM and TO are each a DuckDB file, or the word `lake` for the DuckLake that OURA_WAREHOUSE_URL
+    names, which has to be prepared. End everything else first. Rows are counted, and compared by
+    their digests. What was interrupted goes on where it was.
+    """
+    rows = migrate_rows(_warehouse(source), _warehouse(target), print_lines)
+    print_lines(f"{rows:,} rows are in both, and the same.")
+
+
+def _warehouse(name: str) -> Warehouse:
+    # Not the lake's own address: a password does not belong into a command line.
+    return open_lake(load_settings()) if name == _THE_LAKE else Warehouse(Path(name).absolute())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,16 +78,21 @@ def contents(
 def copy_rows(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
+    month: date | None,
     *,
     source: str,
     target: str,
-    condition: str = "true",
 ) -> None:
-    """Insert the rows of a table that fulfil a condition into that of the same name."""
-    names = ", ".join(map(quoted, _columns(connection, table, target)))
+    """Insert a month's rows of a table, as `contents` tells them apart, from one into the other."""
+    names = _columns(connection, table, target)
+    listed = ", ".join(map(quoted, names))
+    if month:
+        condition = f"day >= {literal(str(month))} AND day < {literal(str(_next(month)))}"
+    else:
+        condition = "day IS NULL" if "day" in names else "true"
     connection.execute(
-        f"INSERT INTO {table.within(target)} ({names}) SELECT {names} FROM {source} "
-        f"WHERE {condition}"
+        f"INSERT INTO {table.within(target)} ({listed}) "
+        f"SELECT {listed} FROM {table.within(source)} WHERE {condition}"
     )
 
 
@@ -106,23 +110,18 @@ def copy_into_new_file(connection: duckdb.DuckDBPyConnection, new: Path) -> None
         connection.execute(f"USE {quoted(_COPY)}")
         ensure_tables(connection)
         for table in tables_with_rows(connection, lake):
-            _create_missing(connection, table, lake, _COPY)
-            source = f"{table.within(lake)} AT (VERSION => {snapshot})"
-            copy_rows(connection, table, source=source, target=_COPY)
+            create_missing(connection, table, lake, _COPY)
+            connection.execute(
+                f"INSERT INTO {table.within(_COPY)} BY NAME "
+                f"FROM {table.within(lake)} AT (VERSION => {snapshot})"
+            )
         describe(connection, datetime.now(UTC))
     finally:
         connection.execute(f"USE {quoted(lake)}")
         connection.execute(f"DETACH {quoted(_COPY)}")
 
 
-def missing_months(
-    source: Mapping[date | None, Content], target: Mapping[date | None, Content]
-) -> Iterator[date | None]:
-    """Yield the months of which there are rows in the source, and none in the target."""
-    return (month for month in source if month not in target)
-
-
-def _create_missing(
+def create_missing(
     connection: duckdb.DuckDBPyConnection, table: Table, source: str, target: str
 ) -> None:
     """Create a table that the code no longer describes."""
@@ -130,6 +129,10 @@ def _create_missing(
         f"CREATE TABLE IF NOT EXISTS {table.within(target)} AS "
         f"SELECT * FROM {table.within(source)} LIMIT 0"
     )
+
+
+def _next(month: date) -> date:
+    return (month + timedelta(days=31)).replace(day=1)
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: Table, database: str) -> list[str]:

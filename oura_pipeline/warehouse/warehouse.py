@@ -15,6 +15,7 @@ from oura_pipeline.catalog.parts import Part, StoredDay, StoredDocument
 from oura_pipeline.files import copy_file
 from oura_pipeline.warehouse import forgetting, publishing
 from oura_pipeline.warehouse.connection import ExclusiveFile, every_core, transaction
+from oura_pipeline.warehouse.copying import ensure_tables
 from oura_pipeline.warehouse.describing import describe
 from oura_pipeline.warehouse.exporting import copy_to_parquet
 from oura_pipeline.warehouse.landing import Landing, land
@@ -42,6 +43,7 @@ from oura_pipeline.warehouse.tables import (
     existing_types,
     has_ledger,
     has_table,
+    literal,
     quoted,
     table_name,
 )
@@ -363,6 +365,22 @@ class Warehouse:
         """
         with self._file.opened() as connection:
             return operation(connection)
+
+    @contextmanager
+    def attached(self, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+        """Attach everything to a DuckDB under the name that is yielded; nobody writes meanwhile.
+
+        Its tables are brought to this version.
+        """
+        name = str(self.path)
+        with self._file.locked():
+            connection.execute(f"ATTACH {literal(name)} AS {quoted(name)}")
+            try:
+                connection.execute(f"USE {quoted(name)}")
+                ensure_tables(connection)
+                yield name
+            finally:
+                connection.execute(f"USE memory; DETACH {quoted(name)}")
 
     def _select_documents(
         self,

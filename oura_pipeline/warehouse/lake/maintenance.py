@@ -26,6 +26,24 @@ class Compacted:
     written: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """What a lake's newest snapshot consists of."""
+
+    files: int
+    bytes: int
+
+
+def size(connection: duckdb.DuckDBPyConnection) -> Size:
+    """Return how many files the newest snapshot has, and their bytes, of deletions too."""
+    (row,) = connection.execute(
+        "SELECT sum(file_count + delete_file_count)::BIGINT, "
+        "sum(file_size_bytes + delete_file_size_bytes)::BIGINT "
+        f"FROM ducklake_table_info({literal(_name(connection))})"
+    ).fetchall()
+    return Size(files=row[0], bytes=row[1])
+
+
 def merge(connection: duckdb.DuckDBPyConnection) -> Compacted:
     """Make few large files of the small ones that landings leave."""
     return _compacted(connection, "ducklake_merge_adjacent_files")
@@ -66,5 +84,9 @@ def _older(before: datetime) -> str:
 
 
 def _call(connection: duckdb.DuckDBPyConnection, function: str, more: str) -> list[tuple[int, ...]]:
+    return connection.execute(f"CALL {function}({literal(_name(connection))}{more})").fetchall()
+
+
+def _name(connection: duckdb.DuckDBPyConnection) -> str:
     (name,) = connection.execute("SELECT current_database()").fetchone() or ("",)
-    return connection.execute(f"CALL {function}({literal(name)}{more})").fetchall()
+    return str(name)

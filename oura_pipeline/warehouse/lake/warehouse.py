@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from oura_pipeline.warehouse import copying, forgetting, publishing
 from oura_pipeline.warehouse.lake import attaching, locks, maintenance
 from oura_pipeline.warehouse.lake.address import LakeAddress
 from oura_pipeline.warehouse.lake.connections import LakeConnections
-from oura_pipeline.warehouse.lake.maintenance import Compacted
+from oura_pipeline.warehouse.lake.maintenance import Compacted, Size
 from oura_pipeline.warehouse.lake.preparing import keep_values_out, prepare
 from oura_pipeline.warehouse.ledgers import Ledgers
 from oura_pipeline.warehouse.publishing import Published, replacing_copy, wal
@@ -92,6 +92,18 @@ class LakeWarehouse(Warehouse):
             with replacing_copy(target, changed) as new, self._lake.opened() as connection:
                 copying.copy_into_new_file(connection, new)
         return Published(target, target.stat().st_size, publishing.now() - began, fresh)
+
+    @contextmanager
+    def attached(self, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+        """Yield the name under which it is attached; nobody writes meanwhile."""
+        with self._alone():
+            with self._lake.opened():
+                pass  # it is prepared for this version
+            yield attaching.attach(self._lake.address)
+
+    def size(self) -> Size:
+        """Return how many files the newest snapshot has, and their bytes."""
+        return self._lake.repeated(maintenance.size)
 
     def merge(self) -> Compacted:
         """Make few large files of the small ones that landings leave."""

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from oura_pipeline.warehouse.warehouse import Warehouse
-from oura_pipeline_tests.warehouse.lake.lakes import Lake, copied, prepared
+from oura_pipeline_tests.testing.matrix import MATRIX
+from oura_pipeline_tests.testing.object_storage import running_object_storage
+from oura_pipeline_tests.warehouse.lake.lakes import Lake, copied, in_object_storage, prepared
 
 
-@pytest.fixture(scope="session")
-def prepared_lake(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A lake without documents; it takes seconds to make."""
-    return prepared(postgres_server, tmp_path_factory.mktemp("lake"))
+class NewLake(Protocol):
+    """Returns a new lake that keeps what it has of its own in a folder."""
+
+    def __call__(self, folder: Path) -> AbstractContextManager[Lake]: ...
+
+
+@pytest.fixture(scope="session", params=["folder", *["object storage"] * MATRIX])
+def new_lake(
+    request: pytest.FixtureRequest, postgres_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NewLake]:
+    """Lakes of one kind, without documents."""
+    folder = tmp_path_factory.mktemp("lakes")
+    if request.param == "folder":
+        template = prepared(postgres_server, folder)
+        yield lambda folder: copied(template, postgres_server, folder)
+    else:
+        with running_object_storage(folder) as storage:
+            yield lambda folder: in_object_storage(storage, postgres_server, folder)
 
 
 @pytest.fixture
-def lake(prepared_lake: Lake, postgres_server: str, tmp_path: Path) -> Iterator[Lake]:
-    with copied(prepared_lake, postgres_server, tmp_path) as lake:
+def lake(new_lake: NewLake, tmp_path: Path) -> Iterator[Lake]:
+    with new_lake(tmp_path) as lake:
         yield lake
 
 

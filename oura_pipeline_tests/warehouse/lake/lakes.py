@@ -1,4 +1,4 @@
-"""Lakes of tests: one is prepared, all others are copies of it."""
+"""Lakes of tests: one is prepared, others in folders are copies of it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,32 @@ from uuid import uuid4
 import psycopg
 
 from oura_pipeline.warehouse.lake import attaching
-from oura_pipeline.warehouse.lake.address import LakeAddress
+from oura_pipeline.warehouse.lake.address import LakeAddress, ObjectStorage
 from oura_pipeline.warehouse.lake.warehouse import LakeWarehouse
+from oura_pipeline_tests.testing.object_storage import BUCKET
 from oura_pipeline_tests.testing.postgres import new_database
 
 
 @dataclass(frozen=True)
 class Lake:
-    """A lake of one test, with its files in a folder."""
+    """A lake of one test."""
 
     warehouse: LakeWarehouse
     address: LakeAddress
 
-    def files(self) -> list[Path]:
-        """Every file of it."""
-        return sorted(path for path in Path(self.address.data).rglob("*") if path.is_file())
+    def files(self) -> list[str]:
+        """The addresses of all of its files."""
+        with attaching.cursor() as connection:
+            rows = connection.execute("FROM glob(?)", [f"{self.address.data}/**"]).fetchall()
+        return sorted(name for (name,) in rows)
+
+    def content(self, file: str) -> bytes:
+        """The bytes of a Parquet file, and what they say: they are compressed."""
+        with attaching.cursor() as connection:
+            [(raw,)] = connection.execute("SELECT content FROM read_blob(?)", [file]).fetchall()
+            rows = connection.execute("FROM read_parquet(?)", [file]).fetchall()
+            footer = connection.execute("FROM parquet_metadata(?)", [file]).fetchall()
+        return bytes(raw) + repr((file.rpartition("/")[2], rows, footer)).encode()
 
     def catalog(self, sql: str) -> list[tuple[object, ...]]:
         """The rows of a query to the catalog."""
@@ -46,8 +57,8 @@ class Lake:
         return b"\n".join(dumped)
 
 
-def address(database: str, data: Path) -> LakeAddress:
-    return LakeAddress(catalog=f"postgresql://{database}", data=str(data))
+def address(database: str, data: Path | str, storage: ObjectStorage | None = None) -> LakeAddress:
+    return LakeAddress(catalog=f"postgresql://{database}", data=str(data), storage=storage)
 
 
 def prepared(server: str, folder: Path) -> Lake:
@@ -60,7 +71,7 @@ def prepared(server: str, folder: Path) -> Lake:
 
 @contextmanager
 def copied(template: Lake, server: str, folder: Path) -> Iterator[Lake]:
-    """A copy of a prepared lake."""
+    """A copy of a prepared lake in a folder."""
     source, name = template.address.catalog.rpartition("/")[2], f"test_{uuid4().hex}"
     with psycopg.connect(f"postgresql://{server}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {source}".encode())
@@ -71,8 +82,24 @@ def copied(template: Lake, server: str, folder: Path) -> Iterator[Lake]:
             "UPDATE ducklake_metadata SET value = %s WHERE key = 'data_path'",
             [f"{lake.address.data}/"],
         )
-    try:
+    with _detached_at_last(lake):
         yield lake
+
+
+@contextmanager
+def in_object_storage(storage: ObjectStorage, server: str, folder: Path) -> Iterator[Lake]:
+    """A prepared lake whose files are in object storage."""
+    data = f"s3://{BUCKET}/{uuid4().hex}"
+    lake = _lake(address(new_database(server), data, storage), folder)
+    with _detached_at_last(lake):
+        assert lake.warehouse.prepare()
+        yield lake
+
+
+@contextmanager
+def _detached_at_last(lake: Lake) -> Iterator[None]:
+    try:
+        yield
     finally:
         attaching.detach(lake.address)
 
