@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as db
-from dagster._core.events import ASSET_CHECK_EVENTS, BATCH_WRITABLE_EVENTS, DagsterEventType
 from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import (
-    AssetCheckExecutionsTable,
     SqlEventLogStorageMetadata,
     SqlEventLogStorageTable,
 )
@@ -22,7 +19,8 @@ from dagster._serdes import ConfigurableClassData
 from filelock import FileLock
 from sqlalchemy.engine import Connection
 
-from oura_pipeline.defs.event_rows import Row, each_day, rows_of, tags
+from oura_pipeline.defs.event_batches import BatchedEventLog
+from oura_pipeline.defs.event_rows import Row
 from oura_pipeline.defs.event_texts import packed
 from oura_pipeline.defs.record_files import Found, engine_of, ensure_tables
 from oura_pipeline.defs.run_events import CREATE_IN_INDEX, read_packed, read_with_index
@@ -30,8 +28,6 @@ from oura_pipeline.defs.run_events import CREATE_IN_INDEX, read_packed, read_wit
 LOCK = ".opening.lock"
 RUN_PAGE_BYTES = 1024  # each table and index takes one, and most of a run's stay empty
 _reads_index = ContextVar("_reads_index", default=False)
-_CHECKED = {kind.value for kind in ASSET_CHECK_EVENTS}
-_WRITTEN_AT_ONCE = {kind.value for kind in BATCH_WRITABLE_EVENTS} | _CHECKED
 
 
 def _with_index(read: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,7 +44,7 @@ def _with_index(read: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
+class BatchedSqliteEventLogStorage(BatchedEventLog, SqliteEventLogStorage):
     """Dagster's SQLite event log, with many events written as one transaction, and once.
 
     The stock class opens both databases, the run's and the index, for each event, and writes it
@@ -61,33 +57,14 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
         self._columns: dict[str, bool] = {}
         super().__init__(base_dir, inst_data)
 
-    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Write all events, or none."""
-        if not _is_one_batch(events):
-            # Events of several runs or of other kinds are written one by one, as Dagster does.
-            super().store_event_batch(events)
-            return
-        events = list(each_day(events))
-        rows = list(rows_of(events))
+    def _write(self, events: Sequence[EventLogEntry], rows: Sequence[Row]) -> None:
+        for row in rows:
+            row["event"] = packed(row["event"])
         # The inner block ends first: whoever follows the run sees no event before it is there.
         with self._run_shard(events[0].run_id) as run, self.index_connection() as index:
             event_ids = _insert_in_order(index, rows)
-            self._store_tags(index, events, event_ids)
-            self._store_assets(index, events, rows, event_ids)
-            _store_checks(index, events, rows, event_ids)
+            self._store_beside(index, events, rows, event_ids)
             _refer_to_index(run, rows, event_ids)
-
-    def store_event(self, event: EventLogEntry) -> None:
-        """Write an event, or one for each day of those that it plans."""
-        if event.dagster_event and event.dagster_event.partitions_subset:
-            self.store_event_batch([event])
-        else:
-            super().store_event(event)
-
-    @property
-    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
-        # Dagster would make an event for each day of each asset of a run.
-        return True
 
     # Where Dagster reads what a run did, of which the index has a part. It writes elsewhere.
     get_records_for_run = _with_index(SqliteEventLogStorage.get_records_for_run)
@@ -145,74 +122,6 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
         with engine.begin() as connection:
             yield connection
 
-    def _store_tags(
-        self, index: Connection, events: Sequence[EventLogEntry], event_ids: Sequence[int]
-    ) -> None:
-        tagged = [(event, id_) for event, id_ in zip(events, event_ids, strict=True) if tags(event)]
-        if tagged:
-            self._store_asset_event_tags(index, *zip(*tagged, strict=True))
-
-    def _store_assets(
-        self,
-        index: Connection,
-        events: Sequence[EventLogEntry],
-        rows: Sequence[Row],
-        event_ids: Sequence[int],
-    ) -> None:
-        # An asset has one row; only the newest event of a kind leaves a trace in it.
-        newest = {
-            (row["asset_key"], row["dagster_event_type"]): (event, event_id)
-            for event, row, event_id in zip(events, rows, event_ids, strict=True)
-            if row["asset_key"]
-        }
-        for event, event_id in sorted(newest.values(), key=lambda pair: pair[1]):
-            self._store_asset_event(index, event, event_id)
-
-    def _store_asset_check_evaluation_planned(
-        self, event: EventLogEntry, event_id: int | None
-    ) -> None:
-        with self.index_connection() as index:
-            row = _check_row(event, self._event_to_row(event), event_id)
-            index.execute(AssetCheckExecutionsTable.insert(), [row])
-
-
-def _store_checks(
-    index: Connection,
-    events: Sequence[EventLogEntry],
-    rows: Sequence[Row],
-    event_ids: Sequence[int],
-) -> None:
-    # Only an op reports evaluations in a batch, and nothing has planned those.
-    checks = [
-        _check_row(event, row, event_id)
-        for event, row, event_id in zip(events, rows, event_ids, strict=True)
-        if row["dagster_event_type"] in _CHECKED
-    ]
-    if checks:
-        index.execute(AssetCheckExecutionsTable.insert(), checks)
-
-
-def _check_row(event: EventLogEntry, row: Row, event_id: int | None) -> Row:
-    check: Any = event.get_dagster_event().event_specific_data
-    status = AssetCheckExecutionRecordStatus
-    if row["dagster_event_type"] == DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value:
-        execution_status = status.PLANNED
-    else:
-        execution_status = status.SUCCEEDED if check.passed else status.FAILED
-    return {
-        "asset_key": check.asset_key.to_string(),
-        "check_name": check.check_name,
-        "run_id": event.run_id,
-        "execution_status": execution_status.value,
-        "evaluation_event": row["event"],
-        "evaluation_event_timestamp": row["timestamp"],
-        "evaluation_event_storage_id": event_id,
-        "materialization_event_storage_id": None,
-        # Dagster plans a check for each day of a run, also one that has no days, as all of ours.
-        # It is evaluated once, and what was planned for a day would stay planned for ever.
-        "partition": None,
-    }
-
 
 def _insert_in_order(index: Connection, rows: Sequence[Row]) -> Sequence[int]:
     """Insert events one behind the other, and return their ids."""
@@ -232,10 +141,3 @@ def _refer_to_index(run: Connection, rows: Sequence[Row], ids: Sequence[int]) ->
     if others := len(rows) - 1:
         first = (last_id - others, ids[0], others)
         run.exec_driver_sql("INSERT INTO in_index VALUES (?, ?, ?)", first)
-
-
-def _is_one_batch(events: Sequence[EventLogEntry]) -> bool:
-    return len({event.run_id for event in events}) == 1 and all(
-        event.dagster_event and event.dagster_event.event_type_value in _WRITTEN_AT_ONCE
-        for event in events
-    )

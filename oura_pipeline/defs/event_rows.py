@@ -16,8 +16,6 @@ from dagster._core.events import (
 from dagster._core.events.log import EventLogEntry
 from dagster._serdes import serialize_value
 
-from oura_pipeline.defs.event_texts import packed
-
 Row = dict[str, Any]
 
 # What takes the place of all that differs, and no event has.
@@ -84,7 +82,7 @@ class _Form:
         made = _made(happened) if self.texts else None
         return {
             "run_id": event.run_id,
-            "event": packed(self._text(event, made) if made else serialize_value(event)),
+            "event": self._text(event, made) if made else serialize_value(event),
             "dagster_event_type": happened.event_type_value,
             "timestamp": datetime.fromtimestamp(event.timestamp, UTC).replace(tzinfo=None),
             "step_key": happened.step_key,

@@ -37,6 +37,7 @@ from oura_pipeline.settings import dagster_home, load_settings
 BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
 CONFIG_FILE = "dagster.yaml"
 OPTIONAL_BASE_DIR = {"base_dir": Field(StringSource, is_required=False)}
+BATCH_SIZE = {"event_batch_size": Field(IntSource, is_required=False, default_value=1000)}
 
 _NO_COMPUTE_LOGS = {
     "module": "dagster._core.storage.noop_compute_log_manager",
@@ -108,6 +109,13 @@ def config_file(name: str) -> Path:
     raise FileNotFoundError(f"{name} is in none of {', '.join(map(str, places))}")
 
 
+def write_events_at_once(config_value: Mapping[str, Any]) -> None:
+    """Let Dagster write as many events at once as the configuration of a storage says."""
+    # It reads this from the environment only. Whatever process writes events, or starts one that
+    # does, has opened its storage before.
+    os.environ.setdefault(BATCH_SIZE_VARIABLE, str(config_value["event_batch_size"]))
+
+
 class _PatientSqliteStorage:
     """Waits a minute for other writers, not five seconds, and creates its tables by itself."""
 
@@ -155,10 +163,7 @@ class ProjectStorage(CompositeStorage):
 
     @classmethod
     def config_type(cls) -> Mapping[str, Any]:
-        return {
-            **OPTIONAL_BASE_DIR,
-            "event_batch_size": Field(IntSource, is_required=False, default_value=1000),
-        }
+        return {**OPTIONAL_BASE_DIR, **BATCH_SIZE}
 
     @classmethod
     def from_config_value(
@@ -166,10 +171,7 @@ class ProjectStorage(CompositeStorage):
     ) -> "ProjectStorage":
         """Open the three storages, in the folders where Dagster itself would have them."""
         base = Path(config_value.get("base_dir") or _base_dir())
-        batch_size = config_value["event_batch_size"]
-        # Dagster reads the size of a batch from the environment only. Whatever process writes
-        # events, or starts one that does, has opened its storage before.
-        os.environ.setdefault(BATCH_SIZE_VARIABLE, str(batch_size))
+        write_events_at_once(config_value)
         base.mkdir(parents=True, exist_ok=True)
         # Dagster's own creation of the tables fails when two processes are the first at once.
         with FileLock(base / LOCK):

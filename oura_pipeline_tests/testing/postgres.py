@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.testing.requirements import require_program
 
 OWNER = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
@@ -54,6 +55,15 @@ def new_database(server: str) -> str:
     with psycopg.connect(f"postgresql://{server}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     return f"{server}/{name}"
+
+
+def dagster_config() -> str:
+    """`dagster.yaml` with its storage on Postgres, as its comments describe it."""
+    config = (ROOT / "dagster.yaml").read_text(encoding="utf-8")
+    begin, commented = config.index("\nstorage:") + 1, config.index("# storage:")
+    end = config.index("\n\n", commented)
+    lines = [line.removeprefix("# ") for line in config[commented:end].splitlines()]
+    return config[:begin] + "\n".join(lines) + config[end:]
 
 
 @contextmanager
