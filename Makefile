@@ -100,7 +100,7 @@ LOCK := $(BIN)/uv pip compile --quiet --system-certs --universal --python-versio
   --generate-hashes --no-strip-extras --no-emit-index-url --no-header
 lock: $(READY)
 	@$(LOCK) pyproject.toml --extra dev --constraint constraints.txt --output-file requirements.lock
-	@$(LOCK) pyproject.toml --extra postgres --constraint requirements.lock \
+	@$(LOCK) pyproject.toml --extra postgres --extra telemetry --constraint requirements.lock \
 	  --output-file deploy/requirements.lock
 	@$(LOCK) deploy/graphite/requirements.in --output-file deploy/graphite/requirements.lock
 

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -29,6 +29,7 @@ from oura_pipeline.oura.budget_file import BudgetFile
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.http import http_client, tls
 from oura_pipeline.oura.oauth import OAuth
+from oura_pipeline.process.telemetry import Telemetry, open_telemetry
 from oura_pipeline.settings import LAKE, Protocol, Settings, SettingsError, load_settings
 from oura_pipeline.warehouse.lake.address import LakeAddress, ObjectStorage
 from oura_pipeline.warehouse.lake.warehouse import LakeWarehouse
@@ -61,6 +62,7 @@ class Pipeline:
         render: reads points back; None: no render URL is set.
         share: the part of the budget that anybody may have used before our requests wait.
         turns: held by every thread that fetches somebody, whatever the document type.
+        telemetry: traces and metrics of what is done.
     """
 
     settings: Settings
@@ -73,6 +75,7 @@ class Pipeline:
     render: RenderClient | None
     share: float = 1.0
     turns: threading.Semaphore
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     @property
     def people_at_once(self) -> int:
@@ -140,6 +143,8 @@ def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Itera
     # structlog.
     set_on_retry_hooks([_log_retry])
     with ExitStack() as stack:
+        telemetry = open_telemetry(settings.logs.otlp_endpoint)
+        stack.callback(telemetry.close)
         accounts = open_accounts(settings)
         stack.callback(accounts.close)
         http = stack.enter_context(http_client(connections=MOST_AT_ONCE))
@@ -167,6 +172,7 @@ def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Itera
             render=render,
             share=share,
             turns=threading.Semaphore(MOST_AT_ONCE),
+            telemetry=telemetry,
         )
 
 

@@ -543,12 +543,18 @@ class NotifySettings(Group):
 
 
 class LogSettings(Group):
-    """How programs log."""
+    """How programs log, and where else they say what they do."""
 
     format: LogFormat = variable(
         "OURA_LOG_FORMAT",
         LogFormat.TEXT,
         "How programs log: text, or json, a line of JSON with the ids of the run and the person.",
+    )
+    otlp_endpoint: Url = variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        "Address of an OpenTelemetry receiver (OTLP over HTTP) for traces and metrics of runs; "
+        "without one there are none. In the environment its other OTEL_ variables hold, too.",
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -55,6 +56,7 @@ def push(
     resend_since: date | None = None,
     even_unchanged: bool = False,
     now: datetime,
+    sending: Callable[[Sequence[DayPoints]], AbstractContextManager[object]] = nullcontext,
 ) -> PushResult:
     """Send the days whose points changed, or were never sent.
 
@@ -67,6 +69,7 @@ def push(
             None: only days that were never sent.
         even_unchanged: also send what Graphite should have already.
         now: the present, aware.
+        sending: what is around the sending of each batch.
 
     Raises:
         GraphiteUnavailable: after several tries; what was not sent stays pending and is sent by
@@ -85,7 +88,7 @@ def push(
             due = run.announce(batch)
             if in_flight:
                 run.record_sent(*in_flight)
-            in_flight = executor.submit(_send_days, sender, [day for day, _ in due]), due
+            in_flight = executor.submit(_send_days, sender, [day for day, _ in due], sending), due
         if in_flight:
             run.record_sent(*in_flight)
     run.record_withdrawn()
@@ -113,9 +116,14 @@ def send(sender: Sender, metrics: Metrics) -> None:
     retrying(sender.send, list(metrics))
 
 
-def _send_days(sender: Sender, days: Sequence[DayPoints]) -> None:
+def _send_days(
+    sender: Sender,
+    days: Sequence[DayPoints],
+    sending: Callable[[Sequence[DayPoints]], AbstractContextManager[object]],
+) -> None:
     if metrics := by_metric(days):
-        send(sender, metrics.items())
+        with sending(days):
+            send(sender, metrics.items())
 
 
 def by_metric(days: Iterable[DayPoints]) -> dict[str, Points]:

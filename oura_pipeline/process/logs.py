@@ -37,6 +37,11 @@ def about(**ids: object) -> Iterator[None]:
         _about.reset(token)
 
 
+def current(name: str) -> object:
+    """Return an id of what the lines are about now; empty: there is none of this name."""
+    return _about.get().get(name, "")
+
+
 def inheriting(function: Callable[P, Result]) -> Callable[P, Result]:
     """Return a function that threads of a pool call as if they were this one."""
     context = copy_context()

@@ -22,6 +22,7 @@ from oura_pipeline.sync.fetch_person import PersonFetcher, PersonResult
 from oura_pipeline.sync.history import forget_disproved
 from oura_pipeline.sync.progress import progress
 from oura_pipeline.sync.redating import record_redated
+from oura_pipeline.sync.tracing import subject
 from oura_pipeline.warehouse.landing import Landing
 from oura_pipeline.warehouse.spool import Spool
 
@@ -277,21 +278,26 @@ class FetchedDocuments:
         return landing
 
     def _land_some(self, results: Sequence[PersonResult]) -> Landing:
-        return self.pipeline.warehouse.land(
-            self.document_type,
-            self.spool,
-            usernames=[result.username for result in results],
-            first_day=self.days[0],
-            last_day=self.days[1],
-            fetched_at=self.began_at,
-            run_id=self.run_id,
-            unanswered=[
-                (result.username, day)
-                for result in results
-                for part in result.unanswered
-                for day in part.days
-            ],
-        )
+        ids = {person.username: person.id for person in self.people}
+        with self.pipeline.telemetry.stage(
+            "land",
+            lambda: [subject(ids[one.username], self.document_type, *self.days) for one in results],
+        ):
+            return self.pipeline.warehouse.land(
+                self.document_type,
+                self.spool,
+                usernames=[result.username for result in results],
+                first_day=self.days[0],
+                last_day=self.days[1],
+                fetched_at=self.began_at,
+                run_id=self.run_id,
+                unanswered=[
+                    (result.username, day)
+                    for result in results
+                    for part in result.unanswered
+                    for day in part.days
+                ],
+            )
 
     def _wait_for_push(self, days: Sequence[tuple[str, date]]) -> None:
         name = self.document_type.name

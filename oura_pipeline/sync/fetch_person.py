@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 
 import msgspec
 
@@ -20,6 +22,7 @@ from oura_pipeline.oura.pages import Document
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.process import logs
 from oura_pipeline.sync.progress import Progress
+from oura_pipeline.sync.tracing import subject
 from oura_pipeline.warehouse.errors import UnusableDocuments
 from oura_pipeline.warehouse.spool import Spool
 
@@ -76,19 +79,31 @@ class PersonFetcher:
         now = datetime.now(UTC)
         result = PersonResult(username=person.username, asked_at=now, received_at=now)
         try:
-            with self.pipeline.turns, logs.about(person=person.id, type=self.document_type.name):
+            with (
+                self.pipeline.turns,
+                logs.about(person=person.id, type=self.document_type.name),
+                self._traced(person, result),
+            ):
                 client = self.pipeline.client(person.username, known=True)
                 self._spool(person, client, result)
+                result.requests, result.pages = client.requests, client.pages
         except UnknownPerson:
             self.spool.discard(person.username)
             return None
         # Half of somebody's documents must not land: the missing ones would count as deleted.
         if result.error:
             self.spool.discard(person.username)
-        result.requests, result.pages = client.requests, client.pages
         result.received_at = datetime.now(UTC)
         self.progress.person_done(self.document_type.name, person.username)
         return result
+
+    @contextmanager
+    def _traced(self, person: Person, result: PersonResult) -> Iterator[None]:
+        about = partial(subject, person.id, self.document_type, *self.days)
+        with self.pipeline.telemetry.stage("request", lambda: [about()]) as stage:
+            yield
+            failed = int(result.error is not None)
+            stage.counts = {"requests": result.requests, "pages": result.pages, "failed": failed}
 
     def _spool(self, person: Person, client: OuraClient, result: PersonResult) -> None:
         try:

@@ -19,6 +19,7 @@ from oura_pipeline.ledger import PersonDay, Push, PushState
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.flattening import Flattener
 from oura_pipeline.sync.progress import progress
+from oura_pipeline.sync.tracing import TracedPush
 
 _RESEND_WINDOW = timedelta(days=7)
 _DAYS_EXPLAINED = 20
@@ -74,20 +75,26 @@ def push_documents(
         now = datetime.now(UTC)
         since = _resent_since(pipeline, now.date())
         settled: Counter[date] = Counter()
-        result = push(
+        traced = TracedPush(pipeline, document_type, days)
+        points = traced.flattening(
             _changed_points(
                 Flattener(pipeline, document_type),
                 usernames,
                 days,
                 is_settled=lambda row: not even_unchanged and is_settled(row, since),
                 settled=settled,
-            ),
+            )
+        )
+        result = push(
+            points,
             sender=pipeline.sender,
             ledger=pipeline.accounts.pushes,
             resend_since=since,
             even_unchanged=even_unchanged,
             now=now,
+            sending=traced.sending,
         )
+        traced.close()
     _settle(pipeline, document_type, usernames, days, before=now)
     progress.get().pushed(document_type.name, result.points)
     return PushedDocuments(
