@@ -175,6 +175,7 @@ class FetchedDocuments:
     began_at: datetime
     run_id: str
     losses_known: bool
+    landed_bytes: int = LANDED_BYTES
     results: list[PersonResult] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -265,11 +266,12 @@ class FetchedDocuments:
         # Before the landing as well: a crash right after it must not leave days that nobody pushes.
         asked = [(one.username, day) for one in landed for day in days_between(*self.days)]
         self._wait_for_push(asked)
-        # Some people at a time: memory must not grow with how many there are.
+        # Some people at a time, and some of their days: memory must not grow with how many there
+        # are.
         some_people = batched_by_weight(
             landed,
             lambda result: self.spool.bytes_of([result.username]),
-            heaviest=LANDED_BYTES,
+            heaviest=self.landed_bytes,
             longest=LANDED_PEOPLE,
         )
         landing = reduce(add, map(self._land_some, some_people))
@@ -279,25 +281,42 @@ class FetchedDocuments:
 
     def _land_some(self, results: Sequence[PersonResult]) -> Landing:
         ids = {person.username: person.id for person in self.people}
+        pieces = self._pieces([result.username for result in results])
         with self.pipeline.telemetry.stage(
             "land",
             lambda: [subject(ids[one.username], self.document_type, *self.days) for one in results],
         ):
-            return self.pipeline.warehouse.land(
-                self.document_type,
-                self.spool,
-                usernames=[result.username for result in results],
-                first_day=self.days[0],
-                last_day=self.days[1],
-                fetched_at=self.began_at,
-                run_id=self.run_id,
-                unanswered=[
-                    (result.username, day)
-                    for result in results
-                    for part in result.unanswered
-                    for day in part.days
-                ],
+            return reduce(
+                add, (self._land_days(results, days, piece=len(pieces) > 1) for days in pieces)
             )
+
+    def _pieces(self, usernames: Sequence[str]) -> list[tuple[date, date]]:
+        """Return the days that land together; those of documents with an id all do."""
+        # One with an id may have moved from one day to another, and of one that cannot be landed
+        # only the whole question says of which days it may be.
+        if not self.document_type.dated_by_offset or self.spool.unusable_files(usernames):
+            return [self.days]
+        return self.spool.pieces(usernames, *self.days, heaviest=self.landed_bytes)
+
+    def _land_days(
+        self, results: Sequence[PersonResult], days: tuple[date, date], *, piece: bool
+    ) -> Landing:
+        return self.pipeline.warehouse.land(
+            self.document_type,
+            self.spool,
+            usernames=[result.username for result in results],
+            first_day=days[0],
+            last_day=days[1],
+            fetched_at=self.began_at,
+            run_id=self.run_id,
+            unanswered=[
+                (result.username, day)
+                for result in results
+                for part in result.unanswered
+                for day in part.days
+            ],
+            piece=piece,
+        )
 
     def _wait_for_push(self, days: Sequence[tuple[str, date]]) -> None:
         name = self.document_type.name

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 import duckdb
 
@@ -44,47 +45,81 @@ class Landing:
         days: every requested (username, day), also those without documents. For a type without
             days everything counts on the last requested day.
         elsewhere: days that were not requested, but lost a document to a requested day or got one.
-        inserted: documents that were not there before.
+        arrived: how many documents were not there before, by username and day.
+        gone: how many documents Oura no longer has, by username and day.
         updated: documents with another content than before, or that belong to another day now.
-        deleted: documents that Oura no longer has.
-        outside: documents of days that were not requested, and were not stored under such a day.
         unknown_fields: paths that the table of document types does not have.
         odd_values: path → number of values of the wrong kind; the column holds null, the JSON the
             value.
         set_aside: documents that cannot be landed and are in `oura.quarantine`, by username and
             day, which may be unknown.
-        lost: of how many documents some are gone, by username and day, where the answer to somebody
-            had fewer than half of what was there.
         redated: names of the types that have days whose rows changed because offsets were learned.
     """
 
     days: dict[tuple[str, date], DayCount]
     elsewhere: dict[tuple[str, date], DayCount] = field(default_factory=dict)
-    inserted: int = 0
+    arrived: Counter[tuple[str, date]] = field(default_factory=Counter)
+    gone: Counter[tuple[str, date]] = field(default_factory=Counter)
     updated: int = 0
-    deleted: int = 0
-    outside: int = 0
     unknown_fields: list[str] = field(default_factory=list)
     odd_values: dict[str, int] = field(default_factory=dict)
     set_aside: Counter[tuple[str, date | None]] = field(default_factory=Counter)
-    lost: dict[tuple[str, date], int] = field(default_factory=dict)
     redated: tuple[str, ...] = ()
 
-    def __add__(self, other: Landing) -> Landing:
-        """Return both as one; they are of different people."""
+    def __add__(self, later: Landing) -> Landing:
+        """Return both as one; they are of different people, or of different days."""
+        counts = self._counts
+        for key, count in later._counts.items():
+            earlier = counts[key].changed if key in counts else 0
+            counts[key] = DayCount(count.documents, earlier + count.changed)
+        requested = self.days.keys() | later.days.keys()
         return Landing(
-            days=self.days | other.days,
-            elsewhere=self.elsewhere | other.elsewhere,
-            inserted=self.inserted + other.inserted,
-            updated=self.updated + other.updated,
-            deleted=self.deleted + other.deleted,
-            outside=self.outside + other.outside,
-            unknown_fields=sorted({*self.unknown_fields, *other.unknown_fields}),
-            odd_values=dict(sorted((Counter(self.odd_values) + Counter(other.odd_values)).items())),
-            set_aside=self.set_aside + other.set_aside,
-            lost=self.lost | other.lost,
-            redated=tuple(sorted({*self.redated, *other.redated})),
+            days={key: count for key, count in counts.items() if key in requested},
+            elsewhere={key: count for key, count in counts.items() if key not in requested},
+            arrived=self.arrived + later.arrived,
+            gone=self.gone + later.gone,
+            updated=self.updated + later.updated,
+            unknown_fields=sorted({*self.unknown_fields, *later.unknown_fields}),
+            odd_values=dict(sorted((Counter(self.odd_values) + Counter(later.odd_values)).items())),
+            # What lies beside the days of one piece is set aside with those of the next as well.
+            set_aside=self.set_aside | later.set_aside,
+            redated=tuple(sorted({*self.redated, *later.redated})),
         )
+
+    @cached_property
+    def lost(self) -> dict[tuple[str, date], int]:
+        """Of how many documents some are gone, by username and day.
+
+        Only of people whose answer had fewer than half of what was there.
+        """
+        counts, now = self._counts, Counter[str]()
+        documents = Counter({key: count.documents for key, count in counts.items()})
+        for (username, _), many in (*documents.items(), *self.set_aside.items()):
+            now[username] += many
+        before = now.copy()
+        for (username, _), many in self.gone.items():
+            before[username] += many
+        for (username, _), many in self.arrived.items():
+            before[username] -= many
+        return {
+            key: documents[key] + gone - self.arrived[key]
+            for key, gone in self.gone.items()
+            if gone > self.arrived[key] and 2 * now[key[0]] < before[key[0]]
+        }
+
+    @property
+    def _counts(self) -> dict[tuple[str, date], DayCount]:
+        return self.days | self.elsewhere
+
+    @property
+    def inserted(self) -> int:
+        """The number of documents that were not there before."""
+        return self.arrived.total()
+
+    @property
+    def deleted(self) -> int:
+        """The number of documents that Oura no longer has."""
+        return self.gone.total()
 
     @property
     def changed(self) -> int:
@@ -180,23 +215,18 @@ def _result(
     changed = _changed_days(connection, request)
     requested = {(name, day) for name in request.usernames for day in request.days}
     documents = _documents_of_days(connection, request, {*changed} - requested)
-    row = connection.execute("SELECT count(*) FROM incoming WHERE NOT requested").fetchone()
-    outside = row[0] if row else 0
-    set_aside = _count_set_aside(connection)
+    arrived, gone = _arrived_and_gone(connection, request)
     counts = {key: DayCount(documents[key], changed[key]) for key in sorted({*requested, *changed})}
     return Landing(
         days={key: count for key, count in counts.items() if key in requested},
         elsewhere={key: count for key, count in counts.items() if key not in requested},
-        inserted=changes["inserted"],
+        arrived=arrived,
+        gone=gone,
         # Under another day the content is another, as far as days are concerned.
         updated=changes["updated"] + changes["moved"],
-        deleted=changes["deleted"],
-        # Moved ones are counted as updated already.
-        outside=outside - changes["moved"],
         unknown_fields=sorted(scan.unknown),
         odd_values=dict(sorted(scan.odd.items())),
-        set_aside=set_aside,
-        lost=_find_losses(connection, request, documents, set_aside),
+        set_aside=_count_set_aside(connection),
         redated=unrecorded(connection),
     )
 
@@ -210,32 +240,21 @@ def _count_set_aside(
     return Counter({(username, day): many for username, day, many in rows})
 
 
-def _find_losses(
-    connection: duckdb.DuckDBPyConnection,
-    request: LandingRequest,
-    documents: Counter[tuple[str, date]],
-    set_aside: Counter[tuple[str, date | None]],
-) -> dict[tuple[str, date], int]:
+def _arrived_and_gone(
+    connection: duckdb.DuckDBPyConnection, request: LandingRequest
+) -> tuple[Counter[tuple[str, date]], Counter[tuple[str, date]]]:
+    """Return how many documents were inserted and deleted, by username and day."""
     new_day, old_day = _days_of_changes(request)
     rows = connection.execute(
-        "SELECT username, day, sum(gone)::INTEGER, sum(added)::INTEGER FROM ("
-        f"SELECT username, {old_day} AS day, 1 AS gone, 0 AS added FROM changes "
-        "WHERE change = 'deleted' UNION ALL "
-        f"SELECT username, {new_day}, 0, 1 FROM changes WHERE change = 'inserted') "
-        "GROUP BY username, day",
+        f"SELECT username, CASE change WHEN 'deleted' THEN {old_day} ELSE {new_day} END AS day, "
+        "count(*) FILTER (change = 'inserted'), count(*) FILTER (change = 'deleted') "
+        "FROM changes WHERE change IN ('inserted', 'deleted') GROUP BY username, 2",
         _day_of_changes(request),
     ).fetchall()
-    now, before = Counter[str](), Counter[str]()
-    for (username, _), many in (*documents.items(), *set_aside.items()):
-        now[username] += many
-        before[username] += many
-    for username, _, gone, added in rows:
-        before[username] += gone - added
-    return {
-        (username, day): documents[username, day] + gone - added
-        for username, day, gone, added in rows
-        if gone > added and 2 * now[username] < before[username]
-    }
+    return (
+        Counter({(username, day): many for username, day, many, _ in rows if many}),
+        Counter({(username, day): many for username, day, _, many in rows if many}),
+    )
 
 
 def _days_of_changes(request: LandingRequest) -> tuple[str, str]:

@@ -5,6 +5,7 @@ Lines whose name begins with "about" are topics; all others describe the table o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import duckdb
@@ -18,7 +19,6 @@ from oura_pipeline.warehouse.tables import (
     Column,
     comment_on,
     table_description,
-    write_lines,
 )
 from oura_pipeline.warehouse.views.catalogue import VIEWS
 
@@ -77,13 +77,17 @@ TOPICS = {
     "from this file and every later one; delete them from your own copies yourself.",
 }
 FRESHNESS = "about freshness"
+_TABLE = f"{SCHEMA}.{README}"
 
 
 def write_readme(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> None:
     """Write every line anew: topics, views, tables. The ledgers have to exist."""
     freshness = {FRESHNESS: _freshness(connection, published_at)}
     with transaction(connection):
-        comment_on(connection, f"{SCHEMA}.{README}", DESCRIPTION, COLUMNS)
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {_TABLE} (table_name VARCHAR, description VARCHAR)"
+        )
+        comment_on(connection, _TABLE, DESCRIPTION, COLUMNS)
         write_lines(connection, freshness | TOPICS | lines())
 
 
@@ -93,6 +97,17 @@ def lines() -> dict[str, str]:
     tables = {one.table: table_description(one) for one in DOCUMENT_TYPES}
     ledgers = {one.name: one.description for one in LEDGERS if one.schema == SCHEMA}
     return {README: DESCRIPTION} | views | tables | ledgers
+
+
+def write_lines(connection: duckdb.DuckDBPyConnection, lines: Mapping[str, str]) -> None:
+    """Replace the lines of the same names; the new ones come last."""
+    connection.execute(
+        f"DELETE FROM {_TABLE} WHERE table_name IN (SELECT unnest($1::VARCHAR[]))", [list(lines)]
+    )
+    connection.execute(
+        f"INSERT INTO {_TABLE} SELECT unnest($1::VARCHAR[]), unnest($2::VARCHAR[])",
+        [list(lines), list(lines.values())],
+    )
 
 
 def _freshness(connection: duckdb.DuckDBPyConnection, published_at: datetime) -> str:

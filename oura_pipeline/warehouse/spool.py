@@ -6,8 +6,9 @@ import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +16,7 @@ from typing import Protocol
 import msgspec
 from filelock import FileLock, Timeout
 
-from oura_pipeline.days import batched
+from oura_pipeline.days import ONE_DAY, batched
 from oura_pipeline.warehouse.errors import UnusableDocuments
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ STAND_INS = "\x1e\x1d"
 _TO_STAND_INS = bytes.maketrans(LINE_BREAKS.encode(), STAND_INS.encode())
 _FORBIDDEN = b"\x00" + (SEPARATOR + STAND_INS).encode()
 _BATCH = 1000  # documents; a night has some 10 kB
+_FILE_BYTES = 2_000_000  # so that some days can be read without the others
 
 
 class Spooled(Protocol):
@@ -72,8 +74,18 @@ class Unusable(Protocol):
         ...
 
 
+@dataclass
+class SpoolFile:
+    """A file of one person's documents: its bytes, and the first and the last day in it."""
+
+    path: Path
+    first_day: date
+    last_day: date
+    size: int = 0
+
+
 class Spool:
-    """The fetched documents of one type, a file per person; any number of threads may add to it.
+    """The fetched documents of one type, files of each person; any number of threads may add.
 
     Attributes:
         folder: where the files lie.
@@ -88,7 +100,8 @@ class Spool:
         self.longest_document = self.longest_unusable = 0
         self.has_line_breaks = False
         self.regular = True
-        self._files: dict[str, Path] = {}
+        self._files: dict[str, list[SpoolFile]] = {}
+        self._created = 0
         self._unusable: dict[str, Path] = {}
         self._discarded: set[str] = set()
         self._lock = threading.Lock()
@@ -122,7 +135,7 @@ class Spool:
                 for document, raw in zip(batch, raws, strict=True)
                 for part in (starts[document.day], raw, b"\n")
             )
-            self._write(username, b"".join(parts), max(map(len, raws)), broken)
+            self._write(username, b"".join(parts), days, max(map(len, raws)), broken)
             self.regular = self.regular and regular
 
     def discard(self, username: str) -> None:
@@ -155,37 +168,64 @@ class Spool:
 
     def bytes_of(self, usernames: Iterable[str]) -> int:
         """Return how many bytes these people's documents have."""
-        return sum(file.stat().st_size for file in self.files(usernames))
+        return sum(file.size for file in self.spooled(usernames))
 
-    def files(self, usernames: Iterable[str]) -> list[Path]:
-        """Return the files of those people who have one."""
-        return self._of(self._files, usernames)
+    def spooled(self, usernames: Iterable[str]) -> list[SpoolFile]:
+        """Return the files of those people who have documents, in order of arrival."""
+        wanted = set(usernames)
+        with self._lock:
+            return [file for who, files in self._files.items() if who in wanted for file in files]
+
+    def pieces(
+        self, usernames: Iterable[str], first_day: date, last_day: date, *, heaviest: int
+    ) -> list[tuple[date, date]]:
+        """Return these days in pieces whose documents have about that many bytes: first, last."""
+        pieces, begins, ends, total = [], first_day, date.min, 0
+        for file in sorted(self.spooled(usernames), key=lambda file: file.first_day):
+            if total + file.size > heaviest and begins <= ends < last_day:
+                pieces.append((begins, ends))
+                begins, total = ends + ONE_DAY, 0
+            total += file.size
+            ends = max(ends, file.last_day)
+        return [*pieces, (begins, last_day)]
 
     def unusable_files(self, usernames: Iterable[str]) -> list[Path]:
         """Return the files, JSON lines, of what cannot be landed of these people."""
-        return self._of(self._unusable, usernames)
-
-    def _of(self, files: Mapping[str, Path], usernames: Iterable[str]) -> list[Path]:
         wanted = set(usernames)
         with self._lock:
-            return [path for username, path in files.items() if username in wanted]
+            return [path for username, path in self._unusable.items() if username in wanted]
 
     def _remove(self, username: str) -> None:
-        for files in (self._files, self._unusable):
-            if path := files.pop(username, None):
-                path.unlink(missing_ok=True)
+        for file in self._files.pop(username, ()):
+            file.path.unlink(missing_ok=True)
+        if path := self._unusable.pop(username, None):
+            path.unlink(missing_ok=True)
 
-    def _write(self, username: str, lines: bytes, longest: int, broken: bool) -> None:
+    def _write(
+        self, username: str, lines: bytes, days: Collection[date], longest: int, broken: bool
+    ) -> None:
         with self._lock:
             # Another thread may still be adding pages of a person whose fetch has failed.
             if username in self._discarded:
                 return
-            # The number keeps names apart that a file system without case takes for one.
-            path = self._files.setdefault(username, self.folder / f"{len(self._files)}.{username}")
-            with path.open("ab") as file:
-                file.write(lines)
+            file = self._file(username, days)
+            with file.path.open("ab") as opened:
+                opened.write(lines)
+            file.size += len(lines)
+            file.first_day = min(file.first_day, *days)
+            file.last_day = max(file.last_day, *days)
             self.longest_document = max(self.longest_document, longest)
             self.has_line_breaks = self.has_line_breaks or broken
+
+    def _file(self, username: str, days: Collection[date]) -> SpoolFile:
+        """Return the file that a person's documents of these days are appended to."""
+        files = self._files.setdefault(username, [])
+        if not files or files[-1].size >= _FILE_BYTES:
+            # The number keeps names apart that a file system without case takes for one.
+            path = self.folder / f"{self._created}.{username}"
+            self._created += 1
+            files.append(SpoolFile(path, min(days), max(days)))
+        return files[-1]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import duckdb
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.fields import walk
-from oura_pipeline.days import days_between
+from oura_pipeline.days import ONE_DAY, days_between
 from oura_pipeline.warehouse.drift.shapes import same_meaning
 from oura_pipeline.warehouse.offsets import OFFSETS, local_day
 from oura_pipeline.warehouse.spool import LINE_BREAKS, SEPARATOR, STAND_INS, Spool
@@ -35,6 +35,8 @@ class LandingRequest:
 
     Attributes:
         unanswered: the (username, day) among them that Oura did not answer; they stay as they are.
+        piece: whether these days are a piece of those whose documents are spooled: only documents
+            of these days and of those beside them are read.
     """
 
     document_type: DocumentType
@@ -44,6 +46,7 @@ class LandingRequest:
     fetched_at: datetime
     run_id: str
     unanswered: tuple[tuple[str, date], ...] = ()
+    piece: bool = False
 
     @property
     def days(self) -> list[date]:
@@ -110,7 +113,9 @@ def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
         requested = "day BETWEEN $first AND $last"
     if request.unanswered:
         requested += " AND (username, day) NOT IN (FROM unanswered)"
-    lines = spooled_lines(spool.files(request.usernames), spool.longest_document)
+    lines = spooled_lines(_files(request, spool), spool.longest_document)
+    if request.piece:
+        lines = f"(FROM {lines} WHERE day BETWEEN $first - 1 AND $last + 1)"
     read = (
         "CREATE OR REPLACE TEMP TABLE incoming AS "
         f"SELECT username, day, {requested} AS requested, document, "
@@ -133,6 +138,18 @@ def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
             f"FROM {lines}) WHERE requested AND NOT json_valid(document)",
             parameters,
         )
+
+
+def _files(request: LandingRequest, spool: Spool) -> list[Path]:
+    first, last = request.first_day, request.last_day
+    if request.piece:
+        # At UTC+14 and UTC-12 a row is of the day beside its date in UTC.
+        first, last = first - ONE_DAY, last + ONE_DAY
+    return [
+        file.path
+        for file in spool.spooled(request.usernames)
+        if not request.piece or (file.first_day <= last and file.last_day >= first)
+    ]
 
 
 def spooled_lines(files: Iterable[Path], longest: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import duckdb
@@ -118,8 +118,8 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentT
     Such columns are filled from the JSON in `document`; columns that the code no longer describes
     stay. All of it is a transaction of its own, before that of the landing.
     """
-    # Comments are compared by `ensure_descriptions` only, when the warehouse is published: to read
-    # all of them takes longer than a small landing.
+    # Comments are for readers of the published copy; `ensure_descriptions` writes them, because
+    # writing or comparing them takes longer than a small landing.
     expected = columns(document_type)
     existing = _existing_columns(connection, table_name(document_type))
     stale = _stale(connection, expected, existing)
@@ -136,7 +136,6 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentT
             _evolve(connection, document_type, stale, existing)
         else:
             create_table(connection, SCHEMA, table_name(document_type), expected)
-        _describe(connection, document_type, expected)
 
 
 def ensure_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
@@ -150,7 +149,9 @@ def ensure_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
             expected_comments(document_type.description, expected).items() <= comments.items()
         ):
             with transaction(connection):
-                _describe(connection, document_type, expected)
+                comment_on(
+                    connection, table_name(document_type), document_type.description, expected
+                )
 
 
 def existing_comments(
@@ -254,29 +255,6 @@ def _evolve(
         f"from_json(coalesce(o.cleaned, t.document), '{json_schema(document_type)}') AS typed "
         f"FROM {table} t LEFT JOIN odd_documents o ON o.row_id = t.rowid) AS reread "
         "WHERE landed.rowid = reread.row_id"
-    )
-
-
-def _describe(
-    connection: duckdb.DuckDBPyConnection, document_type: DocumentType, expected: list[Column]
-) -> None:
-    """Write the comments of a table and its line in `oura.readme`."""
-    comment_on(connection, table_name(document_type), document_type.description, expected)
-    connection.execute(
-        f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{README} (table_name VARCHAR, description VARCHAR)"
-    )
-    write_lines(connection, {document_type.table: table_description(document_type)})
-
-
-def write_lines(connection: duckdb.DuckDBPyConnection, lines: Mapping[str, str]) -> None:
-    """Replace the lines of the same names in the readme; the new ones come last."""
-    connection.execute(
-        f"DELETE FROM {SCHEMA}.{README} WHERE table_name IN (SELECT unnest($1::VARCHAR[]))",
-        [list(lines)],
-    )
-    connection.execute(
-        f"INSERT INTO {SCHEMA}.{README} SELECT unnest($1::VARCHAR[]), unnest($2::VARCHAR[])",
-        [list(lines), list(lines.values())],
     )
 
 

@@ -112,12 +112,14 @@ class Warehouse:
         fetched_at: datetime,
         run_id: str,
         unanswered: Collection[tuple[str, date]] = (),
+        piece: bool = False,
     ) -> Landing:
         """Replace the documents of people and days by the spooled ones, in one transaction.
 
         A type without days is replaced as a whole. People without a spooled document lose those
         they had on these days; people whose answer was discarded, and spooled people who are not in
-        `usernames`, keep theirs, and so do the (username, day) in `unanswered`.
+        `usernames`, keep theirs, and so do the (username, day) in `unanswered`. With `piece` the
+        days are a piece of those that are spooled, for types whose documents follow from instants.
         """
         # Half an answer would delete what the other half holds.
         people = tuple(sorted(set(usernames) - spool.discarded))
@@ -131,6 +133,7 @@ class Warehouse:
             fetched_at=fetched_at,
             run_id=run_id,
             unanswered=tuple(unanswered),
+            piece=piece,
         )
         is_large = spool.bytes_of(people) > _MANY_BYTES
 

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stamina
 
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import SignIn
-from oura_pipeline.catalog.document_types import DAILY_ACTIVITY, PERSONAL_INFO
+from oura_pipeline.catalog.document_types import (
+    DAILY_ACTIVITY,
+    HEARTRATE,
+    PERSONAL_INFO,
+    SLEEP,
+    DocumentType,
+)
+from oura_pipeline.days import days_between
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import RateLimit
-from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
+from oura_pipeline.sync.fetch import fetch_and_land, fetched_documents, people_to_fetch
+from oura_pipeline.warehouse.landing import Landing
+from oura_pipeline.warehouse.spool import Spool
+from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.testing.world import World, world
 
 
@@ -168,6 +179,49 @@ def test_a_page_that_comes_right_costs_nothing(made: World) -> None:
         )
     assert {row.status.value for row in fetched.fetches} == {"landed"}
     assert made.landed("runa", DAILY_ACTIVITY) == made.truth("runa", DAILY_ACTIVITY, first, last)
+
+
+class Landings(Warehouse):
+    """A warehouse that notes what lands together."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.noted: list[tuple[Collection[str], date, date]] = []
+
+    def land(self, document_type: DocumentType, spool: Spool, **request: Any) -> Landing:
+        self.noted.append((request["usernames"], request["first_day"], request["last_day"]))
+        return super().land(document_type, spool, **request)
+
+
+def test_what_is_too_much_to_land_at_once_lands_in_pieces(tmp_path: Path) -> None:
+    """Nights, which may move from one day to another, land together."""
+    first, last = date(2026, 4, 18), date(2026, 6, 1)
+    with (
+        running(SandboxOptions(people=2, days=45, end=last)) as sandbox,
+        world(tmp_path / "data", sandbox) as made,
+    ):
+        for username in ("runa", "koa"):
+            made.sign_in(username)
+        landings = Landings(made.warehouse.path)
+        with open_pipeline() as opened:
+            pipeline = replace(opened, warehouse=landings)
+            people = people_to_fetch(pipeline)
+            # Nights first: they tell of which day a heart rate is.
+            for document_type in (SLEEP, HEARTRATE):
+                with fetched_documents(
+                    pipeline, document_type, people, first_day=first, last_day=last, run_id="a run"
+                ) as fetched:
+                    fetched.landed_bytes = 2_500_000 if document_type is HEARTRATE else 1
+                    result = fetched.land()
+                assert sum(row.documents for row in result.fetches) == sum(
+                    len(made.sandbox.truth(person.username, document_type.name, first, last))
+                    for person in people
+                )
+    assert landings.noted[:2] == [(["koa"], first, last), (["runa"], first, last)]
+    for username in ("koa", "runa"):
+        pieces = [days_between(*days) for who, *days in landings.noted[2:] if who == [username]]
+        assert len(pieces) > 2
+        assert [day for piece in pieces for day in piece] == days_between(first, last)
 
 
 def test_the_day_of_who_they_are_is_today(made: World) -> None:

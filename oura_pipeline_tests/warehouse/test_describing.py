@@ -111,7 +111,6 @@ def test_a_readme_of_before_is_brought_up_to_date(warehouse: Warehouse, tmp_path
     """A warehouse of an earlier version has one without comments, topics and views."""
     land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     with duckdb.connect(warehouse.path) as old:
-        old.execute("DROP TABLE oura.readme")
         old.execute("CREATE TABLE oura.readme (table_name VARCHAR, description VARCHAR)")
         old.execute("INSERT INTO oura.readme VALUES ('readme', 'old'), ('daily_sleep', 'old')")
     warehouse.publish(tmp_path / "analytics.duckdb")

@@ -81,4 +81,5 @@ def test_a_spool_in_use_is_not_swept_away(warehouse: Warehouse, tmp_path: Path) 
     with warehouse.spool(DAILY_SLEEP) as spool:
         spool.add("ada", [score(january(1))], True)
         output_of(start(LAND, warehouse.path, 1))
-        assert spool.files(["ada"])[0].read_bytes().startswith(b"ada\x1f2026-01-01\x1f1\x1f{")
+        [file] = spool.spooled(["ada"])
+        assert file.path.read_bytes().startswith(b"ada\x1f2026-01-01\x1f1\x1f{")

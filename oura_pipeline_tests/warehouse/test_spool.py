@@ -19,7 +19,7 @@ def test_a_line_is_person_day_asked_and_document(tmp_path: Path) -> None:
     with open_spool(tmp_path, "sleep") as spool:
         spool.add("ada", [RawDocument(january(1), b'{"id":"a"}')], True)
         spool.add("ada", [RawDocument(january(9), b'{\r\n"id":"b"}')], False)
-        assert [file.read_bytes() for file in spool.files(["ada", "bob"])] == [
+        assert [file.path.read_bytes() for file in spool.spooled(["ada", "bob"])] == [
             b'ada\x1f2026-01-01\x1f1\x1f{"id":"a"}\nada\x1f2026-01-09\x1f0\x1f{\x1d\x1e"id":"b"}\n'
         ]
         assert (spool.has_line_breaks, spool.longest_document) == (True, 12)
@@ -51,7 +51,9 @@ def test_many_threads_may_add(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         lines = {
-            name: spool.files([name])[0].read_bytes().count(b"\n") for name in ("ada", "bob", "eve")
+            name: file.path.read_bytes().count(b"\n")
+            for name in ("ada", "bob", "eve")
+            for file in spool.spooled([name])
         }
     assert lines == {"ada": 400, "bob": 200, "eve": 200}
 
@@ -59,7 +61,7 @@ def test_many_threads_may_add(tmp_path: Path) -> None:
 def test_an_iterable_without_end_in_sight_is_written_as_it_comes(tmp_path: Path) -> None:
     with open_spool(tmp_path, "sleep") as spool:
         spool.add("ada", (RawDocument(january(1), b"{}") for _ in range(12_345)), True)
-        assert spool.files(["ada"])[0].read_bytes().count(b"\n") == 12_345
+        assert spool.spooled(["ada"])[0].path.read_bytes().count(b"\n") == 12_345
 
 
 def test_raw_messages_of_msgspec_are_documents(warehouse: Warehouse) -> None:
@@ -74,5 +76,5 @@ def test_discarding_is_for_good(tmp_path: Path) -> None:
         spool.discard("bob")
         for name in ("ada", "bob", "eve"):
             spool.add(name, [RawDocument(january(2), b"{}")], True)
-        assert [file.name for file in spool.files(["ada", "bob", "eve"])] == ["0.eve"]
+        assert [file.path.name for file in spool.spooled(["ada", "bob", "eve"])] == ["1.eve"]
         assert spool.discarded == {"ada", "bob"}

@@ -11,7 +11,7 @@ from oura_pipeline.warehouse.drift.unknown_fields import recorded_paths
 from oura_pipeline.warehouse.lake import locks
 from oura_pipeline.warehouse.lake.address import LakeAddress
 from oura_pipeline.warehouse.ledgers import LEDGERS, VIEWS_DIGEST, ensure_ledgers
-from oura_pipeline.warehouse.readme import COLUMNS, DESCRIPTION, lines
+from oura_pipeline.warehouse.readme import COLUMNS, DESCRIPTION, lines, write_lines
 from oura_pipeline.warehouse.tables import (
     README,
     SCHEMA,
@@ -23,7 +23,6 @@ from oura_pipeline.warehouse.tables import (
     existing_comments,
     literal,
     quoted,
-    write_lines,
 )
 from oura_pipeline.warehouse.views.catalogue import VIEWS
 from oura_pipeline.warehouse.views.long import long_view
