@@ -171,14 +171,15 @@ class OddCloud:
 
     def sync(self, names: Sequence[str], first: date, last: date) -> None:
         self.log.append(f"sync {', '.join(names)} {first} {last}")
-        for name in names:
-            document_type = get_document_type(name)
-            people = people_to_fetch(self.pipeline)
-            span = {"first_day": first, "last_day": last}
-            fetch_and_land(self.pipeline, document_type, people, **span, run_id="odd")
-        # After all of them: a sleep can teach an offset that moves a row of heart rate.
-        for name in names:
-            self._push(get_document_type(name), first, last)
+        with self.pipeline.warehouse.kept_open():
+            for name in names:
+                document_type = get_document_type(name)
+                people = people_to_fetch(self.pipeline)
+                span = {"first_day": first, "last_day": last}
+                fetch_and_land(self.pipeline, document_type, people, **span, run_id="odd")
+            # After all of them: a sleep can teach an offset that moves a row of heart rate.
+            for name in names:
+                self._push(get_document_type(name), first, last)
 
     def _push(self, document_type: DocumentType, first: date, last: date) -> None:
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]

@@ -65,7 +65,8 @@ def test_thirty_days_with_a_token_that_lives_a_day(month: World, sink: HttpSink)
         with open_pipeline() as pipeline:
             if number % 3:
                 renew(pipeline)
-            assert until_it_landed(pipeline) <= PATIENCE
+            with pipeline.warehouse.kept_open():
+                assert until_it_landed(pipeline) <= PATIENCE
     with open_pipeline() as pipeline:
         assert states(pipeline) == dict.fromkeys(PEOPLE, PersonState.CONNECTED)
         assert send_pending(pipeline.accounts, pipeline.settings) == []
@@ -81,7 +82,7 @@ def test_thirty_days_in_which_answers_are_lost(month: World, sink: HttpSink) -> 
     for number in range(DAYS):
         a_day_passes(month, ours_too=number % 2 == 0)
         lose_answers(month, number)
-        with open_pipeline() as pipeline:
+        with open_pipeline() as pipeline, pipeline.warehouse.kept_open():
             for username in PEOPLE:
                 refused = [username] if refused_by_oura(month, pipeline, username) else []
                 assert must_sign_in(pipeline) == refused

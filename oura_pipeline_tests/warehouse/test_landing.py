@@ -385,17 +385,23 @@ def test_people_land_together_or_one_after_the_other(tmp_path: Path) -> None:
         "ada": nights("ada", 1, 2, 3, latency=5, unheard_of=1),
         "bob": nights("bob", 3, latency="long"),
         "cyd": [*nights("cyd", 1, 2, new=True), night(january(3), id="cyd-2")],
-        "dan": nights("dan", 1, 2, 3, bedtime_start="2026-01-01T22:00:00-05:00", latency=[]),
+        "dan": [
+            *nights("dan", 1, 2, 3, bedtime_start="2026-01-01T22:00:00-05:00", latency=[]),
+            night(january(2), id="dan-nap", type="late_nap"),
+        ],
     }
     odd = {"dan": [Odd(january(2), "x"), Odd(None, "y")]}
-    outside = {"ada": [night(january(4), id="ada-3")]}
+    outside = {"ada": [night(january(4), id="ada-3")], "dan": [night(january(5), id="dan-5")]}
+    beats = {"dan": [beat(january(3), "02:00:00")]}  # on the second, where they are then
 
     together = Warehouse(tmp_path / "together.duckdb")
     land(together, SLEEP, first)
+    land(together, HEARTRATE, beats)
     expected = land(together, SLEEP, second, outside=outside, unusable=odd, at=LATER)
 
     apart = Warehouse(tmp_path / "apart.duckdb")
     land(apart, SLEEP, first)
+    land(apart, HEARTRATE, beats)
     landings = [
         land(
             apart,
@@ -411,7 +417,8 @@ def test_people_land_together_or_one_after_the_other(tmp_path: Path) -> None:
     assert all_documents(apart, SLEEP) == all_documents(together, SLEEP)
     assert apart.quarantined() == together.quarantined()
     # None of it is empty.
-    assert (expected.inserted, expected.updated, expected.deleted) == (0, 9, 3)
+    assert (expected.inserted, expected.updated, expected.deleted) == (1, 9, 3)
+    assert (expected.outside, expected.redated) == (1, ("heartrate",))
     assert expected.unknown_fields == ["new", "unheard_of"]
     assert expected.odd_values == {"latency": 4}
     counts = (len(expected.lost), sum(expected.set_aside.values()), len(expected.elsewhere))
