@@ -34,15 +34,17 @@ LONG = (
         "warehouse/views/test_extremes.py",
         "warehouse/views/test_long.py",
     ),
+    "warehouse/lake/",
     *("warehouse/test_redating.py", "warehouse/test_publishing.py", "warehouse/test_forgetting.py"),
     *("sync/test_redating.py", "web/pages/test_me_extremes.py"),
 )
 
 # What shares something dear stays on one worker: a Chromium and the pages that it has checked, a
-# Graphite with everybody's points.
+# Graphite with everybody's points, a prepared lake.
 TOGETHER = (
     ("browser/",),
     ("tools/dashboards/test_in_graphite.py", "graphite/test_dashboard_image.py"),
+    ("warehouse/lake/",),
     ("graphite/readback/", "graphite/test_carbon.py", "graphite/test_schemas.py"),
 )
 

@@ -50,25 +50,28 @@ def migrate(source: Warehouse, target: Warehouse, progress: Callable[[str], None
         every_core(connection),
     ):
         tables = tables_with_rows(connection, theirs)
-        for table in tables:
+        for table in {*tables} - {*tables_with_rows(connection, ours)}:
             create_missing(connection, table, theirs, ours)
         # All of them before the first row is written.
-        missing = {table: _missing(connection, table, theirs, ours) for table in tables}
-        return sum(
-            _copy(connection, table, months, source=theirs, target=ours, progress=progress)
-            for table, months in missing.items()
-        )
+        found = {table: contents(connection, table, theirs) for table in tables}
+        missing = {
+            table: _missing(table, there, contents(connection, table, ours))
+            for table, there in found.items()
+        }
+        for table, months in missing.items():
+            _copy(connection, table, months, source=theirs, target=ours)
+            if rows := _rows(found[table]):
+                done = f"{len(months)} of {len(found[table])} months copied"
+                progress(f"{table.name}: {rows:,} rows, {done}")
+    return sum(map(_rows, found.values()))
 
 
-def _missing(
-    connection: duckdb.DuckDBPyConnection, table: Table, source: str, target: str
-) -> list[date | None]:
+def _missing(table: Table, there: Contents, here: Contents) -> list[date | None]:
     """Return the months of which the target has no row.
 
     Raises:
         MigrationRefused: it has other rows of a month than the source.
     """
-    there, here = contents(connection, table, source), contents(connection, table, target)
     if any(there.get(month) != content for month, content in here.items()):
         raise MigrationRefused(
             f"{table.schema}.{table.name}: the new warehouse holds rows that the old one does not: "
@@ -84,18 +87,18 @@ def _copy(
     *,
     source: str,
     target: str,
-    progress: Callable[[str], None],
-) -> int:
-    """Copy these months, compare all of them, and return how many rows there are."""
+) -> None:
+    """Copy these months, and compare what is there now."""
+    if not months:
+        return
     for month in months:
         interrupts.check()
         copy_rows(connection, table, month, source=source, target=target)
-    there = contents(connection, table, source)
-    if contents(connection, table, target) != there:
+    if contents(connection, table, target) != contents(connection, table, source):
         raise MigrationRefused(
             f"{table.schema}.{table.name}: the copy differs from the original; do not use it"
         )
-    rows = sum(content.rows for content in there.values())
-    if rows:
-        progress(f"{table.name}: {rows:,} rows, {len(months)} of {len(there)} months copied")
-    return rows
+
+
+def _rows(found: Contents) -> int:
+    return sum(content.rows for content in found.values())

@@ -43,29 +43,24 @@ def old(tmp_path: Path) -> Warehouse:
 
 
 def test_everything_moves_there_and_back(old: Warehouse, lake: Lake, tmp_path: Path) -> None:
-    told: list[str] = []
+    """What was interrupted goes on where it was; rows of another one are not overwritten."""
+
+    def stop(line: str) -> None:
+        raise KeyboardInterrupt
+
     before = [old.query(question) for question in QUESTIONS]
+    with pytest.raises(KeyboardInterrupt):
+        migrate(old, lake.warehouse, stop)
+    told: list[str] = []
     rows = migrate(old, lake.warehouse, told.append)
+    assert told[:2] == [
+        *("asked_days: 3 rows, 0 of 1 months copied", "observations: 2 rows, 1 of 1 months copied")
+    ]
     assert "sleep: 3 rows, 2 of 2 months copied" in told
     assert [lake.warehouse.query(question) for question in QUESTIONS] == before
     back = Warehouse(tmp_path / "back.duckdb", timeout=20)
     assert migrate(lake.warehouse, back, told.append) == rows
     assert [back.query(question) for question in QUESTIONS] == before
-
-
-def test_what_was_interrupted_goes_on_where_it_was(old: Warehouse, lake: Lake) -> None:
-    """Months that are there are not copied again, and those of another one not overwritten."""
-
-    def stop(line: str) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        migrate(old, lake.warehouse, stop)
-    told: list[str] = []
-    migrate(old, lake.warehouse, told.append)
-    assert told[:2] == [
-        *("asked_days: 3 rows, 0 of 1 months copied", "observations: 2 rows, 1 of 1 months copied")
-    ]
     land(lake.warehouse, SLEEP, {"ada": [night(january(1))]}, days=(1, 1))
     with pytest.raises(MigrationRefused, match=r"^oura\.sleep: the new warehouse holds rows"):
-        migrate(old, lake.warehouse, told.append)
+        migrate(lake.warehouse, old, told.append)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -12,20 +11,25 @@ from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.defs.lake import lake_assets, lake_schedules, merged, rewritten
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline_tests.warehouse.documents import january, land, score
-from oura_pipeline_tests.warehouse.lake.lakes import Lake, copied, prepared
+from oura_pipeline_tests.warehouse.lake.lakes import Lake
 
 
-@pytest.fixture
-def lake(postgres_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    """A lake that the settings name."""
-    template = prepared(postgres_server, tmp_path / "template")
-    with copied(template, postgres_server, tmp_path) as lake:
-        monkeypatch.setenv("OURA_PIPELINE_HOME", str(tmp_path / "home"))
-        monkeypatch.setenv("OURA_WAREHOUSE_URL", f"ducklake:postgres:{lake.address.catalog}")
-        monkeypatch.setenv("OURA_WAREHOUSE_DATA", lake.address.data)
-        monkeypatch.setenv("OURA_CLIENT_ID", "id")
-        monkeypatch.setenv("OURA_CLIENT_SECRET", "secret")
-        yield lake
+@pytest.fixture(autouse=True)
+def settings(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings that name the lake."""
+    storage = lake.address.storage
+    values = {
+        "OURA_PIPELINE_HOME": str(tmp_path / "home"),
+        "OURA_WAREHOUSE_URL": f"ducklake:postgres:{lake.address.catalog}",
+        "OURA_WAREHOUSE_DATA": lake.address.data,
+        "AWS_ENDPOINT_URL": storage.endpoint if storage else "",
+        "AWS_ACCESS_KEY_ID": storage.key_id if storage else "",
+        "AWS_SECRET_ACCESS_KEY": storage.secret if storage else "",
+        "OURA_CLIENT_ID": "id",
+        "OURA_CLIENT_SECRET": "secret",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
 
 
 def told(asset: dg.AssetsDefinition) -> dict[str, object]:
