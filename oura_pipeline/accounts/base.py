@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, bindparam, literal, sel
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import UnknownPerson
+from oura_pipeline.accounts.names import among
 from oura_pipeline.accounts.schema import people
 from oura_pipeline.ledger import Fetch, Push, Withdrawn
 
@@ -59,13 +60,17 @@ def require_known(connection: Connection, username: str) -> None:
 
 def who_left(connection: Connection, usernames: Iterable[str]) -> set[str]:
     """Return who of them is in the database no longer, or is about to be deleted."""
-    staying = select(people.c.username).where(people.c.state.not_in([RETIRED, GONE]))
-    return set(usernames) - set(connection.scalars(staying))
+    names = set(usernames)
+    theirs = (among(people.c.username, names), people.c.state.not_in([RETIRED, GONE]))
+    return names - set(connection.scalars(select(people.c.username).where(*theirs)))
 
 
-def known_usernames(connection: Connection) -> set[str]:
-    """Return the usernames of everybody in the database."""
-    return set(connection.scalars(select(people.c.username).where(not_gone())))
+def known_usernames(connection: Connection, usernames: Iterable[str] | None = None) -> set[str]:
+    """Return who of them is in the database; None: everybody who is."""
+    query = select(people.c.username).where(not_gone())
+    if usernames is not None:
+        query = query.where(among(people.c.username, usernames))
+    return set(connection.scalars(query))
 
 
 def not_gone() -> ColumnElement[bool]:
@@ -96,7 +101,7 @@ def matching(
     if document_type is not None:
         conditions.append(table.c.document_type == document_type)
     if usernames is not None:
-        conditions.append(table.c.username.in_(sorted(set(usernames))))
+        conditions.append(among(table.c.username, usernames))
     if first_day is not None:
         conditions.append(table.c.day >= first_day)
     if last_day is not None:

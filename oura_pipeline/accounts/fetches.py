@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from oura_pipeline.accounts.base import Store, ledger_key, matching, who_left
+from oura_pipeline.accounts.names import among
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
@@ -245,7 +246,7 @@ def _losses(connection: Connection, rows: Sequence[Fetch]) -> dict[tuple[str, st
     query = select(fetches).where(
         fetches.c.lost_at.is_not(None),
         fetches.c.document_type.in_(sorted({row.document_type for row in rows})),
-        fetches.c.username.in_(sorted({row.username for row in rows})),
+        among(fetches.c.username, {row.username for row in rows}),
     )
     found = map(_fetch, connection.execute(query.order_by(fetches.c.day)))
     return {_loss_key(row): row for row in found}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from zlib import crc32
 
 from sqlalchemy import (
     Connection,
     Row,
     Select,
     case,
+    func,
     insert,
     literal,
     or_,
@@ -34,6 +36,7 @@ from oura_pipeline.accounts.base import (
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.gone import forget_gone
+from oura_pipeline.accounts.names import among
 from oura_pipeline.accounts.usernames import ID_LETTERS, check_username
 from oura_pipeline.days import digest
 
@@ -51,6 +54,8 @@ LEAVING = (PersonState.DISCONNECTED, PersonState.RETIRED)
 """Their tokens are handed out to nobody, and kept only until they are revoked."""
 
 DELETED_WITHIN = timedelta(minutes=5)
+SHARDS = 4096
+"""Into how many parts of about the same size people fall, by their ids."""
 SYNC_PAUSE = timedelta(minutes=5)
 
 
@@ -133,13 +138,48 @@ class SignIn:
 class People(EncryptedStore):
     """Everybody who signed in."""
 
-    def all(self, states: Iterable[PersonState] | None = None) -> list[Person]:
-        """Return everybody, or those in one of these states, by username."""
-        query = _people().order_by(schema.people.c.username)
+    def all(
+        self,
+        states: Iterable[PersonState] | None = None,
+        *,
+        usernames: Iterable[str] | None = None,
+        shards: range | None = None,
+        sync_asked_after: datetime | None = None,
+    ) -> list[Person]:
+        """Return everybody, or those to whom all of this applies, by username.
+
+        Args:
+            states: those who are in one of these.
+            usernames: those who have one of these.
+            shards: those who fall into one of these parts, which follow each other.
+            sync_asked_after: those who have wanted a sync since.
+        """
+        people = schema.people.c
+        query = _people().order_by(people.username)
         if states is not None:
-            query = query.where(schema.people.c.state.in_(sorted(set(states))))
+            query = query.where(people.state.in_(sorted(set(states))))
+        if usernames is not None:
+            query = query.where(among(people.username, usernames))
+        if shards is not None:
+            query = query.where(people.shard.between(shards.start, shards.stop - 1))
+        if sync_asked_after is not None:
+            query = query.where(people.sync_asked_at > sync_asked_after)
         with self._database.reading() as connection:
             return [_person(row) for row in connection.execute(query)]
+
+    def shards(self, at_most: int) -> list[range]:
+        """Return all shards in runs that have so many people at most, or are one shard alone."""
+        shard = schema.people.c.shard
+        counts = select(shard, func.count()).where(not_gone()).group_by(shard)
+        with self._database.reading() as connection:
+            people: dict[int, int] = dict(connection.execute(counts).all())
+        runs, first, inside = [], 0, 0
+        for number in range(SHARDS):
+            if inside and inside + people.get(number, 0) > at_most:
+                runs.append(range(first, number))
+                first, inside = number, 0
+            inside += people.get(number, 0)
+        return [*runs, range(first, SHARDS)]
 
     def get(self, username: str) -> Person:
         """Return the person with this username.
@@ -167,9 +207,11 @@ class People(EncryptedStore):
                 raise UnknownPerson([person_id], connection.scalars(select(schema.people.c.id)))
             return _person(row)
 
-    def usernames_by_id(self) -> dict[str, str]:
-        """Return the username of everybody, also of those who are leaving, by id."""
+    def usernames_by_id(self, person_ids: Iterable[str] | None = None) -> dict[str, str]:
+        """Return the username of everybody, or of these, also of those who are leaving, by id."""
         query = select(schema.people.c.id, schema.people.c.username).where(not_gone())
+        if person_ids is not None:
+            query = query.where(among(schema.people.c.id, person_ids))
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())
 
@@ -243,7 +285,7 @@ class People(EncryptedStore):
 
     def set_first_day(self, usernames: Iterable[str], first_day: date | None) -> None:
         """Remember before which day Oura has nothing of these people; None: nobody knows."""
-        theirs = schema.people.c.username.in_(sorted(set(usernames)))
+        theirs = among(schema.people.c.username, usernames)
         with self._database.writing() as connection:
             connection.execute(update(schema.people).where(theirs).values(first_day=first_day))
 
@@ -264,7 +306,7 @@ class People(EncryptedStore):
         # Not those who signed in meanwhile: when they are refused again, that is news.
         people = schema.people.c
         reported = (PersonState.SIGN_IN_REQUIRED.value, PersonState.RETIRED.value)
-        theirs = (people.username.in_(sorted(set(usernames))), people.state.in_(reported))
+        theirs = (among(people.username, usernames), people.state.in_(reported))
         with self._database.writing() as connection:
             connection.execute(update(schema.people).where(*theirs).values(notified_at=now()))
 
@@ -309,7 +351,8 @@ def insert_person(
     forget_gone(connection, sign_in.oura_id)
     person = {
         "username": username,
-        "id": new_id(set(connection.scalars(select(schema.people.c.id)))),
+        "id": (person_id := unused_id(connection)),
+        "shard": shard_of(person_id),
         "oura_id": sign_in.oura_id,
         "name": sign_in.name,
         "scopes": stored_scopes(sign_in.scopes),
@@ -332,11 +375,26 @@ def _require_free(connection: Connection, username: str) -> None:
         )
 
 
-def new_id(taken: Container[str]) -> str:
+def unused_id(connection: Connection) -> str:
+    """Return an id for somebody new that nobody has."""
+
+    def is_taken(person_id: str) -> bool:
+        same = select(schema.people.c.id).where(schema.people.c.id == person_id)
+        return connection.scalar(same) is not None
+
+    return new_id(is_taken)
+
+
+def new_id(is_taken: Callable[[str], bool]) -> str:
     """Return an id for somebody new that is not taken."""
-    while (person_id := f"p-{random_text(ID_LETTERS)}") in taken:
+    while is_taken(person_id := f"p-{random_text(ID_LETTERS)}"):
         pass
     return person_id
+
+
+def shard_of(person_id: str) -> int:
+    """Return the part of all people into which an id falls."""
+    return crc32(person_id.encode()) % SHARDS
 
 
 def enter_state(connection: Connection, username: str, state: PersonState, **changes: Any) -> None:
@@ -371,7 +429,8 @@ def scopes_in(stored: str | None) -> frozenset[str] | None:
 
 def _people() -> Select[Any]:
     tokens = [schema.tokens.c[name] for name in ("renewed_at", "expires_at", "token_url")]
-    both = select(schema.people, *tokens).join_from(schema.people, schema.tokens, isouter=True)
+    people = [column for column in schema.people.c if column.name != "shard"]
+    both = select(*people, *tokens).join_from(schema.people, schema.tokens, isouter=True)
     return both.where(not_gone())
 
 

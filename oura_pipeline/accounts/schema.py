@@ -94,6 +94,8 @@ people = Table(
     Column("sync_asked_at", Instant),
     Column("notified_at", Instant),
     Column("first_day", Date),  # one row for all days before it; NULL: not known
+    # Of 4096 parts of about the same size, into which everybody falls by their id.
+    Column("shard", Integer, nullable=False, index=True, server_default="0"),
 )
 
 former_usernames = Table(

@@ -22,9 +22,9 @@ from oura_pipeline.accounts.people import (
     PersonState,
     SignIn,
     insert_person,
-    new_id,
     scopes_in,
     stored_scopes,
+    unused_id,
 )
 from oura_pipeline.accounts.usernames import username_problem
 from oura_pipeline.days import digest
@@ -228,11 +228,11 @@ def _end(connection: Connection, over: ColumnElement[bool]) -> list[str]:
     ended = connection.execute(delete(schema.sign_ups).where(over).returning(schema.sign_ups))
     kept = []
     for row in ended.all():
-        people = connection.execute(select(schema.people.c.id, schema.people.c.oura_id)).all()
+        same = select(schema.people.c.id).where(schema.people.c.oura_id == row.oura_id)
         # The consent of who is here already may be the same one, and has to work on.
-        if row.oura_id is None or row.oura_id in {person.oura_id for person in people}:
+        if row.oura_id is None or connection.scalar(same) is not None:
             continue
-        kept.append(new_id({person.id for person in people}))
+        kept.append(unused_id(connection))
         tokens = {name: getattr(row, name) for name in _TOKENS}
         reason = "their sign-up was not finished"
         keep_tokens(connection, tokens, person_id=kept[-1], oura_id=row.oura_id, reason=reason)

@@ -72,7 +72,7 @@ class WaitingCount:
 class WaitingPushes(Store):
     """The days that are to be pushed, over all processes; a crash forgets none of them."""
 
-    def add(self, days: Iterable[PersonDay], *, at: datetime, own_turn: bool = True) -> None:
+    def add(self, days: Collection[PersonDay], *, at: datetime, own_turn: bool = True) -> None:
         """Note that the points of days have to be pushed; people who are gone are left out.
 
         Args:
@@ -83,7 +83,7 @@ class WaitingPushes(Store):
         insert = self._database.insert(waiting_pushes, ("at", "due_at", "attempts"))
         due_at = at + OWN_TURN if own_turn else at
         with self._database.writing() as connection:
-            known = known_usernames(connection)
+            known = known_usernames(connection, {day.username for day in days})
             rows = [_values(day, at, due_at) for day in days if day.username in known]
             if rows:
                 connection.execute(insert, sorted(rows, key=_order))

@@ -165,7 +165,9 @@ def sync_now_sensor(partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefini
     def sync_now(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         now = datetime.now(UTC)
         with open_accounts(load_settings()) as accounts:
-            people = accounts.people.all([PersonState.CONNECTED])
+            people = accounts.people.all(
+                [PersonState.CONNECTED], sync_asked_after=now - REMEMBER_SYNCS_FOR
+            )
         due, remembered = people_to_sync(people, json.loads(context.cursor or "{}"), now)
         if not due:
             return dg.SkipReason("Nobody requested a sync.")

@@ -67,7 +67,7 @@ class PipelineResource(dg.ConfigurableResource[Any]):
         """
         if not self.people:
             return people_to_fetch(self._pipeline)
-        usernames = self._pipeline.accounts.people.usernames_by_id()
+        usernames = self._pipeline.accounts.people.usernames_by_id(self.people)
         here = [usernames[person_id] for person_id in self.people if person_id in usernames]
         if not here:
             raise UnusablePeople(

@@ -83,12 +83,14 @@ def people_to_fetch(pipeline: Pipeline, usernames: Iterable[str] = ()) -> list[P
     Raises:
         UnknownPerson: nobody has one of the names.
     """
-    everybody = {person.username: person for person in pipeline.accounts.people.all()}
-    chosen = list(usernames) or list(everybody)
-    if unknown := set(chosen) - everybody.keys():
-        raise UnknownPerson(unknown, everybody)
-    known = [everybody[name] for name in chosen]
-    return [person for person in known if person.state in FETCHED_STATES]
+    people = pipeline.accounts.people
+    if not (chosen := list(usernames)):
+        return people.all(FETCHED_STATES)
+    known = {person.username: person for person in people.all(usernames=chosen)}
+    if unknown := set(chosen) - known.keys():
+        raise UnknownPerson(unknown, people.usernames_by_id().values())
+    found = [known[name] for name in chosen]
+    return [person for person in found if person.state in FETCHED_STATES]
 
 
 def fetch_and_land(
@@ -252,7 +254,10 @@ class FetchedDocuments:
         Whoever deletes them waits for the lock of the document type, so that what was landed before
         is there to be deleted, and nothing comes after.
         """
-        here = {person.id for person in self.pipeline.accounts.people.all(FETCHED_STATES)}
+        known = self.pipeline.accounts.people.all(
+            FETCHED_STATES, usernames=[person.username for person in self.people]
+        )
+        here = {person.id for person in known}
         left = {person.username for person in self.people if person.id not in here}
         for username in left:
             self.spool.forget(username)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
-from oura_pipeline.accounts.people import Person, PersonState, SignIn, new_id
+from oura_pipeline.accounts.people import Person, PersonState, SignIn, new_id, shard_of
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.ledger import Push, PushState, Withdrawn
@@ -90,12 +90,11 @@ def test_whoever_comes_back_after_leaving_has_a_new_id(accounts: Accounts) -> No
 def test_an_id_that_is_taken_is_not_given_again() -> None:
     proposed = []
 
-    class FirstTwo:
-        def __contains__(self, person_id: str) -> bool:
-            proposed.append(person_id)
-            return len(proposed) <= 2
+    def is_one_of_the_first_two(person_id: str) -> bool:
+        proposed.append(person_id)
+        return len(proposed) <= 2
 
-    assert new_id(FirstTwo()) == proposed[2]
+    assert new_id(is_one_of_the_first_two) == proposed[2]
     assert all(map(looks_like_an_id, proposed))
 
 
@@ -233,6 +232,32 @@ def test_a_person_is_identified_later(accounts: Accounts) -> None:
         accounts.people.identify("ada", "id-2")
     with pytest.raises(UnknownPerson, match="there is no person 'eve'"):
         accounts.people.identify("eve", "id-3")
+
+
+def test_people_fall_into_shards_by_their_ids(accounts: Accounts) -> None:
+    """Those of some shards are found by them, so many at a time; nobody is left out."""
+    for number in range(30):
+        accounts.people.add(f"person{number:02}", SignIn(refresh_token="r"))
+    everybody = accounts.people.all()
+    for person in everybody:
+        shard = shard_of(person.id)
+        assert person in accounts.people.all(shards=range(shard, shard + 1))
+    parts = [accounts.people.all(shards=shards) for shards in accounts.people.shards(7)]
+    assert max(map(len, parts)) <= 7
+    assert sorted((one for part in parts for one in part), key=lambda p: p.username) == everybody
+    assert accounts.people.shards(1000) == [range(4096)]
+    assert (shard_of("p-7f3k2m"), shard_of("p-222222")) == (2375, 4032)
+
+
+def test_any_number_of_names_are_one_parameter(accounts: Accounts) -> None:
+    """More than SQLite has parameters."""
+    ada = accounts.people.add("ada", SignIn(refresh_token="r"))
+    names = ["ada", *(f"nobody{number}" for number in range(40_000))]
+    assert accounts.people.all(usernames=names) == [ada]
+    assert accounts.people.usernames_by_id([ada.id, "p-222222"]) == {ada.id: "ada"}
+    accounts.fetches.record([fetch("ada")])
+    assert accounts.fetches.find(usernames=names) == [fetch("ada")]
+    assert accounts.fetches.find(usernames=[]) == []
 
 
 def test_people_are_listed_by_state(accounts: Accounts) -> None:

@@ -15,7 +15,7 @@ import pytest
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import load_cipher
 from oura_pipeline.accounts.inbox import Event, Receipt
-from oura_pipeline.accounts.people import Person, PersonState
+from oura_pipeline.accounts.people import Person, PersonState, shard_of
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline_tests.accounts.homes import ON_SQLITE, incoming, opened
 from oura_pipeline_tests.accounts.times import upgrade
@@ -108,6 +108,8 @@ def test_people_are_read_as_they_were_written(
         sync_asked_at=None,
         notified_at=None,
     )
+    shard = shard_of("p-7f3k2m")
+    assert upgraded.people.all(shards=range(shard, shard + 1)) == [ada]
     assert (bob.state, bob.joined_at, upgraded.removal.to_revoke()) == (
         PersonState.RETIRED,
         SINCE,
