@@ -135,6 +135,14 @@ def test_the_backlog_is_what_is_not_finished(accounts: Accounts) -> None:
     assert accounts.inbox.backlog() == Backlog(waiting=2, oldest=oldest)
 
 
+def test_every_event_has_its_size(accounts: Accounts) -> None:
+    """In bytes; finished ones take room as well."""
+    assert accounts.inbox.size() == 0
+    accounts.inbox.receive([incoming(b"123"), incoming(b"\xff\xff")])
+    accounts.inbox.finish([1])
+    assert accounts.inbox.size() == 5
+
+
 def test_only_old_events_that_are_finished_are_forgotten(accounts: Accounts) -> None:
     accounts.inbox.receive([incoming(b"1"), incoming(b"2"), incoming(b"3")])
     accounts.inbox.finish([1, 2])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from oura_pipeline.accounts.errors import PersonRefused
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import Push, PushState, Withdrawn
@@ -106,13 +107,32 @@ def test_the_files_keep_nothing_once_whoever_reads_has_finished(
     ):
         reader.execute("BEGIN").close()
         assert reader.execute("SELECT username FROM people").fetchall() == [("ada_lovelace",)]
-        removal = pool.submit(accounts.removal.delete, "ada_lovelace")
+        removal = pool.submit(accounts.removal.delete, "ada_lovelace", reserve=True)
         while accounts.people.all():
             assert not removal.done()
         assert b"lovelace" in content(home)
+        assert accounts.removal.unscrubbed_since() is not None
         reader.execute("COMMIT").close()
         assert removal.result(timeout=30)
     assert b"lovelace" not in content(home)
+    assert accounts.removal.unscrubbed_since() is None
+
+
+def test_a_username_is_free_again_when_graphite_holds_nothing_under_it(accounts: Accounts) -> None:
+    """Who left is not followed by a stranger; who was removed by mistake can be added again."""
+    for username in ("ada", "bob", "cyd"):
+        accounts.people.add(username, SignIn(refresh_token="r"))
+        accounts.removal.delete(username, reserve=username != "cyd")
+    for username in ("ada", "bob"):
+        with pytest.raises(PersonRefused):
+            accounts.people.add(username, SignIn(refresh_token="s"))
+    accounts.people.add("cyd", SignIn(refresh_token="s"))
+    assert accounts.removal.release(["ada", "cyd"]) == 1
+    accounts.people.add("bob", SignIn(refresh_token="s"))
+    with pytest.raises(PersonRefused):
+        accounts.people.add("ada", SignIn(refresh_token="s"))
+    assert accounts.removal.release([]) == 1
+    accounts.people.add("ada", SignIn(refresh_token="s"))
 
 
 def test_scrubbing_keeps_everything_that_is_there(home: Path, accounts: Accounts) -> None:

@@ -305,3 +305,24 @@ def test_of_several_who_use_an_invite_at_once_one_comes_in(home: Path, accounts:
 def _join_invited(home: Path, keys: list[str], names: list[str], number: int) -> str:
     with opened(home) as accounts:
         return _finish(accounts, keys[number], names[number], invite_required=True).username
+
+
+def test_who_is_here_gets_the_tokens_that_a_sign_up_brought(accounts: Accounts) -> None:
+    """They alone, and once."""
+    for number, username in enumerate(("ada", "bob"), start=1):
+        sign_in = SignIn(refresh_token="r", access_token=f"old-{number}", oura_id=f"id-{number}")
+        accounts.people.add(username, sign_in)
+    key = _begun(accounts, "id-2")
+    assert accounts.sign_ups.reconnect(key).username == "bob"
+    assert [_token(accounts, name) for name in ("ada", "bob")] == ["old-1", "a-id-2"]
+    with pytest.raises(PersonRefused):
+        accounts.sign_ups.reconnect(key)
+
+
+def test_a_stranger_is_not_reconnected(accounts: Accounts) -> None:
+    """Their sign-up goes on."""
+    accounts.people.add("ada", SignIn(refresh_token="r", oura_id="id-1"))
+    key = _begun(accounts, "id-2")
+    with pytest.raises(PersonRefused):
+        accounts.sign_ups.reconnect(key)
+    assert _finish(accounts, key, "bob").oura_id == "id-2"

@@ -135,6 +135,18 @@ def test_signing_in_ends_the_session_that_this_browser_had(open_site: OpenSite) 
     assert thief.http.get("/me").headers.get("location") == "/"
 
 
+def test_who_just_signed_in_can_sign_out_from_an_error_page(open_site: OpenSite) -> None:
+    """The first page that they see may be one that saves no session."""
+    browser = open_site().browser()
+    browser.join("runa")
+    browser.send("/signout")
+    browser.begin()
+    assert browser.http.get(browser.consent("runa")).headers["location"] == "/me"
+    browser.go("/nothing-here")
+    browser.send("/signout")
+    assert (browser.path, browser.page.status) == ("/", 200)
+
+
 def test_signing_in_as_the_operator_ends_it_as_well(open_site: OpenSite) -> None:
     site = open_site()
     browser = site.browser()
