@@ -175,6 +175,7 @@ PEOPLE = (100, 10_000, 1_000_000)
 # What Oura allows a whole application, and what carbon takes in one thread; a second.
 BUDGET, CARBON = 5000 / 300, 130_000
 NIGHT = 3  # days that scenario D asks for
+UNMEASURED = "Not all that this takes was measured.\n"
 
 
 def time_table(results: Results) -> str:
@@ -189,7 +190,7 @@ def time_table(results: Results) -> str:
             "import": results.median("K", "CPU of the code location"),
         }
     except ValueError:  # also that of an empty median
-        return "Not all that this takes was measured.\n"
+        return UNMEASURED
     what = {
         "a first sync": lambda seen: seen["sync"],
         "of it Dagster's records, checks and points": lambda seen: seen["sync"] - seen["alone"],
@@ -198,7 +199,7 @@ def time_table(results: Results) -> str:
         "the same range again": lambda seen: seen["again"],
     }
     rows = [
-        (name, *(_number(of(seen)) for seen in (BEFORE, now)), f"{of(now) / of(BEFORE):.0%}")
+        (name, *(number(of(seen)) for seen in (BEFORE, now)), f"{of(now) / of(BEFORE):.0%}")
         for name, of in what.items()
     ]
     headings = ("CPU seconds", "before", "now", "of it")
@@ -215,7 +216,7 @@ def needs_table(results: Results) -> str:
         point = results.median("E", "CPU of a point") / 1e6
         kept = results.median("C", "warehouse of a person's day") * 1000
     except ValueError:
-        return "Not all that this takes was measured.\n"
+        return UNMEASURED
     needs: dict[str, tuple[str, float, str]] = {
         "requests of a night": ("people × *r*", requests, ""),
         "these, as Oura allows": (f"people × *r* / {BUDGET:.1f} a second", requests / BUDGET, "h"),
@@ -235,38 +236,39 @@ def needs_table(results: Results) -> str:
         for name, (formula, each, unit) in needs.items()
     ]
     measured = (
-        f"*r* = {_number(requests)} requests of a person's night · *R* = {_number(rate)} requests "
-        f"a second · *c* = {_number(1000 * cpu)} ms CPU of a person's day · *p* = "
-        f"{_number(points)} points of a person's day · *q* = {_number(1e6 * point)} µs CPU of a "
-        f"point · *w* = {_number(kept / 1000)} kB of a person's day\n"
+        f"*r* = {number(requests)} requests of a person's night · *R* = {number(rate)} requests "
+        f"a second · *c* = {number(1000 * cpu)} ms CPU of a person's day · *p* = "
+        f"{number(points)} points of a person's day · *q* = {number(1e6 * point)} µs CPU of a "
+        f"point · *w* = {number(kept / 1000)} kB of a person's day\n"
     )
     return f"{measured}\n{markdown_table(headings, rows, right=headings[2:])}"
 
 
 def _need(amount: float, unit: str) -> str:
     if unit == "GB":
-        return f"{_number(amount / 1e9)} GB"
+        return f"{number(amount / 1e9)} GB"
     if unit == "h":
-        return f"{_number(amount / 3600)} h" if amount >= 3600 else f"{_number(amount / 60)} min"
-    return _number(amount)
+        return f"{number(amount / 3600)} h" if amount >= 3600 else f"{number(amount / 60)} min"
+    return number(amount)
 
 
 def spread(samples: list[float]) -> str:
     """Return the median, and of several the smallest and the largest in brackets."""
     if not samples:
         return ""
-    text = _number(statistics.median(samples))
-    ends = f"{_number(min(samples))}–{_number(max(samples))}"
+    text = number(statistics.median(samples))
+    ends = f"{number(min(samples))}–{number(max(samples))}"
     return text if len(samples) == 1 else f"{text} ({ends})"
 
 
 def _limit(figure: Figure) -> str:
     if figure.at_most is not None:
-        return f"≤ {_number(figure.at_most)} {figure.unit}".strip()
-    return "" if figure.at_least is None else f"≥ {_number(figure.at_least)} {figure.unit}".strip()
+        return f"≤ {number(figure.at_most)} {figure.unit}".strip()
+    return "" if figure.at_least is None else f"≥ {number(figure.at_least)} {figure.unit}".strip()
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a number with three digits that count."""
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"

@@ -128,6 +128,8 @@ def points(results: Results, scale: Scale, scratch: Path) -> None:
                 rates.append(told["points"] / told["seconds"] / 1000)
             if scale.glance:
                 break
+    a_day = told["points"] / scale.pushed / scale.days
+    results.figure("E", "points of a person's day", "", a_day)
     scaled = f"{scale.pushed} people, {scale.days} days"
     results.figure("E", "points", "thousand a second", *rates, at_least=400, scaled=scaled)
     results.figure(

@@ -14,6 +14,7 @@ import click
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
+from benchmarks import model
 from benchmarks import results as benchmark
 from benchmarks.results import Results
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
@@ -210,6 +211,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "benchmark figures": lambda: benchmark.figures_table(Results.read()),
     "benchmark time": lambda: benchmark.time_table(Results.read()),
     "needs of people": lambda: benchmark.needs_table(Results.read()),
+    "scaling today": lambda: model.today_table(Results.read()),
+    "scaling needs": lambda: model.needed_table(Results.read()),
     "spoils": spoils,
     "faults": faults,
     "document types": document_types,
