@@ -46,7 +46,7 @@ class AdvisoryLocks:
         Raises:
             AccountsBusy: it was not free for so many seconds.
         """
-        number = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
+        number = lock_number(name)
         deadline = time.monotonic() + seconds
         with self._one_statement:
             threads = self._threads.setdefault(number, threading.Lock())
@@ -105,3 +105,8 @@ class AdvisoryLocks:
         if session is not None:
             with suppress(DBAPIError):
                 session.close()
+
+
+def lock_number(name: str) -> int:
+    """Return the number by which Postgres knows a lock."""
+    return int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from oura_pipeline.accounts.advisory_locks import AdvisoryLocks
+from oura_pipeline.accounts.advisory_locks import AdvisoryLocks, lock_number
 from oura_pipeline.accounts.errors import AccountsBusy, DatabaseRefused
 from oura_pipeline.files import private_folder
 
@@ -61,6 +61,13 @@ class Database:
                 names = ", ".join(table.name for table in alone_in)
                 connection.exec_driver_sql(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
             yield connection
+
+    def take_turns(self, connection: Connection, names: Iterable[str]) -> None:
+        """Wait for others who named the same in theirs, until a transaction that writes ends."""
+        if self.path:
+            return  # where only one writes at a time
+        for number in sorted(map(lock_number, names)):
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
     @contextmanager
     def lock(self, name: str, *, seconds: float = LOCK_SECONDS) -> Iterator[None]:

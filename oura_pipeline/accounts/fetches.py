@@ -7,15 +7,12 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
     Row,
     bindparam,
     case,
-    cast,
     delete,
-    extract,
     func,
     literal_column,
     or_,
@@ -24,9 +21,10 @@ from sqlalchemy import (
 )
 
 from oura_pipeline.accounts.base import Store, ledger_key, matching, who_left
+from oura_pipeline.accounts.fetch_months import Months, in_month
 from oura_pipeline.accounts.names import among
 from oura_pipeline.accounts.people import PersonState
-from oura_pipeline.accounts.schema import fetches, people
+from oura_pipeline.accounts.schema import fetch_months, fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import days_between
 from oura_pipeline.ledger import LOSS_SETTLES_AFTER, Fetch, FetchStatus, FetchSum, Pair
@@ -70,10 +68,13 @@ class Fetches(Store):
         with self._database.writing() as connection:
             left = who_left(connection, {row.username for row in rows})
             kept = sorted((row for row in rows if row.username not in left), key=ledger_key)
-            losses = _losses(connection, kept)
-            values = [_values(row) | _loss(row, losses.get(_loss_key(row))) for row in kept]
-            if values:
+            if kept:
+                months = Months.of(map(ledger_key, kept))
+                months.alone(self._database, connection)
+                losses = _losses(connection, kept)
+                values = [_values(row) | _loss(row, losses.get(_loss_key(row))) for row in kept]
                 connection.execute(insert, values)
+                months.sum_up(self._database, connection)
         return left
 
     def correct(
@@ -101,8 +102,11 @@ class Fetches(Store):
             for (who, day), (status, documents, changed) in days.items()
         ]
         if rows:
+            months = Months.of((document_type, *key) for key in days)
             with self._database.writing() as connection:
+                months.alone(self._database, connection)
                 connection.execute(change, rows)
+                months.sum_up(self._database, connection)
 
     def find(
         self,
@@ -136,21 +140,15 @@ class Fetches(Store):
 
     def sums(self) -> dict[Pair, FetchSum]:
         """Sum up the rows of each person and document type, without those of people who left."""
-        columns = fetches.c
-        day_of_year = extract("doy", columns.day)
-        sums = (
-            func.count(),
-            func.max(columns.at),
-            func.sum(self._whole_seconds()),
-            func.sum(columns.documents),
-            func.sum(columns.documents * day_of_year * day_of_year),
-        )
-        key = (columns.username, columns.document_type)
-        query = select(*key, *sums).where(_staying()).group_by(*key)
+        months = fetch_months.c
+        numbers = (months.days, months.seconds, months.documents, months.placed)
+        sums = (func.max(months.newest), *map(func.sum, numbers))
+        key = (months.username, months.document_type)
+        query = select(*key, *sums).where(_staying(months.username)).group_by(*key)
         with self._database.reading() as connection:
             return {
-                (username, name): FetchSum(rows, newest, *map(int, numbers))
-                for username, name, rows, newest, *numbers in connection.execute(query)
+                (username, name): FetchSum(int(rows), newest, *map(int, others))
+                for username, name, newest, rows, *others in connection.execute(query)
             }
 
     def published(
@@ -162,9 +160,9 @@ class Fetches(Store):
             after: only those that were fetched later.
             pairs: only those of these people and document types, some hundred at most.
         """
-        conditions = [_staying()]
+        conditions = [_staying(fetches.c.username)]
         if after is not None:
-            conditions.append(fetches.c.at > after)
+            conditions += [in_month(), fetch_months.c.newest > after, fetches.c.at > after]
         if pairs is not None:
             key = tuple_(fetches.c.username, fetches.c.document_type)
             conditions.append(key.in_(sorted(pairs)))
@@ -182,7 +180,9 @@ class Fetches(Store):
         scopes = select(people.c.scopes).where(people.c.username == username)
         with self._database.writing() as connection:
             granted = connection.scalar(scopes)
-            forgotten = delete(fetches).where(*theirs)
+            forgotten = (
+                delete(fetches).where(*theirs).returning(fetches.c.document_type, fetches.c.day)
+            )
             if granted is not None:
                 known = set(granted.split())
                 names = [
@@ -191,15 +191,18 @@ class Fetches(Store):
                     if document_type.scope in known
                 ]
                 forgotten = forgotten.where(fetches.c.document_type.in_(names))
-            return connection.execute(forgotten).rowcount
+            days = [(name, username, day) for name, day in connection.execute(forgotten)]
+            if days:
+                Months.of(days).sum_up_fewer(self._database, connection)
+        return len(days)
 
     def missing(self) -> list[tuple[str, str, date]]:
         """Return username, document type and day of each gap between days that have a row."""
         # Counted first: the days themselves are read only where some are missing.
-        key = (fetches.c.username, fetches.c.document_type)
-        spans = select(
-            *key, func.min(fetches.c.day), func.max(fetches.c.day), func.count()
-        ).group_by(*key)
+        months = fetch_months.c
+        key = (months.username, months.document_type)
+        ends = (func.min(months.first_day), func.max(months.last_day))
+        spans = select(*key, *ends, func.sum(months.days)).group_by(*key)
         gaps: list[tuple[str, str, date]] = []
         with self._database.reading() as connection:
             for username, name, first, last, count in connection.execute(spans).all():
@@ -211,19 +214,11 @@ class Fetches(Store):
                 gaps += [(username, name, day) for day in days if day not in there]
         return gaps
 
-    def _whole_seconds(self) -> ColumnElement[int]:
-        """Return `at` in whole seconds since 1970."""
-        # SQLite cuts the fraction off by itself, and may have been built without `floor`.
-        seconds = extract("epoch", fetches.c.at)
-        if self._database.path:
-            return seconds
-        return cast(func.floor(seconds), BigInteger)
 
-
-def _staying() -> ColumnElement[bool]:
+def _staying(username: ColumnElement[str]) -> ColumnElement[bool]:
     # Data that is about to be deleted is shown to nobody any more.
     left = select(people.c.username).where(people.c.state == PersonState.RETIRED.value)
-    return fetches.c.username.not_in(left)
+    return username.not_in(left)
 
 
 def _values(row: Fetch) -> dict[str, Any]:

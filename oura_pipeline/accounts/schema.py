@@ -137,6 +137,23 @@ fetches = Table(
     sqlite_with_rowid=False,
 )
 
+fetch_months = Table(
+    "fetch_months",
+    metadata,
+    Column("document_type", Text, primary_key=True),
+    _username(primary_key=True),
+    Column("month", Integer, primary_key=True),  # twelve times the year, and the month
+    # Of its rows in `fetches`, which are 30 times as many:
+    Column("days", Integer, nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("newest", Instant, nullable=False, index=True),
+    Column("seconds", BigInteger, nullable=False),
+    Column("documents", BigInteger, nullable=False),
+    Column("placed", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 pushes = Table(
     "pushes",
     metadata,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import Fetch, FetchStatus
-from oura_pipeline_tests.accounts.homes import AT, fetch
+from oura_pipeline_tests.accounts.homes import AT, ON_SQLITE, fetch
 
 LANDED, EMPTY = FetchStatus.LANDED, FetchStatus.EMPTY
 NOT_GRANTED, FAILED = FetchStatus.NOT_GRANTED, FetchStatus.FAILED
@@ -237,3 +240,68 @@ def test_what_is_shown_is_of_who_stays(accounts: Accounts) -> None:
     accounts.removal.retire("ada")
     assert accounts.fetches.published() == [bob]
     assert list(accounts.fetches.sums()) == [("bob", "sleep")]
+
+
+def _summed_up(rows: list[Fetch]) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """What the rows of each person and type come to, by hand."""
+    sums = {}
+    for pair in {(row.username, row.document_type) for row in rows}:
+        theirs = [row for row in rows if (row.username, row.document_type) == pair]
+        placed = [row.documents * row.day.timetuple().tm_yday ** 2 for row in theirs]
+        seconds = [int(row.at.timestamp()) for row in theirs]
+        documents = [row.documents for row in theirs]
+        numbers = (sum(seconds), sum(documents), sum(placed))
+        sums[pair] = (len(theirs), max(row.at for row in theirs), *numbers)
+    return sums
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_sums_follow_whatever_becomes_of_the_rows(accounts: Accounts, seed: int) -> None:
+    """Answers in any order over the ends of months and years, corrected, forgotten, of who goes."""
+    dice = random.Random(seed)
+    for _ in range(6):
+        rows = [
+            fetch(
+                dice.choice(["ada", "bob"]),
+                document_type=dice.choice(["sleep", "tag"]),
+                day=date(2023, 12, 20) + timedelta(dice.randrange(80)),
+                status=dice.choice(list(FetchStatus)),
+                documents=dice.randrange(4),
+                at=AT + dice.randrange(2000) * timedelta(minutes=1),
+            )
+            for _ in range(dice.randrange(40))
+        ]
+        accounts.fetches.record(rows)
+        moved = {("ada", row.day): (EMPTY, 0, 1) for row in rows[:5]}
+        accounts.fetches.correct("sleep", moved)
+        if dice.random() < 0.5:
+            accounts.fetches.forget_not_granted("ada")
+        if dice.random() < 0.3:
+            accounts.removal.delete("bob")
+            accounts.people.add("bob", SignIn(refresh_token="r"))
+        assert accounts.fetches.sums() == _summed_up(accounts.fetches.find())
+
+
+@ON_SQLITE
+def test_nobody_reads_the_whole_ledger_who_asks_for_everybody(
+    home: Path, accounts: Accounts
+) -> None:
+    """Months are read, and of the rows those of months in which something is new."""
+    asked: list[tuple[str, Any]] = []
+    accounts.fetches.record([fetch("ada", day=DAY), fetch("ada", day=DAY + timedelta(2))])
+
+    @event.listens_for(accounts._database._engine, "before_cursor_execute")
+    def _note(*sent: Any) -> None:
+        asked.append((sent[2], sent[3]))
+
+    accounts.fetches.sums()
+    accounts.fetches.published(after=AT - timedelta(hours=1))
+    assert len(accounts.fetches.missing()) == 1
+    assert len(asked) == 4
+    with accounts._database.reading() as connection:
+        plans = [
+            [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", given)]
+            for sql, given in list(asked)
+        ]
+    assert [step for plan in plans for step in plan if step.startswith("SCAN fetches")] == []
+    assert any("SEARCH fetches USING PRIMARY KEY" in step for step in plans[1])

@@ -344,6 +344,7 @@ def test_nothing_is_left_of_a_person_who_is_removed(home: Path, accounts: Accoun
         "people": 1,
         "tokens": 1,
         "fetches": 1,
+        "fetch_months": 1,
         "pushes": 1,
         "withdrawn": 1,
         "webhook_inbox": 1,
@@ -351,7 +352,7 @@ def test_nothing_is_left_of_a_person_who_is_removed(home: Path, accounts: Accoun
     assert (accounts.removal.delete("bob"), accounts.removal.delete("bob")) == (True, False)
     assert _rows_of(home, "bob") == {}
     assert _rows_of(home, "ada").keys() == {
-        "people", "tokens", "fetches", "pushes", "withdrawn", "webhook_inbox",
+        "people", "tokens", "fetches", "fetch_months", "pushes", "withdrawn", "webhook_inbox",
     }  # fmt: skip
 
 

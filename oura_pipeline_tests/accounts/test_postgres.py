@@ -18,9 +18,10 @@ from sqlalchemy import select, text
 from oura_pipeline.accounts.database import SERVER_CONNECTIONS, Database
 from oura_pipeline.accounts.encryption import KeyFileCipher
 from oura_pipeline.accounts.errors import AccountsBusy, DatabaseRefused
+from oura_pipeline.accounts.fetch_months import Months
 from oura_pipeline.accounts.inbox import Receipt
 from oura_pipeline.accounts.people import SignIn
-from oura_pipeline.accounts.schema import tokens
+from oura_pipeline.accounts.schema import fetches, tokens
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline_tests.accounts.homes import AT, at_once, fetch, incoming
@@ -110,6 +111,28 @@ def _join(url: str, key_path: Path, keys: list[str], number: int) -> str:
     with Accounts.open(url, key_path=key_path) as accounts:
         options = {"people_limit": 0, "invite_required": True}
         return accounts.sign_ups.finish(keys[number], f"eve{number}", **options).username
+
+
+def test_days_of_one_month_that_two_write_at_once_are_both_counted(
+    postgres: Accounts, emptied_postgres: str
+) -> None:
+    """The second waits for the first, so that it sees what that has written when it sums up."""
+    days = [date(2026, 2, 1), date(2026, 2, 2)]
+    first = fetch("ada", day=days[0])
+    months = Months.of([("sleep", "ada", days[0])])
+    database = Database(emptied_postgres)
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing() as connection:
+            months.alone(database, connection)
+            row = vars(first) | {"status": first.status.value}
+            connection.execute(fetches.insert(), row)
+            second = pool.submit(postgres.fetches.record, [fetch("ada", day=days[1])])
+            with pytest.raises(TimeoutError):
+                second.result(0.5)
+            months.sum_up(database, connection)
+        assert second.result(30) == set()
+    database.close()
+    assert postgres.fetches.sums()["ada", "sleep"].rows == 2
 
 
 def test_of_several_who_use_an_invite_at_once_one_comes_in(

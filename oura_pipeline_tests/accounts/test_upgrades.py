@@ -125,6 +125,13 @@ def test_what_was_left_half_sent_or_never_pushed_waits(upgraded: Accounts) -> No
     ]
 
 
+def test_the_rows_of_a_ledger_are_summed_up(upgraded: Accounts) -> None:
+    second = int(SINCE.timestamp())
+    assert upgraded.fetches.sums() == {
+        ("ada", "sleep"): (4, SINCE, 4 * second, 3, 1 + 4 + 9),
+    }
+
+
 def test_events_are_read_as_they_were_written(upgraded: Accounts) -> None:
     """One that comes again is known by its digest."""
     assert upgraded.inbox.waiting(due=SINCE) == [

@@ -211,11 +211,18 @@ def test_a_folder_that_cannot_become_a_backup_is_refused(home: Path, tmp_path: P
     assert list(open_to_others(tmp_path / "empty")) == []
 
 
+ON_POSTGRES = {
+    "OURA_ACCOUNTS_URL": "postgresql+psycopg://db/oura",
+    "OURA_TOKEN_KEY": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    "OURA_SESSION_KEY": "s",
+}
+
+
 @pytest.mark.parametrize(
     ("variables", "reason"),
     [
         ({}, "there is nothing to back up in"),
-        ({"OURA_ACCOUNTS_URL": "postgresql+psycopg://db/oura"}, "the accounts are on Postgres"),
+        (ON_POSTGRES, "the accounts are on Postgres"),
     ],
 )
 def test_what_there_is_nothing_to_copy_of_is_refused(
