@@ -190,11 +190,10 @@ class FetchedDocuments:
     def land(self) -> FetchResult:
         """Land what was fetched, and record it in the ledger."""
         began, now = time.monotonic(), datetime.now(UTC)
-        with self.pipeline.landing(self.document_type):
-            results = self.refetch_overtaken(self.results)
-            results = self.without_who_left(results)
-            landing = self._land(results)
-            fetches = self.record(results, landing)
+        results = self.results
+        while not (landed := self._landed_unless_overtaken(results)):
+            results = self.refetch_overtaken(results)
+        results, landing, fetches = landed
         forget_disproved(self.pipeline, self.people, fetches)
         for name in landing.redated if landing else ():
             record_redated(self.pipeline, get_document_type(name), now)
@@ -218,11 +217,22 @@ class FetchedDocuments:
         with ThreadPoolExecutor(max_workers=self.pipeline.people_at_once) as pool:
             return [result for result in pool.map(logs.inheriting(fetcher.fetch), people) if result]
 
+    def _landed_unless_overtaken(
+        self, results: Sequence[PersonResult]
+    ) -> tuple[list[PersonResult], Landing | None, list[Fetch]] | None:
+        """Land results and record them, unless another run has landed such days meanwhile."""
+        with self.pipeline.landing(self.document_type):
+            if self._overtaken(results):
+                return None
+            results = self.without_who_left(results)
+            landing = self._land(results)
+            return results, landing, self.record(results, landing)
+
     def refetch_overtaken(self, results: Sequence[PersonResult]) -> list[PersonResult]:
         """Fetch again whose days another run has landed meanwhile.
 
-        Otherwise our older answer would replace the newer one of the other run.
-        The lock of the document type must be held: nobody lands between this and our landing.
+        Otherwise our older answer would replace the newer one of the other run. Nobody waits for
+        it: the lock of the document type is held again when its answer lands.
         """
         overtaken = self._overtaken(results)
         for username in overtaken:

@@ -17,6 +17,7 @@ import pytest
 import stamina
 from filelock import FileLock
 
+from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.document_types import (
     DAILY_SLEEP,
     RING_CONFIGURATION,
@@ -397,17 +398,21 @@ def test_a_run_that_dies_leaves_its_events_as_they_are(webhooks: WebhookWorld) -
 class Slow(NoProgress):
     """Keeps whoever was asked from landing until it may."""
 
-    def __init__(self) -> None:
+    def __init__(self, accounts: Accounts) -> None:
         self.asked, self.may_land = threading.Event(), threading.Event()
+        self.accounts, self.times = accounts, 0
 
     def person_done(self, document_type: str, username: str) -> None:
-        self.asked.set()
+        self.times += 1
+        # Nobody waits for the lock of the type because Oura is asked, also for the second time.
+        with self.accounts.lock(f"land {document_type}", seconds=0):
+            self.asked.set()
         assert self.may_land.wait(60)
 
 
 def test_a_sync_that_fetched_earlier_does_not_land_over_an_event(webhooks: WebhookWorld) -> None:
     """Its answer was overtaken: it asks again, and what stands is what Oura says now."""
-    slow = Slow()
+    slow = Slow(webhooks.pipeline.accounts)
 
     def sync() -> FetchResult:
         progress.set(slow)
@@ -421,7 +426,7 @@ def test_a_sync_that_fetched_earlier_does_not_land_over_an_event(webhooks: Webho
         assert webhooks.drain().outcomes == {Outcome.LANDED: 1}
         slow.may_land.set()
         answers = synced.result().results
-    assert [answer.username for answer in answers] == ["runa"]
+    assert ([answer.username for answer in answers], slow.times) == (["runa"], 2)
     assert webhooks.agree(DAILY_SLEEP, last=LAST)
     entries = webhooks.pipeline.accounts.fetches.find("daily_sleep", usernames=["runa"])
     assert {entry.run_id for entry in entries} == {"sync"}
@@ -432,7 +437,7 @@ def test_a_sync_does_not_bring_back_what_has_moved_out_of_its_days(
 ) -> None:
     """An event landed a document under a day before those of a sync that began earlier."""
     webhooks.sync(SLEEP)
-    slow = Slow()
+    slow = Slow(webhooks.pipeline.accounts)
     nap = webhooks.cloud.add("runa", "sleep", day=DAY.isoformat())
 
     def sync() -> FetchResult:
