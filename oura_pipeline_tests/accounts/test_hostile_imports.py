@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from oura_pipeline.accounts.errors import ImportRefused
+from oura_pipeline.accounts.errors import MAX_SHOWN, ImportRefused
 from oura_pipeline.accounts.store import Accounts
 
 
@@ -43,6 +43,17 @@ def test_any_file_is_one_line(accounts: Accounts, tmp_path: Path, kind: str) -> 
     assert said.isprintable()
     assert len(said) < 2000
     assert accounts.people.all() == []
+
+
+def test_of_many_mistakes_the_first_are_shown(accounts: Accounts, tmp_path: Path) -> None:
+    path = tmp_path / "user_creds.json"
+    for mistakes, more in ((MAX_SHOWN, None), (MAX_SHOWN + 2, "and 2 more")):
+        path.write_text(json.dumps({f"person{number}": {} for number in range(mistakes)}))
+        with pytest.raises(ImportRefused) as refused:
+            accounts.go_replicator.load(path)
+        assert len(refused.value.problems) == mistakes
+        shown = str(refused.value).split(": ", 1)[1].split("; ")
+        assert shown == [*refused.value.problems[:MAX_SHOWN], *([more] if more else [])]
 
 
 def test_a_file_that_never_ends_is_refused(accounts: Accounts) -> None:

@@ -135,6 +135,21 @@ def test_the_backlog_is_what_is_not_finished(accounts: Accounts) -> None:
     assert accounts.inbox.backlog() == Backlog(waiting=2, oldest=oldest)
 
 
+def test_an_event_is_finished_when_it_was_first(accounts: Accounts) -> None:
+    """Or it would be kept for longer."""
+    accounts.inbox.receive([incoming(b"1")])
+    accounts.inbox.finish([1])
+    at = datetime.now(UTC)
+    accounts.inbox.finish([1])
+    assert accounts.inbox.forget(at) == 1
+
+
+def test_of_strangers_nothing_is_kept(accounts: Accounts) -> None:
+    assert accounts.inbox.receive([]) == []
+    receipts = accounts.inbox.receive([incoming(b"1", "id-of-nobody")])
+    assert (KEPT in receipts, accounts.inbox.waiting()) == (False, [])
+
+
 def test_every_event_has_its_size(accounts: Accounts) -> None:
     """In bytes; finished ones take room as well."""
     assert accounts.inbox.size() == 0

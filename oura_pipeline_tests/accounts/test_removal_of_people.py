@@ -250,11 +250,11 @@ def test_why_a_consent_is_not_given_back_is_kept_until_it_is(
     ada.removal.retire("ada")
     ada_id, bob_id = (ada.people.get(name).id for name in ("ada", "bob"))
     ada.removal.disconnect("bob")
-    for person_id in (ada_id, bob_id):
-        ada.removal.not_revoked(person_id, "Oura is away")
+    ada.removal.not_revoked(ada_id, "Oura is away")
+    ada.removal.not_revoked(bob_id, "Oura is busy")
     ada.removal.delete("ada")
     assert [(u.id, u.username, u.reason) for u in ada.removal.unrevoked()] == [
-        (bob_id, "bob", "Oura is away"),
+        (bob_id, "bob", "Oura is busy"),
         (ada_id, None, "Oura is away"),
     ]
     ada.removal.revoke("bob", _refuse, _never)
@@ -289,6 +289,7 @@ def test_tokens_of_the_deleted_are_kept_until_they_are_given_back(
     assert told == [("access-2", "refresh-2")]
     assert ada.removal.unrevoked() == []
     assert gone.id.encode() not in content(home)
+    assert [person.username for person in ada.people.all()] == ["bob"]
 
 
 def test_who_comes_back_keeps_the_new_consent(ada: Accounts) -> None:
@@ -299,6 +300,17 @@ def test_who_comes_back_keeps_the_new_consent(ada: Accounts) -> None:
     ada.people.add("eve", SignIn(refresh_token="r", oura_id="id-eve"))
     assert len(ada.removal.unrevoked()) == 1
     ada.sign_ups.begin(SignIn(refresh_token="r", oura_id="id-ada"), invite=None)
+    assert ada.removal.unrevoked() == []
+
+
+def test_who_turns_out_to_be_back_keeps_the_new_consent(ada: Accounts) -> None:
+    """Whose account it is was not known when they were added."""
+    ada.people.identify("ada", "id-ada")
+    ada.removal.retire("ada")
+    ada.removal.delete("ada")
+    ada.people.add("eve", SignIn(refresh_token="r"))
+    assert len(ada.removal.unrevoked()) == 1
+    ada.people.identify("eve", "id-ada")
     assert ada.removal.unrevoked() == []
 
 

@@ -231,6 +231,14 @@ def test_a_renewal_that_did_not_help_is_not_repeated_for_an_hour(
     assert tokens.renew("access-4") == "access-5"
 
 
+def test_a_renewal_that_did_not_help_somebody_is_nobody_elses(ada: Accounts) -> None:
+    ada.people.add("eve", SignIn(refresh_token="r", access_token="access-of-eve"))
+    ada.tokens.get("ada", _never).renewed_in_vain("access-1")
+    assert ada.tokens.get("ada", _never).renew("access-1") == "access-1"
+    renewing = ada.tokens.get("eve", lambda *_: token_pair("new"))
+    assert renewing.renew("access-of-eve") == "new"
+
+
 def test_threads_that_need_a_token_at_once_ask_once(ada: Accounts, server: TokenServer) -> None:
     tokens = _tokens(ada, server)
     with ThreadPoolExecutor(16) as pool:

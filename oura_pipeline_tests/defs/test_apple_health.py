@@ -25,9 +25,9 @@ from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.exports.apple_health import json_schema
 from oura_pipeline.people.leave import delete_everything, leave
 from oura_pipeline.pipeline import open_pipeline
-from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.testing.world import World, metadata, world
+from oura_pipeline_tests.testing.worlds import cloud_with
 
 LAST = date(2026, 4, 10)
 FIRST = LAST - timedelta(days=3)
@@ -35,10 +35,7 @@ DAYS = [(FIRST + timedelta(days=many)).isoformat() for many in range(4)]
 PEOPLE = ("koa", "runa")
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=3, days=8, end=LAST, thin=10)) as sandbox:
-        yield sandbox
+cloud = cloud_with(people=3, days=8, end=LAST, thin=10)
 
 
 @pytest.fixture(scope="module")

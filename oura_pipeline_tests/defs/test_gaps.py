@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,10 +16,9 @@ from oura_pipeline.defs.gaps import Gap, find_gaps, gap_request, pause
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.pipeline import open_budget
-from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import load_settings
-from oura_pipeline_tests.testing.world import World, world
+from oura_pipeline_tests.testing.world import World
+from oura_pipeline_tests.testing.worlds import cloud_with, world_with
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -224,20 +221,10 @@ LAST = date(2026, 11, 18)
 FIRST = LAST - timedelta(days=4)
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=2, days=20, end=LAST + timedelta(days=1))) as sandbox:
-        yield sandbox
+cloud = cloud_with(people=2, days=20, end=LAST + timedelta(days=1))
 
 
-@pytest.fixture
-def made(cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
-    """A world with the two people, in which nothing was asked yet."""
-    with world(tmp_path / "data", cloud) as made:
-        made.sign_in("runa")
-        made.sign_in("koa")
-        yield made
-    cloud.clear_faults()
+made = world_with("runa", "koa")
 
 
 def tick(made: World) -> dg.SensorResult | dg.SkipReason:
@@ -330,7 +317,7 @@ def test_the_sensor_leaves_the_budget_to_those_who_use_more_than_its_share(
     monkeypatch.setenv("OURA_RATE_LIMIT", "4/300")
     monkeypatch.setenv("OURA_BACKGROUND_SHARE", "0.5")
     remember(made, FetchStatus.FAILED, FIRST, LAST)
-    with open_budget(load_settings()) as budget:
+    with made.accounts() as accounts, open_budget(load_settings(), accounts) as budget:
         budget.acquire(0.5)
         budget.acquire(0.5)
         assert isinstance(tick(made), dg.SensorResult)

@@ -29,10 +29,11 @@ from oura_pipeline.defs.schedules import days_back
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.pipeline import open_pipeline
-from oura_pipeline.sandbox.running import Sandbox, running
+from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.history import find_first_day, learn_first_days
 from oura_pipeline_tests.testing.world import World, sandbox_tokens, world
+from oura_pipeline_tests.testing.worlds import cloud_with, world_with
 
 NEWEST = date(2026, 6, 11)
 START = date(2026, 1, 1)
@@ -297,19 +298,10 @@ TODAY = days_back(daily_partitions(START), datetime.now(UTC), 1)[1]
 HISTORY_START = TODAY - timedelta(days=99)
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=2, days=20, end=TODAY)) as sandbox:
-        yield sandbox
+cloud = cloud_with(people=2, days=20, end=TODAY)
 
 
-@pytest.fixture
-def made(cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
-    """A world with one person of whom nothing was asked yet, and 100 days of history."""
-    settings = {"OURA_HISTORY_START": HISTORY_START.isoformat()}
-    with world(tmp_path / "data", cloud, settings=settings) as made:
-        made.sign_in("koa")
-        yield made
+made = world_with("koa", OURA_HISTORY_START=HISTORY_START.isoformat())
 
 
 def tick(made: World, name: str = "new_people", cursor: str | None = None) -> Any:

@@ -15,21 +15,18 @@ from oura_pipeline.defs.retired_people import JOB, pause, retire_request, retire
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.people.leave import delete_everything, disconnect, leave
 from oura_pipeline.pipeline import open_pipeline
-from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.accounts.times import age
 from oura_pipeline_tests.testing.leavers import AT_OURA, LAST, ODD, OTHER, WORD, sign_in
 from oura_pipeline_tests.testing.readable_files import readable
 from oura_pipeline_tests.testing.world import World, sandbox_tokens, world
+from oura_pipeline_tests.testing.worlds import cloud_with
 
 NOW = datetime(2026, 4, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=4, days=4, end=LAST)) as sandbox:
-        yield sandbox
+cloud = cloud_with(people=4, days=4, end=LAST)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from oura_pipeline.days import days_between
 from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.defs.sync_job import SyncConfig, UnknownTypes, UnusableDays
-from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.graphite.fake_carbon import fake_carbon
 from oura_pipeline_tests.testing.world import World, failures, metadata, red_checks, world
+from oura_pipeline_tests.testing.worlds import cloud_with, world_with
 
 LAST = date(2026, 6, 10)
 FIRST = LAST - timedelta(days=2)
@@ -27,18 +26,10 @@ DAYS = [day.isoformat() for day in days_between(FIRST, LAST)]
 TYPES = ["daily_sleep", "daily_stress"]
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=2, days=5, end=LAST)) as sandbox:
-        yield sandbox
+cloud = cloud_with(people=2, days=5, end=LAST)
 
 
-@pytest.fixture
-def made(cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path / "data", cloud) as made:
-        made.sign_in("koa")
-        yield made
-    cloud.clear_faults()
+made = world_with("koa")
 
 
 def events(run_id: str) -> Counter[str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -24,10 +22,9 @@ from oura_pipeline.defs.token_renewal import (
 from oura_pipeline.oura.errors import ClientRefused, OuraUnavailable, RateLimited
 from oura_pipeline.people.notify import NotificationFailed
 from oura_pipeline.pipeline import Pipeline, open_pipeline
-from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.http_sink import http_sink
-from oura_pipeline_tests.testing.world import World, red_checks, world
+from oura_pipeline_tests.testing.world import World, red_checks
+from oura_pipeline_tests.testing.worlds import cloud_with, world_with
 
 NOW = datetime(2026, 6, 10, 3, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -129,21 +126,10 @@ def test_a_renewal_that_helped_nobody_is_a_failure(error: Exception, again: bool
 # Before a sandbox.
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=3, days=5, end=date(2026, 6, 1))) as sandbox:
-        yield sandbox
+cloud = cloud_with(people=3, days=5, end=date(2026, 6, 1))
 
 
-@pytest.fixture
-def made(cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
-    """A world with three people who have just signed in."""
-    with world(tmp_path / "data", cloud) as made:
-        for username in ("koa", "milo", "runa"):
-            made.sign_in(username)
-        cloud.reset_requests()
-        yield made
-    cloud.clear_faults()
+made = world_with("koa", "milo", "runa")
 
 
 def job(made: World) -> tuple[dict[str, Any], dict[tuple[str, str], str]]:

@@ -16,9 +16,9 @@ import pytest
 from oura_pipeline.accounts.inbox import Event, ReceivedEvent
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.defs.webhook_events import JOB, inbox_request, webhook_events
-from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.testing.world import World, world
+from oura_pipeline_tests.testing.worlds import cloud_with
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 LAST = date(2026, 6, 10)
@@ -78,11 +78,7 @@ def test_there_is_one_run_a_minute(instance: dg.DagsterInstance) -> None:
 SECOND = timedelta(seconds=1)
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Sandbox]:
-    """A sandbox that the tests change."""
-    with running(SandboxOptions(people=2, days=10, end=LAST)) as sandbox:
-        yield sandbox
+cloud = cloud_with(people=2, days=10, end=LAST)
 
 
 @contextmanager

@@ -15,16 +15,12 @@ from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.exports.person import ExportRefused, export_person, export_zip
 from oura_pipeline.pipeline import open_pipeline
-from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.testing.leavers import AT_OURA, FIRST, LAST, ODD, OTHER, sign_in
 from oura_pipeline_tests.testing.world import World, comparable, world
+from oura_pipeline_tests.testing.worlds import cloud_with
 
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=3, days=8, end=LAST, thin=10)) as sandbox:
-        yield sandbox
+cloud = cloud_with(people=3, days=8, end=LAST, thin=10)
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -17,30 +16,20 @@ from oura_pipeline.catalog.document_types import DAILY_SLEEP, WORKOUT
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.people.leave import delete_everything, leave
 from oura_pipeline.pipeline import Pipeline, open_pipeline
-from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.fetch import FetchResult, fetch_and_land, people_to_fetch
 from oura_pipeline.sync.push import push_documents
-from oura_pipeline_tests.testing.world import World, world
+from oura_pipeline_tests.testing.world import World
+from oura_pipeline_tests.testing.worlds import cloud_with, world_with
 
 LAST = date(2026, 6, 1)
 FIRST = LAST - timedelta(days=2)
 DAYS = [FIRST, FIRST + timedelta(days=1), LAST]
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=2, days=6, end=LAST + timedelta(days=1))) as sandbox:
-        yield sandbox
+cloud = cloud_with(people=2, days=6, end=LAST + timedelta(days=1))
 
 
-@pytest.fixture
-def made(cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path / "data", cloud) as made:
-        for username in ("runa", "koa"):
-            made.sign_in(username)
-        yield made
-    cloud.clear_faults()
+made = world_with("runa", "koa")
 
 
 def fetch(pipeline: Pipeline) -> FetchResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from oura_pipeline.catalog.document_types import (
 from oura_pipeline.days import days_between
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.pipeline import Pipeline, open_pipeline
-from oura_pipeline.sandbox.running import Sandbox, running
+from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import RateLimit
 from oura_pipeline.sync.fetch import fetch_and_land, fetched_documents, people_to_fetch
@@ -31,19 +31,12 @@ from oura_pipeline.warehouse.landing import Landing
 from oura_pipeline.warehouse.spool import Spool
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.testing.world import World, world
+from oura_pipeline_tests.testing.worlds import cloud_with, world_with
+
+cloud = cloud_with(people=3, days=5, end=date(2026, 6, 1))
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=3, days=5, end=date(2026, 6, 1))) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def made(cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
-    """A world with nobody in it yet."""
-    with world(tmp_path / "data", cloud) as made:
-        yield made
+made = world_with()
 
 
 def ask_who_they_are(pipeline: Pipeline) -> dict[str, tuple[FetchStatus, str | None]]:

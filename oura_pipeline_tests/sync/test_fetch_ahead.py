@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,28 +15,19 @@ import pytest
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, PERSONAL_INFO, DocumentType
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.process import interrupts
-from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.fetch import FetchedDocuments, fetched_documents, people_to_fetch
 from oura_pipeline.sync.fetch_ahead import TYPES_AHEAD, fetching_ahead
-from oura_pipeline_tests.testing.world import World, world
+from oura_pipeline_tests.testing.world import World
+from oura_pipeline_tests.testing.worlds import cloud_with, world_with
 
 FIRST, LAST = date(2026, 5, 30), date(2026, 6, 1)
 TYPES = DOCUMENT_TYPES[: TYPES_AHEAD + 3]
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=2, days=5, end=LAST)) as sandbox:
-        yield sandbox
+cloud = cloud_with(people=2, days=5, end=LAST)
 
 
-@pytest.fixture
-def made(cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path / "data", cloud) as made:
-        made.sign_in("runa")
-        made.sign_in("koa")
-        yield made
+made = world_with("runa", "koa")
 
 
 def fetch(

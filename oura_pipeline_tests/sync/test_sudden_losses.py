@@ -11,11 +11,11 @@ import pytest
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, RING_CONFIGURATION, DocumentType
 from oura_pipeline.defs.gaps import Gap, due_gaps
 from oura_pipeline.pipeline import Pipeline, open_pipeline
-from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline_tests.testing.world import World, red_checks, world
+from oura_pipeline_tests.testing.worlds import cloud_with
 
 LAST = date(2026, 6, 1)
 FIRST = LAST - timedelta(days=3)
@@ -23,10 +23,7 @@ NEXT_DAY = timedelta(hours=20)
 ALL_FOUR = "Oura's answer has 4 of 4 documents no longer; it is asked again the next day"
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=2, days=8, end=LAST + timedelta(days=2))) as sandbox:
-        yield sandbox
+cloud = cloud_with(people=2, days=8, end=LAST + timedelta(days=2))
 
 
 @pytest.fixture

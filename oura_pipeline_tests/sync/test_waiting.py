@@ -19,8 +19,7 @@ from oura_pipeline.defs.waiting_pushes import JOB
 from oura_pipeline.graphite.carbon import FileSender, GraphiteUnavailable, PlaintextSender
 from oura_pipeline.ledger import PersonDay, PushState
 from oura_pipeline.pipeline import Pipeline, open_pipeline
-from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.sync.push import push_documents
 from oura_pipeline.sync.waiting import push_waiting
@@ -28,6 +27,7 @@ from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.graphite.fake_carbon import FakeCarbon, fake_carbon
 from oura_pipeline_tests.testing.world import World, failures, reported, world
+from oura_pipeline_tests.testing.worlds import cloud_with
 
 LAST = date(2026, 6, 10)
 FIRST = LAST - timedelta(days=19)
@@ -37,11 +37,7 @@ SLEEP = get_document_type("daily_sleep")
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Sandbox]:
-    """A cloud with one person."""
-    with running(SandboxOptions(people=1, days=20, end=LAST)) as cloud:
-        yield cloud
+cloud = cloud_with(people=1, days=20, end=LAST)
 
 
 @pytest.fixture
