@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 FIRST_STAGE = "request"  # it begins a trace; all later stages are children of it
 SERVICE = "oura_pipeline"
-_SECONDS = (
-    2.0  # for a batch; at the end of a run that is waited for, whether anybody listens or not
-)
+# For a batch; at the end of a run that is waited for, whether anybody listens or not.
+_SECONDS = 2.0
 
 
 class TelemetryMissing(Exception):

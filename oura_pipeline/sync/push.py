@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.graphite.points import DayPoints, unpack
-from oura_pipeline.graphite.push import is_settled, push
+from oura_pipeline.graphite.push import PushResult, is_settled, push
 from oura_pipeline.graphite.readback.diagnosis import Finding, diagnose
 from oura_pipeline.graphite.readback.digests import verify_twice
 from oura_pipeline.graphite.readback.report import ReadbackReport
@@ -73,28 +73,9 @@ def push_documents(
     # Whoever comes second finds the days delivered, instead of sending them as well.
     with pipeline.pushing(document_type):
         now = datetime.now(UTC)
-        since = _resent_since(pipeline, now.date())
-        settled: Counter[date] = Counter()
-        traced = TracedPush(pipeline, document_type, days)
-        points = traced.flattening(
-            _changed_points(
-                Flattener(pipeline, document_type),
-                usernames,
-                days,
-                is_settled=lambda row: not even_unchanged and is_settled(row, since),
-                settled=settled,
-            )
+        result, settled = _push_changed(
+            pipeline, document_type, usernames, days, even_unchanged=even_unchanged, now=now
         )
-        result = push(
-            points,
-            sender=pipeline.sender,
-            ledger=pipeline.accounts.pushes,
-            resend_since=since,
-            even_unchanged=even_unchanged,
-            now=now,
-            sending=traced.sending,
-        )
-        traced.close()
     _settle(pipeline, document_type, usernames, days, before=now)
     progress.get().pushed(document_type.name, result.points)
     return PushedDocuments(
@@ -105,6 +86,39 @@ def push_documents(
         withdrawn=result.withdrawn,
         seconds=time.monotonic() - began,
     )
+
+
+def _push_changed(
+    pipeline: Pipeline,
+    document_type: DocumentType,
+    usernames: Sequence[str],
+    days: Sequence[date],
+    *,
+    even_unchanged: bool,
+    now: datetime,
+) -> tuple[PushResult, Counter[date]]:
+    """Push the days that may have changed; return the points that the others have, by day, too."""
+    since = _resent_since(pipeline, now.date())
+    settled: Counter[date] = Counter()
+    traced = TracedPush(pipeline, document_type, days)
+    points = _changed_points(
+        Flattener(pipeline, document_type),
+        usernames,
+        days,
+        is_settled=lambda row: not even_unchanged and is_settled(row, since),
+        settled=settled,
+    )
+    result = push(
+        traced.flattening(points),
+        sender=pipeline.sender,
+        ledger=pipeline.accounts.pushes,
+        resend_since=since,
+        even_unchanged=even_unchanged,
+        now=now,
+        sending=traced.sending,
+    )
+    traced.close()
+    return result, settled
 
 
 def _resent_since(pipeline: Pipeline, today: date) -> date | None:
