@@ -24,13 +24,14 @@ from oura_pipeline.graphite.carbon import (
     UntilItFails,
 )
 from oura_pipeline.graphite.readback.render import RenderClient
+from oura_pipeline.graphite.readback.victoria import VictoriaClient
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.budget_file import BudgetFile
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.http import http_client, tls
 from oura_pipeline.oura.oauth import OAuth
 from oura_pipeline.process.telemetry import Telemetry, open_telemetry
-from oura_pipeline.settings import LAKE, Protocol, Settings, SettingsError, load_settings
+from oura_pipeline.settings import LAKE, Protocol, Settings, SettingsError, Store, load_settings
 from oura_pipeline.warehouse.lake.address import LakeAddress, ObjectStorage
 from oura_pipeline.warehouse.lake.warehouse import LakeWarehouse
 from oura_pipeline.warehouse.warehouse import Warehouse
@@ -151,7 +152,8 @@ def open_pipeline(settings: Settings | None = None, share: float = 1.0) -> Itera
         render = None
         if settings.graphite.render_url:
             web = stack.enter_context(httpx.Client(verify=tls(), timeout=RENDER_SECONDS))
-            render = RenderClient(web, settings.graphite.render_url)
+            kinds = {Store.GRAPHITE: RenderClient, Store.VICTORIA: VictoriaClient}
+            render = kinds[settings.graphite.store](web, settings.graphite.render_url)
         budget = open_budget(settings, accounts)
         stack.callback(budget.close)
         yield Pipeline(

@@ -59,6 +59,13 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class Store(StrEnum):
+    """What keeps the points that are sent."""
+
+    GRAPHITE = "graphite"
+    VICTORIA = "victoriametrics"
+
+
 class SignUp(StrEnum):
     """Who may sign in for the first time."""
 
@@ -348,7 +355,12 @@ class GraphiteSettings(Group):
     render_url: Url = variable(
         "GRAPHITE_RENDER_URL",
         "",
-        "Address of graphite-web. Without one, points are not read back.",
+        "Address of graphite-web, or of VictoriaMetrics. Without one, points are not read back.",
+    )
+    store: Store = variable(
+        "GRAPHITE_STORE",
+        Store.GRAPHITE,
+        "What keeps the points: graphite, that is carbon and graphite-web, or victoriametrics.",
     )
 
     @model_validator(mode="after")

@@ -31,6 +31,7 @@ LONG = (
     *("defs/", "graphite/readback/", "graphite/test_local.py", "graphite/test_removal.py"),
     *(
         "graphite/test_extremes.py",
+        "graphite/test_victoriametrics.py",
         "warehouse/views/test_extremes.py",
         "warehouse/views/test_long.py",
     ),

@@ -216,6 +216,9 @@ def _consequences(username: str, *, keep_data: bool) -> list[str]:
         rows = pipeline.warehouse.rows_of(username)
         # Over the network Graphite deletes nothing, so this is the one thing that may stay.
         graphite = leave.whisper_paths(pipeline, username)
+        stays = graphite.lines[0]
+        if leave.deletes_points(pipeline):
+            stays = "nothing; VictoriaMetrics deletes their series"
     counts = ", ".join(f"{count} {name}" for name, count in rows.items()) or "none"
     return [
         f"This deletes everything of {username}, for good:",
@@ -224,7 +227,7 @@ def _consequences(username: str, *, keep_data: bool) -> list[str]:
         "their points in graphite.log, their files in OURA_EXPORTS;",
         "their consent at Oura, tokens, ledgers and webhook events.",
         f"To keep a copy, run `oura-pipeline people export {username}` first.",
-        f"What stays: {graphite.lines[0]}",
+        f"What stays: {stays}",
     ]
 
 

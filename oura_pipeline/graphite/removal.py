@@ -21,15 +21,22 @@ class StoredMetrics:
         metrics: the beginning of every metric name, without a dot at its end.
         folder: below whisper's own folder; everything in it is theirs.
         delete: the command that deletes it, with `<whisper>` for whisper's folder.
+        gone: whether VictoriaMetrics has deleted them.
     """
 
     metrics: str
     folder: str
     delete: str
+    gone: bool = False
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Return what the operator has to do."""
+        """Return what the operator has to do, or that it is done."""
+        if self.gone:
+            return (
+                f"VictoriaMetrics has deleted everything under {self.metrics}.*; its files lose it "
+                "when they are merged.",
+            )
         # Carbon has no command to delete a point or a metric, and graphite-web none either.
         return (
             f"Graphite still has every point that was sent to it under {self.metrics}.*: neither "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from oura_pipeline.accounts.tokens import Renewer
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.exports.views import child_path
+from oura_pipeline.graphite.readback.victoria import VictoriaClient
 from oura_pipeline.graphite.removal import StoredMetrics, remove_lines, stored_metrics
 from oura_pipeline.oura.oauth import PATIENCE_SECONDS
 from oura_pipeline.pipeline import Pipeline
@@ -126,6 +127,7 @@ def delete_everything(
         UnknownPerson: nobody has this username, perhaps because all is done.
         AccountsError, WarehouseError: a database was busy or unusable; do it again.
         OSError: files cannot be deleted; do it again.
+        GraphiteUnavailable: VictoriaMetrics could not delete their series; do it again.
     """
     leaving = pipeline.accounts.people.get(username).state is PersonState.RETIRED
     revocation = revoke(pipeline, username) if leaving else leave(pipeline, username)
@@ -141,6 +143,10 @@ def delete_everything(
     progress(f"{files} exported files deleted")
     lines = remove_lines(pipeline.settings.storage.graphite_log_path, holds.metrics)
     progress(f"{lines} points deleted from the file of points")
+    if isinstance(pipeline.render, VictoriaClient):
+        pipeline.render.delete(holds.metrics)
+        holds = replace(holds, gone=True)
+        progress("their series deleted from VictoriaMetrics")
     # The person goes last: as long as they are there, a crash leaves somebody to delete.
     pipeline.accounts.removal.delete(username, reserve=True)
     progress("tokens, ledgers and the person deleted")
@@ -160,9 +166,14 @@ def _await_others(pipeline: Pipeline) -> None:
         with pipeline.landing(document_type):
             pass
         # What carbon gets nobody can take back, and it may take its time.
-        if pipeline.settings.graphite.protocol is Protocol.FILE:
+        if pipeline.settings.graphite.protocol is Protocol.FILE or deletes_points(pipeline):
             with pipeline.pushing(document_type):
                 pass
+
+
+def deletes_points(pipeline: Pipeline) -> bool:
+    """Return whether somebody's points can be deleted from here, where they were sent to."""
+    return isinstance(pipeline.render, VictoriaClient)
 
 
 def whisper_paths(pipeline: Pipeline, username: str) -> StoredMetrics:

@@ -23,7 +23,6 @@ from oura_pipeline.sync.tracing import TracedPush
 
 _RESEND_WINDOW = timedelta(days=7)
 _DAYS_EXPLAINED = 20
-_READBACK_PAUSE_SECONDS = 3.0  # carbon writes every second
 _RESEND_ROUNDS = 2  # the next run sends again what is still missing
 
 
@@ -202,7 +201,8 @@ def confirm_sent(
     rows = {_key(row): row for row in _sent_rows(pipeline, usernames, days)}
     rows |= {_key(row): row for row in _sent_among(pipeline, also)}
     sent = [row for row in rows.values() if _is_readable(row, now)]
-    verified = verify_twice(sent, pipeline.render, pause=_READBACK_PAUSE_SECONDS)
+    pause = pipeline.render.pause_seconds
+    verified = verify_twice(sent, pipeline.render, pause=pause)
     # Digests tell that a day is wrong, not which of its points: only such days are flattened again.
     doubtful = sorted({_key(row) for row in sent} - {_key(row) for row in verified})
     report = confirm(
@@ -210,7 +210,7 @@ def confirm_sent(
         render=pipeline.render,
         sender=pipeline.sender,
         ledger=pipeline.accounts.pushes,
-        pause=_READBACK_PAUSE_SECONDS,
+        pause=pause,
         rounds=_RESEND_ROUNDS,
         now=now,
     )

@@ -73,6 +73,8 @@ def diagnose(
     Raises:
         GraphiteUnavailable: graphite-web does not answer.
     """
+    if not render.whisper:  # all causes are of carbon and of its files
+        return []
     sample = sorted(missing)[:: max(1, len(missing) // _SAMPLE)]
     render.values(sample, now - 60, now)  # finds out which of them it cannot read
     damaged = [name for name in sample if name in render.unreadable]

@@ -64,7 +64,15 @@ class RenderClient:
 
     Attributes:
         unreadable: the metrics whose files graphite-web could not read.
+        whisper: whether points are in whisper's files, which keep every digit.
+        settle_seconds: at least and at most, until new points are readable.
+        pause_seconds: between two readings, the second of which is of what has been written.
     """
+
+    whisper = True
+    # New points are readable about a second after a push. Files of new metrics take longer.
+    settle_seconds = (1.5, 5.0)
+    pause_seconds = 3.0  # carbon writes every second
 
     def __init__(self, http: httpx.Client, url: str) -> None:
         """Prepare; `url` is the address of graphite-web, without `/render`."""
@@ -120,6 +128,11 @@ class RenderClient:
         except Exception:  # pickle raises whatever the bytes lead it to
             return {}
         return {series.name: series for series in found}
+
+    def holds(self, stored: float | None, value: float) -> bool:
+        """Return whether a value that was read is the one that was sent."""
+        # Equal, not close: every double survives carbon, whisper and JSON.
+        return stored == value
 
     def _ask(self, metrics: Sequence[str], first: int, last: int) -> list[_RenderedSeries] | None:
         """Return the answer; None: graphite-web failed over one of the metrics."""

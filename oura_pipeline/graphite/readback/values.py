@@ -26,8 +26,6 @@ from oura_pipeline.ledger import Push, PushLedger, PushState
 from oura_pipeline.process import interrupts
 
 _POLL_SECONDS = 0.25
-# New points are readable about a second after a push. Files of new metrics take longer.
-_SETTLE_SECONDS = (1.5, 5)  # at least, at most
 _NAMED_METRICS = 3
 
 
@@ -78,7 +76,7 @@ class _ChunkReader:
     def run(self, pause: float, rounds: int) -> None:
         open_days = set(range(len(self._chunk.rows)))
         expected = {name: points.sorted() for name, points in self._chunk.metrics.items()}
-        at_least, at_most = _SETTLE_SECONDS
+        at_least, at_most = self._render.settle_seconds
         for attempt in range(rounds + 1):
             if attempt:
                 self._send_again(self._chunk.missing)
@@ -115,8 +113,7 @@ class _ChunkReader:
                 missing[stretch.metric] += [
                     i
                     for i in range(stretch.begin, stretch.end)
-                    # Equal, not close: every double survives carbon, whisper and JSON.
-                    if stored.get(points.times[i]) != points.values[i]
+                    if not self._render.holds(stored.get(points.times[i]), points.values[i])
                 ]
         return {
             name: expected[name].select(sorted(positions))
