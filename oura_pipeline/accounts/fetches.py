@@ -24,7 +24,7 @@ from oura_pipeline.accounts.base import Store, ledger_key, matching, who_left
 from oura_pipeline.accounts.fetch_months import Months, in_month
 from oura_pipeline.accounts.names import among
 from oura_pipeline.accounts.people import PersonState
-from oura_pipeline.accounts.schema import fetch_months, fetches, people
+from oura_pipeline.accounts.schema import IS_FAILED, IS_LOST, fetch_months, fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import days_between
 from oura_pipeline.ledger import LOSS_SETTLES_AFTER, Fetch, FetchStatus, FetchSum, Pair
@@ -128,11 +128,13 @@ class Fetches(Store):
             last_day=last_day,
         )
         if statuses is not None:
-            conditions.append(fetches.c.status.in_(sorted(set(statuses))))
+            some = sorted(set(statuses))
+            only_failed = some == [FetchStatus.FAILED]
+            conditions.append(IS_FAILED if only_failed else fetches.c.status.in_(some))
         if after is not None:
             conditions.append(fetches.c.at > after)
         if lost:
-            conditions.append(fetches.c.lost_at.is_not(None))
+            conditions.append(IS_LOST)
         order = (fetches.c.document_type, fetches.c.username, fetches.c.day)
         with self._database.reading() as connection:
             found = connection.execute(select(fetches).where(*conditions).order_by(*order))
@@ -239,7 +241,7 @@ def _values(row: Fetch) -> dict[str, Any]:
 def _losses(connection: Connection, rows: Sequence[Fetch]) -> dict[tuple[str, str, date], Fetch]:
     """Return the rows of these people and types that have a loss, by `_loss_key`."""
     query = select(fetches).where(
-        fetches.c.lost_at.is_not(None),
+        IS_LOST,
         fetches.c.document_type.in_(sorted({row.document_type for row in rows})),
         among(fetches.c.username, {row.username for row in rows}),
     )

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Select, case, func, or_, select
 from oura_pipeline.accounts.base import Store, matching
 from oura_pipeline.accounts.fetches import WITHOUT_DAYS
 from oura_pipeline.accounts.people import PersonState
-from oura_pipeline.accounts.schema import fetches, people
+from oura_pipeline.accounts.schema import IS_FAILED, IS_LOST, fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.ledger import MEMBERSHIP_LAPSED, FetchStatus
 
@@ -136,8 +136,7 @@ class Overview(Store):
     def failed_days(self) -> dict[str, int]:
         """Return on how many days something failed, by username; who is absent has none."""
         days = func.count(fetches.c.day.distinct())
-        failed = fetches.c.status == FetchStatus.FAILED.value
-        query = select(fetches.c.username, days).where(failed).group_by(fetches.c.username)
+        query = select(fetches.c.username, days).where(IS_FAILED).group_by(fetches.c.username)
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())
 
@@ -159,7 +158,7 @@ class Overview(Store):
             )
             .join(people, people.c.username == columns.username)
             .where(
-                columns.lost_at.is_not(None),
+                IS_LOST,
                 people.c.state == PersonState.CONNECTED.value,
                 or_(columns.document_type.not_in(WITHOUT_DAYS), columns.day == _newest_day()),
             )
@@ -189,7 +188,7 @@ class Overview(Store):
         query = (
             select(*reason, fetches.c.document_type, *days)
             .join(people, people.c.username == fetches.c.username)
-            .where(fetches.c.status == FetchStatus.FAILED.value, ~lapsed, connected)
+            .where(IS_FAILED, ~lapsed, connected)
             .group_by(*reason, fetches.c.document_type)
             .order_by(*reason, fetches.c.document_type)
         )
@@ -211,8 +210,7 @@ class Overview(Store):
     def lapsed(self) -> dict[str, str]:
         """Return what Oura said of whose membership has lapsed, by username."""
         lapsed = fetches.c.error.startswith(MEMBERSHIP_LAPSED, autoescape=True)
-        failed = (fetches.c.status == FetchStatus.FAILED.value, lapsed)
-        query = select(fetches.c.username, func.max(fetches.c.error)).where(*failed)
+        query = select(fetches.c.username, func.max(fetches.c.error)).where(IS_FAILED, lapsed)
         with self._database.reading() as connection:
             return dict(connection.execute(query.group_by(fetches.c.username)).all())
 

@@ -14,12 +14,14 @@ from sqlalchemy import (
     DateTime,
     Float,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     Text,
+    literal_column,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -136,6 +138,19 @@ fetches = Table(
     Column("lost_at", Instant),
     sqlite_with_rowid=False,
 )
+
+IS_FAILED = fetches.c.status == literal_column("'failed'")
+"""As the index below has it: SQLite does not use that for a parameter."""
+IS_LOST = fetches.c.lost_at.is_not(None)
+
+# Of millions of rows they are few, and asked for every few minutes.
+for _name, _those in {"failed": IS_FAILED, "lost": IS_LOST}.items():
+    Index(
+        f"ix_fetches_{_name}",
+        *fetches.primary_key,
+        sqlite_where=_those,
+        postgresql_where=_those,
+    )
 
 fetch_months = Table(
     "fetch_months",

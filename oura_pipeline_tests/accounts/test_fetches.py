@@ -286,7 +286,7 @@ def test_sums_follow_whatever_becomes_of_the_rows(accounts: Accounts, seed: int)
 def test_nobody_reads_the_whole_ledger_who_asks_for_everybody(
     home: Path, accounts: Accounts
 ) -> None:
-    """Months are read, and of the rows those of months in which something is new."""
+    """Months are read, and of the rows those that are new, that failed, or that have a loss."""
     asked: list[tuple[str, Any]] = []
     accounts.fetches.record([fetch("ada", day=DAY), fetch("ada", day=DAY + timedelta(2))])
 
@@ -296,12 +296,20 @@ def test_nobody_reads_the_whole_ledger_who_asks_for_everybody(
 
     accounts.fetches.sums()
     accounts.fetches.published(after=AT - timedelta(hours=1))
+    accounts.fetches.find(statuses=[FAILED])
+    accounts.fetches.find(lost=True)
+    for question in ("failed_days", "to_fetch_again", "lapsed"):
+        getattr(accounts.overview, question)()
     assert len(accounts.fetches.missing()) == 1
-    assert len(asked) == 4
+    assert len(asked) == 10
     with accounts._database.reading() as connection:
         plans = [
             [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", given)]
             for sql, given in list(asked)
         ]
-    assert [step for plan in plans for step in plan if step.startswith("SCAN fetches")] == []
+    steps = [step for plan in plans for step in plan if step.startswith("SCAN fetches")]
+    assert {step.partition(" USING ")[2] for step in steps} <= {
+        "INDEX ix_fetches_failed",
+        "INDEX ix_fetches_lost",
+    }
     assert any("SEARCH fetches USING PRIMARY KEY" in step for step in plans[1])

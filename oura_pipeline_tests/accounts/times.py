@@ -60,7 +60,7 @@ def schema_of(url: str) -> dict[str, Any]:
                 "primary key": found.get_pk_constraint(table),
                 "foreign keys": sorted(found.get_foreign_keys(table), key=name),
                 "unique": sorted(found.get_unique_constraints(table), key=name),
-                "indexes": sorted(found.get_indexes(table), key=name),
+                "indexes": sorted(map(_in_words, found.get_indexes(table)), key=name),
                 "options": found.get_table_options(table),
             }
             for table in found.get_table_names()
@@ -69,6 +69,12 @@ def schema_of(url: str) -> dict[str, Any]:
         differences = compare_metadata(context, metadata)
     database.close()
     return {**tables, "differences": differences}
+
+
+def _in_words(index: Any) -> dict[str, Any]:
+    """An index, with its condition as text."""
+    options = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    return {**index, "dialect_options": options}
 
 
 def _by_name(constraint: Any) -> str:
