@@ -21,6 +21,7 @@ with lean_imports():
     from oura_pipeline.defs.retired_people import retire_people, retired_people_sensor
     from oura_pipeline.defs.run_owners import dead_runs_sensor
     from oura_pipeline.defs.schedules import sync_schedules
+    from oura_pipeline.defs.shards_job import shards_job
     from oura_pipeline.defs.subscriptions import maintenance_job, maintenance_sensor, subscriptions
     from oura_pipeline.defs.sync_job import sync_job
     from oura_pipeline.defs.tidy_job import tidy_job, tidy_schedule
@@ -58,7 +59,8 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
             everyone_connected_check,
         ],
         jobs=[
-            *(sync_job(document_types), publish, export, renewal, maintenance),
+            *(sync_job(document_types), shards_job(document_types), publish, export),
+            *(renewal, maintenance),
             *(retire_people, tidy_job, waiting_pushes, webhook_events),
         ],
         schedules=[

@@ -66,6 +66,14 @@ class Store(StrEnum):
     VICTORIA = "victoriametrics"
 
 
+class Executor(StrEnum):
+    """Where the steps of a run work that syncs shard by shard."""
+
+    IN_PROCESS = "in_process"
+    CELERY = "celery"
+    K8S = "k8s"
+
+
 class SignUp(StrEnum):
     """Who may sign in for the first time."""
 
@@ -554,6 +562,36 @@ class NotifySettings(Group):
         return self
 
 
+class WorkerSettings(Group):
+    """How the work for many people is divided."""
+
+    people_per_shard: int = variable(
+        "OURA_PEOPLE_PER_SHARD",
+        1000,
+        "With more people than this the daily sync does their shards of so many one by one, where "
+        "OURA_EXECUTOR says.",
+        ge=1,
+    )
+    people_per_day: int = variable(
+        "OURA_PEOPLE_PER_DAY",
+        10_000,
+        "With more people than this the daily sync does a seventh of them each day, and everybody "
+        "once a week; webhooks bring the rest.",
+        ge=1,
+    )
+    executor: Executor = variable(
+        "OURA_EXECUTOR",
+        Executor.IN_PROCESS,
+        "Where shards are synced: in_process, one after the other in the run's process; celery, by "
+        "any number of `oura-pipeline worker`; or k8s, each in a pod.",
+    )
+    broker_url: SecretStr = variable(
+        "OURA_BROKER_URL",
+        SecretStr("amqp://guest:guest@127.0.0.1:5672//"),
+        "RabbitMQ between runs and workers, for OURA_EXECUTOR=celery.",
+    )
+
+
 class LogSettings(Group):
     """How programs log, and where else they say what they do."""
 
@@ -581,6 +619,7 @@ class Settings(BaseModel):
     site: SiteSettings
     retention: RetentionSettings
     notify: NotifySettings
+    workers: WorkerSettings
     logs: LogSettings
 
     @model_validator(mode="after")

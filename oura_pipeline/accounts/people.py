@@ -55,6 +55,7 @@ LEAVING = (PersonState.DISCONNECTED, PersonState.RETIRED)
 
 DELETED_WITHIN = timedelta(minutes=5)
 SHARDS = 4096
+ALL_SHARDS = range(SHARDS)
 """Into how many parts of about the same size people fall, by their ids."""
 SYNC_PAUSE = timedelta(minutes=5)
 
@@ -167,19 +168,25 @@ class People(EncryptedStore):
         with self._database.reading() as connection:
             return [_person(row) for row in connection.execute(query)]
 
-    def shards(self, at_most: int) -> list[range]:
-        """Return all shards in runs that have so many people at most, or are one shard alone."""
+    def shards(self, at_most: int, within: range = ALL_SHARDS) -> list[range]:
+        """Return shards in runs that have so many people at most, or are one shard alone.
+
+        Args:
+            at_most: how many people.
+            within: the shards, all or some that follow each other.
+        """
         shard = schema.people.c.shard
-        counts = select(shard, func.count()).where(not_gone()).group_by(shard)
+        there = (not_gone(), shard.between(within.start, within.stop - 1))
+        counts = select(shard, func.count()).where(*there).group_by(shard)
         with self._database.reading() as connection:
             people: dict[int, int] = dict(connection.execute(counts).all())
-        runs, first, inside = [], 0, 0
-        for number in range(SHARDS):
+        runs, first, inside = [], within.start, 0
+        for number in within:
             if inside and inside + people.get(number, 0) > at_most:
                 runs.append(range(first, number))
                 first, inside = number, 0
             inside += people.get(number, 0)
-        return [*runs, range(first, SHARDS)]
+        return [*runs, range(first, within.stop)]
 
     def get(self, username: str) -> Person:
         """Return the person with this username.

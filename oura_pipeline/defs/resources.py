@@ -11,9 +11,10 @@ from oura_pipeline.accounts.people import Person
 from oura_pipeline.accounts.usernames import is_id
 from oura_pipeline.defs.person_ids import ids_by_username
 from oura_pipeline.defs.run_owners import own
+from oura_pipeline.defs.run_requests import SHARDS_JOB
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.process import logs
-from oura_pipeline.settings import LogFormat, load_settings
+from oura_pipeline.settings import Executor, LogFormat, load_settings
 from oura_pipeline.sync.fetch import people_to_fetch
 
 
@@ -37,6 +38,7 @@ class PipelineResource(dg.ConfigurableResource[Any]):
         description="Part of Oura's rate limit that may be used before this run waits.",
     )
     _pipeline: Pipeline = PrivateAttr()
+    _shards: range | None = PrivateAttr(default=None)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["PipelineResource"]:
@@ -44,7 +46,8 @@ class PipelineResource(dg.ConfigurableResource[Any]):
         check_ids(self.people)
         with ExitStack() as stack:
             if context.run:
-                own(context.run.run_id)
+                if lives_here(context.run):
+                    own(context.run.run_id)
                 stack.enter_context(_logged(context.run.run_id))
             self._pipeline = stack.enter_context(open_pipeline(share=self.share))
             stack.enter_context(self._pipeline.warehouse.kept_open())
@@ -55,8 +58,16 @@ class PipelineResource(dg.ConfigurableResource[Any]):
         """The pipeline, open while the run lasts."""
         return self._pipeline
 
+    def of_shards(self, shards: range) -> "PipelineResource":
+        """Return this pipeline for the people of some shards only."""
+        part = self.model_copy()
+        part._shards = shards
+        return part
+
     def ids(self) -> dict[str, str]:
-        """Return everybody's id, by username."""
+        """Return everybody's id, or those of the people of the shards, by username."""
+        if self._shards is not None:
+            return {person.username: person.id for person in self.selected_people()}
         return ids_by_username(self._pipeline.accounts)
 
     def selected_people(self) -> list[Person]:
@@ -66,7 +77,7 @@ class PipelineResource(dg.ConfigurableResource[Any]):
             UnusablePeople: none of them is here.
         """
         if not self.people:
-            return people_to_fetch(self._pipeline)
+            return people_to_fetch(self._pipeline, shards=self._shards)
         usernames = self._pipeline.accounts.people.usernames_by_id(self.people)
         here = [usernames[person_id] for person_id in self.people if person_id in usernames]
         if not here:
@@ -86,6 +97,12 @@ def _logged(run_id: str) -> AbstractContextManager[None]:
     if load_settings().logs.format is LogFormat.JSON:
         logs.set_up(as_json=True)
     return logs.about(run=run_id)
+
+
+def lives_here(run: dg.DagsterRun) -> bool:
+    """Return whether a run lives in the process in which its steps work."""
+    executor = load_settings().workers.executor
+    return run.job_name != SHARDS_JOB or executor is Executor.IN_PROCESS
 
 
 def check_ids(people: list[str]) -> None:

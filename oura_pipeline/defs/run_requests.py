@@ -11,6 +11,9 @@ from oura_pipeline.defs.partitions import DAYS_TAG, HISTORY_TAG, day_span
 
 JOB = "sync"
 OP = "sync_documents"  # in Dagster, a job and an op do not share a name
+SHARDS_JOB = "sync_shards"
+SEVENTHS = 7  # of the people: one each day, so that a week is everybody
+LIST_OP, SHARD_OP, SUM_OP = "shards", "sync_shard", "add_up_shards"
 
 
 def set_digest(texts: Iterable[str]) -> str:
@@ -56,9 +59,7 @@ def sync_config(
     publish: bool = True,
 ) -> dict[str, Any]:
     """Return the configuration of a run of the job `sync`; nobody and no type mean all."""
-    work = {
-        "first_day": first_day.isoformat(),
-        "last_day": last_day.isoformat(),
+    work = _work(first_day, last_day) | {
         "document_types": list(document_types),
         "publish": publish,
     }
@@ -67,3 +68,14 @@ def sync_config(
         "ops": {OP: {"config": work}},
         "resources": {"pipeline": {"config": who}},
     }
+
+
+def shards_config(first_day: date, last_day: date, *, seventh: int | None = None) -> dict[str, Any]:
+    """Return the configuration of a run of the job `sync_shards`; no seventh means everybody."""
+    work = {"config": _work(first_day, last_day)}
+    part = {} if seventh is None else {"seventh": seventh}
+    return {"ops": {LIST_OP: {"config": part}, SHARD_OP: work, SUM_OP: work}}
+
+
+def _work(first_day: date, last_day: date) -> dict[str, Any]:
+    return {"first_day": first_day.isoformat(), "last_day": last_day.isoformat()}

@@ -1,4 +1,4 @@
-"""The schedules of the job that syncs everything."""
+"""The schedules of the jobs that sync everything."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -8,9 +8,18 @@ import dagster as dg
 
 from oura_pipeline.defs.partitions import DAYS_TAG, day_span, first_and_last_day
 from oura_pipeline.defs.person_ids import nameless
-from oura_pipeline.defs.run_requests import JOB, sync_config
-from oura_pipeline.settings import operator_zone
+from oura_pipeline.defs.run_requests import (
+    JOB,
+    SEVENTHS,
+    SHARDS_JOB,
+    shards_config,
+    sync_config,
+)
+from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.settings import load_settings, operator_zone
 
+DAILY = "0 10 * * *"
+IN_SHARDS = "daily_in_shards"
 Job = Any  # what `define_asset_job` returns has no public name
 
 
@@ -43,17 +52,69 @@ def sync_schedules(
             execution_timezone=operator_zone(),
             description=description,
             default_status=status.RUNNING if running else status.STOPPED,
-            execution_fn=nameless(lambda context: scheduled_run(name, context, partitions, days)),
+            execution_fn=nameless(
+                lambda context: (
+                    dg.SkipReason(f"{IN_SHARDS} does it.")
+                    if name == "daily" and _people_are_many()
+                    else scheduled_run(name, context, partitions, days)
+                )
+            ),
         )
 
     return [
-        looking_back("daily", "0 10 * * *", 7, "Syncs the last 7 days.", running=True),
+        looking_back("daily", DAILY, 7, "Syncs the last 7 days.", running=True),
+        shards_schedule(partitions),
         looking_back("hourly", "0 * * * *", 2, "Syncs today and yesterday.", running=False),
         # Oura recomputes a day for about a week; this one finds what changed later.
         looking_back(
             "monthly_reconcile", "0 4 1 * *", 60, "Syncs the last 60 days.", running=False
         ),
     ]
+
+
+def shards_schedule(partitions: dg.DailyPartitionsDefinition) -> dg.ScheduleDefinition:
+    """Return the schedule that takes the place of `daily` where there are many people."""
+
+    @dg.schedule(
+        name=IN_SHARDS,
+        job_name=SHARDS_JOB,
+        cron_schedule=DAILY,
+        execution_timezone=operator_zone(),
+        description="Syncs the last 7 days of more people than one shard has; of very many, the "
+        "last 14 days of another seventh each day.",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    @nameless
+    def daily_in_shards(
+        context: dg.ScheduleEvaluationContext,
+    ) -> dg.RunRequest | dg.SkipReason:
+        if not _people_are_many():
+            return dg.SkipReason("All people are one shard: `daily` syncs them.")
+        time = context.scheduled_execution_time
+        seventh = time.toordinal() % SEVENTHS if _people_are_very_many() else None
+        # What came late on the day of their last sync is found by this one.
+        count = 7 if seventh is None else 7 + SEVENTHS
+        first, last = days_back(partitions, time, count)
+        return dg.RunRequest(
+            run_key=run_key(IN_SHARDS, time),
+            tags={DAYS_TAG: day_span(first, last)},
+            run_config=shards_config(first, last, seventh=seventh),
+        )
+
+    return daily_in_shards
+
+
+def _people_are_many() -> bool:
+    return _are_more_than(load_settings().workers.people_per_shard)
+
+
+def _people_are_very_many() -> bool:
+    return _are_more_than(load_settings().workers.people_per_day)
+
+
+def _are_more_than(people: int) -> bool:
+    with open_accounts(load_settings()) as accounts:
+        return len(accounts.people.shards(people)) > 1
 
 
 def scheduled_run(

@@ -1,6 +1,6 @@
 """The job that syncs everything for a range of days: what the assets do, in one op."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.days import days_between
-from oura_pipeline.defs.asset_events import evaluation, report
+from oura_pipeline.defs.asset_events import AssetEvent, evaluation, report
 from oura_pipeline.defs.checks import check_documents
 from oura_pipeline.defs.graphite_assets import (
     check_arrival,
@@ -22,8 +22,8 @@ from oura_pipeline.defs.graphite_assets import (
 from oura_pipeline.defs.oura_assets import (
     RETRIES,
     document_events,
+    fail_if_nobody_landed,
     fetching,
-    land_documents,
     priority,
 )
 from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day
@@ -32,6 +32,7 @@ from oura_pipeline.defs.published import publication
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.run_requests import JOB, OP
 from oura_pipeline.process import interrupts
+from oura_pipeline.sync.fetch import FetchResult
 from oura_pipeline.sync.fetch_ahead import FetchAhead, fetching_ahead
 
 DEFAULT_DAYS = 7
@@ -97,7 +98,7 @@ class SyncConfig(dg.Config):
 
 
 @dataclass
-class _Sync:
+class Sync:
     """What is done of a run, by document type."""
 
     context: dg.OpExecutionContext
@@ -131,12 +132,24 @@ class _Sync:
         name = document_type.name
         if name not in self.fetched:
             with ahead.documents(document_type) as documents:
-                fetched = land_documents(self.pipeline, documents)
-            report(self.context, list(document_events(document_type, fetched)))
+                self.tell_landed(document_type, documents.land())
             self.fetched.add(name)
         pushed = push_points(self.context, self.pipeline, document_type, self.days)
-        report(self.context, list(point_events(document_type, pushed)))
+        self.report(list(point_events(document_type, pushed)))
         self.pushed.add(name)
+
+    def tell_landed(self, document_type: DocumentType, fetched: FetchResult) -> None:
+        """Report what landed of a type.
+
+        Raises:
+            Failure: it failed for everybody.
+        """
+        fail_if_nobody_landed(document_type, fetched, self.pipeline.ids())
+        self.report(list(document_events(document_type, fetched)))
+
+    def report(self, events: Sequence[AssetEvent]) -> None:
+        """Record events under the run."""
+        report(self.context, events)
 
     def check(self, document_types: Sequence[DocumentType]) -> None:
         """Evaluate the checks, also of what failed for everybody, and read back what was sent."""
@@ -152,7 +165,7 @@ class _Sync:
                     f"{document_type.name} arrival", partial(self._check_arrival, document_type)
                 )
         # All at once: two databases are opened and closed for each report.
-        self._try(CHECKED, lambda: report(self.context, self.evaluations))
+        self._try(CHECKED, lambda: self.report(self.evaluations))
 
     def _check_documents(self, document_type: DocumentType) -> None:
         found = check_documents(self.pipeline, document_type, self._days_of(document_type))
@@ -170,14 +183,11 @@ class _Sync:
 
     def publish(self) -> None:
         """Publish a copy, whatever failed."""
-        self._try(PUBLISHED, lambda: report(self.context, [publication(self.pipeline)]))
+        self._try(PUBLISHED, lambda: self.report([publication(self.pipeline)]))
 
     def raise_failures(self) -> None:
         """Raise Failure if something failed, with the reason of each."""
-        reasons = {name: reason(error) for name, error in self.failures.items()}
-        if reasons:
-            text = "\n".join(f"{name}: {why}" for name, why in reasons.items())
-            raise dg.Failure(text, metadata=reasons, allow_retries=False)
+        raise_failures({name: reason(error) for name, error in self.failures.items()})
 
     def _try(self, name: str, work: Callable[[], None]) -> Exception | None:
         interrupts.check()
@@ -191,6 +201,13 @@ class _Sync:
             return failure
         self.failures.pop(name, None)
         return None
+
+
+def raise_failures(reasons: Mapping[str, str]) -> None:
+    """Raise Failure if something failed, with the reason of each."""
+    if reasons:
+        text = "\n".join(f"{name}: {why}" for name, why in reasons.items())
+        raise dg.Failure(text, metadata=reasons, allow_retries=False)
 
 
 def reason(error: Exception) -> str:
@@ -207,7 +224,7 @@ def sync_job(document_types: Sequence[DocumentType]) -> dg.JobDefinition:
         context: dg.OpExecutionContext, config: SyncConfig, pipeline: PipelineResource
     ) -> None:
         chosen = config.chosen(document_types)
-        work = _Sync(context, pipeline, config.days())
+        work = Sync(context, pipeline, config.days())
         work.sync(chosen)
         work.check(chosen)
         if config.publish:

@@ -73,19 +73,22 @@ class FetchResult:
         return days
 
 
-def people_to_fetch(pipeline: Pipeline, usernames: Iterable[str] = ()) -> list[Person]:
+def people_to_fetch(
+    pipeline: Pipeline, usernames: Iterable[str] = (), *, shards: range | None = None
+) -> list[Person]:
     """Return the people of these names, or everybody, except who disconnected or left.
 
     Args:
         pipeline: the pipeline.
         usernames: whom to return; empty: everybody.
+        shards: without usernames, the shards whose people to return; None: all.
 
     Raises:
         UnknownPerson: nobody has one of the names.
     """
     people = pipeline.accounts.people
     if not (chosen := list(usernames)):
-        return people.all(FETCHED_STATES)
+        return people.all(FETCHED_STATES, shards=shards)
     known = {person.username: person for person in people.all(usernames=chosen)}
     if unknown := set(chosen) - known.keys():
         raise UnknownPerson(unknown, people.usernames_by_id().values())

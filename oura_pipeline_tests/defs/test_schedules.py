@@ -5,14 +5,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.definitions import definitions
 from oura_pipeline.defs.partitions import daily_partitions
 from oura_pipeline.defs.schedules import days_back
+from oura_pipeline.pipeline import open_accounts
+from oura_pipeline.settings import load_settings
 
 HISTORY = date(2026, 1, 1)
 
@@ -43,6 +47,11 @@ def code_location() -> Iterator[dg.Definitions]:
 
 def asked(code_location: dg.Definitions, name: str, at: datetime) -> dg.RunRequest:
     """The one run that a schedule asks for at that moment."""
+    [request] = tick(code_location, name, at).run_requests
+    return request
+
+
+def tick(code_location: dg.Definitions, name: str, at: datetime) -> Any:
     schedule: Any = code_location.resolve_schedule_def(name)
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_schedule_context(
@@ -51,8 +60,7 @@ def asked(code_location: dg.Definitions, name: str, at: datetime) -> dg.RunReque
             repository_def=code_location.get_repository_def(),
         )
         with context:
-            [request] = schedule.evaluate_tick(context).run_requests
-    return request
+            return schedule.evaluate_tick(context)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +84,57 @@ def test_a_tick_is_one_run_for_a_range_of_days(
     assert request.run_key == f"{name} 2026-06-10T10:00:00+00:00"
 
 
+@pytest.fixture
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Nine people, each in shards of their own."""
+    monkeypatch.setenv("OURA_PIPELINE_HOME", str(tmp_path / "data"))
+    with open_accounts(load_settings()) as accounts:
+        for number in range(9):
+            accounts.people.add(f"somebody-{number}", SignIn(refresh_token=f"token {number}"))
+    return 9
+
+
+def test_many_people_are_synced_shard_by_shard(
+    code_location: dg.Definitions, people: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of the two schedules asks for a run, never both and never none."""
+    at = datetime(2026, 6, 10, 10, 0, tzinfo=UTC)
+    monkeypatch.setenv("OURA_PEOPLE_PER_SHARD", str(people))
+    assert len(tick(code_location, "daily", at).run_requests) == 1
+    assert tick(code_location, "daily_in_shards", at).run_requests == []
+    monkeypatch.setenv("OURA_PEOPLE_PER_SHARD", str(people - 1))
+    assert tick(code_location, "daily", at).run_requests == []
+    request = asked(code_location, "daily_in_shards", at)
+    days = {"first_day": "2026-06-05", "last_day": "2026-06-11"}
+    assert request.run_config == {
+        "ops": {
+            "shards": {"config": {}},
+            "sync_shard": {"config": days},
+            "add_up_shards": {"config": days},
+        }
+    }
+    assert request.tags["oura_pipeline/days"] == "2026-06-05 to 2026-06-11"
+
+
+def test_of_very_many_people_each_day_has_its_seventh(
+    code_location: dg.Definitions, people: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A week is all sevenths, and what came late on the day of a sync is in the next one's days."""
+    monkeypatch.setenv("OURA_PEOPLE_PER_SHARD", "2")
+    monkeypatch.setenv("OURA_PEOPLE_PER_DAY", str(people - 1))
+    week = [
+        asked(code_location, "daily_in_shards", datetime(2026, 6, day, 10, 0, tzinfo=UTC))
+        for day in range(10, 18)
+    ]
+    sevenths = [one.run_config["ops"]["shards"]["config"]["seventh"] for one in week]
+    assert sorted(sevenths[:7]) == [*range(7)]
+    assert sevenths[7] == sevenths[0]
+    assert [one.tags["oura_pipeline/days"] for one in (week[0], week[7])] == [
+        "2026-05-29 to 2026-06-11",
+        "2026-06-05 to 2026-06-18",
+    ]
+
+
 def test_every_tick_has_a_run_of_its_own(code_location: dg.Definitions) -> None:
     """Dagster never repeats a run key."""
     keys = {
@@ -95,6 +154,7 @@ def test_what_looks_further_back_or_more_often_runs_only_when_switched_on(
     }
     assert told == {
         "daily": ("0 10 * * *", "RUNNING"),
+        "daily_in_shards": ("0 10 * * *", "RUNNING"),
         "daily_export": ("30 10 * * *", "STOPPED"),
         "daily_renewal": ("30 3 * * *", "RUNNING"),
         "daily_tidy": ("30 4 * * *", "RUNNING"),

@@ -72,6 +72,7 @@ def test_what_was_switched_on_stays_on(folder: Path) -> None:
     assert before["schedules"] == {
         "daily": "RUNNING",
         "daily_export": "STOPPED",
+        "daily_in_shards": "RUNNING",
         "daily_renewal": "RUNNING",
         "daily_tidy": "RUNNING",
         "hourly": "STOPPED",

@@ -1,0 +1,70 @@
+"""Where the steps of shards work: in the run's process, in Celery's workers, or in pods."""
+
+from importlib import import_module
+from typing import Any
+
+import dagster as dg
+
+from oura_pipeline.defs.run_owners import own
+from oura_pipeline.settings import Executor, SettingsError, load_settings
+
+PREFETCHED = 1  # a shard takes minutes; one that waits here could be done by somebody else
+
+
+def shard_executor() -> dg.ExecutorDefinition:
+    """Return the executor that OURA_EXECUTOR names.
+
+    Raises:
+        SettingsError: its package is not installed.
+    """
+    workers = load_settings().workers
+    if workers.executor is Executor.IN_PROCESS:
+        return dg.in_process_executor
+    if workers.executor is Executor.K8S:
+        pods: dg.ExecutorDefinition = _package("dagster_k8s").k8s_job_executor
+        return pods
+    return _celery_executor(workers.broker_url.get_secret_value())
+
+
+def worker_app() -> Any:
+    """Return the Celery application of a worker.
+
+    Raises:
+        SettingsError: its package is not installed.
+    """
+    broker = load_settings().workers.broker_url.get_secret_value()
+    app = _package("dagster_celery.make_app").make_app({"broker": broker, "backend": "rpc://"})
+    app.conf.update(
+        # A shard belongs to its worker once it is done: that of a killed one goes to another.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=PREFETCHED,
+        broker_connection_retry_on_startup=True,
+    )
+    _package("dagster_celery.tasks").create_task(app)
+    return app
+
+
+def _celery_executor(broker: str) -> dg.ExecutorDefinition:
+    celery: Any = _package("dagster_celery.executor").CeleryExecutor
+
+    class OwningExecutor(celery):  # type: ignore[misc]  # it is imported where it is wanted
+        def execute(self, plan_context: Any, execution_plan: Any) -> Any:
+            own(plan_context.run_id)  # its steps live elsewhere
+            return super().execute(plan_context, execution_plan)
+
+    @dg.executor(name="celery", requirements=dg.multiple_process_executor_requirements())
+    def executor(_context: dg.InitExecutorContext) -> Any:
+        return OwningExecutor(retries=celery.for_cli().retries, broker=broker)
+
+    return executor
+
+
+def _package(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        extra = "k8s" if module == "dagster_k8s" else "celery"
+        raise SettingsError(
+            f"OURA_EXECUTOR={extra} needs a package: pip install 'oura_pipeline[{extra}]'"
+        ) from error
