@@ -55,14 +55,14 @@ def cursor() -> duckdb.DuckDBPyConnection:
 
 
 def refusal(address: LakeAddress, error: duckdb.Error) -> WarehouseUnreadable:
-    """Return the error of a catalog that cannot be used, in one line and without its password."""
+    """Return the error of a lake that cannot be used, in one line and without a password."""
     # DuckDB repeats the address; what libpq says of it comes last.
     told = str(error).replace(address.catalog, "…").replace("\n", " ")
     if "is explicitly disabled" in told:
         told = "there is no lake yet"
-    reason = told.rpartition("…")[2].strip(' :"')
+    reason = told.rpartition("…")[2].partition("LINE ")[0].strip(' :".')
     return WarehouseUnreadable(
-        f"the catalog of the warehouse cannot be used: {reason}; "
+        f"the catalog or the files of the warehouse cannot be used: {reason}; "
         "check OURA_WAREHOUSE_URL and OURA_WAREHOUSE_DATA, or run `oura-pipeline warehouse prepare`"
     )
 

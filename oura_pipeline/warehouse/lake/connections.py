@@ -99,11 +99,21 @@ class LakeConnections:
 
     @contextmanager
     def connected(self, name: str) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open a connection in UTC to a lake that is attached under a name."""
+        """Open a connection in UTC to a lake that is attached under a name.
+
+        Raises:
+            WarehouseUnreadable: its catalog or its object storage cannot be reached any more.
+        """
         connection = attaching.cursor()
         try:
             connection.execute(f"USE {quoted(name)}; SET TimeZone = 'UTC'")
             with statements_interruptible(connection):
                 yield connection
+        except duckdb.Error as error:
+            # Where the catalog is away, DuckDB says its address, with the password.
+            told = self.address.catalog in str(error)
+            if told or isinstance(error, duckdb.HTTPException):
+                raise attaching.refusal(self.address, error) from None
+            raise
         finally:
             connection.close()

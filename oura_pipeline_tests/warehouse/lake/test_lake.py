@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import psycopg
 import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_ACTIVITY, DAILY_SLEEP, DOCUMENT_TYPES, SLEEP
@@ -113,6 +115,31 @@ def test_the_published_copy_is_a_file_with_views(lake: Lake, tmp_path: Path) -> 
         readme = connection.execute("SELECT count(DISTINCT table_name) FROM oura.readme").fetchall()
     assert rows == [("ada", january(1))]
     assert readme[0][0] > len(DOCUMENT_TYPES)
+
+
+def test_a_catalog_that_goes_away_is_told_in_one_line_without_its_password(
+    lake: Lake, postgres_server: str
+) -> None:
+    """And when it is there again, work goes on."""
+    secret = replace(lake.address, catalog=lake.address.catalog.replace("@", ":secret@"))
+    warehouse = LakeWarehouse(secret, spools=lake.warehouse._spools, timeout=20)
+    name = secret.catalog.rpartition("/")[2]
+    assert warehouse.usernames() == []
+    try:
+        with psycopg.connect(f"postgresql://{postgres_server}/postgres", autocommit=True) as server:
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+            server.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+            for use in (warehouse.usernames, warehouse.changed_at, lambda: warehouse.forget("ada")):
+                with pytest.raises(WarehouseUnreadable, match="not currently accepting") as error:
+                    use()
+                assert "\n" not in str(error.value)
+                assert "secret" not in "".join(traceback.format_exception(error.value))
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+        assert warehouse.usernames() == []
+    finally:
+        attaching.detach(secret)
 
 
 def test_a_lake_is_used_only_once_it_is_prepared_for_this_version(
