@@ -8,8 +8,6 @@ import dagster as dg
 from oura_pipeline.defs.run_owners import own
 from oura_pipeline.settings import Executor, SettingsError, load_settings
 
-PREFETCHED = 1  # a shard takes minutes; one that waits here could be done by somebody else
-
 
 def shard_executor() -> dg.ExecutorDefinition:
     """Return the executor that OURA_EXECUTOR names.
@@ -21,32 +19,13 @@ def shard_executor() -> dg.ExecutorDefinition:
     if workers.executor is Executor.IN_PROCESS:
         return dg.in_process_executor
     if workers.executor is Executor.K8S:
-        pods: dg.ExecutorDefinition = _package("dagster_k8s").k8s_job_executor
+        pods: dg.ExecutorDefinition = package("dagster_k8s").k8s_job_executor
         return pods
     return _celery_executor(workers.broker_url.get_secret_value())
 
 
-def worker_app() -> Any:
-    """Return the Celery application of a worker.
-
-    Raises:
-        SettingsError: its package is not installed.
-    """
-    broker = load_settings().workers.broker_url.get_secret_value()
-    app = _package("dagster_celery.make_app").make_app({"broker": broker, "backend": "rpc://"})
-    app.conf.update(
-        # A shard belongs to its worker once it is done: that of a killed one goes to another.
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        worker_prefetch_multiplier=PREFETCHED,
-        broker_connection_retry_on_startup=True,
-    )
-    _package("dagster_celery.tasks").create_task(app)
-    return app
-
-
 def _celery_executor(broker: str) -> dg.ExecutorDefinition:
-    celery: Any = _package("dagster_celery.executor").CeleryExecutor
+    celery: Any = package("dagster_celery.executor").CeleryExecutor
 
     class OwningExecutor(celery):  # type: ignore[misc]  # it is imported where it is wanted
         def execute(self, plan_context: Any, execution_plan: Any) -> Any:
@@ -60,7 +39,12 @@ def _celery_executor(broker: str) -> dg.ExecutorDefinition:
     return executor
 
 
-def _package(module: str) -> Any:
+def package(module: str) -> Any:
+    """Return a module of an executor's package.
+
+    Raises:
+        SettingsError: it is not installed.
+    """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:

@@ -84,10 +84,15 @@ def test_a_tick_is_one_run_for_a_range_of_days(
     assert request.run_key == f"{name} 2026-06-10T10:00:00+00:00"
 
 
-@pytest.fixture
-def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Nine people, each in shards of their own."""
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether people are many is read in a data folder."""
     monkeypatch.setenv("OURA_PIPELINE_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def people(home: None) -> int:
+    """How many have signed in."""
     with open_accounts(load_settings()) as accounts:
         for number in range(9):
             accounts.people.add(f"somebody-{number}", SignIn(refresh_token=f"token {number}"))

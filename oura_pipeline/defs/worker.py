@@ -1,0 +1,37 @@
+"""A Celery worker that syncs shards of people; `oura-pipeline worker` becomes it."""
+
+import sys
+from typing import Any
+
+from oura_pipeline.defs.executors import package
+from oura_pipeline.settings import load_settings
+
+
+def worker_command(at_once: int) -> list[str]:
+    """Return the command of a worker that does so many shards at once."""
+    return [sys.executable, "-m", __name__, f"--concurrency={at_once}"]
+
+
+def worker_app() -> Any:
+    """Return the Celery application of a worker.
+
+    Raises:
+        SettingsError: its package is not installed.
+    """
+    broker = load_settings().workers.broker_url.get_secret_value()
+    app = package("dagster_celery.make_app").make_app({"broker": broker, "backend": "rpc://"})
+    app.conf.update(
+        # A shard is done with when it is synced: that of a killed worker goes to another one.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,  # one that waited here could be synced elsewhere
+        broker_connection_retry_on_startup=True,
+        worker_cancel_long_running_tasks_on_connection_loss=True,  # somebody else has them then
+    )
+    package("dagster_celery.tasks").create_task(app)
+    return app
+
+
+if __name__ == "__main__":
+    queue = ["--queues=dagster", "--loglevel=INFO", "--without-mingle", "--without-gossip"]
+    worker_app().worker_main(["worker", *queue, *sys.argv[1:]])
