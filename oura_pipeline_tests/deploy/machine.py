@@ -176,6 +176,11 @@ def follow(sandbox: Sandbox, operator: Operator) -> dict[str, Any]:
             seen |= use(sandbox, invite=said.split()[0])
         elif "oura-rollback" in block or "rollback" in block:
             seen.setdefault("after rollbacks", []).append(after_rollback(block))
+        elif block.startswith("docker compose logs"):
+            seen["log"] = sorted(
+                {one[:1] for one in said.splitlines() if "oura_pipeline.web" in one}
+            )
+            seen["names"] = "runa" in said
         elif "systemctl enable" in block:
             await_site()
     return seen

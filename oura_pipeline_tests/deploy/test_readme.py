@@ -55,6 +55,11 @@ def test_people_and_oura_reach_the_site_over_tls(seen: dict[str, Any]) -> None:
     assert seen["asked in plain text"] == [308, "https://rings.internal/"]
 
 
+def test_programs_log_as_json(seen: dict[str, Any]) -> None:
+    """What the site logs, in which nobody is named."""
+    assert (seen["log"], seen["names"]) == (["{"], False)
+
+
 def test_only_who_knows_the_password_sees_dagster(seen: dict[str, Any]) -> None:
     assert seen["dagster"] == [401, 200]
 
