@@ -118,10 +118,16 @@ class _Together(LoadFileScheduling):
         return next((together[0] for together in TOGETHER if path.startswith(together)), file)
 
 
+def pytest_collectstart() -> None:
+    """Collect no garbage until everything is imported, nearly all of which stays."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Spare what is there by now from being searched for garbage again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

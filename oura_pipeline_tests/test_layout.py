@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -33,6 +34,7 @@ MAY_IMPORT = {
 }
 
 
+@cache
 def modules_imported(path: Path) -> set[str]:
     """The modules of the project that a module imports, wherever in it: `web.site`."""
     names = set()
@@ -102,7 +104,8 @@ def test_docstrings_use_no_formula() -> None:
         str(path.relative_to(ROOT))
         for folder in ("oura_pipeline", "oura_pipeline_tests", "tools", "benchmarks")
         for path in (ROOT / folder).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if formula in (text := path.read_text(encoding="utf-8"))
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, documented) and formula in (ast.get_docstring(node) or "")
     ]
     assert with_formula == []
