@@ -23,7 +23,7 @@ from oura_pipeline.oura.errors import (
     UnexpectedAnswer,
     UnusablePage,
 )
-from oura_pipeline.oura.http import send
+from oura_pipeline.oura.http import MAX_BYTES, send
 from oura_pipeline.oura.pages import Document, Page, PageReader
 from oura_pipeline.oura.responses import TokenRefused, TooManyRequests, check
 from oura_pipeline.oura.windows import DateRangeQuery, date_range_queries
@@ -72,6 +72,7 @@ class OuraClient:
         today: returns the day of a fetch.
         attempts: how often a request is sent that gets no answer, or a garbled one.
         seconds: after how long it is not sent again.
+        max_bytes: the longest answer that is read.
 
     Attributes:
         requests: how many were sent.
@@ -89,6 +90,7 @@ class OuraClient:
         today: Callable[[], date] = _today,
         attempts: int = 6,
         seconds: float = 180.0,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self._http = http
         self._api_url = api_url.rstrip("/")
@@ -98,6 +100,7 @@ class OuraClient:
         self._today = today
         self._attempts = attempts
         self._seconds = seconds
+        self._max_bytes = max_bytes
         self.requests = 0
         self.pages = 0
 
@@ -249,7 +252,7 @@ class OuraClient:
             headers={"Authorization": f"Bearer {token}"},
         )
         self.requests += 1
-        answer = send(self._http, sent)
+        answer = send(self._http, sent, max_bytes=self._max_bytes)
         body = check(
             answer, document_type=request.document_type, single=request.single, secrets=(token,)
         )
