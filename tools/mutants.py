@@ -10,8 +10,10 @@ import os
 import re
 import sys
 import zlib
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from math import ceil
 from pathlib import Path
 
@@ -30,6 +32,8 @@ from mutmut.workers.isolation import ForkServerRunner
 _SHARE = int(os.environ.get("SHARE", "100"))
 _SEED = os.environ.get("SEED", "1")
 _WIDE = "WIDE" in os.environ
+# How long the tests of one mutant may take when nothing is wrong, in seconds.
+_SECONDS = float(os.environ.get("SECONDS", "inf"))
 
 _SQL = re.compile(r"\b(SELECT|WHERE|FROM|JOIN|AND|OR|ON|CASE|WHEN|HAVING|BETWEEN|ORDER|IN|IS)\b")
 _SQL_SWAPS = (
@@ -46,10 +50,11 @@ _KEPT = (
 # The files of tests that prove a module, where no file bears its name.
 _PROVED_BY = {
     "base": "test_people|test_fetches",
-    "client": "test_documents|test_halves|test_refusals",
+    "client": "test_documents|test_halves|test_refusals|test_retries",
     "database": "test_people|test_opening|test_removal|test_inbox",
     "encryption": "test_keys|test_opening",
-    "errors": "test_people|test_go_replicator",
+    "errors": "test_people|test_go_replicator|test_hostile_imports",
+    "go_replicator": "test_go_replicator|test_hostile_imports",
     "landing": "test_landing|test_redating|test_values",
     "migrate": "test_opening",
     "sessions": "test_sessions|test_middleware|test_status",
@@ -86,16 +91,18 @@ def main() -> None:
 def _report() -> None:
     """Print a row of counts per module, and the change that each survivor is."""
     survivors = []
-    print("| module | mutants | noticed | not noticed | not tried |")
-    print("| --- | ---: | ---: | ---: | ---: |")
+    print("| module | mutants | noticed | too slow | not noticed | not tried |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for path in sorted(walk_mutatable_files()):
         data = SourceFileMutationData(path=path)
         data.load()
         ends = {name: status_by_exit_code[code] for name, code in data.exit_code_by_key.items()}
         count = Counter(ends.values())
-        noticed, left = count["killed"] + count["timeout"], count["not checked"]
-        print(f"| `{path}` | {len(ends)} | {noticed} | {len(ends) - noticed - left} | {left} |")
-        over = ("killed", "timeout", "not checked")
+        noticed, slow, left = (count[end] for end in ("killed", "timeout", "not checked"))
+        rest = len(ends) - noticed - slow - left
+        print(f"| `{path}` | {len(ends)} | {noticed} | {slow} | {rest} | {left} |")
+        # What took too long may be a loop without an end, or a machine with much else to do.
+        over = ("killed", "not checked")
         survivors += [(path, name) for name, end in ends.items() if end not in over]
     for path, name in survivors:
         print(f"\n{name}")
@@ -107,15 +114,22 @@ def _report() -> None:
 def _submit_nearest(
     runner: ForkServerRunner, mutant: str, tests: list[str], _limit: int, _seconds: float
 ) -> None:
-    """Try a mutant with the tests of its module, the quick ones first; `WIDE=1`: with all."""
+    """Try a mutant with the tests of its module, the quick ones first; `WIDE=1`: with all.
+
+    `SECONDS=5`: with as many of them as take so long, but with five.
+    """
     seconds = state().duration_by_test
     module = mutant.split(".")[-2]
-    proof = re.compile(rf"/(?:{_PROVED_BY.get(module, f'test_{module}')})\w*\.py")
+    names = _PROVED_BY.get(module, f"test_{module}")
+    proof = re.compile(rf"/(?:{names}|test_only_theirs)\w*\.py")
     near = [test for test in tests if proof.search(test)]
     tests = sorted(tests if _WIDE else near or tests, key=lambda test: seconds[test])
+    took = list(accumulate(seconds[test] for test in tests))
+    tests = tests[: max(5, bisect_right(took, _SECONDS))]
     expected = sum(seconds[test] for test in tests)
-    # mutmut ends it after half of this limit, which is of CPU seconds, by the clock.
-    _submit(runner, mutant, tests, 2 * ceil(3 * expected + 30), expected)
+    # mutmut ends it after half of this limit, which is of CPU seconds, by the clock; the machine
+    # may have much else to do.
+    _submit(runner, mutant, tests, 2 * ceil(6 * expected + 60), expected)
 
 
 _submit = ForkServerRunner.submit

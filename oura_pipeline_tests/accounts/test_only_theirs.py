@@ -11,7 +11,7 @@ import pytest
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import FetchStatus, PersonDay, Push, PushState
-from oura_pipeline_tests.accounts.homes import AT, fetch
+from oura_pipeline_tests.accounts.homes import AT, fetch, incoming
 
 DAYS = [date(2026, 1, number) for number in (1, 2, 3, 4)]
 HOUR = timedelta(hours=1)
@@ -151,3 +151,19 @@ def test_the_first_day_with_documents_is_that_of_one_person(accounts: Accounts) 
     assert accounts.overview.first_landed("ada") == DAYS[2]
     statuses = {FetchStatus.LANDED: 3, FetchStatus.EMPTY: 1}
     assert accounts.overview.statuses() == statuses
+
+
+def test_who_leaves_takes_along_what_is_theirs(accounts: Accounts) -> None:
+    """Consents that were begun for them, a new sign-up, events; nobody else's."""
+    keys = {}
+    for username in ("ada", "bob"):
+        oura_id = f"id-{username}"
+        accounts.people.identify(username, oura_id)
+        accounts.consents.begin(username, verifier="v", browser="b", username=username)
+        sign_in = SignIn(refresh_token="s", oura_id=oura_id)
+        keys[username] = accounts.sign_ups.begin(sign_in, invite=None)
+        accounts.inbox.receive([incoming(username.encode(), oura_id)])
+    accounts.removal.delete("ada")
+    assert [accounts.consents.take(username) is None for username in keys] == [True, False]
+    assert [accounts.sign_ups.get(key) is None for key in keys.values()] == [True, False]
+    assert [event.oura_id for event in accounts.inbox.waiting()] == ["id-bob"]

@@ -360,9 +360,10 @@ def test_a_429_that_comes_again_and_again_pauses_longer_and_then_fails(setup: Cl
 
 def test_every_attempt_is_paid_out_of_the_budget(setup: ClientSetup) -> None:
     """Also those that fail."""
-    setup.oura.next_answers.extend([reply(500), reply(429, b"", Retry_After="1"), reply(502)])
+    pause = reply(429, b"", Retry_After="1")
+    setup.oura.next_answers.extend([reply(500), reply(500), pause, reply(502)])
     fetch(setup.client)
-    assert setup.budget.state().used == setup.client.requests == 4
+    assert setup.budget.state().used == setup.client.requests == 5
 
 
 def test_no_error_shows_a_token(setup: ClientSetup) -> None:
