@@ -145,14 +145,19 @@ def test_a_catalog_that_goes_away_is_told_in_one_line_without_its_password(
 def test_a_lake_is_used_only_once_it_is_prepared_for_this_version(
     lake: Lake, postgres_server: str, tmp_path: Path
 ) -> None:
-    """Neither an empty catalog, nor one of another version, nor none at all; no secret is told."""
+    """Not one of another version, which gets its columns, nor an empty one; no secret is told."""
+    land(lake.warehouse, DAILY_SLEEP, {"ada": [score(january(1), 71)]})
     lake.warehouse._lake.repeated(
-        lambda connection: connection.execute("UPDATE bookkeeping.views_digest SET digest = 'old'")
+        lambda connection: connection.execute(
+            "UPDATE bookkeeping.views_digest SET digest = 'old'; "
+            "ALTER TABLE oura.daily_sleep DROP COLUMN score"
+        )
     )
     older = LakeWarehouse(lake.address, spools=tmp_path)
     with pytest.raises(WarehouseUnreadable, match="run `oura-pipeline warehouse prepare`"):
         older.usernames()
-    assert (older.prepare(), older.prepare(), older.usernames()) == (True, False, [])
+    assert (older.prepare(), older.prepare()) == (True, False)
+    assert older.query("SELECT username, score FROM oura.daily_sleep") == [("ada", 71)]
     empty = address(new_database(postgres_server), tmp_path)
     nowhere = replace(empty, catalog="postgresql://tester:secret@127.0.0.1:1/none")
     for refused, why in ((empty, "there is no lake yet"), (nowhere, "refused")):
