@@ -14,15 +14,17 @@ READY := $(VENV)/ready
 # A file's tests share fixtures, so they share a worker. (pytest 9.2 ignores the groups of xdist 3.8.)
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 DEPLOY := oura_pipeline_tests/deploy/test_readme.py
+WORKERS := oura_pipeline_tests/end_to_end/test_workers.py
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
-.PHONY: help demo test test-quick test-deploy bench crash mutants attack check format dev docs site lock clean
+.PHONY: help demo test test-quick test-deploy test-workers bench crash mutants attack check format dev docs site lock clean
 help:
 	@echo "make demo        the whole pipeline with synthetic people (SERVE=1: stays up)"
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
 	@echo "make test        all tests"
 	@echo "make test-quick  those that need no browser, Graphite or run of Dagster"
 	@echo "make test-deploy every command of deploy/README.md, typed on a machine of its own"
+	@echo "make test-workers two workers of shards on Postgres, RabbitMQ and a DuckLake; one is killed"
 	@echo "make test-matrix more of a DuckLake: its files in a folder, and in object storage"
 	@echo "make bench       how fast, beside dlt and plain httpx (QUICK=1: a glance)"
 	@echo "make crash       ten minutes of kills, full disks and faults (SEED=1, MINUTES=10)"
@@ -40,11 +42,15 @@ dev: $(READY)
 	@$(BIN)/oura-pipeline dev
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL) --ignore=$(DEPLOY))
+	@$(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL) --ignore=$(DEPLOY) --ignore=$(WORKERS))
 
 # As much work as all the quick ones: it starts the whole deployment, twice.
 test-deploy: $(READY)
 	@$(BIN)/python -m pytest $(DEPLOY)
+
+# Three minutes of waiting for processes; it wants Debian's RabbitMQ.
+test-workers: $(READY)
+	@CI=1 $(BIN)/python -m pytest $(WORKERS)
 
 test-quick: $(READY)
 	@$(BIN)/python -m pytest $(PARALLEL) -m quick

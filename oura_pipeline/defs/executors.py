@@ -48,7 +48,7 @@ def package(module: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        extra = "k8s" if module == "dagster_k8s" else "celery"
+        name = module.partition(".")[0].replace("_", "-")
         raise SettingsError(
-            f"OURA_EXECUTOR={extra} needs a package: pip install 'oura_pipeline[{extra}]'"
+            f"OURA_EXECUTOR needs the package {name}: `pip install {name}`, of Dagster's version"
         ) from error

@@ -1,5 +1,7 @@
 """A Celery worker that syncs shards of people; `oura-pipeline worker` becomes it."""
 
+import logging
+import os
 import sys
 from typing import Any
 
@@ -33,5 +35,8 @@ def worker_app() -> Any:
 
 
 if __name__ == "__main__":
+    for name in ("httpx", "celery.app.trace"):  # a line per request, and all events of a shard
+        logging.getLogger(name).setLevel(logging.WARNING)
+    node = f"--hostname=worker-{os.getpid()}@%h"  # two of one name take each other's orders
     queue = ["--queues=dagster", "--loglevel=INFO", "--without-mingle", "--without-gossip"]
-    worker_app().worker_main(["worker", *queue, *sys.argv[1:]])
+    worker_app().worker_main(["worker", node, *queue, *sys.argv[1:]])

@@ -12,11 +12,14 @@ import pytest
 
 from oura_pipeline.accounts.people import SHARDS, shard_of
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.defs.executors import shard_executor
+from oura_pipeline.defs.resources import lives_here
 from oura_pipeline.defs.run_requests import SUM_OP, shards_config
-from oura_pipeline.defs.shards_job import key_of, seventh_of_shards, shards_of
+from oura_pipeline.defs.shards_job import ShardSum, key_of, seventh_of_shards, shards_of
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.settings import SettingsError
 from oura_pipeline_tests.testing.world import World, failures, red_checks, reported, world
 
 LAST = date(2026, 6, 10)
@@ -139,3 +142,54 @@ def _seventh(person: str) -> int:
 def test_the_key_of_a_step_is_its_shards() -> None:
     assert key_of(range(0, 586)) == "0_585"
     assert shards_of("0_585") == range(586)
+
+
+def told_of(days: Mapping[str, int], **more: Any) -> dict[str, Any]:
+    """What a shard tells of `daily_sleep`."""
+    nobody = {f"people_{status}": 0 for status in ("empty", "not_granted", "failed")}
+    counts = {day: {"rows": rows, "people_landed": 1, **nobody} for day, rows in days.items()}
+    pushed = {day: {"points": 10 * rows} for day, rows in days.items()}
+    made = {"oura/daily_sleep": counts, "graphite/daily_sleep": pushed} if days else {}
+    return {"counts": made, "checks": [], "nobody": [], "failures": {}, **more}
+
+
+def test_a_day_is_made_when_all_shards_have_it() -> None:
+    """What one shard could not land or push is no day of the others, and says why."""
+    [sleep] = [one for one in TYPES if one.name == "daily_sleep"]
+    whole = told_of({"2026-06-09": 1, "2026-06-10": 2})
+    assert [
+        (one.asset_key.path[0], one.partition, one.metadata.get("rows"))
+        for one in ShardSum({"0_9": whole, "10_19": whole}).events([sleep])
+        if isinstance(one, dg.AssetMaterialization)
+    ] == [
+        ("oura", "2026-06-09", dg.MetadataValue.int(2)),
+        ("oura", "2026-06-10", dg.MetadataValue.int(4)),
+        ("graphite", "2026-06-09", None),
+        ("graphite", "2026-06-10", None),
+    ]
+    none = told_of({}, failures={"daily_sleep": "the disk is full"})
+    part = ShardSum({"0_9": whole, "10_19": none})
+    assert list(part.events([sleep])) == []
+    assert part.failures() == {"daily_sleep of 10_19": "the disk is full"}
+
+
+@pytest.mark.parametrize(
+    ("job", "executor", "here"),
+    [
+        ("sync_shards", "celery", False),
+        ("sync_shards", "in_process", True),
+        ("sync", "celery", True),
+    ],
+)
+def test_a_worker_does_not_own_the_run_whose_shard_it_syncs(
+    job: str, executor: str, here: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the run would fail with the worker that is killed."""
+    monkeypatch.setenv("OURA_EXECUTOR", executor)
+    assert lives_here(dg.DagsterRun(job_name=job)) is here
+
+
+def test_an_executor_without_its_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OURA_EXECUTOR", "k8s")
+    with pytest.raises(SettingsError, match=r"^OURA_EXECUTOR needs the package dagster-k8s"):
+        shard_executor()

@@ -29,7 +29,7 @@ def running_postgres() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="accounts-"))
     if OWNER:
         shutil.chown(folder, OWNER)
-    port = _free_port()
+    port = free_port()
     data, log = folder / "data", folder / "log"
     # Nothing here survives the power being cut, nor is it to.
     options = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off -c full_page_writes=off"
@@ -88,7 +88,7 @@ def pooler(server: str, mode: str) -> Iterator[str]:
     require_program(Path(program), "pgbouncer")
     user, _, address = server.partition("@")
     host, _, port = address.partition(":")
-    ours = _free_port()
+    ours = free_port()
     with tempfile.TemporaryDirectory(prefix="pooler-") as folder:
         users, config = Path(folder) / "users", Path(folder) / "pgbouncer.ini"
         users.write_text(f'"{user}" ""\n', encoding="utf-8")
@@ -107,20 +107,22 @@ def pooler(server: str, mode: str) -> Iterator[str]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            _wait_for(ours)
+            wait_for(ours)
             yield f"{user}@127.0.0.1:{ours}"
         finally:
             process.terminate()
             process.wait(30)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on which nobody listens."""
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         return int(free.getsockname()[1])
 
 
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 30
+def wait_for(port: int, seconds: float = 30) -> None:
+    """Wait until somebody listens there."""
+    deadline = time.monotonic() + seconds
     while True:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
