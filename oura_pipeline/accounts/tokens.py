@@ -14,6 +14,8 @@ from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.base import GONE, EncryptedStore, now, require_known
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.encryption import TokenCipher
+from oura_pipeline.accounts.errors import KeyRefused
+from oura_pipeline.accounts.keys import KEYS_LOCK
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.credentials import SignInRequired, TokenPair
 from oura_pipeline.days import digest
@@ -198,6 +200,14 @@ class PersonTokens:
 
     def _stored(self) -> StoredTokens:
         """Return the tokens of somebody who is connected; raise `SignInRequired` otherwise."""
+        try:
+            return self._read()
+        except KeyRefused:
+            # Whoever changes the keys may have done so twice since the row was read.
+            with self._database.lock(KEYS_LOCK):
+                return self._read()
+
+    def _read(self) -> StoredTokens:
         row = self._row()
         if row is not None and (reason := _NOT_CONNECTED.get(row.state)):
             raise SignInRequired(reason)
