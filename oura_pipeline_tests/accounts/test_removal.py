@@ -127,6 +127,8 @@ def test_a_username_is_free_again_when_graphite_holds_nothing_under_it(accounts:
         with pytest.raises(PersonRefused):
             accounts.people.add(username, SignIn(refresh_token="s"))
     accounts.people.add("cyd", SignIn(refresh_token="s"))
+    assert not accounts.removal.delete("eve", reserve=True)
+    accounts.people.add("eve", SignIn(refresh_token="s"))
     assert accounts.removal.release(["ada", "cyd"]) == 1
     accounts.people.add("bob", SignIn(refresh_token="s"))
     with pytest.raises(PersonRefused):
