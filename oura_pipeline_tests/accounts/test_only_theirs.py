@@ -153,6 +153,20 @@ def test_the_first_day_with_documents_is_that_of_one_person(accounts: Accounts) 
     assert accounts.overview.statuses() == statuses
 
 
+def test_refusals_are_forgotten_by_what_their_owner_granted(accounts: Accounts) -> None:
+    for username, scope in (("ada", "daily"), ("bob", "workout")):
+        accounts.people.reconnect(username, SignIn(refresh_token="s", scopes=[scope]))
+    rows = [
+        fetch(username, document_type=name, status=FetchStatus.NOT_GRANTED)
+        for name in ("daily_sleep", "workout")
+        for username in ("ada", "bob")
+    ]
+    accounts.fetches.record(rows)
+    before = accounts.fetches.find()
+    assert accounts.fetches.forget_not_granted("bob") == 1
+    assert accounts.fetches.find() == before[:3]
+
+
 def test_who_leaves_takes_along_what_is_theirs(accounts: Accounts) -> None:
     """Consents that were begun for them, a new sign-up, events; nobody else's."""
     keys = {}
