@@ -33,7 +33,7 @@ COMMANDS = {
     "warehouse": "Prepare a shared warehouse, or move to one.",
     "web": "Serve the site, webhooks and API.",
     "webserver": "Serve Dagster's UI behind a guard.",
-    "worker": "Sync shards of many people, for runs elsewhere.",
+    "worker": "Sync shards of many people.",
 }
 
 

@@ -35,7 +35,7 @@ def prepare() -> None:
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 def migrate(source: str, target: str) -> None:
-    """Copy everything from one warehouse to another.
+    """Copy everything into another warehouse.
 
     FROM and TO are each a DuckDB file, or the word `lake` for the DuckLake that OURA_WAREHOUSE_URL
     names, which has to be prepared. End everything else first. Rows are counted, and compared by

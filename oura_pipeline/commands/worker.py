@@ -20,10 +20,11 @@ from oura_pipeline.settings import load_settings
     help="How many shards it syncs at once, each in a process.",
 )
 def worker(at_once: int) -> None:
-    """Sync shards of people for runs of `sync_shards`, with OURA_EXECUTOR=celery.
+    """Sync shards of many people.
 
-    Any number of workers on any number of machines share the work. SIGTERM ends one once what it
-    does is done; what a killed one was doing is done by another.
+    Runs of `sync_shards` ask for them, with OURA_EXECUTOR=celery. Any number of workers on any
+    number of machines share the work. SIGTERM ends one once what it does is done; what a killed one
+    was doing is done by another.
     """
     keep_private(load_settings().storage.home)
     worker_app()  # what is missing is said in one line
