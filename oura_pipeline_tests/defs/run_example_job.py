@@ -26,7 +26,7 @@ def run(first: str, last: str) -> None:
     """Run the job and print the id of its run."""
     with project_instance() as instance:
         result = example_job().execute_in_process(instance=instance, tags=range_tags(first, last))
-        print(result.run_id)
+        print(f"run {result.run_id}")
     sys.exit(0 if result.success else 1)
 
 
