@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pytest
 
+from oura_pipeline.warehouse.lake.address import ObjectStorage
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.testing.matrix import MATRIX
 from oura_pipeline_tests.testing.object_storage import running_object_storage
@@ -21,6 +22,13 @@ class NewLake(Protocol):
     def __call__(self, folder: Path) -> AbstractContextManager[Lake]: ...
 
 
+@pytest.fixture(scope="session")
+def object_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStorage]:
+    """One for all: a second server beside it would not start."""
+    with running_object_storage(tmp_path_factory.mktemp("objects")) as storage:
+        yield storage
+
+
 @pytest.fixture(scope="session", params=["folder", *["object storage"] * MATRIX])
 def new_lake(
     request: pytest.FixtureRequest, postgres_server: str, tmp_path_factory: pytest.TempPathFactory
@@ -31,8 +39,8 @@ def new_lake(
         template = prepared(postgres_server, folder)
         yield lambda folder: copied(template, postgres_server, folder)
     else:
-        with running_object_storage(folder) as storage:
-            yield lambda folder: in_object_storage(storage, postgres_server, folder)
+        storage = request.getfixturevalue("object_storage")
+        yield lambda folder: in_object_storage(storage, postgres_server, folder)
 
 
 @pytest.fixture

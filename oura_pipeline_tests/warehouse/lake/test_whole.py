@@ -25,7 +25,6 @@ from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.publish import publish
 from oura_pipeline_tests.testing.matrix import MATRIX
-from oura_pipeline_tests.testing.object_storage import running_object_storage
 from oura_pipeline_tests.testing.postgres import dump, new_database
 from oura_pipeline_tests.testing.readable_files import readable
 from oura_pipeline_tests.testing.world import comparable, world
@@ -63,7 +62,7 @@ def stores(
         if warehouse == "lake in a folder":
             lake = stack.enter_context(in_folder(postgres_server, tmp_path))
         elif warehouse == "lake in object storage":
-            storage = stack.enter_context(running_object_storage(tmp_path))
+            storage = request.getfixturevalue("object_storage")
             lake = stack.enter_context(in_object_storage(storage, postgres_server, tmp_path))
         yield settings | (lake.settings() if lake else {}), address, lake
 
