@@ -117,4 +117,4 @@ def _detached_at_last(lake: Lake) -> Iterator[None]:
 
 
 def _lake(address: LakeAddress, folder: Path) -> Lake:
-    return Lake(LakeWarehouse(address, spools=folder / "spool", timeout=20), address)
+    return Lake(LakeWarehouse(address, spools=folder / "spool", timeout=60), address)
