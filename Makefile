@@ -22,7 +22,7 @@ help:
 	@echo "make demo        the whole pipeline with synthetic people (SERVE=1: stays up)"
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
 	@echo "make test        all tests"
-	@echo "make test-quick  those that need no browser, Graphite or run of Dagster"
+	@echo "make test-quick  those that need no browser, Graphite, Postgres or run of Dagster"
 	@echo "make test-deploy every command of deploy/README.md, typed on a machine of its own"
 	@echo "make test-workers two workers of shards on Postgres, RabbitMQ and a DuckLake; one is killed"
 	@echo "make test-matrix more of a DuckLake: its files in a folder, and in object storage"

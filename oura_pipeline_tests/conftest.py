@@ -49,6 +49,9 @@ TOGETHER = (
     ("graphite/readback/", "graphite/test_carbon.py", "graphite/test_schemas.py"),
 )
 
+# Fixtures, and what they are given, that start a program: nothing that needs them is quick.
+PROGRAMS = {"browser", "graphite", "graphite_people", "postgres", "postgres_server"}
+
 MEMORY = Path("/dev/shm")
 MEMORY_NEEDED = 4 * 1024**3  # several times what the tests leave until their end
 
@@ -133,10 +136,15 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is quick, and put the long ones first."""
     for item in items:
-        fixtures = {"browser", "graphite", "graphite_people"} & {*getattr(item, "fixturenames", ())}
-        if _turn(item) == len(LONG) and not fixtures:
+        if _turn(item) == len(LONG) and not _needs(item) & PROGRAMS:
             item.add_marker(pytest.mark.quick)
     items.sort(key=_turn)
+
+
+def _needs(item: pytest.Item) -> set[str]:
+    """Return the fixtures of a test, and the texts that they are given."""
+    given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return {*getattr(item, "fixturenames", ()), *(one for one in given if isinstance(one, str))}
 
 
 def _turn(item: pytest.Item) -> int:
