@@ -22,6 +22,7 @@ from oura_pipeline.catalog.document_types import (
 )
 from oura_pipeline.days import days_between
 from oura_pipeline.ledger import FetchStatus
+from oura_pipeline.oura.pages import UnusableDocument
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
@@ -32,6 +33,7 @@ from oura_pipeline.warehouse.spool import Spool
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.testing.world import World, world
 from oura_pipeline_tests.testing.worlds import cloud_with, world_with
+from oura_pipeline_tests.warehouse.documents import night
 
 cloud = cloud_with(people=3, days=5, end=date(2026, 6, 1))
 
@@ -187,8 +189,9 @@ class Landings(Warehouse):
 
 
 def test_what_is_too_much_to_land_at_once_lands_in_pieces(tmp_path: Path) -> None:
-    """Nights, which may move from one day to another, land together."""
+    """But not where somebody has a row of an unknown day."""
     first, last = date(2026, 4, 18), date(2026, 6, 1)
+    odd = UnusableDocument(None, None, "timestamp: expected `datetime`, got `null`", b"{}")
     with (
         running(SandboxOptions(people=2, days=45, end=last)) as sandbox,
         world(tmp_path / "data", sandbox) as made,
@@ -199,22 +202,44 @@ def test_what_is_too_much_to_land_at_once_lands_in_pieces(tmp_path: Path) -> Non
         with open_pipeline() as opened:
             pipeline = replace(opened, warehouse=landings)
             people = people_to_fetch(pipeline)
+            days = {"first_day": first, "last_day": last}
             # Nights first: they tell of which day a heart rate is.
-            for document_type in (SLEEP, HEARTRATE):
-                with fetched_documents(
-                    pipeline, document_type, people, first_day=first, last_day=last, run_id="a run"
-                ) as fetched:
-                    fetched.landed_bytes = 2_500_000 if document_type is HEARTRATE else 1
-                    result = fetched.land()
+            fetch_and_land(pipeline, SLEEP, people, **days, run_id="a run")
+            landings.noted.clear()
+            for unusable in ([], [odd]):
+                with fetched_documents(pipeline, HEARTRATE, people, **days, run_id="a run") as rows:
+                    rows.landed_bytes = 2_500_000
+                    rows.spool.set_aside("koa", unusable)
+                    result = rows.land()
                 assert sum(row.documents for row in result.fetches) == sum(
-                    len(made.sandbox.truth(person.username, document_type.name, first, last))
+                    len(made.sandbox.truth(person.username, HEARTRATE.name, first, last))
                     for person in people
                 )
-    assert landings.noted[:2] == [(["koa"], first, last), (["runa"], first, last)]
-    for username in ("koa", "runa"):
-        pieces = [days_between(*days) for who, *days in landings.noted[2:] if who == [username]]
-        assert len(pieces) > 2
-        assert [day for piece in pieces for day in piece] == days_between(first, last)
+    for username, again in (("koa", 1), ("runa", 3)):
+        pieces = [days_between(*ends) for who, *ends in landings.noted if who == [username]]
+        assert len(pieces) >= 3 + again
+        assert [day for piece in pieces for day in piece] == days_between(first, last) * 2
+    assert landings.noted.count((["koa"], first, last)) == 1
+
+
+def test_what_may_move_from_one_day_to_another_lands_together(made: World) -> None:
+    """However much it is."""
+    made.sign_in("runa")
+    first, last = date(2026, 5, 28), date(2026, 6, 9)
+    landings = Landings(made.warehouse.path)
+    with open_pipeline() as opened:
+        pipeline = replace(opened, warehouse=landings)
+        people = people_to_fetch(pipeline)
+        with fetched_documents(
+            pipeline, SLEEP, people, first_day=first, last_day=last, run_id="a run"
+        ) as nights:
+            # The first fills a file, so that the second is in another.
+            nights.spool.add("runa", [night(date(2026, 6, 3), pad="x" * 2_100_000)])
+            nights.spool.add("runa", [night(date(2026, 6, 8))])
+            assert len(nights.spool.spooled(["runa"])) == 2
+            nights.landed_bytes = 1
+            nights.land()
+    assert landings.noted == [(["runa"], first, last)]
 
 
 def test_the_day_of_who_they_are_is_today(made: World) -> None:
