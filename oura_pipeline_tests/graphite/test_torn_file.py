@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import sys
+from datetime import UTC, date, datetime, time
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,15 +15,18 @@ import pytest
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.graphite.carbon import FileSender
+from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.graphite.push import push
 from oura_pipeline.ledger import PushState
-from oura_pipeline_tests.graphite.day_points import NOW, day_with, instant
 
 WHOLE = b"bio.ada.sleep.score 73 1767225600\nbio.ada.hr.bpm 61 1767225660\n"
 NEXT = ("bio.ada.sleep.score", [(1_767_312_000, 74)])
+# Said in full: the process that is killed reads this anew, perhaps on the next day.
+NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 DAYS = [
-    day_with(n, {"bio.ada.hr.bpm": [(instant(n, 60 * m), m) for m in range(900)]})
-    for n in range(5, 0, -1)
+    DayPoints("ada", "daily_sleep", day, {"bio.ada.hr.bpm": [(at + 60 * m, m) for m in range(900)]})
+    for day in (date(2026, 1, n) for n in range(1, 6))
+    for at in [int(datetime.combine(day, time(), UTC).timestamp())]
 ]
 LINES = [
     f"{metric} {value} {at}"

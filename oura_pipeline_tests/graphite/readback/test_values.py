@@ -160,9 +160,10 @@ def test_days_of_the_future_wait(
 ) -> None:
     """Graphite does not show them yet; the other days do not wait with them."""
     root = "bio.future.sleep.score"
+    # The day after tomorrow: tomorrow may have begun since this module was read.
     days = [
         day_with(1, {root: [(instant(1), 1)]}),
-        day_with(-1, {root: [(instant(-1), 2)]}),
+        day_with(-2, {root: [(instant(-2), 2)]}),
     ]
     push(days, sender=line(graphite), ledger=ledger, now=now())
     arrival = confirm(

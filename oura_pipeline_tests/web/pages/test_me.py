@@ -183,29 +183,31 @@ def test_a_new_person_sees_sentences_and_no_charts(site: RunningSite, runa: Html
 
 def test_the_calendar_counts_what_was_asked(site: RunningSite, runa: HtmlBrowser) -> None:
     """As of now, from the ledger; only the kinds that were allowed, and only one's own."""
+    today = now().date()
     koa = site.browser()
     koa.join("koa")
-    months = TODAY.replace(day=1)
+    months = today.replace(day=1)
     types = [document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned]
     site.accounts.fetches.record(
         [fetch(name, FetchStatus.LANDED, day=months) for name in types]
-        + [fetch(name, FetchStatus.FAILED, day=TODAY, error="later") for name in types[:1]]
+        + [fetch(name, FetchStatus.FAILED, day=today, error="later") for name in types[:1]]
     )
     page = runa.go("/me")
-    one = months == TODAY
+    one = months == today
     rows = page.text_of("calendar-table").partition("Not fetched yet ")[2]
-    asked = f"{f'{0 if one else 1}'} 0 0 1 0 {TODAY.day - (1 if one else 2)}"
+    asked = f"{f'{0 if one else 1}'} 0 0 1 0 {today.day - (1 if one else 2)}"
     assert rows.endswith(f"{months:%B %Y} {asked}")
-    assert f"{months:%B %Y} 0 0 0 0 0 {TODAY.day}" in koa.go("/me").text_of("calendar-table")
+    assert f"{months:%B %Y} 0 0 0 0 0 {today.day}" in koa.go("/me").text_of("calendar-table")
 
 
 def test_a_calendar_without_permissions_says_so(open_site: OpenSite) -> None:
     """Not that it was not asked for yet."""
-    site = open_site(oura_history_start=TODAY)
+    today = now().date()
+    site = open_site(oura_history_start=today)
     browser = site.browser()
     browser.sign_in("runa", granted=["email"])
     browser.send("/welcome", username="runa")
-    assert browser.go("/me").text_of("calendar-table").endswith(f"{TODAY:%B %Y} 0 0 0 0 1 0")
+    assert browser.go("/me").text_of("calendar-table").endswith(f"{today:%B %Y} 0 0 0 0 1 0")
 
 
 def test_nights_and_trends_are_ones_own(site: RunningSite, runa: HtmlBrowser) -> None:
