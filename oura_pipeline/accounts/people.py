@@ -56,6 +56,7 @@ LEAVING = (PersonState.DISCONNECTED, PersonState.RETIRED)
 DELETED_WITHIN = timedelta(minutes=5)
 SHARDS = 4096
 ALL_SHARDS = range(SHARDS)
+SEVENTHS = 7  # of the people: one each day, so that a week is everybody
 """Into how many parts of about the same size people fall, by their ids."""
 SYNC_PAUSE = timedelta(minutes=5)
 
@@ -187,6 +188,10 @@ class People(EncryptedStore):
                 first, inside = number, 0
             inside += people.get(number, 0)
         return [*runs, range(first, within.stop)]
+
+    def turn_days(self, at_most: int) -> int:
+        """Return in how many days everybody is synced once: one, or where they are more, seven."""
+        return 1 if len(self.shards(at_most)) == 1 else SEVENTHS
 
     def get(self, username: str) -> Person:
         """Return the person with this username.

@@ -12,7 +12,6 @@ from oura_pipeline.defs.partitions import DAYS_TAG, HISTORY_TAG, day_span
 JOB = "sync"
 OP = "sync_documents"  # in Dagster, a job and an op do not share a name
 SHARDS_JOB = "sync_shards"
-SEVENTHS = 7  # of the people: one each day, so that a week is everybody
 LIST_OP, SHARD_OP, SUM_OP = "shards", "sync_shard", "add_up_shards"
 
 

@@ -10,7 +10,6 @@ from oura_pipeline.defs.partitions import DAYS_TAG, day_span, first_and_last_day
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.run_requests import (
     JOB,
-    SEVENTHS,
     SHARDS_JOB,
     shards_config,
     sync_config,
@@ -91,9 +90,10 @@ def shards_schedule(partitions: dg.DailyPartitionsDefinition) -> dg.ScheduleDefi
         if not _people_are_many():
             return dg.SkipReason("All people are one shard: `daily` syncs them.")
         time = context.scheduled_execution_time
-        seventh = time.toordinal() % SEVENTHS if _people_are_very_many() else None
+        turn = _turn_days()
+        seventh = time.toordinal() % turn if turn > 1 else None
         # What came late on the day of their last sync is found by this one.
-        count = 7 if seventh is None else 7 + SEVENTHS
+        count = 7 if seventh is None else 7 + turn
         first, last = days_back(partitions, time, count)
         return dg.RunRequest(
             run_key=run_key(IN_SHARDS, time),
@@ -105,16 +105,15 @@ def shards_schedule(partitions: dg.DailyPartitionsDefinition) -> dg.ScheduleDefi
 
 
 def _people_are_many() -> bool:
-    return _are_more_than(load_settings().workers.people_per_shard)
+    settings = load_settings()
+    with open_accounts(settings) as accounts:
+        return len(accounts.people.shards(settings.workers.people_per_shard)) > 1
 
 
-def _people_are_very_many() -> bool:
-    return _are_more_than(load_settings().workers.people_per_day)
-
-
-def _are_more_than(people: int) -> bool:
-    with open_accounts(load_settings()) as accounts:
-        return len(accounts.people.shards(people)) > 1
+def _turn_days() -> int:
+    settings = load_settings()
+    with open_accounts(settings) as accounts:
+        return accounts.people.turn_days(settings.workers.people_per_day)
 
 
 def scheduled_run(

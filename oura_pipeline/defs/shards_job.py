@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from oura_pipeline.accounts.people import SHARDS
+from oura_pipeline.accounts.people import SEVENTHS, SHARDS
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.asset_events import AssetEvent
 from oura_pipeline.defs.bar_charts import chart, table
@@ -23,7 +23,7 @@ from oura_pipeline.defs.oura_assets import (
 )
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.defs.run_requests import LIST_OP, SEVENTHS, SHARD_OP, SHARDS_JOB, SUM_OP
+from oura_pipeline.defs.run_requests import LIST_OP, SHARD_OP, SHARDS_JOB, SUM_OP
 from oura_pipeline.defs.sync_job import Sync, SyncConfig, raise_failures, reason
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.sync.fetch import FetchResult
@@ -156,21 +156,37 @@ class ShardSum:
 
 def shards_job(document_types: Sequence[DocumentType]) -> dg.JobDefinition:
     """Return the job that syncs everybody, or a seventh, in steps of some shards each."""
+    sync_shard, add_up_shards = _sync_op(document_types), _sum_op(document_types)
 
-    @dg.op(
-        name=LIST_OP,
-        description="Divides the people into shards.",
-        out=dg.DynamicOut(dg.Nothing),
+    @dg.job(
+        name=SHARDS_JOB,
+        description="Fetches, lands and pushes everything for a range of days, shard by shard.",
+        executor_def=shard_executor(),
+        # What shards told stands in the records of their run.
+        tags={"dagster/retry_strategy": "ALL_STEPS"},
     )
-    @nameless
-    def shards(
-        context: dg.OpExecutionContext, config: ShardsConfig, pipeline: PipelineResource
-    ) -> Iterator[dg.DynamicOutput[None]]:
-        at_most = pipeline.opened.settings.workers.people_per_shard
-        people = pipeline.opened.accounts.people
-        for part in people.shards(at_most, within=seventh_of_shards(config.seventh)):
-            yield dg.DynamicOutput(None, mapping_key=key_of(part))
+    def job() -> None:
+        add_up_shards(shards().map(sync_shard).collect())
 
+    return job
+
+
+@dg.op(
+    name=LIST_OP,
+    description="Divides the people into shards.",
+    out=dg.DynamicOut(dg.Nothing),
+)
+@nameless
+def shards(
+    context: dg.OpExecutionContext, config: ShardsConfig, pipeline: PipelineResource
+) -> Iterator[dg.DynamicOutput[None]]:
+    at_most = pipeline.opened.settings.workers.people_per_shard
+    people = pipeline.opened.accounts.people
+    for part in people.shards(at_most, within=seventh_of_shards(config.seventh)):
+        yield dg.DynamicOutput(None, mapping_key=key_of(part))
+
+
+def _sync_op(document_types: Sequence[DocumentType]) -> dg.OpDefinition:
     @dg.op(
         name=SHARD_OP,
         description="Fetches, lands, pushes and checks documents of the people of some shards.",
@@ -187,6 +203,10 @@ def shards_job(document_types: Sequence[DocumentType]) -> dg.JobDefinition:
         work.check(chosen)
         context.add_output_metadata({TOLD: dg.MetadataValue.json(work.told())})
 
+    return sync_shard
+
+
+def _sum_op(document_types: Sequence[DocumentType]) -> dg.OpDefinition:
     @dg.op(
         name=SUM_OP,
         description="Reports what all shards did, and publishes.",
@@ -205,17 +225,7 @@ def shards_job(document_types: Sequence[DocumentType]) -> dg.JobDefinition:
             total.failures() | {name: reason(error) for name, error in work.failures.items()}
         )
 
-    @dg.job(
-        name=SHARDS_JOB,
-        description="Fetches, lands and pushes everything for a range of days, shard by shard.",
-        executor_def=shard_executor(),
-        # What shards told stands in the records of their run.
-        tags={"dagster/retry_strategy": "ALL_STEPS"},
-    )
-    def job() -> None:
-        add_up_shards(shards().map(sync_shard).collect())
-
-    return job
+    return add_up_shards
 
 
 def seventh_of_shards(seventh: int | None) -> range:

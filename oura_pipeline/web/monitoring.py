@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +255,12 @@ def _longest_unasked(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
         "oura_longest_unasked_seconds",
         "Longest time since Oura was last asked for a connected person.",
         (now - min(asked)).total_seconds() if asked else None,
+    )
+    turn = timedelta(pipeline.accounts.people.turn_days(pipeline.settings.workers.people_per_day))
+    yield _gauge(
+        "oura_fetch_late_seconds",
+        "Time since the turn of a connected person to be asked for was over; negative: it is not.",
+        (now - min(asked) - turn).total_seconds() if asked else None,
     )
 
 

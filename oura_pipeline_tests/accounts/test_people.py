@@ -246,6 +246,7 @@ def test_people_fall_into_shards_by_their_ids(accounts: Accounts) -> None:
     assert max(map(len, parts)) <= 7
     assert sorted((one for part in parts for one in part), key=lambda p: p.username) == everybody
     assert accounts.people.shards(1000) == [range(4096)]
+    assert (accounts.people.turn_days(1000), accounts.people.turn_days(7)) == (1, 7)
     assert (shard_of("p-7f3k2m"), shard_of("p-222222")) == (2375, 4032)
 
 

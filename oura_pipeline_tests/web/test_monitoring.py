@@ -197,6 +197,7 @@ def test_people_and_the_ledger_are_counted(client: httpx.Client, home: Path) -> 
         ("oura_failed_days",): 1,
     }
     assert found["oura_longest_unasked_seconds",] == pytest.approx(7200, abs=30)
+    assert found["oura_fetch_late_seconds",] == pytest.approx(7200 - 86_400, abs=30)
     assert found["oura_pushes_waiting",] == 2
     assert found["oura_pushes_oldest_seconds",] == pytest.approx(3 * 3600, abs=30)
 
@@ -206,6 +207,7 @@ def test_unknown_values_are_absent_not_zero(client: httpx.Client) -> None:
     found = samples(client)
     unknown = (
         "oura_longest_unasked_seconds",
+        "oura_fetch_late_seconds",
         "oura_landed_seconds_ago",
         "oura_published_seconds_ago",
         "oura_subscriptions_expire_in_days",

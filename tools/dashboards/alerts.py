@@ -48,9 +48,9 @@ ALERTS = (
     ),
     Alert(
         name="OuraFetchLate",
-        when="max(oura_longest_unasked_seconds) > 26 * 3600",
+        when="max(oura_fetch_late_seconds) > 2 * 3600",
         lasting="30m",
-        says="Oura was not asked for somebody for {{ $value | humanizeDuration }}.",
+        says="Oura should have been asked for somebody {{ $value | humanizeDuration }} ago.",
         do="`/status` says whose days fail and why; if all do, see OuraAutomationStopped.",
     ),
     Alert(

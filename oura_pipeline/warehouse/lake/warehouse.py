@@ -96,9 +96,8 @@ class LakeWarehouse(Warehouse):
     @contextmanager
     def attached(self, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
         """Yield the name under which it is attached; nobody writes meanwhile."""
-        with self._alone():
-            with self._lake.opened():
-                pass  # it is prepared for this version
+        # Opened, which a lake that is not prepared for this version refuses.
+        with self._alone(), self._lake.opened():
             yield attaching.attach(self._lake.address)
 
     def size(self) -> Size:

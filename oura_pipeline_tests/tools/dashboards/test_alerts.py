@@ -28,9 +28,9 @@ CASES = {
         "2 people have to sign in again; nothing is fetched of them until then.",
     ),
     "OuraFetchLate": (
-        "oura_longest_unasked_seconds",
-        *(93600, 97200),
-        "Oura was not asked for somebody for 1d 3h 0m 0s.",
+        "oura_fetch_late_seconds",
+        *(7200, 10800),
+        "Oura should have been asked for somebody 3h 0m 0s ago.",
     ),
     "OuraDaysFailed": (
         "oura_failed_days",
