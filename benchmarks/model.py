@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from benchmarks.results import BUDGET, CARBON, NIGHT, PEOPLE, UNMEASURED, Results, number
+from benchmarks.results import BUDGET, CARBON, NIGHT, PEOPLE, UNMEASURED, Results
 from oura_pipeline.markdown import markdown_table
 
 DAY, STEP = 24 * 60, 5  # minutes
@@ -252,7 +252,11 @@ def _turns(nights: int) -> str:
     return "every night" if nights == 1 else f"every {nights}th night"
 
 
+def _time(hours: float) -> str:
+    return f"{60 * hours:.0f} min" if hours < 1 else f"{hours:.1f} h"
+
+
 def _seen(outcome: Outcome) -> tuple[str, ...]:
     late = "ever later" if math.isinf(outcome.late) else f"{outcome.late:.0f} min"
-    night = "never ends" if math.isinf(outcome.night) else f"{number(outcome.night)} h"
+    night = "never ends" if math.isinf(outcome.night) else _time(outcome.night)
     return late, night, *(f"{share:.0%}" for share in outcome.busy.values())
