@@ -221,6 +221,7 @@ def _sum_op(document_types: Sequence[DocumentType]) -> dg.OpDefinition:
         work.report(list(total.events(config.chosen(document_types))))
         if config.publish:
             work.publish()
+        work.record()
         raise_failures(
             total.failures() | {name: reason(error) for name, error in work.failures.items()}
         )

@@ -1,5 +1,6 @@
 """The job that syncs everything for a range of days: what the assets do, in one op."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -36,6 +37,7 @@ from oura_pipeline.sync.fetch import FetchResult
 from oura_pipeline.sync.fetch_ahead import FetchAhead, fetching_ahead
 
 DEFAULT_DAYS = 7
+RECORD_EVERY = 1.0  # seconds
 READ_BACK, CHECKED, PUBLISHED = "read back", "checks", "published"
 
 
@@ -108,6 +110,8 @@ class Sync:
     pushed: set[str] = field(default_factory=set)
     evaluations: list[dg.AssetCheckEvaluation] = field(default_factory=list)
     failures: dict[str, Exception] = field(default_factory=dict)
+    _unrecorded: list[AssetEvent] = field(default_factory=list)
+    _recorded_at: float = field(default_factory=time.monotonic)
 
     def sync(self, document_types: Sequence[DocumentType]) -> None:
         """Fetch, land and push; what failed and may work later is tried again after the others."""
@@ -115,6 +119,7 @@ class Sync:
         fetch = partial(fetching, self.context, self.pipeline, self.days)
         for attempt in range(RETRIES.max_retries + 1):
             if attempt:
+                self.record()
                 interrupts.sleep(delay)
                 delay *= 2
             unfetched = [one for one in left if one.name not in self.fetched]
@@ -148,8 +153,20 @@ class Sync:
         self.report(list(document_events(document_type, fetched)))
 
     def report(self, events: Sequence[AssetEvent]) -> None:
-        """Record events under the run."""
-        report(self.context, events)
+        """Record events under the run, now or together with those that soon follow.
+
+        Two databases are opened, written to the disk and closed for each recording: for a type of
+        one person that takes longer than to land it.
+        """
+        self._unrecorded += events
+        if time.monotonic() - self._recorded_at >= RECORD_EVERY:
+            self.record()
+
+    def record(self) -> None:
+        """Record what has been reported and is not yet recorded; what fails stays to be."""
+        report(self.context, self._unrecorded)
+        self._unrecorded = []
+        self._recorded_at = time.monotonic()
 
     def check(self, document_types: Sequence[DocumentType]) -> None:
         """Evaluate the checks, also of what failed for everybody, and read back what was sent."""
@@ -164,7 +181,6 @@ class Sync:
                 self._try(
                     f"{document_type.name} arrival", partial(self._check_arrival, document_type)
                 )
-        # All at once: two databases are opened and closed for each report.
         self._try(CHECKED, lambda: self.report(self.evaluations))
 
     def _check_documents(self, document_type: DocumentType) -> None:
@@ -225,10 +241,13 @@ def sync_job(document_types: Sequence[DocumentType]) -> dg.JobDefinition:
     ) -> None:
         chosen = config.chosen(document_types)
         work = Sync(context, pipeline, config.days())
-        work.sync(chosen)
-        work.check(chosen)
-        if config.publish:
-            work.publish()
+        try:
+            work.sync(chosen)
+            work.check(chosen)
+            if config.publish:
+                work.publish()
+        finally:
+            work.record()
         work.raise_failures()
 
     @dg.job(
