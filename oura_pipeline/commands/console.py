@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 console = Console()
+# Not among the output, which may go into a file or to another program.
+progress_console = Console(stderr=True)
 
 
 def print_lines(*lines: str) -> None:

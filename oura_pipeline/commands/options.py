@@ -46,6 +46,11 @@ def last_days(count: int | None, newest: date, *given: date | None) -> date | No
     return newest - timedelta(days=count - 1)
 
 
+def json_option(text: str) -> Callable[[Body], Body]:
+    """Return the option for output that programs read."""
+    return click.option("--json", "as_json", is_flag=True, help=text)
+
+
 def _date(_: click.Context, __: click.Parameter, value: datetime | None) -> date | None:
     return value.date() if value else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -14,7 +15,7 @@ from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.removal import Unrevoked
 from oura_pipeline.commands.console import console, counted, print_lines, table_with
-from oura_pipeline.commands.options import person_argument, resolve_people
+from oura_pipeline.commands.options import json_option, person_argument, resolve_people
 from oura_pipeline.exports.person import README, export_person
 from oura_pipeline.people import leave
 from oura_pipeline.people.identity import learn_identity
@@ -63,8 +64,13 @@ def add(username: str, token_file: TextIO | None) -> None:
 
 
 @people.command("list")
-def list_people() -> None:
+@json_option("Print people as a JSON array.")
+def list_people(*, as_json: bool) -> None:
     """List people and the state of their sign-in."""
+    if as_json:
+        with open_accounts(load_settings()) as accounts:
+            click.echo(json.dumps([_described(person) for person in accounts.people.all()]))
+        return
     table = table_with("id", "username", "state", "since", "token renewed", "scopes")
     with open_accounts(load_settings()) as accounts:
         unrevoked = accounts.removal.unrevoked()
@@ -229,6 +235,17 @@ def _consequences(username: str, *, keep_data: bool) -> list[str]:
         f"To keep a copy, run `oura-pipeline people export {username}` first.",
         f"What stays: {stays}",
     ]
+
+
+def _described(person: Person) -> dict[str, object]:
+    return {
+        "id": person.id,
+        "username": person.username,
+        "state": person.state,
+        "since": person.connected_since.isoformat(),
+        "renewed_at": person.renewed_at.isoformat() if person.renewed_at else None,
+        "scopes": None if person.scopes is None else sorted(person.scopes),
+    }
 
 
 def _remove_person(username: str) -> Iterator[str]:

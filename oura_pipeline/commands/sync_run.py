@@ -216,20 +216,20 @@ def failure_reasons(data: object) -> dict[str, str]:
 
 
 class SyncProgressBar:
-    """A progress bar of people × document types, with requests, rows and points."""
+    """A progress bar of people × document types, with rows and points, within 80 columns."""
 
     def __init__(self, console: Console) -> None:
         self._lock = Lock()  # people are fetched in several threads
-        self._requests = self._rows = self._points = 0
+        self._rows = self._points = self._read_back = 0
         self._progress = Progress(
             TextColumn("{task.description:24}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.completed:>4}/{task.total} people × types"),
-            TextColumn("{task.fields[requests]:>6} requests"),
-            TextColumn("{task.fields[rows]:>9,} rows"),
-            TextColumn("{task.fields[points]:>10,} points"),
+            BarColumn(bar_width=None),  # what the others leave
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[rows]:,} rows"),
+            TextColumn("{task.fields[points]:,} {task.fields[place]}"),
             TimeElapsedColumn(),
             console=console,
+            expand=True,
             transient=True,  # the table of the result takes its place
         )
         self._task: TaskID = self._progress.add_task("Starting", total=0, **self._numbers())
@@ -251,7 +251,6 @@ class SyncProgressBar:
 
     def page(self, document_type: str, username: str, documents: int) -> None:
         with self._lock:
-            self._requests += 1
             self._rows += documents
         self._progress.update(self._task, **self._numbers())
 
@@ -261,32 +260,51 @@ class SyncProgressBar:
     def pushed(self, document_type: str, points: int) -> None:
         with self._lock:
             self._points += points
+        self._progress.update(self._task, description=document_type, **self._numbers())
+
+    def read_back(self, points: int) -> None:
+        self._read_back += points
         self._progress.update(
-            self._task, description=f"{document_type} → Graphite", **self._numbers()
+            self._task,
+            description="Reading back, twice",
+            rows=self._rows,
+            points=self._read_back,
+            place="read",
         )
 
     def _numbers(self) -> dict[str, Any]:
-        return {"requests": self._requests, "rows": self._rows, "points": self._points}
+        return {"rows": self._rows, "points": self._points, "place": "points"}
+
+
+def counts_by_type(result: SyncResult) -> dict[str, dict[str, int]]:
+    """Return per document type what was stored and what was sent."""
+    found = {}
+    for document_type in DOCUMENT_TYPES:
+        documents = result.counts.get(("oura", document_type.name), {})
+        points = result.counts.get(("graphite", document_type.name), {})
+        if documents or points:
+            found[document_type.name] = {
+                **{name: int(documents.get(key, 0)) for name, key in _OF_DOCUMENTS.items()},
+                **{name: int(points.get(key, 0)) for name, key in _OF_POINTS.items()},
+            }
+    return found
+
+
+# What the counts are called, and the metadata that holds them.
+_OF_DOCUMENTS = {"rows": "rows", "changed": "changed_rows", "requests": "requests"}
+_OF_POINTS = {"points": "points", "sent": "points_sent"}
 
 
 def result_table(result: SyncResult) -> Table:
     """Return a table with a row per document type: what was stored, what was sent."""
-    columns = {"rows": "rows", "changed_rows": "changed", "requests": "requests"}
     table = table_with(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("document type", no_wrap=True)
-    for heading in (*columns.values(), "points", "sent"):
+    for heading in (*_OF_DOCUMENTS, *_OF_POINTS):
         table.add_column(heading, justify="right", no_wrap=True)
-    totals: dict[str, float] = {}
-    for document_type in DOCUMENT_TYPES:
-        documents = result.counts.get(("oura", document_type.name))
-        points = result.counts.get(("graphite", document_type.name), {})
-        if documents is None and not points:
-            continue
-        cells = {name: (documents or {}).get(name, 0) for name in columns}
-        cells |= {name: points.get(name, 0) for name in ("points", "points_sent")}
-        for name, value in cells.items():
-            totals[name] = totals.get(name, 0) + value
-        table.add_row(document_type.name, *_texts(cells))
+    totals = dict.fromkeys((*_OF_DOCUMENTS, *_OF_POINTS), 0)
+    for document_type, counts in counts_by_type(result).items():
+        totals = {name: total + counts[name] for name, total in totals.items()}
+        table.add_row(document_type, *_texts(counts))
     table.add_section()
     table.add_row("all", *_texts(totals), style="bold")
     return table
@@ -324,5 +342,5 @@ def print_problems(out: Console, colour: str, problems: Mapping[str, str]) -> No
         print_markup(f"[{colour}]{name}[/{colour}]: {escape(reason)}", out)
 
 
-def _texts(cells: dict[str, float]) -> list[str]:
-    return [f"{int(value):,}" for value in cells.values()]
+def _texts(counts: Mapping[str, int]) -> list[str]:
+    return [f"{count:,}" for count in counts.values()]

@@ -21,6 +21,9 @@ class Progress(Protocol):
     def pushed(self, document_type: str, points: int) -> None:
         """So many more points were sent."""
 
+    def read_back(self, points: int) -> None:
+        """So many more points were read back; each of them is, twice."""
+
 
 class NoProgress:
     """A receiver that ignores all reports."""
@@ -35,6 +38,9 @@ class NoProgress:
         pass
 
     def pushed(self, document_type: str, points: int) -> None:
+        pass
+
+    def read_back(self, points: int) -> None:
         pass
 
 

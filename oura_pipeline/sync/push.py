@@ -76,7 +76,6 @@ def push_documents(
             pipeline, document_type, usernames, days, even_unchanged=even_unchanged, now=now
         )
     _settle(pipeline, document_type, usernames, days, before=now)
-    progress.get().pushed(document_type.name, result.points)
     return PushedDocuments(
         days=days,
         points=Counter({day: result.points_by_day[day] + settled[day] for day in days}),
@@ -202,7 +201,7 @@ def confirm_sent(
     rows |= {_key(row): row for row in _sent_among(pipeline, also)}
     sent = [row for row in rows.values() if _is_readable(row, now)]
     pause = pipeline.render.pause_seconds
-    verified = verify_twice(sent, pipeline.render, pause=pause)
+    verified = verify_twice(sent, pipeline.render, pause=pause, seen=progress.get().read_back)
     # Digests tell that a day is wrong, not which of its points: only such days are flattened again.
     doubtful = sorted({_key(row) for row in sent} - {_key(row) for row in verified})
     report = confirm(

@@ -15,6 +15,7 @@ from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.process import logs
 from oura_pipeline.process.telemetry import Subject
+from oura_pipeline.sync.progress import Progress, progress
 
 
 def subject(
@@ -43,8 +44,9 @@ class TracedPush:
     document_type: DocumentType
     days: Sequence[date]
     _flattened: dict[str, list[int]] = field(default_factory=dict)
-    # Batches are sent in a thread, which does not know it.
+    # Batches are sent in a thread, which knows neither.
     _run: str = field(default_factory=lambda: str(logs.current("run")))
+    _progress: Progress = field(default_factory=progress.get)
 
     def flattening(self, points: Iterator[DayPoints]) -> Iterator[DayPoints]:
         """Yield points; the time that making them takes is that of whose they are."""
@@ -61,13 +63,14 @@ class TracedPush:
 
     @contextmanager
     def sending(self, days: Sequence[DayPoints]) -> Iterator[None]:
-        """Time the sending of a batch, for each person who has points in it."""
+        """Time the sending of a batch, for each person who has points in it, and report it."""
         counts: Counter[str] = Counter()
         for day in days:
             counts[day.username] += day.count
         began = time.time_ns()
         try:
             yield
+            self._progress.pushed(self.document_type.name, counts.total())
         finally:
             self._record(
                 "push", lambda: {who: (began, time.time_ns(), n) for who, n in counts.items()}

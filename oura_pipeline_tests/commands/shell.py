@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from oura_pipeline.commands.group import cli
 from oura_pipeline.pipeline import open_pipeline
+from oura_pipeline_tests.testing.terminal import terminal
 from oura_pipeline_tests.testing.world import World
 
 ONE_DAY = timedelta(days=1)
@@ -50,6 +52,16 @@ class Shell:
         )
         self._is_clean(done.stdout + done.stderr)
         return done
+
+    def terminal(self, *arguments: str) -> list[str]:
+        """The lines that one command shows on a terminal of 80 columns, one after the other."""
+        narrow = {"COLUMNS": "80", "LINES": "24"}
+        with terminal(*arguments, folder=self.world.home, environment=narrow) as shown:
+            status, _ = shown.ended(60)
+        assert status == 0, shown.shown
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.shown.decode())
+        self._is_clean(text)
+        return re.split(r"[\r\n]+", text)
 
     def refused(self, *arguments: str) -> str:
         """The one line on stderr of a command that refuses, with a status of 1."""

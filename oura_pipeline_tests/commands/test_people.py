@@ -28,6 +28,9 @@ def test_a_person_is_added_and_listed(shell: Shell) -> None:
     with open_pipeline() as pipeline:
         koa = pipeline.accounts.people.get("koa")
     assert [koa.id, "koa", "connected"] in [row[:3] for row in listed(shell)]
+    [told] = json.loads(shell("people", "list", "--json").stdout)
+    assert (told["id"], told["username"], told["state"]) == (koa.id, "koa", "connected")
+    assert told["scopes"] == sorted(koa.scopes or ())
 
 
 def test_adding_twice_gives_new_tokens(shell: Shell) -> None:

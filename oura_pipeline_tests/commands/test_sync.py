@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+from rich.console import Console
 
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, WORKOUT
-from oura_pipeline.commands.sync_run import failure_reasons, last_partition
+from oura_pipeline.commands.sync_run import SyncProgressBar, failure_reasons, last_partition
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline_tests.commands.shell import ONE_DAY, Shell, words
@@ -57,6 +59,70 @@ def test_sync_of_a_range_of_days(shell: Shell) -> None:
     assert result.exit_code == 0
     held = shell.world.truth("koa", DAILY_SLEEP, first, last)
     assert shell.world.landed("koa", DAILY_SLEEP) == held
+
+
+def test_the_bar_moves_on_a_terminal(shell: Shell) -> None:
+    """Dagster takes what steps print; the bar shows each person and type, in 80 columns."""
+    shell.sign_in("koa")
+    shell.sign_in("runa")
+    types = ("daily_sleep", "daily_stress", "workout")
+    for name in types:  # longer than a tenth of a second, in which it is drawn once
+        shell.world.sandbox.fault("slow", route=name, seconds=0.3, person="koa")
+    shown = shell.terminal("sync", "--last", "4", *(f"--type={name}" for name in types))
+    bars = [line for line in shown if re.search(r" rows +[\d,]+ points ", line)]
+    done = [int(re.search(r"(\d)/6 ", line)[1]) for line in bars]  # type: ignore[index]
+    assert done == sorted(done)
+    assert len(set(done)) >= 4
+    assert 6 in done
+    assert {line.split()[0] for line in bars} >= set(types)
+    assert {len(line) for line in bars} == {80}
+    assert not [line for line in bars if "…" in line]
+
+
+def test_the_bar_has_room_for_a_hospital(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its numbers are whole, with the longest name, in 80 columns."""
+    bar = SyncProgressBar(Console(force_terminal=True, width=80))
+    with bar.shown(19_000):
+        bar.started("daily_cardiovascular_age")
+        bar.page("daily_cardiovascular_age", "koa", 1_234_567)
+        bar.pushed("daily_cardiovascular_age", 12_345_678)
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().out).split("\r")[1]
+    assert last.startswith("daily_cardiovascular_age ")
+    assert " 0/19000 1,234,567 rows 12,345,678 points 0:00:00" in last
+
+
+def test_a_sync_tells_programs_what_it_did(shell: Shell) -> None:
+    """One JSON object on stdout, the same numbers as in the table, and whom it failed for."""
+    shell.sign_in("koa")
+    shell.sign_in("runa")
+    shell.world.sandbox.change_person("koa", membership=False)
+    day = last_partition() - 2 * ONE_DAY
+    days = ("--from", str(day), "--to", str(day))
+    told = shell("sync", *days, "--type", "daily_sleep", "--json")
+    [check] = json.loads(told.stdout)["failed_checks"].items()
+    assert check[0] == "oura/daily_sleep every_person_landed"
+    assert "membership lapsed" in check[1]
+    assert {**json.loads(told.stdout), "failed_checks": {}} == {
+        "success": True,
+        "first_day": str(day),
+        "last_day": str(day),
+        "document_types": {
+            "daily_sleep": {"rows": 1, "changed": 1, "requests": 2, "points": 8, "sent": 8}
+        },
+        "failed_checks": {},
+        "failures": {},
+    }
+
+
+def test_a_quiet_sync_says_only_what_went_wrong(shell: Shell) -> None:
+    shell.sign_in("koa")
+    arguments = ("sync", "--last", "1", "--type", "daily_sleep", "--quiet")
+    assert shell(*arguments).output == ""
+    shell.world.sandbox.change_person("koa", membership=False)
+    failed = shell(*arguments)
+    assert failed.exit_code == 1
+    [line] = failed.output.splitlines()
+    assert line.startswith("daily_sleep: daily_sleep failed for everybody: koa: membership lapsed")
 
 
 def test_a_sync_fails_when_it_fails_for_everybody(shell: Shell) -> None:

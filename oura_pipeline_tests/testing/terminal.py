@@ -69,7 +69,7 @@ def terminal(
         [sys.executable, "-m", "oura_pipeline.cli", *arguments],
         **dict.fromkeys(("stdin", "stdout", "stderr"), screen),
         cwd=folder,
-        env={**os.environ, **(environment or {}), "TERM": "xterm", "COLUMNS": "160"},
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "160", **(environment or {})},
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )

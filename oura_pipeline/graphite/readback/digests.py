@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from oura_pipeline.days import batched_by_weight
@@ -24,13 +24,20 @@ _POINTS_PER_BATCH, _DAYS_PER_BATCH = 1_000_000, 100_000
 _PARALLEL_QUERIES = 2  # graphite-web usually has more than one worker
 
 
-def verify_twice(rows: Sequence[Push], render: RenderClient, *, pause: float) -> list[Push]:
+def verify_twice(
+    rows: Sequence[Push],
+    render: RenderClient,
+    *,
+    pause: float,
+    seen: Callable[[int], object] = lambda points: None,
+) -> list[Push]:
     """Return the days that Graphite has completely and exactly, now and again after a pause.
 
     Args:
         rows: the ledger's rows of days that were sent.
         render: reads values back.
         pause: seconds between two readings of a day.
+        seen: called with the number of points of each day that a reading found.
 
     Raises:
         GraphiteUnavailable: graphite-web did not answer.
@@ -40,22 +47,27 @@ def verify_twice(rows: Sequence[Push], render: RenderClient, *, pause: float) ->
     # What was sent last is read last: it may not be readable yet.
     waiting = sorted(rows, key=lambda row: row.at)
     began = time.monotonic()
-    first = verify(waiting, render)
+    first = verify(waiting, render, seen)
     if len(first) < len(waiting):
         interrupts.sleep(pause)
         began = time.monotonic()
-        seen = {(row.document_type, row.username, row.day) for row in first}
+        found = {(row.document_type, row.username, row.day) for row in first}
         first += verify(
-            [row for row in waiting if (row.document_type, row.username, row.day) not in seen],
+            [row for row in waiting if (row.document_type, row.username, row.day) not in found],
             render,
+            seen,
         )
     # Both readings go through the days in the same order, so the time that the first one took
     # counts as pause.
     interrupts.sleep(max(0.0, pause - (time.monotonic() - began)))
-    return verify(first, render)
+    return verify(first, render, seen)
 
 
-def verify(rows: Sequence[Push], render: RenderClient) -> list[Push]:
+def verify(
+    rows: Sequence[Push],
+    render: RenderClient,
+    seen: Callable[[int], object] = lambda points: None,
+) -> list[Push]:
     """Return the days that Graphite has completely and exactly.
 
     Raises:
@@ -64,7 +76,12 @@ def verify(rows: Sequence[Push], render: RenderClient) -> list[Push]:
     batches = batched_by_weight(
         rows, lambda row: row.points, heaviest=_POINTS_PER_BATCH, longest=_DAYS_PER_BATCH
     )
-    return [row for batch in batches for row in _verify_batch(batch, render)]
+    verified = []
+    for batch in batches:
+        for row in _verify_batch(batch, render):
+            verified.append(row)
+            seen(row.points)
+    return verified
 
 
 def _verify_batch(rows: Sequence[Push], render: RenderClient) -> Iterator[Push]:
