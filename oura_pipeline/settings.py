@@ -650,16 +650,17 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: a value cannot be used.
     """
-    return read_settings(_variables())
+    return read_settings(given_variables())
 
 
 def dagster_home() -> Path | None:
     """Return Dagster's folder where it is not in the data folder: its own DAGSTER_HOME."""
-    home = _variables().get("DAGSTER_HOME")
+    home = given_variables().get("DAGSTER_HOME")
     return _absolute(Path(home)) if home else None
 
 
-def _variables() -> dict[str, str | None]:
+def given_variables() -> dict[str, str | None]:
+    """Return every variable of this process and of `.env`, whether or not it is a setting."""
     return {**dotenv_values(".env", encoding="utf-8"), **os.environ}
 
 

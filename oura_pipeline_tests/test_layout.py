@@ -28,8 +28,10 @@ MAY_IMPORT = {
     "backups": STORES | {"pipeline"},
     **dict.fromkeys(("defs", "web"), WORK),
     "definitions": WORK | {"defs"},
+    "doctor": WORK | {"defs", "web"},
     **dict.fromkeys(
-        ("commands", "cli"), WORK | {"backups", "defs", "definitions", "sandbox", "web", "commands"}
+        ("commands", "cli"),
+        WORK | {"backups", "defs", "definitions", "doctor", "sandbox", "web", "commands"},
     ),
 }
 

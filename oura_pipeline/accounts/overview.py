@@ -133,6 +133,14 @@ class Overview(Store):
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())
 
+    def latest_days(self) -> dict[str, date]:
+        """Return the newest day that has documents, by username; who is absent has none."""
+        # Of the types that come every day: a ring's or a profile's day is that of the sync.
+        days = (fetches.c.document_type.not_in(WITHOUT_DAYS), fetches.c.documents > 0)
+        query = select(fetches.c.username, func.max(fetches.c.day)).where(*days)
+        with self._database.reading() as connection:
+            return dict(connection.execute(query.group_by(fetches.c.username)).all())
+
     def failed_days(self) -> dict[str, int]:
         """Return on how many days something failed, by username; who is absent has none."""
         days = func.count(fetches.c.day.distinct())

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from click.testing import CliRunner, Result
 
@@ -40,13 +41,16 @@ class Shell:
         self._is_clean(result.output)
         return result
 
-    def process(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    def process(
+        self, *arguments: str, folder: Path | None = None, **settings: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run one command in a process of its own, with a wide terminal."""
         done = subprocess.run(
             [sys.executable, "-m", "oura_pipeline.cli", *arguments],
             capture_output=True,
             text=True,
             env={**os.environ, "COLUMNS": "200", **settings},
+            cwd=folder,
             timeout=60,
             check=False,
         )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import socket
-from datetime import UTC, date, datetime
+import sqlite3
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
-from oura_pipeline.ledger import PersonDay
+from oura_pipeline.doctor.findings import Finding
+from oura_pipeline.doctor.services import clock, daemon
+from oura_pipeline.ledger import Fetch, FetchStatus, PersonDay
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.commands.shell import Shell, access_token
 from oura_pipeline_tests.testing.postgres import new_database, pooler
@@ -38,10 +42,14 @@ def test_doctor_finds_nothing_wrong_with_a_working_installation(graphite_shell: 
     status, found = findings(graphite_shell)
     assert (status, problems(found)) == (0, {})
     assert list(found) == [
-        *("settings", "modes", "client", "people", "key", "fetches", "pushes", "warehouse"),
-        *("documents", "site", "Dagster", "webhooks", "Oura", "token"),
+        *("settings", "variables", "modes", "client", "people", "key", "newest", "fetches"),
+        *("pushes", "warehouse", "documents", "site", "ports", "Dagster", "daemon", "runs"),
+        *("webhooks", "Oura", "clock", "secret", "token"),
         *("carbon", "graphite-web", "disk"),
     ]
+    told = json.loads(graphite_shell("doctor", "--json").stdout)
+    assert [one["subject"].split()[0] for one in told] == list(found)
+    assert {one["good"] for one in told} == {True}
 
 
 def test_doctor_without_a_graphite_names_the_file(shell: Shell) -> None:
@@ -103,6 +111,116 @@ def test_doctor_says_what_to_do(
         status, found = findings(Shell(world=made))
     assert (status, list(problems(found))) == (1, subjects)
     assert advice.replace("{port}", port) in problems(found)[subjects[0]]
+
+
+def test_doctor_names_misspelled_variables(shell: Shell, tmp_path: Path) -> None:
+    """In the environment and in `.env`; what other programs read is none of ours."""
+    shell.sign_in("koa")
+    (tmp_path / ".env").write_text("OURA_CLIENTID=a\ngraphite_hosts=b\n", encoding="utf-8")
+    (tmp_path / ".env").chmod(0o600)
+    given = {"OURA_SECRETS": "c", "OURA_COLOUR": "d", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "e"}
+    others = {"GRAPHITE_ROOT": "/opt/graphite", "AWS_DEFAULT_REGION": "f", "OURA_VERSION": "g"}
+    done = shell.process("doctor", folder=tmp_path, **given, **others)
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("no variables ")]
+    assert line.split(maxsplit=2)[2] == (
+        "OURA_CLIENTID is not read: did you mean OURA_CLIENT_ID?; "
+        "OURA_COLOUR is not read: it is no setting; docs/reference/settings.md lists them; "
+        "OURA_SECRETS is not read: did you mean OURA_SCOPES?; "
+        "graphite_hosts is not read: did you mean GRAPHITE_HOST?"
+    )
+
+
+def test_doctor_tries_the_client_secret(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At Oura itself, without a token of anybody; and it says which variables to look at."""
+    shell.sign_in("koa")
+    shell.world.sandbox.reset_requests()
+    assert findings(shell)[1]["secret"] == ("ok", "Oura accepts OURA_CLIENT_SECRET")
+    assert "koa" not in shell.world.sandbox.requests().get("token", {})
+    monkeypatch.setenv("OURA_CLIENT_SECRET", "a wrong one")
+    status, found = findings(shell)
+    assert (status, list(problems(found))) == (1, ["secret"])
+    assert problems(found)["secret"].endswith("; see OURA_CLIENT_ID and OURA_CLIENT_SECRET")
+
+
+def test_doctor_sees_a_port_of_another_program(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And says which option chooses another one."""
+    shell.sign_in("koa")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setenv("OURA_DAGSTER_URL", f"http://127.0.0.1:{port}")
+        assert problems(findings(shell)[1]) == {
+            "ports": f"port {port} is another program's: stop that, or give `oura-pipeline dev` "
+            "another --port"
+        }
+
+
+def test_doctor_sees_failed_runs_and_a_silent_daemon(shell: Shell) -> None:
+    """In Dagster's records, so that no UI has to run for it."""
+    shell.sign_in("koa")
+    shell.world.sandbox.change_person("koa", membership=False)
+    shell("sync", "--last", "1", "--type", "daily_sleep")
+    said = problems(findings(shell)[1])
+    assert said["runs"].startswith("1 failed in the last 24 hours, at last `sync`: http://127.0.0.")
+    shell.world.sandbox.change_person("koa", membership=True)
+    shell("sync", "--last", "1", "--type", "daily_sleep")
+    assert findings(shell)[1]["runs"] == ("ok", "`sync` failed, and has worked since")
+    now = datetime(2026, 4, 9, 12, 30, tzinfo=UTC)
+    assert daemon(now.timestamp() - 60, now) == Finding("daemon", True, "runs")
+    silent = daemon(now.timestamp() - 660, now)
+    assert not silent.good
+    assert silent.text.startswith("silent since 2026-04-09 12:19 UTC")
+
+
+def test_doctor_sees_a_late_deletion_and_old_data(shell: Shell) -> None:
+    """Who only just signed in, and who has data of yesterday, are no trouble."""
+    for username in ("koa", "runa"):
+        shell.sign_in(username)
+    long_ago, day = datetime(2026, 4, 1, tzinfo=UTC), date(2026, 3, 31)
+    landed = Fetch(
+        username="koa",
+        document_type="daily_sleep",
+        day=day,
+        status=FetchStatus.LANDED,
+        documents=1,
+        changed=1,
+        run_id="r",
+        at=long_ago,
+    )
+    with shell.world.accounts() as accounts:
+        accounts.fetches.record([landed])
+    assert findings(shell)[1]["newest"] == ("ok", "data  koa 2026-03-31")
+    with sqlite3.connect(shell.world.home / "accounts.sqlite") as database:
+        database.execute("update people set connected_since = ?", [str(long_ago)[:19]])
+    assert problems(findings(shell)[1])["newest"] == (
+        "data  koa: nothing since 2026-03-31; Oura was last asked on 2026-04-01: start "
+        "`oura-pipeline dev`, or run `sync`; runa: nothing yet; Oura was never asked: start "
+        "`oura-pipeline dev`, or run `sync`"
+    )
+    with shell.world.accounts() as accounts:
+        accounts.removal.retire("runa")
+    with sqlite3.connect(shell.world.home / "accounts.sqlite") as database:
+        database.execute("update people set state_since = ?", [str(long_ago)[:19]])
+    assert problems(findings(shell)[1])["deletions"] == (
+        "runa left at 2026-04-01 00:00 UTC, and their data is still here: start Dagster's daemon, "
+        "or run `oura-pipeline people remove runa`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "good", "text"),
+    [
+        (0, True, "as Oura's"),
+        (59, True, "as Oura's"),
+        (61, False, "61 s ahead of Oura's: "),
+        (-3600, False, "3600 s behind Oura's: "),
+    ],
+)
+def test_doctor_compares_the_clock_with_ouras(seconds: int, good: bool, text: str) -> None:
+    here = datetime(2026, 4, 9, 12, 30, tzinfo=UTC) + timedelta(seconds=seconds)
+    found = clock("Thu, 09 Apr 2026 12:30:00 GMT", here)
+    assert (found.good, found.text[: len(text)]) == (good, text)
 
 
 def test_doctor_on_postgres_notices_a_pooler_that_breaks_its_locks(

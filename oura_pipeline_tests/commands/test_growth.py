@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from oura_pipeline.commands.growth import bytes_text
 from oura_pipeline.defs.growth import GROWING
+from oura_pipeline.doctor.growth import bytes_text
 from oura_pipeline.settings import load_settings
 from oura_pipeline_tests.commands.shell import Shell
 

@@ -20,11 +20,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from oura_pipeline.commands.growth import bytes_text
 from oura_pipeline.defs.growth import GROWING
 from oura_pipeline.defs.new_people import MAX_RUN
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.defs.tidy_job import tidy
+from oura_pipeline.doctor.growth import bytes_text
 from oura_pipeline.markdown import markdown_table
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import running

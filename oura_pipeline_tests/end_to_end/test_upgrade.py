@@ -14,9 +14,9 @@ import dagster as dg
 import duckdb
 import pytest
 
-from oura_pipeline.commands.doctor import check_everything
 from oura_pipeline.defs.gaps import due_gaps
 from oura_pipeline.defs.storage import project_instance
+from oura_pipeline.doctor.checkup import check_everything
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
