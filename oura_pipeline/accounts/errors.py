@@ -6,6 +6,7 @@
     ├── ImportRefused       a file of people has bad entries; nothing was imported
     ├── KeyRefused          no key, a bad key, or the wrong one for the stored tokens
     ├── PersonRefused       a username or an Oura identity that cannot be used, or is taken
+    ├── StudyRefused        a study or a participant that cannot be, or is not there
     └── UnknownPerson       also a LookupError
 
 `SignInRequired` is in `catalog.credentials`: the client of Oura raises it, too.
@@ -60,6 +61,10 @@ class KeyRefused(AccountsError):
 
 class PersonRefused(AccountsError, ValueError):
     """A person cannot be written like this."""
+
+
+class StudyRefused(AccountsError, ValueError):
+    """A study or a participant cannot be written like this, or is not there."""
 
 
 class UnknownPerson(AccountsError, LookupError):

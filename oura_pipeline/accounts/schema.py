@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     literal_column,
 )
 from sqlalchemy.engine import Dialect
@@ -294,4 +295,28 @@ invites = Table(
     Column("expires_at", Instant, nullable=False),
     Column("used_at", Instant),
     Column("username", String(32), ForeignKey("people.username", ondelete="SET NULL")),
+)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("created_at", Instant, nullable=False),
+)
+
+participants = Table(
+    "participants",
+    metadata,
+    Column("study", Text, ForeignKey("studies.name", ondelete="CASCADE"), primary_key=True),
+    _username(primary_key=True),
+    Column("code", Text, nullable=False),  # the pseudonym
+    Column("arm", Text),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date),  # NULL: it goes on
+    Column("consent_version", Text, nullable=False),
+    Column("consented_on", Date, nullable=False),
+    Column("document_types", Text),  # separated by spaces; NULL: all
+    Column("shift_days", Integer, nullable=False),  # whole weeks by which exported dates move
+    Column("withdrawn_on", Date),
+    UniqueConstraint("study", "code"),
 )

@@ -29,6 +29,7 @@ from oura_pipeline.accounts.request_leases import RequestLeases
 from oura_pipeline.accounts.schema import tokens
 from oura_pipeline.accounts.sessions import Sessions
 from oura_pipeline.accounts.sign_ups import SignUps
+from oura_pipeline.accounts.studies import Studies
 from oura_pipeline.accounts.subscriptions import Subscriptions
 from oura_pipeline.accounts.tokens import Tokens
 from oura_pipeline.accounts.waiting import WaitingPushes
@@ -51,6 +52,7 @@ class Accounts:
         self.invites = Invites(database)
         self.sessions = Sessions(database)
         self.removal = Removal(database, cipher)
+        self.studies = Studies(database)
         self.fetches = Fetches(database)
         self.overview = Overview(database)
         self.pushes = Pushes(database)

@@ -28,6 +28,7 @@ COMMANDS = {
     "query": "Query the published copy with SQL.",
     "restore": "Restore a backup into an empty data folder.",
     "sandbox": "Serve a local stand-in for Oura's cloud.",
+    "study": "Enroll people in studies and export them.",
     "subscriptions": "Manage webhook subscriptions at Oura.",
     "sync": "Fetch, store and push documents now.",
     "warehouse": "Prepare a shared warehouse, or move to one.",

@@ -26,9 +26,25 @@ def publish(pipeline: Pipeline) -> Published:
     began = time.perf_counter()
     copy = pipeline.warehouse.publish(
         pipeline.settings.storage.analytics_path,
-        lambda ledgers: update_fetches(pipeline.accounts, ledgers),
+        lambda ledgers: update_ledgers(pipeline.accounts, ledgers),
     )
     return replace(copy, seconds=time.perf_counter() - began)
+
+
+def update_ledgers(accounts: Accounts, ledgers: Ledgers) -> bool:
+    """Make the ledgers of the warehouse equal to those of the accounts; return whether any was not.
+
+    Of participants only what compliance takes is brought: no consent, and no shift of dates.
+    """
+    changed = update_fetches(accounts, ledgers)
+    participants = [
+        (
+            *(one.study, one.username, one.code, one.arm, one.first_day, one.last_day),
+            *(one.withdrawn_on, one.state),
+        )
+        for one in accounts.studies.everybody()
+    ]
+    return ledgers.replace_participants(participants) or changed
 
 
 def update_fetches(accounts: Accounts, ledgers: Ledgers) -> bool:

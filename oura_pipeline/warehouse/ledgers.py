@@ -48,6 +48,22 @@ FETCHES = LedgerTable(
     ),
 )
 
+# A copy as well, for the view of who wears the ring.
+PARTICIPANTS = LedgerTable(
+    name="participants",
+    description="Who takes or took part in a study, one row per study and person.",
+    columns=(
+        Column("study", "VARCHAR", "The name of the study."),
+        Column("username", "VARCHAR", "The person."),
+        Column("code", "VARCHAR", "Their code in the study."),
+        Column("arm", "VARCHAR", "The group that they are in; null: there is none."),
+        Column("first_day", "DATE", "Their first day of the study."),
+        Column("last_day", "DATE", "The last one, included; null: it goes on."),
+        Column("withdrawn_on", "DATE", "When they took their consent back; null: they did not."),
+        Column("state", "VARCHAR", "Of their sign-in; connected: they are fetched."),
+    ),
+)
+
 UNKNOWN_FIELDS = LedgerTable(
     name="unknown_fields",
     description="Fields that Oura sends and the tables have no column for; their values are in "
@@ -110,6 +126,7 @@ VIEWS_DIGEST = LedgerTable(
 
 LEDGERS = (
     FETCHES,
+    PARTICIPANTS,
     OFFSETS,
     UNKNOWN_FIELDS,
     QUARANTINE,
@@ -170,6 +187,15 @@ class Ledgers:
         """Replace all fetches of these people and document types."""
         self._delete_matching(sorted(pairs), ("username", "document_type"))
         self._insert(FETCHES, rows)
+
+    def replace_participants(self, rows: Sequence[tuple[Any, ...]]) -> bool:
+        """Replace all participants of all studies; return whether anything changed."""
+        found = self._connection.execute(f"FROM {PARTICIPANTS.full_name} ORDER BY ALL").fetchall()
+        if found == sorted(rows, key=lambda row: row[:2]):
+            return False
+        self._connection.execute(f"DELETE FROM {PARTICIPANTS.full_name}")
+        self._insert(PARTICIPANTS, rows)
+        return True
 
     def _delete_matching(self, rows: Sequence[tuple[Any, ...]], key: tuple[str, ...]) -> None:
         if not rows:

@@ -8,6 +8,7 @@ from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.unknown_fields import recorded_paths
 from oura_pipeline.warehouse.views.activity import MET_1MIN
 from oura_pipeline.warehouse.views.baselines import BASELINES
+from oura_pipeline.warehouse.views.compliance import COMPLIANCE
 from oura_pipeline.warehouse.views.coverage import COVERAGE
 from oura_pipeline.warehouse.views.days import DAILY_SUMMARY
 from oura_pipeline.warehouse.views.events import TAGS, WORKOUTS
@@ -32,6 +33,7 @@ VIEWS: tuple[View, ...] = (
     DAILY_SUMMARY,
     BASELINES,
     COVERAGE,
+    COMPLIANCE,
     DAILY_RECORDS,
     long_view(),
 )
