@@ -15,14 +15,16 @@ READY := $(VENV)/ready
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 DEPLOY := oura_pipeline_tests/deploy/test_readme.py
 WORKERS := oura_pipeline_tests/end_to_end/test_workers.py
+APART := --ignore=$(DEPLOY) --ignore=$(WORKERS)
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
-.PHONY: help demo test test-quick test-deploy test-workers bench crash mutants attack check format dev docs site lock clean
+.PHONY: help demo test test-quick test-engines test-deploy test-workers bench crash mutants attack check format dev docs site lock clean
 help:
 	@echo "make demo        the whole pipeline with synthetic people (SERVE=1: stays up)"
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
-	@echo "make test        all tests"
+	@echo "make test        all tests but those of test-engines, -deploy, -workers and -matrix"
 	@echo "make test-quick  those that need no browser, Graphite, Postgres or run of Dagster"
+	@echo "make test-engines more of accounts and Dagster's records on Postgres, and of a DuckLake"
 	@echo "make test-deploy every command of deploy/README.md, typed on a machine of its own"
 	@echo "make test-workers two workers of shards on Postgres, RabbitMQ and a DuckLake; one is killed"
 	@echo "make test-matrix more of a DuckLake: its files in a folder, and in object storage"
@@ -42,7 +44,12 @@ dev: $(READY)
 	@$(BIN)/oura-pipeline dev
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL) --ignore=$(DEPLOY) --ignore=$(WORKERS))
+	@$(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL) -m "not engines" $(APART))
+
+# Accounts, Dagster's records and requests on Postgres, the warehouse in a lake: the same promises again.
+# Two on two cores: each of them starts a Postgres.
+test-engines: $(READY)
+	@$(BIN)/python -m pytest $(PARALLEL) -n 2 -m engines $(APART)
 
 # As much work as all the quick ones: it starts the whole deployment, twice.
 test-deploy: $(READY)

@@ -41,16 +41,25 @@ LONG = (
 )
 
 # What shares something dear stays on one worker: a Chromium and the pages that it has checked, a
-# Graphite with everybody's points, a prepared lake.
+# Graphite with everybody's points, a Postgres with a prepared lake.
 TOGETHER = (
     ("browser/",),
     ("tools/dashboards/test_in_graphite.py", "graphite/test_dashboard_image.py"),
-    ("warehouse/lake/",),
+    ("warehouse/lake/", "defs/test_postgres_storage.py", "accounts/test_tokens.py"),
     ("graphite/readback/", "graphite/test_carbon.py", "graphite/test_schemas.py"),
 )
 
 # Fixtures, and what they are given, that start a program: nothing that needs them is quick.
-PROGRAMS = {"browser", "graphite", "graphite_people", "postgres", "postgres_server"}
+POSTGRES = {"postgres", "postgres_server"}
+PROGRAMS = {"browser", "graphite", "graphite_people", *POSTGRES}
+
+# What is kept on Postgres or in a lake has a target of its own, `make test-engines`. Of each of
+# these engines something stays with the rest: tokens, one whole way, and Dagster's records.
+OF_EACH_ENGINE = (
+    "accounts/test_tokens.py",
+    "warehouse/lake/test_whole.py",
+    "defs/test_postgres_storage.py::test_a_batch_",
+)
 
 MEMORY = Path("/dev/shm")
 MEMORY_NEEDED = 4 * 1024**3  # several times what the tests leave until their end
@@ -134,10 +143,13 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is quick, and put the long ones first."""
+    """Mark what is quick or of other engines, and put the long ones first."""
     for item in items:
-        if _turn(item) == len(LONG) and not _needs(item) & PROGRAMS:
+        needs, path = _needs(item), item.nodeid.partition("/")[2]
+        if _turn(item) == len(LONG) and not needs & PROGRAMS:
             item.add_marker(pytest.mark.quick)
+        if needs & POSTGRES and not path.startswith(OF_EACH_ENGINE):
+            item.add_marker(pytest.mark.engines)
     items.sort(key=_turn)
 
 

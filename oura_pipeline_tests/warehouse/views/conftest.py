@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, create_empty_database
+from oura_pipeline_tests.warehouse.views.equal_days import fill
+from oura_pipeline_tests.warehouse.views.view_database import (
+    ViewDatabase,
+    copied,
+    create_empty_database,
+)
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +22,17 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
     return ViewDatabase(path)
 
 
+@pytest.fixture(scope="session")
+def equal_days(
+    empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> ViewDatabase:
+    """Ada and ben, whose documents are as they should be; to be copied."""
+    with copied(empty_database, tmp_path_factory.mktemp("equal")) as database:
+        fill(database)
+    return database
+
+
 @pytest.fixture
-def database(empty_database: ViewDatabase, tmp_path: Path) -> ViewDatabase:
-    return ViewDatabase(Path(shutil.copy(empty_database.warehouse.path, tmp_path)))
+def database(empty_database: ViewDatabase, tmp_path: Path) -> Iterator[ViewDatabase]:
+    with copied(empty_database, tmp_path) as database:
+        yield database

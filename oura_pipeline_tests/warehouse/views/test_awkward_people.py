@@ -5,11 +5,9 @@ Nothing here shares a line with the views: texts are read by `datetime`, lists a
 
 from __future__ import annotations
 
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +22,7 @@ from oura_pipeline.catalog.document_types import (
 )
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
-from oura_pipeline_tests.warehouse.views.view_database import Document, ViewDatabase
+from oura_pipeline_tests.warehouse.views.view_database import Document, ViewDatabase, copied
 
 # Berlin puts its clocks back on 2026-10-25, inside these days; milo flies there and back.
 OPTIONS = SandboxOptions(end=date(2026, 10, 28), days=30)
@@ -38,11 +36,8 @@ Truth = dict[str, list[Document]]
 @pytest.fixture(scope="module")
 def told(
     empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[ViewDatabase, Any]:
+) -> Iterator[tuple[ViewDatabase, Any]]:
     """A database with all that the sandbox holds of these people, and the documents themselves."""
-    database = ViewDatabase(
-        Path(shutil.copy(empty_database.warehouse.path, tmp_path_factory.mktemp("people")))
-    )
     truths: dict[str, Truth] = {}
     with running(OPTIONS) as sandbox:
         for username in PEOPLE:
@@ -52,17 +47,18 @@ def told(
                 ]
                 for document_type in TYPES
             }
-    for username, truth in truths.items():
+    with copied(empty_database, tmp_path_factory.mktemp("people")) as database:
         for document_type in TYPES:
-            database.land(document_type, truth[document_type.name], username)
-    with database.open() as connection:
-        connection.execute(
-            "INSERT INTO oura.fetches (username, document_type, day, status) "
-            "SELECT unnest($1), name, day::DATE, 'landed' FROM unnest($2) types(name), "
-            "generate_series(DATE '2026-09-01', DATE '2026-10-31', INTERVAL 1 DAY) days(day)",
-            [PEOPLE, [document_type.name for document_type in TYPES]],
-        )
-    return database, truths
+            theirs = {username: truth[document_type.name] for username, truth in truths.items()}
+            database.land_together(document_type, theirs)
+        with database.open() as connection:
+            connection.execute(
+                "INSERT INTO oura.fetches (username, document_type, day, status) "
+                "SELECT unnest($1), name, day::DATE, 'landed' FROM unnest($2) types(name), "
+                "generate_series(DATE '2026-09-01', DATE '2026-10-31', INTERVAL 1 DAY) days(day)",
+                [PEOPLE, [document_type.name for document_type in TYPES]],
+            )
+        yield database, truths
 
 
 def clock(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,9 @@ from oura_pipeline.exports.apple_health import export_hrv
 from oura_pipeline.exports.views import FileFormat, export_view
 from oura_pipeline.warehouse.views.catalogue import VIEWS, ensure_views
 from oura_pipeline.warehouse.views.view import View
-from oura_pipeline_tests.warehouse.views.equal_days import DAYS, fill
+from oura_pipeline_tests.warehouse.views.equal_days import DAYS
 from oura_pipeline_tests.warehouse.views.extremes import extremes, types_with_days
-from oura_pipeline_tests.warehouse.views.view_database import Row, ViewDatabase
+from oura_pipeline_tests.warehouse.views.view_database import Row, ViewDatabase, copied
 
 ODD = "odd"
 # Twice as many days as the others have, so that every value comes in nearly every field.
@@ -23,29 +23,28 @@ ODD_DAYS = (*(f"2026-03-{day:02}" for day in range(8, 20)), *DAYS)
 
 @pytest.fixture(scope="module")
 def ordinary(
-    empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
-) -> ViewDatabase:
+    equal_days: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ViewDatabase]:
     """Ada and ben, whose documents are as they should be."""
-    folder = tmp_path_factory.mktemp("extremes")
-    database = ViewDatabase(Path(shutil.copy(empty_database.warehouse.path, folder / "a.duckdb")))
-    fill(database)
-    return database
+    with copied(equal_days, tmp_path_factory.mktemp("ordinary")) as database:
+        yield database
 
 
 @pytest.fixture(scope="module")
-def shared(ordinary: ViewDatabase) -> ViewDatabase:
+def shared(
+    equal_days: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ViewDatabase]:
     """The same, and somebody whose every value is at the end of what there is."""
-    path = ordinary.warehouse.path.with_name("b.duckdb")
-    database = ViewDatabase(Path(shutil.copy(ordinary.warehouse.path, path)))
-    for document_type in types_with_days():
-        database.land(document_type, extremes(document_type, ODD_DAYS, 0), ODD)
-    with database.open() as connection:
-        connection.execute(
-            "INSERT INTO oura.fetches SELECT * REPLACE ('odd' AS username) FROM oura.fetches "
-            "WHERE username = 'ada'"
-        )
-        ensure_views(connection)
-    return database
+    with copied(equal_days, tmp_path_factory.mktemp("shared")) as database:
+        for document_type in types_with_days():
+            database.land(document_type, extremes(document_type, ODD_DAYS, 0), ODD)
+        with database.open() as connection:
+            connection.execute(
+                "INSERT INTO oura.fetches SELECT * REPLACE ('odd' AS username) FROM oura.fetches "
+                "WHERE username = 'ada'"
+            )
+            ensure_views(connection)
+        yield database
 
 
 def rows(database: ViewDatabase, view: View, condition: str = "true") -> list[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from math import isclose
 from typing import Any
@@ -33,7 +33,7 @@ from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.warehouse.views.catalogue import ensure_views
 from oura_pipeline_tests.warehouse.documents import NOON, RawDocument
-from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, create_empty_database
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, copied
 
 # Within the four weeks before, somebody travels there and back and somebody changes the clocks.
 LAST = date(2026, 4, 20)
@@ -43,12 +43,14 @@ Document = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def five(tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
+def five(
+    empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ViewDatabase]:
     """A warehouse with everything that the sandbox's five awkward people have of four weeks."""
-    path = tmp_path_factory.mktemp("long") / "warehouse.duckdb"
-    create_empty_database(path)
-    database = ViewDatabase(path)
-    with running(SandboxOptions(people=5, days=28, end=LAST, thin=20)) as sandbox:
+    with (
+        copied(empty_database, tmp_path_factory.mktemp("long")) as database,
+        running(SandboxOptions(people=5, days=28, end=LAST, thin=20)) as sandbox,
+    ):
         for document_type in DOCUMENT_TYPES:
             everybodys = {
                 username: [
@@ -58,7 +60,7 @@ def five(tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
                 for username in sandbox.usernames
             }
             land(database, document_type, everybodys)
-    return database
+        yield database
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from oura_pipeline.catalog.document_types import DAILY_ACTIVITY, DAILY_SLEEP, HE
 from oura_pipeline.warehouse.views.catalogue import VIEWS, ensure_views
 from oura_pipeline.warehouse.views.view import View
 from oura_pipeline_tests.warehouse.views.test_nights import FULL
-from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, copied
 
 NAPPED = {
     **FULL,
@@ -70,30 +70,29 @@ DAYS = ("2026-01-01", "2026-01-10", "2026-02-01")
 
 
 @pytest.fixture(scope="module")
-def kept(empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
+def kept(
+    empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ViewDatabase]:
     """Two people's rows in every table: what DuckDB knows to be empty it does not read at all."""
-    database = ViewDatabase(
-        Path(shutil.copy(empty_database.warehouse.path, tmp_path_factory.mktemp("kept")))
-    )
-    for username in ("ada", "ben"):
-        database.land(SLEEP, [{**NAPPED, "id": day, "day": day} for day in DAYS], username)
-        database.land(DAILY_ACTIVITY, [{**MOVED, "day": day} for day in DAYS], username)
-        database.land(
-            HEARTRATE, [{**BEAT, "timestamp": f"{day}T09:00:00Z"} for day in DAYS], username
-        )
-    with database.open() as connection:
-        for (table,) in connection.execute(
-            "SELECT table_name FROM duckdb_columns() WHERE schema_name = 'oura' "
-            "AND column_name IN ('username', 'day') AND table_name IN "
-            "(SELECT table_name FROM duckdb_tables() WHERE estimated_size = 0) "
-            "GROUP BY table_name HAVING count(*) = 2"
-        ).fetchall():
-            connection.execute(
-                f"INSERT INTO oura.{table} (username, day) "
-                "SELECT unnest(['ada', 'ben']), unnest($1::DATE[])",
-                [DAYS[:2]],
-            )
-    return database
+    naps = [{**NAPPED, "id": day, "day": day} for day in DAYS]
+    beats = [{**BEAT, "timestamp": f"{day}T09:00:00Z"} for day in DAYS]
+    moves = [{**MOVED, "day": day} for day in DAYS]
+    with copied(empty_database, tmp_path_factory.mktemp("kept")) as database:
+        for document_type, theirs in ((SLEEP, naps), (DAILY_ACTIVITY, moves), (HEARTRATE, beats)):
+            database.land_together(document_type, dict.fromkeys(("ada", "ben"), theirs))
+        with database.open() as connection:
+            for (table,) in connection.execute(
+                "SELECT table_name FROM duckdb_columns() WHERE schema_name = 'oura' "
+                "AND column_name IN ('username', 'day') AND table_name IN "
+                "(SELECT table_name FROM duckdb_tables() WHERE estimated_size = 0) "
+                "GROUP BY table_name HAVING count(*) = 2"
+            ).fetchall():
+                connection.execute(
+                    f"INSERT INTO oura.{table} (username, day) "
+                    "SELECT unnest(['ada', 'ben']), unnest($1::DATE[])",
+                    [DAYS[:2]],
+                )
+        yield database
 
 
 @EACH
@@ -143,23 +142,29 @@ def test_landing_goes_on_under_the_views(database: ViewDatabase) -> None:
     ]
 
 
-def test_the_views_outlive_the_forgetting_of_a_person(database: ViewDatabase) -> None:
+@pytest.fixture
+def closed(empty_database: ViewDatabase, tmp_path: Path) -> ViewDatabase:
+    """A database whose file nobody has open."""
+    return ViewDatabase(Path(shutil.copy(empty_database.warehouse.path, tmp_path)))
+
+
+def test_the_views_outlive_the_forgetting_of_a_person(closed: ViewDatabase) -> None:
     """The file is written anew then; views and comments go with it, the person does not."""
-    database.land(SLEEP, [FULL])
-    database.land(SLEEP, [FULL], "ben")
-    database.warehouse.forget("ada")
-    assert database.query("SELECT username, sleep_id FROM oura.nights") == [("ben", "n1")]
-    assert database.query(
+    closed.land(SLEEP, [FULL])
+    closed.land(SLEEP, [FULL], "ben")
+    closed.warehouse.forget("ada")
+    assert closed.query("SELECT username, sleep_id FROM oura.nights") == [("ben", "n1")]
+    assert closed.query(
         "SELECT comment FROM duckdb_columns() WHERE schema_name = 'oura' "
         "AND table_name = 'nights' AND column_name = 'latency_minutes'"
     ) == [("Time until asleep, minutes.",)]
 
 
-def test_a_copy_can_be_attached_under_any_name(database: ViewDatabase) -> None:
+def test_a_copy_can_be_attached_under_any_name(closed: ViewDatabase) -> None:
     """Views name their tables by schema only, so they work in whatever database they are."""
-    database.land(SLEEP, [FULL])
+    closed.land(SLEEP, [FULL])
     with duckdb.connect() as connection:
-        connection.execute(f"ATTACH '{database.warehouse.path}' AS theirs (READ_ONLY)")
+        connection.execute(f"ATTACH '{closed.warehouse.path}' AS theirs (READ_ONLY)")
         rows = connection.execute("SELECT username, sleep_id FROM theirs.oura.nights").fetchall()
     assert rows == [("ada", "n1")]
 

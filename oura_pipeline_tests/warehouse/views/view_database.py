@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -12,7 +13,7 @@ from typing import Any
 import duckdb
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
-from oura_pipeline.warehouse.connection import transaction
+from oura_pipeline.warehouse.connection import ONE_CORE, SETTINGS, transaction
 from oura_pipeline.warehouse.ledgers import ensure_ledgers
 from oura_pipeline.warehouse.tables import ensure_table
 from oura_pipeline.warehouse.views.catalogue import ensure_views
@@ -81,9 +82,21 @@ class ViewDatabase:
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the warehouse in a session whose zone is that of nobody in the tests."""
-        with duckdb.connect(str(self.warehouse.path)) as connection:
+        settings = SETTINGS | ONE_CORE  # as the warehouse has it, or both could not be open at once
+        with duckdb.connect(str(self.warehouse.path), config=settings) as connection:
             connection.execute(f"SET TimeZone = '{SESSION_ZONE}'")
             yield connection
+
+
+@contextmanager
+def copied(empty: ViewDatabase, folder: Path) -> Iterator[ViewDatabase]:
+    """Copy a database into a folder, and keep the copy open until the block ends.
+
+    Whoever opens it meanwhile finds it open; to open and close it costs more than most questions.
+    """
+    database = ViewDatabase(Path(shutil.copy(empty.warehouse.path, folder)))
+    with database.warehouse.kept_open(), database.open():
+        yield database
 
 
 def create_empty_database(path: Path) -> None:
