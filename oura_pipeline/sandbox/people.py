@@ -13,7 +13,16 @@ from oura_pipeline.sandbox.catalog import names
 from oura_pipeline.sandbox.times import at, local
 
 Habit = Literal[
-    "naps", "athlete", "travels", "gaps", "sparse", "unfinished", "doubled", "fragments", "newcomer"
+    "naps",
+    "athlete",
+    "travels",
+    "gaps",
+    "sparse",
+    "unfinished",
+    "doubled",
+    "fragments",
+    "newcomer",
+    "forgets",
 ]
 
 
@@ -134,7 +143,7 @@ def _person(index: int, seed: int) -> Person:
 def _further(index: int) -> tuple[str, str, frozenset[Habit]]:
     turn, name = divmod(index, len(_STARTS) * len(_ENDS))
     username = _STARTS[name % len(_STARTS)] + _ENDS[name // len(_STARTS)] + (str(turn) * bool(turn))
-    habits: tuple[tuple[Habit, ...], ...] = ((), ("naps",), ("gaps",), ("athlete",))
+    habits: tuple[tuple[Habit, ...], ...] = (("forgets",), ("naps",), ("gaps",), ("athlete",))
     zone = _ZONES[index % len(_ZONES)]
     return username, zone, frozenset(habits[index % len(habits)])
 

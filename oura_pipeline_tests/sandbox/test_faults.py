@@ -134,7 +134,7 @@ def test_the_limit_of_the_application_counts_everyone() -> None:
 
 
 def test_good_answers_say_nothing_about_limits(read: Ask) -> None:
-    answer = read("runa", "sleep")
+    answer = read("koa", "sleep")
     assert data(answer)
     assert [name for name in RATE_HEADERS if name in answer.headers] == []
 
@@ -162,10 +162,10 @@ def test_a_limit_that_is_none_is_refused_at_the_start(text: str) -> None:
 def test_a_page_that_is_no_page(sandbox: Sandbox, ask: Ask, kind: str, begins: bytes) -> None:
     """With 200, so that only a client that looks at it notices."""
     sandbox.fault(kind, route="sleep")
-    answer = ask("runa", "sleep")
+    answer = ask("koa", "sleep")
     assert (answer.status_code, answer.content[: len(begins)]) == (200, begins)
     assert len(answer.content) > 0 or kind == "empty"
-    assert data(ask("runa", "sleep"))
+    assert data(ask("koa", "sleep"))
 
 
 def test_a_token_of_another_kind(sandbox: Sandbox, ask: Ask) -> None:

@@ -32,7 +32,7 @@ def test_heart_rate_comes_in_pages_of_a_thousand(shared: Sandbox, read: Ask) -> 
     inside = "2026-10-12", "2026-10-19"
     assert {len(page) for page in found[:-1]} == {1000}
     assert rows == [row for row in held if inside[0] <= row["timestamp"] < inside[1]]
-    assert len(found) > 5
+    assert len(found) > 3
 
 
 def test_a_token_works_alone(read: Ask) -> None:

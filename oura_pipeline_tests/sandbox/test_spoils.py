@@ -62,13 +62,13 @@ def test_a_spoiled_document_alone(sandbox: Sandbox, ask: Ask) -> None:
         ("daily_sleep", "absent", "id", "lands"),
         ("daily_sleep", "null", "day", "quarantined"),
         ("daily_sleep", "number_as_text", "score", "lands"),
-        ("daily_readiness", "words_for_number", "contributors.hrv_balance", "value missing"),
+        ("daily_readiness", "words_for_number", "contributors.sleep_balance", "value missing"),
         ("heartrate", "absent", "source", "quarantined"),
         ("heartrate", "no_offset", "timestamp", "quarantined"),
         ("heartrate", "null", "timestamp_unix", "lands"),
         ("enhanced_tag", "impossible_day", "start_day", "quarantined"),
         ("workout", "no_offset", "start_datetime", "quarantined"),
-        ("workout", "infinite", "distance", "value missing"),
+        ("workout", "infinite", "calories", "value missing"),
     ],
 )
 def test_what_should_become_of_it(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from oura_pipeline.sandbox.catalog import BY_NAME
-from oura_pipeline.sandbox.generate.life import Life, Plan
+from oura_pipeline.sandbox.generate.life import Life
+from oura_pipeline.sandbox.generate.plan import Plan
 
 Document = dict[str, Any]
 

@@ -6,21 +6,25 @@ import random
 from collections.abc import Iterator
 from datetime import timedelta
 
-from oura_pipeline.sandbox.catalog import SLEEP_CONTRIBUTORS
+from oura_pipeline.sandbox.generate import scores, studies
 from oura_pipeline.sandbox.generate.blank import Document, blank_on_sparse_day
-from oura_pipeline.sandbox.generate.life import Life, Plan
-from oura_pipeline.sandbox.generate.sleep import readiness_contributors
+from oura_pipeline.sandbox.generate.hypnogram import Hypnogram
+from oura_pipeline.sandbox.generate.life import Life
+from oura_pipeline.sandbox.generate.plan import Plan
+from oura_pipeline.sandbox.generate.sleep import readiness, slept
 from oura_pipeline.sandbox.times import document_time, local, midnight
 
 
 def daily_readiness(life: Life) -> Iterator[Document]:
     for plan, rng, start in _days(life, "daily_readiness", after_a_night=True):
+        number, phases = _night(life, plan)
+        found = readiness(life, plan, number, phases)
         document: Document = {
             **start,
-            "contributors": readiness_contributors(rng),
-            "score": rng.randrange(52, 97),
-            "temperature_deviation": round(rng.gauss(0, 0.25), 2),
-            "temperature_trend_deviation": round(rng.gauss(0, 0.12), 2),
+            "contributors": found.contributors,
+            "score": found.score,
+            "temperature_deviation": round(found.temperature, 2),
+            "temperature_trend_deviation": round(found.trend, 2),
             "timestamp": _stamp(life, plan),
         }
         # Null in 86 of 2141 recorded days.
@@ -30,12 +34,13 @@ def daily_readiness(life: Life) -> Iterator[Document]:
 
 
 def daily_sleep(life: Life) -> Iterator[Document]:
-    for plan, rng, start in _days(life, "daily_sleep", after_a_night=True):
+    for plan, _rng, start in _days(life, "daily_sleep", after_a_night=True):
+        number, phases = _night(life, plan)
+        contributors = scores.sleep_contributors(life, plan.bed_periods[number], phases)
         document = {
             **start,
-            # Scores too, although their names sound like durations.
-            "contributors": {name: rng.randrange(40, 101) for name in SLEEP_CONTRIBUTORS},
-            "score": rng.randrange(55, 95),
+            "contributors": contributors,
+            "score": scores.sleep_score(contributors),
             "timestamp": _stamp(life, plan),
         }
         yield blank_on_sparse_day(life, plan, "daily_sleep", document)
@@ -43,8 +48,11 @@ def daily_sleep(life: Life) -> Iterator[Document]:
 
 def daily_spo2(life: Life) -> Iterator[Document]:
     for plan, rng, start in _days(life, "daily_spo2", after_a_night=True):
-        percent: Document | None = {"average": round(rng.uniform(94, 99), 3)}
-        disturbances: int | None = rng.randrange(0, 18)
+        traits, condition = life.traits, life.condition(plan.day)
+        average = min(traits.oxygen + rng.gauss(0, 0.4) - 0.5 * condition.fever, 99.6)
+        percent: Document | None = {"average": round(average, 3)}
+        often = traits.disturbances * rng.uniform(0.6, 1.4) * (1 + 0.5 * condition.alcohol)
+        disturbances: int | None = round(often)
         empty = _SPO2_EMPTY.get(life.turn(plan.day, 14)) if "gaps" in life.person.habits else None
         if empty:
             percent, disturbances = empty[0], None
@@ -69,8 +77,9 @@ def daily_stress(life: Life) -> Iterator[Document]:
         # Today's is 0 and 0 without a summary until the day is over.
         running = plan.day == life.today
         # Seconds, and always multiples of 900.
-        stress = 0 if running else 900 * rng.randrange(0, 14)
-        recovery = 0 if running else 900 * rng.randrange(0, 14)
+        strain = life.condition(plan.day).strain - 0.6 * (plan.day.weekday() >= 5)
+        stress = 0 if running else _quarters(7 + 3 * strain, rng)
+        recovery = 0 if running else _quarters(6 - 2.5 * strain, rng)
         document = {
             **start,
             "stress_high": stress,
@@ -78,6 +87,10 @@ def daily_stress(life: Life) -> Iterator[Document]:
             "day_summary": None if running else _summary(stress, recovery),
         }
         yield blank_on_sparse_day(life, plan, "daily_stress", document)
+
+
+def _quarters(mean: float, rng: random.Random) -> int:
+    return 900 * max(round(rng.gauss(mean, 2)), 0)
 
 
 def _summary(stress: int, recovery: int) -> str:
@@ -88,27 +101,34 @@ def _summary(stress: int, recovery: int) -> str:
 
 def daily_resilience(life: Life) -> Iterator[Document]:
     levels = ("limited", "adequate", "solid", "strong", "exceptional")
-    for _plan, rng, start in _days(life, "daily_resilience", after_a_night=True):
+    for plan, rng, start in _days(life, "daily_resilience", after_a_night=True):
+        # Of the last two weeks, so it changes slowly.
+        fortnight = [life.condition(plan.day - timedelta(days=ago)) for ago in range(0, 14, 2)]
+        strain = sum(condition.strain for condition in fortnight) / len(fortnight)
+        debt = sum(condition.debt for condition in fortnight) / len(fortnight)
+        fit = 60 + 10 * life.traits.fitness
         # The one document whose contributors are no whole numbers.
-        scores = [round(rng.uniform(5, 100), 1) for _ in range(3)]
+        found = (fit + 12 - 30 * debt, fit - 18 * strain, fit - 6 - 25 * strain)
+        marks = [round(min(max(mark + rng.gauss(0, 1.5), 5), 100), 1) for mark in found]
         yield {
             **start,
             "contributors": {
-                "sleep_recovery": scores[0],
-                "daytime_recovery": scores[1],
-                "stress": scores[2],
+                "sleep_recovery": marks[0],
+                "daytime_recovery": marks[1],
+                "stress": marks[2],
             },
-            "level": levels[min(int(sum(scores) / 60), 4)],
+            "level": levels[min(int(sum(marks) / 60), 4)],
         }
 
 
 def daily_cardiovascular_age(life: Life) -> Iterator[Document]:
     for plan, rng, start in _days(life, "daily_cardiovascular_age", after_a_night=True):
+        years = life.traits.age - 3 * life.traits.fitness + rng.gauss(0, 0.7)
         document = {
             **start,
             # In m/s, and only since version 1.34 of the description.
-            "pulse_wave_velocity": round(rng.uniform(6, 8), 3),
-            "vascular_age": rng.randrange(28, 46),
+            "pulse_wave_velocity": round(4.6 + 0.065 * years, 3),
+            "vascular_age": round(years),
         }
         yield blank_on_sparse_day(life, plan, "daily_cardiovascular_age", document)
 
@@ -118,7 +138,12 @@ def sleep_time(life: Life) -> Iterator[Document]:
         # A window is the exception: 19 of 19 recorded documents had none.
         found = life.turn(plan.day, 4) == 0
         # Seconds from midnight, negative in the evening.
-        window = {"day_tz": _offset(plan), "end_offset": -900, "start_offset": -5400}
+        best = round(4 * (life.traits.alarm - life.traits.hours_in_bed)) * 900
+        window = {
+            "day_tz": _offset(plan),
+            "end_offset": best + 1800,
+            "start_offset": best - 2700,
+        }
         document = {
             **start,
             "optimal_bedtime": window if found else None,
@@ -134,12 +159,16 @@ _STATUSES = ("not_enough_nights", "bad_sleep_quality", "only_recommended_found")
 
 def vo2_max(life: Life) -> Iterator[Document]:
     # Rarely estimated; no genuine recording shows how often. A whole number in ml/kg/min.
+    traits = life.traits
+    twenties = studies.VO2_MAX_OF_WOMEN if traits.female else studies.VO2_MAX_OF_MEN
+    usual = twenties + studies.VO2_MAX_A_DECADE * (traits.age - 25) / 10
+    usual += studies.VO2_MAX_SPREAD * traits.fitness
     for plan, rng, start in _days(life, "vO2_max"):
         if life.turn(plan.day, 5) == 0:
             yield {
                 **start,
                 "timestamp": _stamp(life, plan),
-                "vo2_max": rng.randrange(34, 56),
+                "vo2_max": max(round(usual + rng.gauss(0, 0.8)), 15),
             }
 
 
@@ -152,6 +181,13 @@ def _days(
         if plan.night or not after_a_night:
             start = {"id": life.id(collection, plan.day), "day": plan.day.isoformat()}
             yield plan, life.rng(collection, plan.day), start
+
+
+def _night(life: Life, plan: Plan) -> tuple[int, Hypnogram]:
+    """Return which of its periods in bed a day's scores are of, and its phases."""
+    assert plan.night
+    number = plan.bed_periods.index(plan.night)
+    return number, slept(life, plan, number)
 
 
 def _stamp(life: Life, plan: Plan) -> str:

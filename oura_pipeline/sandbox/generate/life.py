@@ -1,4 +1,4 @@
-"""One person's life in outline: when they slept, moved and took the ring off."""
+"""One person's life up to now: who they are, how they are, and what they do on each day."""
 
 from __future__ import annotations
 
@@ -10,57 +10,14 @@ from datetime import date, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from oura_pipeline.sandbox.generate import studies
+from oura_pipeline.sandbox.generate.bedtimes import bedtimes, night
+from oura_pipeline.sandbox.generate.condition import Condition, Draws, condition_on, draw, fever_on
+from oura_pipeline.sandbox.generate.hypnogram import Hypnogram
+from oura_pipeline.sandbox.generate.plan import BedPeriod, Exercise, Plan, wake_day
+from oura_pipeline.sandbox.generate.traits import Traits, traits_of
 from oura_pipeline.sandbox.people import Person
-from oura_pipeline.sandbox.times import at, local
-
-
-@dataclass(frozen=True, kw_only=True)
-class BedPeriod:
-    """One period in bed."""
-
-    start: int
-    end: int
-    # Oura's `type`.
-    kind: str
-    # Oura's: the date of waking, from 18:00 on the next one.
-    day: date
-    finished: bool = True
-    blank: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exercise:
-    """One workout."""
-
-    start: int
-    end: int
-    # A tracked one left a heart-rate row every five seconds.
-    tracked: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """One day of one person; instants are Unix seconds."""
-
-    # Every document is derived from this outline, so a burst in the heart rate lies inside a
-    # workout and no step is taken in bed.
-
-    day: date
-    zone: ZoneInfo
-    worn: bool
-    flies: bool
-    bed_periods: tuple[BedPeriod, ...]
-    exercises: tuple[Exercise, ...]
-    session: tuple[int, int] | None
-
-    def at(self, hour: float) -> int:
-        """Return the instant of a wall-clock hour of this day."""
-        return at(self.day, hour, self.zone)
-
-    @property
-    def night(self) -> BedPeriod | None:
-        """The first long sleep that has ended, if there was one."""
-        return next((s for s in self.bed_periods if s.kind == "long_sleep" and s.finished), None)
+from oura_pipeline.sandbox.times import at
 
 
 @dataclass
@@ -72,6 +29,11 @@ class Life:
     now: int
     seed: int
     _plans: dict[date, Plan] = field(default_factory=dict)
+    _draws: dict[date, Draws] = field(default_factory=dict)
+    _conditions: dict[date, Condition] = field(default_factory=dict)
+    # Of each five minutes of a day, and of each period in bed, for several documents.
+    classes: dict[date, bytes] = field(default_factory=dict)
+    sleeps: dict[tuple[date, int], Hypnogram] = field(default_factory=dict)
 
     @cached_property
     def today(self) -> date:
@@ -83,6 +45,11 @@ class Life:
         """Every day from the first to today."""
         count = (self.today - self.first).days + 1
         return tuple(self.first + timedelta(days=n) for n in range(count))
+
+    @cached_property
+    def traits(self) -> Traits:
+        """What stays the same of this person."""
+        return traits_of(self.rng("traits"), self.person.habits, self.person.zone_name)
 
     def plans(self) -> Iterator[Plan]:
         """The outline of every day, oldest first."""
@@ -98,11 +65,24 @@ class Life:
             self._plans[day] = _outline(self, day)
         return self._plans[day]
 
-    def rng(self, purpose: str, day: date) -> random.Random:
-        """Return random numbers for one purpose on one day."""
+    def draws(self, day: date) -> Draws:
+        """What chance brings to one day."""
+        if day not in self._draws:
+            self._draws[day] = draw(self.rng("draws", day), self.traits, day)
+        return self._draws[day]
+
+    def condition(self, day: date) -> Condition:
+        """How the person is on one day, the night before it included."""
+        if day not in self._conditions:
+            lag = _jet_lag(self.person, day)
+            self._conditions[day] = condition_on(day, self.traits, self.draws, lag)
+        return self._conditions[day]
+
+    def rng(self, purpose: str, day: date | None = None) -> random.Random:
+        """Return random numbers for one purpose, on one day or always."""
         # Seeded by the day: a longer history leaves the days of a shorter one as they were, and a
         # new purpose leaves the others.
-        key = f"{self.seed}/{self.person.username}/{purpose}/{day}"
+        key = f"{self.seed}/{self.person.username}/{purpose}/{day or ''}"
         return random.Random(key)  # noqa: S311  made-up health data, not a secret
 
     def id(self, collection: str, *parts: object) -> str:
@@ -115,31 +95,47 @@ class Life:
         return day.toordinal() % every
 
 
-def wake_day(end: int, zone: ZoneInfo) -> date:
-    """Return the day a period in bed counts to."""
-    # Oura's sleep days run from 18:00 to 18:00, so what ends after 18:00 is tomorrow's.
-    return local(end + 6 * 3600, zone).date()
-
-
 def _outline(life: Life, day: date) -> Plan:
     person, rng = life.person, life.rng("plan", day)
     zone = person.zone_on(day)
-    worn = not ("gaps" in person.habits and _gap(day))
+    worn = not _forgotten(life, day)
     asleep = "unfinished" in person.habits and day == life.today
+    periods = tuple(_bed_periods(life, day, zone, rng)) if worn else ()
+    moves = worn and not asleep
     return Plan(
         day=day,
         zone=zone,
         worn=worn,
         flies=person.leaves_on(day),
-        bed_periods=tuple(_bed_periods(life, day, zone, rng)) if worn else (),
-        exercises=tuple(_exercises(life, day, zone, rng)) if worn and not asleep else (),
-        session=_session(life, day, zone, rng) if worn and not asleep else None,
+        bed_periods=periods,
+        exercises=tuple(_exercises(life, day, zone, periods)) if moves else (),
+        session=_session(life, day, zone, rng) if moves else None,
     )
 
 
-def _gap(day: date) -> bool:
-    # Weekends now and then, and once in six weeks a stretch like those in real accounts.
-    return day.toordinal() % 14 in (11, 12) or day.toordinal() % 45 in range(20, 26)
+def _forgotten(life: Life, day: date) -> bool:
+    """Return whether the ring lies somewhere all day."""
+    if "gaps" in life.person.habits:
+        # Weekends now and then, and once in six weeks a stretch like those in real accounts.
+        return day.toordinal() % 14 in (11, 12) or day.toordinal() % 45 in range(20, 26)
+    if "forgets" in life.person.habits:
+        # A day in forty, and often the next one too.
+        yesterday = day - timedelta(days=1)
+        return life.rng("forgets", day).random() < 0.025 or (
+            life.rng("forgets", yesterday).random() < 0.01
+        )
+    return False
+
+
+def _jet_lag(person: Person, day: date) -> float:
+    """Return the hours by which the inner clock is behind, below 0 after a flight west."""
+    for ago in range(6 if "travels" in person.habits else 0):
+        came = day - timedelta(days=ago)
+        if person.arrives_on(came):
+            here, there = (at(came, 12, person.zone_on(came - timedelta(days=n))) for n in (0, 1))
+            hours, recovered = (there - here) / 3600, studies.HOURS_RECOVERED_A_DAY * ago
+            return max(abs(hours) - recovered, 0) * (1 if hours > 0 else -1)
+    return 0.0
 
 
 def _bed_periods(life: Life, day: date, zone: ZoneInfo, rng: random.Random) -> Iterator[BedPeriod]:
@@ -147,7 +143,8 @@ def _bed_periods(life: Life, day: date, zone: ZoneInfo, rng: random.Random) -> I
     if "unfinished" in habits and day == life.today:
         yield _unfinished(life, zone)
         return
-    for hour, hours, kind in sorted(_bedtimes(life, day, rng)):
+    usual = night(day, life.traits, life.condition(day), life.draws(day))
+    for hour, hours, kind in bedtimes(usual, habits, day, arrives=life.person.arrives_on(day)):
         start = at(day, hour, zone) + rng.randrange(60)
         end = start + int(hours * 3600) + rng.randrange(300)
         # Oura shows a period when it is over.
@@ -165,64 +162,25 @@ def _unfinished(life: Life, zone: ZoneInfo) -> BedPeriod:
     return BedPeriod(start=start, end=life.now, kind="long_sleep", day=life.today, finished=False)
 
 
-def _bedtimes(life: Life, day: date, rng: random.Random) -> list[tuple[float, float, str]]:
-    """Return (hour relative to the day's midnight, hours in bed, type) of each period."""
-    night = [(rng.uniform(-2.2, 0.9), rng.uniform(6.2, 8.6), "long_sleep")]
-    if life.person.arrives_on(day):
-        night = [(4.5, 3.8, "long_sleep")]
-    if "fragments" in life.person.habits:
-        naps = _FRAGMENTS.get(life.turn(day, 7), {})
-    elif "naps" in life.person.habits:
-        naps = _NAPS.get(life.turn(day, 14), {})
-    else:
-        return night
-    return naps.get("instead", night) + naps.get("also", [])
-
-
-# What the person who naps does on which day of a fortnight. Six documents on one day, the first of
-# them a false detection at 17:39 of the day before, were seen in a real account.
-_NAPS: dict[int, dict[str, list[tuple[float, float, str]]]] = {
-    0: {"also": [(14.2, 0.9, "sleep")]},
-    2: {"instead": [(-2.5, 3.8, "long_sleep"), (2.3, 4.2, "long_sleep")]},
-    4: {
-        "instead": [
-            (-6.35, 1.76, "rest"),
-            (-2.08, 0.52, "sleep"),
-            (-0.17, 7.35, "long_sleep"),
-            (11.73, 0.3, "sleep"),
-            (14.43, 0.63, "sleep"),
-            (16.35, 0.33, "sleep"),
-        ]
-    },
-    6: {"also": [(15.0, 0.8, "rest")]},
-    8: {"also": [(13.0, 0.7, "deleted")]},
-    10: {"also": [(-5.7, 0.85, "late_nap")]},
-    12: {"also": [(13.4, 1.1, "sleep")]},
-}
-
-
-# Of the periods in bed that are no main sleep, more than half were seen to last 1 to 13 minutes,
-# and some days to have no long sleep at all.
-_FRAGMENTS: dict[int, dict[str, list[tuple[float, float, str]]]] = {
-    0: {"also": [(13.2, 0.1, "sleep")]},
-    1: {"instead": [(-0.8, 2.6, "sleep"), (3.1, 1.4, "sleep")]},
-    2: {"also": [(3.2, 2.5, "sleep")]},
-    3: {"instead": [(-1.0, 7.2, "long_sleep"), (-0.6, 7.6, "long_sleep")]},
-    4: {"also": [(15.0, 0.02, "sleep"), (17.1, 0.2, "sleep")]},
-    5: {"instead": [(-1.0, 7.0, "deleted"), (-0.9, 6.8, "long_sleep"), (12.0, 0.5, "rest")]},
-}
-
-
-def _exercises(life: Life, day: date, zone: ZoneInfo, rng: random.Random) -> Iterator[Exercise]:
-    main = 9.5 if "naps" in life.person.habits else 10.2
-    hours = [(main, rng.uniform(66, 84), True), (12.4, rng.uniform(10, 34), False)]
-    if "athlete" in life.person.habits and day.toordinal() % 2:
-        hours.append((17.5, rng.uniform(35, 55), True))
-    for hour, minutes, tracked in hours:
-        start = at(day, hour, zone) + 60 * rng.randrange(20)
+def _exercises(
+    life: Life, day: date, zone: ZoneInfo, periods: tuple[BedPeriod, ...]
+) -> Iterator[Exercise]:
+    traits, draws, rng = life.traits, life.draws(day), life.rng("exercise", day)
+    fever = fever_on(day, life.draws)
+    main = 9.5 if "naps" in life.person.habits else 17.6 if traits.in_the_evening else 10.2
+    hours = [(12.4, rng.uniform(10, 34), "walking", False)]
+    if draws.training and fever < 0.3:
+        hours.append((main, draws.training, traits.sports[draws.sport], True))
+    if "athlete" in life.person.habits and day.toordinal() % 2 and fever < 0.3:
+        hours.append((17.5, rng.uniform(35, 55), traits.sports[1], True))
+    up = max((p.end for p in periods if p.kind == "long_sleep"), default=0) + 1200
+    for hour, minutes, sport, tracked in sorted(hours):
+        start = max(at(day, hour, zone) + 60 * rng.randrange(20), up)
         end = start + 60 * int(minutes)
-        if end <= life.now:
-            yield Exercise(start=start, end=end, tracked=tracked)
+        in_bed = any(start < period.end and period.start < end for period in periods)
+        if end <= life.now and not in_bed:
+            up = end + 600
+            yield Exercise(start=start, end=end, sport=sport, tracked=tracked)
 
 
 def _session(life: Life, day: date, zone: ZoneInfo, rng: random.Random) -> tuple[int, int] | None:

@@ -11,14 +11,13 @@ from oura_pipeline.sandbox.times import at, utc_time
 
 
 def personal_info(life: Life) -> Document:
-    # A date of no meaning: the same person must have the same age whatever the history.
-    rng = life.rng("personal_info", life.first.replace(month=1, day=1, year=2000))
+    traits = life.traits
     info: Document = {
         "id": life.person.id,
-        "age": rng.randrange(24, 64),
-        "weight": round(rng.uniform(52, 95), 1),
-        "height": round(rng.uniform(1.55, 1.95), 2),
-        "biological_sex": rng.choice(("female", "male")),
+        "age": traits.age,
+        "weight": traits.weight,
+        "height": traits.height,
+        "biological_sex": "female" if traits.female else "male",
         "email": f"{life.person.username}@example.org",
     }
     # Everything but the id may be missing, for whoever told Oura nothing.
@@ -56,7 +55,7 @@ def _ring(life: Life, number: int, *, color: str, hardware: str, set_up_at: str 
         "firmware_version": f"3.{number}.3",
         "hardware_type": hardware,
         "set_up_at": set_up_at,
-        "size": 7 + life.rng("ring", life.first.replace(month=1, day=1, year=2000)).randrange(6),
+        "size": 7 + life.rng("ring").randrange(6),
     }
 
 
