@@ -15,7 +15,7 @@ from tools import generate_docs
 PACKAGE = ROOT / "oura_pipeline"
 GROUND = {"catalog", "settings", "ledger", "files", "days", "markdown", "process"}
 STORES = GROUND | {"oura", "accounts", "warehouse", "graphite"}
-WORK = STORES | {"pipeline", "sync", "people", "exports", "analysis"}
+WORK = STORES | {"pipeline", "sync", "people", "exports", "analysis", "member_export"}
 MAY_IMPORT = {
     **{name: set[str]() for name in (*GROUND - {"catalog"}, "sandbox")},
     "catalog": {"days"},
@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "sync": STORES | {"pipeline"},
     "exports": STORES | {"pipeline", "analysis"},
     "people": STORES | {"pipeline", "exports"},
+    "member_export": STORES | {"pipeline", "sync"},
     "backups": STORES | {"pipeline"},
     **dict.fromkeys(("defs", "web"), WORK),
     "definitions": WORK | {"defs"},

@@ -258,6 +258,17 @@ class People(EncryptedStore):
             insert_person(connection, self._cipher, username, replace(sign_in, renewed_at=now()))
         return self.get(username)
 
+    def add_without_sign_in(self, username: str) -> Person:
+        """Add somebody of whom nothing is fetched; they may sign in later.
+
+        Raises:
+            PersonRefused: the username is none, or it belongs to somebody.
+        """
+        check_username(username)
+        with self._database.writing(schema.people) as connection:
+            _insert(connection, username, PersonState.DISCONNECTED)
+        return self.get(username)
+
     def reconnect(self, username: str, sign_in: SignIn) -> Person:
         """Give somebody who is here already the tokens of a new sign-in; their rows stay.
 
@@ -352,6 +363,20 @@ def insert_person(
     Raises:
         PersonRefused: the username or the Oura id belongs to somebody.
     """
+    _require_own_id(connection, username, sign_in.oura_id)
+    forget_gone(connection, sign_in.oura_id)
+    _insert(
+        connection,
+        username,
+        PersonState.CONNECTED,
+        oura_id=sign_in.oura_id,
+        name=sign_in.name,
+        scopes=stored_scopes(sign_in.scopes),
+    )
+    connection.execute(insert(schema.tokens).values(_token_row(cipher, username, sign_in)))
+
+
+def _insert(connection: Connection, username: str, state: PersonState, **more: Any) -> None:
     taken = select(schema.people.c.username).where(schema.people.c.username == username)
     if connection.scalar(taken) is not None:
         raise PersonRefused(
@@ -359,22 +384,16 @@ def insert_person(
             "for somebody else choose another username"
         )
     _require_free(connection, username)
-    _require_own_id(connection, username, sign_in.oura_id)
-    forget_gone(connection, sign_in.oura_id)
     person = {
         "username": username,
         "id": (person_id := unused_id(connection)),
         "shard": shard_of(person_id),
-        "oura_id": sign_in.oura_id,
-        "name": sign_in.name,
-        "scopes": stored_scopes(sign_in.scopes),
-        "state": PersonState.CONNECTED.value,
+        "state": state.value,
         "connected_since": (joined := now()),
         "joined_at": joined,
         "state_since": joined,
     }
-    connection.execute(insert(schema.people).values(person))
-    connection.execute(insert(schema.tokens).values(_token_row(cipher, username, sign_in)))
+    connection.execute(insert(schema.people).values(person | more))
 
 
 def _require_free(connection: Connection, username: str) -> None:

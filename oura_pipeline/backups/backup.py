@@ -13,7 +13,7 @@ from oura_pipeline.accounts.database import BUSY_SECONDS, FILE_NOTE
 from oura_pipeline.backups import places
 from oura_pipeline.backups.manifest import MANIFEST, Manifest, write_manifest
 from oura_pipeline.backups.places import BackupRefused
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import STORED_TYPES
 from oura_pipeline.files import copy_file, new_file, private_folder, sync_to_disk
 from oura_pipeline.graphite.carbon import copy_whole_lines
 from oura_pipeline.pipeline import Pipeline
@@ -101,7 +101,7 @@ def _copy_ours(pipeline: Pipeline, new: Path, progress: Callable[[str], None]) -
     progress("waiting until nothing is landing")
     with ExitStack() as held:
         # A document and its row of the ledger are written one after the other, under this lock.
-        for document_type in DOCUMENT_TYPES:
+        for document_type in STORED_TYPES:
             held.enter_context(pipeline.landing(document_type))
         held.enter_context(pipeline.accounts.keys.unchanged())
         held.enter_context(pipeline.warehouse.copied(new / places.WAREHOUSE))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from oura_pipeline.catalog.fields import Field, Merge
 from oura_pipeline.catalog.kinds import (
@@ -39,6 +40,8 @@ class Ask(Enum):
     INSTANTS = "start_datetime, end_datetime"
     ALL = "no range: everything there is"
     ONE = "a bare object, no list"
+    # The API has no such collection; it comes in members' own exports.
+    NEVER = "not at all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +151,8 @@ class DocumentType:
     @property
     def partitioned(self) -> bool:
         """Whether its documents belong to days, rather than being a current state."""
+        if self.ask is Ask.NEVER:
+            return bool(self.day_field or self.starts_at)
         return self.ask in (Ask.DAYS, Ask.INSTANTS)
 
     @property
@@ -786,6 +791,155 @@ DOCUMENT_TYPES: tuple[DocumentType, ...] = (
     VO2_MAX,
     WORKOUT,
 )
+"""What the API has: fetched, landed, flattened and pushed."""
+
+
+# What follows is not in the API. Its fields are those that several people's programs read out of
+# the export, which Oura does not document.
+def _exported(name: str, description: str, *fields: Field, **differences: Any) -> DocumentType:
+    """Return a type that comes in members' own exports alone."""
+    return DocumentType(
+        name=name,
+        scope="",
+        description=description,
+        fields=fields,
+        ask=Ask.NEVER,
+        single=False,
+        webhook=None,
+        **differences,
+    )
+
+
+_MEASURED = Field("timestamp", INSTANT, "When it was measured, UTC.", required=True)
+_STREAM: dict[str, Any] = {"key": ("timestamp",), "day_field": None, "starts_at": "timestamp"}
+_WITH_ID: dict[str, Any] = {"key": ("id",)}
+
+BLOOD_GLUCOSE = _exported(
+    "blood_glucose",
+    "Glucose in the blood, as a sensor measured it.",
+    _MEASURED,
+    # The account decides between mmol/L and mg/dL, and no file says which.
+    Field("value", NUMBER, "Glucose, in the unit of the account."),
+    **_STREAM,
+    interval=300,
+)
+
+BLOOD_PRESSURE = _exported(
+    "blood_pressure",
+    "Blood pressure, as entered or measured by another device.",
+    _MEASURED,
+    Field("systolic_blood_pressure", NUMBER, "Systolic pressure, mmHg.", low=40, high=300),
+    Field("diastolic_blood_pressure", NUMBER, "Diastolic pressure, mmHg.", low=20, high=200),
+    **_STREAM,
+)
+
+DAILY_BLOOD_PRESSURE_SIGNALS = _exported(
+    "daily_blood_pressure_signals",
+    "Whether Oura saw signs of high blood pressure.",
+    _id(),
+    _day(),
+    _day("day_window_start", "The first day of those that were looked at."),
+    Field("is_risk_above_threshold", FLAG, "Whether there were signs."),
+)
+
+DAILY_METABOLIC_SCORE = _exported(
+    "daily_metabolic_score",
+    "Metabolic score; what contributed to it is in the document.",
+    _id(),
+    _day(),
+    _score("metabolic_score", "Metabolic score, 0 to 100."),
+)
+
+DAILY_SMOOTHED_CARDIOVASCULAR_AGE = _exported(
+    "daily_smoothed_cardiovascular_age",
+    "Estimated age of the arteries, smoothed over days, as the app shows it.",
+    _day(),
+    Field("cardiovascular_age", NUMBER, "Age of the arteries, years.", low=15, high=120),
+    Field("pulse_wave_velocity", NUMBER, "Speed of the pulse wave, m/s.", low=1, high=30),
+)
+
+DAYTIME_STRESS = _exported(
+    "daytime_stress",
+    "Stress and recovery while awake, every quarter of an hour.",
+    _MEASURED,
+    Field("stress_value", NUMBER, "Stress, 0 to 100; null: not measured.", low=0, high=100),
+    Field("recovery_value", NUMBER, "Recovery, 0 to 100; null: not measured.", low=0, high=100),
+    **_STREAM,
+    interval=900,
+)
+
+FOOD_ITEM = _exported(
+    "food_item",
+    "What meals consist of.",
+    _id(),
+    Field("name", TEXT, "Name."),
+    Field("weight", NUMBER, "Weight, g.", sent=False),
+    **_WITH_ID,
+    day_field=None,
+)
+
+LAB_TEST_RESULT = _exported(
+    "lab_test_result",
+    "Results of blood tests; the observations are in the document.",
+    _id(),
+    Field("timestamp", INSTANT, "When the sample was taken.", required=True),
+    Field("test_type", TEXT, "Which test."),
+    Field("status", TEXT, "Whether it is completed."),
+    Field("abnormal_result", FLAG, "Whether a value is outside of its usual range."),
+    **_WITH_ID,
+    day_field=None,
+    starts_at="timestamp",
+)
+
+MEAL = _exported(
+    "meal",
+    "Meals, as photographed or entered; what they were made of is in the document.",
+    _id(),
+    _day(),
+    Field("start_time", LOCAL, "When it began.", required=True),
+    Field("type", TEXT, "Breakfast, lunch, dinner or snack."),
+    Field("name", TEXT, "Name."),
+    Field("favorite", FLAG, "Whether it is marked as a favourite."),
+    Field("food_item_ids", TEXTS, "The `id` of its items in food_item."),
+    _amount("weight", "Weight, g.", NUMBER),
+    **_WITH_ID,
+    starts_at="start_time",
+    counted=True,
+)
+
+TEMPERATURE = _exported(
+    "temperature",
+    "Temperature of the skin under the ring, about every minute.",
+    _MEASURED,
+    Field("skin_temp", NUMBER, "Temperature of the skin, °C.", low=10, high=45),
+    **_STREAM,
+)
+
+TIME_ZONE = _exported(
+    "time_zone",
+    "The zone of the phone, whenever it changed.",
+    _MEASURED,
+    Field("identifier", TEXT, "Name of the zone."),
+    Field("offset", INTEGER, "Local time minus UTC, s.", sent=False),
+    **_STREAM,
+)
+
+EXPORTED_TYPES: tuple[DocumentType, ...] = (
+    BLOOD_GLUCOSE,
+    BLOOD_PRESSURE,
+    DAILY_BLOOD_PRESSURE_SIGNALS,
+    DAILY_METABOLIC_SCORE,
+    DAILY_SMOOTHED_CARDIOVASCULAR_AGE,
+    DAYTIME_STRESS,
+    FOOD_ITEM,
+    LAB_TEST_RESULT,
+    MEAL,
+    TEMPERATURE,
+    TIME_ZONE,
+)
+"""What comes in members' own exports only; never fetched, and without an asset of its own."""
+
+STORED_TYPES = (*DOCUMENT_TYPES, *EXPORTED_TYPES)
 
 
 def get_document_type(name: str) -> DocumentType:
@@ -794,7 +948,7 @@ def get_document_type(name: str) -> DocumentType:
     Raises:
         LookupError: there is no such document type; the message lists those that exist.
     """
-    for document_type in DOCUMENT_TYPES:
+    for document_type in STORED_TYPES:
         if document_type.name.lower() == name.lower():
             return document_type
     known = ", ".join(document_type.name for document_type in DOCUMENT_TYPES)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.document_types import STORED_TYPES, DocumentType
 from oura_pipeline.catalog.fields import Field, walk
 from oura_pipeline.catalog.kinds import OBJECT
 
@@ -138,7 +138,7 @@ def taken_by_others(document_type: DocumentType) -> dict[str, frozenset[str]]:
 @cache
 def _metrics_of_types() -> dict[str, tuple[Metric, ...]]:
     # Once: every person's documents of every type are compared with it.
-    return {document_type.name: known_metrics(document_type) for document_type in DOCUMENT_TYPES}
+    return {document_type.name: known_metrics(document_type) for document_type in STORED_TYPES}
 
 
 def leaves(fields: Iterable[Field]) -> Iterator[tuple[str, Field]]:

@@ -15,8 +15,10 @@ from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.accounts.removal import Unrevoked
 from oura_pipeline.commands.console import console, counted, print_lines, table_with
+from oura_pipeline.commands.import_export import run_import
 from oura_pipeline.commands.options import json_option, person_argument, resolve_people
 from oura_pipeline.exports.person import README, export_person
+from oura_pipeline.member_export.errors import ExportRefused
 from oura_pipeline.people import leave
 from oura_pipeline.people.identity import learn_identity
 from oura_pipeline.pipeline import Pipeline, open_accounts, open_pipeline
@@ -187,6 +189,25 @@ def import_people(path: Path) -> None:
     if done.existing:
         print_lines(f"Already here, unchanged: {', '.join(done.existing.values())}.")
     print_lines(*(f"Not imported: {name}: {reason}" for name, reason in done.skipped.items()))
+
+
+@people.command("import-export")
+@person_argument
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--new", is_flag=True, help="Add the person, without an account at Oura's API.")
+def import_own_export(username: str, path: Path, new: bool) -> None:
+    """Import what a person downloaded from Oura.
+
+    PATH is the data.zip of "Export data" in Oura's Membership Hub, or its folder. It fills the days
+    of which the API has given nothing, and changes no other.
+    """
+    with open_pipeline() as pipeline:
+        if new:
+            pipeline.accounts.people.add_without_sign_in(username)
+        try:
+            run_import(pipeline, username, path)
+        except ExportRefused as error:
+            raise click.ClickException(f"{path} was not imported: {error}.") from None
 
 
 def _learn_identity(

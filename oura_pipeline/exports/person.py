@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 from oura_pipeline.accounts.people import Person
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, STORED_TYPES, DocumentType
 from oura_pipeline.catalog.fields import walk
 from oura_pipeline.files import replacing
 from oura_pipeline.ledger import Fetch
@@ -107,7 +107,7 @@ def _write(pipeline: Pipeline, person: Person, folder: Path) -> dict[str, int]:
     counts = pipeline.warehouse.export(person.username, folder / DOCUMENTS)
     fetches = pipeline.accounts.fetches.find(usernames=[person.username])
     with duckdb.connect() as connection:
-        for document_type in DOCUMENT_TYPES:
+        for document_type in STORED_TYPES:
             if document_type.name in counts:
                 _write_lines(connection, folder / DOCUMENTS / f"{document_type.table}.parquet")
         for name, columns_ in _ledgers(pipeline, person.username, fetches).items():
@@ -135,7 +135,7 @@ def _ledgers(pipeline: Pipeline, username: str, fetches: Sequence[Fetch]) -> dic
     """Return what was fetched, sent to Graphite and set aside, and the person's UTC offsets."""
     pushes = [
         push
-        for document_type in DOCUMENT_TYPES
+        for document_type in STORED_TYPES
         for push in pipeline.accounts.pushes.find(document_type.name, usernames=[username])
     ]
     offsets = pipeline.warehouse.offsets(username)
@@ -206,9 +206,14 @@ def _summary(
                 "documents": counts.get(document_type.name, 0),
                 **_asked(document_type, fetches),
             }
-            for document_type in DOCUMENT_TYPES
+            for document_type in _listed(counts)
         },
     }
+
+
+def _listed(counts: Mapping[str, int]) -> list[DocumentType]:
+    """Return the types of the API, and of those in members' own exports the ones that are there."""
+    return [one for one in STORED_TYPES if one in DOCUMENT_TYPES or one.name in counts]
 
 
 def _asked(document_type: DocumentType, fetches: Sequence[Fetch]) -> dict[str, Any]:
@@ -227,7 +232,7 @@ def _asked(document_type: DocumentType, fetches: Sequence[Fetch]) -> dict[str, A
 def _readme(username: str, counts: Mapping[str, int]) -> str:
     """Return the content of `README.md`: each file, with every field and its unit."""
     lines = [_OPENING.format(username=username, documents=DOCUMENTS, ledgers=LEDGERS)]
-    for document_type in DOCUMENT_TYPES:
+    for document_type in _listed(counts):
         lines += [f"## {document_type.name}", "", document_type.description, ""]
         # Listed all the same: that there is nothing is an answer too.
         if document_type.name not in counts:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import STORED_TYPES
 from oura_pipeline.catalog.metrics import known_metrics
 from oura_pipeline.days import batched
 from oura_pipeline.graphite.aggregate import Value
@@ -81,7 +81,7 @@ class _LineReader:
         self._prefix, self._usernames = f"{prefix}.", usernames
         self._validator = PointValidator(now)
         # What a killed process left of a line may be followed by another one: `bio.ada.slbio.ada.…`
-        known = {metric.series for each in DOCUMENT_TYPES for metric in known_metrics(each)}
+        known = {metric.series for each in STORED_TYPES for metric in known_metrics(each)}
         series = "|".join(sorted(known))
         self._second_name = re.compile(rf"(?!^){re.escape(self._prefix)}[^.]+\.({series})\.")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from oura_pipeline.catalog.document_types import Ask, DocumentType
+from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.fields import Field
 from oura_pipeline.catalog.kinds import FLAG
 from oura_pipeline.catalog.metrics import Leaf, Vocabulary
@@ -84,7 +84,7 @@ class RowReader:
 
 def comes_in_rows(document_type: DocumentType) -> bool:
     """Return whether a day has many documents, each of a few plain values."""
-    return document_type.ask is Ask.INSTANTS and all(map(_is_plain, document_type.fields))
+    return document_type.dated_by_offset and all(map(_is_plain, document_type.fields))
 
 
 def sub_series(text: str) -> str | None:

@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.document_types import STORED_TYPES, DocumentType
 from oura_pipeline.catalog.metrics import DAY, UNKNOWN_INTERVAL, Metric, known_metrics
 
 # An empty whisper file takes 8 KB whatever its retention, as only blocks with points are stored.
@@ -34,7 +34,7 @@ _HEAD = """\
 """
 
 
-def storage_schemas(prefix: str = "bio", types: Iterable[DocumentType] = DOCUMENT_TYPES) -> str:
+def storage_schemas(prefix: str = "bio", types: Iterable[DocumentType] = STORED_TYPES) -> str:
     """Return the text of carbon's `storage-schemas.conf`.
 
     Args:

@@ -16,7 +16,7 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.removal import Revoker
 from oura_pipeline.accounts.tokens import Renewer
 from oura_pipeline.catalog.credentials import OuraError
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import STORED_TYPES
 from oura_pipeline.exports.views import child_path
 from oura_pipeline.graphite.readback.victoria import VictoriaClient
 from oura_pipeline.graphite.removal import StoredMetrics, remove_lines, stored_metrics
@@ -162,7 +162,7 @@ def delete_everything(
 
 def _await_others(pipeline: Pipeline) -> None:
     """Wait for what is landed and written now: whatever comes later leaves them out."""
-    for document_type in DOCUMENT_TYPES:
+    for document_type in STORED_TYPES:
         with pipeline.landing(document_type):
             pass
         # What carbon gets nobody can take back, and it may take its time.

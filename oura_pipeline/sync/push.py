@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.document_types import STORED_TYPES, DocumentType
 from oura_pipeline.graphite.points import DayPoints, unpack
 from oura_pipeline.graphite.push import PushResult, is_settled, push
 from oura_pipeline.graphite.readback.diagnosis import Finding, diagnose
@@ -240,7 +240,7 @@ def _key(row: PersonDay) -> _Key:
 def _sent_rows(
     pipeline: Pipeline, usernames: Sequence[str], days: Sequence[date] | None
 ) -> Iterator[Push]:
-    for document_type in DOCUMENT_TYPES:
+    for document_type in STORED_TYPES:
         in_range = days is not None and document_type.partitioned
         yield from pipeline.accounts.pushes.find(
             document_type.name,
@@ -272,6 +272,6 @@ def _is_readable(row: Push, now: datetime) -> bool:
 
 
 def _points_of(pipeline: Pipeline, keys: Sequence[_Key]) -> Iterator[DayPoints]:
-    for document_type in DOCUMENT_TYPES:
+    for document_type in STORED_TYPES:
         days = [(who, day) for name, who, day in keys if name == document_type.name]
         yield from Flattener(pipeline, document_type).points(days)

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 
 from oura_pipeline.accounts.errors import AccountsBusy
 from oura_pipeline.accounts.waiting import WaitingPush
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.document_types import STORED_TYPES, DocumentType
 from oura_pipeline.days import days_between, runs_of_days
 from oura_pipeline.graphite.carbon import UntilItFails
 from oura_pipeline.graphite.readback.report import ReadbackReport
@@ -54,7 +54,7 @@ def push_waiting(pipeline: Pipeline, now: datetime, *, retry: bool = False) -> P
             days = accounts.waiting.due(now, limit=DAYS_AT_ONCE, retry=retry)
             result = PushedWaiting(days=days)
             accounts.waiting.postpone(days, now)
-            for document_type in DOCUMENT_TYPES:
+            for document_type in STORED_TYPES:
                 of_type = [day for day in days if day.document_type == document_type.name]
                 _push_type(pipeline, document_type, of_type, result)
             return result

@@ -68,6 +68,8 @@ def replace_odd_values(connection: duckdb.DuckDBPyConnection, request: LandingRe
     if request.document_type.partitioned:
         where += " AND day BETWEEN $first AND $last AND (username, day) NOT IN (FROM unanswered)"
         parameters |= {"first": request.first_day, "last": request.last_day}
+    if request.fills:
+        where += " AND (username, day) IN (SELECT (username, new_day) FROM changes)"
     connection.execute(f"DELETE FROM {_TABLE} WHERE {where}", parameters)
     connection.execute(
         f"INSERT INTO {_TABLE} SELECT username, $type, day, id, path, reason FROM odd_values",

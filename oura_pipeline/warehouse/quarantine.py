@@ -120,10 +120,11 @@ def update_quarantine(connection: duckdb.DuckDBPyConnection, request: LandingReq
     }
     connection.execute(
         f"DELETE FROM {_TABLE} AS q WHERE q.document_type = $type "
-        f"AND q.username IN (FROM people) AND ({_came_right(request.document_type)}) "
+        f"AND q.username IN (FROM people) AND ({_came_right(request)}) "
         f"AND NOT EXISTS (SELECT 1 FROM set_aside s WHERE {_SAME})",
-        {name: value for name, value in parameters.items() if request.document_type.partitioned}
-        | {"type": request.document_type.name},
+        parameters
+        if request.document_type.partitioned and not request.fills
+        else {"type": request.document_type.name},
     )
     connection.execute(
         f"UPDATE {_TABLE} AS q SET day = s.day, reason = s.reason, document = s.document, "
@@ -144,8 +145,11 @@ def update_quarantine(connection: duckdb.DuckDBPyConnection, request: LandingReq
     )
 
 
-def _came_right(document_type: DocumentType) -> str:
+def _came_right(request: LandingRequest) -> str:
     """Return the condition that a question must have brought `q`, if it were still unusable."""
+    document_type = request.document_type
+    if request.fills:
+        return "false"  # an export need not hold what the API sent
     if not document_type.partitioned:
         return "true"
     covered = (

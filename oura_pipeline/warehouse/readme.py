@@ -5,12 +5,12 @@ Lines whose name begins with "about" are topics; all others describe the table o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import duckdb
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.ledgers import FETCHES, LEDGERS
 from oura_pipeline.warehouse.tables import (
@@ -18,6 +18,7 @@ from oura_pipeline.warehouse.tables import (
     SCHEMA,
     Column,
     comment_on,
+    existing_types,
     table_description,
 )
 from oura_pipeline.warehouse.views.catalogue import VIEWS
@@ -88,13 +89,13 @@ def write_readme(connection: duckdb.DuckDBPyConnection, published_at: datetime) 
             f"CREATE TABLE IF NOT EXISTS {_TABLE} (table_name VARCHAR, description VARCHAR)"
         )
         comment_on(connection, _TABLE, DESCRIPTION, COLUMNS)
-        write_lines(connection, freshness | TOPICS | lines())
+        write_lines(connection, freshness | TOPICS | lines(existing_types(connection)))
 
 
-def lines() -> dict[str, str]:
-    """Return the lines of all tables and views, in order."""
+def lines(document_types: Iterable[DocumentType] = DOCUMENT_TYPES) -> dict[str, str]:
+    """Return the lines of all views, and of the tables of these types and of ledgers, in order."""
     views = {view.name: view.line for view in VIEWS}
-    tables = {one.table: table_description(one) for one in DOCUMENT_TYPES}
+    tables = {one.table: table_description(one) for one in document_types}
     ledgers = {one.name: one.description for one in LEDGERS if one.schema == SCHEMA}
     return {README: DESCRIPTION} | views | tables | ledgers
 

@@ -98,6 +98,8 @@ def keep_margin(connection: duckdb.DuckDBPyConnection, request: LandingRequest) 
     """Keep the staged rows of days that were not requested, and note those that were."""
     document_type = request.document_type
     since, until = reach(request.first_day, request.last_day)
+    # Where a part of the answer failed, and of an export, only what came again is replaced.
+    partial = "true" if request.fills else "username IN (SELECT username FROM unanswered)"
     values = {"type": document_type.name, "since": since, "until": until}
     connection.execute(
         f"INSERT INTO {ASKED.full_name} SELECT username, $type, unnest($days::DATE[]) FROM people "
@@ -118,11 +120,10 @@ def keep_margin(connection: duckdb.DuckDBPyConnection, request: LandingRequest) 
         "AND m.document::VARCHAR = b.document"
     )
     connection.execute(
-        # Oura's answer is complete for the time that was asked for, whatever the days are. Where a
-        # part of it failed, only what came again is replaced.
+        # Oura's answer is complete for the time that was asked for, whatever the days are.
         f"DELETE FROM {MARGIN.full_name} m WHERE document_type = $type AND instant >= $since "
-        "AND instant < $until AND username IN (FROM people) AND (username NOT IN "
-        "(SELECT username FROM unanswered) OR (username, instant) IN "
+        "AND instant < $until AND username IN (FROM people) AND "
+        f"(NOT {partial} OR (username, instant) IN "
         f"(SELECT (username, typed.{quoted(_instant(document_type))}) FROM incoming)) "
         f"AND NOT EXISTS (SELECT 1 FROM beside b WHERE {same})",
         values,

@@ -13,6 +13,11 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.fields import walk
 from oura_pipeline.days import ONE_DAY, days_between
 from oura_pipeline.warehouse.drift.shapes import same_meaning
+from oura_pipeline.warehouse.filling import (
+    IS_BROUGHT,
+    keep_what_is_there,
+    keep_what_was_brought,
+)
 from oura_pipeline.warehouse.offsets import OFFSETS, local_day
 from oura_pipeline.warehouse.spool import LINE_BREAKS, SEPARATOR, STAND_INS, Spool
 from oura_pipeline.warehouse.tables import json_schema, literal, quoted, table_name
@@ -37,6 +42,7 @@ class LandingRequest:
         unanswered: the (username, day) among them that Oura did not answer; they stay as they are.
         piece: whether these days are a piece of those whose documents are spooled: only documents
             of these days and of those beside them are read.
+        fills: whether the documents are of a member's own export, which only fills gaps.
     """
 
     document_type: DocumentType
@@ -47,6 +53,7 @@ class LandingRequest:
     run_id: str
     unanswered: tuple[tuple[str, date], ...] = ()
     piece: bool = False
+    fills: bool = False
 
     @property
     def days(self) -> list[date]:
@@ -66,6 +73,10 @@ def stage(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
     _keep_last_set_aside(connection)
     _find_existing(connection, request)
     _match(connection, request.document_type)
+    if request.fills:
+        keep_what_is_there(connection, request.document_type, request.fetched_at)
+    else:
+        keep_what_was_brought(connection, request.document_type)
     _tell_reformatted_from_updated(connection)
 
 
@@ -254,15 +265,16 @@ def _keep_last_set_aside(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _find_existing(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
-    """Create `existing(row_id, username, day, the key, document)`, the rows the request is about.
+    """Create `existing(row_id, username, day, the key, document, fetched_at, brought)`.
 
-    These are the rows of the requested people and days, and those of other days that have the key
-    of an incoming document of a requested day.
+    These are the rows that the request is about: those of the requested people and days, and those
+    of other days that have the key of an incoming document of a requested day.
     """
     document_type = request.document_type
     listed = ", ".join(
         dict.fromkeys(["username", "day", *map(quoted, document_type.key), "document"])
     )
+    listed += f", fetched_at, {IS_BROUGHT} AS brought"
     rows = f"SELECT rowid AS row_id, {listed} FROM {table_name(document_type)} s"
     theirs = "username IN (FROM people)"
     parameters: dict[str, object] = {"first": request.first_day, "last": request.last_day}

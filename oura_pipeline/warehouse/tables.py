@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.document_types import STORED_TYPES, DocumentType
 from oura_pipeline.catalog.fields import Field
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.scan import find_odd_documents
@@ -98,7 +98,7 @@ def existing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
         [SCHEMA],
     ).fetchall()
     names = {name for (name,) in rows}
-    return [document_type for document_type in DOCUMENT_TYPES if document_type.table in names]
+    return [document_type for document_type in STORED_TYPES if document_type.table in names]
 
 
 def has_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> bool:
@@ -141,7 +141,7 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, document_type: DocumentT
 def ensure_descriptions(connection: duckdb.DuckDBPyConnection) -> None:
     """Bring the comments of existing tables and columns up to date."""
     existing = existing_comments(connection)
-    for document_type in DOCUMENT_TYPES:
+    for document_type in STORED_TYPES:
         comments = existing.get((SCHEMA, document_type.table))
         expected = columns(document_type)
         # A superset is fine: columns that the code no longer describes stay, with their comments.

@@ -113,6 +113,7 @@ class Warehouse:
         run_id: str,
         unanswered: Collection[tuple[str, date]] = (),
         piece: bool = False,
+        fills: bool = False,
     ) -> Landing:
         """Replace the documents of people and days by the spooled ones, in one transaction.
 
@@ -120,6 +121,8 @@ class Warehouse:
         they had on these days; people whose answer was discarded, and spooled people who are not in
         `usernames`, keep theirs, and so do the (username, day) in `unanswered`. With `piece` the
         days are a piece of those that are spooled, for types whose documents follow from instants.
+        With `fills` the documents are those of a member's own export: they fill the days of which
+        the API gave nothing, and nobody loses anything.
         """
         # Half an answer would delete what the other half holds.
         people = tuple(sorted(set(usernames) - spool.discarded))
@@ -134,6 +137,7 @@ class Warehouse:
             run_id=run_id,
             unanswered=tuple(unanswered),
             piece=piece,
+            fills=fills,
         )
         is_large = spool.bytes_of(people) > _MANY_BYTES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import STORED_TYPES
 from oura_pipeline.days import digest
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.unknown_fields import recorded_paths
@@ -74,13 +74,13 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> bool:
         return False
     _create_missing(connection)
     # Those of an older version.
-    for document_type in DOCUMENT_TYPES:
+    for document_type in STORED_TYPES:
         ensure_table(connection, document_type)
     ensure_descriptions(connection)
     ensure_ledgers(connection)
     with transaction(connection):
         _create_views(connection)
-        write_lines(connection, lines())
+        write_lines(connection, lines(STORED_TYPES))
         connection.execute(f"DELETE FROM {VIEWS_DIGEST.full_name}")
         connection.execute(f"INSERT INTO {VIEWS_DIGEST.full_name} VALUES (?)", [_digest()])
     return True
@@ -89,7 +89,7 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> bool:
 def _create_missing(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the tables that are missing, with their comments."""
     existing = existing_comments(connection)
-    tables = [(SCHEMA, one.table, one.description, columns(one)) for one in DOCUMENT_TYPES]
+    tables = [(SCHEMA, one.table, one.description, columns(one)) for one in STORED_TYPES]
     tables += [(one.schema, one.name, one.description, [*one.columns]) for one in LEDGERS]
     tables.append((SCHEMA, README, DESCRIPTION, [*COLUMNS]))
     # In one transaction: DuckLake reads the whole schema anew after each that changes it.
@@ -120,6 +120,6 @@ def is_prepared(connection: duckdb.DuckDBPyConnection) -> bool:
 
 def _digest() -> str:
     """Return a digest of everything that `prepare` makes."""
-    tables = [(one.table, one.description, columns(one)) for one in DOCUMENT_TYPES]
+    tables = [(one.table, one.description, columns(one)) for one in STORED_TYPES]
     views = [line for view in VIEWS for line in statements(view)]
     return digest(repr((tables, LEDGERS, views, _FUNCTION, _KEPT)))

@@ -1,0 +1,125 @@
+"""A row of a CSV file becomes the JSON document that the API would have sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from oura_pipeline.catalog.fields import Field
+from oura_pipeline.catalog.kinds import FLAG, INSTANT, LOCAL
+from oura_pipeline.member_export.file_kinds import FileKind
+from oura_pipeline.member_export.zones import Zones
+
+Convert = Callable[[str], bytes]
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2})?")
+_FLAGS = {"true": b"true", "false": b"false"}
+_NULL = b"null"
+# Some programs write these where Oura leaves a cell empty; a text may be one of them in earnest.
+_NULL_WORDS = frozenset({"", "null", "none", "nan"})
+_encode = msgspec.json.encode
+
+
+class DocumentBuilder:
+    """Builds the documents of a file.
+
+    What a value is follows from the table of document types and never from its looks: a run of
+    digits is a text where it is one at Oura, and a column that is absent is no null.
+    """
+
+    def __init__(self, kind: FileKind, columns: Sequence[str], zones: Zones) -> None:
+        fields = {field.name: field for field in kind.document_type.fields}
+        self._starts: list[bytes] = []
+        self._convert: list[Convert] = []
+        self._places: list[int] = []
+        seen = set[str]()
+        for place, column in enumerate(columns):
+            name = kind.renamed.get(column, column)
+            if name in seen:  # the old and the new name of a column
+                continue
+            seen.add(name)
+            self._places.append(place)
+            self._starts.append(_encode(name) + b":")
+            self._convert.append(self._converter(kind, fields.get(name), zones))
+
+    def document(self, cells: Sequence[str]) -> bytes:
+        """Return the document of a row.
+
+        Raises:
+            UnicodeEncodeError: a cell is not UTF-8.
+            UnknownOffset: a time has no offset, and nobody knows it.
+        """
+        return (
+            b"{"
+            + b",".join(
+                start + convert(cells[place])
+                for start, convert, place in zip(
+                    self._starts, self._convert, self._places, strict=True
+                )
+            )
+            + b"}"
+        )
+
+    def _converter(self, kind: FileKind, field: Field | None, zones: Zones) -> Convert:
+        if field is not None and _is_localized(kind, field):
+            return lambda cell: _text(zones.completed(cell))
+        if field is None:
+            return _unknown
+        if field.kind.sql_type in ("VARCHAR", "DATE", "TIMESTAMPTZ"):
+            return _text  # a run of digits is one, too
+        if field.kind.is_number:
+            return _number
+        if field.kind is FLAG:
+            return _flag
+        wrapped = kind.wrapped.get(field.name)
+        return _json if wrapped is None else lambda cell: _wrapped(cell, wrapped)
+
+
+def _is_localized(kind: FileKind, field: Field) -> bool:
+    """Return whether a time says where the person was, or its day follows from that."""
+    by_offset = kind.document_type.dated_by_offset and field.name == kind.document_type.starts_at
+    return field.kind is LOCAL or (field.kind is INSTANT and by_offset)
+
+
+def _text(cell: str) -> bytes:
+    return _encode(cell) if cell else _NULL
+
+
+def _unknown(cell: str) -> bytes:
+    # Nothing else than JSON looks like an object; a run of digits may be a text or a number.
+    return _json(cell) if cell.startswith(("{", "[")) else _text(cell)
+
+
+def _number(cell: str) -> bytes:
+    if _NUMBER.fullmatch(cell):
+        return cell.encode()  # as it is written: 98.465 stays that
+    return _NULL if cell.lower() in _NULL_WORDS else _encode(cell)
+
+
+def _flag(cell: str) -> bytes:
+    lower = cell.lower()
+    if lower in _NULL_WORDS:
+        return _NULL
+    return _FLAGS.get(lower) or _encode(cell)
+
+
+def _wrapped(cell: str, name: str) -> bytes:
+    if _NUMBER.fullmatch(cell):
+        return b"{" + _encode(name) + b":" + cell.encode() + b"}"
+    return _json(cell)
+
+
+def _json(cell: str) -> bytes:
+    if cell.lower() in _NULL_WORDS:
+        return _NULL
+    # Before 2026 it was escaped twice.
+    for text in (cell, cell.strip('"').replace('""', '"')):
+        raw = text.encode()
+        try:
+            msgspec.json.decode(raw)
+        except (msgspec.DecodeError, RecursionError):
+            continue
+        return raw
+    return _encode(cell)
