@@ -21,7 +21,7 @@ from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentTy
 from oura_pipeline.catalog.metrics import COUNT, DAY, DURATION, known_metrics, leaves
 from oura_pipeline.commands.group import cli
 from oura_pipeline.defs.growth import GROWING
-from oura_pipeline.graphite.dashboard_image import dashboard_path
+from oura_pipeline.graphite.dashboards import dashboard_path
 from oura_pipeline.markdown import markdown_table
 from oura_pipeline.sandbox.faults import KINDS
 from oura_pipeline.sandbox.spoils import SPOILS

@@ -7,32 +7,36 @@ not drawn.
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from oura_pipeline.graphite.canvas import Box, Canvas
+from oura_pipeline.graphite.dashboards import (
+    Json,
+    Series,
+    ask,
+    codes,
+    panel_start,
+    read_dashboard,
+    rows,
+    shown,
+    shows_everybody,
+    targets,
+    unit,
+)
 from oura_pipeline.graphite.metric_names import child_names
 
 WIDTH = 1440  # pixels
 _COLUMN, _UNIT, _GAP, _TITLE = WIDTH / 24, 34, 8, 30
-_PACKAGE = Path(__file__).resolve().parents[1]
-FOLDER = Path("deploy/grafana")  # from the root of the repository, and of the wheel's package
-_SECONDS = {"d": 86400, "h": 3600}
 _PALETTE = (
     *("73BF69", "F2CC0C", "8AB8FF", "FF780A", "F2495C", "5794F2"),
     *("B877D9", "C8F2C2", "FADE2A", "CA95E5"),
 )
-_UNITS = {
-    **{"none": "", "short": "", "celsius": "°C", "percent": "%", "m": "min"},
-    **{"lengthm": "m", "velocityms": "m/s", "masskg": "kg"},
-}
 _STYLE = {
     **{"bgcolor": "181B1F", "fgcolor": "AEB4BF", "fontName": "DejaVu Sans", "fontSize": "9"},
     **{"majorGridLineColor": "2E333B", "minorGridLineColor": "22262C", "minorY": "0"},
@@ -42,14 +46,12 @@ _STYLE = {
     **{"yUnitSystem": "none", "areaAlpha": "0.75", "margin": "6", "tz": "UTC", "format": "png"},
 }
 
-_Json = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class _Tile:
-    panel: _Json
+    panel: Json
     box: Box
-    person: str
+    people: Sequence[str]
 
 
 def draw(
@@ -67,60 +69,37 @@ def draw(
 
     Raises:
         httpx.HTTPError: graphite-web does not answer.
-        GraphiteUnavailable: it does not answer like graphite-web.
+        GraphiteUnavailable, msgspec.MsgspecError: it does not answer like graphite-web.
     """
-    # The committed JSON, not the code that builds it: that would need Grafana's SDK.
-    board = json.loads(_file(dashboard).read_text(encoding="utf-8"))
+    board = read_dashboard(dashboard)
     prefix = next(one["query"] for one in board["templating"]["list"] if one["name"] == "prefix")
     with httpx.Client(timeout=120) as http:
         everybody = sorted(child_names(http, render_url, prefix))
-        shows_everybody = _shows_everybody(board)
-        shown = everybody if shows_everybody else [person]
-        tiles = list(_tiles(board["panels"], shown))
+        people = everybody if shows_everybody(board) else [person]
+        tiles = list(_tiles(board, people))
         renderer = _Renderer(http, render_url, prefix, _midnight(first), _midnight(last) + 86400)
         canvas = Canvas(WIDTH, int(max(tile.box.bottom for tile in tiles)) + _GAP)
         days = f"{first:%-d %B} to {last:%-d %B %Y}"
-        whose = "everybody" if shows_everybody else person
+        whose = "everybody" if shows_everybody(board) else person
         canvas.heading(board["title"], f"{whose} · {days} · drawn by graphite-web, not Grafana")
         for tile in tiles:
             renderer.draw(canvas, tile)
     canvas.write(path)
 
 
-def dashboard_path(uid: str) -> Path:
-    """Return where the JSON of a dashboard lies, from the root of the repository."""
-    return FOLDER / "dashboards" / f"{uid}.json"
-
-
-def _file(dashboard: str) -> Path:
-    """Return the committed JSON: in the checkout, or in the installed package."""
-    inside = _PACKAGE / dashboard_path(dashboard)
-    return inside if inside.exists() else _PACKAGE.parent / dashboard_path(dashboard)
-
-
-def _tiles(panels: Sequence[_Json], people: Sequence[str]) -> Iterator[_Tile]:
+def _tiles(board: Json, people: Sequence[str]) -> Iterator[_Tile]:
     """Yield panels with their positions; a row per person is repeated for each of them."""
-    all_of_them = "{" + ",".join(people) + "}" if people[1:] else "".join(people)
     top = 56.0
-    for row, members in _rows(panels):
-        for name in people if "repeat" in row else [all_of_them]:
-            yield _Tile(row | {"title": row["title"].replace("$person", name)}, _line(top), name)
+    for row, members in rows(board):
+        for names in [[one] for one in people] if "repeat" in row else [people]:
+            title = row["title"].replace("$person", "".join(names[:1]))
+            yield _Tile(row | {"title": title}, _line(top), names)
             top += _TITLE + 4
             height = max(one["gridPos"]["y"] + one["gridPos"]["h"] for one in members)
             base = min(one["gridPos"]["y"] for one in members)
             for one in members:
-                yield _Tile(one, _box(one["gridPos"], base, top), name)
+                yield _Tile(one, _box(one["gridPos"], base, top), names)
             top += (height - base) * _UNIT
-
-
-def _rows(panels: Sequence[_Json]) -> list[tuple[_Json, list[_Json]]]:
-    rows: list[tuple[_Json, list[_Json]]] = []
-    for panel in panels:
-        if panel["type"] == "row":
-            rows.append((panel, []))
-        else:
-            rows[-1][1].append(panel)
-    return rows
 
 
 def _line(top: float) -> Box:
@@ -138,7 +117,7 @@ class _Renderer:
 
     def __init__(self, http: httpx.Client, url: str, prefix: str, start: int, end: int) -> None:
         self._http = http
-        self._url = f"{url.rstrip('/')}/render"
+        self._url = url.rstrip("/")
         self._prefix = prefix
         self._start = start
         self._end = end
@@ -148,8 +127,7 @@ class _Renderer:
             canvas.row(tile.box, tile.panel["title"])
             return
         graph = tile.panel["type"] == "timeseries"
-        unit = _unit(tile.panel) if graph else ""
-        inside = canvas.card(tile.box, tile.panel["title"], unit)
+        inside = canvas.card(tile.box, tile.panel["title"], unit(tile.panel) if graph else "")
         if graph:
             canvas.picture(inside, self._graph(tile, inside))
         elif tile.panel["type"] == "state-timeline":
@@ -168,21 +146,26 @@ class _Renderer:
         return io.BytesIO(self._ask(tile, asked).content)
 
     def _states(self, canvas: Canvas, tile: _Tile, inside: Box) -> None:
-        asked = self._range(tile.panel) | {"format": "json"}
-        codes = _codes(tile.panel)
+        asked = self._range(tile.panel)
+        texts = codes(tile.panel)
         bands = [
-            (one["target"], [(time, codes.get(value)) for value, time in one["datapoints"]])
-            for one in self._ask(tile, asked).json()
+            (
+                one.target,
+                [
+                    (time, None if value is None else texts.get(value))
+                    for value, time in one.datapoints
+                ],
+            )
+            for one in self._series(tile, asked)
         ]
         start, end = int(asked["from"]), int(asked["until"])
-        canvas.bands(inside, bands, start, end, list(codes.values()))
+        canvas.bands(inside, bands, start, end, list(texts.values()))
 
     def _value(self, canvas: Canvas, tile: _Tile, inside: Box) -> None:
-        asked = self._range(tile.panel) | {"format": "json", "noNullPoints": "true"}
-        found = [one for one in self._ask(tile, asked).json() if one["datapoints"]]
-        values = [value for value, _ in found[0]["datapoints"]] if found else []
+        found = [one.known for one in self._series(tile, self._range(tile.panel)) if one.known]
+        values = [value for value, _ in found[0]] if found else []
         defaults = tile.panel["fieldConfig"]["defaults"]
-        text, colour = _shown(values[-1], tile.panel) if values else ("–", "#8E8E99")
+        text, colour = shown(values[-1], tile.panel) if values else ("–", "#8E8E99")
         if tile.panel["type"] == "gauge":
             low, high = defaults["min"], defaults["max"]
             share = (values[-1] - low) / (high - low) if values else 0.0
@@ -191,17 +174,15 @@ class _Renderer:
             canvas.value(inside, text, colour)
 
     def _ask(self, tile: _Tile, asked: dict[str, str]) -> httpx.Response:
-        names = {"$prefix": self._prefix, "$person": tile.person}
-        targets = [
-            re.sub(r"\$(prefix|person)", lambda found: names[found[0]], one["target"])
-            for one in tile.panel["targets"]
-        ]
-        return self._http.post(self._url, data=asked | {"target": targets}).raise_for_status()
+        form = asked | {"target": targets(tile.panel, self._prefix, tile.people)}
+        return self._http.post(f"{self._url}/render", data=form).raise_for_status()
 
-    def _range(self, panel: _Json) -> dict[str, str]:
-        start = self._start
-        if over := panel.get("timeFrom"):
-            start = max(self._end - int(over[:-1]) * _SECONDS[over[-1]], self._start)
+    def _series(self, tile: _Tile, asked: dict[str, str]) -> list[Series]:
+        form = asked | {"target": targets(tile.panel, self._prefix, tile.people)}
+        return ask(self._http, self._url, form)
+
+    def _range(self, panel: Json) -> dict[str, str]:
+        start = panel_start(panel, self._start, self._end)
         # `from` is exclusive: a second earlier, or the first point would be missing.
         hours = self._end - start <= 3 * 86400
         return {
@@ -210,7 +191,7 @@ class _Renderer:
             "xFormat": "%a %H:%M" if hours else "%d %b",
         }
 
-    def _colours(self, panel: _Json) -> list[str]:
+    def _colours(self, panel: Json) -> list[str]:
         fixed = {
             one["matcher"]["options"]: one["properties"][0]["value"]["fixedColor"].lstrip("#")
             for one in panel["fieldConfig"]["overrides"]
@@ -222,41 +203,13 @@ class _Renderer:
         return [fixed.get(label[1], next(spare)) if label else next(spare) for label in labels]
 
 
-def _style(panel: _Json) -> dict[str, str]:
+def _style(panel: Json) -> dict[str, str]:
     """Return graphite-web's options for lines, bars or stacked bars."""
     custom = panel["fieldConfig"]["defaults"]["custom"]
     if custom["drawStyle"] != "bars":
         return {"lineMode": "connected", "connectedLimit": "15", "lineWidth": "1.6"}
     area = "stacked" if "stacking" in custom else "first"
     return {"lineMode": "staircase", "areaMode": area, "lineWidth": "1"}
-
-
-def _codes(panel: _Json) -> dict[float, tuple[str, str]]:
-    """Return the text and the colour of each code."""
-    options = panel["fieldConfig"]["defaults"].get("mappings", [{"options": {}}])[0]["options"]
-    return {float(code): (one["text"], one["color"]) for code, one in options.items()}
-
-
-def _shown(value: float, panel: _Json) -> tuple[str, str]:
-    """Return a value as people write it, and its colour."""
-    defaults = panel["fieldConfig"]["defaults"]
-    if found := _codes(panel).get(value):
-        return found
-    steps = defaults["thresholds"]["steps"]
-    colour = [one["color"] for one in steps if one["value"] is None or value >= one["value"]][-1]
-    if defaults["unit"] == "dthms":
-        return f"{int(value) // 3600}:{int(value) % 3600 // 60:02} h", colour
-    return f"{value:,.{defaults['decimals']}f} {_unit(panel)}".strip(), colour
-
-
-def _unit(panel: _Json) -> str:
-    """Return the unit as people write it."""
-    unit = str(panel["fieldConfig"]["defaults"]["unit"])
-    return _UNITS.get(unit, unit.removeprefix("suffix: "))
-
-
-def _shows_everybody(board: _Json) -> bool:
-    return any(one["name"] == "person" and one["multi"] for one in board["templating"]["list"])
 
 
 def _midnight(day: date) -> int:

@@ -18,6 +18,7 @@ from oura_pipeline.web.sessions import session_key
 
 # The status page waits for Dagster's UI no longer than this; it works without.
 DAGSTER_TIMEOUT_SECONDS = 3.0
+MAX_DASHBOARDS = 8  # each takes one of the threads that answer requests
 
 
 # Nothing of a person is kept in here: everything is in the accounts. So the site can be restarted
@@ -32,6 +33,7 @@ class Site:
         dagster: an HTTP client for Dagster's UI.
         operator_auth: checks the operator's token, for pages and API together.
         downloads: limits concurrent downloads.
+        dashboards: limits the dashboards that are drawn at once.
         request_metrics: counts requests.
     """
 
@@ -40,6 +42,7 @@ class Site:
     dagster: httpx.Client
     operator_auth: OperatorAuth
     downloads: Downloads = field(default_factory=Downloads)
+    dashboards: Downloads = field(default_factory=lambda: Downloads(MAX_DASHBOARDS))
     request_metrics: RequestMetrics = field(default_factory=RequestMetrics)
 
     @property

@@ -74,7 +74,8 @@ class Arena:
         self, method: str, path: str, right: Right, headers: Mapping[str, str], **changes: Any
     ) -> httpx.Response:
         """Send a request as the table says, with other headers or another body."""
-        names = {"own": _whose(headers), "other": OTHER, "username": OTHER}
+        others = dict.fromkeys(("other", "username"), OTHER)
+        names = {"own": _whose(headers), "name": "sleep", **others}
         address = path.format(**names) + (f"?{right.query}" if right.query else "")
         fields = {name: text.format(**names) for name, text in right.fields.items()}
         body = {"data": fields | {"csrf": CSRF}} if right.form else {"json": fields or None}

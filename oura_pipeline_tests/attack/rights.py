@@ -75,7 +75,8 @@ def _api(granted: Answer = OK, **more: object) -> Right:
     return Right(who=who, granted=granted, refused=NO_TOKEN, **more)  # type: ignore[arg-type]
 
 
-# `{username}` is another person than whose session asks. HEAD is as GET where the site has pages.
+# `{username}` is another person than whose session asks, `{name}` a dashboard. HEAD is as GET where
+# the site has pages.
 RIGHTS: Mapping[tuple[str, str], Right] = {
     # Machines.
     ("GET", "/webhook"): Right(who=frozenset(), refused=NO_TOKEN),
@@ -114,6 +115,9 @@ RIGHTS: Mapping[tuple[str, str], Right] = {
     ),
     ("POST", "/me/sync"): Right(who=PEOPLE, granted=(303, "/me"), form=True, changes=True),
     ("POST", "/me/disconnect"): Right(who=PEOPLE, granted=(303, "/me"), form=True, changes=True),
+    # People, and the operator.
+    ("GET", "/dashboards"): Right(who=PEOPLE | _OPERATOR),
+    ("GET", "/dashboards/{name}"): Right(who=PEOPLE | _OPERATOR),
     # The operator.
     ("GET", "/operator"): Right(others=dict.fromkeys(_OPERATOR, (303, "/status"))),
     ("POST", "/operator"): Right(granted=(401, None), form=True, fields={"token": "a guess"}),

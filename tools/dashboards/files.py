@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path, PurePosixPath
 
 from oura_pipeline.graphite.configuration import CarbonPorts, carbon_conf, web_settings
-from oura_pipeline.graphite.dashboard_image import FOLDER, dashboard_path
+from oura_pipeline.graphite.dashboards import FOLDER, dashboard_path
 from oura_pipeline.graphite.schemas import storage_aggregation, storage_schemas
 from tools.dashboards import alerts
 from tools.dashboards.people import PEOPLE_DASHBOARDS
