@@ -18,8 +18,8 @@ from oura_pipeline.accounts.schema import participants, people, studies
 CODE_LETTERS = 5
 # Whole weeks, so that weekdays stay what they are; up to half a year to either side.
 SHIFT_WEEKS = 26
-# A name is a folder, and a code a file and a part of a FHIR reference.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")  # it is a folder
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}")  # ids in FHIR have no _
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class Studies(Store):
         Raises:
             StudyRefused: there is one of this name, or it cannot be one.
         """
-        _check_name(name, "a study")
+        _require_match(_NAME, name, "a study", "letters, digits, _ and -, beginning with neither sign")
         with self._database.writing(studies) as connection:
             if name in _names(connection):
                 raise StudyRefused(f"there is a study {name} already")
@@ -202,7 +202,7 @@ def _require(connection: Connection, name: str) -> None:
 
 
 def _require_free(connection: Connection, name: str, username: str, code: str) -> None:
-    _check_name(code, "a code")
+    _require_match(_CODE, code, "a code", "letters, digits and -, not beginning with -")
     others = (participants.c.study == name, participants.c.username != username)
     if code in set(connection.scalars(select(participants.c.code).where(*others))):
         raise StudyRefused(f"somebody else has the code {code} in {name}: choose another")
@@ -227,9 +227,6 @@ def _check(enrolment: Enrolment) -> None:
         raise StudyRefused("say which version of the consent was agreed to")
 
 
-def _check_name(text: str, what: str) -> None:
-    if not _NAME.fullmatch(text):
-        raise StudyRefused(
-            f"{text!r} cannot be {what}: up to 32 letters, digits, _ and -, not beginning with "
-            "either sign"
-        )
+def _require_match(rule: re.Pattern[str], text: str, what: str, allowed: str) -> None:
+    if not rule.fullmatch(text):
+        raise StudyRefused(f"{text!r} cannot be {what}: up to 32 {allowed}")

@@ -134,4 +134,27 @@ RIGHTS: Mapping[tuple[str, str], Right] = {
         fields={"username": "{other}"},
         changes=True,
     ),
+    ("POST", "/status/studies"): Right(
+        who=_OPERATOR,
+        granted=(303, "/status"),
+        refused=OPERATOR_ONLY,
+        form=True,
+        fields={"study": "nap"},
+        changes=True,
+    ),
+    # In a study that there is not.
+    ("POST", "/status/participants"): Right(
+        who=_OPERATOR,
+        granted=(422, None),
+        refused=OPERATOR_ONLY,
+        form=True,
+        fields={"study": "none", "person": "{other}", "consent": "1"},
+    ),
+    ("POST", "/status/withdrawals"): Right(
+        who=_OPERATOR,
+        granted=(422, None),
+        refused=OPERATOR_ONLY,
+        form=True,
+        fields={"study": "none", "person": "{other}"},
+    ),
 }

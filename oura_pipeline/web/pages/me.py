@@ -94,6 +94,7 @@ def show_page(request: Request, person: Person) -> Response:
         months=[(month, month_chart(month)) for month in _months(site, person, now.date())],
         day_states=list(DayState),
         rows=type_rows(person, overview),
+        studies=site.pipeline.accounts.studies.of_person(person.username),
     )
 
 

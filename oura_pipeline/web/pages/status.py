@@ -91,6 +91,8 @@ def show_status(request: Request) -> Response:
         odd=odd_documents(site.settings.storage.analytics_path),
         runs=last_runs(site.dagster, site.settings.site.dagster_url),
         automation=automation(site.dagster, site.settings.site.dagster_url),
+        studies=accounts.studies.names(),
+        participants=accounts.studies.everybody(),
         invites=open_invites(accounts.invites.all(), now),
     )
 
