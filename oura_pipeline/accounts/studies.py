@@ -84,7 +84,9 @@ class Studies(Store):
         Raises:
             StudyRefused: there is one of this name, or it cannot be one.
         """
-        _require_match(_NAME, name, "a study", "letters, digits, _ and -, beginning with neither sign")
+        _require_match(
+            _NAME, name, "a study", "letters, digits, _ and -, beginning with neither sign"
+        )
         with self._database.writing(studies) as connection:
             if name in _names(connection):
                 raise StudyRefused(f"there is a study {name} already")
@@ -223,8 +225,9 @@ def _shift() -> int:
 def _check(enrolment: Enrolment) -> None:
     if enrolment.last_day and enrolment.last_day < enrolment.first_day:
         raise StudyRefused(f"{enrolment.last_day} is before {enrolment.first_day}")
-    if not enrolment.consent_version.strip():
-        raise StudyRefused("say which version of the consent was agreed to")
+    for what, text in {"consent": enrolment.consent_version, "arm": enrolment.arm}.items():
+        if text is not None and not (text.strip() and text.isprintable() and len(text) <= 64):
+            raise StudyRefused(f"the {what} takes a text of 1 to 64 characters in one line")
 
 
 def _require_match(rule: re.Pattern[str], text: str, what: str, allowed: str) -> None:

@@ -76,7 +76,10 @@ def test_a_withdrawal_ends_every_consent(nap: Accounts) -> None:
         ("nap", "ada", {"code": "B1"}, "somebody else has the code B1 in nap"),
         ("nap", "ada", {"code": "../x"}, "'../x' cannot be a code"),
         ("nap", "ada", {"last_day": date(2026, 2, 1)}, "2026-02-01 is before 2026-03-01"),
-        ("nap", "ada", {"consent_version": " "}, "say which version"),
+        ("nap", "ada", {"code": "B_1"}, "'B_1' cannot be a code"),
+        ("nap", "ada", {"consent_version": " "}, "the consent takes a text"),
+        ("nap", "ada", {"arm": "a\nb"}, "the arm takes a text"),
+        ("nap", "ada", {"arm": "a" * 65}, "the arm takes a text"),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -29,7 +29,8 @@ BOSS, PROXY_SECRET = "boss@example.org", "a secret of the proxy's"
 CSRF = "the token of a session's forms"
 DAY = timedelta(days=1)
 # Whatever a request may change; ids and times of sessions are in there as well.
-TABLES = ("people", "sessions", "consents", "sign_ups", "invites", "webhook_inbox", "tokens")
+MADE = ("sessions", "consents", "sign_ups", "invites", "participants", "studies")
+TABLES = (*MADE, "people", "webhook_inbox", "tokens")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ class Arena:
     ) -> httpx.Response:
         """Send a request as the table says, with other headers or another body."""
         others = dict.fromkeys(("other", "username"), OTHER)
-        names = {"own": _whose(headers), "name": "sleep", **others}
+        names = {"own": _whose(headers), "name": "sleep", "study": "none", **others}
         address = path.format(**names) + (f"?{right.query}" if right.query else "")
         fields = {name: text.format(**names) for name, text in right.fields.items()}
         body = {"data": fields | {"csrf": CSRF}} if right.form else {"json": fields or None}
@@ -106,7 +107,7 @@ class Arena:
         self._headers.clear()
         with closing(sqlite3.connect(self._database, timeout=30)) as connection, connection:
             connection.execute("UPDATE people SET state = 'connected', sync_asked_at = NULL")
-            for table in ("sessions", "consents", "sign_ups", "invites"):
+            for table in MADE:
                 connection.execute(f"DELETE FROM {table}")
 
     @property

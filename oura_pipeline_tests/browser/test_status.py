@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+from oura_pipeline.accounts.studies import Enrolment
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline_tests.browser.conftest import OpenSite, Visitor
 from oura_pipeline_tests.browser.visits import PASSWORD, SandboxedSite
+
+AGREED = Enrolment(
+    code="A1",
+    first_day=date(2026, 3, 2),
+    consent_version="1.2",
+    consented_on=date(2026, 2, 20),
+)
 
 
 def test_the_operator_logs_in_and_sees_how_everything_is(
     site: SandboxedSite, visitor: Visitor
 ) -> None:
     """Everybody by username and state, nothing of their health; strangers see nothing."""
-    visitor(site).join("runa", "runa")
+    runa = visitor(site).join("runa", "runa")
     site.sync("runa", "daily_sleep")
+    with open_pipeline() as pipeline:
+        pipeline.accounts.studies.create("nap")
+        pipeline.accounts.studies.enroll("nap", "runa", AGREED)
+    assert "agreed to version 1.2" in runa.open("/me").check().text
     visit = visitor(site).open("/status")
     assert visit.path == "/operator"
     visit.check().page.fill("#token", "guessed")
@@ -22,6 +36,8 @@ def test_the_operator_logs_in_and_sees_how_everything_is(
     visit.press("#enter").check()
     assert visit.path == "/status"
     assert "runa" in visit.text
+    visit.page.locator("summary", has_text="Enroll somebody").click()
+    assert visit.check().page.locator(".participant").inner_text().split()[:2] == ["A1", "nap"]
     visit.press("#sign-out")
     assert visit.open("/status").path == "/operator"
 

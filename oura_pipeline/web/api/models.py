@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.warehouse.views.days import DAILY_SUMMARY
 from oura_pipeline.warehouse.views.records import RECORDS
+
+
+def _only_a_text(value: Any) -> Any:
+    # Pydantic's own `date` would also take a timestamp, and the number of one.
+    if value is not None and not (isinstance(value, str) and len(value) == len("YYYY-MM-DD")):
+        raise ValueError("write a day as YYYY-MM-DD")
+    return value
+
+
+_PRINTABLE = "^[ -~]*[!-~][ -~]*$"
+_DOCUMENT_TYPES = [one.name for one in DOCUMENT_TYPES]
+
+
+def _of_the_table(name: str) -> str:
+    if name not in _DOCUMENT_TYPES:
+        raise ValueError("no document type is called so")
+    return name
+
+
+DocumentTypeName = Annotated[
+    str,
+    AfterValidator(_of_the_table),
+    WithJsonSchema({"type": "string", "enum": _DOCUMENT_TYPES}),
+]
+Day = Annotated[
+    date,
+    BeforeValidator(_only_a_text),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-04-10"]}),
+]
 
 
 class Problem(BaseModel):
@@ -158,3 +188,62 @@ class SyncResponse(BaseModel):
         description="False if one was requested less than five minutes ago; that one still counts."
     )
     detail: str = Field(description="What happens next.")
+
+
+class StudyRequest(BaseModel):
+    """A study."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(
+        description="Up to 32 letters, digits, _ and -.",
+        pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$",
+        examples=["nap"],
+    )
+
+
+class EnrolmentRequest(BaseModel):
+    """What a person agreed to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: str | None = Field(
+        None,
+        description="Their pseudonym; null: a random one, or the one they have.",
+        pattern="^[A-Za-z0-9][A-Za-z0-9-]{0,31}$",
+        examples=["A1"],
+    )
+    arm: str | None = Field(
+        None, description="The group that they are in.", pattern=_PRINTABLE, max_length=64
+    )
+    first_day: Day = Field(description="First day of the study.")
+    last_day: Day | None = Field(None, description="Last day, included; null: it goes on.")
+    consent_version: str = Field(
+        description="The version that they agreed to.",
+        pattern=_PRINTABLE,
+        max_length=64,
+        examples=["1.2"],
+    )
+    consented_on: Day = Field(description="When they did.")
+    document_types: list[DocumentTypeName] | None = Field(
+        None, description="What they agreed to; null: everything."
+    )
+
+
+class ParticipantResponse(BaseModel):
+    """Somebody who takes or took part in a study."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    study: str
+    username: str = Field(examples=["ada"])
+    code: str = Field(description="Their pseudonym in the study.", examples=["A1"])
+    arm: str | None = Field(description="The group that they are in; null: there is none.")
+    first_day: date
+    last_day: date | None = Field(description="Included; null: it goes on.")
+    consent_version: str
+    consented_on: date
+    document_types: list[str] | None = Field(description="Null: everything.")
+    withdrawn_on: date | None = Field(
+        description="When they took their consent back; null: they did not."
+    )

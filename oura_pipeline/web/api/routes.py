@@ -9,46 +9,25 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import duckdb
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.exc import DBAPIError
 
-from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
+from oura_pipeline.accounts.errors import PersonRefused
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.usernames import check_username
 from oura_pipeline.analysis import frames
 from oura_pipeline.people import sign_in
 from oura_pipeline.people.failures import Misconfigured
-from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.storage_failures import storage_failure
-from oura_pipeline.web.api import models
+from oura_pipeline.web.api import models, studies
+from oura_pipeline.web.api.common import KnownPerson, OpenPipeline, operator_router, problems
 from oura_pipeline.web.history import history
 from oura_pipeline.web.site import Site
 
 MAX_BODY_BYTES = 16 * 1024
 VERSION = "1"
-PROBLEMS = {
-    400: "The body cannot be read.",
-    401: "No token, or not the operator's.",
-    404: "Nobody has this username.",
-    405: "This address takes another method; the header Allow says which.",
-    409: "Data cannot be requested from Oura for this person now.",
-    413: "The body is larger than any described here.",
-    421: "The name in the header Host is not one of this site's.",
-    422: "The request does not match this schema.",
-    429: "Too many wrong tokens; wait a minute.",
-    500: "An error that nobody expected; the page names its entry in the log.",
-    503: "A setting or file is missing; the detail says what to do.",
-    507: "A disk or file of the site refuses; the detail says which.",
-}
-# What answers before the API does, in its own words; of 400, 404 and 413 either may be the one. An
-# address with a line break in it, for instance, is none that leads to the API.
-OUTSIDE = {400: "text/plain", 404: "text/html", 413: "text/plain", 421: "text/plain"} | {
-    500: "text/html"
-}
-BEARER = HTTPBearer(scheme_name="operator", description="OURA_OPERATOR_TOKEN.", auto_error=False)
 
 
 def create_api(site: Site) -> FastAPI:
@@ -74,32 +53,8 @@ def create_api(site: Site) -> FastAPI:
     api.state.pipeline = site.pipeline
     api.state.operator_auth = site.operator_auth
     api.include_router(ROUTER)
+    api.include_router(studies.ROUTER)
     return api
-
-
-def require_operator(
-    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
-) -> None:
-    request.app.state.operator_auth.check(given.credentials if given else None)
-
-
-def get_pipeline(request: Request) -> Pipeline:
-    pipeline: Pipeline = request.app.state.pipeline
-    return pipeline
-
-
-OpenPipeline = Annotated[Pipeline, Depends(get_pipeline)]
-
-
-def get_person(
-    request: Request, pipeline: OpenPipeline, username: Annotated[str, Path(examples=["ada"])]
-) -> Person:
-    try:
-        person = pipeline.accounts.people.get(username)
-    except UnknownPerson:  # its message lists everybody's username
-        raise HTTPException(404, "person not found") from None
-    request.state.person_id = person.id  # for the log
-    return person
 
 
 def get_day(
@@ -121,27 +76,9 @@ def get_day(
         raise HTTPException(422, "query.date: no such day") from None
 
 
-KnownPerson = Annotated[Person, Depends(get_person)]
 Day = Annotated[date, Depends(get_day)]
 
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": models.Problem} | _outside(status) for status in statuses}
-
-
-def _outside(status: int) -> dict[str, Any]:
-    """Return what a status means, and how it is said by what answers before the API does."""
-    described: dict[str, Any] = {"description": PROBLEMS[status]}
-    if status in OUTSIDE:
-        described["content"] = {OUTSIDE[status]: {"schema": {"type": "string"}}}
-    return described
-
-
-ROUTER = APIRouter(
-    dependencies=[Depends(require_operator)],
-    responses=_problems(400, 401, 405, 413, 422, 429, 503, 507)
-    | {status: _outside(status) for status in (421, 500)},
-)
+ROUTER = operator_router()
 
 
 @ROUTER.post("/connect", summary="Start a sign-in")
@@ -172,7 +109,7 @@ def people(pipeline: OpenPipeline) -> list[models.PersonResponse]:
     ]
 
 
-@ROUTER.get("/people/{username}/status", summary="Show a person", responses=_problems(404))
+@ROUTER.get("/people/{username}/status", summary="Show a person", responses=problems(404))
 def status(pipeline: OpenPipeline, person: KnownPerson) -> models.StatusResponse:
     """Return the state of a person's sign-in and data."""
     overview = pipeline.accounts.overview.document_types(person.username)
@@ -189,7 +126,7 @@ def status(pipeline: OpenPipeline, person: KnownPerson) -> models.StatusResponse
     )
 
 
-@ROUTER.get("/people/{username}/daily", summary="Show a person's day", responses=_problems(404))
+@ROUTER.get("/people/{username}/daily", summary="Show a person's day", responses=problems(404))
 def daily(pipeline: OpenPipeline, person: KnownPerson, day: Day) -> models.DailyResponse:
     """Return the records of a person's day, from the current published copy."""
     try:
@@ -215,7 +152,7 @@ def daily(pipeline: OpenPipeline, person: KnownPerson, day: Day) -> models.Daily
     "/people/{username}/sync",
     summary="Request a sync",
     status_code=HTTPStatus.ACCEPTED,
-    responses=_problems(404, 409),
+    responses=problems(404, 409),
 )
 def sync(pipeline: OpenPipeline, person: KnownPerson) -> models.SyncResponse:
     """Request that a person's last days be fetched soon, outside of the schedule."""

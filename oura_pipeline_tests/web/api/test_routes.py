@@ -33,6 +33,11 @@ WAYS = [
     ("GET", "/api/people/ada/daily"),
     ("GET", "/api/people/ada/status"),
     ("POST", "/api/people/ada/sync"),
+    ("GET", "/api/studies"),
+    ("POST", "/api/studies"),
+    ("GET", "/api/studies/nap/participants"),
+    ("PUT", "/api/studies/nap/participants/ada"),
+    ("POST", "/api/studies/nap/participants/ada/withdraw"),
 ]
 
 
@@ -77,9 +82,9 @@ def test_a_request_without_a_token_gets_nothing(
 ) -> None:
     """Neither a person nor whether there is one."""
     answers = [stranger.request(*way, json={}, headers=given) for way in WAYS]
-    assert [answer.status_code for answer in answers] == [401] * 5
+    assert [answer.status_code for answer in answers] == [401] * len(WAYS)
     said = {"detail": "operator token required: Authorization: Bearer …"}
-    assert [answer.json() for answer in answers] == [said] * 5
+    assert [answer.json() for answer in answers] == [said] * len(WAYS)
     assert {answer.headers["www-authenticate"] for answer in answers} == {"Bearer"}
 
 
@@ -110,7 +115,7 @@ def test_without_an_operators_token_the_api_is_closed(tmp_path: Path) -> None:
     with site_client(tmp_path) as client:
         answers = [client.request(*way, headers=OPERATOR) for way in WAYS]
     said = {"detail": "the API is off: set OURA_OPERATOR_TOKEN and restart"}
-    assert [(answer.status_code, answer.json()) for answer in answers] == [(503, said)] * 5
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(503, said)] * len(WAYS)
 
 
 def test_somebody_can_sign_in_with_the_address_from_connect(tmp_path: Path) -> None:
@@ -312,7 +317,7 @@ def test_the_schema_is_open_and_complete(stranger: httpx.Client) -> None:
         "operator": {"type": "http", "scheme": "bearer", "description": "OURA_OPERATOR_TOKEN."}
     }
     ways = {
-        (method.upper(), f"/api{path}".replace("{username}", "ada")): way
+        (method.upper(), f"/api{path}".format(username="ada", study="nap")): way
         for path, methods in schema["paths"].items()
         for method, way in methods.items()
     }
