@@ -15,16 +15,20 @@ READY := $(VENV)/ready
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 DEPLOY := oura_pipeline_tests/deploy/test_readme.py
 WORKERS := oura_pipeline_tests/end_to_end/test_workers.py
-APART := --ignore=$(DEPLOY) --ignore=$(WORKERS)
+WHEEL := oura_pipeline_tests/end_to_end/test_wheel.py
+APART := --ignore=$(DEPLOY) --ignore=$(WORKERS) --ignore=$(WHEEL)
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
-.PHONY: help demo test test-quick test-engines test-deploy test-workers bench crash mutants attack check format dev docs site lock clean
+.PHONY: help demo reset dist test test-quick test-engines test-deploy test-workers test-wheel bench crash mutants attack check format dev docs site lock clean
 help:
-	@echo "make demo        the whole pipeline with synthetic people (SERVE=1: stays up)"
+	@echo "make demo        the whole pipeline with synthetic people (SERVE=1: stays up; GRAFANA=path: in Grafana, too)"
+	@echo "make reset       delete what the demo made; otherwise the next one uses it again"
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
 	@echo "make test        all tests but those of test-engines, -deploy, -workers and -matrix"
 	@echo "make test-quick  those that need no browser, Graphite, Postgres or run of Dagster"
 	@echo "make test-engines more of accounts and Dagster's records on Postgres, and of a DuckLake"
+	@echo "make test-wheel  the wheel alone, in a clean environment and an empty folder"
+	@echo "make dist        build the wheel, into dist/"
 	@echo "make test-deploy every command of deploy/README.md, typed on a machine of its own"
 	@echo "make test-workers two workers of shards on Postgres, RabbitMQ and a DuckLake; one is killed"
 	@echo "make test-matrix more of a DuckLake: its files in a folder, and in object storage"
@@ -38,7 +42,11 @@ help:
 	@echo "make lock        resolve the versions of all dependencies anew"
 
 demo: $(READY)
-	@$(BIN)/oura-pipeline demo $(if $(SERVE),--serve)
+	@$(BIN)/oura-pipeline demo $(if $(SERVE),--serve) $(if $(GRAFANA),--grafana "$(GRAFANA)") \
+	  $(if $(PORT),--port $(PORT)) $(if $(SITE_PORT),--site-port $(SITE_PORT))
+
+reset: $(READY)
+	@$(BIN)/oura-pipeline demo --reset
 
 dev: $(READY)
 	@$(BIN)/oura-pipeline dev
@@ -54,6 +62,14 @@ test-engines: $(READY)
 # As much work as all the quick ones: it starts the whole deployment, twice.
 test-deploy: $(READY)
 	@$(BIN)/python -m pytest $(DEPLOY)
+
+# The wheel alone, in a clean environment and an empty folder.
+test-wheel: $(READY)
+	@CI=1 $(BIN)/python -m pytest $(WHEEL)
+
+dist: $(READY)
+	@$(BIN)/uv build --quiet --system-certs --wheel --out-dir dist
+	@ls dist/*.whl
 
 # Three minutes of waiting for processes; it wants Debian's RabbitMQ.
 test-workers: $(READY)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
 import sys
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,16 @@ from rich.console import Console
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.commands import demo_grafana
 from oura_pipeline.commands.console import console, table_with
-from oura_pipeline.files import keep_private
+from oura_pipeline.commands.demo_folder import DemoFolder
+from oura_pipeline.commands.dev import PORT, check_ports, run_dagster_and_site
 from oura_pipeline.graphite.environment import LocalGraphiteError, graphite_python, installed
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.process import interrupts
+from oura_pipeline.process.children import children
 from oura_pipeline.sandbox.running import Sandbox, running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import load_settings
@@ -37,8 +41,7 @@ from oura_pipeline.settings import load_settings
 if TYPE_CHECKING:
     from oura_pipeline.commands.sync_run import SyncResult
 
-PEOPLE, DAYS = 5, 90
-SITE_PORT = 8000
+PEOPLE, DAYS = 5, 60  # the last of them has not signed in yet
 _DEFAULTS = ("OURA_ACCOUNTS_URL", "OURA_WAREHOUSE_URL", "OURA_TOKEN_KEY", "GRAPHITE_PROTOCOL")
 OPERATOR = "demo"  # the password of a page about nobody
 DASHBOARD = "oura-sleep"  # the one that is drawn
@@ -60,62 +63,119 @@ QUESTIONS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """What stays up after the demo.
+
+    Attributes:
+        port: of Dagster's UI.
+        site_port: of the site.
+        grafana: the program or folder of a Grafana; None: there is none.
+    """
+
+    port: int
+    site_port: int
+    grafana: Path | None
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Its ports, by the option that chooses them."""
+        of_grafana = {"GRAFANA_PORT": demo_grafana.PORT} if self.grafana else {}
+        return {"--port": self.port, "--site-port": self.site_port, **of_grafana}
+
+
 @click.command()
 @click.option("--serve", is_flag=True, help="Keep sandbox, Dagster and site running afterwards.")
-def demo(serve: bool) -> None:
-    """Run the whole pipeline with synthetic people."""
-    sys.exit(run_demo(console, serve=serve))
+@click.option("--port", default=3000, type=PORT, show_default=True, help="Port of Dagster's UI.")
+@click.option("--site-port", default=8000, type=PORT, show_default=True, help="Port of the site.")
+@click.option(
+    "--grafana",
+    type=click.Path(exists=True, path_type=Path),
+    help="A Grafana's program or folder: it serves the dashboards, too.",
+)
+@click.option("--days", default=DAYS, type=click.IntRange(1), show_default=True, help="How many.")
+@click.option("--reset", is_flag=True, help="Delete what an earlier demo made, and do no more.")
+def demo(
+    *, serve: bool, port: int, site_port: int, grafana: Path | None, days: int, reset: bool
+) -> None:
+    """Run the whole pipeline with synthetic people.
+
+    What an earlier demo made is used again.
+    """
+    folder = DemoFolder(load_settings().storage.home / "demo")
+    if reset:
+        folder.remove()
+        console.print(f"{folder.path} is gone; the next demo begins anew.", highlight=False)
+        return
+    stays = Serving(port=port, site_port=site_port, grafana=grafana) if serve or grafana else None
+    sys.exit(run_demo(console, folder, days=days, serving=stays))
 
 
-def run_demo(out: Console, *, serve: bool) -> int:
+def run_demo(out: Console, folder: DemoFolder, *, days: int, serving: Serving | None) -> int:
     """Run the demo; return 0 if everything landed and arrived, else 1."""
     began = time.monotonic()
-    home = load_settings().storage.home / "demo"
-    # Each demo begins anew: tokens of an earlier sandbox would be refused by this one.
-    shutil.rmtree(home, ignore_errors=True)
-    keep_private(home)
+    if serving:
+        check_ports(serving.ports)  # now, not after a minute's work
     with ExitStack() as stack:
-        out.rule("A sandbox of Oura's cloud, and a Graphite")
-        graphite, ready = _graphite(out, stack)
-        options = SandboxOptions(people=PEOPLE, days=DAYS)
+        starter = stack.enter_context(ThreadPoolExecutor(1))
+        graphite, start = _graphite(out, stack, folder)
+        # Of another Graphite, or of none, or of other days: not what is asked for.
+        first = folder.first_day(days=days, graphite=graphite is not None)
+        is_new = first is None
+        if first is None:
+            folder.make()
+            first = datetime.now(UTC).date() - timedelta(days=days - 1)
+            out.print(f"Takes about a minute on two cores, and 100 MB in {_short(folder.path)}.")
+        else:
+            out.print(f"Using what {_short(folder.path)} has; `make reset` begins anew.")
+        started = starter.submit(start)
+        options = SandboxOptions(people=PEOPLE, days=(datetime.now(UTC).date() - first).days + 1)
         # A process of its own: in a thread it would share the interpreter's lock with the sync.
         sandbox = stack.enter_context(running(options, process=True))
         # Dagster takes two seconds to import: those in which Graphite starts.
         importlib.import_module("oura_pipeline.commands.sync_run")
-        ready.result()
-        _point_settings_at(home, sandbox, graphite)
-        _sign_in(out, sandbox)
-        out.rule(f"Sync of {PEOPLE} people, {DAYS} days, {len(DOCUMENT_TYPES)} document types")
-        synced = _sync(out)
-        _answers(out)
-        arrived = _arrivals(out, synced, graphite)
-        picture = _picture(out, home, sandbox, graphite)
-        out.print(f"Took {time.monotonic() - began:.0f} s.")
-        if picture:
-            out.print(f"A dashboard, drawn by graphite-web: {_short(picture)}")
+        started.result()
+        _point_settings_at(folder.path, sandbox, graphite, first)
+        _sign_in(out, sandbox, is_new=is_new)
+        is_good = not is_new or _show_everything(out, folder.path, sandbox, graphite, first)
+        if not is_new:
+            _answers(out)
+        elif is_good:
+            folder.done(first, days=days, graphite=graphite is not None)
+        out.print(f"Took {time.monotonic() - began:.0f} s; {folder.size} in {_short(folder.path)}.")
         out.print(f"Ask more: duckdb -readonly {_short(load_settings().storage.analytics_path)}")
-        if serve:
-            _serve(out, home)
+        if serving:
+            _serve(out, folder.path, serving, sandbox, graphite)
         else:
-            out.print(
-                "To see it in Dagster's UI and to sign in at the site, add --serve (make: SERVE=1)"
-            )
-    return 0 if synced.success and arrived else 1
+            out.print("To see it in Dagster's UI and at the site: make demo SERVE=1 (--serve)")
+    return 0 if is_good else 1
 
 
-def _graphite(out: Console, stack: ExitStack) -> tuple[LocalGraphite | None, Future[object]]:
-    """Start a Graphite in a thread, where one can run; it stops with the stack."""
-    starter = stack.enter_context(ThreadPoolExecutor(1))
+def _show_everything(
+    out: Console, home: Path, sandbox: Sandbox, graphite: LocalGraphite | None, first: date
+) -> bool:
+    """Sync, and show what landed and arrived; return whether everything did."""
+    synced = _sync(out, first)
+    _answers(out)
+    arrived = _arrivals(out, synced, graphite)
+    if picture := _picture(out, home, sandbox, graphite):
+        out.print(f"A dashboard, drawn by graphite-web: {_short(picture)}")
+    return synced.success and arrived
+
+
+def _graphite(
+    out: Console, stack: ExitStack, folder: DemoFolder
+) -> tuple[LocalGraphite | None, Callable[[], object]]:
+    """Return a Graphite, where one can run, and what starts it; it stops with the stack."""
     try:
         _install_graphite(out)
     except LocalGraphiteError as error:
         out.print(f"Without a Graphite, points go to a file. {error}", markup=False)
-        return None, starter.submit(lambda: None)
-    graphite = LocalGraphite()
+        return None, lambda: None
+    graphite = LocalGraphite(folder.graphite)
     stack.callback(graphite.stop)
     stack.enter_context(interrupts.interruptible(abandoned=graphite.kill))
-    out.print(f"A real Graphite: {graphite.render_url}")
-    return graphite, starter.submit(graphite.start)
+    return graphite, graphite.start
 
 
 def _install_graphite(out: Console) -> None:
@@ -129,17 +189,15 @@ def _install_graphite(out: Console) -> None:
     )
 
 
-def _point_settings_at(home: Path, sandbox: Sandbox, graphite: LocalGraphite | None) -> None:
-    options = sandbox.options
+def _point_settings_at(
+    home: Path, sandbox: Sandbox, graphite: LocalGraphite | None, first: date
+) -> None:
     # Only for this process and its children: the demo must not touch what is real.
     os.environ |= {
         "OURA_PIPELINE_HOME": str(home),
-        "OURA_API_URL": sandbox.url,
-        "OURA_AUTHORIZE_URL": sandbox.url + "/oauth/authorize",
-        "OURA_TOKEN_URL": sandbox.url + sandbox.token_path,
-        "OURA_REVOKE_URL": sandbox.url + "/oauth/revoke",
-        "OURA_CLIENT_ID": options.client_id,
-        "OURA_CLIENT_SECRET": options.client_secret,
+        **sandbox.variables(),
+        # Nobody has anything before: history ends there, instead of ten years of nothing.
+        "OURA_HISTORY_START": str(first),
         "GRAPHITE_PREFIX": "bio",
         "GRAPHITE_HOST": "127.0.0.1" if graphite else "",
         "GRAPHITE_PORT": str(graphite.line_port) if graphite else "",
@@ -150,28 +208,38 @@ def _point_settings_at(home: Path, sandbox: Sandbox, graphite: LocalGraphite | N
     os.environ.pop("DAGSTER_HOME", None)
 
 
-def _sign_in(out: Console, sandbox: Sandbox) -> None:
+def _sign_in(out: Console, sandbox: Sandbox, *, is_new: bool) -> None:
+    """Sign in everybody but one; in a demo that is used again, everybody who is there."""
+    people = sandbox.people()
     with open_accounts(load_settings()) as accounts:
-        for person in sandbox.people():
+        here = accounts.people.all()
+        known = {one.oura_id or one.username: one.username for one in here}
+        for person in people[:-1] if is_new else people:
+            name = known.get(person["id"]) or known.get(person["username"])
+            if name is None and not is_new:
+                continue
             # Through the sandbox's OAuth, so that tokens are renewed like real ones.
             answer = sandbox.sign_in(person["username"])
-            accounts.people.add(
-                person["username"],
-                SignIn(
-                    refresh_token=answer["refresh_token"],
-                    access_token=answer["access_token"],
-                    expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
-                ),
+            tokens = SignIn(
+                refresh_token=answer["refresh_token"],
+                access_token=answer["access_token"],
+                expires_at=datetime.now(UTC) + timedelta(seconds=answer["expires_in"]),
             )
-            out.print(f"{person['username']} signed in, in {person['zone']}")
+            if name is None:
+                accounts.people.add(person["username"], tokens)
+                out.print(f"{person['username']} signed in, in {person['zone']}")
+            else:
+                accounts.people.reconnect(name, tokens)
+    if is_new:
+        out.print(f"{people[-1]['username']} is left for you to sign in with.")
 
 
-def _sync(out: Console) -> SyncResult:
+def _sync(out: Console, first_day: date) -> SyncResult:
     from oura_pipeline.commands import sync_run
 
     last_day = sync_run.last_partition()
-    first_day = last_day - timedelta(days=DAYS)
-    with sync_run.SyncProgressBar(out).shown(PEOPLE * len(DOCUMENT_TYPES)):
+    out.rule(f"Sync of {PEOPLE - 1} people, {len(DOCUMENT_TYPES)} document types, from {first_day}")
+    with sync_run.SyncProgressBar(out).shown((PEOPLE - 1) * len(DOCUMENT_TYPES)):
         synced = sync_run.run_sync(first_day, last_day)
     out.print(sync_run.result_table(synced))
     sync_run.print_problems(out, "red", synced.failures)
@@ -184,7 +252,8 @@ def _answers(out: Console) -> None:
         for question, query in QUESTIONS.items():
             result = connection.execute(query)
             headings = [column[0] for column in result.description or ()]
-            table = table_with(*headings, title=question, title_justify="left")
+            out.print(question)  # a title would be as narrow as its table
+            table = table_with(*headings)
             for row in result.fetchall():
                 table.add_row(*map(str, row))
             out.print(table)
@@ -238,21 +307,31 @@ def _picture(
     return path
 
 
-def _serve(out: Console, home: Path) -> None:
-    from oura_pipeline.commands.dev import run_dagster_and_site
-
-    site = f"http://127.0.0.1:{SITE_PORT}"
+def _serve(
+    out: Console, home: Path, serving: Serving, sandbox: Sandbox, graphite: LocalGraphite | None
+) -> None:
+    site = f"http://127.0.0.1:{serving.site_port}"
     os.environ |= {
         "OURA_PUBLIC_URL": site,  # the sandbox reaches it: webhooks work
         "OURA_SIGNUP": "open",
         "OURA_OPERATOR_TOKEN": OPERATOR,
         "OURA_OPERATED_BY": "nobody: this is a demo",
+        "OURA_DAGSTER_URL": f"http://127.0.0.1:{serving.port}",
     }
-    out.print("The sandbox, Dagster's UI and the site stay up until Ctrl-C.")
-    out.print(f"Sign in as anybody: {site}")
+    out.print("All of it stays up until Ctrl-C.")
+    out.print(f"Sign in as {sandbox.people()[-1]['username']}, or as anybody: {site}")
     out.print(f"The operator's page: {site}/status (password: {OPERATOR})")
-    # In a folder without a `.env`, which would point the daemon and the site at the real Oura.
-    run_dagster_and_site(3000, SITE_PORT, home)
+    out.print(f"Everybody's dashboards, for the operator: {site}/dashboards")
+    with ExitStack() as stack:
+        if serving.grafana and graphite:
+            command, variables = demo_grafana.prepare(
+                serving.grafana, home / "grafana", graphite.render_url
+            )
+            both = {**os.environ, **variables}
+            stack.enter_context(children({"Grafana": command}, folder=home, environment=both))
+            out.print(f"Grafana, when it has started: http://127.0.0.1:{demo_grafana.PORT}")
+        # In a folder without a `.env`, which would point the daemon and the site at the real Oura.
+        run_dagster_and_site(serving.port, serving.site_port, home)
     out.print("Stopping.")
 
 

@@ -18,7 +18,7 @@ import httpx
 
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.sandbox.grants import pkce_challenge
-from oura_pipeline.sandbox.server import create_app, listen, uvicorn_server
+from oura_pipeline.sandbox.server import create_app, listen, uvicorn_server, variables
 
 Document = dict[str, Any]
 _CALLBACK = "http://127.0.0.1/callback"
@@ -82,6 +82,10 @@ class Sandbox:
         """The token endpoint of the portal this application belongs to."""
         new = self.change_options()["portal"] == "new"
         return "/oauth/v2/ext/oauth-token" if new else "/oauth/token"
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables that point a pipeline at it."""
+        return variables(self.url, self.options)
 
     def truth(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import uvicorn
@@ -17,7 +18,7 @@ from oura_pipeline.sandbox import control, oauth, revocation, routes, webhook_ro
 from oura_pipeline.sandbox.cloud import Cloud, SandboxOptions
 from oura_pipeline.sandbox.responses import json_response
 
-__all__ = ["SandboxOptions", "create_app", "listen", "serve", "uvicorn_server"]
+__all__ = ["SandboxOptions", "create_app", "listen", "serve", "uvicorn_server", "variables"]
 
 
 def create_app(options: SandboxOptions) -> Starlette:
@@ -63,6 +64,7 @@ def serve(
     app = create_app(options)
     with listen(host, port) as listener:
         print(banner(app.state.cloud, listener), flush=True)
+        print(f"\n{env_lines(app.state.cloud, listener)}\n", flush=True)
         with suppress(KeyboardInterrupt):
             server = uvicorn_server(app)
             started(server)
@@ -79,6 +81,34 @@ def banner(cloud: Cloud, listener: socket.socket) -> str:
         f"Sandbox on http://{host}:{port}: {people} people, {history}, client {options.client_id} "
         f"({options.portal} portal), {who}{', …' if people > 5 else ''}"
     )
+
+
+def variables(url: str, options: SandboxOptions) -> dict[str, str]:
+    """Return the variables that point a pipeline at a sandbox."""
+    token = "/oauth/v2/ext/oauth-token" if options.portal == "new" else "/oauth/token"
+    return {
+        "OURA_CLIENT_ID": options.client_id,
+        "OURA_CLIENT_SECRET": options.client_secret,
+        "OURA_API_URL": url,
+        "OURA_AUTHORIZE_URL": f"{url}/oauth/authorize",
+        "OURA_TOKEN_URL": url + token,
+        "OURA_REVOKE_URL": f"{url}/oauth/revoke",
+    }
+
+
+def env_lines(cloud: Cloud, listener: socket.socket) -> str:
+    """Return lines for the `.env` of a copy that is to use this sandbox, in a folder of its own."""
+    options = cloud.options
+    host, port = listener.getsockname()[:2]
+    last = options.end or datetime.now(UTC).date()
+    first = last - timedelta(days=options.days)
+    beside = {
+        "OURA_PIPELINE_HOME": "data/sandbox",
+        # Nobody's history is longer than that.
+        **({} if options.replay else {"OURA_HISTORY_START": str(first)}),
+    }
+    given = variables(f"http://{host}:{port}", options) | beside
+    return "\n".join(f"{name}={value}" for name, value in given.items())
 
 
 def listen(host: str, port: int) -> socket.socket:

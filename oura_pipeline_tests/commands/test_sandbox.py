@@ -5,9 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
 
 import httpx
+from dotenv import dotenv_values
 
+from oura_pipeline.sandbox.__main__ import MEANINGS
+from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.settings import read_settings
 from oura_pipeline_tests.commands.shell import Shell
 
 
@@ -23,6 +31,9 @@ def test_the_sandbox_has_one_set_of_options(shell: Shell) -> None:
     assert (ours.returncode, ours.stdout) == (0, own.stdout)
     for option in ("--port", "--people", "--days", "--replay", "--end"):
         assert option in ours.stdout
+    assert list(MEANINGS) == [option.name for option in fields(SandboxOptions)]
+    for meaning in MEANINGS.values():
+        assert " ".join(meaning.split()) in " ".join(ours.stdout.split())
 
 
 def test_the_sandbox_refuses_bad_options(shell: Shell) -> None:
@@ -39,6 +50,18 @@ def test_the_sandbox_serves(shell: Shell) -> None:
             assert child.stdout is not None
             url = child.stdout.readline().split(" on ")[1].split(": ")[0]
             answer = httpx.get(f"{url}/v2/usercollection/personal_info")
+            assert child.stdout.readline() == "\n"
+            lines = [*iter(child.stdout.readline, "\n")]
         finally:
             child.terminate()
     assert answer.status_code in (400, 401)
+    settings = read_settings(dotenv_values(stream=StringIO("".join(lines))))
+    oura = settings.oura
+    assert (oura.api_url, oura.client_id, oura.client_secret.get_secret_value()) == (
+        *(url, "sandbox", "sandbox-secret"),
+    )
+    assert {*oura.token_urls, oura.authorize_url, *oura.revoke_urls} == {
+        f"{url}/oauth/{name}" for name in ("token", "authorize", "revoke")
+    }
+    assert settings.storage.home == Path("data/sandbox").absolute()
+    assert oura.history_start == datetime.now(UTC).date() - timedelta(days=2)
