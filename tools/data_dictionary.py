@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import duckdb
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import STORED_TYPES
 from oura_pipeline.catalog.fields import walk
 from oura_pipeline.markdown import markdown_table
 from oura_pipeline.warehouse.ledgers import ensure_ledgers
@@ -45,7 +45,7 @@ def data_dictionary() -> str:
     """Return the text of the page."""
     # Asked of an empty warehouse, so that the page says what an analyst's own file says.
     with duckdb.connect() as connection:
-        for document_type in DOCUMENT_TYPES:
+        for document_type in STORED_TYPES:
             ensure_table(connection, document_type)
         ensure_ledgers(connection)
         ensure_descriptions(connection)
@@ -102,7 +102,7 @@ def _with_nested(table: str, columns: Columns) -> Iterator[tuple[str, str, str]]
     # DuckDB keeps comments of columns, but not of what is inside a STRUCT: those are the table's.
     fields = {
         field.name: field
-        for document_type in DOCUMENT_TYPES
+        for document_type in STORED_TYPES
         if document_type.table == table
         for field in document_type.fields
     }

@@ -17,12 +17,19 @@ from pydantic_core import PydanticUndefined
 from benchmarks import model
 from benchmarks import results as benchmark
 from benchmarks.results import Results
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask, DocumentType
+from oura_pipeline.catalog.document_types import (
+    DOCUMENT_TYPES,
+    EXPORTED_TYPES,
+    STORED_TYPES,
+    Ask,
+    DocumentType,
+)
 from oura_pipeline.catalog.metrics import COUNT, DAY, DURATION, known_metrics, leaves
 from oura_pipeline.commands.group import cli
 from oura_pipeline.defs.growth import GROWING
 from oura_pipeline.graphite.dashboards import dashboard_path
 from oura_pipeline.markdown import markdown_table
+from oura_pipeline.member_export.file_kinds import FILE_KINDS
 from oura_pipeline.sandbox.faults import KINDS
 from oura_pipeline.sandbox.spoils import SPOILS
 from oura_pipeline.settings import environment_variables
@@ -141,11 +148,26 @@ def growth() -> str:
     return markdown_table(headings, rows)
 
 
+def exported_types() -> str:
+    """Return a table of what comes in members' own exports alone."""
+    files = {kind.document_type: f"`{kind.all_names[0]}.csv`" for kind in FILE_KINDS}
+    rows = [
+        (
+            f"`{one.table}`",
+            files[one],
+            ", ".join(f"`{name}`" for name, _ in leaves(one.fields)) or "none",
+            one.description,
+        )
+        for one in EXPORTED_TYPES
+    ]
+    return markdown_table(("table and series", "file", "numbers in Graphite", "what it is"), rows)
+
+
 def metrics() -> str:
     """Return a section per document type with a table of its metrics."""
     return "\n".join(
         f"## `{document_type.name}`\n\n{_metrics_table(document_type)}"
-        for document_type in DOCUMENT_TYPES
+        for document_type in STORED_TYPES
     )
 
 
@@ -221,6 +243,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "alerts": alerts.table,
     "growth": growth,
     "views": views_table,
+    "exported types": exported_types,
     "metrics": metrics,
     "command line": command_line,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from oura_pipeline.member_export.errors import ExportRefused
+from oura_pipeline.process import interrupts
 
 # Many years are some hundred MB, in some sixty files.
 LARGEST_FILE = 1_000_000_000  # bytes, unpacked
@@ -21,6 +23,8 @@ MOST_FILES = 5000
 _HIGHEST_RATIO, _SMALL = 200, 10_000_000
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
+_DAMAGED = "a file in it is damaged: download it from Oura again"
+_CHUNK = 1 << 20
 _NO_FILES = ("__MACOSX", ".DS_Store")
 _SUFFIXES = (".csv", ".json")
 
@@ -46,6 +50,24 @@ class Archive:
 
     members: tuple[ExportMember, ...]
     made_at: datetime
+
+
+# Whatever a damaged archive, or one that was made to do harm, raises while it is read.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+
+
+def verify(member: ExportMember) -> None:
+    """Read a file of an export once, so that none that is damaged is found out half-way.
+
+    Raises:
+        ExportRefused: it is damaged.
+    """
+    try:
+        with member.open() as stream:
+            while stream.read(_CHUNK):
+                interrupts.check()
+    except _DAMAGE:
+        raise ExportRefused(_DAMAGED) from None
 
 
 @contextmanager
@@ -116,6 +138,8 @@ def _check(info: zipfile.ZipInfo) -> None:
     outside = info.filename.startswith(("/", "\\")) or ".." in parts or ":" in info.filename
     if outside or "\0" in info.orig_filename or not info.filename.isprintable():
         raise ExportRefused("a file in it has a path that leads out of the archive")
+    if info.header_offset < 0:  # a part is missing before it
+        raise ExportRefused(_DAMAGED)
     if info.flag_bits & _ENCRYPTED:
         raise ExportRefused("it is protected by a password: unpack it, and give the folder")
     if info.compress_type not in _METHODS:

@@ -12,7 +12,7 @@ import msgspec
 
 from oura_pipeline.catalog.kinds import DAY
 from oura_pipeline.days import batched
-from oura_pipeline.member_export.archive import Archive, ExportMember
+from oura_pipeline.member_export.archive import Archive, ExportMember, verify
 from oura_pipeline.member_export.documents import DocumentBuilder
 from oura_pipeline.member_export.errors import ExportRefused
 from oura_pipeline.member_export.file_kinds import TRENDS, FileKind, is_personal, kinds_of, name_of
@@ -78,6 +78,7 @@ def find_sources(archive: Archive) -> Contents:
         elif not _is_known(member):
             contents.unknown.append(member.name)
         else:
+            verify(member)
             found, problem = _look_into(member)
             contents.sources.extend(found)
             contents.unusable.update({member.name: problem} if problem else {})
@@ -145,7 +146,8 @@ def _look_into(member: ExportMember) -> tuple[list[Source], str]:
     with member.open() as stream, _decoded(stream) as text:
         header = _header(_lines(text))
     delimiter = max(_DELIMITERS, key=header.count)
-    cells = next(csv.reader([header], delimiter=delimiter), [])
+    readable = header.encode(errors="backslashreplace").decode()
+    cells = next(csv.reader([readable], delimiter=delimiter), [])
     columns = tuple(cell.strip().lower() for cell in cells)
     kinds = [kind for kind in kinds_of(member.name) if not _missing(kind, columns)]
     if kinds:

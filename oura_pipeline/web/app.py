@@ -22,7 +22,7 @@ from oura_pipeline.web.middleware import (
     RequestLog,
     SecurityHeaders,
 )
-from oura_pipeline.web.pages import dashboards, me, sign_in, status, studies
+from oura_pipeline.web.pages import bring, dashboards, me, sign_in, status, studies
 from oura_pipeline.web.pages.templates import CachedStaticFiles, message_page
 from oura_pipeline.web.site import Site
 
@@ -54,7 +54,7 @@ def _machine_routes(site: Site) -> list[BaseRoute]:
 
 def _pages(site: Site) -> Mount:
     """Return the pages, with sessions."""
-    pages_of = (sign_in, me, dashboards, status, studies)
+    pages_of = (sign_in, me, bring, dashboards, status, studies)
     routes = [route for page in pages_of for route in page.routes()]
     pages = Router(routes, redirect_slashes=False)
     middleware = [

@@ -10,6 +10,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 # Of a request, whatever is not its body: the first line, headers, what frames chunks, trailers.
 MAX_HEADER_BYTES = 32 * 1024
 REQUEST_SECONDS = 20.0  # for all of a request; Oura's deliveries have some hundred bytes
+# An upload may take longer, as long as so much of it arrives within that time.
+UPLOAD_PATH = "/me/bring"
+UPLOADED_BYTES = 256 * 1024
 READING_SECONDS = 300.0  # in which a client has to take some of what it asked for
 
 
@@ -29,6 +32,7 @@ class ImpatientProtocol(HttpToolsProtocol):
     _segment = 0  # bytes that are being read now
     _received = 0  # bytes since the segment in which the request began, without its body
     _kept = 0  # bytes of the headers that are complete
+    _uploaded = 0  # bytes of an upload since the timer was set
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -81,6 +85,10 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._received -= len(body)
+        self._uploaded += len(body)
+        if self._uploaded >= UPLOADED_BYTES and self.scope["path"] == UPLOAD_PATH:
+            self._arrived()
+            self._wait()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -95,6 +103,7 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def _wait(self) -> None:
         if self._timer is None:
+            self._uploaded = 0
             loop: Any = self.loop
             self._timer = loop.call_later(self.request_seconds, self.transport.close)
 

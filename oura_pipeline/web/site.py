@@ -34,6 +34,7 @@ class Site:
         operator_auth: checks the operator's token, for pages and API together.
         downloads: limits concurrent downloads.
         dashboards: limits the dashboards that are drawn at once.
+        imports: limits concurrent uploads of what people bring.
         request_metrics: counts requests.
     """
 
@@ -43,6 +44,7 @@ class Site:
     operator_auth: OperatorAuth
     downloads: Downloads = field(default_factory=Downloads)
     dashboards: Downloads = field(default_factory=lambda: Downloads(MAX_DASHBOARDS))
+    imports: Downloads = field(default_factory=Downloads)
     request_metrics: RequestMetrics = field(default_factory=RequestMetrics)
 
     @property

@@ -35,6 +35,10 @@ from oura_pipeline.graphite.ingest import ingest
 from oura_pipeline.graphite.metric_names import child_names
 from oura_pipeline.graphite.readback.render import RenderClient
 from oura_pipeline.graphite.validate import PointValidator, drop_invalid, is_name
+from oura_pipeline.member_export.archive import open_archive
+from oura_pipeline.member_export.errors import ExportRefused
+from oura_pipeline.member_export.sources import find_sources, read_batches
+from oura_pipeline.member_export.zones import Zones
 from oura_pipeline.oura.http import OuraResponse
 from oura_pipeline.oura.oauth import OAuth
 from oura_pipeline.oura.pages import PageReader
@@ -43,6 +47,7 @@ from oura_pipeline.oura.subscriptions import Subscriptions
 from oura_pipeline.oura.webhooks import DeliveryRefused, parse_event, signature, verify_delivery
 from oura_pipeline.oura.windows import DateRangeQuery
 from oura_pipeline_tests.attack.fuzzing import EXAMPLES, Fuzzer
+from oura_pipeline_tests.member_export.archives import EXAMPLE, files_below, write_zip
 
 TODAY = date(2026, 3, 10)
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -266,6 +271,43 @@ def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
+def check_member_export(of_what: str, content: bytes) -> None:
+    """An archive, or a table in one: read to its end, or refused in one line."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "data.zip"
+        if of_what == "archive":
+            path.write_bytes(content)
+        else:
+            write_zip(path, {f"App Data/{of_what}.csv": content})
+        documents, error = tried(lambda: list(exported_documents(path)), ExportRefused)
+    assert error is None or one_line(str(error))
+    for raw in documents or ():
+        assert isinstance(json.loads(raw), dict)
+
+
+def exported_documents(path: Path) -> Iterator[bytes]:
+    """Every document of an export that the landing would be given."""
+    with open_archive(path) as archive:
+        for source in find_sources(archive).sources:
+            reader = PageReader(source.kind.document_type, wanted=lambda day: True, today=TODAY)
+            for batch in read_batches(source, Zones([(NOW, 3600)])):
+                body = b'{"data":[' + b",".join(batch.documents) + b"]}"
+                page, _ = reader.page(body, DateRangeQuery())
+                yield from (document.raw for document in page.documents)
+
+
+@cache
+def member_exports() -> Sequence[tuple[str, bytes]]:
+    """The tables of the made-up example, and an archive of some of them."""
+    tables = files_below(EXAMPLE / "App Data")
+    with tempfile.TemporaryDirectory() as folder:
+        small = {name: text for name, text in tables.items() if len(text) < 300}
+        archive = write_zip(Path(folder) / "data.zip", small).read_bytes()
+    return [("archive", archive)] + [
+        (name.removesuffix(".csv"), text) for name, text in tables.items() if len(text) < 2000
+    ]
+
+
 FUZZERS = (
     Fuzzer(name="flatten", check=check_flattening, seeds=documents()),
     Fuzzer(name="pages", check=check_page, seeds=_pages()),
@@ -292,4 +334,5 @@ FUZZERS = (
     ),
     Fuzzer(name="imports", check=check_import, seeds=[("any", _json(_CREDENTIALS))]),
     Fuzzer(name="ingest", check=check_ingest, seeds=[("any", _POINTS)]),
+    Fuzzer(name="member_exports", check=check_member_export, seeds=member_exports()),
 )

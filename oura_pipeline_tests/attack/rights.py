@@ -119,6 +119,11 @@ RIGHTS: Mapping[tuple[str, str], Right] = {
         fields={"username": "{own}"},
         changes=True,
     ),
+    ("GET", "/me/bring"): Right(who=RECENT, others={Caller.STALE: SIGN_IN_AGAIN}),
+    # No file, and so no form of ours; with one it is tried in `web/pages/test_bring.py`.
+    ("POST", "/me/bring"): Right(
+        who=RECENT, granted=(403, None), others={Caller.STALE: SIGN_IN_AGAIN}
+    ),
     ("POST", "/me/sync"): Right(who=PEOPLE, granted=(303, "/me"), form=True, changes=True),
     ("POST", "/me/disconnect"): Right(who=PEOPLE, granted=(303, "/me"), form=True, changes=True),
     # People, and the operator.

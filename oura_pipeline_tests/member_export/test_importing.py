@@ -340,7 +340,7 @@ def test_rows_that_are_no_documents_are_kept_aside_with_their_line(
     assert [(row.id, row.reason) for row in pipeline.warehouse.quarantined([username])] == [
         (None, "line 3 of dailysleep.csv: it has 3 cells, and the file 5 columns"),
         (None, "nobody wore a ring on its day"),
-        ("c", "day: invalid encoded date"),
+        ("c", "day: invalid RFC3339 encoded date"),
     ]
     # A row that lacks its id and nothing else is one all the same.
     assert [one["day"] for one in found(pipeline, DAILY_SLEEP, username)] == [

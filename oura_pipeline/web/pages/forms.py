@@ -30,11 +30,11 @@ def _checked(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         if not _is_plain_form(request):
-            return await run_in_threadpool(_expired, request)
+            return await run_in_threadpool(expired, request)
         async with request.form(max_fields=MAX_FIELDS) as form:
             fields = {name: text for name, text in form.items() if isinstance(text, str)}
-        if not _from_our_site(request) or not csrf_matches(request, fields.get("csrf", "")):
-            return await run_in_threadpool(_expired, request)
+        if not from_our_site(request) or not csrf_matches(request, fields.get("csrf", "")):
+            return await run_in_threadpool(expired, request)
         return await run_in_threadpool(handle, request, fields)
 
     return endpoint
@@ -46,7 +46,8 @@ def _is_plain_form(request: Request) -> bool:
     return content_type.strip().lower() == FORM_CONTENT_TYPE
 
 
-def _from_our_site(request: Request) -> bool:
+def from_our_site(request: Request) -> bool:
+    """Return whether a request is one that a page of ours may have sent, as far as browsers say."""
     # Browsers name the origin of every form. `null` is that of a page which hides its own; a
     # program that names none has no cookie of anybody's, and the token in the form decides.
     own = origin_of(get_site(request).settings.site.url)
@@ -55,7 +56,8 @@ def _from_our_site(request: Request) -> bool:
     return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
 
 
-def _expired(request: Request) -> Response:
+def expired(request: Request) -> Response:
+    """Say that a form cannot be used."""
     return message_page(
         request,
         "This form has expired",

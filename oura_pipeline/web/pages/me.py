@@ -142,7 +142,7 @@ def end_connection(request: Request, person: Person, fields: Fields) -> Response
     pipeline = get_site(request).pipeline
     session = sessions.current(request, pipeline.accounts)
     if session is None:
-        return _to_front_page(request)
+        return to_front_page(request)
     pipeline.accounts.removal.disconnect(person.username)
     # All sessions have ended, for whoever has a copy of a cookie. This browser gets a new one: at
     # once, so that it ends with all others if somebody ends them while Oura takes its time.
@@ -159,7 +159,7 @@ def confirm_delete(request: Request, person: Person) -> Response:
 def delete(request: Request, person: Person, fields: Fields) -> Response:
     """Delete everything of a person who confirmed it."""
     if not _is_recent(request):
-        return _sign_in_again(request, "delete")
+        return sign_in_again(request, "delete")
     typed = fields.get("username", "").strip()[:100]
     if typed != person.username:
         error = f"To confirm, type {person.username} exactly as shown."
@@ -249,7 +249,7 @@ def _signed_in(show: Callable[[Request, Person], Response]) -> Callable[[Request
 
     def endpoint(request: Request) -> Response:
         person = sessions.signed_in(request, get_site(request).pipeline.accounts)
-        return _to_front_page(request) if person is None else show(request, person)
+        return to_front_page(request) if person is None else show(request, person)
 
     return endpoint
 
@@ -271,7 +271,7 @@ def _just_now(
     """Wrap a page that asks for a sign-in with Oura in the last ten minutes; `then` names it."""
 
     def endpoint(request: Request, person: Person) -> Response:
-        return show(request, person) if _is_recent(request) else _sign_in_again(request, then)
+        return show(request, person) if _is_recent(request) else sign_in_again(request, then)
 
     return endpoint
 
@@ -280,12 +280,14 @@ def _is_recent(request: Request) -> bool:
     return sessions.is_recent(request, get_site(request).pipeline.accounts)
 
 
-def _sign_in_again(request: Request, then: str) -> Response:
+def sign_in_again(request: Request, then: str) -> Response:
+    """Ask for a new sign-in with Oura, after which `then` goes on."""
     # A cookie that was copied, or a browser that was left open, is not to be enough.
     return page(request, "sign_in_again.html", status=403, then=then)
 
 
-def _to_front_page(request: Request) -> Response:
+def to_front_page(request: Request) -> Response:
+    """Send somebody away who is not signed in."""
     accounts = get_site(request).pipeline.accounts
     ended = sessions.current(request, accounts) is None and request.session.get("id")
     if ended:  # perhaps in another browser

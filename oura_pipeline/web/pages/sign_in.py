@@ -21,7 +21,7 @@ MAX_CODE_LENGTH = 200
 MAX_USERNAME_LENGTH = 100  # more than is allowed, so that the page can repeat what was typed
 
 # Where somebody goes on who had to sign in once more.
-THEN = {"delete": "/me/delete", "download": "/me#yours"}
+THEN = {"delete": "/me/delete", "download": "/me#yours", "bring": "/me/bring"}
 
 # Title and status of the page for a failed sign-in.
 FAILURES: dict[type[failures.SignInFailed], tuple[str, int]] = {

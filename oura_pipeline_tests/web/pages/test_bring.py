@@ -1,0 +1,96 @@
+"""Somebody brings what they downloaded from Oura."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import date
+from typing import Any
+
+import httpx
+import pytest
+
+from oura_pipeline.catalog.document_types import DAILY_SLEEP
+from oura_pipeline_tests.web.conftest import OpenSite, RunningSite
+from oura_pipeline_tests.web.html_browser import HtmlBrowser
+
+ADDRESS = "/me/bring"
+
+
+def archive(**files: str) -> bytes:
+    """A ZIP archive of tables."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as opened:
+        for name, text in files.items():
+            opened.writestr(zipfile.ZipInfo(f"App Data/{name}.csv", (2026, 5, 4, 0, 0, 0)), text)
+    return written.getvalue()
+
+
+SCORES = archive(dailysleep="id;day;score\nx;2020-05-01;81\ny;2020-05-02;82\n")
+
+
+@pytest.fixture
+def site(open_site: OpenSite) -> RunningSite:
+    return open_site()
+
+
+@pytest.fixture
+def runa(site: RunningSite) -> HtmlBrowser:
+    browser = site.browser()
+    browser.join("runa")
+    return browser
+
+
+def bring(browser: HtmlBrowser, content: bytes, **more: Any) -> httpx.Response:
+    """Send the form with a file."""
+    csrf = dict(browser.go(ADDRESS).form(ADDRESS).fields)["csrf"]
+    given = {"data": {"csrf": csrf}, "files": {"export": ("data.zip", content)}} | more
+    return browser.http.post(ADDRESS, **given)
+
+
+def scores(site: RunningSite) -> list[date]:
+    found = site.pipeline.warehouse.documents(DAILY_SLEEP, "runa", date.min, date.max)
+    return [day for day, _ in found]
+
+
+def left(site: RunningSite) -> list[str]:
+    return [path.name for path in site.settings.storage.home.glob(".import.*")]
+
+
+def test_what_was_brought_lands_and_the_file_is_gone(site: RunningSite, runa: HtmlBrowser) -> None:
+    answer = bring(runa, SCORES)
+    assert answer.status_code == 200
+    assert "daily_sleep" in answer.text
+    assert scores(site) == [date(2020, 5, 1), date(2020, 5, 2)]
+    assert left(site) == []
+
+
+def test_what_is_no_export_says_why_and_changes_nothing(
+    site: RunningSite, runa: HtmlBrowser
+) -> None:
+    for content, why in (
+        (b"<html>", "this is no ZIP file"),
+        (b"", "Choose the file that Oura gave you"),
+        (archive(bank="a;b\n"), "none of its 1 tables is one of Oura"),
+    ):
+        answer = bring(runa, content)
+        assert (answer.status_code, why in answer.text) == (422, True)
+    assert (scores(site), left(site)) == ([], [])
+
+
+def test_a_form_of_another_site_is_refused(site: RunningSite, runa: HtmlBrowser) -> None:
+    """Also one that has its token only after the file, or none."""
+    for more in (
+        {"data": {}},
+        {"data": {"csrf": "x"}},
+        {"headers": {"Origin": "https://evil.example"}},
+        {"headers": {"Sec-Fetch-Site": "cross-site"}},
+        {"files": {"other": ("data.zip", SCORES)}, "data": {}},
+    ):
+        assert bring(runa, SCORES, **more).status_code == 403
+    assert (scores(site), left(site)) == ([], [])
+
+
+def test_nobody_brings_anything_without_a_session(site: RunningSite) -> None:
+    answer = httpx.post(site.url + ADDRESS, files={"export": ("data.zip", SCORES)}, trust_env=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
