@@ -78,6 +78,13 @@ QUESTIONS = {
     "coverage of a year": question(
         f"SELECT document_type, status, count(*) FROM coverage WHERE {LAST_YEAR} GROUP BY ALL"
     ),
+    "every heart rate of a week, asleep or not": frame("heart_rate", WEEK["start"], WEEK["end"]),
+    "nights after each tag, of a year": frame("tag_nights", YEAR["start"], YEAR["end"]),
+    "weeks of a year": frame("weekly", YEAR["start"], YEAR["end"]),
+    "sleep regularity of a year": frame("sleep_regularity", YEAR["start"], YEAR["end"]),
+    "training load of a year": frame("training_load", YEAR["start"], YEAR["end"]),
+    "wear by months": frame("wear_monthly", YEAR["start"], YEAR["end"]),
+    "people and what they granted": question("FROM people"),
     "one metric of `long`, a year": question(
         f"SELECT time, value FROM long WHERE {LAST_YEAR} AND document_type = 'sleep' "
         "AND metric = 'average_hrv' ORDER BY time"

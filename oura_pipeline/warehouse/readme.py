@@ -33,10 +33,11 @@ TOPICS = {
     "rings. Open it read-only (`duckdb -readonly`). It is replaced as a whole, never changed: "
     "if you have it open you keep the old one; open it again to see the new one.",
     "about where to begin": "Views answer most questions: `daily_summary` has one row per person "
-    "and day, `nights` one per main sleep, `heart_rate_5min` and `heart_rate_hourly` the heart "
-    "rate, `long` one row per number. The tables hold the documents as Oura sends them. To see "
-    "what the columns mean: SELECT table_name, column_name, comment FROM duckdb_columns() WHERE "
-    "schema_name = 'oura'.",
+    "and day, `weekly` one per week, `nights` one per main sleep, `tag_nights` the night after "
+    "each tag, `heart_rate` and `heart_rate_hourly` the heart rate, `people` who there is, `wear` "
+    "how long the ring was worn, `long` one row per number. The tables hold the documents as Oura "
+    "sends them. To see what the columns mean: SELECT table_name, column_name, comment FROM "
+    "duckdb_columns() WHERE schema_name = 'oura'.",
     "about people": "`username` is the person in every table and view. A query without it mixes "
     "people.",
     "about days": "`day` is Oura's own. A night belongs to the day on which it ends, an activity "

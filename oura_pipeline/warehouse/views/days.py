@@ -192,6 +192,8 @@ _ANSWERS = f"""SELECT username, day, document_type AS answered
 
 TEXTS = ("stress_summary", "resilience_level")
 METRICS = tuple(number.name for number in _NUMBERS if number.name not in TEXTS)
+# Of these a day without any is 0, so that days can be added.
+COUNTED = frozenset(number.name for number in _NUMBERS if number.summed)
 
 
 def _part(relation: str) -> str:

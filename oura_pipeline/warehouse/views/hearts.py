@@ -1,4 +1,4 @@
-"""The views of heart rate around the clock: by five minutes, and by hours of the person's clock."""
+"""The views of heart rate around the clock: row by row, by five minutes, by hours of a clock."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from oura_pipeline.warehouse.measured import present
 from oura_pipeline.warehouse.views.adding import mean
 from oura_pipeline.warehouse.views.clock import later, later_local
 from oura_pipeline.warehouse.views.samples import aligned
+from oura_pipeline.warehouse.views.sleeps import SLEEPS
 from oura_pipeline.warehouse.views.texts import field
 from oura_pipeline.warehouse.views.view import Column, View
 
@@ -26,6 +27,68 @@ _AHEAD = "coalesce(o.utc_offset_seconds, 0)"
 _AGGREGATED = f"""{mean("bpm")} AS bpm_mean,
         min(bpm) AS bpm_min, max(bpm) AS bpm_max,
         count(bpm) AS samples"""
+
+_IN_BED = "CASE WHEN time_in_bed BETWEEN 0 AND 86400 THEN time_in_bed END"
+_SLEEP_END = f"coalesce(bedtime_end, {later('bedtime_start', _IN_BED)})"
+_DAY = 86_400_000_000  # μs; nothing that lasts longer is a sleep or a workout
+
+
+def _spans(rows: str, start: str, end: str) -> str:
+    """Return the query for (username, start, until): until when something that began lasts."""
+    # The latest end of all that began so far: what an instant before it lies in need not be the
+    # last that began.
+    return f"""SELECT
+        username, {start} AS start,
+        max({end}) OVER (
+            PARTITION BY username ORDER BY {start} ASC NULLS LAST
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS until
+    FROM {rows}
+    WHERE epoch_us({end}) - epoch_us({start}) BETWEEN 1 AND {_DAY}"""
+
+
+HEART_RATE = View(
+    name="heart_rate",
+    description="Every measurement of the heart rate, and whether it was asleep or in a workout.",
+    one_row_per="measurement",
+    definition=(
+        "All rows of heartrate of any source but those of 0 and 255, which mean null. is_asleep: "
+        "from bedtime_start to bedtime_end, waking phases included, of a sleep that counts (a row "
+        "of nights or naps; a sleep without an end lasts as long as its time in bed). is_workout: "
+        "from start to end of a workout. The first instant belongs to them, the last does not; "
+        "what lasts more than 24 hours is neither. They say nothing of Oura's own source, which is "
+        "beside them. Local times have the offset from `oura.offsets`, 0 if none is known."
+    ),
+    columns=(
+        *_PERSON_AND_DAY,
+        Column("time", "When it was measured, an instant."),
+        Column("time_local", "The same, as the person's clock showed it."),
+        Column("bpm", "Heart rate, beats per minute (bpm)."),
+        Column("source", "awake, workout, rest, sleep, live or session, by Oura."),
+        Column("is_asleep", "Whether it lies in a night or a nap."),
+        Column("is_workout", "Whether it lies in a workout."),
+    ),
+    sql=f"""
+WITH sleeps AS (
+    {_spans(f"(SELECT *, {_SLEEP_END} AS ends FROM ({SLEEPS}))", "bedtime_start", "ends")}
+),
+workouts AS (
+    {_spans("oura.workout", "start_datetime", "end_datetime")}
+)
+SELECT
+    h.username, h.day,
+    h.timestamp AS time,
+    {later_local("h.timestamp", _AHEAD)} AS time_local,
+    h.bpm, h.source,
+    (h.timestamp < s.until) IS TRUE AS is_asleep,
+    (h.timestamp < w.until) IS TRUE AS is_workout
+FROM oura.heartrate h
+ASOF LEFT JOIN oura.offsets o ON o.username = h.username AND o.since <= h.timestamp
+ASOF LEFT JOIN sleeps s ON s.username = h.username AND s.start <= h.timestamp
+ASOF LEFT JOIN workouts w ON w.username = h.username AND w.start <= h.timestamp
+WHERE {present("h.bpm", _BPM)}
+""",
+)
 
 HEART_RATE_5MIN = View(
     name="heart_rate_5min",

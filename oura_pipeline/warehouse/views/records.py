@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from oura_pipeline.warehouse.tables import literal
 from oura_pipeline.warehouse.views.view import Column, View
 
 _SLEEP = (
@@ -48,7 +49,8 @@ RECORDS: dict[str, dict[str, str]] = {
 _NEVER_ALONE = ("nap_count", "nap_minutes")
 
 
-def _branch(kind: str, columns: dict[str, str]) -> str:
+def _metrics(columns: dict[str, str]) -> str:
+    """Return the object of a kind of record; null if it has none."""
     # JSON has no infinity, and whoever reads a record with one reads none of it.
     pairs = ", ".join(
         f"'{key}', CASE WHEN isfinite(CAST({column} AS DOUBLE)) THEN {column} END"
@@ -57,16 +59,14 @@ def _branch(kind: str, columns: dict[str, str]) -> str:
     known = ", ".join(
         f"nullif({column}, 0)" if column in _NEVER_ALONE else column for column in columns.values()
     )
-    return f"""
-SELECT
-    username, day,
-    '{kind}' AS metric_type,
-    'oura' AS source,
-    json_merge_patch('{{}}', json_object({pairs})) AS metrics
-FROM oura.daily_summary
-WHERE coalesce({known}) IS NOT NULL
-"""
+    return (
+        f"CASE WHEN coalesce({known}) IS NOT NULL "
+        f"THEN json_merge_patch('{{}}', json_object({pairs})) END"
+    )
 
+
+_KINDS = ", ".join(map(literal, RECORDS))
+_METRICS = ",\n            ".join(map(_metrics, RECORDS.values()))
 
 DAILY_RECORDS = View(
     name="daily_records",
@@ -85,5 +85,18 @@ DAILY_RECORDS = View(
         Column("source", "Always oura."),
         Column("metrics", "JSON object: names with units, as in daily_summary, and numbers."),
     ),
-    sql="UNION ALL".join(_branch(kind, columns) for kind, columns in RECORDS.items()),
+    # Unnested side by side, so that the summary is computed once and not for each kind.
+    sql=f"""
+SELECT username, day, metric_type, 'oura' AS source, metrics
+FROM (
+    SELECT
+        username, day,
+        unnest([{_KINDS}]) AS metric_type,
+        unnest([
+            {_METRICS}
+        ]) AS metrics
+    FROM oura.daily_summary
+)
+WHERE metrics IS NOT NULL
+""",
 )

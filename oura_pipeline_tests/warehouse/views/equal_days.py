@@ -92,6 +92,8 @@ def _activity(day: str, number: int) -> Document:
         "timestamp": timed(day, 4, "-05:00" if number % 2 else "+09:00"),
         "steps": 1000 + number,
         "high_activity_time": 100,
+        "high_activity_met_minutes": 100.1,
+        "medium_activity_met_minutes": 0.1 * number,
         "class_5_min": "0123450x",
         "met": series(day, 4 - number % 2 * 3, 60.0, [1.1, None, 0.9, 1.3 + number] * 30),
     }
@@ -106,6 +108,15 @@ def _events(day: str, number: int) -> dict[str, list[Document]]:
             for name, calories in (("w", 100.1), ("W", 0.3), ("v", 1e-9))
         ],
         "session": [{"id": f"s{number}", **moment, "heart_rate": rates}],
+        "rest_mode_period": [
+            {
+                "id": f"r{number}",
+                "start_day": day,
+                "start_time": timed(day, 9),
+                "end_day": None,
+                "episodes": [{"tags": ["Tea", "tea"], "timestamp": timed(day, 9)}],
+            }
+        ],
         "enhanced_tag": [
             {
                 "id": f"{name}{number}",

@@ -36,6 +36,7 @@ UNITS = {
 }
 SAID = (
     "minutes",
+    "hours",
     "seconds",
     "beats per minute",
     "ms",
@@ -43,6 +44,7 @@ SAID = (
     "°C",
     "kcal",
     "metres",
+    "kg",
     "years",
     "m/s",
     "score",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oura_pipeline.catalog.document_types import HEARTRATE
+from oura_pipeline.catalog.document_types import HEARTRATE, SLEEP, WORKOUT
 from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 
@@ -153,4 +153,72 @@ def test_an_offset_is_in_force_from_its_first_instant_on(database: ViewDatabase)
     ) == [
         ("2026-01-10T09:00:00Z", "2026-01-10T04:00:00", 1),
         ("2026-01-10T09:00:00Z", "2026-01-10T09:00:00", 1),
+    ]
+
+
+def test_a_measurement_says_whether_it_was_asleep_or_in_a_workout(database: ViewDatabase) -> None:
+    """The first instant is inside, the last is not; a short workout hides no longer one."""
+    day = {"day": "2026-01-10"}
+    database.land(
+        SLEEP,
+        [
+            {
+                **day,
+                "id": "night",
+                "type": "long_sleep",
+                "bedtime_start": "2026-01-10T00:00:00+02:00",
+                "bedtime_end": "2026-01-10T07:00:00+02:00",
+                "total_sleep_duration": 24000,
+            },
+            {
+                **day,
+                "id": "none after all",
+                "type": "rest",
+                "bedtime_start": "2026-01-10T14:00:00+02:00",
+                "bedtime_end": "2026-01-10T15:00:00+02:00",
+            },
+            {
+                **day,
+                "id": "lasts",
+                "type": "sleep",
+                "bedtime_start": "2026-01-10T20:00:00+02:00",
+                "time_in_bed": 3600,
+                "total_sleep_duration": 3000,
+            },
+        ],
+    )
+    spans = (("09:00", "11:00"), ("09:30", "09:40"), ("12:00", "12:00"))
+    database.land(
+        WORKOUT,
+        [
+            {
+                **day,
+                "id": start,
+                "start_datetime": f"2026-01-10T{start}:00Z",
+                "end_datetime": f"2026-01-10T{end}:00Z",
+            }
+            for start, end in spans
+        ],
+    )
+    times = ("05:00:00", "09:00:00", "10:59:59", "11:00:00", "12:00:00", "12:30:00", "18:59:59")
+    beats = [beat(f"2026-01-10T{time}", 60) for time in times]
+    odd = [beat("2026-01-09T22:00:00", 255), beat("2026-01-10T04:00:00", 0)]
+    night = beat("2026-01-09T22:00:00", 50, "sleep"), beat("2026-01-10T04:59:59", 51, "rest")
+    database.land(HEARTRATE, [*beats, *odd, *night])
+    database.fill("offsets", [offset(ALWAYS, 2)])
+    rows = database.query("FROM oura.heart_rate ORDER BY time")
+    assert rows[0] == (
+        *("ada", "2026-01-10", "2026-01-09T22:00:00Z", "2026-01-10T00:00:00"),
+        *(50, "sleep", True, False),
+    )
+    assert [(row[2][11:19], *row[6:]) for row in rows] == [
+        ("22:00:00", True, False),
+        ("04:59:59", True, False),
+        ("05:00:00", False, False),
+        ("09:00:00", False, True),
+        ("10:59:59", False, True),
+        ("11:00:00", False, False),
+        ("12:00:00", False, False),
+        ("12:30:00", False, False),
+        ("18:59:59", True, False),
     ]
