@@ -133,6 +133,16 @@ class Overview(Store):
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())
 
+    def fetched_since(self, username: str, since: datetime) -> dict[str, int]:
+        """Return how many documents changed in fetches of a person since then, by document type."""
+        query = (
+            select(fetches.c.document_type, func.sum(fetches.c.changed))
+            .where(_rows_of(username), fetches.c.at > since)
+            .group_by(fetches.c.document_type)
+        )
+        with self._database.reading() as connection:
+            return {name: changed or 0 for name, changed in connection.execute(query)}
+
     def latest_days(self) -> dict[str, date]:
         """Return the newest day that has documents, by username; who is absent has none."""
         # Of the types that come every day: a ring's or a profile's day is that of the sync.

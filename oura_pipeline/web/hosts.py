@@ -25,3 +25,26 @@ def is_asked_by(headers: Headers, names: Set[str]) -> bool:
         case [re.Match() as host]:
             return host[1].strip("[]").lower() in names
     return False
+
+
+_SCRIPTS = "script-src 'self'; connect-src 'self'; "
+
+
+def content_policy(authorize_url: str, *, scripts: bool = False) -> str:
+    """Return the Content-Security-Policy: no inline styles, forms only to us and Oura, no scripts.
+
+    With `scripts`, those files of ours may run, and ask us.
+
+    Browsers apply `form-action` to every hop of a redirect, and Oura's sign-in redirects between
+    its own hosts.
+    """
+    url = urlsplit(authorize_url)
+    allowed = ["'self'", f"{url.scheme}://{url.netloc}"]
+    parent = (url.hostname or "").partition(".")[2]
+    if url.scheme == "https" and "." in parent:
+        allowed.append(f"https://*.{parent}")
+    return (
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; "
+        f"{_SCRIPTS if scripts else ''}"
+        f"form-action {' '.join(allowed)}; frame-ancestors 'none'; base-uri 'none'"
+    )

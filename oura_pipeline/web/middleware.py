@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oura_pipeline.settings import Settings, is_this_machine
 from oura_pipeline.sync.storage_failures import storage_failure
-from oura_pipeline.web.hosts import LOOPBACK, is_asked_by
+from oura_pipeline.web.hosts import LOOPBACK, content_policy, is_asked_by
 from oura_pipeline.web.metrics import RequestMetrics
 
 LOG = logging.getLogger("oura_pipeline.web")
@@ -73,7 +73,7 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._headers = {
-            "Content-Security-Policy": _content_policy(settings.oura.authorize_url),
+            "Content-Security-Policy": content_policy(settings.oura.authorize_url),
             # To nobody else; with "no-referrer" browsers would send `Origin: null` with our forms.
             "Referrer-Policy": "same-origin",
             "X-Content-Type-Options": "nosniff",
@@ -201,20 +201,3 @@ def _ids(scope: Scope) -> dict[str, object]:
     """Return what a line is about, where it is about somebody."""
     person_id = scope.get("state", {}).get("person_id")
     return {"ids": {"person": person_id}} if person_id else {}
-
-
-def _content_policy(authorize_url: str) -> str:
-    """Return the Content-Security-Policy: no scripts, no inline styles, forms only to us and Oura.
-
-    Browsers apply `form-action` to every hop of a redirect, and Oura's sign-in redirects between
-    its own hosts.
-    """
-    url = urlsplit(authorize_url)
-    allowed = ["'self'", f"{url.scheme}://{url.netloc}"]
-    parent = (url.hostname or "").partition(".")[2]
-    if url.scheme == "https" and "." in parent:
-        allowed.append(f"https://*.{parent}")
-    return (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; "
-        f"form-action {' '.join(allowed)}; frame-ancestors 'none'; base-uri 'none'"
-    )

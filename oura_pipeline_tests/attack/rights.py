@@ -124,6 +124,7 @@ RIGHTS: Mapping[tuple[str, str], Right] = {
     ("POST", "/me/bring"): Right(
         who=RECENT, granted=(403, None), others={Caller.STALE: SIGN_IN_AGAIN}
     ),
+    ("GET", "/me/sync"): Right(who=PEOPLE),
     ("POST", "/me/sync"): Right(who=PEOPLE, granted=(303, "/me"), form=True, changes=True),
     ("POST", "/me/disconnect"): Right(who=PEOPLE, granted=(303, "/me"), form=True, changes=True),
     # People, and the operator.

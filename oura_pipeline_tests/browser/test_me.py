@@ -26,11 +26,15 @@ def test_the_page_shows_what_was_fetched(site: SandboxedSite, visitor: Visitor) 
 
 
 def test_a_sync_cannot_be_requested_twice_at_once(site: SandboxedSite, visitor: Visitor) -> None:
-    """The page says that it was understood; nobody can ask a hundred times."""
+    """The page says that it was understood, and how it goes, without being loaded again."""
     visit = visitor(site).join("runa", "runa").press("#sync-now").check()
     assert visit.path == "/me"
-    assert visit.page.locator("#sync-state").inner_text() != ""
+    state = visit.page.locator("#sync-state")
+    assert state.inner_text() == "You asked just now. It begins within a minute."
     assert visit.page.locator("#sync-now").count() == 0
+    site.fetch("runa", days=1)
+    state.filter(has_text="Done, as you asked").wait_for()
+    assert visit.page.locator("#sync-look").inner_text() == "Show the new data"
 
 
 def test_data_can_be_downloaded(site: SandboxedSite, visitor: Visitor) -> None:

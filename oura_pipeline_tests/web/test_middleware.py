@@ -172,7 +172,7 @@ def test_the_host_header_is_never_used(open_site: OpenSite) -> None:
         ("GET", "/nothing-here", 404, "Page not found"),
         ("GET", "/static/nothing.css", 404, "Page not found"),
         ("DELETE", "/me", 405, "Method not allowed"),
-        ("GET", "/me/sync", 405, "Method not allowed"),
+        ("GET", "/me/disconnect", 405, "Method not allowed"),
     ],
 )
 def test_errors_have_a_page(

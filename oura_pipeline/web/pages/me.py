@@ -11,7 +11,7 @@ from typing import IO, ParamSpec
 
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
@@ -23,10 +23,12 @@ from oura_pipeline.web.charts import svg
 from oura_pipeline.web.charts.calendar import DayState, Month, calendar, first_day, month_chart
 from oura_pipeline.web.charts.night import night_chart
 from oura_pipeline.web.charts.trend import trend_chart, trend_rows
+from oura_pipeline.web.hosts import content_policy
 from oura_pipeline.web.labels import OuraScope, scope_title, scopes
 from oura_pipeline.web.pages.forms import Fields, form_route
 from oura_pipeline.web.pages.me_charts import page_data
 from oura_pipeline.web.pages.me_text import (
+    SyncText,
     connection_text,
     granted_types,
     history_text,
@@ -59,6 +61,7 @@ def routes() -> list[BaseRoute]:
         Route("/me", _signed_in(show_page)),
         Route("/me/data.zip", _signed_in(_just_now("download", download))),
         Route("/me/delete", _signed_in(_just_now("delete", confirm_delete))),
+        Route("/me/sync", _signed_in(tell_sync)),
         form_route("/me/sync", _signed_in_form(request_sync)),
         form_route("/me/disconnect", _signed_in_form(end_connection)),
         form_route("/me/delete", _signed_in_form(delete)),
@@ -76,7 +79,8 @@ def show_page(request: Request, person: Person) -> Response:
     newest = newest_day(overview, now.date())
     # From the published copy: the warehouse itself can be open in one process only.
     published = page_data(site.settings.storage.analytics_path, person.username, newest)
-    return page(
+    sync = _sync(site, person, now)
+    shown = page(
         request,
         "me.html",
         person=person,
@@ -84,7 +88,7 @@ def show_page(request: Request, person: Person) -> Response:
         granted=None if granted is None else _titles(granted, requested),
         missing=[] if granted is None else [s for s in requested if s.name not in granted],
         history=history_text(overview, _history_start(site, person), now.date()),
-        sync=sync_text(person, overview, now),
+        sync=sync,
         published=published,
         nights=[
             (night, drawn(night_chart, f"night-{night.day}", night)) for night in published.nights
@@ -96,6 +100,23 @@ def show_page(request: Request, person: Person) -> Response:
         rows=type_rows(person, overview),
         studies=site.pipeline.accounts.studies.of_person(person.username),
     )
+    if sync.running:  # the one page with a script, which asks how it goes
+        policy = content_policy(site.settings.oura.authorize_url, scripts=True)
+        shown.headers["Content-Security-Policy"] = policy
+    return shown
+
+
+def tell_sync(request: Request, person: Person) -> Response:
+    """Tell a page that is open how a requested sync goes."""
+    sync = _sync(get_site(request), person, datetime.now(UTC))
+    return JSONResponse({"text": sync.text, "running": sync.running}, headers=NO_STORE)
+
+
+def _sync(site: Site, person: Person, now: datetime) -> SyncText:
+    asked = person.sync_asked_at
+    overview = site.pipeline.accounts.overview
+    fetched = overview.fetched_since(person.username, asked) if asked else {}
+    return sync_text(person, fetched, now)
 
 
 def drawn(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from oura_pipeline.accounts.overview import TypeOverview
 from oura_pipeline.accounts.people import SYNC_PAUSE, Person, PersonState
@@ -48,10 +48,11 @@ class HistoryText:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncText:
-    """The state of a requested sync, and whether another one may be requested."""
+    """The state of a requested sync, whether it goes on, and whether one may be requested."""
 
     text: str
     possible: bool
+    running: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,18 +163,44 @@ def _is_granted(document_type: DocumentType, person: Person) -> bool:
     return person.scopes is None or document_type.scope in person.scopes
 
 
-def sync_text(person: Person, overview: Sequence[TypeOverview], now: datetime) -> SyncText:
-    """Return the state of the last requested sync, and whether another one may be requested."""
+def sync_text(person: Person, fetched: Mapping[str, int], now: datetime) -> SyncText:
+    """Return the state of the last requested sync.
+
+    Args:
+        person: who requested it.
+        fetched: how many documents changed since, by the document types that were fetched since.
+        now: the present moment.
+    """
     if person.state is not PersonState.CONNECTED:
         return SyncText(text="Available once you are connected.", possible=False)
     asked = person.sync_asked_at
-    if asked is None:
+    if asked is None or now - asked > _NEWS:
         return SyncText(text="Fetch the last days now instead of at the usual time.", possible=True)
-    fetched = any(row.last_asked_at > asked for row in overview)
-    result = "data has been fetched since" if fetched else "it will start soon"
-    return SyncText(
-        text=f"Requested {ago(asked, now)}; {result}.", possible=now - asked >= SYNC_PAUSE
-    )
+    wanted = granted_types(person)
+    done, possible = len(fetched.keys() & {*wanted}), now - asked >= SYNC_PAUSE
+    found = _changed(sum(fetched.values()))
+    if done >= len(wanted):
+        return SyncText(text=f"Done, as you asked {ago(asked, now)}: {found}.", possible=possible)
+    running = now - asked < _LONGEST_SYNC
+    if done:
+        text = f"Fetching: {done} of {len(wanted)} kinds of data so far, {found}."
+    elif possible:
+        text = (
+            f"You asked {ago(asked, now)}, and it has not begun yet. If it stays like this, tell "
+            "the operator of this site."
+        )
+    else:
+        text = f"You asked {ago(asked, now)}. It begins within a minute."
+    return SyncText(text=text, possible=possible, running=running)
+
+
+_NEWS, _LONGEST_SYNC = timedelta(days=1), timedelta(minutes=30)
+
+
+def _changed(count: int) -> str:
+    if not count:
+        return "nothing new"
+    return "1 new or changed document" if count == 1 else f"{count:,} new or changed documents"
 
 
 def type_rows(person: Person, overview: Sequence[TypeOverview]) -> list[DocumentTypeRow]:

@@ -140,6 +140,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {"ago": ago, "instant": _instant, "day": _day, "plural": _plural}
     environment.globals |= {"style": _versioned("site.css"), "icon": _versioned("ring.svg")}
+    environment.globals |= {"script": _versioned("sync.js")}
     return environment
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from oura_pipeline.people.leave import revoke
 from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.sync.publish import publish
 from oura_pipeline.web.downloads import Downloads
-from oura_pipeline.web.pages.me_text import history_text
+from oura_pipeline.web.pages.me_text import granted_types, history_text
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
 from oura_pipeline_tests.web.html_browser import HtmlBrowser
 
@@ -258,7 +259,7 @@ def newest_nights(site: RunningSite, username: str) -> list[tuple[str, dict[str,
 def test_a_sync_can_be_requested_every_five_minutes(site: RunningSite, runa: HtmlBrowser) -> None:
     """The button is gone meanwhile, and the page says when it was pressed."""
     page = runa.send("/me/sync")
-    assert page.text_of("sync-state") == "Requested just now; it will start soon."
+    assert page.text_of("sync-state") == "You asked just now. It begins within a minute."
     assert "sync-now" not in page.ids
     asked = site.accounts.people.get("runa").sync_asked_at
     assert asked is not None
@@ -268,8 +269,49 @@ def test_a_sync_can_be_requested_every_five_minutes(site: RunningSite, runa: Htm
             "UPDATE people SET sync_asked_at = datetime(sync_asked_at, '-6 minutes')"
         )
     page = runa.go("/me")
-    assert page.text_of("sync-state") == "Requested 6 minutes ago; it will start soon."
+    assert page.text_of("sync-state") == (
+        "You asked 6 minutes ago, and it has not begun yet. If it stays like this, tell the "
+        "operator of this site."
+    )
     assert "sync-now" in page.ids
+
+
+def test_a_requested_sync_says_how_it_goes(site: RunningSite, runa: HtmlBrowser) -> None:
+    """What is being fetched, how much of it is new, and when it is done; to its own person only."""
+    runa.send("/me/sync")
+    assert runa.http.get("/me/sync").json()["running"]
+    names = granted_types(site.accounts.people.get("runa"))
+    rows = [replace(fetch(name, FetchStatus.LANDED), at=now(), changed=2) for name in names]
+    site.accounts.fetches.record(rows[:3])
+    assert runa.http.get("/me/sync").json() == {
+        "text": f"Fetching: 3 of {len(names)} kinds of data so far, 6 new or changed documents.",
+        "running": True,
+    }
+    site.accounts.fetches.record(rows)
+    told = runa.http.get("/me/sync").json()
+    new = f"{2 * len(names)} new or changed documents"
+    assert told == {"text": f"Done, as you asked just now: {new}.", "running": False}
+    assert "<script" not in runa.go("/me").html
+    with site.accounts._database.writing() as connection:
+        connection.exec_driver_sql(
+            "UPDATE people SET sync_asked_at = datetime(sync_asked_at, '-2 days')"
+        )
+    text = "Fetch the last days now instead of at the usual time."
+    assert runa.http.get("/me/sync").json() == {"text": text, "running": False}
+
+
+def test_signing_in_again_does_not_change_since_when_somebody_is_connected(
+    site: RunningSite, runa: HtmlBrowser
+) -> None:
+    before = site.accounts.people.get("runa").state_since
+    with site.accounts._database.writing() as connection:
+        connection.exec_driver_sql(
+            "UPDATE people SET state_since = datetime(state_since, '-3 days')"
+        )
+    site.browser().sign_in("runa")
+    person = site.accounts.people.get("runa")
+    assert person.connected_since > before > person.state_since
+    assert "Connected since 3 days ago" in runa.go("/me").text
 
 
 def test_disconnecting_gives_the_access_back_and_keeps_the_page(
