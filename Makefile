@@ -26,7 +26,7 @@ help:
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
 	@echo "make test        all tests but those of test-engines, -deploy, -workers and -matrix"
 	@echo "make test-quick  those that need no browser, Graphite, Postgres or run of Dagster"
-	@echo "make test-engines more of accounts and Dagster's records on Postgres, and of a DuckLake"
+	@echo "make test-engines more of Postgres, of a DuckLake, of VictoriaMetrics and of shards"
 	@echo "make test-wheel  the wheel alone, in a clean environment and an empty folder"
 	@echo "make dist        build the wheel, into dist/"
 	@echo "make test-deploy every command of deploy/README.md, typed on a machine of its own"
@@ -54,8 +54,7 @@ dev: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL) -m "not engines" $(APART))
 
-# Accounts, Dagster's records and requests on Postgres, the warehouse in a lake: the same promises again.
-# Two on two cores: each of them starts a Postgres.
+# Postgres, a lake, VictoriaMetrics, shards. Two on two cores: each of them starts a Postgres.
 test-engines: $(READY)
 	@$(BIN)/python -m pytest $(PARALLEL) -n 2 -m engines $(APART)
 

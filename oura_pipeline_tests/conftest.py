@@ -53,12 +53,15 @@ TOGETHER = (
 POSTGRES = {"postgres", "postgres_server"}
 PROGRAMS = {"browser", "graphite", "graphite_people", *POSTGRES}
 
-# What is kept on Postgres or in a lake has a target of its own, `make test-engines`. Of each of
-# these engines something stays with the rest: tokens, one whole way, and Dagster's records.
+# What is kept or done elsewhere than usual is for `make test-engines`: Postgres, a lake,
+# VictoriaMetrics, shards. Of each of these something stays with the rest.
+ENGINES = ("warehouse/lake/", "graphite/test_victoriametrics.py", "defs/test_shards_job.py")
 OF_EACH_ENGINE = (
     "accounts/test_tokens.py",
-    "warehouse/lake/test_whole.py",
     "defs/test_postgres_storage.py::test_a_batch_",
+    "defs/test_shards_job.py::test_shards_tell_together_",
+    "graphite/test_victoriametrics.py::test_what_arrived_",
+    "warehouse/lake/test_whole.py",
 )
 
 MEMORY = Path("/dev/shm")
@@ -148,7 +151,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         needs, path = _needs(item), item.nodeid.partition("/")[2]
         if _turn(item) == len(LONG) and not needs & PROGRAMS:
             item.add_marker(pytest.mark.quick)
-        if needs & POSTGRES and not path.startswith(OF_EACH_ENGINE):
+        of_engine = needs & POSTGRES or path.startswith(ENGINES)
+        if of_engine and not path.startswith(OF_EACH_ENGINE):
             item.add_marker(pytest.mark.engines)
     items.sort(key=_turn)
 

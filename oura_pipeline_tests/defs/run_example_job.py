@@ -23,10 +23,9 @@ def main(*ranges: str) -> int:
 
 
 def run(first: str, last: str) -> None:
-    """Run the job and print the id of its run."""
+    """Run the job."""
     with project_instance() as instance:
         result = example_job().execute_in_process(instance=instance, tags=range_tags(first, last))
-        print(f"run {result.run_id}")
     sys.exit(0 if result.success else 1)
 
 

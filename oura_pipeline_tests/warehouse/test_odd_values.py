@@ -25,6 +25,8 @@ from oura_pipeline_tests.warehouse.documents import (
     score,
 )
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 SERIES = {"interval": 300.0, "items": [None, 40], "timestamp": "2026-01-01T23:00:00+01:00"}
 NO_TIME = {"timestamp": None}
 

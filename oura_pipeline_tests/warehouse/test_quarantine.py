@@ -30,6 +30,8 @@ from oura_pipeline_tests.warehouse.documents import (
     score,
 )
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 LATER = NOON + timedelta(hours=1)
 WHY = "bedtime_start: expected `datetime`, got `null`"
 

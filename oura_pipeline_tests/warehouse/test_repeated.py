@@ -26,6 +26,8 @@ from oura_pipeline_tests.warehouse.documents import (
     score,
 )
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 DAY = "its day came twice in one answer; the one with a score, or the later one, landed"
 ID = "it came twice in one answer; the later one landed"
 

@@ -30,6 +30,8 @@ from oura_pipeline_tests.warehouse.documents import (
     score,
 )
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 TEXTS = [
     '{"id":"x","distance":1e-7}',
     '{ "id" : "x",\t"distance" : 1.0 }',

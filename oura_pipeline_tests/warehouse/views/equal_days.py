@@ -156,5 +156,7 @@ def fill(database: ViewDatabase) -> None:
             for since, seconds in offsets
         ],
     )
+    study = {"study": "nap", "first_day": DAYS[2], "state": "connected"}
+    database.fill("participants", [{**study, "username": one, "code": one} for one in people])
     with database.open() as connection:
         ensure_views(connection)
