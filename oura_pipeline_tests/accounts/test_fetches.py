@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from oura_pipeline.accounts.fetch_months import Months
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import Fetch, FetchStatus
@@ -253,6 +254,24 @@ def _summed_up(rows: list[Fetch]) -> dict[tuple[str, str], tuple[Any, ...]]:
         numbers = (sum(seconds), sum(documents), sum(placed))
         sums[pair] = (len(theirs), max(row.at for row in theirs), *numbers)
     return sums
+
+
+@pytest.mark.parametrize(
+    ("days", "first_day", "last_day"),
+    [
+        ([date(2026, 2, 28), date(2026, 1, 31)], date(2026, 1, 1), date(2026, 2, 28)),
+        ([date(2028, 2, 29)], date(2028, 2, 1), date(2028, 2, 29)),
+        ([date(2026, 12, 1)], date(2026, 12, 1), date(2026, 12, 31)),
+    ],
+)
+def test_sums_are_of_whole_months(days: list[date], first_day: date, last_day: date) -> None:
+    """A part of a month's rows would be taken for all of them."""
+    assert Months.of(("sleep", "ada", day) for day in days) == Months(
+        document_types=frozenset({"sleep"}),
+        usernames=frozenset({"ada"}),
+        first_day=first_day,
+        last_day=last_day,
+    )
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -9,7 +9,7 @@ import pytest
 from oura_pipeline.accounts.overview import DayOverview, DaysToFetchAgain, TypeOverview
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.ledger import FetchStatus
+from oura_pipeline.ledger import MEMBERSHIP_LAPSED, FetchStatus
 from oura_pipeline_tests.accounts.homes import AT, fetch
 
 LANDED, EMPTY = FetchStatus.LANDED, FetchStatus.EMPTY
@@ -121,3 +121,60 @@ def test_losses_of_those_who_are_connected_are_to_be_fetched_again(accounts: Acc
     )
     assert accounts.overview.losses() == accounts.overview.losses("sleep") == [cyd]
     assert accounts.overview.losses("tag") == []
+
+
+def test_a_loss_of_a_type_without_days_stands_on_its_newest_day_alone(accounts: Accounts) -> None:
+    """Of that person and type: what others have had since settles nothing."""
+    lost = {"document_type": "ring_configuration", "documents": 0, "lost_from": 2}
+    accounts.fetches.record(
+        [
+            fetch("ada", day=_day(0), **lost),
+            fetch("ada", day=_day(1), document_type="ring_configuration"),
+            fetch("bob", day=_day(0), **lost),
+            fetch("bob", day=_day(3)),
+        ]
+    )
+    assert [loss.username for loss in accounts.overview.losses()] == ["bob"]
+
+
+def test_failures_of_members_who_are_connected_are_to_be_fetched_again(accounts: Accounts) -> None:
+    """One fault of Oura's is told once for all types that it hit."""
+    away, lapsed = "Oura was away", f"{MEMBERSHIP_LAPSED}: ask them"
+    failed = {"status": FAILED, "documents": 0}
+    for name in ("eve", "fay", "gil"):
+        accounts.people.add(name, SignIn(refresh_token="r"))
+    accounts.fetches.record(
+        [
+            *(fetch("eve", day=_day(n), error=away, **failed) for n in (1, 3)),
+            fetch("eve", day=_day(2), document_type="tag", error=away, **failed),
+            fetch("fay", day=_day(1), error=lapsed, **failed),
+            fetch("gil", day=_day(1), error=away, **failed),
+        ]
+    )
+    accounts.removal.disconnect("gil")
+    again = DaysToFetchAgain(
+        username="eve",
+        document_types=("sleep", "tag"),
+        first_day=_day(1),
+        last_day=_day(3),
+        reason=away,
+    )
+    told = accounts.overview.to_fetch_again()
+    assert [one for one in told if one.username not in ("ada", "bob")] == [again]
+    assert accounts.overview.lapsed() == {"fay": lapsed}
+
+
+def test_rows_are_counted_by_status(accounts: Accounts) -> None:
+    assert accounts.overview.statuses() == {LANDED: 4, EMPTY: 2, NOT_GRANTED: 1, FAILED: 5}
+
+
+def test_the_first_day_with_documents_is_of_that_person(accounts: Accounts) -> None:
+    accounts.people.add("eve", SignIn(refresh_token="r"))
+    accounts.fetches.record(
+        [
+            fetch("eve", day=_day(1), status=EMPTY, documents=0),
+            *(fetch("eve", day=_day(n), documents=1) for n in (2, 4)),
+        ]
+    )
+    assert accounts.overview.first_landed("eve") == _day(2)
+    assert accounts.overview.first_landed("cyd") is None

@@ -16,6 +16,7 @@ from oura_pipeline.ledger import Push, PushState, Withdrawn
 from oura_pipeline_tests.accounts.homes import (
     AT,
     at_once,
+    change,
     fetch,
     incoming,
     looks_like_an_id,
@@ -248,6 +249,21 @@ def test_people_fall_into_shards_by_their_ids(accounts: Accounts) -> None:
     assert accounts.people.shards(1000) == [range(4096)]
     assert (accounts.people.turn_days(1000), accounts.people.turn_days(7)) == (1, 7)
     assert (shard_of("p-7f3k2m"), shard_of("p-222222")) == (2375, 4032)
+
+
+def test_a_shard_goes_with_the_next_ones_as_long_as_they_have_not_too_many(
+    home: Path, accounts: Accounts
+) -> None:
+    """To the last person, also where only some shards are asked for; more than that is alone."""
+    for username, shard in (("ada", 0), ("bob", 5), ("cyd", 5), ("dot", 7)):
+        accounts.people.add(username, SignIn(refresh_token="r"))
+        change(home, f"UPDATE people SET shard = {shard} WHERE username = '{username}'")
+    shards = accounts.people.shards
+    assert shards(1) == [range(5), range(5, 6), range(6, 4096)]
+    assert shards(3) == [range(7), range(7, 4096)]
+    assert shards(4) == [range(4096)]
+    assert shards(2, range(6)) == [range(5), range(5, 6)]
+    assert shards(2, range(1, 7)) == [range(1, 7)]
 
 
 def test_any_number_of_names_are_one_parameter(accounts: Accounts) -> None:

@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from oura_pipeline.accounts.errors import PersonRefused
 from oura_pipeline.accounts.people import SignIn
@@ -19,6 +21,7 @@ from oura_pipeline.ledger import Push, PushState, Withdrawn
 from oura_pipeline_tests.accounts.homes import (
     AT,
     ON_SQLITE,
+    change,
     content,
     fetch,
     incoming,
@@ -116,6 +119,39 @@ def test_the_files_keep_nothing_once_whoever_reads_has_finished(
         assert removal.result(timeout=30)
     assert b"lovelace" not in content(home)
     assert accounts.removal.unscrubbed_since() is None
+
+
+def test_scrubbing_that_somebody_keeps_from_ending_is_to_be_done_again(
+    home: Path, accounts: Accounts
+) -> None:
+    """Whether they read or write; and also for whoever leaves while it goes on."""
+    settings = {"busy_timeout": 50}
+
+    @event.listens_for(accounts._database._engine, "checkout")
+    def _set(connection: Any, *_: Any) -> None:
+        for name, value in settings.items():
+            connection.execute(f"PRAGMA {name} = {value}").close()
+
+    accounts.people.add("ada", SignIn(refresh_token="r"))
+    with closing(sqlite3.connect(home / "accounts.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN").close()
+        assert other.execute("SELECT username FROM people").fetchall() == [("ada",)]
+        assert accounts.removal.delete("ada", reserve=True)
+        assert not accounts.removal.scrub()
+        other.execute("COMMIT").close()
+        other.execute("BEGIN IMMEDIATE").close()
+        assert not accounts.removal.scrub()
+        other.execute("COMMIT").close()
+    assert accounts.removal.unscrubbed_since() is not None
+    settings["query_only"] = 1
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        accounts.removal.scrub()
+    settings["query_only"] = 0
+    left_at = "UPDATE former_usernames SET left_at = '{}-01-01 00:00:00.000000'"
+    for year, is_done in ((2999, False), (2000, True)):
+        change(home, left_at.format(year))
+        assert accounts.removal.scrub()
+        assert (accounts.removal.unscrubbed_since() is None) is is_done
 
 
 def test_a_username_is_free_again_when_graphite_holds_nothing_under_it(accounts: Accounts) -> None:

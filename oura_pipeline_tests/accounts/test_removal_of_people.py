@@ -75,6 +75,23 @@ def test_who_leaves_is_refused_their_tokens(ada: Accounts, server: TokenServer) 
     assert ada.people.get("ada").state is RETIRED
 
 
+def test_who_leaves_is_signed_out_and_news_to_the_operator(ada: Accounts) -> None:
+    """Although they were told already that somebody has to sign in again."""
+
+    def refuse(*_: Any) -> Any:
+        raise SignInRequired("invalid_grant")
+
+    with pytest.raises(SignInRequired):
+        ada.tokens.get("ada", refuse).access_token()
+    ada.people.mark_notified(["ada"])
+    theirs, bobs = (ada.sessions.begin(timedelta(1), username=who) for who in ("ada", "bob"))
+    assert ada.people.get("ada").notified_at is not None
+    ada.removal.retire("ada")
+    assert ada.people.get("ada").notified_at is None
+    assert ada.sessions.get(theirs) is None
+    assert ada.sessions.get(bobs) is not None
+
+
 def test_who_disconnects_while_a_token_is_renewed_gets_none(
     ada: Accounts, server: TokenServer
 ) -> None:

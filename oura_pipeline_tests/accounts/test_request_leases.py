@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, func, select
 
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.request_leases import RequestLeases
@@ -105,3 +105,22 @@ def test_requests_leave_the_count_after_a_period(database: Database) -> None:
     with database.reading() as connection:
         [(sent,)] = connection.execute(select(request_count.c.sent))
     assert len(sent) == 1
+
+
+def test_a_request_counts_until_the_part_of_the_period_in_which_it_was_sent_is_over(
+    database: Database,
+) -> None:
+    """Never shorter than a period; whoever sends in the same part adds to its number."""
+    for requests in (2, 3):
+        leases = RequestLeases(database, requests=requests, seconds=20_000)
+        assert leases.take(requests) == (0.0, 0.0)
+    used, seconds = leases.used()
+    with database.reading() as connection:
+        [(sent, now)] = connection.execute(
+            select(request_count.c.sent, func.extract("epoch", func.clock_timestamp()))
+        )
+    [(until, number)] = sent
+    assert (used, number) == (2, 2)
+    assert until % 100 == 0
+    assert 0 < until - float(now) <= 100
+    assert seconds == pytest.approx(until + 20_000 - float(now), abs=30)

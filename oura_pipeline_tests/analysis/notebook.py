@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
-
-import nbformat
-from nbclient import NotebookClient
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask
 from oura_pipeline.pipeline import open_pipeline
@@ -21,6 +18,10 @@ from oura_pipeline.sync.fetch import fetch_and_land, people_to_fetch
 from oura_pipeline.sync.publish import publish
 from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.testing.world import world
+
+if TYPE_CHECKING:
+    # Jupyter is loaded by whoever runs the notebook: all workers of the tests import this module.
+    from nbformat import NotebookNode
 
 NOTEBOOK = ROOT / "docs" / "nights.ipynb"
 PEOPLE = ("runa", "koa", "asha")
@@ -48,11 +49,15 @@ def published(folder: Path) -> Iterator[None]:
 
 def read() -> NotebookNode:
     """Return the notebook in docs/."""
+    import nbformat
+
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
 def write(notebook: NotebookNode) -> None:
     """Write the notebook to docs/."""
+    import nbformat
+
     nbformat.write(notebook, NOTEBOOK)
 
 
@@ -62,6 +67,9 @@ def run(notebook: NotebookNode, folder: Path) -> NotebookNode:
     Raises:
         CellExecutionError: a cell fails.
     """
+    import nbformat
+    from nbclient import NotebookClient
+
     fresh = nbformat.from_dict(notebook)
     client = NotebookClient(
         fresh,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from nbformat import NotebookNode
 
 from oura_pipeline_tests.analysis import notebook
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 PICTURE = "a picture"
 
