@@ -261,3 +261,8 @@ def test_a_failure_of_the_database_shows_no_parameters(accounts: Accounts, home:
     assert "parameters hidden" in str(failed.value)
     assert "Ada" not in str(failed.value)
     assert accounts.people.all() == []
+
+
+@ON_SQLITE
+def test_no_pooler_stands_before_a_file(accounts: Accounts) -> None:
+    assert accounts.keeps_sessions()

@@ -191,6 +191,8 @@ def test_reconnecting_keeps_the_username_and_the_rows(
     )
     assert again.connected_since > refused.connected_since
     assert again.state_since > refused.state_since > refused.joined_at
+    assert again.renewed_at is not None
+    assert again.renewed_at > refused.state_since
     assert (tokens.access_token(), tokens.renew("a")) == ("a", "access-2")
     assert accounts.fetches.find() == [fetch("ada")]
 
@@ -221,6 +223,13 @@ def test_reconnecting_keeps_a_name_unless_there_is_another(accounts: Accounts) -
     assert accounts.people.reconnect("ada", SignIn(refresh_token="s")).name == "Ada"
     again = SignIn(refresh_token="t", name="Ada King")
     assert accounts.people.reconnect("ada", again).name == "Ada King"
+
+
+def test_reconnecting_tells_whose_account_it_is_and_keeps_that(accounts: Accounts) -> None:
+    accounts.people.add("ada", SignIn(refresh_token="r"))
+    for oura_id in ("id-1", None):
+        again = SignIn(refresh_token="s", oura_id=oura_id)
+        assert accounts.people.reconnect("ada", again).oura_id == "id-1"
 
 
 def test_a_person_is_identified_later(accounts: Accounts) -> None:
@@ -268,7 +277,7 @@ def test_a_shard_goes_with_the_next_ones_as_long_as_they_have_not_too_many(
 
 def test_any_number_of_names_are_one_parameter(accounts: Accounts) -> None:
     """More than SQLite has parameters."""
-    ada = accounts.people.add("ada", SignIn(refresh_token="r"))
+    ada, _ = (accounts.people.add(who, SignIn(refresh_token="r")) for who in ("ada", "bob"))
     names = ["ada", *(f"nobody{number}" for number in range(40_000))]
     assert accounts.people.all(usernames=names) == [ada]
     assert accounts.people.usernames_by_id([ada.id, "p-222222"]) == {ada.id: "ada"}

@@ -155,6 +155,8 @@ def test_who_left_neither_comes_back_nor_disconnects(ada: Accounts) -> None:
     with pytest.raises(PersonRefused, match=message):
         ada.removal.disconnect("ada")
     assert ada.people.all() == before
+    ada.removal.disconnect("bob")
+    assert ada.people.get("bob").state is DISCONNECTED
 
 
 def test_nobody_strange_goes(ada: Accounts) -> None:
