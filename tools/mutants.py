@@ -54,6 +54,7 @@ _PROVED_BY = {
     "database": "test_people|test_opening|test_removal|test_inbox",
     "encryption": "test_keys|test_opening",
     "errors": "test_people|test_go_replicator|test_hostile_imports",
+    "fetch_months": "test_fetches|test_overview",
     "go_replicator": "test_go_replicator|test_hostile_imports",
     "landing": "test_landing|test_redating|test_values",
     "migrate": "test_opening",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -266,6 +267,28 @@ def test_a_process_has_few_connections_however_many_threads_it_has(
     with ThreadPoolExecutor(30) as pool:
         assert max(pool.map(counted, range(30))) == SERVER_CONNECTIONS + 1
     database.close()
+
+
+def test_whoever_has_closed_holds_no_session(emptied_postgres: str) -> None:
+    """And a lock is no transaction, which would keep the server from tidying up."""
+    database, other = Database(emptied_postgres), Database(emptied_postgres)
+    theirs = text(
+        "SELECT state FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+    def states() -> list[str]:
+        with other.reading() as connection:
+            return list(connection.scalars(theirs))
+
+    with database.lock("work"):
+        assert states() == ["idle"]
+    database.close()
+    deadline = time.monotonic() + 30
+    while states() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert states() == []
+    other.close()
 
 
 def test_a_lock_is_free_once_its_process_is_cut_off(
