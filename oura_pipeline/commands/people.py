@@ -98,7 +98,7 @@ def list_people(*, as_json: bool) -> None:
 def export(username: str, into: Path | None) -> None:
     """Export all of a person's data.
 
-    As Parquet and JSON lines, with a README that describes the files.
+    As Parquet and JSON lines, most views as CSV, with a README that describes the files.
     """
     with open_pipeline() as pipeline:
         exported = export_person(pipeline, username, into or Path(f"oura-{username}"))

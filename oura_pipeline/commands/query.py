@@ -23,10 +23,11 @@ from oura_pipeline.analysis.frames import AnalysisError, connect, one_line
 from oura_pipeline.commands.console import console, counted, print_lines, print_markup, table_with
 from oura_pipeline.files import replacing
 from oura_pipeline.warehouse.connection import statements_interruptible
-from oura_pipeline.warehouse.tables import literal
+from oura_pipeline.warehouse.tables import literal, quoted
 
 FORMATS = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet", "json": "FORMAT json, ARRAY"}
 _RESULT = "memory.main.result"  # a schema that SHOW TABLES does not list
+_FLOATS = ("DOUBLE", "FLOAT")
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$|DOUBLE$|FLOAT$|DECIMAL\([\d,]+\)$")
 
 
@@ -40,7 +41,7 @@ def query(sql: str, limit: int, **files: str | None) -> None:
     """Query the published copy with SQL.
 
     The SQL is DuckDB's; with - it is read from stdin. `oura-pipeline query "FROM readme"` lists
-    what there is.
+    what there is. Shown are two decimals, of small numbers three digits; files have all.
     """
     target = _target(files)
     with _run(sys.stdin.read() if sql == "-" else sql) as result:
@@ -103,16 +104,18 @@ class QueryResult:
 
     def show(self, limit: int, console: Console) -> None:
         """Print the first rows and their number; rows that are too wide become blocks of lines."""
-        columns = self.connection.execute(f"DESCRIBE {_RESULT}").fetchall()
-        # As DuckDB writes values: Python shows lists and intervals otherwise, without nanoseconds.
+        columns = [
+            (name, str(sql_type))
+            for name, sql_type, *_ in self.connection.execute(f"DESCRIBE {_RESULT}").fetchall()
+        ]
         rows = self.connection.execute(
-            f"SELECT COLUMNS(*)::VARCHAR FROM {_RESULT} LIMIT {limit}"
+            f"SELECT {', '.join(map(_shown, columns))} FROM {_RESULT} LIMIT {limit}"
         ).fetchall()
-        table = _table([(name, str(sql_type)) for name, sql_type, *_ in columns], rows)
+        table = _table(columns, rows)
         width = Measurement.get(console, console.options.update(width=10**6), table).maximum
         if console.is_terminal and width > console.width:
             for number, row in enumerate(rows, start=1):
-                console.print(_block(number, [name for name, *_ in columns], row))
+                console.print(_block(number, [name for name, _ in columns], row))
         else:  # a file or a pipe takes any width
             Console(file=console.file, width=max(width, console.width)).print(table)
         left_out = self.rows - len(rows)
@@ -155,6 +158,20 @@ def _single_select(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
         )
     # The caller wraps it in parentheses, in which a semicolon is an error.
     return sql.strip().rstrip("; \n\t")
+
+
+def _shown(column: tuple[str, str]) -> str:
+    """Return a column of the result as it is shown, as SQL."""
+    name, sql_type = quoted(column[0]), column[1]
+    # As DuckDB writes values: Python shows lists and intervals otherwise, without nanoseconds.
+    if sql_type not in _FLOATS:
+        return f"{name}::VARCHAR"
+    # What is small keeps three digits; a mean of pulses needs no twelve.
+    digits = f"greatest(2, 2 - floor(log10(abs({name})))::INTEGER)"
+    return (
+        f"CASE WHEN isfinite({name}) AND {name} <> 0 AND abs({name}) BETWEEN 1e-12 AND 1e12 "
+        f"THEN round({name}, {digits}) ELSE {name} END::VARCHAR"
+    )
 
 
 def _table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str | None]]) -> Table:

@@ -1,4 +1,4 @@
-"""Export all of a person's data: documents as Parquet and as received, ledgers, a README."""
+"""Export all of a person's data: documents as Parquet and as received, views as CSV, ledgers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ import duckdb
 from oura_pipeline.accounts.people import Person
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, STORED_TYPES, DocumentType
 from oura_pipeline.catalog.fields import walk
+from oura_pipeline.exports.person_views import describe_views, write_views
 from oura_pipeline.files import replacing
 from oura_pipeline.ledger import Fetch
 from oura_pipeline.markdown import markdown_table
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.warehouse.tables import columns
 
-DOCUMENTS, LEDGERS = "documents", "ledgers"
+DOCUMENTS, LEDGERS, VIEWS = "documents", "ledgers", "views"
 PERSON, README = "person.json", "README.md"
 _DOCUMENTS_PER_FETCH = 10_000
 # Inside JSON strings line breaks are escaped; raw ones stand between tokens only.
@@ -100,7 +101,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _write(pipeline: Pipeline, person: Person, folder: Path) -> dict[str, int]:
-    for part in (DOCUMENTS, LEDGERS):
+    for part in (DOCUMENTS, LEDGERS, VIEWS):
         (folder / part).mkdir(parents=True)
     # The warehouse is open for this line only: all types are of one moment, and others can land
     # again while the JSON lines are written from the Parquet files.
@@ -115,7 +116,10 @@ def _write(pipeline: Pipeline, person: Person, folder: Path) -> dict[str, int]:
     summary = _summary(pipeline, person, counts, fetches)
     text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
     (folder / PERSON).write_text(text, encoding="utf-8")
-    (folder / README).write_text(_readme(person.username, counts), encoding="utf-8")
+    copy = pipeline.settings.storage.analytics_path
+    views = write_views(copy, person.username, folder / VIEWS)
+    readme = _readme(person.username, counts) + describe_views(views, VIEWS)
+    (folder / README).write_text(readme, encoding="utf-8")
     return counts
 
 
@@ -231,7 +235,7 @@ def _asked(document_type: DocumentType, fetches: Sequence[Fetch]) -> dict[str, A
 
 def _readme(username: str, counts: Mapping[str, int]) -> str:
     """Return the content of `README.md`: each file, with every field and its unit."""
-    lines = [_OPENING.format(username=username, documents=DOCUMENTS, ledgers=LEDGERS)]
+    lines = [_OPENING.format(username=username, documents=DOCUMENTS, ledgers=LEDGERS, views=VIEWS)]
     for document_type in _listed(counts):
         lines += [f"## {document_type.name}", "", document_type.description, ""]
         # Listed all the same: that there is nothing is an answer too.
@@ -281,6 +285,7 @@ _OPENING = """\
 | `person.json` | who this is, what was granted, which documents there are, which days were asked |
 | `{documents}/*.parquet` | a table per document type: a row per document, a column per field |
 | `{documents}/*.jsonl` | the same documents exactly as Oura sent them, a JSON object per line |
+| `{views}/*.csv` | nights, days, weeks, workouts and more, for a spreadsheet; see the end |
 | `{ledgers}/fetches.parquet` | per day and document type: when Oura was asked and what came of it |
 | `{ledgers}/pushes.parquet` | per day and document type: how many points were sent to Graphite |
 | `{ledgers}/quarantine.parquet` | what Oura sent and could not be landed, as received |

@@ -71,6 +71,28 @@ def test_an_answer_is_a_table_in_which_a_missing_value_can_be_seen(home: Path) -
     ]
 
 
+def test_what_is_shown_is_rounded_and_what_is_written_is_not(home: Path) -> None:
+    """Two decimals, of small numbers three digits; whole numbers and decimals stay."""
+    numbers = {
+        "hours": "7.123456::DOUBLE",
+        "small": "-0.00123456::DOUBLE",
+        "zero": "0::DOUBLE",
+        "huge": "1.5e300",
+        "infinite": "'inf'::DOUBLE",
+        "single": "61.005::FLOAT",
+        "exact": "1.23456",
+        "nothing": "NULL::DOUBLE",
+        "many": "12345678",
+    }
+    sql = "SELECT " + ", ".join(f"{value} AS {name}" for name, value in numbers.items())
+    shown = [cell.strip() for cell in query(sql).stdout.splitlines()[3].split("│")[1:-1]]
+    assert shown == [
+        *("7.12", "-0.00123", "0.0", "1.5e+300", "inf", "61.01", "1.23456", "NULL", "12345678")
+    ]
+    written = query(sql, "--csv", "-").stdout.splitlines()[1]
+    assert written.startswith("7.123456,-0.00123456,0.0,1.5e+300,inf,61.005,1.23456,,")
+
+
 def test_rows_that_are_left_out_are_counted(home: Path) -> None:
     """A hundred are shown unless told otherwise, and nobody believes that these are all."""
     told = "2 rows, 1 left out: --limit shows more, --csv writes all"

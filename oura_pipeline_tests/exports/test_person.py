@@ -32,6 +32,8 @@ def synced(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for one in (ODD, OTHER):
             cloud.spoil(AT_OURA[one], "daily_stress", "null", field="day", day=LAST)
         made.run(FIRST, LAST)
+        with open_pipeline() as pipeline:
+            pipeline.warehouse.publish(pipeline.settings.storage.analytics_path)
         yield made
 
 
@@ -148,6 +150,23 @@ def test_person_json_says_who_and_what_and_no_secret(synced: World, folder: Path
     assert "@" not in (folder / "person.json").read_text(encoding="utf-8")
 
 
+def test_the_views_come_along_for_a_spreadsheet(synced: World, folder: Path) -> None:
+    """Their own rows as the published copy has them, without the many that the documents have."""
+    names = {path.stem for path in (folder / "views").iterdir()}
+    assert {"nights", "daily_summary", "weekly", "people"} <= names
+    assert not names & {"long", "heart_rate", "met_1min", "daily_records", "compliance"}
+    for view in ("daily_summary", "wear"):
+        [(many,)] = synced.warehouse.query(
+            f"SELECT count(*) FROM oura.{view} WHERE username = '{ODD}'"
+        )
+        lines = (folder / "views" / f"{view}.csv").read_text(encoding="utf-8").splitlines()
+        assert len(lines) == 1 + many > 1
+        assert lines[0].startswith("day,")
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    assert "### `views/daily_summary.csv`" in readme
+    assert "| `deep_minutes` | Deep sleep in the main sleep, minutes. |" in readme
+
+
 def test_nobody_elses_data_is_in_it(synced: World, folder: Path) -> None:
     """Neither a name nor an id of the other person."""
     [other] = [p["id"] for p in synced.sandbox.people() if p["username"] == AT_OURA[OTHER]]
@@ -160,7 +179,7 @@ def test_the_readme_has_every_type_field_and_unit(synced: World, folder: Path) -
     """Types without documents say so; the others list every field with what it means."""
     text = (folder / "README.md").read_text(encoding="utf-8")
     parts = {part.split("\n")[0]: part for part in text.split("\n## ")[1:]}
-    assert list(parts) == [document_type.name for document_type in DOCUMENT_TYPES]
+    assert list(parts) == [*(document_type.name for document_type in DOCUMENT_TYPES), "Views"]
     for document_type in DOCUMENT_TYPES:
         empty = not held(synced, document_type)
         assert ("\nnone\n" in parts[document_type.name]) is empty
