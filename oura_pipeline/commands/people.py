@@ -207,6 +207,8 @@ def import_own_export(username: str, path: Path, new: bool) -> None:
         try:
             run_import(pipeline, username, path)
         except ExportRefused as error:
+            if new:
+                pipeline.accounts.removal.delete(username)
             raise click.ClickException(f"{path} was not imported: {error}.") from None
 
 

@@ -49,17 +49,14 @@ def keep_what_was_brought(
 
     Without this an answer without documents would delete what only an export holds.
     """
-    if not connection.execute("SELECT 1 FROM existing WHERE brought LIMIT 1").fetchall():
-        return
-    brought = "existing IN (SELECT row_id FROM existing WHERE brought)"
     columns = ("username, old_day", "username, day")
     old, given = columns if document_type.partitioned else ("username", "username")
     connection.execute(
-        f"DELETE FROM changes WHERE change = 'deleted' AND {brought} "
+        "DELETE FROM changes WHERE change = 'deleted' AND brought "
         f"AND ({old}) NOT IN (SELECT ({given}) FROM incoming WHERE requested)"
     )
     # Also where both say the same: from now on the row is the API's, and exactly as Oura sent it.
     connection.execute(
         "UPDATE changes SET change = 'updated' "
-        f"WHERE change IN ('unchanged', 'reformatted') AND {brought}"
+        "WHERE brought AND change IN ('unchanged', 'reformatted')"
     )

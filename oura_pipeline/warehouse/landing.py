@@ -13,6 +13,7 @@ import duckdb
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.scan import DriftScan, find_odd_documents
 from oura_pipeline.warehouse.drift.unknown_fields import record_paths
+from oura_pipeline.warehouse.filling import keep_what_was_brought
 from oura_pipeline.warehouse.ledgers import ensure_ledgers
 from oura_pipeline.warehouse.odd_values import replace_odd_values, stage_odd_values
 from oura_pipeline.warehouse.offsets import OBSERVATIONS, teaches
@@ -153,7 +154,10 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
     if odd:
         keep_earlier_versions(connection, request.document_type)
     strange = stage_odd_values(connection, request.document_type)
-    changes = _count_changes(connection)
+    changes, brought = _count_changes(connection)
+    if brought and not request.fills:
+        keep_what_was_brought(connection, request.document_type)
+        changes, _ = _count_changes(connection)
     dated = request.document_type.dated_by_offset
     # Most documents that are fetched again are unchanged: nothing to write. A type without days
     # still moves to the newest day.
@@ -172,9 +176,12 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
     return _result(connection, request, scan, changes)
 
 
-def _count_changes(connection: duckdb.DuckDBPyConnection) -> Counter[str]:
-    rows = connection.execute("SELECT change, count(*) FROM changes GROUP BY change").fetchall()
-    return Counter(dict(rows))
+def _count_changes(connection: duckdb.DuckDBPyConnection) -> tuple[Counter[str], bool]:
+    """Return how many changes there are of which kind, and whether any is of what was brought."""
+    rows = connection.execute(
+        "SELECT change, count(*), bool_or(brought) FROM changes GROUP BY change"
+    ).fetchall()
+    return Counter({change: many for change, many, _ in rows}), any(row[2] for row in rows)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:

@@ -13,11 +13,7 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.fields import walk
 from oura_pipeline.days import ONE_DAY, days_between
 from oura_pipeline.warehouse.drift.shapes import same_meaning
-from oura_pipeline.warehouse.filling import (
-    IS_BROUGHT,
-    keep_what_is_there,
-    keep_what_was_brought,
-)
+from oura_pipeline.warehouse.filling import IS_BROUGHT, keep_what_is_there
 from oura_pipeline.warehouse.offsets import OFFSETS, local_day
 from oura_pipeline.warehouse.spool import LINE_BREAKS, SEPARATOR, STAND_INS, Spool
 from oura_pipeline.warehouse.tables import json_schema, literal, quoted, table_name
@@ -75,8 +71,6 @@ def stage(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
     _match(connection, request.document_type)
     if request.fills:
         keep_what_is_there(connection, request.document_type, request.fetched_at)
-    else:
-        keep_what_was_brought(connection, request.document_type)
     _tell_reformatted_from_updated(connection)
 
 
@@ -316,15 +310,17 @@ def _match(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -
     """Create `changes`, a row per incoming document and per existing row.
 
     Columns: `username`; `incoming` and `existing`, row numbers there or null; `new_day`, `old_day`;
-    and `change`: unchanged, reformatted (another text with the same meaning), updated, inserted,
-    moved (to a day that was not requested) or deleted. Every other text is 'reformatted' until
-    `_tell_reformatted_from_updated` has compared the meaning.
+    `brought`, whether the existing row is of an export; and `change`: unchanged, reformatted
+    (another text with the same meaning), updated, inserted, moved (to a day that was not requested)
+    or deleted. Every other text is 'reformatted' until `_tell_reformatted_from_updated` has
+    compared the meaning.
     """
     same_day = "s.day = i.day" if document_type.partitioned else "true"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE changes AS "
         "SELECT coalesce(i.username, s.username) AS username, i.row_id AS incoming, "
-        "s.row_id AS existing, i.day AS new_day, s.day AS old_day, CASE "
+        "s.row_id AS existing, i.day AS new_day, s.day AS old_day, "
+        "coalesce(s.brought, false) AS brought, CASE "
         "WHEN i.row_id IS NULL THEN 'deleted' WHEN s.row_id IS NULL THEN 'inserted' "
         # Only what has a row already moves to a day that was not requested: Oura is queried for
         # more days than those, and what it sends of the others is not complete.

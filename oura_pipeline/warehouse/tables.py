@@ -77,9 +77,17 @@ def columns(document_type: DocumentType) -> list[Column]:
             Column(field.name, field.sql_type, field.description)
             for field in typed_fields(document_type)
         ),
-        Column("document", "JSON", "The document exactly as Oura sent it."),
+        Column(
+            "document",
+            "JSON",
+            "The document exactly as Oura sent it; of a member's own export, made of its row.",
+        ),
         Column("fetched_at", "TIMESTAMPTZ", "When Oura first sent it like this."),
-        Column("run_id", "VARCHAR", "The run in which Oura first sent it like this."),
+        Column(
+            "run_id",
+            "VARCHAR",
+            "The run in which Oura first sent it so; `export of` a day: a member's own export.",
+        ),
     ]
 
 

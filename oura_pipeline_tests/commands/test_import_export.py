@@ -1,0 +1,56 @@
+"""`oura-pipeline people import-export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from oura_pipeline.commands.group import cli
+from oura_pipeline_tests.member_export.archives import write_zip
+
+FILES = {
+    "App Data/temperature.csv": "timestamp;skin_temp\n2026-05-01T10:00:00Z;35.2\n",
+    "App Data/periodstartdsr.csv": "id\nx\n",
+    "App Data/dailysleep.csv": "date;score\n2026-05-01;80\n",
+    "Subscriptions/account.csv": "id;email\n1;ada@example.com\n",
+}
+
+
+def imported(home: Path, *arguments: str) -> Result:
+    """Run the command in a data folder; points go to a file."""
+    env = {"OURA_PIPELINE_HOME": str(home), "OURA_GRAPHITE_PROTOCOL": "file", "COLUMNS": "100"}
+    return CliRunner().invoke(cli, ["people", "import-export", *arguments], env=env)
+
+
+def test_it_says_what_became_of_every_file(tmp_path: Path) -> None:
+    """Also of those that were not read; what landed is published and sent."""
+    path = write_zip(tmp_path / "data.zip", FILES)
+    result = imported(tmp_path / "data", "ada", str(path), "--new")
+    assert result.exit_code == 0, result.output
+    assert ["temperature.csv", "1", "1", "0", "0"] in [
+        line.split() for line in result.output.splitlines()
+    ]
+    assert result.output.splitlines()[-3:] == [
+        "Not read: App Data/dailysleep.csv: it has no column day, so no row can be told from "
+        "another.",
+        "Not read, since nobody has described them: periodstartdsr.csv.",
+        "Never read: 1 file about the account or places.",
+    ]
+    assert "ada@example.com" not in result.output
+    log = (tmp_path / "data" / "graphite.log").read_text(encoding="utf-8")
+    assert log == "bio.ada.temperature.skin_temp 35.2 1777629600\n"
+    assert (tmp_path / "data" / "analytics.duckdb").exists()
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_what_is_refused_changes_nothing(tmp_path: Path, new: bool) -> None:
+    """Nobody is added for it either."""
+    path = write_zip(tmp_path / "data.zip", {"bank.csv": "a;b\n"})
+    result = imported(tmp_path / "data", "ada", str(path), *["--new"] * new)
+    again = imported(tmp_path / "data", "ada", str(path))
+    assert (result.exit_code, again.exit_code) == (1, 1)
+    if new:
+        assert "data.zip was not imported: none of its 1 tables is one of Oura's" in result.output
+    assert "nobody" in again.output.lower()
