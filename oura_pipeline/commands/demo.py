@@ -22,10 +22,10 @@ import click
 from rich.console import Console
 
 from oura_pipeline.accounts.people import SignIn
-from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.commands import demo_grafana
-from oura_pipeline.commands.console import console, table_with
+from oura_pipeline.commands.console import console, print_lines
+from oura_pipeline.commands.demo_answers import print_answers
 from oura_pipeline.commands.demo_folder import DemoFolder
 from oura_pipeline.commands.dev import PORT, check_ports, run_dagster_and_site
 from oura_pipeline.graphite.environment import LocalGraphiteError, graphite_python, installed
@@ -45,22 +45,6 @@ PEOPLE, DAYS = 5, 60  # the last of them has not signed in yet
 _DEFAULTS = ("OURA_ACCOUNTS_URL", "OURA_WAREHOUSE_URL", "OURA_TOKEN_KEY", "GRAPHITE_PROTOCOL")
 OPERATOR = "demo"  # the password of a page about nobody
 DASHBOARD = "oura-sleep"  # the one that is drawn
-QUESTIONS = {
-    "Who slept longest last night?": """
-        select username, day, round(total_sleep_minutes / 60, 1) as hours, hrv_average_ms
-        from nights where is_finished
-        qualify row_number() over (partition by username order by day desc) = 1
-        order by hours desc""",
-    "How do nights and readiness go together?": """
-        select username, count(*) as days,
-               round(corr(total_sleep_minutes, readiness_score), 2) as correlation
-        from daily_summary where total_sleep_minutes is not null group by all order by username""",
-    "When, on their own clock, is the heart slowest?": """
-        select username, arg_min(hour, bpm) as hour, round(min(bpm)) as bpm_mean
-        from (select username, hour(hour_local) as hour, avg(bpm_mean) as bpm
-              from heart_rate_hourly group by all)
-        group by username order by username""",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +89,7 @@ def demo(
     folder = DemoFolder(load_settings().storage.home / "demo")
     if reset:
         folder.remove()
-        console.print(f"{folder.path} is gone; the next demo begins anew.", highlight=False)
+        print_lines(f"{folder.path} is gone; the next demo begins anew.")
         return
     stays = Serving(port=port, site_port=site_port, grafana=grafana) if serve or grafana else None
     sys.exit(run_demo(console, folder, days=days, serving=stays))
@@ -139,7 +123,7 @@ def run_demo(out: Console, folder: DemoFolder, *, days: int, serving: Serving | 
         _sign_in(out, sandbox, is_new=is_new)
         is_good = not is_new or _show_everything(out, folder.path, sandbox, graphite, first)
         if not is_new:
-            _answers(out)
+            print_answers(out)
         elif is_good:
             folder.done(first, days=days, graphite=graphite is not None)
         out.print(f"Took {time.monotonic() - began:.0f} s; {folder.size} in {_short(folder.path)}.")
@@ -156,7 +140,7 @@ def _show_everything(
 ) -> bool:
     """Sync, and show what landed and arrived; return whether everything did."""
     synced = _sync(out, first)
-    _answers(out)
+    print_answers(out)
     arrived = _arrivals(out, synced, graphite)
     if picture := _picture(out, home, sandbox, graphite):
         out.print(f"A dashboard, drawn by graphite-web: {_short(picture)}")
@@ -244,19 +228,6 @@ def _sync(out: Console, first_day: date) -> SyncResult:
     out.print(sync_run.result_table(synced))
     sync_run.print_problems(out, "red", synced.failures)
     return synced
-
-
-def _answers(out: Console) -> None:
-    out.rule("Three answers from the published copy")
-    with connect(load_settings().storage.analytics_path) as connection:
-        for question, query in QUESTIONS.items():
-            result = connection.execute(query)
-            headings = [column[0] for column in result.description or ()]
-            out.print(question)  # a title would be as narrow as its table
-            table = table_with(*headings)
-            for row in result.fetchall():
-                table.add_row(*map(str, row))
-            out.print(table)
 
 
 def _arrivals(out: Console, synced: SyncResult, graphite: LocalGraphite | None) -> bool:

@@ -38,6 +38,13 @@ def test_what_a_demo_made_is_used_by_one_of_the_same_kind(tmp_path: Path) -> Non
     assert not folder.path.exists()
 
 
+def test_a_demo_is_reset(shell: Shell) -> None:
+    DemoFolder(shell.world.home / "demo").make()
+    shown = shell("demo", "--reset").output
+    assert "is gone; the next demo begins anew" in shown
+    assert not (shell.world.home / "demo").exists()
+
+
 @pytest.mark.parametrize(
     ("given", "program", "command"),
     [

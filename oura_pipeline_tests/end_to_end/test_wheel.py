@@ -62,7 +62,7 @@ def free_port() -> str:
 
 
 def test_the_demo_runs_and_is_used_again(installed: Path, empty: Path) -> None:
-    """From nothing to numbers; then from what is there, without a request for data; then gone."""
+    """From nothing to numbers; then from what is there, without a sync."""
     demo = [installed / "oura-pipeline", "demo", "--days", "4"]
     first = run(demo, empty)
     for said in ("koa signed in", "left for you to sign in", "points in data/demo/graphite.log"):
@@ -71,13 +71,12 @@ def test_the_demo_runs_and_is_used_again(installed: Path, empty: Path) -> None:
     again = run(demo, empty)
     assert "Using what data/demo has" in again
     assert "Sync of" not in again
-    assert answers(again) == answers(first)
+    assert answers(again) == answers(first) != []
 
 
-def answers(shown: str) -> str:
-    return shown.split("Who slept longest")[1].partition(
-        "───" if "What arrived" in shown else "Took"
-    )[0]
+def answers(shown: str) -> list[str]:
+    """The rows of the tables of answers."""
+    return [line for line in shown.splitlines() if line.startswith("│")]
 
 
 def test_what_the_demo_made_can_be_read_in_a_notebook(installed: Path, empty: Path) -> None:
