@@ -14,24 +14,25 @@ READY := $(VENV)/ready
 # A file's tests share fixtures, so they share a worker. (pytest 9.2 ignores the groups of xdist 3.8.)
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 DEPLOY := oura_pipeline_tests/deploy/test_readme.py
-WORKERS := oura_pipeline_tests/end_to_end/test_workers.py
+WORKERS := oura_pipeline_tests/workers
 WHEEL := oura_pipeline_tests/end_to_end/test_wheel.py
 APART := --ignore=$(DEPLOY) --ignore=$(WORKERS) --ignore=$(WHEEL)
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
-.PHONY: help demo reset dist test test-quick test-engines test-deploy test-workers test-wheel bench crash mutants attack check format dev docs site lock clean
+.PHONY: help demo reset dist test test-quick test-engines test-deploy test-workers test-wheel crowd bench crash mutants attack check format dev docs site lock clean
 help:
 	@echo "make demo        the whole pipeline with synthetic people (SERVE=1: stays up; GRAFANA=path: in Grafana, too)"
 	@echo "make reset       delete what the demo made; otherwise the next one uses it again"
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
-	@echo "make test        all tests but those of test-engines, -deploy, -workers and -matrix"
+	@echo "make test        all tests but those of test-engines, -deploy, -workers, -wheel and -matrix"
 	@echo "make test-quick  those that need no browser, Graphite, Postgres or run of Dagster"
 	@echo "make test-engines more of Postgres, of a DuckLake, of VictoriaMetrics and of shards"
 	@echo "make test-wheel  the wheel alone, in a clean environment and an empty folder"
 	@echo "make dist        build the wheel, into dist/"
 	@echo "make test-deploy every command of deploy/README.md, typed on a machine of its own"
-	@echo "make test-workers two workers of shards on Postgres, RabbitMQ and a DuckLake; one is killed"
+	@echo "make test-workers two workers of shards; one is killed, RabbitMQ is cut off, Postgres restarts"
 	@echo "make test-matrix more of a DuckLake: its files in a folder, and in object storage"
+	@echo "make crowd       many people through two workers on Postgres and a DuckLake (PEOPLE=500)"
 	@echo "make bench       how fast, beside dlt and plain httpx (QUICK=1: a glance)"
 	@echo "make crash       ten minutes of kills, full disks and faults (SEED=1, MINUTES=10)"
 	@echo "make mutants     faults in the code: which of them would no test notice (SHARE=100 percent of them)"
@@ -58,9 +59,11 @@ test: $(READY)
 test-engines: $(READY)
 	@$(BIN)/python -m pytest $(PARALLEL) -n 2 -m engines $(APART)
 
-# As much work as all the quick ones: it starts the whole deployment, twice.
+# As much work as all the quick ones: it starts the whole deployment, twice. The schemas of Kubernetes
+# (70 MB) come along for this alone.
 test-deploy: $(READY)
-	@$(BIN)/python -m pytest $(DEPLOY)
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv run --quiet --no-project --system-certs \
+	  --with kubernetes-validate==1.37.0 python -m pytest $(DEPLOY) oura_pipeline_tests/deploy/test_kubernetes.py
 
 # The wheel alone, in a clean environment and an empty folder.
 test-wheel: $(READY)
@@ -70,7 +73,7 @@ dist: $(READY)
 	@$(BIN)/uv build --quiet --system-certs --wheel --out-dir dist
 	@ls dist/*.whl
 
-# Three minutes of waiting for processes; it wants Debian's RabbitMQ.
+# Five minutes of waiting for processes; it wants root and Debian's RabbitMQ.
 test-workers: $(READY)
 	@CI=1 $(BIN)/python -m pytest $(WORKERS)
 
@@ -88,6 +91,9 @@ bench: $(READY)
 	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv run --quiet --no-project --system-certs \
 	  --with 'dlt[duckdb,parquet]==1.31.0' python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
 	@$(BIN)/python -m tools.generate_docs
+
+crowd: $(READY)
+	@$(BIN)/python -m benchmarks.crowd --people $(or $(PEOPLE),500) $(ARGS)
 
 # In a namespace of its own, where everybody may mount the small disk that gets full.
 crash: $(READY)
@@ -129,7 +135,8 @@ LOCK := $(BIN)/uv pip compile --quiet --system-certs --universal --python-versio
   --generate-hashes --no-strip-extras --no-emit-index-url --no-header
 lock: $(READY)
 	@$(LOCK) pyproject.toml --extra dev --constraint constraints.txt --output-file requirements.lock
-	@$(LOCK) pyproject.toml --extra postgres --extra telemetry --constraint requirements.lock \
+	@$(LOCK) pyproject.toml --extra celery --extra k8s --extra lake \
+	  --extra postgres --extra telemetry --constraint requirements.lock \
 	  --output-file deploy/requirements.lock
 	@$(LOCK) deploy/graphite/requirements.in --output-file deploy/graphite/requirements.lock
 

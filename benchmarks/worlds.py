@@ -49,9 +49,8 @@ class Cloud:
 def cloud(**options: Any) -> Iterator[Cloud]:
     """A sandbox without limits, whose last day has ended."""
     before = set(family(os.getpid()))
-    chosen = SandboxOptions(
-        rate_limit=UNLIMITED, app_rate_limit=UNLIMITED, **{"end": LAST, **options}
-    )
+    usual = {"rate_limit": UNLIMITED, "app_rate_limit": UNLIMITED, "end": LAST}
+    chosen = SandboxOptions(**usual | options)
     with running(chosen, process=True) as sandbox:
         [process, *_] = sorted(set(family(os.getpid())) - before)
         yield Cloud(sandbox, process)

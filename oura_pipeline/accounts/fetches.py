@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     bindparam,
     case,
     delete,
@@ -32,6 +33,7 @@ from oura_pipeline.ledger import LOSS_SETTLES_AFTER, Fetch, FetchStatus, FetchSu
 WITHOUT_DAYS = sorted(one.name for one in DOCUMENT_TYPES if not one.partitioned)
 """The document types whose rows are of the day of the fetch."""
 
+PORTION = 10_000  # rows in memory
 _REPLACED = ("status", "documents", "changed", "error", "run_id", "at", "lost_from", "lost_at")
 _SHOWN = ("username", "document_type", "day", "status", "documents", "error", "at")
 
@@ -140,23 +142,21 @@ class Fetches(Store):
             found = connection.execute(select(fetches).where(*conditions).order_by(*order))
             return [_fetch(row) for row in found]
 
-    def sums(self) -> dict[Pair, FetchSum]:
-        """Sum up the rows of each person and document type, without those of people who left."""
+    def sums(self) -> Iterator[tuple[Pair, FetchSum]]:
+        """Yield the sums of each person's rows of each document type, without people who left."""
         months = fetch_months.c
         numbers = (months.days, months.seconds, months.documents, months.placed)
         sums = (func.max(months.newest), *map(func.sum, numbers))
         key = (months.username, months.document_type)
         query = select(*key, *sums).where(_staying(months.username)).group_by(*key)
         with self._database.reading() as connection:
-            return {
-                (username, name): FetchSum(int(rows), newest, *map(int, others))
-                for username, name, newest, rows, *others in connection.execute(query)
-            }
+            for username, name, newest, rows, *others in _in_portions(connection, query):
+                yield (username, name), FetchSum(int(rows), newest, *map(int, others))
 
     def published(
         self, *, after: datetime | None = None, pairs: Collection[Pair] | None = None
-    ) -> list[PublishedFetch]:
-        """Return the rows that match as they are published, in no order, without people who left.
+    ) -> Iterator[PublishedFetch]:
+        """Yield the rows that match as they are published, in no order, without people who left.
 
         Args:
             after: only those that were fetched later.
@@ -170,7 +170,7 @@ class Fetches(Store):
             conditions.append(key.in_(sorted(pairs)))
         query = select(*(fetches.c[name] for name in _SHOWN)).where(*conditions)
         with self._database.reading() as connection:
-            return [PublishedFetch._make(row) for row in connection.execute(query)]
+            yield from map(PublishedFetch._make, _in_portions(connection, query))
 
     def forget_not_granted(self, username: str) -> int:
         """Forget refusals that a new consent has overtaken, so that those days are fetched again.
@@ -215,6 +215,11 @@ class Fetches(Store):
                 days = days_between(first, last)
                 gaps += [(username, name, day) for day in days if day not in there]
         return gaps
+
+
+def _in_portions(connection: Connection, query: Select[Any]) -> Iterable[Row[Any]]:
+    """Return the rows of a query, of which a portion is in memory at a time."""
+    return connection.execution_options(yield_per=PORTION).execute(query)
 
 
 def _staying(username: ColumnElement[str]) -> ColumnElement[bool]:

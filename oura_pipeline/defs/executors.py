@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from oura_pipeline.defs.run_owners import own
+from oura_pipeline.defs.celery_steps import CeleryStepsExecutor
 from oura_pipeline.settings import Executor, SettingsError, load_settings
 
 
@@ -25,16 +25,11 @@ def shard_executor() -> dg.ExecutorDefinition:
 
 
 def _celery_executor(broker: str) -> dg.ExecutorDefinition:
-    celery: Any = package("dagster_celery.executor").CeleryExecutor
-
-    class OwningExecutor(celery):  # type: ignore[misc]  # it is imported where it is wanted
-        def execute(self, plan_context: Any, execution_plan: Any) -> Any:
-            own(plan_context.run_id)  # its steps live elsewhere
-            return super().execute(plan_context, execution_plan)
+    app = package("dagster_celery.make_app").make_app({"broker": broker})
 
     @dg.executor(name="celery", requirements=dg.multiple_process_executor_requirements())
     def executor(_context: dg.InitExecutorContext) -> Any:
-        return OwningExecutor(retries=celery.for_cli().retries, broker=broker)
+        return CeleryStepsExecutor(app)
 
     return executor
 

@@ -7,7 +7,10 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+import duckdb
+import stamina
 from pydantic import Field
+from sqlalchemy.exc import DBAPIError
 
 from oura_pipeline.accounts.people import SEVENTHS, SHARDS
 from oura_pipeline.catalog.document_types import DocumentType
@@ -27,8 +30,15 @@ from oura_pipeline.defs.run_requests import LIST_OP, SHARD_OP, SHARDS_JOB, SUM_O
 from oura_pipeline.defs.sync_job import Sync, SyncConfig, raise_failures, reason
 from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.sync.fetch import FetchResult
+from oura_pipeline.warehouse.errors import WarehouseUnreadable
 
 TOLD = "told"
+# Of what was not foreseen, such as a database that is away: what fails by itself is told.
+AGAIN = dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL)
+# Documents that could not land are tried again after the others; for checks nothing else does it.
+AWAY = stamina.retry(
+    on=(duckdb.Error, WarehouseUnreadable, DBAPIError), attempts=None, timeout=60.0, wait_max=5.0
+)
 
 Counts = dict[str, dict[str, dict[str, float]]]  # by asset, day (empty: it has none) and name
 
@@ -61,6 +71,14 @@ class ShardSync(Sync):
         self.nobody.add(document_type.name)
         fail_if_nobody_landed(document_type, fetched, self.pipeline.ids())
         self.nobody.discard(document_type.name)
+
+    @AWAY
+    def _check_documents(self, document_type: DocumentType) -> None:
+        super()._check_documents(document_type)
+
+    @AWAY
+    def _check_arrival(self, document_type: DocumentType) -> None:
+        super()._check_arrival(document_type)
 
     def report(self, events: Sequence[AssetEvent]) -> None:
         """Keep the numbers of materializations."""
@@ -191,6 +209,7 @@ def _sync_op(document_types: Sequence[DocumentType]) -> dg.OpDefinition:
         name=SHARD_OP,
         description="Fetches, lands, pushes and checks documents of the people of some shards.",
         ins={"shard": dg.In(dg.Nothing)},
+        retry_policy=AGAIN,
     )
     @nameless
     def sync_shard(
@@ -211,6 +230,7 @@ def _sum_op(document_types: Sequence[DocumentType]) -> dg.OpDefinition:
         name=SUM_OP,
         description="Reports what all shards did, and publishes.",
         ins={"shards": dg.In(dg.Nothing)},
+        retry_policy=AGAIN,
     )
     @nameless
     def add_up_shards(

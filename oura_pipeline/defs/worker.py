@@ -5,6 +5,11 @@ import os
 import sys
 from typing import Any
 
+import dagster as dg
+from dagster._grpc.types import ExecuteStepArgs
+from dagster_shared.serdes.serdes import unpack_value
+from sqlalchemy.exc import DBAPIError
+
 from oura_pipeline.defs.executors import package
 from oura_pipeline.settings import load_settings
 
@@ -21,17 +26,43 @@ def worker_app() -> Any:
         SettingsError: its package is not installed.
     """
     broker = load_settings().workers.broker_url.get_secret_value()
-    app = package("dagster_celery.make_app").make_app({"broker": broker, "backend": "rpc://"})
+    app = package("dagster_celery.make_app").make_app({"broker": broker})
     app.conf.update(
         # A shard is done with when it is synced: that of a killed worker goes to another one.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
+        task_ignore_result=True,  # Dagster's event log has it
         worker_prefetch_multiplier=1,  # one that waited here could be synced elsewhere
         broker_connection_retry_on_startup=True,
-        worker_cancel_long_running_tasks_on_connection_loss=True,  # somebody else has them then
+        broker_connection_max_retries=None,
     )
-    package("dagster_celery.tasks").create_task(app)
+    # What Dagster cannot record, because its database is away, is done again.
+    again = {"autoretry_for": (DBAPIError,), "retry_backoff": 5, "max_retries": 8}
+    package("dagster_celery.tasks").create_task(app, base=_task_class(app), **again)
     return app
+
+
+def _task_class(app: Any) -> Any:
+    class Step(app.Task):  # type: ignore[misc]  # Celery is imported where it is wanted
+        def __call__(self, execute_step_args_packed: Any, executable_dict: Any) -> Any:
+            if is_over(unpack_value(execute_step_args_packed, as_type=ExecuteStepArgs)):
+                return None
+            return super().__call__(execute_step_args_packed, executable_dict)
+
+    return Step
+
+
+def is_over(step: ExecuteStepArgs) -> bool:
+    """Return whether a step, or its run, has ended: the broker gives out again what it lost."""
+    ends = {dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}
+    assert step.instance_ref
+    with dg.DagsterInstance.from_ref(step.instance_ref) as instance:
+        run = instance.get_run_by_id(step.run_id)
+        if run is None or run.is_finished:
+            return True
+        ended = instance.all_logs(step.run_id, of_type=ends)
+        keys = {entry.dagster_event.step_key for entry in ended if entry.dagster_event}
+    return keys >= {*(step.step_keys_to_execute or ())}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.days import batched_by_weight
+from oura_pipeline.days import batched
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.warehouse.ledgers import Ledgers
 from oura_pipeline.warehouse.publishing import Published
@@ -53,23 +53,15 @@ def update_fetches(accounts: Accounts, ledgers: Ledgers) -> bool:
     Returns:
         False: it was equal already.
     """
-    stored, current = ledgers.fetch_sums(), accounts.fetches.sums()
-    if stored == current:
-        return False
     # Sums per person and document type tell what differs. First only newer rows are read; where the
     # sums still differ after that, rows were deleted or written late, and all of them are read.
-    if stored:
-        newest = max(found.newest for found in stored.values())
-        ledgers.replace_fetches(stored.keys() - current.keys(), [])
-        ledgers.merge_fetches(accounts.fetches.published(after=newest - OVERLAP))
-        stored = ledgers.fetch_sums()
-    differing = {pair: found for pair, found in current.items() if stored.get(pair) != found}
-    for some in batched_by_weight(
-        sorted(differing.items()),
-        lambda pair_and_sum: pair_and_sum[1].rows,
-        heaviest=AT_ONCE,
-        longest=PAIRS_AT_ONCE,
-    ):
-        pairs = [pair for pair, _ in some]
-        ledgers.replace_fetches(pairs, accounts.fetches.published(pairs=pairs))
+    ledgers.expect(batched(accounts.fetches.sums(), AT_ONCE))
+    if not ledgers.differ():
+        return False
+    if newest := ledgers.newest_fetch():
+        ledgers.forget_unexpected()
+        for rows in batched(accounts.fetches.published(after=newest - OVERLAP), AT_ONCE):
+            ledgers.merge_fetches(rows)
+    for pairs in ledgers.differing(longest=PAIRS_AT_ONCE, heaviest=AT_ONCE):
+        ledgers.replace_fetches(pairs, list(accounts.fetches.published(pairs=pairs)))
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -161,22 +161,84 @@ def ensure_ledgers(connection: duckdb.DuckDBPyConnection) -> None:
             date_everything(connection, FETCHES)
 
 
+# Together they tell whether anything differs without comparing rows; they are compared in SQL, part
+# by part, because of a million people there are many.
+_SUMS = (
+    *FETCHES.columns[:2],
+    Column("fetches", "BIGINT", "How many."),
+    Column("newest", "BIGINT", "The newest instant, microseconds since 1970."),
+    Column("seconds", "BIGINT", "The sum of the instants, whole seconds since 1970."),
+    Column("documents", "BIGINT", "The sum of the documents."),
+    Column("placed", "BIGINT", "The sum of the documents by the square of the day of the year."),
+)
+_EXPECTED = "expected_fetches"
+_STORED = (
+    "SELECT username, document_type, count(*) AS fetches, epoch_us(max(asked_at)) AS newest, "
+    "sum(epoch_us(asked_at) // 1000000)::BIGINT AS seconds, sum(documents)::BIGINT AS documents, "
+    "sum(documents * dayofyear(day) * dayofyear(day))::BIGINT AS placed "
+    f"FROM {FETCHES.full_name} GROUP BY username, document_type"
+)
+_DIFFERING = f"{_EXPECTED} AS expected USING (username, document_type) WHERE " + " OR ".join(
+    f"stored.{one.name} IS DISTINCT FROM expected.{one.name}" for one in _SUMS[2:]
+)
+
+
 class Ledgers:
     """The ledgers of an open warehouse."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
-    def fetch_sums(self) -> dict[Pair, FetchSum]:
-        """Return totals of the fetches of each person and document type."""
-        rows = self._connection.execute(
-            "SELECT username, document_type, count(*), epoch_us(max(asked_at)), "
-            # Sums, count and newest together tell whether anything differs without comparing rows.
-            "sum(epoch_us(asked_at) // 1000000)::BIGINT, sum(documents)::BIGINT, "
-            "sum(documents * dayofyear(day) * dayofyear(day))::BIGINT "
-            f"FROM {FETCHES.full_name} GROUP BY username, document_type"
-        ).fetchall()
-        return {(row[0], row[1]): FetchSum(row[2], _instant(row[3]), *row[4:]) for row in rows}
+    def expect(self, sums: Iterable[Sequence[tuple[Pair, FetchSum]]]) -> None:
+        """Note what the fetches of each person and document type should come to, part by part."""
+        columns = ", ".join(f"{one.name} {one.sql_type}" for one in _SUMS)
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {_EXPECTED} ({columns})")
+        for some in sums:
+            rows = [(*pair, one.rows, _microseconds(one.newest), *one[2:]) for pair, one in some]
+            incoming, values = _as_table(_SUMS, rows)
+            self._connection.execute(f"INSERT INTO {_EXPECTED} FROM {incoming}", values)
+
+    def differ(self) -> bool:
+        """Return whether anything is not as it should be."""
+        query = f"SELECT count(*) FROM ({_STORED}) AS stored FULL JOIN {_DIFFERING}"
+        return bool(self._one(query))
+
+    def differing(self, *, longest: int, heaviest: int) -> Iterator[list[Pair]]:
+        """Yield the people and document types whose fetches are not as they should be, in parts.
+
+        Args:
+            longest: how many they are at most.
+            heaviest: how many fetches they should have together, about.
+        """
+        weight = f"greatest(expected.fetches / {heaviest}, 1 / {longest})"
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE differing_fetches AS SELECT username, document_type, "
+            f"floor(sum({weight}) OVER (ORDER BY username, document_type))::BIGINT AS part "
+            f"FROM ({_STORED}) AS stored RIGHT JOIN {_DIFFERING}"
+        )
+        parts = self._one("SELECT coalesce(max(part), -1) FROM differing_fetches") + 1
+        for part in range(parts):
+            pairs = self._connection.execute(
+                "SELECT username, document_type FROM differing_fetches WHERE part = ?", [part]
+            ).fetchall()
+            if pairs:
+                yield pairs
+
+    def newest_fetch(self) -> datetime | None:
+        """Return the instant of the newest fetch."""
+        newest = self._one(f"SELECT epoch_us(max(asked_at)) FROM {FETCHES.full_name}")
+        return None if newest is None else _EPOCH + timedelta(microseconds=newest)
+
+    def forget_unexpected(self) -> None:
+        """Delete the fetches of people and document types that should have none."""
+        self._connection.execute(
+            f"DELETE FROM {FETCHES.full_name} AS old WHERE NOT EXISTS (FROM {_EXPECTED} AS one "
+            "WHERE one.username = old.username AND one.document_type = old.document_type)"
+        )
+
+    def _one(self, query: str) -> Any:
+        [(value,)] = self._connection.execute(query).fetchall()
+        return value
 
     def merge_fetches(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Add or replace fetches, in the order of the table's columns; one row per key."""
@@ -201,7 +263,7 @@ class Ledgers:
         if not rows:
             return
         same = " AND ".join(f"old.{name} = incoming.{name}" for name in key)
-        incoming, columns = _as_table(FETCHES, rows)
+        incoming, columns = _as_table(FETCHES.columns, rows)
         self._connection.execute(
             f"DELETE FROM {FETCHES.full_name} AS old USING {incoming} AS incoming WHERE {same}",
             columns,
@@ -210,20 +272,22 @@ class Ledgers:
     def _insert(self, ledger: LedgerTable, rows: Sequence[tuple[Any, ...]]) -> None:
         if not rows:
             return
-        incoming, columns = _as_table(ledger, rows)
+        incoming, columns = _as_table(ledger.columns, rows)
         self._connection.execute(
             f"INSERT INTO {ledger.full_name} SELECT * FROM {incoming}", columns
         )
 
 
-def _as_table(ledger: LedgerTable, rows: Sequence[tuple[Any, ...]]) -> tuple[str, list[list[Any]]]:
-    """Return a subquery with values of the ledger's first columns, and its parameters."""
+def _as_table(
+    columns: Sequence[Column], rows: Sequence[tuple[Any, ...]]
+) -> tuple[str, list[list[Any]]]:
+    """Return a subquery with values of the first columns, and its parameters."""
     # Column by column: executemany runs a statement per row, and a data frame takes pandas, which
     # takes 0.5 s and 60 MB to import.
-    columns = ledger.columns[: len(rows[0])]
+    columns = columns[: len(rows[0])]
     selected = ", ".join(f"unnest(?::{column.sql_type}[]) AS {column.name}" for column in columns)
     return f"(SELECT {selected})", [list(values) for values in zip(*rows, strict=True)]
 
 
-def _instant(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
+def _microseconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(microseconds=1)

@@ -218,12 +218,12 @@ def test_sums_tell_whether_other_rows_stand(accounts: Accounts) -> None:
         ]
     )
     seconds = int(AT.timestamp())  # cut, though 0.68 s would be rounded up
-    assert accounts.fetches.sums() == {
+    assert dict(accounts.fetches.sums()) == {
         ("ada", "sleep"): (2, AT + timedelta(seconds=10), 2 * seconds + 10, 5, 2 + 3 * 4),
         ("bob", "workout"): (1, AT, seconds, 0, 0),
     }
     accounts.fetches.record([fetch("ada", at=AT + timedelta(seconds=1), documents=2)])
-    assert accounts.fetches.sums()["ada", "sleep"].seconds == 2 * seconds + 11
+    assert dict(accounts.fetches.sums())["ada", "sleep"].seconds == 2 * seconds + 11
 
 
 def test_what_is_shown_is_of_who_stays(accounts: Accounts) -> None:
@@ -236,11 +236,11 @@ def test_what_is_shown_is_of_who_stays(accounts: Accounts) -> None:
     tag = ("ada", "tag", DAY, "landed", 2, None, late)
     bob = ("bob", "sleep", DAY, "landed", 2, None, AT)
     assert sorted(accounts.fetches.published()) == [ada, tag, bob]
-    assert accounts.fetches.published(after=AT) == [tag]
-    assert accounts.fetches.published(pairs=[("ada", "sleep"), ("bob", "tag")]) == [ada]
+    assert list(accounts.fetches.published(after=AT)) == [tag]
+    assert list(accounts.fetches.published(pairs=[("ada", "sleep"), ("bob", "tag")])) == [ada]
     accounts.removal.retire("ada")
-    assert accounts.fetches.published() == [bob]
-    assert list(accounts.fetches.sums()) == [("bob", "sleep")]
+    assert list(accounts.fetches.published()) == [bob]
+    assert list(dict(accounts.fetches.sums())) == [("bob", "sleep")]
 
 
 def _summed_up(rows: list[Fetch]) -> dict[tuple[str, str], tuple[Any, ...]]:
@@ -298,7 +298,7 @@ def test_sums_follow_whatever_becomes_of_the_rows(accounts: Accounts, seed: int)
         if dice.random() < 0.3:
             accounts.removal.delete("bob")
             accounts.people.add("bob", SignIn(refresh_token="r"))
-        assert accounts.fetches.sums() == _summed_up(accounts.fetches.find())
+        assert dict(accounts.fetches.sums()) == _summed_up(accounts.fetches.find())
 
 
 @ON_SQLITE
@@ -313,8 +313,8 @@ def test_nobody_reads_the_whole_ledger_who_asks_for_everybody(
     def _note(*sent: Any) -> None:
         asked.append((sent[2], sent[3]))
 
-    accounts.fetches.sums()
-    accounts.fetches.published(after=AT - timedelta(hours=1))
+    list(accounts.fetches.sums())
+    list(accounts.fetches.published(after=AT - timedelta(hours=1)))
     accounts.fetches.find(statuses=[FAILED])
     accounts.fetches.find(lost=True)
     for question in ("failed_days", "to_fetch_again", "lapsed"):

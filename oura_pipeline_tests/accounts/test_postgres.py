@@ -133,7 +133,7 @@ def test_days_of_one_month_that_two_write_at_once_are_both_counted(
             months.sum_up(database, connection)
         assert second.result(30) == set()
     database.close()
-    assert postgres.fetches.sums()["ada", "sleep"].rows == 2
+    assert dict(postgres.fetches.sums())["ada", "sleep"].rows == 2
 
 
 def test_of_several_who_use_an_invite_at_once_one_comes_in(

@@ -127,7 +127,7 @@ def test_what_was_left_half_sent_or_never_pushed_waits(upgraded: Accounts) -> No
 
 def test_the_rows_of_a_ledger_are_summed_up(upgraded: Accounts) -> None:
     second = int(SINCE.timestamp())
-    assert upgraded.fetches.sums() == {
+    assert dict(upgraded.fetches.sums()) == {
         ("ada", "sleep"): (4, SINCE, 4 * second, 3, 1 + 4 + 9),
     }
 

@@ -12,7 +12,7 @@ import pytest
 
 from oura_pipeline.accounts.people import SHARDS, shard_of
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
-from oura_pipeline.defs.executors import shard_executor
+from oura_pipeline.defs.executors import package, shard_executor
 from oura_pipeline.defs.resources import lives_here
 from oura_pipeline.defs.run_requests import SUM_OP, shards_config
 from oura_pipeline.defs.shards_job import ShardSum, key_of, seventh_of_shards, shards_of
@@ -189,7 +189,12 @@ def test_a_worker_does_not_own_the_run_whose_shard_it_syncs(
     assert lives_here(dg.DagsterRun(job_name=job)) is here
 
 
-def test_an_executor_without_its_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OURA_EXECUTOR", "k8s")
-    with pytest.raises(SettingsError, match=r"^OURA_EXECUTOR needs the package dagster-k8s"):
-        shard_executor()
+@pytest.mark.parametrize("executor", ["celery", "in_process", "k8s"])
+def test_the_setting_names_the_executor(executor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OURA_EXECUTOR", executor)
+    assert shard_executor().name == executor
+
+
+def test_an_executor_without_its_package_is_said() -> None:
+    with pytest.raises(SettingsError, match=r"^OURA_EXECUTOR needs the package dagster-nothing"):
+        package("dagster_nothing.executor")

@@ -16,8 +16,8 @@ from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.testing.requirements import require_program
 
 DEPLOY = ROOT / "deploy"
-COMPOSE = DEPLOY / "compose.yaml"
-PROGRAMS = ("web", "webserver", "daemon")
+COMPOSE, WORKERS = DEPLOY / "compose.yaml", DEPLOY / "workers.yaml"
+PROGRAMS = ("web", "webserver", "daemon", "worker")
 _VARIABLE = re.compile(r"\$\{?([A-Z_]+)")
 
 
@@ -39,10 +39,22 @@ def test_hadolint_finds_nothing_in_the_container_file() -> None:
     assert complaints(beside_python("hadolint"), DEPLOY / "Containerfile") == ""
 
 
-def test_the_compose_file_is_one() -> None:
+@pytest.mark.parametrize("file", [COMPOSE, WORKERS])
+def test_the_compose_file_is_one(file: Path) -> None:
     """By the schema of the Compose specification, which check-jsonschema brings along."""
     check = beside_python("check-jsonschema")
-    assert complaints(check, "--builtin-schema", "vendor.compose-spec", COMPOSE) == ""
+    assert complaints(check, "--builtin-schema", "vendor.compose-spec", file) == ""
+
+
+def test_workers_have_no_rights_and_the_broker_waits_for_a_shard() -> None:
+    """Both can do nothing but their work; the queue is as patient as docs/operating.md says."""
+    of_workers = yaml.safe_load(WORKERS.read_text(encoding="utf-8"))["services"]
+    for service in of_workers.values():
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    conf = (DEPLOY / "rabbitmq" / "rabbitmq.conf").read_text(encoding="utf-8")
+    timeout = re.search(r"^consumer_timeout = \d+$", conf, re.M)
+    assert timeout
+    assert timeout[0] in (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 
 
 def test_images_run_as_a_user_without_rights() -> None:
@@ -118,4 +130,4 @@ def test_systemd_understands_every_unit() -> None:
     )
     ours = [line for line in done.stderr.splitlines() if "oura" in line]
     assert [line for line in ours if "is not executable" not in line] == []
-    assert len(ours) == 5, done.stderr
+    assert len(ours) == 6, done.stderr

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,13 +17,19 @@ PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one on the PATH c
 
 
 @contextmanager
-def running_broker() -> Iterator[str]:
-    """The address of a broker, until the block ends."""
+def running_broker(host: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterator[str]:
+    """The address of a broker, until the block ends.
+
+    Args:
+        host: the address on which it listens.
+        inside: the command that runs its command on another machine.
+    """
     require_program(PROGRAM, "rabbitmq-server")
     folder = Path(tempfile.mkdtemp(prefix="broker-"))
     port, distribution = free_port(), free_port()
     (folder / "rabbitmq.conf").write_text(
-        f"listeners.tcp.1 = 127.0.0.1:{port}\nheartbeat = 10\n", encoding="utf-8"
+        f"listeners.tcp.1 = {host}:{port}\nheartbeat = 10\nloopback_users = none\n",
+        encoding="utf-8",
     )
     environment = {
         "PATH": os.environ["PATH"],
@@ -41,7 +47,7 @@ def running_broker() -> Iterator[str]:
         "RABBITMQ_PID_FILE": str(folder / "pid"),
     }
     process = subprocess.Popen(
-        [PROGRAM],
+        [*inside, PROGRAM],
         env=environment,
         cwd=folder,
         stdout=subprocess.DEVNULL,
@@ -49,11 +55,13 @@ def running_broker() -> Iterator[str]:
         start_new_session=True,
     )
     try:
-        wait_for(port, seconds=90)
-        yield f"amqp://guest:guest@127.0.0.1:{port}//"
+        wait_for(port, seconds=90, host=host)
+        yield f"amqp://guest:guest@{host}:{port}//"
     finally:
         process.terminate()
         process.wait(60)
         # Erlang's own server of names outlives whoever started it.
-        subprocess.run(["/usr/bin/epmd", "-kill"], env=environment, check=True, capture_output=True)
+        subprocess.run(
+            [*inside, "/usr/bin/epmd", "-kill"], env=environment, check=True, capture_output=True
+        )
         shutil.rmtree(folder, ignore_errors=True)

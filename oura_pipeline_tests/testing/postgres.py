@@ -8,8 +8,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,9 +20,39 @@ from oura_pipeline_tests.testing.requirements import require_program
 OWNER = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
 
 
+@dataclass(frozen=True)
+class PostgresServer:
+    """A server, and how to control it.
+
+    Attributes:
+        address: `name@host:port`, without a driver and a database's name.
+        log: where it writes.
+        control: runs `pg_ctl` with these arguments.
+    """
+
+    address: str
+    log: Path
+    control: Callable[..., None]
+
+    def restart(self, *, seconds: float) -> None:
+        """End every session, be away for so long, and come back."""
+        self.control("stop", "-m", "fast")
+        time.sleep(seconds)
+        self.control("start", "-w", "-t", "30", "-l", str(self.log))
+
+
 @contextmanager
 def running_postgres() -> Iterator[str]:
     """The address of a server, without a driver and a database's name."""
+    with postgres_server() as server:
+        yield server.address
+
+
+@contextmanager
+def postgres_server(
+    host: str = "127.0.0.1", network: str = "127.0.0.1/32"
+) -> Iterator[PostgresServer]:
+    """A server that listens there, and to whoever is in that network."""
     # Debian keeps the server's programs off the PATH.
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
     program = shutil.which("pg_ctl") or str(found[-1] if found else "pg_ctl")
@@ -31,17 +62,26 @@ def running_postgres() -> Iterator[str]:
         shutil.chown(folder, OWNER)
     port = free_port()
     data, log = folder / "data", folder / "log"
-    # Nothing here survives the power being cut, nor is it to.
-    options = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off -c full_page_writes=off"
 
     def control(*arguments: str) -> None:
         command = [program, "-D", str(data), *arguments]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, user=OWNER)
 
     control("init", "-o", "-U tester -A trust -N --no-instructions")
-    control("start", "-w", "-t", "30", "-l", str(log), "-o", options)
+    options = {
+        "port": port,
+        "listen_addresses": f"'{host}'",
+        "unix_socket_directories": f"'{folder}'",
+    }
+    # Nothing here survives the power being cut, nor is it to.
+    options |= {"fsync": "off", "full_page_writes": "off"}
+    with (data / "postgresql.conf").open("a", encoding="utf-8") as config:
+        config.writelines(f"{name} = {value}\n" for name, value in options.items())
+    with (data / "pg_hba.conf").open("a", encoding="utf-8") as allowed:
+        allowed.write(f"host all all {network} trust\n")
+    control("start", "-w", "-t", "30", "-l", str(log))
     try:
-        yield f"tester@127.0.0.1:{port}"
+        yield PostgresServer(f"tester@{host}:{port}", log, control)
     finally:
         control("stop", "-m", "immediate")
         shutil.rmtree(folder)
@@ -120,12 +160,12 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def wait_for(port: int, seconds: float = 30) -> None:
+def wait_for(port: int, seconds: float = 30, host: str = "127.0.0.1") -> None:
     """Wait until somebody listens there."""
     deadline = time.monotonic() + seconds
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port)).close()
+            socket.create_connection((host, port)).close()
             return
         except ConnectionRefusedError:
             assert time.monotonic() < deadline

@@ -24,6 +24,12 @@ def require_graphite() -> None:
         _missing(str(error))
 
 
+def require_root() -> None:
+    """Skip the test, and fail it in CI, where nobody may make networks."""
+    if os.geteuid() != 0:
+        _missing("networks of one's own need root")
+
+
 def require_document(path: Path, what: str) -> None:
     """Skip the test where a document of others is missing, which the project must not hold."""
     if not path.exists():
