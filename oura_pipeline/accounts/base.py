@@ -55,7 +55,7 @@ def require_known(connection: Connection, username: str) -> None:
     """Raise `UnknownPerson` unless that person is in the database."""
     # A foreign key would refuse the rows as well, but not say who is unknown and who is there.
     if not connection.scalar(_KNOWN, {"who": username}):
-        raise UnknownPerson([username], known_usernames(connection))
+        raise UnknownPerson([username], some_of(connection, people.c.username))
 
 
 def who_left(connection: Connection, usernames: Iterable[str]) -> set[str]:
@@ -65,12 +65,22 @@ def who_left(connection: Connection, usernames: Iterable[str]) -> set[str]:
     return names - set(connection.scalars(select(people.c.username).where(*theirs)))
 
 
-def known_usernames(connection: Connection, usernames: Iterable[str] | None = None) -> set[str]:
-    """Return who of them is in the database; None: everybody who is."""
-    query = select(people.c.username).where(not_gone())
-    if usernames is not None:
-        query = query.where(among(people.c.username, usernames))
+def known_usernames(connection: Connection, usernames: Iterable[str]) -> set[str]:
+    """Return who of them is in the database."""
+    query = select(people.c.username).where(not_gone(), among(people.c.username, usernames))
     return set(connection.scalars(query))
+
+
+def some_of(connection: Connection, column: ColumnElement[str]) -> list[str]:
+    """Return the usernames or ids of the first people, one more than an error names."""
+    query = select(column).where(not_gone()).order_by(column).limit(UnknownPerson.NAMED + 1)
+    return list(connection.scalars(query))
+
+
+def in_shards(username: ColumnElement[str], shards: range) -> ColumnElement[bool]:
+    """Return the condition that somebody is of one of these shards, which follow each other."""
+    theirs = people.c.shard.between(shards.start, shards.stop - 1)
+    return username.in_(select(people.c.username).where(theirs))
 
 
 def not_gone() -> ColumnElement[bool]:

@@ -70,8 +70,12 @@ class StudyRefused(AccountsError, ValueError):
 class UnknownPerson(AccountsError, LookupError):
     """Nobody has this username."""
 
+    NAMED = 20  # of those who are known, at most
+
     def __init__(self, usernames: Iterable[str], known: Iterable[str]) -> None:
         names = " or ".join(repr(name) for name in sorted(usernames))
-        known_names = ", ".join(sorted(known))
+        some = sorted(known)
+        more = ", …" if len(some) > self.NAMED else ""
+        known_names = ", ".join(some[: self.NAMED]) + more
         others = f"known are: {known_names}" if known_names else "nobody has signed in yet"
         super().__init__(f"there is no person {names}; {others}")

@@ -21,7 +21,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from oura_pipeline.accounts.base import Store, ledger_key, matching, who_left
+from oura_pipeline.accounts.base import Store, in_shards, ledger_key, matching, who_left
 from oura_pipeline.accounts.fetch_months import Months, in_month
 from oura_pipeline.accounts.names import among
 from oura_pipeline.accounts.people import PersonState
@@ -120,6 +120,7 @@ class Fetches(Store):
         statuses: Iterable[FetchStatus] | None = None,
         after: datetime | None = None,
         lost: bool = False,
+        shards: range | None = None,
     ) -> list[Fetch]:
         """Return the rows that match, by document type, username and day; None matches all."""
         conditions = matching(
@@ -137,6 +138,8 @@ class Fetches(Store):
             conditions.append(fetches.c.at > after)
         if lost:
             conditions.append(IS_LOST)
+        if shards is not None:
+            conditions.append(in_shards(fetches.c.username, shards))
         order = (fetches.c.document_type, fetches.c.username, fetches.c.day)
         with self._database.reading() as connection:
             found = connection.execute(select(fetches).where(*conditions).order_by(*order))
@@ -198,13 +201,15 @@ class Fetches(Store):
                 Months.of(days).sum_up_fewer(self._database, connection)
         return len(days)
 
-    def missing(self) -> list[tuple[str, str, date]]:
+    def missing(self, shards: range | None = None) -> list[tuple[str, str, date]]:
         """Return username, document type and day of each gap between days that have a row."""
         # Counted first: the days themselves are read only where some are missing.
         months = fetch_months.c
         key = (months.username, months.document_type)
         ends = (func.min(months.first_day), func.max(months.last_day))
         spans = select(*key, *ends, func.sum(months.days)).group_by(*key)
+        if shards is not None:
+            spans = spans.where(in_shards(months.username, shards))
         gaps: list[tuple[str, str, date]] = []
         with self._database.reading() as connection:
             for username, name, first, last, count in connection.execute(spans).all():

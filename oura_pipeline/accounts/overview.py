@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, case, func, or_, select
 
 from oura_pipeline.accounts.base import Store, matching
 from oura_pipeline.accounts.fetches import WITHOUT_DAYS
-from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.accounts.people import ALL_SHARDS, PersonState
 from oura_pipeline.accounts.schema import IS_FAILED, IS_LOST, fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.ledger import MEMBERSHIP_LAPSED, FetchStatus
@@ -245,11 +245,12 @@ class Overview(Store):
             first: date | None = connection.scalar(select(func.min(fetches.c.day)).where(*landed))
         return first
 
-    def first_asked(self) -> dict[tuple[str, str], date]:
-        """Return the first day that was fetched, by username and document type."""
+    def first_asked(self, shards: range = ALL_SHARDS) -> dict[tuple[str, str], date]:
+        """Return the first day that was fetched of people of these shards, by username and type."""
         # A search in the primary key for each of them: grouping would read the whole ledger.
         names = [document_type.name for document_type in DOCUMENT_TYPES]
-        query = select(people.c.username, *(_first_day(name) for name in names))
+        theirs = people.c.shard.between(shards.start, shards.stop - 1)
+        query = select(people.c.username, *(_first_day(name) for name in names)).where(theirs)
         with self._database.reading() as connection:
             return {
                 (username, name): day

@@ -27,11 +27,11 @@ from oura_pipeline.accounts import schema
 from oura_pipeline.accounts.base import (
     RETIRED,
     EncryptedStore,
-    known_usernames,
     not_gone,
     now,
     random_text,
     require_known,
+    some_of,
 )
 from oura_pipeline.accounts.encryption import TokenCipher
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
@@ -203,7 +203,7 @@ class People(EncryptedStore):
             query = _people().where(schema.people.c.username == username)
             row = connection.execute(query).one_or_none()
             if row is None:
-                raise UnknownPerson([username], known_usernames(connection))
+                raise UnknownPerson([username], some_of(connection, schema.people.c.username))
             return _person(row)
 
     def by_id(self, person_id: str) -> Person:
@@ -216,7 +216,7 @@ class People(EncryptedStore):
             query = _people().where(schema.people.c.id == person_id)
             row = connection.execute(query).one_or_none()
             if row is None:
-                raise UnknownPerson([person_id], connection.scalars(select(schema.people.c.id)))
+                raise UnknownPerson([person_id], some_of(connection, schema.people.c.id))
             return _person(row)
 
     def usernames_by_id(self, person_ids: Iterable[str] | None = None) -> dict[str, str]:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import back_off, days_between, runs_of_days
 from oura_pipeline.defs.person_ids import nameless
@@ -89,10 +90,20 @@ def due_gaps(settings: Settings, now: datetime) -> list[Gap]:
     was asked for are no gaps but history, which `new_people` fetches.
     """
     with open_accounts(settings) as accounts:
-        ids = {p.username: p.id for p in accounts.people.all([PersonState.CONNECTED])}
-        failed = accounts.fetches.find(statuses=[FetchStatus.FAILED])
-        failed += unsettled(accounts.fetches.find(lost=True), now)
-        never_asked = accounts.fetches.missing()
+        parts = accounts.people.shards(settings.workers.people_per_shard)
+        return sorted(
+            gap
+            for part in parts
+            for gap in _due_of(accounts, part if len(parts) > 1 else None, now)
+        )
+
+
+def _due_of(accounts: Accounts, shards: range | None, now: datetime) -> list[Gap]:
+    people = accounts.people.all([PersonState.CONNECTED], shards=shards)
+    ids = {person.username: person.id for person in people}
+    failed = accounts.fetches.find(statuses=[FetchStatus.FAILED], shards=shards)
+    failed += unsettled(accounts.fetches.find(lost=True, shards=shards), now)
+    never_asked = accounts.fetches.missing(shards)
     names = {document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned}
     return find_gaps(
         [

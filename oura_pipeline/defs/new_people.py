@@ -15,7 +15,7 @@ from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.run_requests import JOB, set_digest, sync_request
 from oura_pipeline.defs.schedules import days_back
 from oura_pipeline.pipeline import open_accounts
-from oura_pipeline.settings import load_settings
+from oura_pipeline.settings import Settings, load_settings
 
 RUNS_PER_TICK = 3
 MAX_RUN = timedelta(days=90)
@@ -34,6 +34,7 @@ FINISHED = (
     dg.DagsterRunStatus.FAILURE,
     dg.DagsterRunStatus.CANCELED,
 )
+Since = Mapping[str, datetime]  # since when people are connected, by id
 UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
 
 
@@ -71,29 +72,41 @@ def new_people_sensor(partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefi
         if _history_runs(context.instance):
             return dg.SkipReason("History is being fetched; the next part comes after it.")
         settings, now = load_settings(), datetime.now(UTC)
-        # Nobody keeps a list of what is left to do. The ledger knows each person's earliest day, by
-        # document type; history goes on from there, whatever came between: a restart, a run that
-        # died, a document type that is new in the table.
-        with open_accounts(settings) as accounts:
-            people = accounts.people.all([PersonState.CONNECTED])
-            asked = accounts.overview.first_asked()
-        ids = {person.username: person.id for person in people}
-        since = {person.id: person.connected_since for person in people}
-        first_asked = {(ids[who], name): day for (who, name), day in asked.items() if who in ids}
         _, newest = days_back(partitions, now, 1)
-        earliest = settings.oura.history_start
-        starts = {person.id: person.history_start(earliest) for person in people}
-        chunks = next_chunks(starts, first_asked, newest=newest)
-        if not chunks:
+        next_ones, left = first_chunks(settings, newest)
+        if not next_ones:
             return dg.SkipReason("The history of everybody who is connected is complete.")
         share = settings.oura.background_share
-        next_ones = chunks[:RUNS_PER_TICK]
-        context.log.info("Runs of history left: %s; requested: %s", len(chunks), len(next_ones))
+        context.log.info("Runs of history left: %s; requested: %s", left, len(next_ones))
         return dg.SensorResult(
-            run_requests=[history_request(chunk, since, now, share) for chunk in next_ones]
+            run_requests=[history_request(chunk, since, now, share) for chunk, since in next_ones]
         )
 
     return new_people
+
+
+def first_chunks(settings: Settings, newest: date) -> tuple[list[tuple[Chunk, Since]], int]:
+    """Return what to fetch next of everybody's history, and how many runs are left in all."""
+    # Nobody keeps a list of what is left to do. The ledger knows each person's earliest day, by
+    # document type; history goes on from there, whatever came between: a restart, a run that
+    # died, a document type that is new in the table.
+    first: list[tuple[Chunk, Since]] = []
+    left = 0
+    with open_accounts(settings) as accounts:
+        for shards in accounts.people.shards(settings.workers.people_per_shard):
+            people = accounts.people.all([PersonState.CONNECTED], shards=shards)
+            asked = accounts.overview.first_asked(shards)
+            ids = {person.username: person.id for person in people}
+            since = {person.id: person.connected_since for person in people}
+            chunks = next_chunks(
+                {one.id: one.history_start(settings.oura.history_start) for one in people},
+                {(ids[who], name): day for (who, name), day in asked.items() if who in ids},
+                newest=newest,
+            )
+            left += len(chunks)
+            first += [(one, {who: since[who] for who in one.people}) for one in chunks]
+            first = sorted(first, key=lambda pair: _urgency(pair[0]))[:RUNS_PER_TICK]
+    return first, left
 
 
 def next_chunks(
@@ -130,12 +143,14 @@ def next_chunks(
         for (newcomer, first, last, names), everybody in groups.items()
         for some in batched(sorted(everybody), PEOPLE_PER_RUN)
     ]
-    return sorted(chunks, key=lambda it: (not it.newcomers, -it.last_day.toordinal(), it.people))
+    return sorted(chunks, key=_urgency)
 
 
-def history_request(
-    chunk: Chunk, since: Mapping[str, datetime], now: datetime, share: float
-) -> dg.RunRequest:
+def _urgency(chunk: Chunk) -> tuple[bool, int, tuple[str, ...]]:
+    return not chunk.newcomers, -chunk.last_day.toordinal(), chunk.people
+
+
+def history_request(chunk: Chunk, since: Since, now: datetime, share: float) -> dg.RunRequest:
     """Return the run that fetches a chunk.
 
     Args:
