@@ -222,7 +222,7 @@ class Fetches(Store):
         return gaps
 
 
-def _in_portions(connection: Connection, query: Select[Any]) -> Iterable[Row[Any]]:
+def _in_portions(connection: Connection, query: Select[Any]) -> Iterable[Any]:
     """Return the rows of a query, of which a portion is in memory at a time."""
     return connection.execution_options(yield_per=PORTION).execute(query)
 
