@@ -19,7 +19,7 @@ from dagster._core.executor.step_delegating import (
     StepHandlerContext,
 )
 from dagster._grpc.types import ExecuteStepArgs
-from dagster_shared.serdes.serdes import pack_value
+from dagster_shared.serdes.serdes import pack_value, unpack_value
 from sqlalchemy.exc import DBAPIError
 
 from oura_pipeline.defs.run_owners import own
@@ -122,6 +122,20 @@ class CeleryStepsExecutor(StepDelegatingExecutor):
         if output or event.is_step_success or event.is_step_failure:
             self._told.add(output or key)
         return not told
+
+
+def is_over(packed: Any) -> bool:
+    """Return whether a step, or its run, has ended: the broker gives out again what it lost."""
+    step = unpack_value(packed, as_type=ExecuteStepArgs)
+    assert step.instance_ref
+    ends = {dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}
+    with dg.DagsterInstance.from_ref(step.instance_ref) as instance:
+        run = instance.get_run_by_id(step.run_id)
+        if run is None or run.is_finished:
+            return True
+        ended = instance.all_logs(step.run_id, of_type=ends)
+        keys = {entry.dagster_event.step_key for entry in ended if entry.dagster_event}
+    return keys >= {*(step.step_keys_to_execute or ())}
 
 
 def _step(context: StepHandlerContext) -> tuple[ExecuteStepArgs, str]:

@@ -4,7 +4,7 @@
 everything but the storages named in `dagster.yaml`, which are those below.
 """
 
-# This module, those of events and records, and that of the UI may import from `dagster._core`:
+# This module, those of events, records and steps, and that of the UI may import `dagster._core`:
 # Dagster has no public base classes for storages, no way to tidy them, and none to write events at
 # once. Everything else about Dagster goes through its public interface.
 

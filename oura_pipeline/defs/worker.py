@@ -5,11 +5,9 @@ import os
 import sys
 from typing import Any
 
-import dagster as dg
-from dagster._grpc.types import ExecuteStepArgs
-from dagster_shared.serdes.serdes import unpack_value
 from sqlalchemy.exc import DBAPIError
 
+from oura_pipeline.defs.celery_steps import is_over
 from oura_pipeline.defs.executors import package
 from oura_pipeline.settings import load_settings
 
@@ -45,24 +43,11 @@ def worker_app() -> Any:
 def _task_class(app: Any) -> Any:
     class Step(app.Task):  # type: ignore[misc]  # Celery is imported where it is wanted
         def __call__(self, execute_step_args_packed: Any, executable_dict: Any) -> Any:
-            if is_over(unpack_value(execute_step_args_packed, as_type=ExecuteStepArgs)):
+            if is_over(execute_step_args_packed):
                 return None
             return super().__call__(execute_step_args_packed, executable_dict)
 
     return Step
-
-
-def is_over(step: ExecuteStepArgs) -> bool:
-    """Return whether a step, or its run, has ended: the broker gives out again what it lost."""
-    ends = {dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}
-    assert step.instance_ref
-    with dg.DagsterInstance.from_ref(step.instance_ref) as instance:
-        run = instance.get_run_by_id(step.run_id)
-        if run is None or run.is_finished:
-            return True
-        ended = instance.all_logs(step.run_id, of_type=ends)
-        keys = {entry.dagster_event.step_key for entry in ended if entry.dagster_event}
-    return keys >= {*(step.step_keys_to_execute or ())}
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._grpc.types import ExecuteStepArgs
+from dagster_shared.serdes.serdes import pack_value
 
-from oura_pipeline.defs.celery_steps import CeleryStepsExecutor
-from oura_pipeline.defs.worker import is_over
+from oura_pipeline.defs.celery_steps import CeleryStepsExecutor, is_over
 
 
 @dg.op(out=dg.DynamicOut(dg.Nothing))
@@ -65,7 +65,7 @@ def test_what_is_given_out_again_is_not_done_again(instance: dg.DagsterInstance)
 
     def over(key: str) -> bool:
         step = ExecuteStepArgs(origin, run.run_id, [key], instance.get_ref())
-        return is_over(step)
+        return is_over(pack_value(step))
 
     assert (over("work[one]"), over("work[two]")) == (True, False)
     instance.report_run_failed(run)
