@@ -84,6 +84,7 @@ class DocumentType:
 
     Attributes:
         name: Oura's collection, in the case of its address; also the name of the Dagster assets.
+        topic: what it is about; Dagster's UI shows the assets of a topic as a group.
         scope: the OAuth scope that a person must have granted.
         description: one sentence for the UI, the README and the table's comment.
         fields: the fields of a document.
@@ -126,6 +127,7 @@ class DocumentType:
     variants: Variants | None = None
     identifies: bool = False
     ends_history: bool = False
+    topic: str = "other"
 
     def __post_init__(self) -> None:
         if not self.series:
@@ -245,6 +247,7 @@ _PRODUCED = Field(
 
 DAILY_ACTIVITY = DocumentType(
     name="daily_activity",
+    topic="activity",
     scope="daily",
     description="Steps, energy and activity of the day from 04:00 to 04:00.",
     series="activity",
@@ -298,6 +301,7 @@ DAILY_ACTIVITY = DocumentType(
 
 DAILY_CARDIOVASCULAR_AGE = DocumentType(
     name="daily_cardiovascular_age",
+    topic="heart",
     scope="heart_health",
     description="Estimated age of the arteries.",
     series="cardiovascular_age",
@@ -321,6 +325,7 @@ DAILY_CARDIOVASCULAR_AGE = DocumentType(
 
 DAILY_READINESS = DocumentType(
     name="daily_readiness",
+    topic="recovery",
     scope="daily",
     description="Readiness score, its contributors and body temperature.",
     series="readiness",
@@ -330,6 +335,7 @@ DAILY_READINESS = DocumentType(
 DAILY_RESILIENCE = DocumentType(
     name="daily_resilience",
     # `daily` does not cover it: without `stress` Oura answers 401.
+    topic="recovery",
     scope="stress",
     description="Resilience to stress, as a level.",
     series="resilience",
@@ -358,6 +364,7 @@ DAILY_RESILIENCE = DocumentType(
 
 DAILY_SLEEP = DocumentType(
     name="daily_sleep",
+    topic="sleep",
     scope="daily",
     description="Sleep score and its contributors.",
     series="sleep",
@@ -382,6 +389,7 @@ DAILY_SLEEP = DocumentType(
 
 DAILY_SPO2 = DocumentType(
     name="daily_spo2",
+    topic="sleep",
     scope="spo2",
     description="Oxygen in the blood during sleep.",
     series="spo2",
@@ -411,6 +419,7 @@ DAILY_SPO2 = DocumentType(
 
 DAILY_STRESS = DocumentType(
     name="daily_stress",
+    topic="recovery",
     scope="daily",
     description="Time under stress and in recovery, awake.",
     series="stress",
@@ -432,6 +441,7 @@ DAILY_STRESS = DocumentType(
 
 ENHANCED_TAG = DocumentType(
     name="enhanced_tag",
+    topic="tags",
     scope="tag",
     description="Tags with a time and a comment.",
     key=("id",),
@@ -453,6 +463,7 @@ ENHANCED_TAG = DocumentType(
 
 HEARTRATE = DocumentType(
     name="heartrate",
+    topic="heart",
     scope="heartrate",
     description="Heart rate around the clock, unevenly spaced.",
     ask=Ask.INSTANTS,
@@ -481,6 +492,7 @@ HEARTRATE = DocumentType(
 
 PERSONAL_INFO = DocumentType(
     name="personal_info",
+    topic="profile",
     scope="personal",
     description="Age, height and weight, as entered at Oura.",
     ask=Ask.ONE,
@@ -504,6 +516,7 @@ PERSONAL_INFO = DocumentType(
 
 REST_MODE_PERIOD = DocumentType(
     name="rest_mode_period",
+    topic="recovery",
     scope="daily",
     description="Days in rest mode, as switched on in the app.",
     key=("id",),
@@ -527,6 +540,7 @@ REST_MODE_PERIOD = DocumentType(
 
 RING_BATTERY_LEVEL = DocumentType(
     name="ring_battery_level",
+    topic="profile",
     scope="ring_configuration",
     description="Charge of the ring's battery.",
     ask=Ask.INSTANTS,
@@ -550,6 +564,7 @@ RING_BATTERY_LEVEL = DocumentType(
 
 RING_CONFIGURATION = DocumentType(
     name="ring_configuration",
+    topic="profile",
     scope="ring_configuration",
     description="Every ring that was ever set up.",
     ask=Ask.ALL,
@@ -571,6 +586,7 @@ RING_CONFIGURATION = DocumentType(
 
 SESSION = DocumentType(
     name="session",
+    topic="recovery",
     scope="session",
     description="Breathing, meditation and other guided moments.",
     key=("id",),
@@ -596,6 +612,7 @@ SESSION = DocumentType(
 
 SLEEP = DocumentType(
     name="sleep",
+    topic="sleep",
     scope="daily",
     description="Every sleep of a day: the night, naps, and what turned out to be none.",
     key=("id",),
@@ -682,6 +699,7 @@ SLEEP = DocumentType(
 
 SLEEP_TIME = DocumentType(
     name="sleep_time",
+    topic="sleep",
     scope="daily",
     description="Bedtime that Oura recommends.",
     fields=(
@@ -705,6 +723,7 @@ SLEEP_TIME = DocumentType(
 
 TAG = DocumentType(
     name="tag",
+    topic="tags",
     scope="tag",
     description="Tags of the older kind, which Oura no longer develops.",
     key=("id",),
@@ -722,6 +741,7 @@ TAG = DocumentType(
 VO2_MAX = DocumentType(
     # Oura spells it like this in addresses only; its webhook is called `vo2_max`.
     name="vO2_max",
+    topic="heart",
     scope="heart_health",
     description="Estimated oxygen uptake at full effort.",
     fields=(
@@ -741,6 +761,7 @@ VO2_MAX = DocumentType(
 
 WORKOUT = DocumentType(
     name="workout",
+    topic="activity",
     scope="workout",
     description="Workouts: activity, time and intensity.",
     key=("id",),

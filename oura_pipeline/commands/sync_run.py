@@ -25,6 +25,7 @@ from oura_pipeline.commands.options import check_order
 from oura_pipeline.definitions import defs
 from oura_pipeline.defs.asset_events import AssetEvent, told_of_reports
 from oura_pipeline.defs.checks import EVERY_PERSON
+from oura_pipeline.defs.oura_assets import ROW_COUNTS
 from oura_pipeline.defs.partitions import DAYS_TAG, daily_partitions, day_span, first_and_last_day
 from oura_pipeline.defs.person_ids import with_usernames
 from oura_pipeline.defs.run_owners import fail_ownerless, own
@@ -60,6 +61,7 @@ class SyncResult:
         if isinstance(event, AssetMaterialization):
             counts = self.counts.setdefault(tuple(event.asset_key.path), {})
             for name, entry in event.metadata.items():
+                name = "rows" if name in ROW_COUNTS else name
                 value = entry.value
                 if isinstance(value, int | float):
                     per_run = name in COUNTED_PER_RUN

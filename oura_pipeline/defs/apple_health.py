@@ -35,7 +35,7 @@ def apple_health_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefiniti
         group_name=GROUP,
         kinds={"file"},
         description="Overnight heart rate and HRV (RMSSD) as files for Apple Health: one CSV and "
-        "one JSON file per person and day.",
+        f"one JSON file per person and day, written by the job `{JOB}`.",
         deps=[document_key(SLEEP)],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -82,12 +82,12 @@ def export_job() -> Job:
     return dg.define_asset_job(JOB, selection=dg.AssetSelection.assets(KEY))
 
 
-def export_schedule(job: Job, partitions: dg.DailyPartitionsDefinition) -> dg.ScheduleDefinition:
+def export_schedule(partitions: dg.DailyPartitionsDefinition) -> dg.ScheduleDefinition:
     """Return the schedule that writes the latest days, after `daily` has fetched them."""
     status = dg.DefaultScheduleStatus
     return dg.ScheduleDefinition(
         name=SCHEDULE,
-        job=job,
+        job_name=JOB,
         cron_schedule="30 10 * * *",
         execution_timezone=operator_zone(),
         description="Writes the last 7 days as files for Apple Health. Runs by itself only when "

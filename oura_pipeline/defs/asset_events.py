@@ -63,20 +63,6 @@ def add_metadata(
     step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata={**before, **added})
 
 
-def evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
-    """Return the evaluation that a check came to, which names its asset and itself."""
-    assert result.asset_key
-    assert result.check_name
-    return dg.AssetCheckEvaluation(
-        asset_key=result.asset_key,
-        check_name=result.check_name,
-        passed=result.passed,
-        metadata=result.metadata,
-        severity=result.severity,
-        description=result.description,
-    )
-
-
 def _entry(context: dg.OpExecutionContext, event: AssetEvent) -> EventLogEntry:
     if isinstance(event, dg.AssetCheckEvaluation):
         return _entry_of(context, DagsterEventType.ASSET_CHECK_EVALUATION, event)

@@ -1,24 +1,15 @@
-"""Counts as tables and bar charts in Markdown, for Dagster's UI."""
+"""Counts as bar charts in Markdown, for Dagster's UI."""
 
 from collections.abc import Mapping
 from datetime import date
 
 import dagster as dg
 
-from oura_pipeline.markdown import markdown_table
-
 # Dagster keeps metadata per partition, and a year's run has hundreds: each gets a table of a few
 # lines, and only the last one, which the UI shows first, gets the chart of all days.
 MAX_LINES = 60
 WIDTH = 30  # blocks of the longest bar
 EIGHTHS = "▏▎▍▌▋▊▉█"
-
-
-def table(heading: str, counts: Mapping[str, int]) -> dg.MarkdownMetadataValue:
-    """Return a table with a row per count, and a bar for its part of the sum."""
-    total = sum(counts.values())
-    rows = [(name, f"{count:,}", bar(count, total)) for name, count in counts.items()]
-    return dg.MetadataValue.md(markdown_table((heading, "count", ""), rows, right=["count"]))
 
 
 def chart(counts: Mapping[date, int]) -> dg.MarkdownMetadataValue:

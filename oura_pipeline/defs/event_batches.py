@@ -3,20 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
+import dagster as dg
 from dagster._core.events import ASSET_CHECK_EVENTS, BATCH_WRITABLE_EVENTS, DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from sqlalchemy.engine import Connection
 
+from oura_pipeline.defs.check_days import ChecksOfRanges
 from oura_pipeline.defs.event_rows import Row, each_day, rows_of, tags
 
 _CHECKED = {kind.value for kind in ASSET_CHECK_EVENTS}
 _WRITTEN_AT_ONCE = {kind.value for kind in BATCH_WRITABLE_EVENTS} | _CHECKED
 
 
-class BatchedEventLog(SqlEventLogStorage):
+class BatchedEventLog(ChecksOfRanges):
     """An event log of Dagster's that writes many events in one transaction.
 
     A batch is written whole or not at all. What Dagster reads is the same, in the same order and
@@ -92,6 +93,18 @@ class BatchedEventLog(SqlEventLogStorage):
             row = _check_row(event, self._event_to_row(event), event_id)
             index.execute(AssetCheckExecutionsTable.insert(), [row])
 
+    def _update_asset_check_evaluation(self, event: EventLogEntry, event_id: int | None) -> None:
+        row = _check_row(event, self._event_to_row(event), event_id)
+        columns = AssetCheckExecutionsTable.c
+        planned = AssetCheckExecutionsTable.update().where(
+            *(columns[name] == row[name] for name in ("asset_key", "check_name", "run_id")),
+            columns.execution_status == AssetCheckExecutionRecordStatus.PLANNED.value,
+        )
+        if row["partition"]:  # of a run of one day
+            with self.index_connection() as index:
+                index.execute(planned.values(partition=row["partition"]))
+        super()._update_asset_check_evaluation(event, event_id)
+
 
 def _store_checks(
     index: Connection,
@@ -125,10 +138,15 @@ def _check_row(event: EventLogEntry, row: Row, event_id: int | None) -> Row:
         "evaluation_event_timestamp": row["timestamp"],
         "evaluation_event_storage_id": event_id,
         "materialization_event_storage_id": None,
-        # Dagster plans a check for each day of a run, also one that has no days, as all of ours.
-        # It is evaluated once, and what was planned for a day would stay planned for ever.
-        "partition": None,
+        "partition": _partition(check),
     }
+
+
+def _partition(check: Any) -> str | None:
+    """Return the day, or the range of days, that a check speaks of."""
+    # Dagster plans a check for each day of a run, also one that has no days. It is evaluated once,
+    # and what was planned for a day would stay planned for ever.
+    return check.partition if isinstance(check, dg.AssetCheckEvaluation) else None
 
 
 def _is_one_batch(events: Sequence[EventLogEntry]) -> bool:

@@ -9,8 +9,11 @@ import dagster as dg
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.asset_events import add_metadata
 from oura_pipeline.defs.bar_charts import chart
+from oura_pipeline.defs.check_results import report_days, results, runs_alike
+from oura_pipeline.defs.described import OPERATORS, metrics_metadata, where_to_read_on
+from oura_pipeline.defs.freshness import daily_freshness
 from oura_pipeline.defs.oura_assets import DayMetadata, document_key, priority
-from oura_pipeline.defs.partitions import run_days
+from oura_pipeline.defs.partitions import run_days, span_key
 from oura_pipeline.defs.person_ids import nameless, status_link
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
@@ -41,8 +44,14 @@ def points_asset(
         key=points_key(document_type),
         deps=[document_key(document_type)],
         description=f"{document_type.description} As points `{document_type.series}.*`.",
-        group_name="graphite",
+        group_name=document_type.topic,
         kinds={"graphite"},
+        owners=OPERATORS,
+        metadata={
+            **metrics_metadata(document_type),
+            **where_to_read_on(points_asset, row=document_type.name),
+        },
+        freshness_policy=daily_freshness(),
         partitions_def=partitions if document_type.partitioned else None,
         backfill_policy=dg.BackfillPolicy.single_run() if document_type.partitioned else None,
         retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL),
@@ -104,7 +113,9 @@ def push_metadata(pushed: PushedDocuments, day: date) -> DayMetadata:
     }
 
 
-def arrival_check(document_type: DocumentType) -> dg.AssetChecksDefinition:
+def arrival_check(
+    document_type: DocumentType, partitions: dg.PartitionsDefinition
+) -> dg.AssetChecksDefinition:
     """Return the check that points can be read back: carbon acknowledges nothing."""
 
     @dg.asset_check(
@@ -112,6 +123,7 @@ def arrival_check(document_type: DocumentType) -> dg.AssetChecksDefinition:
         name=ARRIVED,
         description="Every point that was sent can be read back from Graphite, twice.",
         op_tags={"dagster/priority": AFTER_ALL_ASSETS},
+        partitions_def=partitions if document_type.partitioned else None,
     )
     @nameless
     def points_arrived(
@@ -119,7 +131,9 @@ def arrival_check(document_type: DocumentType) -> dg.AssetChecksDefinition:
     ) -> dg.AssetCheckResult:
         days = run_days(context) if document_type.partitioned else None
         read_back(context, pipeline, days)
-        return check_arrival(pipeline, document_type, days)
+        found = check_arrival(pipeline, document_type, days)
+        report_days(context, found)
+        return next(results(found))
 
     return points_arrived
 
@@ -141,7 +155,7 @@ def read_back(
 
 def check_arrival(
     pipeline: PipelineResource, document_type: DocumentType, days: Sequence[date] | None
-) -> dg.AssetCheckResult:
+) -> list[dg.AssetCheckEvaluation]:
     """Return whether the points of the people that the run is for arrived, as was read back."""
     pushes = pipeline.opened.accounts.pushes.find(
         document_type.name,
@@ -149,14 +163,20 @@ def check_arrival(
         first_day=days[0] if days else None,
         last_day=days[-1] if days else None,
     )
-    return arrived(
-        points_key(document_type),
-        pushes,
-        why=advice(findings(pipeline.opened, pushes), names=False),
-        ids=pipeline.ids(),
-        site_url=pipeline.opened.settings.site.url,
-        read_back=pipeline.opened.render is not None,
-    )
+    ids = pipeline.ids()
+    lost = {push.day for push in pushes if _is_lost(push, ids)}
+    return [
+        arrived(
+            points_key(document_type),
+            [push for push in pushes if not span or push.day in set(span)],
+            why=advice(findings(pipeline.opened, pushes), names=False) if lost else "",
+            ids=ids,
+            site_url=pipeline.opened.settings.site.url,
+            read_back=pipeline.opened.render is not None,
+            span=span,
+        )
+        for span in (runs_alike(days, lost) if days else [[]])
+    ]
 
 
 def arrival_warning(report: ReadbackReport | None) -> str:
@@ -181,7 +201,8 @@ def arrived(
     ids: Mapping[str, str],
     site_url: str,
     read_back: bool,
-) -> dg.AssetCheckResult:
+    span: Sequence[date] = (),
+) -> dg.AssetCheckEvaluation:
     """Return a failed check when points did not arrive, or were never sent.
 
     Args:
@@ -191,15 +212,12 @@ def arrived(
         ids: everybody's id, by username.
         site_url: where the status page is.
         read_back: whether Graphite can be asked.
+        span: the days that it is about; empty: the type has none.
     """
     points = Counter[PushState]()
     for push in pushes:
         points[push.state] += push.points
-    lost = [
-        push
-        for push in pushes
-        if push.state in (PushState.MISSING, PushState.PENDING) and push.username in ids
-    ]
+    lost = [push for push in pushes if _is_lost(push, ids)]
     description = f"{points[PushState.DELIVERED]:,} points arrived."
     if points[PushState.SENT]:
         # Graphite hides points of the future; without a render URL nothing can be read back.
@@ -212,10 +230,15 @@ def arrived(
         description += "\n\nCarbon did not take all of them; the rest is sent when it does."
     if why:
         description += f"\n\n{why}"
-    return dg.AssetCheckResult(
+    return dg.AssetCheckEvaluation(
         asset_key=key,
         check_name=ARRIVED,
         passed=not lost,
         description=description,
         metadata={f"points_{state}": points[state] for state in PushState},
+        partition=span_key(span) if span else None,
     )
+
+
+def _is_lost(push: Push, ids: Mapping[str, str]) -> bool:
+    return push.state in (PushState.MISSING, PushState.PENDING) and push.username in ids

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import dagster as dg
 
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
+from oura_pipeline.defs.schedules import Job
 from oura_pipeline.settings import load_settings, operator_zone
 from oura_pipeline.warehouse.lake.warehouse import LakeWarehouse
 
@@ -63,18 +63,21 @@ def lake_schedules() -> Sequence[dg.ScheduleDefinition]:
     if not _is_lake():
         return []
     return [
-        _schedule("hourly_merge", merged, "20 * * * *", "Merges small files of the warehouse."),
-        _schedule("daily_rewrite", rewritten, "0 5 * * *", "Rewrites and cleans up the warehouse."),
+        _schedule("hourly_merge", "20 * * * *", "Merges small files of the warehouse."),
+        _schedule("daily_rewrite", "0 5 * * *", "Rewrites and cleans up the warehouse."),
     ]
 
 
-def _schedule(
-    name: str, asset: dg.AssetsDefinition, cron: str, description: str
-) -> dg.ScheduleDefinition:
-    job: Any = dg.define_asset_job(f"{name}_job", selection=[asset], description=description)
+def lake_jobs() -> Sequence[Job]:
+    """Return the jobs that make them, where the warehouse is a lake."""
+    by_name = {"hourly_merge_job": merged, "daily_rewrite_job": rewritten} if _is_lake() else {}
+    return [dg.define_asset_job(name, selection=[asset]) for name, asset in by_name.items()]
+
+
+def _schedule(name: str, cron: str, description: str) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
         name=name,
-        job=job,
+        job_name=f"{name}_job",
         cron_schedule=cron,
         execution_timezone=operator_zone(),
         description=description,

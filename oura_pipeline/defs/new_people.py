@@ -183,13 +183,22 @@ def sync_now_sensor(partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefini
             people = accounts.people.all(
                 [PersonState.CONNECTED], sync_asked_after=now - REMEMBER_SYNCS_FOR
             )
-        due, remembered = people_to_sync(people, json.loads(context.cursor or "{}"), now)
+        due, remembered = people_to_sync(people, remembered_syncs(context.cursor), now)
         if not due:
             return dg.SkipReason("Nobody requested a sync.")
         request = sync_now_request(due, days_back(partitions, now, SYNC_DAYS))
         return dg.SensorResult(run_requests=[request], cursor=json.dumps(remembered))
 
     return sync_now
+
+
+def remembered_syncs(cursor: str | None) -> dict[str, str]:
+    """Return what a cursor remembers; one that cannot be read, or of another version, is empty."""
+    try:
+        found = json.loads(cursor or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def people_to_sync(

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from dagster._core.storage.schedules.schema import JobTickTable
 from sqlalchemy.engine import Connection
 
 from oura_pipeline.days import batched
+from oura_pipeline.defs.check_days import days_of
 
 Opener = Callable[[], AbstractContextManager[Connection]]
 
@@ -107,15 +109,41 @@ def forget_events(instance: dg.DagsterInstance) -> Iterator[int]:
 
 
 def forget_checks(instance: dg.DagsterInstance) -> Iterator[int]:
-    """Delete what checks found in runs that are gone, but the newest result of each."""
+    """Delete what checks found in runs that are gone, but the newest result of each, and failures.
+
+    A failure of days stays until the check has spoken of all of them again.
+    """
     connect, checks = _index(instance), AssetCheckExecutionsTable.c
-    # Dagster plans a check for each day of a run, and what was only planned has no result.
-    is_result = checks.execution_status != AssetCheckExecutionRecordStatus.PLANNED.value
-    key = (checks.asset_key, checks.check_name, checks.partition)
-    newest = db.select(db.func.max(checks.id)).where(is_result).group_by(*key)
-    rows = _rows(connect, db.select(checks.id, checks.run_id).where(checks.id.not_in(newest)))
+    columns = (checks.asset_key, checks.check_name, checks.id, checks.partition)
+    order = (checks.asset_key, checks.check_name, checks.id.desc())
+    every = db.select(*columns, checks.execution_status, checks.run_id).order_by(*order)
+    rows = _rows(connect, every)
     gone = set(_gone(instance, {row.run_id for row in rows}))
-    yield from _delete(connect, AssetCheckExecutionsTable, [r.id for r in rows if r.run_id in gone])
+    for _, of_check in groupby(rows, key=lambda row: (row.asset_key, row.check_name)):
+        yield from _delete(connect, AssetCheckExecutionsTable, _outdated([*of_check], gone))
+
+
+def _outdated(newest_first: Sequence[db.Row[Any]], gone: Collection[str]) -> list[int]:
+    """Return the ids of what can go of a check; it goes at once, so no failure outlives a pass."""
+    status = AssetCheckExecutionRecordStatus
+    # Dagster plans a check for each day of a run, and what was only planned has no result.
+    results = [one for one in newest_first if one.execution_status != status.PLANNED.value]
+    keep, spoken_of, red = {one.id for one in results[:1]}, set[str](), dict[int, set[str]]()
+    for one in results:
+        days = set(days_of(one.partition)) if one.partition else set()
+        if one.execution_status == status.FAILED.value and (
+            days - spoken_of or one.run_id not in gone
+        ):
+            red[one.id] = days
+        spoken_of |= days
+    # And what was said of such days since: or that they failed would be the newest word again.
+    red_days = set().union(*red.values())
+    keep |= {
+        one.id
+        for one in results
+        if one.partition and red and one.id >= min(red) and red_days & {*days_of(one.partition)}
+    }
+    return [one.id for one in newest_first if one.run_id in gone and one.id not in keep]
 
 
 def forget_ticks(instance: dg.DagsterInstance, before: datetime) -> Iterator[int]:

@@ -8,7 +8,9 @@ import dagster as dg
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.asset_events import add_metadata
-from oura_pipeline.defs.bar_charts import chart, table
+from oura_pipeline.defs.bar_charts import chart
+from oura_pipeline.defs.described import OPERATORS, table_metadata, where_to_read_on
+from oura_pipeline.defs.freshness import daily_freshness
 from oura_pipeline.defs.partitions import HISTORY, HISTORY_TAG, run_days
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
@@ -22,6 +24,8 @@ TRANSIENT = (OuraUnavailable, RateLimited)
 RETRIES = dg.RetryPolicy(
     max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
 )
+
+ROW_COUNTS = ("dagster/partition_row_count", "dagster/row_count")  # of a day, of everything
 
 DayMetadata = dict[str, int | float | dg.MarkdownMetadataValue]
 
@@ -39,9 +43,15 @@ def document_asset(
     @dg.asset(
         key=document_key(document_type),
         description=document_type.description,
-        group_name="oura",
+        group_name=document_type.topic,
         kinds={"oura", "duckdb"},
+        owners=OPERATORS,
         tags={"scope": document_type.scope},
+        metadata={
+            **table_metadata(document_type),
+            **where_to_read_on(document_asset, row=document_type.name),
+        },
+        freshness_policy=daily_freshness(),
         partitions_def=partitions if document_type.partitioned else None,
         # A year's backfill is one run with one query per person and document type (heart rate and
         # battery: one per 30 days), not one per day.
@@ -96,7 +106,7 @@ def document_events(
 ) -> Iterator[dg.AssetMaterialization]:
     """Yield a materialization for each day; a type without days has one."""
     for day, fetches in fetched.by_day().items():
-        metadata = fetch_metadata(fetched, fetches)
+        metadata = fetch_metadata(document_type, fetched, fetches)
         if document_type.partitioned and day == fetched.days[-1]:
             metadata["rows_per_day"] = rows_chart(fetched)  # it grows with the days
         yield dg.AssetMaterialization(
@@ -134,21 +144,20 @@ def fail_if_nobody_landed(
     )
 
 
-def fetch_metadata(fetched: FetchResult, fetches: Sequence[Fetch]) -> DayMetadata:
+def rows_name(document_type: DocumentType) -> str:
+    """Return how Dagster calls the rows of a day, or of all of a type without days."""
+    return ROW_COUNTS[0 if document_type.partitioned else 1]
+
+
+def fetch_metadata(
+    document_type: DocumentType, fetched: FetchResult, fetches: Sequence[Fetch]
+) -> DayMetadata:
     """Return the counts of a day, over all people, and the costs of the whole query."""
     status = [fetch.status for fetch in fetches]
-    rows = sum(fetch.documents for fetch in fetches)
     return {
-        "people": table(
-            "people", {s.value.replace("_", " "): status.count(s) for s in FetchStatus}
-        ),
-        "dagster/row_count": rows,
-        "rows": rows,
+        rows_name(document_type): sum(fetch.documents for fetch in fetches),
         "changed_rows": sum(fetch.changed for fetch in fetches),
-        "people_landed": status.count(FetchStatus.LANDED),
-        "people_empty": status.count(FetchStatus.EMPTY),
-        "people_not_granted": status.count(FetchStatus.NOT_GRANTED),
-        "people_failed": status.count(FetchStatus.FAILED),
+        **{f"people_{one}": status.count(one) for one in FetchStatus},
         "requests": fetched.requests,
         "pages": fetched.pages,
         "seconds": round(fetched.seconds, 3),

@@ -14,9 +14,15 @@ from oura_pipeline.settings import SettingsError, load_settings
 FIRST_ZONE = "Etc/GMT-14"  # UTC+14: POSIX counts the other way round
 HISTORY_TAG = "oura_pipeline/history"  # dagster.yaml lets one run with this tag work at a time
 HISTORY = "new_people"  # its value, where a run fetches the history of people
+BETWEEN = "..."  # the days of a range in Dagster's dialogs, and here of what a check is about
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 DAYS_TAG = "oura_pipeline/days"  # for whoever looks at a list of runs
+RETRIES_TAG = "oura_pipeline/retries"  # so often a run tried again what failed
+
+
+class NoDays(Exception):
+    """A run of assets with days was started without any."""
 
 
 class DailyPartitions(dg.DailyPartitionsDefinition):
@@ -59,13 +65,34 @@ def first_and_last_day(partitions: dg.DailyPartitionsDefinition) -> tuple[date, 
 
 
 def run_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
-    """Return the days that a run is for: one, or a range without holes."""
+    """Return the days that a run is for: one, or a range without holes.
+
+    Raises:
+        NoDays: none was chosen.
+    """
+    if not (context.has_partition_key or context.has_partition_key_range):
+        raise NoDays(
+            "choose days: the asset has a partition per day, and the run was started without any. "
+            "Select some in the dialog of *Materialize*, or launch the job `sync`"
+        )
     return [date.fromisoformat(key) for key in context.partition_keys]
 
 
 def range_tags(first_day: date, last_day: date) -> dict[str, str]:
     """Return the tags that make a run of assets cover a range of days, both included."""
     return {RANGE_START: first_day.isoformat(), RANGE_END: last_day.isoformat()}
+
+
+def span_key(days: Sequence[date]) -> str:
+    """Return a range of days as Dagster writes it; one day as its partition."""
+    first, last = days[0], days[-1]
+    return f"{first}{BETWEEN}{last}" if first < last else str(first)
+
+
+def span_of(key: str) -> tuple[str, str]:
+    """Return the first and the last day of what `span_key` returned."""
+    first, _, last = key.partition(BETWEEN)
+    return first, last or first
 
 
 def day_span(first_day: date, last_day: date) -> str:

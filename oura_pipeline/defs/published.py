@@ -9,19 +9,21 @@ from typing import cast
 
 import dagster as dg
 
+from oura_pipeline.defs.freshness import PUBLISHED
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.schedules import Job
+from oura_pipeline.defs.views import view_key
 from oura_pipeline.markdown import markdown_table
 from oura_pipeline.pipeline import open_warehouse
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.publish import publish as publish_copy
 from oura_pipeline.warehouse.publishing import wal
+from oura_pipeline.warehouse.views.catalogue import VIEWS
 from oura_pipeline.warehouse.warehouse import Warehouse
 
-KEY = dg.AssetKey(["analytics", "published"])
-# The copy has no upstream assets in Dagster's eyes, because it must be made after a run in which
-# something failed, too: in the job `sync` it comes last by priority.
+# Everything that it copies is upstream of a view. Views are never materialized, so a copy is made
+# after a run in which something failed, too: of all that is chosen in the UI it is the last one.
 LAST_PRIORITY = "-100"
 QUIET_SECONDS = 60.0  # without a landing: in the middle of a run a copy would soon be outdated
 MAX_BEHIND_SECONDS = 600.0  # fetching history can go on for hours without such a pause
@@ -39,7 +41,8 @@ class LastCopy:
 
 
 @dg.asset(
-    key=KEY,
+    key=PUBLISHED,
+    deps=[view_key(view) for view in VIEWS],
     group_name="analytics",
     kinds={"duckdb"},
     description="`analytics.duckdb`: a copy of the warehouse that is safe to open at any time.",
@@ -54,14 +57,15 @@ def published(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> 
 def publication(pipeline: PipelineResource) -> dg.AssetMaterialization:
     """Publish a copy, and return what became of it."""
     opened = pipeline.opened
-    copy = publish_copy(opened)
+    copy, counts = publish_copy(opened), opened.warehouse.row_counts()
     return dg.AssetMaterialization(
-        KEY,
+        PUBLISHED,
         metadata={
             "bytes": copy.bytes,
             "seconds": round(copy.seconds, 3),
             "path": str(copy.path),
-            "rows": dg.MetadataValue.md(row_table(opened.warehouse.row_counts())),
+            "dagster/row_count": sum(counts.values()),
+            "rows_by_table": dg.MetadataValue.md(row_table(counts)),
         },
     )
 
@@ -94,7 +98,7 @@ def publish_sensor(job: Job) -> dg.SensorDefinition:
 
 def last_copy(instance: dg.DagsterInstance) -> LastCopy | None:
     """Return what Dagster recorded of the last copy; None: nothing, or it was deleted."""
-    event = instance.get_latest_materialization_event(KEY)
+    event = instance.get_latest_materialization_event(PUBLISHED)
     if event is None or event.asset_materialization is None:
         return None
     seconds = event.asset_materialization.metadata.get("seconds")

@@ -39,6 +39,7 @@ class PipelineResource(dg.ConfigurableResource[Any]):
     )
     _pipeline: Pipeline = PrivateAttr()
     _shards: range | None = PrivateAttr(default=None)
+    _some: bool | None = PrivateAttr(default=None)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["PipelineResource"]:
@@ -69,6 +70,13 @@ class PipelineResource(dg.ConfigurableResource[Any]):
         if self._shards is not None:
             return {person.username: person.id for person in self.selected_people()}
         return ids_by_username(self._pipeline.accounts)
+
+    def is_for_some(self) -> bool:
+        """Return whether the run is not for everybody who is fetched."""
+        if self._some is None:
+            everybody = people_to_fetch(self._pipeline) if self.people else []
+            self._some = bool({one.id for one in everybody} - set(self.people))
+        return self._some
 
     def selected_people(self) -> list[Person]:
         """Return the people that the run is for, without those who left since it was requested.

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import groupby
 from typing import Any
 
 import dagster as dg
@@ -14,21 +15,23 @@ from sqlalchemy.exc import DBAPIError
 
 from oura_pipeline.accounts.people import SEVENTHS, SHARDS
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.days import days_between
 from oura_pipeline.defs.asset_events import AssetEvent
-from oura_pipeline.defs.bar_charts import chart, table
-from oura_pipeline.defs.checks import MAX_LINES
+from oura_pipeline.defs.bar_charts import chart
+from oura_pipeline.defs.check_results import as_one
 from oura_pipeline.defs.executors import shard_executor
 from oura_pipeline.defs.graphite_assets import points_key
 from oura_pipeline.defs.oura_assets import (
     document_events,
     document_key,
     fail_if_nobody_landed,
+    rows_name,
 )
+from oura_pipeline.defs.partitions import span_key, span_of
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.run_requests import LIST_OP, SHARD_OP, SHARDS_JOB, SUM_OP
 from oura_pipeline.defs.sync_job import Sync, SyncConfig, raise_failures, reason
-from oura_pipeline.ledger import FetchStatus
 from oura_pipeline.sync.fetch import FetchResult
 from oura_pipeline.warehouse.errors import WarehouseUnreadable
 
@@ -127,13 +130,9 @@ class ShardSum:
         return all(document_type.name in one["nobody"] for one in self.told.values())
 
     def _documents(self, document_type: DocumentType) -> Iterator[dg.AssetMaterialization]:
-        for day, counts, last in self._days(document_key(document_type), document_type, "rows"):
-            people = {s.value.replace("_", " "): int(counts[f"people_{s}"]) for s in FetchStatus}
-            rows: dict[str, Any] = {"dagster/row_count": counts["rows"]}
-            metadata = rows | {"people": table("people", people)}
-            yield dg.AssetMaterialization(
-                document_key(document_type), partition=day, metadata=metadata | counts | last
-            )
+        key = document_key(document_type)
+        for day, counts, last in self._days(key, document_type, rows_name(document_type)):
+            yield dg.AssetMaterialization(key, partition=day, metadata=counts | last)
 
     def _points(self, document_type: DocumentType) -> Iterator[dg.AssetMaterialization]:
         key = points_key(document_type)
@@ -160,16 +159,18 @@ class ShardSum:
             last = {}
             if day and day == max(sums):
                 by_day = {date.fromisoformat(one): int(sums[one][counted]) for one in sorted(sums)}
-                last = {f"{counted}_per_day": chart(by_day)}
+                name = "points_per_day" if pushes else "rows_per_day"
+                last = {name: chart(by_day)}
             yield day or None, dict(sums[day]), last
 
     def _checks(self) -> Iterator[dg.AssetCheckEvaluation]:
-        checks: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        checks: dict[tuple[str, str], list[dg.AssetCheckEvaluation]] = {}
         for one in self.told.values():
             for check in one["checks"]:
-                checks.setdefault((check["asset"], check["check"]), []).append(check)
-        for (asset, name), found in checks.items():
-            yield _one_check(dg.AssetKey.from_user_string(asset), name, found)
+                found = checks.setdefault((check["asset"], check["check"]), [])
+                found.append(_evaluation(check))
+        for found in checks.values():
+            yield from _of_all_shards(found)
 
 
 def shards_job(document_types: Sequence[DocumentType]) -> dg.JobDefinition:
@@ -294,7 +295,7 @@ def _numbers(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, float]:
     return {
         name: entry.value
         for name, entry in metadata.items()
-        if isinstance(entry.value, int | float) and "/" not in name
+        if isinstance(entry.value, int | float)
     }
 
 
@@ -306,32 +307,41 @@ def _check(evaluation: dg.AssetCheckEvaluation) -> dict[str, Any]:
         "severity": evaluation.severity.value,
         "description": evaluation.description or "",
         "metadata": {name: entry.value for name, entry in evaluation.metadata.items()},
+        "days": evaluation.partition,
     }
 
 
-def _one_check(
-    asset: dg.AssetKey, name: str, found: Sequence[Mapping[str, Any]]
-) -> dg.AssetCheckEvaluation:
-    """Return one check of those of all shards."""
-    said = [check for check in found if not check["passed"]] or found
-    errors = dg.AssetCheckSeverity.ERROR.value in {check["severity"] for check in said}
-    lines = list(dict.fromkeys(line for one in said for line in one["description"].split("\n")))
-    if len(lines) > MAX_LINES:
-        lines[MAX_LINES:] = [f"- and {len(lines) - MAX_LINES} more"]
+def _evaluation(check: Mapping[str, Any]) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
-        asset_key=asset,
-        check_name=name,
-        passed=all(check["passed"] for check in found),
-        severity=dg.AssetCheckSeverity.ERROR if errors else dg.AssetCheckSeverity.WARN,
-        description="\n".join(lines),
-        metadata=_one_metadata([check["metadata"] for check in found]),
+        asset_key=dg.AssetKey.from_user_string(check["asset"]),
+        check_name=check["check"],
+        passed=check["passed"],
+        severity=dg.AssetCheckSeverity(check["severity"]),
+        description=check["description"],
+        metadata=check["metadata"],
+        partition=check["days"],
     )
 
 
-def _one_metadata(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the sums of numbers, and what is in any of the lists."""
-    found: dict[str, Any] = {}
-    for name, value in (pair for part in parts for pair in part.items()):
-        before = found.get(name, [] if isinstance(value, list) else 0)
-        found[name] = sorted({*before, *value}) if isinstance(value, list) else before + value
-    return found
+def _of_all_shards(
+    found: Sequence[dg.AssetCheckEvaluation],
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Yield one evaluation of a check; of days one for each run of them on which shards agree."""
+    spans = {span_of(one.partition): one for one in found if one.partition}
+    if not spans:
+        yield as_one(found)
+        return
+    first, last = min(first for first, _ in spans), max(last for _, last in spans)
+    days = days_between(date.fromisoformat(first), date.fromisoformat(last))
+    about = {
+        day: [one for one in found if one.partition and _is_about(one.partition, day)]
+        for day in days
+    }
+    for _, group in groupby(days, key=lambda day: [id(one) for one in about[day]]):
+        span = list(group)
+        yield as_one(about[span[0]], span_key(span))
+
+
+def _is_about(partition: str, day: date) -> bool:
+    first, last = span_of(partition)
+    return first <= day.isoformat() <= last

@@ -29,6 +29,7 @@ SUBSCRIPTIONS = dg.AssetKey(["accounts", "subscriptions"])
 ALIVE = "subscriptions_alive"
 JOB = "maintain_subscriptions"
 NEEDS_TAG = "oura_pipeline/needs"  # by which runs for the same reason are found again
+DESCRIPTION = "Every required subscription exists and lasts for at least 3 days."
 EXPIRES_SOON = timedelta(days=3)
 TICK_SECONDS = 60  # who has just signed in does not wait for webhooks
 CHECK_EVERY = timedelta(hours=24)  # Oura ends subscriptions by itself
@@ -57,14 +58,9 @@ class RecentRun:
     key=SUBSCRIPTIONS,
     group_name="accounts",
     kinds={"oura"},
-    description="Oura's webhook subscriptions: one per document type and kind of event.",
-    check_specs=[
-        dg.AssetCheckSpec(
-            ALIVE,
-            asset=SUBSCRIPTIONS,
-            description="Every required subscription exists and lasts for at least 3 days.",
-        )
-    ],
+    description="Oura's webhook subscriptions, one per document type and kind of event, maintained "
+    f"by the job `{JOB}`.",
+    check_specs=[dg.AssetCheckSpec(ALIVE, asset=SUBSCRIPTIONS, description=DESCRIPTION)],
 )
 @nameless
 def subscriptions(
@@ -80,6 +76,21 @@ def subscriptions(
         context.log.warning(line)
     check = subscriptions_alive(done, pipeline.opened.settings.site.webhook_url, now)
     return dg.MaterializeResult(metadata=maintenance_metadata(done, now), check_results=[check])
+
+
+@dg.asset_check(asset=SUBSCRIPTIONS, name=ALIVE, description=DESCRIPTION)
+@nameless
+def recorded_subscriptions_check(pipeline: PipelineResource) -> dg.AssetCheckResult:
+    """Check what was recorded of the subscriptions; only the job asks Oura."""
+    opened, now = pipeline.opened, datetime.now(UTC)
+    recorded = MaintainResult(
+        required=required(opened.accounts.people.all()),
+        remote=opened.accounts.subscriptions.all(),
+        skipped=not_ready(opened.settings),
+    )
+    if recorded.skipped:
+        recorded = MaintainResult(skipped=recorded.skipped)
+    return subscriptions_alive(recorded, opened.settings.site.webhook_url, now)
 
 
 def maintenance_metadata(done: MaintainResult, now: datetime) -> dict[str, int | float | str]:
@@ -128,12 +139,12 @@ def maintenance_job() -> Job:
     return dg.define_asset_job(JOB, selection=dg.AssetSelection.assets(SUBSCRIPTIONS))
 
 
-def maintenance_sensor(job: Job) -> dg.SensorDefinition:
+def maintenance_sensor() -> dg.SensorDefinition:
     """Return the sensor over what was recorded of the subscriptions; only a run asks Oura."""
 
     @dg.sensor(
         name="subscription_expiry",
-        job=job,
+        job_name=JOB,
         minimum_interval_seconds=TICK_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Maintains the webhook subscriptions when something is to be done, and checks "

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.days import days_between
-from oura_pipeline.defs.asset_events import AssetEvent, evaluation, report
-from oura_pipeline.defs.checks import check_documents
+from oura_pipeline.defs.asset_events import AssetEvent, report
+from oura_pipeline.defs.checks import check_documents, of_everybody
 from oura_pipeline.defs.graphite_assets import (
     check_arrival,
     point_events,
@@ -27,7 +27,7 @@ from oura_pipeline.defs.oura_assets import (
     fetching,
     priority,
 )
-from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day
+from oura_pipeline.defs.partitions import RETRIES_TAG, daily_partitions, first_and_last_day
 from oura_pipeline.defs.person_ids import nameless, withheld
 from oura_pipeline.defs.published import publication
 from oura_pipeline.defs.resources import PipelineResource
@@ -120,6 +120,7 @@ class Sync:
         for attempt in range(RETRIES.max_retries + 1):
             if attempt:
                 self.record()
+                self.tell_retry(left, attempt, delay)
                 interrupts.sleep(delay)
                 delay *= 2
             unfetched = [one for one in left if one.name not in self.fetched]
@@ -127,6 +128,14 @@ class Sync:
                 left = [one for one in left if not self._attempt(one, ahead)]
             if not left:
                 return
+
+    def tell_retry(self, left: Sequence[DocumentType], attempt: int, delay: float) -> None:
+        """Say in the log what is tried again, and in the list of runs how often."""
+        names = ", ".join(one.name for one in left)
+        self.context.log.warning(
+            f"In {delay:.0f} s again, attempt {attempt + 1} of {RETRIES.max_retries + 1}: {names}"
+        )
+        self.context.instance.add_run_tags(self.context.run_id, {RETRIES_TAG: str(attempt)})
 
     def _attempt(self, document_type: DocumentType, ahead: FetchAhead) -> bool:
         """Return whether it need not be tried again."""
@@ -185,14 +194,14 @@ class Sync:
 
     def _check_documents(self, document_type: DocumentType) -> None:
         found = check_documents(self.pipeline, document_type, self._days_of(document_type))
-        self.evaluations += [evaluation(result) for result in found]
+        self.evaluations += of_everybody(found, for_some=self.pipeline.is_for_some())
 
     def _read_back(self) -> None:
         read_back(self.context, self.pipeline, self.days)
 
     def _check_arrival(self, document_type: DocumentType) -> None:
         found = check_arrival(self.pipeline, document_type, self._days_of(document_type))
-        self.evaluations.append(evaluation(found))
+        self.evaluations += of_everybody(found, for_some=self.pipeline.is_for_some())
 
     def _days_of(self, document_type: DocumentType) -> Sequence[date] | None:
         return self.days if document_type.partitioned else None

@@ -22,6 +22,7 @@ from oura_pipeline.settings import load_settings, operator_zone
 
 PEOPLE = dg.AssetKey(["accounts", "people"])
 EVERYONE_CONNECTED = "everyone_connected"
+JOB = "renew_tokens"
 EXPIRES_WITHIN = timedelta(hours=26)  # until the next night and a little longer
 # How long Oura keeps a refresh token that nobody uses is not documented. Every request renews an
 # access token that has expired, but a lost sign-in is better noticed at night than by that run.
@@ -42,31 +43,6 @@ class Renewal:
     renewed: Sequence[str]
     refused: Sequence[str]
     failed: dict[str, Exception]
-
-
-@dg.asset(
-    key=PEOPLE,
-    group_name="accounts",
-    kinds={"oura"},
-    description="Everybody's tokens, renewed before they expire.",
-    retry_policy=RETRIES,
-)
-@nameless
-def people(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
-    """Renew the tokens that expire before the next night."""
-    accounts = pipeline.opened.accounts
-    due = due_for_renewal(accounts.people.all([PersonState.CONNECTED]), datetime.now(UTC))
-    renewal = renew_tokens(pipeline.opened, due)
-    fail_if_nobody_renewed(renewal)
-    states = [person.state for person in accounts.people.all()]
-    context.add_asset_metadata(
-        {
-            "connected": states.count(PersonState.CONNECTED),
-            "renewed": len(renewal.renewed),
-            "must_reconnect": states.count(PersonState.SIGN_IN_REQUIRED),
-            "failed": len(renewal.failed),
-        }
-    )
 
 
 def due_for_renewal(people: Iterable[Person], now: datetime) -> list[Person]:
@@ -111,6 +87,31 @@ def fail_if_nobody_renewed(renewal: Renewal) -> None:
     )
 
 
+@dg.asset(
+    key=PEOPLE,
+    group_name="accounts",
+    kinds={"oura"},
+    description="Everybody's tokens, renewed before they expire by the job `renew_tokens`.",
+    retry_policy=RETRIES,
+)
+@nameless
+def people(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
+    """Renew the tokens that expire before the next night."""
+    accounts = pipeline.opened.accounts
+    due = due_for_renewal(accounts.people.all([PersonState.CONNECTED]), datetime.now(UTC))
+    renewal = renew_tokens(pipeline.opened, due)
+    fail_if_nobody_renewed(renewal)
+    states = [person.state for person in accounts.people.all()]
+    context.add_asset_metadata(
+        {
+            "connected": states.count(PersonState.CONNECTED),
+            "renewed": len(renewal.renewed),
+            "must_reconnect": states.count(PersonState.SIGN_IN_REQUIRED),
+            "failed": len(renewal.failed),
+        }
+    )
+
+
 @dg.asset_check(
     asset=PEOPLE,
     name=EVERYONE_CONNECTED,
@@ -144,14 +145,14 @@ def everyone_connected(lost: Sequence[Person], site_url: str) -> dg.AssetCheckRe
 
 def renewal_job() -> Job:
     """Return the job that renews tokens."""
-    return dg.define_asset_job("renew_tokens", selection=dg.AssetSelection.assets(PEOPLE))
+    return dg.define_asset_job(JOB, selection=dg.AssetSelection.assets(PEOPLE))
 
 
-def renewal_schedule(job: Job) -> dg.ScheduleDefinition:
+def renewal_schedule() -> dg.ScheduleDefinition:
     """Return the schedule that renews tokens every night, before the daily sync."""
     return dg.ScheduleDefinition(
         name="daily_renewal",
-        job=job,
+        job_name=JOB,
         cron_schedule="30 3 * * *",
         execution_timezone=operator_zone(),
         description="Renews everybody's tokens.",

@@ -277,7 +277,7 @@ def test_a_further_row_is_all_that_a_new_type_needs(tmp_path: Path) -> None:
             "bio.ada.daily_moonlight.score 71 1772323200",
             "bio.ada.daily_moonlight.score 99 1772582400",
         ]
-        assert metadata(result, ["oura", "daily_moonlight"], "rows") == {
+        assert metadata(result, ["oura", "daily_moonlight"], "dagster/partition_row_count") == {
             "2026-03-01": 1,
             "2026-03-02": 1,
             "2026-03-03": 0,

@@ -185,6 +185,7 @@ def test_nothing_is_written_while_somebodys_files_are_deleted(made: World, tmp_p
 def loaded() -> dg.Definitions:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
         return definitions()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from oura_pipeline.defs.bar_charts import MAX_LINES, WIDTH, bar, chart, table
+from oura_pipeline.defs.bar_charts import MAX_LINES, WIDTH, bar, chart
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.world import World, reported, world
@@ -47,14 +47,6 @@ def test_a_bar_is_as_long_as_its_count() -> None:
     assert bar(0, 0) == ""
 
 
-def test_a_table_has_a_bar_per_count() -> None:
-    """A bar is the part of all."""
-    assert table("people", {"landed": 3, "failed": 1, "empty": 0}).value == (
-        "| people | count |  |\n| --- | ---: | --- |\n"
-        f"| landed | 3 | {'█' * 22}▌ |\n| failed | 1 | {'█' * 7}▌ |\n| empty | 0 |  |\n"
-    )
-
-
 def test_a_chart_has_a_line_per_day() -> None:
     """Bars are drawn to the greatest, days stand in order."""
     assert chart({LAST: 1200, FIRST: 0, FIRST + timedelta(days=1): 600}).value == (
@@ -72,27 +64,22 @@ def test_a_long_run_has_no_more_lines_than_can_be_seen() -> None:
     assert sum(int(line.split()[-2]) for line in lines) == 365
 
 
-def test_each_day_tells_how_many_answered_and_the_last_one_tells_of_all(made: World) -> None:
-    """Markdown stands beside the numbers; names and values do not."""
+def test_the_last_day_of_a_run_tells_of_all(made: World) -> None:
+    """The chart stands beside the numbers; names and values do not."""
     for username in made.sandbox.usernames:
         made.sign_in(username)
     found = texts(made.run(FIRST, LAST, types=["daily_sleep", "personal_info"]))
     days = [(FIRST + timedelta(days=number)).isoformat() for number in range(3)]
     assert {place: sorted(text) for place, text in found.items()} == {
-        ("oura/daily_sleep", days[0]): ["people"],
-        ("oura/daily_sleep", days[1]): ["people"],
-        ("oura/daily_sleep", days[2]): ["people", "rows_per_day"],
-        ("oura/personal_info", None): ["people"],
+        ("oura/daily_sleep", days[0]): [],
+        ("oura/daily_sleep", days[1]): [],
+        ("oura/daily_sleep", days[2]): ["rows_per_day"],
+        ("oura/personal_info", None): [],
         ("graphite/daily_sleep", days[0]): [],
         ("graphite/daily_sleep", days[1]): [],
         ("graphite/daily_sleep", days[2]): ["points_per_day"],
         ("graphite/personal_info", None): ["points_per_day"],
     }
-    assert found["oura/daily_sleep", days[0]]["people"] == (
-        "| people | count |  |\n| --- | ---: | --- |\n"
-        f"| landed | 2 | {'█' * 30} |\n| empty | 0 |  |\n"
-        "| not granted | 0 |  |\n| failed | 0 |  |\n"
-    )
     lines = found["oura/daily_sleep", days[2]]["rows_per_day"].splitlines()
     assert lines == ["```", *(f"{day}  2  {'█' * 30}" for day in days), "```"]
     spelled = "".join(text for texts in found.values() for text in texts.values())

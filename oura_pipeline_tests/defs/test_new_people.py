@@ -23,6 +23,7 @@ from oura_pipeline.defs.new_people import (
     history_request,
     next_chunks,
     people_to_sync,
+    remembered_syncs,
 )
 from oura_pipeline.defs.partitions import daily_partitions
 from oura_pipeline.defs.schedules import days_back
@@ -265,6 +266,12 @@ def person(username: str, asked: datetime | None = None) -> Person:
         sync_asked_at=asked,
         notified_at=None,
     )
+
+
+@pytest.mark.parametrize("cursor", [None, "", "{", "[1]", "7", "2026-06-10"])
+def test_a_cursor_that_cannot_be_read_remembers_nothing(cursor: str | None) -> None:
+    """Whoever pressed the button within the day gets a sync once more, and no tick fails."""
+    assert remembered_syncs(cursor) == {}
 
 
 def test_whoever_asks_for_a_sync_gets_one() -> None:

@@ -1,13 +1,12 @@
 """The days that have a partition are those that Dagster itself would list."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
+from typing import Any
 
 import dagster as dg
 import pytest
 
-from oura_pipeline.defs.partitions import FIRST_ZONE, daily_partitions
+from oura_pipeline.defs.partitions import FIRST_ZONE, NoDays, daily_partitions, run_days
 
 
 @pytest.mark.parametrize(
@@ -34,3 +33,19 @@ def test_the_list_is_dagsters_own(now: datetime | None) -> None:
     # Once more where a day begins between the two.
     lists = [(ours.get_partition_keys(now), dagsters.get_partition_keys(now)) for _ in range(2)]
     assert any(one == other for one, other in lists)
+
+
+def test_a_run_without_days_says_to_choose_some() -> None:
+    """Instead of what Dagster says of contexts and partition keys."""
+
+    @dg.asset(partitions_def=daily_partitions(date(2026, 1, 1)))
+    def sleep(context: dg.AssetExecutionContext) -> None:
+        run_days(context)
+
+    job: Any = dg.define_asset_job("job", [sleep])
+    location = dg.Definitions(assets=[sleep], jobs=[job], executor=dg.in_process_executor)
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        pytest.raises(NoDays, match=r"^choose days: the asset has a partition per day"),
+    ):
+        location.resolve_job_def("job").execute_in_process(instance=instance)

@@ -114,9 +114,9 @@ def test_the_asset_tells_how_much_and_remembers_how_long(
         [event] = result.get_asset_materialization_events()
         told = event.materialization.metadata
         last = last_copy(instance)
-    assert set(told) == {"bytes", "seconds", "path", "rows"}
-    assert "| daily_sleep | 1 |\n" in str(told["rows"].value)
-    assert "ada" not in str(told["rows"].value)
+    assert set(told) == {"bytes", "seconds", "path", "dagster/row_count", "rows_by_table"}
+    assert "| daily_sleep | 1 |\n" in str(told["rows_by_table"].value)
+    assert "ada" not in str(told["rows_by_table"].value)
     assert last is not None
     assert last.seconds == told["seconds"].value
 

@@ -42,6 +42,7 @@ def test_days_back_end_with_the_newest_day_anywhere(
 def code_location() -> Iterator[dg.Definitions]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
         yield definitions()
 
 

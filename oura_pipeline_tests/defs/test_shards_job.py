@@ -27,6 +27,7 @@ FIRST = LAST - timedelta(days=1)
 TYPES = tuple(
     one for one in DOCUMENT_TYPES if one.name in ("daily_sleep", "sleep", "personal_info")
 )
+ROWS = "dagster/partition_row_count"
 COSTS = {"seconds", "requests", "pages", "changed_rows", "points_sent"}
 CHART = "points_per_day"  # of a type without days: there is none of shards
 
@@ -147,7 +148,7 @@ def test_the_key_of_a_step_is_its_shards() -> None:
 def told_of(days: Mapping[str, int], **more: Any) -> dict[str, Any]:
     """What a shard tells of `daily_sleep`."""
     nobody = {f"people_{status}": 0 for status in ("empty", "not_granted", "failed")}
-    counts = {day: {"rows": rows, "people_landed": 1, **nobody} for day, rows in days.items()}
+    counts = {day: {ROWS: rows, "people_landed": 1, **nobody} for day, rows in days.items()}
     pushed = {day: {"points": 10 * rows} for day, rows in days.items()}
     made = {"oura/daily_sleep": counts, "graphite/daily_sleep": pushed} if days else {}
     return {"counts": made, "checks": [], "nobody": [], "failures": {}, **more}
@@ -158,7 +159,7 @@ def test_a_day_is_made_when_all_shards_have_it() -> None:
     [sleep] = [one for one in TYPES if one.name == "daily_sleep"]
     whole = told_of({"2026-06-09": 1, "2026-06-10": 2})
     assert [
-        (one.asset_key.path[0], one.partition, one.metadata.get("rows"))
+        (one.asset_key.path[0], one.partition, one.metadata.get(ROWS))
         for one in ShardSum({"0_9": whole, "10_19": whole}).events([sleep])
         if isinstance(one, dg.AssetMaterialization)
     ] == [

@@ -10,11 +10,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES, SLEEP
 from oura_pipeline.days import days_between
 from oura_pipeline.defs.partitions import daily_partitions, first_and_last_day
+from oura_pipeline.defs.resources import PipelineResource
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.defs.sync_job import SyncConfig, UnknownTypes, UnusableDays
+from oura_pipeline.defs.sync_job import Sync, SyncConfig, UnknownTypes, UnusableDays
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline_tests.graphite.fake_carbon import fake_carbon
 from oura_pipeline_tests.testing.world import World, failures, metadata, red_checks, world
@@ -80,7 +81,7 @@ def test_what_fails_for_everybody_is_red_and_named(made: World, cloud: Sandbox) 
     result = made.run(FIRST, LAST, types=["daily_sleep", "personal_info"])
     cloud.change_person("koa", membership=True)
     assert set(failures(result)) == {"daily_sleep"}
-    assert list(metadata(result, ["oura", "personal_info"], "rows").values()) == [1]
+    assert list(metadata(result, ["oura", "personal_info"], "dagster/row_count").values()) == [1]
     assert set(red_checks(result)) == {("oura/daily_sleep", "every_person_landed")}
 
 
@@ -136,3 +137,20 @@ def test_a_graphite_that_cannot_be_asked_is_said_once(cloud: Sandbox, tmp_path: 
             result = made.run(LAST, LAST, types=TYPES)
             assert set(failures(result)) == {"read back"}
             assert events(result.run_id)["ASSET_CHECK_EVALUATION"] == 6 * len(TYPES)
+
+
+def test_what_is_tried_again_is_said_in_the_log_and_in_the_list_of_runs() -> None:
+    """Of an outage that passes nothing else would be left to see."""
+
+    def work(context: Any) -> None:
+        Sync(context, PipelineResource(), [LAST]).tell_retry([DAILY_SLEEP, SLEEP], 1, 10.0)
+
+    op = dg.OpDefinition(lambda context, _: work(context), name="work", outs={})
+    job = dg.GraphDefinition("job", node_defs=[op]).to_job(executor_def=dg.in_process_executor)
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_id = job.execute_in_process(instance=instance).run_id
+        run = instance.get_run_by_id(run_id)
+        said = [e.user_message for e in instance.all_logs(run_id) if e.level == 30]
+    assert run
+    assert run.tags["oura_pipeline/retries"] == "1"
+    assert said == ["In 10 s again, attempt 2 of 3: daily_sleep, sleep"]

@@ -143,7 +143,11 @@ def test_a_run_shows_the_days_that_it_landed_and_pushed(cloud: Sandbox, tmp_path
             ("oura/sleep", day),
         ]
         counts = seen["oura/daily_sleep", day]
-        assert (counts["rows"], counts["people_landed"], counts["requests"]) == (1, 1, 1)
+        assert (
+            counts["dagster/partition_row_count"],
+            counts["people_landed"],
+            counts["requests"],
+        ) == (1, 1, 1)
         assert seen["graphite/daily_sleep", day]["points"] == 8
         assert "runa" not in str(seen)
         with made.accounts() as accounts:

@@ -56,7 +56,7 @@ def synced(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Synced:
         return Synced(
             world=made,
             success=result.success,
-            heartrates=metadata(result, ["oura", "heartrate"], "rows"),
+            heartrates=metadata(result, ["oura", "heartrate"], "dagster/partition_row_count"),
             red_checks=red_checks(result),
             requests=cloud.requests(),
         )

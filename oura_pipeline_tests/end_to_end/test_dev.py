@@ -20,6 +20,7 @@ import pytest
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.defs.storage import project_instance
+from oura_pipeline.warehouse.views.catalogue import VIEWS
 from oura_pipeline_tests.testing.paths import ROOT
 
 LOADED = """{ assetNodes { assetKey { path } }
@@ -64,6 +65,7 @@ def test_what_was_switched_on_stays_on(folder: Path) -> None:
         "accounts/subscriptions",
         "analytics/published",
         "export/apple_health",
+        *(f"views/{view.name}" for view in VIEWS),
         *(f"{group}/{document_type.name}" for group in groups for document_type in DOCUMENT_TYPES),
     }
     assert before["locations"] == {"oura_pipeline": "LOADED"}

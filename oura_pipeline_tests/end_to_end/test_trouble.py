@@ -110,7 +110,7 @@ def test_a_route_that_fails_for_everybody_is_red_and_alone(own_world: World) -> 
     result = own_world.run(FIRST, LAST, types=["daily_sleep", "personal_info"])
     failed = set(failures(result))
     assert failed == {"daily_sleep"}
-    assert list(metadata(result, ["oura", "personal_info"], "rows").values()) == [2]
+    assert list(metadata(result, ["oura", "personal_info"], "dagster/row_count").values()) == [2]
 
 
 def test_passing_faults_are_not_even_noticed(own_world: World) -> None:
@@ -127,7 +127,8 @@ def test_nobody_signed_in_is_no_failure(own_world: World) -> None:
     """Absence is not an error: everything is materialized with nothing in it."""
     result = own_world.run(LAST, LAST, types=KINDS)
     assert result.success
-    assert metadata(result, ["oura", "sleep"], "rows") == {LAST.isoformat(): 0}
+    rows = metadata(result, ["oura", "sleep"], "dagster/partition_row_count")
+    assert rows == {LAST.isoformat(): 0}
     made = [event for event in reported(result) if isinstance(event, dg.AssetMaterialization)]
     assert len(made) == 2 * len(KINDS)
 

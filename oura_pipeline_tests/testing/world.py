@@ -219,6 +219,7 @@ def _usual_definitions(*_settings: date | bool) -> dg.Definitions:
 def _new_definitions(document_types: tuple[DocumentType, ...]) -> dg.Definitions:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
         return definitions(document_types)
 
 
