@@ -226,7 +226,7 @@ class SyncProgressBar:
         self._progress = Progress(
             TextColumn("{task.description:24}"),
             BarColumn(bar_width=None),  # what the others leave
-            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.completed}/{task.fields[fetches]}"),
             TextColumn("{task.fields[rows]:,} rows"),
             TextColumn("{task.fields[points]:,} {task.fields[place]}"),
             TimeElapsedColumn(),
@@ -234,12 +234,15 @@ class SyncProgressBar:
             expand=True,
             transient=True,  # the table of the result takes its place
         )
-        self._task: TaskID = self._progress.add_task("Starting", total=0, **self._numbers())
+        self._task: TaskID = self._progress.add_task(
+            "Starting", total=1, fetches=0, **self._numbers()
+        )
 
     @contextmanager
     def shown(self, total: int) -> Iterator[None]:
         """Show the bar while the block runs; `total` is the number of people × document types."""
-        self._progress.update(self._task, total=total)
+        # One more than is fetched: the clock would stop, with landing and reading back to come.
+        self._progress.update(self._task, total=total + 1, fetches=total)
         # A context variable, which the assets' steps see because they run in this process.
         token = progress.set(self)
         try:

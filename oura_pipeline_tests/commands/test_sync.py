@@ -66,13 +66,13 @@ def test_the_bar_moves_on_a_terminal(shell: Shell) -> None:
     shell.sign_in("koa")
     shell.sign_in("runa")
     types = ("daily_sleep", "daily_stress", "workout")
-    for name in types:  # longer than a tenth of a second, in which it is drawn once
-        shell.world.sandbox.fault("slow", route=name, seconds=0.3, person="koa")
+    for number, name in enumerate(types, 1):  # one after the other, not all at once
+        shell.world.sandbox.fault("slow", route=name, seconds=0.7 * number, person="koa")
     shown = shell.terminal("sync", "--last", "4", *(f"--type={name}" for name in types))
     bars = [line for line in shown if re.search(r" rows +[\d,]+ points ", line)]
     done = [int(re.search(r"(\d)/6 ", line)[1]) for line in bars]  # type: ignore[index]
     assert done == sorted(done)
-    assert len(set(done)) >= 4
+    assert len(set(done)) >= 3
     assert 6 in done
     assert {line.split()[0] for line in bars} >= set(types)
     assert {len(line) for line in bars} == {80}
@@ -82,11 +82,16 @@ def test_the_bar_moves_on_a_terminal(shell: Shell) -> None:
 def test_the_bar_has_room_for_a_hospital(capsys: pytest.CaptureFixture[str]) -> None:
     """Its numbers are whole, with the longest name, in 80 columns."""
     bar = SyncProgressBar(Console(force_terminal=True, width=80))
+    with bar.shown(1):
+        bar.person_done("daily_sleep", "koa")
+        assert not bar._progress.finished  # else its clock stops, with landing still to come
+    bar = SyncProgressBar(Console(force_terminal=True, width=80))
     with bar.shown(19_000):
         bar.started("daily_cardiovascular_age")
         bar.page("daily_cardiovascular_age", "koa", 1_234_567)
         bar.pushed("daily_cardiovascular_age", 12_345_678)
-    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().out).split("\r")[1]
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().out)
+    [last, *_] = re.findall(r"daily_cardiovascular_age .*", shown)
     assert last.startswith("daily_cardiovascular_age ")
     assert " 0/19000 1,234,567 rows 12,345,678 points 0:00:00" in last
 
