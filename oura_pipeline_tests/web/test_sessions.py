@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -17,6 +19,7 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.commands.group import cli
 from oura_pipeline.people.leave import disconnect, leave
 from oura_pipeline.web.server import running_site
+from oura_pipeline.web.sessions import COOKIE
 from oura_pipeline_tests.accounts.times import age
 from oura_pipeline_tests.testing.settings import settings_with
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
@@ -78,6 +81,23 @@ def operator_of(site: RunningSite) -> HtmlBrowser:
     operator.go("/operator")
     operator.send("/operator", token=OPERATOR)
     return operator
+
+
+def kept(browser: HtmlBrowser) -> dict[str, str]:
+    """What a browser's cookie holds."""
+    cookie = browser.http.cookies.get(COOKIE, "")
+    kept: dict[str, str] = json.loads(base64.b64decode(cookie.partition(".")[0]) or "{}")
+    return kept
+
+
+def test_a_browser_that_signs_out_keeps_nothing(open_site: OpenSite) -> None:
+    """Nor does the next one to sign in there find what forms knew before."""
+    browser = open_site().browser()
+    browser.join("runa")
+    before = kept(browser)
+    assert {"id", "csrf"} <= before.keys()
+    browser.send("/signout")
+    assert before.items() & kept(browser).items() == set()
 
 
 @pytest.mark.parametrize(
