@@ -142,7 +142,9 @@ def test_people_are_told_by_what_was_fetched_and_learned(database: ViewDatabase)
             fetch("daily_spo2", 12, "not_granted"),
             fetch("tag", 12, "not_granted", **old),
             fetch("tag", 11, "empty"),
+            fetch("session", 11, "empty"),
             fetch("session", 12, "failed"),
+            fetch("vO2_max", 12, "failed"),
             fetch("personal_info", 20, "landed", 1),
             fetch("sleep", 12, "empty", username="ben"),
         ],
@@ -161,7 +163,7 @@ def test_people_are_told_by_what_was_fetched_and_learned(database: ViewDatabase)
     assert database.query("FROM oura.people ORDER BY username") == [
         (
             *("ada", "2026-01-09", "2026-01-12", 3, "2026-01-12T08:00:00Z"),
-            *(["personal_info", "sleep", "tag", "workout"], ["daily_spo2"]),
+            *(["personal_info", "session", "sleep", "tag", "workout"], ["daily_spo2"]),
             *(-210, [-210, 60], 36.0, "female", 1.7, 61.5),
         ),
         (
