@@ -35,7 +35,8 @@ class Zones:
         Raises:
             UnknownOffset: nobody knows it.
         """
-        found = _WITHOUT_OFFSET.fullmatch(text)
+        # Most of them end like this, and they come by the million.
+        found = None if text.endswith("Z") else _WITHOUT_OFFSET.fullmatch(text)
         if not found:
             return text
         try:
