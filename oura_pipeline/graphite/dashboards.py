@@ -104,9 +104,9 @@ def ask(http: httpx.Client, render_url: str, asked: Mapping[str, Any]) -> list[S
 
 
 def panel_start(panel: Json, start: int, end: int) -> int:
-    """Return where the time range of a panel begins, which may be shorter than the dashboard's."""
+    """Return where the time range of a panel begins, which may have one of its own."""
     if over := panel.get("timeFrom"):
-        return max(end - int(over[:-1]) * SECONDS[over[-1]], start)
+        return end - int(over[:-1]) * SECONDS[over[-1]]
     return start
 
 

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from oura_pipeline.graphite.dashboards import UIDS, dashboards_folder, read_dashboard
+from oura_pipeline.graphite.dashboards import (
+    UIDS,
+    dashboards_folder,
+    panel_start,
+    read_dashboard,
+)
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.people.leave import leave
 from oura_pipeline_tests.testing.dashboard_points import send_points
@@ -48,6 +53,15 @@ def test_the_dashboards_of_people_are_those_of_graphite() -> None:
     """All that are committed, but the one that asks Prometheus."""
     committed = {path.stem for path in dashboards_folder().glob("*.json")}
     assert committed - {*UIDS} == {"oura-pipeline"}
+
+
+def test_a_panel_may_have_a_range_of_its_own() -> None:
+    """Longer or shorter than the dashboard's, as in Grafana."""
+    two_weeks, hours = {"timeFrom": "14d"}, {"timeFrom": "6h"}
+    end = 1_700_000_000
+    assert panel_start({}, end - 1000, end) == end - 1000
+    assert panel_start(two_weeks, end - 1000, end) == end - 1_209_600
+    assert panel_start(hours, end - 100_000, end) == end - 21_600
 
 
 def test_every_panel_is_full(site: RunningSite) -> None:
