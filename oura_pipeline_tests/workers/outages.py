@@ -166,7 +166,10 @@ def told_of(told: Outages, killed: str) -> dict[str, Any]:
         "ended": ended(told.instance),
         "runs": [run.status.value for run in told.instance.get_runs()],
         "days": sorted(told.instance.get_materialized_partitions(sleep)),
-        "people": last.asset_materialization.metadata["people_landed"].value,
+        "people": sum(
+            last.asset_materialization.metadata[f"people_{how}"].value
+            for how in ("landed", "empty")  # not everybody sleeps every day
+        ),
     }
 
 
