@@ -21,7 +21,7 @@ study_argument = click.argument("name", metavar="STUDY")
 
 @click.group()
 def study() -> None:
-    """Enroll people in studies, see how they go, and export them.
+    """Enroll people in studies and export them.
 
     A STUDY is a name; a PERSON is a username or an id, as `people list` shows them.
     """
@@ -70,7 +70,7 @@ def enroll(
     last: date | None,
     document_types: list[DocumentType],
 ) -> None:
-    """Let somebody take part, or note a new consent."""
+    """Let somebody take part, or consent anew."""
     chosen = click.get_current_context().get_parameter_source("document_types")
     everything = chosen is click.core.ParameterSource.DEFAULT
     enrolment = Enrolment(

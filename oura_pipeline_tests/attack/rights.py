@@ -91,7 +91,7 @@ RIGHTS: Mapping[tuple[str, str], Right] = {
     ("GET", "/api/people/{username}/daily"): _api(query="date=2026-01-01"),
     ("POST", "/api/people/{username}/sync"): _api((202, None), changes=True),
     ("GET", "/api/studies"): _api(),
-    ("POST", "/api/studies"): _api((201, None), fields={"name": "nap"}, changes=True),
+    ("PUT", "/api/studies/{study}"): _api(changes=True),
     # Of a study that there is not.
     ("GET", "/api/studies/{study}/participants"): _api((404, None)),
     ("PUT", "/api/studies/{study}/participants/{username}"): _api((404, None)),

@@ -162,7 +162,7 @@ def test_an_export_is_a_new_folder(shell: Shell, tmp_path: Path) -> None:
         f"Wrote {rows} documents of 1 types to {into}. README.md describes each file."
     ]
     assert {path.name for path in into.iterdir()} == {
-        *("README.md", "person.json", "documents", "ledgers")
+        *("README.md", "person.json", "documents", "ledgers", "views")
     }
     assert "not empty" in shell.refused("people", "export", "koa", "--into", str(into))
 

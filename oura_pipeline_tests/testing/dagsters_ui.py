@@ -12,6 +12,7 @@ import uvicorn
 
 from oura_pipeline.defs.webserver import dagster_ui
 from oura_pipeline.web.server import listen, socket_url
+from oura_pipeline_tests.testing.child_processes import wait_for_dagster_children
 
 Ask = Callable[..., Any]
 
@@ -19,7 +20,7 @@ Ask = Callable[..., Any]
 @contextmanager
 def running_dagster() -> Iterator[str]:
     """Serve it in a thread for the length of the block; yield its address."""
-    with dagster_ui() as app, listen("127.0.0.1", 0) as bound:
+    with wait_for_dagster_children(), dagster_ui() as app, listen("127.0.0.1", 0) as bound:
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()

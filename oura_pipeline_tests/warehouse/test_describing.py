@@ -16,9 +16,9 @@ from oura_pipeline_tests.warehouse.documents import january, land, score
 
 NUMBERS = re.compile(r"TINYINT|SMALLINT|INTEGER|BIGINT|FLOAT|DOUBLE|DECIMAL")
 UNIT = re.compile(
-    r"\b(s|min|minutes|seconds|ms|m|km|kg|kcal|m/s|ml/kg/min|MET|MET-minutes|years|percent|US"
+    r"\b(s|min|minutes|seconds|ms|m|km|kg|kcal|m/s|ml/kg/min|MET|MET-minutes|hours|years|percent|US"
     r"|beats per minute|breaths per minute|RMSSD|score|scores|0 to 100|counts?|counted|codes?"
-    r"|unit of the metric)\b|%|°C",
+    r"|unit of the metric|without a unit)\b|%|°C",
     re.IGNORECASE,
 )
 

@@ -190,18 +190,6 @@ class SyncResponse(BaseModel):
     detail: str = Field(description="What happens next.")
 
 
-class StudyRequest(BaseModel):
-    """A study."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(
-        description="Up to 32 letters, digits, _ and -.",
-        pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$",
-        examples=["nap"],
-    )
-
-
 class EnrolmentRequest(BaseModel):
     """What a person agreed to."""
 

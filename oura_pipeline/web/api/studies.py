@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Path
@@ -31,14 +30,18 @@ def studies(pipeline: OpenPipeline) -> list[str]:
     return pipeline.accounts.studies.names()
 
 
-@ROUTER.post("/studies", summary="Begin a study", status_code=HTTPStatus.CREATED)
-def create(pipeline: OpenPipeline, wanted: models.StudyRequest) -> models.StudyRequest:
-    """Begin a study, whose name no other has."""
-    try:
-        pipeline.accounts.studies.create(wanted.name)
-    except StudyRefused as error:
-        raise HTTPException(422, str(error)) from None
-    return wanted
+@ROUTER.put("/studies/{study}", summary="Begin a study")
+def create(
+    pipeline: OpenPipeline,
+    study: Annotated[str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$", examples=["nap"])],
+) -> list[str]:
+    """Begin a study, unless there is one of this name, and return the names of all."""
+    if study not in pipeline.accounts.studies.names():
+        try:
+            pipeline.accounts.studies.create(study)
+        except StudyRefused as error:  # somebody else was faster
+            raise HTTPException(422, str(error)) from None
+    return pipeline.accounts.studies.names()
 
 
 @ROUTER.get("/studies/{study}/participants", summary="List participants", responses=problems(404))

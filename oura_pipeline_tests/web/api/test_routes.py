@@ -34,7 +34,7 @@ WAYS = [
     ("GET", "/api/people/ada/status"),
     ("POST", "/api/people/ada/sync"),
     ("GET", "/api/studies"),
-    ("POST", "/api/studies"),
+    ("PUT", "/api/studies/nap"),
     ("GET", "/api/studies/nap/participants"),
     ("PUT", "/api/studies/nap/participants/ada"),
     ("POST", "/api/studies/nap/participants/ada/withdraw"),

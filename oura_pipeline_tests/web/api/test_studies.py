@@ -32,7 +32,7 @@ def client(tmp_path: Path) -> Iterator[httpx.Client]:
 
 
 def test_a_person_joins_and_withdraws(client: httpx.Client) -> None:
-    assert client.post("/api/studies", json={"name": "later"}).status_code == 201
+    assert client.put("/api/studies/later").json() == ["later", "nap"]
     assert client.get("/api/studies").json() == ["later", "nap"]
     wanted = {**JOINED, "code": "A1", "document_types": ["sleep", "heartrate"]}
     joined = client.put(ADA, json=wanted).json()
@@ -57,14 +57,14 @@ def test_what_cannot_be_changes_nothing(client: httpx.Client) -> None:
         "taken": client.put(ADA, json={**JOINED, "code": "B1"}),
         "a number": client.put(ADA, json={**JOINED, "first_day": 0}),
         "no type": client.put(ADA, json={**JOINED, "document_types": ["sleeep"]}),
-        "again": client.post("/api/studies", json={"name": "nap"}),
+        "no name": client.put("/api/studies/-nap"),
         "no such person": client.put("/api/studies/nap/participants/eve", json=JOINED),
         "no such study": client.put("/api/studies/none/participants/ada", json=JOINED),
         "not in it": client.post(f"{ADA}/withdraw"),
     }
     statuses = {name: answer.status_code for name, answer in asked.items()}
     assert statuses == {
-        **dict.fromkeys(["taken", "a number", "no type", "again"], 422),
+        **dict.fromkeys(["taken", "a number", "no type", "no name"], 422),
         **dict.fromkeys(["no such person", "no such study", "not in it"], 404),
     }
     assert "somebody else has the code B1 in nap" in asked["taken"].json()["detail"]
