@@ -62,8 +62,9 @@ test-engines: $(READY)
 # As much work as all the quick ones: it starts the whole deployment, twice. The schemas of Kubernetes
 # (70 MB) come along for this alone.
 test-deploy: $(READY)
+	@$(BIN)/python -m pytest $(DEPLOY)
 	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv run --quiet --no-project --system-certs \
-	  --with kubernetes-validate==1.37.0 python -m pytest $(DEPLOY) oura_pipeline_tests/deploy/test_kubernetes.py
+	  --with kubernetes-validate==1.37.0 python -m pytest oura_pipeline_tests/deploy/test_kubernetes.py
 
 # The wheel alone, in a clean environment and an empty folder.
 test-wheel: $(READY)
