@@ -79,7 +79,7 @@ test-workers: $(READY)
 	@CI=1 $(BIN)/python -m pytest $(WORKERS)
 
 test-quick: $(READY)
-	@$(BIN)/python -m pytest $(PARALLEL) -m quick
+	@$(BIN)/python -m pytest $(PARALLEL) -m quick $(APART)
 
 # On SQLite and Postgres, a DuckDB file and a lake, a folder and object storage. The server of S3 comes
 # along for this alone.

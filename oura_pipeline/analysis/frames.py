@@ -245,7 +245,7 @@ def _series(array: np.ndarray[Any, Any], sql_type: str) -> Any:
 def _timestamps(values: Any, missing: Any) -> Any:
     import numpy as np
 
-    return np.where(missing, np.datetime64("NaT"), values).astype("datetime64[us]")
+    return np.where(missing, np.datetime64("NaT", "us"), values).astype("datetime64[us]")
 
 
 def _text_type() -> Any:
