@@ -56,12 +56,7 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
     """Return the assets, checks, jobs, schedules and sensors for these document types."""
     partitions = daily_partitions()
     publish = dg.define_asset_job("publish", selection=[published])
-    tasks = [
-        described(apple_health_asset(partitions), apple_health_asset),
-        described(people, renew_tokens),
-        described(subscriptions, maintain),
-        *(described(asset, lake_assets) for asset in lake_assets()),
-    ]
+    tasks = task_assets(partitions)
     return dg.Definitions(
         assets=[
             *(document_asset(document_type, partitions) for document_type in document_types),
@@ -107,6 +102,16 @@ def definitions(document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES) -> dg
         # connection pool are enough: the work is concurrent inside a step.
         executor=dg.in_process_executor,
     )
+
+
+def task_assets(partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Return the assets that jobs of their own make: accounts, exports, upkeep."""
+    return [
+        described(apple_health_asset(partitions), apple_health_asset),
+        described(people, renew_tokens),
+        described(subscriptions, maintain),
+        *(described(asset, lake_assets) for asset in lake_assets()),
+    ]
 
 
 def task_jobs(tasks: Sequence[dg.AssetsDefinition]) -> list[dg.JobDefinition]:

@@ -55,9 +55,9 @@ LEAVING = (PersonState.DISCONNECTED, PersonState.RETIRED)
 
 DELETED_WITHIN = timedelta(minutes=5)
 SHARDS = 4096
+"""Into how many parts of about the same size people fall, by their ids."""
 ALL_SHARDS = range(SHARDS)
 SEVENTHS = 7  # of the people: one each day, so that a week is everybody
-"""Into how many parts of about the same size people fall, by their ids."""
 SYNC_PAUSE = timedelta(minutes=5)
 
 

@@ -145,6 +145,8 @@ class Sync:
     def _fetch_and_push(self, document_type: DocumentType, ahead: FetchAhead) -> None:
         name = document_type.name
         if name not in self.fetched:
+            if not ahead.is_fetched(document_type):
+                self.record()  # which takes no time while Oura is waited for
             with ahead.documents(document_type) as documents:
                 self.tell_landed(document_type, documents.land())
             self.fetched.add(name)

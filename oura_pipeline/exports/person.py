@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from oura_pipeline.accounts.people import Person
+from oura_pipeline.accounts.studies import Participant
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, STORED_TYPES, DocumentType
 from oura_pipeline.catalog.fields import walk
 from oura_pipeline.exports.person_views import describe_views, write_views
@@ -203,6 +204,7 @@ def _summary(
         "state": person.state.value,
         "joined_at": person.joined_at.isoformat(),
         "connected_since": person.connected_since.isoformat(),
+        "studies": list(map(_participation, pipeline.accounts.studies.of_person(person.username))),
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "graphite": f"{pipeline.settings.graphite.prefix}.{person.username}",
         "document_types": {
@@ -212,6 +214,23 @@ def _summary(
             }
             for document_type in _listed(counts)
         },
+    }
+
+
+def _participation(one: Participant) -> dict[str, Any]:
+    """Return what is known of somebody's part in a study, as the export has it."""
+    days = (one.first_day, one.last_day, one.consented_on, one.withdrawn_on)
+    first_day, last_day, consented_on, withdrawn_on = (day and day.isoformat() for day in days)
+    return {
+        "study": one.study,
+        "code": one.code,
+        "arm": one.arm,
+        "first_day": first_day,
+        "last_day": last_day,
+        "consent_version": one.consent_version,
+        "consented_on": consented_on,
+        "document_types": one.document_types,
+        "withdrawn_on": withdrawn_on,
     }
 
 

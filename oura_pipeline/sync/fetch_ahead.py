@@ -48,6 +48,10 @@ class FetchAhead:
         with stack:
             yield fetched
 
+    def is_fetched(self, document_type: DocumentType) -> bool:
+        """Return whether nobody has to wait for the documents of a type."""
+        return self._fetching[document_type.name].done()
+
     def close(self) -> None:
         """Drop what nobody wanted."""
         self._next.clear()

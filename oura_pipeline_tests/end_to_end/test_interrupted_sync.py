@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
+
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, HEARTRATE
+from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.end_to_end.interrupted_syncs import findings, left_over, run_statuses
@@ -38,6 +41,9 @@ def test_ctrl_c_ends_a_sync_and_nothing_stays_behind(tmp_path: Path) -> None:
         assert list(left_over(made)) == []
         landed = made.landed(person, DAILY_SLEEP)
         assert landed != []
+        with project_instance(captures_output=False) as instance:
+            told = instance.get_materialized_partitions(dg.AssetKey(["oura", "daily_sleep"]))
+        assert told >= {day for day, _ in landed}
         sandbox.clear_faults()
         first = today - timedelta(days=DAYS)
         assert made.run(first, today, types=["daily_sleep", "heartrate"]).success

@@ -13,10 +13,9 @@ COMPLIANCE = View(
     definition=(
         "Expected is every day of the study from the participant's first one to the last one, or "
         "to the newest day that was fetched of anybody; after a withdrawal none is. Delivered is a "
-        "day with a document of any type. Worn is a day with a main sleep, or with less than "
-        "twelve hours without the ring by daily_activity. A gap is a run of expected days without "
-        f"a main sleep. Who delivered no main sleep in the last {QUIET_DAYS} expected days, or has "
-        "to sign in again, is to be called."
+        "day with a document of any type. Worn is what `wear` calls worn. A gap is a run of "
+        f"expected days without a main sleep. Who delivered none in the last {QUIET_DAYS} expected "
+        "days, or has to sign in again, is to be called."
     ),
     columns=(
         Column("study", "The name of the study."),
@@ -48,23 +47,15 @@ expected AS (
 delivered AS (
     SELECT DISTINCT username, day FROM oura.fetches WHERE documents > 0
 ),
-nights AS (
-    SELECT username, day FROM oura.nights
-    WHERE username IN (SELECT username FROM oura.participants)
-),
-worn AS (
-    SELECT DISTINCT username, day FROM oura.daily_activity WHERE non_wear_time < 43200
-),
 days AS (
     SELECT
         e.study, e.username, e.day,
         d.day IS NOT NULL AS delivered,
-        n.day IS NOT NULL AS slept,
-        n.day IS NOT NULL OR w.day IS NOT NULL AS worn
+        coalesce(w.has_night, false) AS slept,
+        coalesce(w.is_worn, false) AS worn
     FROM expected e
     LEFT JOIN delivered d ON d.username = e.username AND d.day = e.day
-    LEFT JOIN nights n ON n.username = e.username AND n.day = e.day
-    LEFT JOIN worn w ON w.username = e.username AND w.day = e.day
+    LEFT JOIN oura.wear w ON w.username = e.username AND w.day = e.day
 ),
 gaps AS (
     SELECT study, username, count(*) AS length

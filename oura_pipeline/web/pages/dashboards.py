@@ -29,6 +29,7 @@ from oura_pipeline.web.charts.panel import (
     summaries,
 )
 from oura_pipeline.web.pages.me import drawn
+from oura_pipeline.web.pages.status import is_operator
 from oura_pipeline.web.pages.templates import get_site, message_page, page, redirect
 from oura_pipeline.web.site import Site
 
@@ -119,9 +120,8 @@ def show(request: Request) -> Response:
 
 
 def _viewer(request: Request) -> Viewer | None:
-    site = get_site(request)
-    accounts = site.pipeline.accounts
-    if sessions.is_operator(request, accounts, site.settings, site.session_key):
+    accounts = get_site(request).pipeline.accounts
+    if is_operator(request):
         everybody = [person.username for person in accounts.people.all()]
         return Viewer(name="", sees=everybody, is_operator=True)
     person = sessions.signed_in(request, accounts)

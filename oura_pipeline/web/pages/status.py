@@ -38,7 +38,7 @@ def routes() -> list[BaseRoute]:
 
 def ask_password(request: Request) -> Response:
     """Ask for the operator's password."""
-    if _is_operator(request):
+    if is_operator(request):
         return redirect("/status")
     return page(request, "operator.html", error=None)
 
@@ -99,7 +99,7 @@ def show_status(request: Request) -> Response:
 
 def create_invite(request: Request, fields: Fields) -> Response:
     """Create an invite and show it once."""
-    if not _is_operator(request):
+    if not is_operator(request):
         return redirect("/operator")
     site = get_site(request)
     code = site.pipeline.accounts.invites.create(timedelta(days=INVITE_DAYS))
@@ -108,7 +108,7 @@ def create_invite(request: Request, fields: Fields) -> Response:
 
 def end_sessions(request: Request, fields: Fields) -> Response:
     """End the sessions of a person, or of everybody and the operator."""
-    if not _is_operator(request):
+    if not is_operator(request):
         return redirect("/operator")
     accounts, username = get_site(request).pipeline.accounts, fields.get("username", "").strip()
     if not username:
@@ -130,11 +130,12 @@ def _operator_only(show: Callable[[Request], Response]) -> Callable[[Request], R
     """Wrap a page of the operator; everybody else is sent to the sign-in."""
 
     def endpoint(request: Request) -> Response:
-        return show(request) if _is_operator(request) else redirect("/operator")
+        return show(request) if is_operator(request) else redirect("/operator")
 
     return endpoint
 
 
-def _is_operator(request: Request) -> bool:
+def is_operator(request: Request) -> bool:
+    """Return whether the operator asks."""
     site = get_site(request)
     return sessions.is_operator(request, site.pipeline.accounts, site.settings, site.session_key)

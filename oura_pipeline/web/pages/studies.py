@@ -12,8 +12,8 @@ from starlette.routing import BaseRoute
 from oura_pipeline.accounts.errors import StudyRefused, UnknownPerson
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.studies import Enrolment
-from oura_pipeline.web import sessions
 from oura_pipeline.web.pages.forms import Fields, form_route
+from oura_pipeline.web.pages.status import is_operator
 from oura_pipeline.web.pages.templates import get_site, message_page, redirect
 
 
@@ -53,12 +53,10 @@ def withdraw(accounts: Accounts, fields: Fields) -> None:
 
 def _operators(change: Callable[[Accounts, Fields], None]) -> Callable[[Request, Fields], Response]:
     def endpoint(request: Request, fields: Fields) -> Response:
-        site = get_site(request)
-        accounts = site.pipeline.accounts
-        if not sessions.is_operator(request, accounts, site.settings, site.session_key):
+        if not is_operator(request):
             return redirect("/operator")
         try:
-            change(accounts, fields)
+            change(get_site(request).pipeline.accounts, fields)
         except UnknownPerson:  # its message lists everybody's username
             sentence = "Nobody has this username or ID. Nothing was changed."
         except StudyRefused as error:

@@ -23,8 +23,8 @@ def test_days_are_counted_from_the_first_to_the_newest_and_gaps_by_nights(
         for day in (1, 2, 3)
     ]
     database.land(SLEEP, nights, "ada")
-    worn = {"id": "a4", "day": "2026-03-04", "non_wear_time": 43_199}
-    not_worn = {"id": "a5", "day": "2026-03-05", "non_wear_time": 43_200}
+    worn = {"id": "a4", "day": "2026-03-04", "class_5_min": "0" * 287 + "1"}
+    not_worn = {"id": "a5", "day": "2026-03-05", "class_5_min": "0" * 288}
     database.land(DAILY_ACTIVITY, [worn, not_worn], "ada")
     database.fill(
         "fetches",

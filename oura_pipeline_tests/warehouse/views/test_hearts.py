@@ -156,43 +156,43 @@ def test_an_offset_is_in_force_from_its_first_instant_on(database: ViewDatabase)
     ]
 
 
+# A night, a rest that is no sleep, and a sleep whose end is not known yet.
+SLEEPS = [
+    {
+        "day": "2026-01-10",
+        "id": "night",
+        "type": "long_sleep",
+        "bedtime_start": "2026-01-10T00:00:00+02:00",
+        "bedtime_end": "2026-01-10T07:00:00+02:00",
+        "total_sleep_duration": 24000,
+    },
+    {
+        "day": "2026-01-10",
+        "id": "none after all",
+        "type": "rest",
+        "bedtime_start": "2026-01-10T14:00:00+02:00",
+        "bedtime_end": "2026-01-10T15:00:00+02:00",
+    },
+    {
+        "day": "2026-01-10",
+        "id": "lasts",
+        "type": "sleep",
+        "bedtime_start": "2026-01-10T20:00:00+02:00",
+        "time_in_bed": 3600,
+        "total_sleep_duration": 3000,
+    },
+]
+
+
 def test_a_measurement_says_whether_it_was_asleep_or_in_a_workout(database: ViewDatabase) -> None:
     """The first instant is inside, the last is not; a short workout hides no longer one."""
-    day = {"day": "2026-01-10"}
-    database.land(
-        SLEEP,
-        [
-            {
-                **day,
-                "id": "night",
-                "type": "long_sleep",
-                "bedtime_start": "2026-01-10T00:00:00+02:00",
-                "bedtime_end": "2026-01-10T07:00:00+02:00",
-                "total_sleep_duration": 24000,
-            },
-            {
-                **day,
-                "id": "none after all",
-                "type": "rest",
-                "bedtime_start": "2026-01-10T14:00:00+02:00",
-                "bedtime_end": "2026-01-10T15:00:00+02:00",
-            },
-            {
-                **day,
-                "id": "lasts",
-                "type": "sleep",
-                "bedtime_start": "2026-01-10T20:00:00+02:00",
-                "time_in_bed": 3600,
-                "total_sleep_duration": 3000,
-            },
-        ],
-    )
+    database.land(SLEEP, SLEEPS)
     spans = (("09:00", "11:00"), ("09:30", "09:40"), ("12:00", "12:00"))
     database.land(
         WORKOUT,
         [
             {
-                **day,
+                "day": "2026-01-10",
                 "id": start,
                 "start_datetime": f"2026-01-10T{start}:00Z",
                 "end_datetime": f"2026-01-10T{end}:00Z",
