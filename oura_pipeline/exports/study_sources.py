@@ -29,7 +29,7 @@ from oura_pipeline.warehouse.tables import SCHEMA, quoted
 # Numbers, and times by the person's clock, which move with the dates. Instants and offsets would
 # tell where somebody lives, ids and their own words who they are.
 _KEPT_TYPES = {"DOUBLE", "BIGINT", "INTEGER", "BOOLEAN", "DATE", "TIMESTAMP"}
-_LEFT_OUT = {"username", "utc_offset_minutes"}
+_LEFT_OUT = {"username", "utc_offset_minutes", "optimal_bedtime_day_tz"}
 
 COMMENTS = {
     "participant": "The participant's code.",
@@ -149,6 +149,7 @@ def _columns(source: Source, name: str, sql_type: str, comment: str) -> list[Kep
                 comment=f"{comment} Of it: {part.replace('_', ' ')}.",
             )
             for part in _numbers(sql_type)
+            if f"{name}_{part}" not in _LEFT_OUT
         ]
     return []
 

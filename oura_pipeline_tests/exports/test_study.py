@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -193,6 +194,15 @@ def test_each_column_that_leaves_is_a_number_a_local_time_or_a_word_of_ouras(
     }
     assert texts == {(source.name, word) for source in SOURCES for word in source.words}
     assert not {name for _, name in texts} & {"id", "comment", "custom_name", "label", "text"}
+
+
+def test_no_column_tells_a_zone(published: duckdb.DuckDBPyConnection) -> None:
+    """Two have such a name: seconds from midnight, by the clock."""
+    names = {column.name for source in SOURCES for column in kept_columns(published, source)}
+    assert {name for name in names if re.search("offset|tz|utc|zone", name)} == {
+        "optimal_bedtime_start_offset",
+        "optimal_bedtime_end_offset",
+    }
 
 
 @pytest.mark.parametrize(
