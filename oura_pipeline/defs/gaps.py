@@ -1,19 +1,20 @@
 """The sensor that fills gaps: days that failed, were left out, or suddenly lost documents."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
+from oura_pipeline.accounts.fetches import WITHOUT_DAYS
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.days import back_off, days_between, runs_of_days
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.run_requests import JOB, set_digest, sync_request
-from oura_pipeline.ledger import LOSS_SETTLES_AFTER, Fetch, FetchStatus
+from oura_pipeline.ledger import LOSS_SETTLES_AFTER, MEMBERSHIP_LAPSED, Fetch, FetchStatus
 from oura_pipeline.pipeline import open_accounts, open_budget
 from oura_pipeline.settings import Settings, load_settings
 
@@ -102,6 +103,7 @@ def _due_of(accounts: Accounts, shards: range | None, now: datetime) -> list[Gap
     people = accounts.people.all([PersonState.CONNECTED], shards=shards)
     ids = {person.username: person.id for person in people}
     failed = accounts.fetches.find(statuses=[FetchStatus.FAILED], shards=shards)
+    failed = worth_asking(failed, _answered_since_lapse(accounts, failed))
     failed += unsettled(accounts.fetches.find(lost=True, shards=shards), now)
     never_asked = accounts.fetches.missing(shards)
     names = {document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned}
@@ -118,6 +120,51 @@ def _due_of(accounts: Accounts, shards: range | None, now: datetime) -> list[Gap
         ],
         now,
     )
+
+
+def worth_asking(failed: Iterable[Fetch], back: Collection[str]) -> list[Fetch]:
+    """Return the rows without those that a lapsed membership keeps from being answered.
+
+    Of its newest day it is asked on, to learn whether there is one again.
+
+    Args:
+        failed: rows that failed.
+        back: usernames of those whom Oura has answered since their membership lapsed.
+    """
+    failed, newest = list(failed), dict[str, date]()
+    for fetch in failed:
+        if _is_lapsed(fetch) and fetch.username not in back:
+            newest[fetch.username] = max(fetch.day, newest.get(fetch.username, fetch.day))
+    return [
+        fetch
+        for fetch in failed
+        if not _is_lapsed(fetch) or fetch.day >= newest.get(fetch.username, fetch.day)
+    ]
+
+
+def _answered_since_lapse(accounts: Accounts, failed: Iterable[Fetch]) -> set[str]:
+    """Return the usernames of those who had a lapsed membership and have one again."""
+    lapsed: dict[str, datetime] = {}
+    for fetch in failed:
+        if _is_lapsed(fetch):
+            lapsed[fetch.username] = max(fetch.at, lapsed.get(fetch.username, NEVER))
+    if not lapsed:
+        return set()
+    answers = accounts.fetches.find(
+        usernames=lapsed,
+        statuses=[FetchStatus.LANDED, FetchStatus.EMPTY],
+        after=min(lapsed.values()),
+    )
+    return {
+        fetch.username
+        for fetch in answers
+        # The profile is given without a membership, too.
+        if fetch.document_type not in WITHOUT_DAYS and fetch.at > lapsed[fetch.username]
+    }
+
+
+def _is_lapsed(fetch: Fetch) -> bool:
+    return (fetch.error or "").startswith(MEMBERSHIP_LAPSED)
 
 
 def unsettled(lost: Iterable[Fetch], now: datetime) -> list[Fetch]:

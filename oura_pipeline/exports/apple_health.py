@@ -149,10 +149,11 @@ def _answered_days(
     first_day: date,
     last_day: date,
 ) -> Iterator[tuple[str, list[date]]]:
-    """Yield each person's days on which Oura answered, with sleep or without."""
+    """Yield each person's days on which Oura or their own export answered, if only with nothing."""
     rows = connection.execute(
         "SELECT username, day FROM oura.coverage "
-        "WHERE document_type = $1 AND list_contains($2, status) AND day BETWEEN $3 AND $4 "
+        "WHERE document_type = $1 AND (list_contains($2, status) OR brought > 0) "
+        "AND day BETWEEN $3 AND $4 "
         "AND ($5::VARCHAR[] IS NULL OR list_contains($5::VARCHAR[], username)) "
         "ORDER BY username, day",
         [SLEEP.name, _ANSWERED, first_day, last_day, usernames and list(usernames)],

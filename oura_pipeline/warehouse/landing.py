@@ -13,10 +13,15 @@ import duckdb
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.scan import DriftScan, find_odd_documents
 from oura_pipeline.warehouse.drift.unknown_fields import record_paths
-from oura_pipeline.warehouse.filling import keep_what_was_brought
+from oura_pipeline.warehouse.filling import (
+    BROUGHT,
+    is_completed,
+    keep_what_was_brought,
+    note_brought,
+)
 from oura_pipeline.warehouse.ledgers import ensure_ledgers
 from oura_pipeline.warehouse.odd_values import replace_odd_values, stage_odd_values
-from oura_pipeline.warehouse.offsets import OBSERVATIONS, teaches
+from oura_pipeline.warehouse.offsets import teaches
 from oura_pipeline.warehouse.quarantine import (
     concerns_quarantine,
     keep_earlier_versions,
@@ -136,7 +141,7 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
     and `run_id` of when Oura first sent it like this. What cannot be landed goes to the quarantine.
     """
     ensure_table(connection, request.document_type)
-    if not has_ledger(connection, OBSERVATIONS):
+    if not has_ledger(connection, BROUGHT):
         ensure_ledgers(connection)
     # Staging stays outside of the transaction: nobody else writes while we hold the lock, and only
     # outside of it are staged rows numbered from 0 in order of arrival.
@@ -146,7 +151,7 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
         "(SELECT i.rowid AS row_id, i.document FROM incoming i "
         "JOIN changes c ON c.incoming = i.rowid)",
         request.document_type,
-        regular=spool.regular,
+        regular=spool.regular and not (request.fills and is_completed(connection)),
     )
     # Outside of the transaction as well: a path was seen, whether or not its documents land.
     record_paths(connection, request.document_type, scan.paths, request.fetched_at)
@@ -161,7 +166,7 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
     dated = request.document_type.dated_by_offset
     # Most documents that are fetched again are unchanged: nothing to write. A type without days
     # still moves to the newest day.
-    writes = odd or strange or dated
+    writes = odd or strange or dated or request.fills
     if writes or changes.keys() - UNCHANGED or not request.document_type.partitioned:
         with transaction(connection):
             _write(connection, request)
@@ -171,6 +176,8 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
                 replace_odd_values(connection, request)
             if dated:
                 keep_margin(connection, request)
+            if brought or request.fills:
+                note_brought(connection, request.document_type, "FROM people")
             if teaches(request.document_type):
                 learn(connection, request.document_type)
     return _result(connection, request, scan, changes)
@@ -192,15 +199,26 @@ def _write(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> No
         f"DELETE FROM {table} WHERE rowid IN (SELECT existing FROM changes "
         "WHERE change IN ('deleted', 'updated', 'moved'))"
     )
+    schema = json_schema(document_type)
+    marks, completed, retyped = "$fetched_at AS fetched_at, $run_id AS run_id", "", ""
+    if request.fills:
+        # Where two exports make a document, it has the marks of the newer one.
+        marks = (
+            "coalesce(c.fetched_at, $fetched_at) AS fetched_at, coalesce(c.run_id, $run_id) "
+            "AS run_id"
+        )
+        completed = "LEFT JOIN completed c ON c.row_id = i.rowid "
+        retyped = f"WHEN c.row_id IS NOT NULL THEN from_json(i.document, '{schema}') "
     connection.execute(
         f"INSERT INTO {table} "
         f"(username, day, {', '.join(names)}, document, fetched_at, run_id) "
         f"SELECT username, day, {', '.join(f'typed.{name}' for name in names)}, document, "
-        "$fetched_at, $run_id FROM (SELECT i.username, i.day, i.document, "
+        f"fetched_at, run_id FROM (SELECT i.username, i.day, i.document, {marks}, "
         # The few odd documents are typed anew from their cleaned text, the others only once.
-        "CASE WHEN o.row_id IS NULL THEN i.typed "
-        f"ELSE from_json(o.cleaned, '{json_schema(document_type)}') END AS typed "
-        "FROM incoming i LEFT JOIN odd_documents o ON o.row_id = i.rowid WHERE i.rowid IN "
+        f"CASE WHEN o.row_id IS NOT NULL THEN from_json(o.cleaned, '{schema}') "
+        f"{retyped}ELSE i.typed END AS typed "
+        f"FROM incoming i LEFT JOIN odd_documents o ON o.row_id = i.rowid {completed}"
+        "WHERE i.rowid IN "
         "(SELECT incoming FROM changes WHERE change IN ('inserted', 'updated', 'moved')))",
         {"fetched_at": request.fetched_at, "run_id": request.run_id},
     )

@@ -10,6 +10,7 @@ import duckdb
 
 from oura_pipeline.ledger import FetchSum, Pair
 from oura_pipeline.warehouse.connection import transaction
+from oura_pipeline.warehouse.filling import BROUGHT
 from oura_pipeline.warehouse.offsets import OBSERVATIONS, OFFSETS
 from oura_pipeline.warehouse.redating import ASKED, MARGIN, REDATED, date_everything
 from oura_pipeline.warehouse.tables import (
@@ -126,6 +127,7 @@ VIEWS_DIGEST = LedgerTable(
 
 LEDGERS = (
     FETCHES,
+    BROUGHT,
     PARTICIPANTS,
     OFFSETS,
     UNKNOWN_FIELDS,

@@ -15,6 +15,7 @@ import duckdb
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.days import reach
 from oura_pipeline.warehouse.drift.scan import find_odd_documents
+from oura_pipeline.warehouse.filling import note_brought
 from oura_pipeline.warehouse.offsets import (
     OBSERVATIONS,
     OFFSETS,
@@ -293,6 +294,9 @@ def _move(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) ->
     connection.execute(
         f"DELETE FROM {table} WHERE rowid IN (SELECT row_id FROM moving WHERE NOT asked)"
     )
+    moved = "SELECT username FROM moving UNION SELECT username FROM arriving"
+    if connection.execute(f"SELECT 1 FROM ({moved}) LIMIT 1").fetchall():
+        note_brought(connection, document_type, moved)
 
 
 def _admit(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:

@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             for day in DAYS[: 4 if username == "ada" else 1]:
                 fetched = (username, "sleep", day, "empty", 0)
                 insert_rows(connection, "fetches", [(*fetched, None, None)])
-                insert_rows(connection, "coverage", [(*fetched, None, None)])
+                insert_rows(connection, "coverage", [(*fetched, None, None, 0)])
         insert_rows(connection, "steps", [("ada", DAYS[0], 5, None), ("milo", DAYS[1], 6, None)])
     return home
 

@@ -14,7 +14,7 @@ from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES
 from oura_pipeline.defs.gaps import Gap, find_gaps, gap_request, pause
 from oura_pipeline.defs.storage import project_instance
-from oura_pipeline.ledger import Fetch, FetchStatus
+from oura_pipeline.ledger import MEMBERSHIP_LAPSED, Fetch, FetchStatus
 from oura_pipeline.pipeline import open_budget
 from oura_pipeline.settings import load_settings
 from oura_pipeline_tests.testing.world import World
@@ -245,9 +245,11 @@ def remember(
     *,
     username: str = "koa",
     name: str = "daily_sleep",
+    error: str | None = None,
+    hours: int = 1,
 ) -> None:
-    """Write into the ledger that these days were asked an hour ago."""
-    at = datetime.now(UTC) - timedelta(hours=1)
+    """Write into the ledger that these days were asked an hour ago, or some hours."""
+    at = datetime.now(UTC) - timedelta(hours=hours)
     with made.accounts() as accounts:
         accounts.fetches.record(
             [
@@ -256,6 +258,7 @@ def remember(
                     document_type=name,
                     day=first + timedelta(days=number),
                     status=status,
+                    error=error,
                     run_id="run-1",
                     at=at,
                 )
@@ -308,6 +311,29 @@ def test_the_sensor_leaves_alone_who_must_sign_in_again(made: World) -> None:
         states = {person.username: person.state for person in accounts.people.all()}
     assert states["runa"] is PersonState.SIGN_IN_REQUIRED
     assert asked(made) == [(str(FIRST), str(LAST), made.ids("koa"), SLEEP)]
+
+
+def test_without_a_membership_only_the_newest_day_is_asked_again(made: World) -> None:
+    """A hole is asked for once; all of it is as soon as Oura answers again."""
+    first, lapsed = FIRST - timedelta(days=9), f"{MEMBERSHIP_LAPSED}: Oura keeps it back"
+    remember(made, FetchStatus.FAILED, first, first, error=lapsed, hours=30)
+    remember(made, FetchStatus.FAILED, FIRST, LAST, error=lapsed, hours=30)
+    hole = (str(first + timedelta(days=1)), str(FIRST - timedelta(days=1)))
+    newest = (str(LAST), str(LAST), made.ids("koa"), SLEEP)
+    assert asked(made) == [(*hole, made.ids("koa"), SLEEP), newest]
+    between = (first + timedelta(days=1), FIRST - timedelta(days=1))
+    remember(made, FetchStatus.FAILED, *between, error=lapsed, hours=29)
+    # Given without a membership, and before it lapsed.
+    remember(made, FetchStatus.LANDED, LAST, LAST, name="personal_info")
+    remember(made, FetchStatus.LANDED, LAST, LAST, name="workout", hours=40)
+    remember(made, FetchStatus.LANDED, LAST, LAST, name="workout", hours=20, username="runa")
+    remember(made, FetchStatus.FAILED, FIRST, LAST, error=lapsed, username="runa")
+    both = (str(LAST), str(LAST), made.ids("koa", "runa"), SLEEP)
+    assert asked(made) == [both]
+    remember(made, FetchStatus.LANDED, LAST, LAST)
+    yesterday = str(LAST - timedelta(days=1))
+    theirs = (str(LAST), str(LAST), made.ids("runa"), SLEEP)
+    assert asked(made) == [(str(first), yesterday, made.ids("koa"), SLEEP), theirs]
 
 
 def test_the_sensor_leaves_the_budget_to_those_who_use_more_than_its_share(

@@ -30,13 +30,13 @@ SAMPLES = [
     ]
 ]
 COVERAGE = [
-    ("ada", "sleep", date(2026, 4, 8), "empty", 0, None, None),
-    ("ada", "sleep", date(2026, 4, 9), "failed", 0, None, "Oura was away"),
-    ("ada", "sleep", NIGHT, "landed", 2, None, None),
-    ("ada", "daily_sleep", date(2026, 4, 11), "landed", 1, None, None),
-    ("ada", "sleep", date(2026, 4, 11), "never_asked", 0, None, None),
-    ("milo", "sleep", NIGHT, "landed", 1, None, None),
-    ("milo", "sleep", date(2026, 4, 11), "not_granted", 0, None, None),
+    ("ada", "sleep", date(2026, 4, 8), "empty", 0, None, None, 0),
+    ("ada", "sleep", date(2026, 4, 9), "failed", 0, None, "Oura was away", 0),
+    ("ada", "sleep", NIGHT, "landed", 2, None, None, 0),
+    ("ada", "daily_sleep", date(2026, 4, 11), "landed", 1, None, None, 0),
+    ("ada", "sleep", date(2026, 4, 11), "never_asked", 0, None, None, 0),
+    ("milo", "sleep", NIGHT, "landed", 1, None, None, 0),
+    ("milo", "sleep", date(2026, 4, 11), "not_granted", 0, None, None, 0),
 ]
 HEADER = "start,end,value,unit,type,method,part\n"
 HEART, HRV = (
@@ -208,7 +208,7 @@ def test_no_username_leads_out_of_the_folder(username: str, tmp_path: Path) -> N
     """Even if somebody wrote one into the database that no person can have."""
     published, folder = tmp_path / "odd.duckdb", tmp_path / "deep" / "exports"
     with writable_copy(published) as connection:
-        insert_rows(connection, "coverage", [(username, "sleep", NIGHT, "empty", 0, None, None)])
+        insert_rows(connection, "coverage", [(username, "sleep", NIGHT, "empty", 0, None, None, 0)])
     with pytest.raises(ViewExportError, match="cannot be the name of a file"):
         export(published, folder)
     assert files(tmp_path) == ["odd.duckdb"]

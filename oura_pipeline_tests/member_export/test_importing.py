@@ -100,6 +100,14 @@ def everything(pipeline: Pipeline, username: str) -> dict[str, list[tuple[Any, .
         }
 
 
+def brought(pipeline: Pipeline, username: str) -> dict[tuple[str, date], int]:
+    """What the ledger says was brought."""
+    rows = pipeline.warehouse.query(
+        "SELECT document_type, day, documents FROM oura.brought WHERE username = ?", [username]
+    )
+    return {(name, day): many for name, day, many in rows}
+
+
 def land(
     pipeline: Pipeline,
     document_type: DocumentType,
@@ -302,6 +310,79 @@ def test_of_two_exports_the_newer_one_counts_and_nothing_is_lost(
     for path in (newer, older) if newer_first else (older, newer):
         import_export(pipeline, username, path)
     assert [one["score"] for one in found(pipeline, DAILY_SLEEP, username)] == [61, 72, 73]
+
+
+@pytest.mark.parametrize("newer_first", [True, False])
+def test_a_column_that_only_the_older_export_has_stays(
+    pipeline: Pipeline, username: str, tmp_path: Path, newer_first: bool
+) -> None:
+    """Whatever came first, the document is the same; an empty cell of the newer one is its word."""
+    old = "id;contributors;day;score;old\no;{1: 98.50};2026-05-01;61;7\n".replace("1:", '"a":')
+    new = "id;day;score;new\nn;2026-05-01;;8\n"
+    night = "id;day;type;bedtime_start;bedtime_end{}\ns;2026-05-0{}{}\n"
+    times = "long_sleep;2026-04-30T23:00:00+03:00;2026-05-01T07:00:00+03:00"
+    older = {"dailysleep.csv": old, "sleep.csv": night.format(";period", 2, f";{times};0")}
+    newer = {"dailysleep.csv": new, "sleep.csv": night.format(";latency", 1, f";{times};300")}
+    exports = [
+        write_zip(tmp_path / "1.zip", older, made_at=datetime(2026, 5, 4)),
+        write_zip(tmp_path / "2.zip", newer, made_at=datetime(2026, 5, 8)),
+    ]
+    ordered = [*reversed(exports)] if newer_first else exports
+    for path in ordered:
+        import_export(pipeline, username, path)
+    rows = everything(pipeline, username)
+    at, run = datetime(2026, 5, 8, tzinfo=UTC).timestamp(), "export of 2026-05-08"
+    [score] = rows["daily_sleep"]
+    assert score == (
+        date(2026, 5, 1),
+        '{"id":"n","contributors":{"a": 98.50},"day":"2026-05-01","score":null,"old":"7",'
+        '"new":"8"}',
+        *(at, run),
+    )
+    [[*night_row]] = rows["sleep"]
+    assert night_row[0] == date(2026, 5, 1)
+    assert json.loads(night_row[1])["period"] == 0
+    assert json.loads(night_row[1])["latency"] == 300
+    assert night_row[2:] == [at, run]
+    typed = "SELECT period, latency FROM oura.sleep WHERE username = ?"
+    assert pipeline.warehouse.query(typed, [username]) == [(0, 300)]
+    for path in exports:
+        again = import_export(pipeline, username, path)
+        assert [one.landed for one in again.types] == [0, 0]
+    assert everything(pipeline, username) == rows
+
+
+def test_what_the_api_said_gets_no_columns_of_an_export(
+    pipeline: Pipeline, username: str, zipped: Zipped
+) -> None:
+    day = date(2026, 5, 1)
+    import_export(pipeline, username, zipped({"dailysleep.csv": "day;old\n2026-05-01;7\n"}))
+    land(pipeline, DAILY_SLEEP, username, [score(1, 80)], (day, day))
+    import_export(pipeline, username, zipped({"dailysleep.csv": "day;new\n2026-05-01;8\n"}))
+    assert found(pipeline, DAILY_SLEEP, username) == [json.loads(score(1, 80).raw)]
+
+
+def test_what_was_brought_is_counted_by_days_until_the_api_gives_it(
+    pipeline: Pipeline, username: str, zipped: Zipped
+) -> None:
+    """Also on the day to which a row moves once it is known where the person was."""
+    rates = "timestamp;bpm;source\n2026-05-02T12:00:00Z;60;awake\n2026-05-02T23:30:00Z;50;rest\n"
+    export = zipped(sleeps((1, 61), (2, 62)) | {"heartrate.csv": rates})
+    import_export(pipeline, username, export)
+    first, second, third = (date(2026, 5, number) for number in (1, 2, 3))
+    scores = {("daily_sleep", first): 1, ("daily_sleep", second): 1}
+    assert brought(pipeline, username) == scores | {("heartrate", second): 2}
+    land(pipeline, DAILY_SLEEP, username, [score(2, 80)], (first, second))
+    workout = RawDocument(
+        second, b'{"id":"w","day":"2026-05-02","start_datetime":"2026-05-02T12:00:00+03:00"}'
+    )
+    land(pipeline, WORKOUT, username, [workout], (second, second))
+    of_rates = {("heartrate", second): 1, ("heartrate", third): 1}
+    assert brought(pipeline, username) == {("daily_sleep", first): 1} | of_rates
+    import_export(pipeline, username, export)
+    assert brought(pipeline, username) == {("daily_sleep", first): 1} | of_rates
+    pipeline.warehouse.forget(username)
+    assert brought(pipeline, username) == {}
 
 
 def test_what_was_interrupted_is_completed_by_the_next_time(

@@ -15,7 +15,7 @@ TABLES = {
     "sleep_heart": "username VARCHAR, day DATE, sleep_id VARCHAR, part VARCHAR, time TIMESTAMPTZ, "
     "time_local TIMESTAMP, bpm DOUBLE, hrv_ms DOUBLE, interval_seconds DOUBLE",
     "coverage": "username VARCHAR, document_type VARCHAR, day DATE, status VARCHAR, "
-    "documents BIGINT, asked_at TIMESTAMPTZ, error VARCHAR",
+    "documents BIGINT, asked_at TIMESTAMPTZ, error VARCHAR, brought BIGINT",
     "fetches": "username VARCHAR, document_type VARCHAR, day DATE, status VARCHAR, "
     "documents BIGINT, error VARCHAR, asked_at TIMESTAMPTZ",
     "daily_records": "username VARCHAR, day DATE, metric_type VARCHAR, source VARCHAR, "

@@ -93,7 +93,7 @@ def test_the_copy_is_complete_and_alone(new_warehouse: Warehouse, target: Path) 
 def test_there_is_a_table_for_what_nobody_has_yet(new_warehouse: Warehouse, target: Path) -> None:
     new_warehouse.publish(target)
     tables = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'oura' ORDER BY ALL"
-    others = ["fetches", "odd_values", "offsets", "participants", "quarantine", "readme"]
+    others = ["brought", "fetches", "odd_values", "offsets", "participants", "quarantine", "readme"]
     others += ["unknown_fields"]
     assert read(target, tables) == [
         (name,)

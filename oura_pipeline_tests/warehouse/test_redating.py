@@ -522,6 +522,7 @@ def test_a_warehouse_of_before_is_dated_by_what_it_holds(warehouse: Warehouse) -
         connection.execute("SET TimeZone = 'UTC'")
         for table in ("asked_days", "margin", "observations", "redated"):
             connection.execute(f"DROP TABLE bookkeeping.{table}")
+        connection.execute("DROP TABLE oura.brought")
         for table in ("oura.heartrate", "oura.ring_battery_level"):
             connection.execute(wrong.format(table), [january(2), january(LAST - 1)])
         connection.execute("UPDATE oura.offsets SET utc_offset_seconds = 3600")

@@ -12,10 +12,11 @@ COMPLIANCE = View(
     one_row_per="study and participant",
     definition=(
         "Expected is every day of the study from the participant's first one to the last one, or "
-        "to the newest day that was fetched of anybody; after a withdrawal none is. Delivered is a "
-        "day with a document of any type. Worn is what `wear` calls worn. A gap is a run of "
-        f"expected days without a main sleep. Who delivered none in the last {QUIET_DAYS} expected "
-        "days, or has to sign in again, is to be called."
+        "to the newest day that was fetched or brought of anybody; after a withdrawal none is. "
+        "Delivered is a "
+        "day with a document of any type, also of a member's own export. Worn is what `wear` calls "
+        "worn. A gap is a run of expected days without a main sleep. Who has none in the last "
+        f"{QUIET_DAYS} expected days, or has to sign in again, is to be called."
     ),
     columns=(
         Column("study", "The name of the study."),
@@ -32,7 +33,8 @@ COMPLIANCE = View(
     ),
     sql=f"""
 WITH newest AS (
-    SELECT max(day) AS day FROM oura.fetches
+    SELECT max(day) AS day
+    FROM (SELECT day FROM oura.fetches UNION ALL SELECT day FROM oura.brought)
 ),
 expected AS (
     SELECT
@@ -45,7 +47,9 @@ expected AS (
     FROM oura.participants p CROSS JOIN newest n
 ),
 delivered AS (
-    SELECT DISTINCT username, day FROM oura.fetches WHERE documents > 0
+    SELECT username, day FROM oura.fetches WHERE documents > 0
+    UNION
+    SELECT username, day FROM oura.brought
 ),
 days AS (
     SELECT

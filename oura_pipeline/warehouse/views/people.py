@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import STORED_TYPES
 from oura_pipeline.warehouse.tables import literal
 from oura_pipeline.warehouse.views.view import Column, View
 
-_DATED = ", ".join(literal(one.name) for one in DOCUMENT_TYPES if one.partitioned)
+_DATED = ", ".join(literal(one.name) for one in STORED_TYPES if one.partitioned)
 
 
 def _types(*statuses: str) -> str:
@@ -21,9 +21,10 @@ def _types(*statuses: str) -> str:
 PEOPLE = View(
     name="people",
     description="People: their first and last day, offsets, what they granted, and who they are.",
-    one_row_per="person of whom anything was fetched",
+    one_row_per="person of whom anything was fetched or brought",
     definition=(
-        "Days from `oura.fetches`: those for which Oura had a document of a type with days. A type "
+        "Days from `oura.fetches` and `oura.brought`: those for which Oura, or the person's own "
+        "export, had a document of a type with days. A type "
         "is granted if its newest answer was documents or none, not granted if it was a refusal; "
         "a type that only failed or was never asked for is in neither list. Offsets from "
         "`oura.offsets`: Oura sends how far a clock was ahead of UTC, never the name of a zone. "
@@ -34,9 +35,9 @@ PEOPLE = View(
         Column("first_day", "The first day with a document."),
         Column("last_day", "The last day with a document."),
         Column("days", "Days with a document, count."),
-        Column("asked_at", "When Oura was asked last, an instant."),
-        Column("granted", "Document types that the person granted, a list."),
-        Column("not_granted", "Document types that the person did not grant, a list."),
+        Column("asked_at", "When Oura was asked last, an instant; null: never."),
+        Column("granted", "Document types that the person granted, a list; null: never asked."),
+        Column("not_granted", "Those that the person did not grant, a list; null: never asked."),
         Column("utc_offset_minutes", "Local time minus UTC now, minutes; east is positive."),
         Column("utc_offsets_minutes", "All that there were, a list of minutes."),
         Column("age_years", "Age, years."),
@@ -57,11 +58,16 @@ WITH fetched AS (
 parts AS (
     SELECT
         username,
-        list_distinct(flatten(list(days))) AS days,
+        flatten(list(days)) AS days,
         max(asked_at) AS asked_at,
         {_types("landed", "empty")} AS granted,
         {_types("not_granted")} AS not_granted
     FROM fetched
+    GROUP BY username
+    UNION ALL BY NAME
+    SELECT username, list(DISTINCT day) AS days
+    FROM oura.brought
+    WHERE document_type IN ({_DATED})
     GROUP BY username
     UNION ALL BY NAME
     SELECT
@@ -77,9 +83,9 @@ parts AS (
 )
 SELECT
     username,
-    list_min(any_value(days)) AS first_day,
-    list_max(any_value(days)) AS last_day,
-    coalesce(len(any_value(days)), 0) AS days,
+    list_min(flatten(list(days))) AS first_day,
+    list_max(flatten(list(days))) AS last_day,
+    coalesce(len(list_distinct(flatten(list(days)))), 0) AS days,
     any_value(asked_at) AS asked_at,
     any_value(granted) AS granted,
     any_value(not_granted) AS not_granted,

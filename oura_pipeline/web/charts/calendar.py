@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
@@ -35,6 +35,11 @@ class DayState(Enum):
         "M0 2l2-2 3 3 3-3 2 2-3 3 3 3-2 2-3-3-3 3-2-2 3-3z",
     )
     NOT_GRANTED = ("not allowed", "you did not allow any of it at Oura", "M0 3.5h10v3h-10z")
+    BROUGHT = (
+        "brought",
+        "Oura gave nothing here, but a file that you brought",
+        "M5 0l5 5-5 5-5-5z",
+    )
     NOT_ASKED = ("not fetched yet", "this day has not been requested yet", "M3.5 3.5h3v3h-3z")
 
     @property
@@ -61,6 +66,10 @@ class DayState(Enum):
         return svg.element("svg", drawn, class_="mark", viewBox="0 0 10 10", aria_hidden="true")
 
 
+# What failed is asked again, whatever was brought.
+_WITHOUT_DATA = (DayState.EMPTY, DayState.NOT_GRANTED, DayState.NOT_ASKED)
+
+
 @dataclass(frozen=True)
 class Month:
     """A month of the calendar: its first day there, and the states from that day on."""
@@ -80,7 +89,11 @@ class Month:
 
 
 def calendar(
-    days: Mapping[date, DayOverview], granted: int, first: date, last: date
+    days: Mapping[date, DayOverview],
+    granted: int,
+    first: date,
+    last: date,
+    brought: Collection[date] = (),
 ) -> list[Month]:
     """Return the months from the first day to the last.
 
@@ -89,10 +102,14 @@ def calendar(
         granted: the number of granted document types.
         first: the first day.
         last: the last day.
+        brought: days of which a member's own export has documents.
     """
     months: dict[date, list[DayState]] = {}
     for day in days_between(first, last):
-        months.setdefault(day.replace(day=1), []).append(_state(days.get(day), granted))
+        state = _state(days.get(day), granted)
+        if day in brought and state in _WITHOUT_DATA:
+            state = DayState.BROUGHT
+        months.setdefault(day.replace(day=1), []).append(state)
     return [Month(max(month, first), states) for month, states in months.items()]
 
 

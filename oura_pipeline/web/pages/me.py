@@ -76,7 +76,7 @@ def show_page(request: Request, person: Person) -> Response:
     unrevoked = site.pipeline.accounts.removal.to_revoke()
     granted = person.scopes
     requested = scopes(site.settings.oura.scopes)
-    newest = newest_day(overview, now.date())
+    newest = newest_day(overview)
     # From the published copy: the warehouse itself can be open in one process only.
     published = page_data(site.settings.storage.analytics_path, person.username, newest)
     sync = _sync(site, person, now)
@@ -95,9 +95,12 @@ def show_page(request: Request, person: Person) -> Response:
         ],
         trends=[(trend, drawn(trend_chart, trend)) for trend in published.trends],
         trend_rows=trend_rows(published.trends),
-        months=[(month, month_chart(month)) for month in _months(site, person, now.date())],
+        months=[
+            (month, month_chart(month))
+            for month in _months(site, person, now.date(), published.brought_days)
+        ],
         day_states=list(DayState),
-        rows=type_rows(person, overview),
+        rows=type_rows(person, overview, published.brought),
         studies=site.pipeline.accounts.studies.of_person(person.username),
     )
     if sync.running:  # the one page with a script, which asks how it goes
@@ -131,13 +134,13 @@ def drawn(
         return svg.element("p", "This picture cannot be drawn: its numbers are too odd.")
 
 
-def _months(site: Site, person: Person, today: date) -> list[Month]:
+def _months(site: Site, person: Person, today: date, brought: Collection[date]) -> list[Month]:
     # From the ledger of fetches, so that the calendar shows at once what a sync has done.
     names = granted_types(person)
     first = first_day(today, _history_start(site, person))
     accounts = site.pipeline.accounts
     days = accounts.overview.days(person.username, names, first_day=first, last_day=today)
-    return calendar(days, len(names), first, today)
+    return calendar(days, len(names), first, today, {*brought})
 
 
 def _history_start(site: Site, person: Person) -> date:

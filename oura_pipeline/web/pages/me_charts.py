@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,10 +16,11 @@ from oura_pipeline.catalog.document_types import PERSONAL_INFO
 from oura_pipeline.warehouse.tables import table_name
 from oura_pipeline.web.charts.night import MAX_SECONDS, PHASES, HeartSample, Nap, Night, PhaseSpan
 from oura_pipeline.web.charts.trend import DAYS, METRICS, Reading, Trend
-from oura_pipeline.web.pages.me_text import profile_rows
+from oura_pipeline.web.pages.me_text import Brought, profile_rows
 
 LOG = logging.getLogger("oura_pipeline.web")
 NIGHTS = 3
+_CALENDAR = timedelta(days=366)
 _RECENT_DAYS = 10  # in which the newest nights usually are
 
 _ABSURD = 1e12  # nothing that is measured has so many of anything, and charts have no room for it
@@ -38,6 +39,8 @@ class PageData:
         nights: the newest ones, newest first.
         trends: of the metrics that have a value.
         left_out: whether numbers are left out because nobody can have so many of anything.
+        brought: what their own export brought, by document type.
+        brought_days: on which days, of those that the calendar has.
     """
 
     published_at: datetime | None = None
@@ -45,10 +48,18 @@ class PageData:
     nights: Sequence[Night] = ()
     trends: Sequence[Trend] = ()
     left_out: bool = False
+    brought: Mapping[str, Brought] = field(default_factory=dict)
+    brought_days: Sequence[date] = ()
 
 
-def page_data(published: Path, username: str, newest: date) -> PageData:
-    """Return what the copy contains about a person, of the days up to `newest`."""
+def page_data(published: Path, username: str, newest: date | None) -> PageData:
+    """Return what the copy contains about a person, of the days up to the newest one.
+
+    Args:
+        published: the copy.
+        username: the person.
+        newest: the newest day of which the API gave documents; None: it gave none.
+    """
     try:
         written = datetime.fromtimestamp(published.stat().st_mtime, UTC)
         with connect(published) as database:
@@ -60,6 +71,8 @@ def page_data(published: Path, username: str, newest: date) -> PageData:
                 nights=copy.read(copy.nights),
                 trends=copy.read(copy.trends),
                 left_out=copy.left_out,
+                brought=copy.brought,
+                brought_days=copy.read(copy.brought_days),
             )
     except FileNotFoundError:
         return PageData()
@@ -75,13 +88,19 @@ class _PublishedCopy:
 
     Attributes:
         left_out: whether an absurd number was read as none.
+        brought: what their own export brought, by document type.
     """
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, username: str, newest: date) -> None:
+    def __init__(
+        self, database: duckdb.DuckDBPyConnection, username: str, newest: date | None
+    ) -> None:
         self._database = database
         self._username = username
-        self._first, self._last = newest - timedelta(days=DAYS - 1), newest
         self.left_out = False
+        self.brought = dict(self.read(self._brought))
+        days = [newest, *(one.latest_day for one in self.brought.values())]
+        self._last = max(filter(None, days), default=datetime.now(UTC).date())
+        self._first = self._last - timedelta(days=DAYS - 1)
 
     def read(self, query: Callable[[], Sequence[Found]]) -> Sequence[Found]:
         """Return the result of a query, or nothing if an older version published the copy."""
@@ -115,6 +134,12 @@ class _PublishedCopy:
                 readings.setdefault(name, []).append(Reading(*values))
         known = [metric for metric in METRICS if metric.name in readings]
         return [Trend(metric, self._last, readings[metric.name]) for metric in known]
+
+    def _brought(self) -> list[tuple[str, Brought]]:
+        return [(name, Brought(*values)) for name, *values in self._rows(_BROUGHT)]
+
+    def brought_days(self) -> list[date]:
+        return [day for (day,) in self._rows(_BROUGHT_DAYS, self._last - _CALENDAR)]
 
     def _rows(self, query: str, *values: object) -> Rows:
         rows = self._database.execute(query, [self._username, *values]).fetchall()
@@ -151,6 +176,11 @@ _NAPS = """
 SELECT day, bedtime_start_local, total_sleep_minutes FROM oura.naps
 WHERE username = $1 AND day BETWEEN $2 AND $3 AND NOT is_short ORDER BY day ASC, nap ASC
 """
+_BROUGHT = """
+SELECT document_type, sum(documents)::BIGINT, max(day) FROM oura.brought WHERE username = $1
+GROUP BY document_type
+"""
+_BROUGHT_DAYS = "SELECT DISTINCT day FROM oura.brought WHERE username = $1 AND day >= $2"
 _NAMES = ", ".join(f"'{metric.name}'" for metric in METRICS)
 _VALUES = ", ".join(f"{metric.name}::DOUBLE" for metric in METRICS)
 # The same as the view `baselines`, which reads the whole history; here 28 more days are enough.

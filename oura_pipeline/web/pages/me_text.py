@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from oura_pipeline.accounts.overview import TypeOverview
 from oura_pipeline.accounts.people import SYNC_PAUSE, Person, PersonState
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, STORED_TYPES, DocumentType
 from oura_pipeline.ledger import MEMBERSHIP_LAPSED
 from oura_pipeline.web.history import history
 from oura_pipeline.web.labels import sentence, type_title
@@ -53,6 +53,14 @@ class SyncText:
     text: str
     possible: bool
     running: bool = False
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What a person's own export brought of a type: how many documents, and their newest day."""
+
+    documents: int
+    latest_day: date
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +153,9 @@ def history_text(overview: Sequence[TypeOverview], first_day: date, today: date)
     return HistoryText(text=text, percent=min(int(done.share * 100), 99))
 
 
-def newest_day(overview: Sequence[TypeOverview], today: date) -> date:
-    """Return the newest day that has documents; today if there are none."""
-    return max((row.latest_day for row in overview if row.latest_day), default=today)
+def newest_day(overview: Sequence[TypeOverview]) -> date | None:
+    """Return the newest day of which the API gave documents; None: it gave none."""
+    return max((row.latest_day for row in overview if row.latest_day), default=None)
 
 
 def granted_types(person: Person) -> list[str]:
@@ -160,7 +168,7 @@ def granted_types(person: Person) -> list[str]:
 
 
 def _is_granted(document_type: DocumentType, person: Person) -> bool:
-    return person.scopes is None or document_type.scope in person.scopes
+    return person.scopes is None or document_type.scope in {"", *person.scopes}
 
 
 def sync_text(person: Person, fetched: Mapping[str, int], now: datetime) -> SyncText:
@@ -203,17 +211,24 @@ def _changed(count: int) -> str:
     return "1 new or changed document" if count == 1 else f"{count:,} new or changed documents"
 
 
-def type_rows(person: Person, overview: Sequence[TypeOverview]) -> list[DocumentTypeRow]:
-    """Return a row for every document type, including those that were never fetched."""
+def type_rows(
+    person: Person, overview: Sequence[TypeOverview], brought: Mapping[str, Brought]
+) -> list[DocumentTypeRow]:
+    """Return a row for every type of the API, fetched or not, and for others that were brought."""
     known = {row.document_type: row for row in overview}
     return [
-        _type_row(document_type, known.get(document_type.name), person)
-        for document_type in DOCUMENT_TYPES
+        _type_row(one, known.get(one.name), brought.get(one.name), person)
+        # The others are in a member's own export alone.
+        for one in STORED_TYPES
+        if one in DOCUMENT_TYPES or one.name in brought
     ]
 
 
 def _type_row(
-    document_type: DocumentType, known: TypeOverview | None, person: Person
+    document_type: DocumentType,
+    known: TypeOverview | None,
+    brought: Brought | None,
+    person: Person,
 ) -> DocumentTypeRow:
     level, state, detail = _state(known, granted=_is_granted(document_type, person))
     if level == "bad" and person.state is PersonState.SIGN_IN_REQUIRED:
@@ -221,16 +236,23 @@ def _type_row(
         detail = "Will be fetched once you reconnect."
     if level == "bad" and known and _is_lapsed(known):
         detail = "Will be fetched once you have a membership again."  # said once, above
+    documents = [one.documents for one in (known, brought) if one]
+    days = [one.latest_day for one in (known, brought) if one and one.latest_day]
+    if brought:
+        many = f"{brought.documents:,} from a file that you brought."
+        level, state, detail = (
+            ("good", "brought", many) if level == "quiet" else (level, state, f"{detail} {many}")
+        )
     return DocumentTypeRow(
         name=document_type.name,
         title=type_title(document_type),
         description=document_type.description,
         level=level,
         state=state,
-        detail=detail,
+        detail=detail.strip(),
         last_fetched=known.last_asked_at if known else None,
-        latest_day=known.latest_day if known else None,
-        documents=known.documents if known else None,
+        latest_day=max(days, default=None),
+        documents=sum(documents) if documents else None,
     )
 
 

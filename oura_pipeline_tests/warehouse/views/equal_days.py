@@ -143,6 +143,8 @@ def fill(database: ViewDatabase) -> None:
         for day in DAYS[1::2]
     ]
     database.fill("fetches", rows)
+    brought = {"document_type": "sleep", "day": DAYS[0], "documents": 2}
+    database.fill("brought", [{**brought, "username": username} for username in people])
     offsets = (
         ("1900-01-01 00:00:00", 0),
         ("2026-03-25 12:00:00", 20700),

@@ -36,6 +36,8 @@ def test_days_are_counted_from_the_first_to_the_newest_and_gaps_by_nights(
             {"username": "ada", "document_type": "tag", "day": "2026-03-03", "documents": 2},
         ],
     )
+    brought = {"username": "ada", "document_type": "sleep", "documents": 1}
+    database.fill("brought", [{**brought, "day": day} for day in ("2026-03-03", "2026-03-04")])
     first = {"study": "nap", "first_day": "2026-03-02", "state": "connected"}
     database.fill(
         "participants",
@@ -50,7 +52,7 @@ def test_days_are_counted_from_the_first_to_the_newest_and_gaps_by_nights(
     )
     rows = database.query("SELECT * EXCLUDE (study, arm, username) FROM oura.compliance ORDER BY 1")
     assert rows == [
-        ("A", 6, 2, 3, 2, 4, "2026-03-03", "no night for 4 days"),
+        ("A", 6, 3, 3, 2, 4, "2026-03-03", "no night for 4 days"),
         ("C", 2, 0, 0, 0, 2, None, None),
         ("D", 5, 0, 0, 0, 5, None, None),
         ("E", 6, 0, 0, 0, 6, None, "has to sign in again"),

@@ -38,9 +38,9 @@ def test_every_day_of_every_type_has_a_status(database: ViewDatabase) -> None:
     )
     asked = "FROM oura.coverage WHERE document_type IN ('sleep', 'vO2_max')"
     assert database.query(f"{asked} ORDER BY document_type, day") == [
-        ("ada", "sleep", "2026-01-10", "landed", 3, AT, None),
-        ("ada", "sleep", "2026-01-11", "empty", 0, AT, None),
-        ("ada", "sleep", "2026-01-12", "never_asked", None, None, None),
+        ("ada", "sleep", "2026-01-10", "landed", 3, AT, None, 0),
+        ("ada", "sleep", "2026-01-11", "empty", 0, AT, None, 0),
+        ("ada", "sleep", "2026-01-12", "never_asked", None, None, None, 0),
         (
             "ada",
             "vO2_max",
@@ -49,14 +49,47 @@ def test_every_day_of_every_type_has_a_status(database: ViewDatabase) -> None:
             0,
             AT,
             "the scope heart_health is not granted",
+            0,
         ),
-        ("ada", "vO2_max", "2026-01-11", "never_asked", None, None, None),
-        ("ada", "vO2_max", "2026-01-12", "failed", 0, AT, "Oura is unavailable"),
+        ("ada", "vO2_max", "2026-01-11", "never_asked", None, None, None, 0),
+        ("ada", "vO2_max", "2026-01-12", "failed", 0, AT, "Oura is unavailable", 0),
     ]
     types = "SELECT document_type, count(*) FROM oura.coverage GROUP BY 1 ORDER BY 1"
     assert database.query(types) == sorted(
         (document_type.name, 3) for document_type in DOCUMENT_TYPES if document_type.partitioned
     )
+
+
+def test_what_was_brought_was_not_asked_and_is_there(database: ViewDatabase) -> None:
+    """Of what Oura was asked, its answer stays; nothing of types that are never fetched."""
+    database.fill(
+        "fetches",
+        [
+            fetch("sleep", 10, "empty"),
+            fetch("sleep", 11, "failed", error="membership lapsed"),
+            fetch("sleep", 13, "landed", 2),
+        ],
+    )
+    brought = {"username": "ada", "document_type": "sleep", "documents": 1}
+    database.fill(
+        "brought",
+        [{**brought, "day": f"2026-01-{day:02}"} for day in (8, 10, 11)]
+        + [
+            {**brought, "document_type": "temperature", "day": "2026-01-01"},
+            {**brought, "username": "ben", "day": "2026-01-02", "documents": 4},
+        ],
+    )
+    assert database.query(
+        "FROM oura.coverage WHERE document_type = 'sleep' ORDER BY username, day"
+    ) == [
+        ("ada", "sleep", "2026-01-08", "brought", None, None, None, 1),
+        ("ada", "sleep", "2026-01-09", "never_asked", None, None, None, 0),
+        ("ada", "sleep", "2026-01-10", "empty", 0, AT, None, 1),
+        ("ada", "sleep", "2026-01-11", "failed", 0, AT, "membership lapsed", 1),
+        ("ada", "sleep", "2026-01-12", "never_asked", None, None, None, 0),
+        ("ada", "sleep", "2026-01-13", "landed", 2, AT, None, 0),
+        ("ben", "sleep", "2026-01-02", "brought", None, None, None, 4),
+    ]
 
 
 def test_people_have_their_own_first_and_last_day(database: ViewDatabase) -> None:

@@ -130,7 +130,7 @@ def test_a_day_without_met_minutes_has_no_load_and_rest_no_ratio(database: ViewD
 
 
 def test_people_are_told_by_what_was_fetched_and_learned(database: ViewDatabase) -> None:
-    """The newest answer says what is granted; a failure says nothing of it."""
+    """The newest answer says what is granted; a failure, or an export, says nothing of it."""
     old = {"asked_at": "2026-01-11 08:00:00+00"}
     database.fill(
         "fetches",
@@ -149,6 +149,16 @@ def test_people_are_told_by_what_was_fetched_and_learned(database: ViewDatabase)
             fetch("sleep", 12, "empty", username="ben"),
         ],
     )
+    brought = {"document_type": "sleep", "documents": 1}
+    database.fill(
+        "brought",
+        [
+            {**brought, "username": "ada", "day": "2026-01-08"},
+            {**brought, "username": "ada", "day": "2026-01-10"},
+            {**brought, "username": "cleo", "day": "2025-12-31", "document_type": "temperature"},
+            {**brought, "username": "cleo", "day": "2026-02-01", "document_type": "food_item"},
+        ],
+    )
     for since, seconds in (("1900-01-01", -12600), ("2026-01-05", 3600), ("2026-01-08", -12600)):
         database.fill(
             "offsets",
@@ -162,7 +172,7 @@ def test_people_are_told_by_what_was_fetched_and_learned(database: ViewDatabase)
     assert PERSONAL_INFO.table == "personal_info"
     assert database.query("FROM oura.people ORDER BY username") == [
         (
-            *("ada", "2026-01-09", "2026-01-12", 3, "2026-01-12T08:00:00Z"),
+            *("ada", "2026-01-08", "2026-01-12", 4, "2026-01-12T08:00:00Z"),
             *(["personal_info", "session", "sleep", "tag", "workout"], ["daily_spo2"]),
             *(-210, [-210, 60], 36.0, "female", 1.7, 61.5),
         ),
@@ -170,4 +180,5 @@ def test_people_are_told_by_what_was_fetched_and_learned(database: ViewDatabase)
             *("ben", None, None, 0, "2026-01-12T08:00:00Z"),
             *(["sleep"], [], None, None, None, None, None, None),
         ),
+        ("cleo", "2025-12-31", "2025-12-31", 1, *(None,) * 9),
     ]

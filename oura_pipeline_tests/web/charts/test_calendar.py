@@ -44,6 +44,15 @@ def test_a_day_has_one_state(known: DayOverview | None, granted: int, state: Day
     assert calendar(days, granted, DAY, DAY) == [Month(DAY, [state])]
 
 
+def test_a_day_that_was_brought_is_no_day_without_data() -> None:
+    """Whatever Oura said of it; but what failed is asked again, and what it gave is complete."""
+    answers = [None, day(empty=3), day(not_granted=3), day(failed=3), day(landed=3), day(landed=1)]
+    days = {date(2026, 10, number): one for number, one in enumerate(answers, 1) if one}
+    [month] = calendar(days, 3, date(2026, 10, 1), date(2026, 10, 6), {*days, date(2026, 10, 1)})
+    brought, other = DayState.BROUGHT, (DayState.FAILED, DayState.COMPLETE, DayState.PARTLY)
+    assert month.states == [brought, brought, brought, *other]
+
+
 def test_the_calendar_begins_with_a_month_or_with_the_history() -> None:
     """Days that are never asked for are not drawn as if they were to be."""
     assert first_day(DAY, date(2015, 1, 1)) == date(2025, 11, 1)
@@ -85,4 +94,4 @@ def test_states_do_not_rely_on_colour() -> None:
 def test_a_month_counts_its_days_by_state() -> None:
     """In the order of the legend."""
     states = [DayState.COMPLETE, DayState.NOT_ASKED, DayState.COMPLETE]
-    assert Month(date(2026, 2, 1), states).counts == [2, 0, 0, 0, 0, 1]
+    assert Month(date(2026, 2, 1), states).counts == [2, 0, 0, 0, 0, 0, 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -63,6 +63,19 @@ def test_what_was_brought_lands_and_the_file_is_gone(site: RunningSite, runa: Ht
     assert "daily_sleep" in answer.text
     assert scores(site) == [date(2020, 5, 1), date(2020, 5, 2)]
     assert left(site) == []
+
+
+def test_ones_page_shows_what_was_brought(site: RunningSite, runa: HtmlBrowser) -> None:
+    """As data that is there and was not fetched, also of kinds that are never fetched."""
+    day = datetime.now(UTC).date() - timedelta(days=1)
+    temperatures = f"timestamp;skin_temp\n{day}T10:00:00Z;35.2\n{day}T11:00:00Z;35.4\n"
+    bring(runa, archive(dailysleep=f"id;day;score\nx;{day};81\n", temperature=temperatures))
+    page = runa.go("/me")
+    for name, many in (("daily_sleep", 1), ("temperature", 2)):
+        shown = page.text_of(f"type-{name}")
+        assert shown.endswith(f"✓ brought {many} from a file that you brought. – {day} {many}")
+    assert "type-meal" not in page.ids
+    assert f"{day}: brought" in page.html
 
 
 def test_what_is_no_export_says_why_and_changes_nothing(

@@ -228,6 +228,7 @@ def test_an_older_copy_gives_what_it_has(warehouse: Warehouse, tmp_path: Path) -
     with duckdb.connect(str(old)) as connection:
         connection.execute("DROP VIEW oura.baselines; DROP VIEW oura.daily_records")
         connection.execute("DROP VIEW oura.daily_summary; DROP VIEW oura.nights")
+        connection.execute("DROP TABLE oura.brought")
     hour_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     os.utime(old, (hour_ago.timestamp(), hour_ago.timestamp()))
     assert page_data(old, "ada", DAY) == PageData(published_at=hour_ago, profile=[])
