@@ -54,10 +54,11 @@ def digests(path: Path, views: Iterable[str], settings: Iterable[str] = ()) -> D
         for setting in settings:
             connection.execute(f"SET {setting}")
         connection.execute(f"ATTACH '{path}' AS theirs (READ_ONLY)")
-        return {view: _digest(connection, f"theirs.oura.{view}") for view in views}
+        return {view: digest_of(connection, f"theirs.oura.{view}") for view in views}
 
 
-def _digest(connection: duckdb.DuckDBPyConnection, view: str) -> tuple[int, str]:
+def digest_of(connection: duckdb.DuckDBPyConnection, view: str) -> tuple[int, str]:
+    """Return how many rows a view has, and a digest of them in whatever order."""
     rows = connection.execute(f"FROM {view}").fetchall()
     texts = sorted(repr(tuple(map(_text, row))) for row in rows)
     return len(rows), hashlib.blake2b("\n".join(texts).encode(), digest_size=16).hexdigest()
