@@ -32,6 +32,9 @@ _QUESTION = re.compile(
 )
 
 
+_OTHERS = re.compile(r"^## In other programs\n.*", re.MULTILINE | re.DOTALL)
+
+
 @dataclass(frozen=True)
 class Question:
     """A question of the page, and the answer that stands there."""
@@ -45,6 +48,14 @@ class Question:
 def questions(page: str) -> list[Question]:
     """Return the questions of the page, in order."""
     return [Question(**one.groupdict()) for one in _QUESTION.finditer(page)]
+
+
+def snippet(page: str, language: str) -> str:
+    """Return the one snippet in a language of what is said about other programs."""
+    others = _OTHERS.search(page)
+    assert others
+    [found] = re.findall(rf"```{language}\n(.*?)```", others[0], re.DOTALL)
+    return found
 
 
 def fill(folder: Path) -> None:

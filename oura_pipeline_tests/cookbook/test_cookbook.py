@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+import polars
+import pyarrow  # type: ignore[import-untyped]
 import pytest
+from click.testing import CliRunner
 from matplotlib.figure import Figure
 
-from oura_pipeline.analysis import AnalysisError, around, compare, plot_trend
+from oura_pipeline.analysis import AnalysisError, around, compare, connect, plot_trend
+from oura_pipeline.commands.group import cli
 from oura_pipeline_tests.cookbook.cookbook import (
     PAGE,
     Question,
@@ -17,9 +28,11 @@ from oura_pipeline_tests.cookbook.cookbook import (
     ask_sql,
     fill,
     questions,
+    snippet,
 )
 
-QUESTIONS = questions(PAGE.read_text(encoding="utf-8"))
+TEXT = PAGE.read_text(encoding="utf-8")
+QUESTIONS = questions(TEXT)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,10 +52,65 @@ def test_sql_and_python_give_the_answer_of_the_page(question: Question) -> None:
     assert ask_pandas(question) == question.answer
 
 
+def ask(sql: str) -> list[tuple[Any, ...]]:
+    """The rows of a question to the copy."""
+    with closing(connect()) as connection:
+        return connection.execute(sql).fetchall()
+
+
 def test_there_are_25_questions_and_each_has_an_answer() -> None:
     """One that is not found would not be asked."""
     assert [one.title.split(".")[0] for one in QUESTIONS] == [str(nth) for nth in range(1, 26)]
     assert all(one.answer for one in QUESTIONS)
+
+
+def test_polars_and_arrow_get_the_same_nights(home: Path) -> None:
+    names: dict[str, Any] = {"connect": connect}
+    exec(snippet(TEXT, "py"), names)
+    nights, table = names["nights"], names["table"]
+    assert isinstance(nights, polars.DataFrame)
+    assert nights.height == 164
+    assert nights.schema["day"] == polars.Date
+    assert nights.schema["bedtime_start"] == polars.Datetime("us", "UTC")
+    means = nights.group_by("username").agg(polars.col("hrv_average_ms").mean()).sort("username")
+    assert [round(mean, 2) for mean in means["hrv_average_ms"]] == [48.71, 38.07, 61.52]
+    [beats] = ask("SELECT count(*), count(*) FILTER (username = 'ada') FROM heart_rate")
+    assert isinstance(table, pyarrow.Table)
+    assert (names["rows"], table.num_rows) == beats
+    assert table.schema.field("time").type == pyarrow.timestamp("us", tz="UTC")
+
+
+def test_ones_own_tables_stand_beside_the_copy(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a session of one's own, and in one of `connect` with the copy already there."""
+    monkeypatch.chdir(tmp_path)
+    Path("data").symlink_to(home)
+    Path("arms.csv").write_text("username,arm\nada,early\nben,early\ncleo,late\n", "utf-8")
+    sql = snippet(TEXT, "sql")
+    attach, others = sql.split("\n", 1)
+    assert attach.endswith("(READ_ONLY);")
+    for opened, said in ((duckdb.connect(), sql), (connect(), others)):
+        with closing(opened) as connection:
+            means = connection.execute(said).fetchall()
+        # As in question 22.
+        assert [(arm, round(hrv, 2)) for arm, hrv in means] == [("early", 43.39), ("late", 61.52)]
+        Path("mine.duckdb").unlink()
+
+
+def test_a_csv_is_what_other_programs_read(home: Path, tmp_path: Path) -> None:
+    """With R's own reader, where there is an R."""
+    [query] = re.findall(r'`oura-pipeline query "([^"]+)" --csv nights.csv`', TEXT)
+    result = CliRunner().invoke(cli, ["query", query, "--csv", str(tmp_path / "nights.csv")])
+    assert result.exit_code == 0, result.output
+    means = pd.read_csv(tmp_path / "nights.csv").groupby("username")["hrv_average_ms"].mean()
+    assert means.round(2).to_dict() == {"ada": 48.71, "ben": 38.07, "cleo": 61.52}
+    if program := shutil.which("Rscript"):
+        run = [program, "-e", snippet(TEXT, "r")]
+        said = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        assert re.findall(r"(\w+) +(\d\d\.\d\d)", said) == [
+            *(("ada", "48.71"), ("ben", "38.07"), ("cleo", "61.51"))
+        ]
 
 
 def test_groups_are_compared_by_people(home: Path) -> None:
