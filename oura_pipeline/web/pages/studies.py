@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from oura_pipeline.accounts.errors import StudyRefused, UnknownPerson
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.studies import Enrolment
+from oura_pipeline.catalog.document_types import get_document_type
 from oura_pipeline.web.pages.forms import Fields, form_route
 from oura_pipeline.web.pages.status import is_operator
 from oura_pipeline.web.pages.templates import get_site, message_page, redirect
@@ -41,6 +42,7 @@ def enroll(accounts: Accounts, fields: Fields) -> None:
         last_day=_day(given.get("last_day")),
         consent_version=given.get("consent", ""),
         consented_on=_day(given.get("consented_on")) or _today(),
+        document_types=_types(given.get("document_types", "")),
     )
     accounts.studies.enroll(given.get("study", ""), _username(accounts, given), enrolment)
 
@@ -71,6 +73,14 @@ def _operators(change: Callable[[Accounts, Fields], None]) -> Callable[[Request,
 def _username(accounts: Accounts, fields: Fields) -> str:
     person = fields.get("person", "").strip()
     return accounts.people.usernames_by_id().get(person, person)
+
+
+def _types(text: str) -> list[str] | None:
+    """Return the document types of a text; None: it names none, which means all."""
+    try:
+        return [get_document_type(name).name for name in text.replace(",", " ").split()] or None
+    except LookupError as error:
+        raise StudyRefused(str(error.args[0])) from None
 
 
 def _day(text: str | None) -> date | None:

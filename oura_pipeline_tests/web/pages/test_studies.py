@@ -39,6 +39,10 @@ def test_a_study_is_begun_somebody_joins_and_takes_their_consent_back(open_site:
         "version 1.2 of its consent, for all of your data." in runa.go("/me").text
     )
     operator.go("/status")
+    again = {"study": "nap", "person": "runa", "consent": "1.3", "document_types": "sleep, tag"}
+    operator.send("/status/participants", **again)
+    assert site.accounts.studies.of_person("runa")[0].document_types == ("sleep", "tag")
+    operator.go("/status")
     assert "withdrawn" in operator.send("/status/withdrawals").text
     assert site.accounts.studies.of_person("runa")[0].withdrawn_on == datetime.now(UTC).date()
     assert "You took your consent back" in runa.go("/me").text
@@ -59,6 +63,10 @@ def test_what_cannot_be_is_said_and_names_nobody_else(open_site: OpenSite) -> No
         "/status/participants", person="runa", consent="1", study="nap", first_day="tomorrow"
     )
     assert (page.status, "'tomorrow' is no day" in page.text) == (422, True)
+    operator.go("/status")
+    odd = {"person": "runa", "consent": "1", "study": "nap", "document_types": "sleep steps"}
+    page = operator.send("/status/participants", **odd)
+    assert (page.status, "steps" in page.text) == (422, True)
     operator.go("/status")
     page = operator.send("/status/studies", study="nap")
     assert (page.status, "there is a study nap already" in page.text) == (422, True)
