@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 
 from oura_pipeline.sandbox.generate import scores, studies
 from oura_pipeline.sandbox.generate.blank import Document, blank_on_sparse_day
+from oura_pipeline.sandbox.generate.condition import Draws
 from oura_pipeline.sandbox.generate.hypnogram import Hypnogram
 from oura_pipeline.sandbox.generate.life import Life
 from oura_pipeline.sandbox.generate.plan import Plan
@@ -122,8 +123,9 @@ def daily_resilience(life: Life) -> Iterator[Document]:
 
 
 def daily_cardiovascular_age(life: Life) -> Iterator[Document]:
-    for plan, rng, start in _days(life, "daily_cardiovascular_age", after_a_night=True):
-        years = life.traits.age - 3 * life.traits.fitness + rng.gauss(0, 0.7)
+    for plan, _rng, start in _days(life, "daily_cardiovascular_age", after_a_night=True):
+        strain = _of_a_month(life, plan.day, lambda draws: draws.strain)
+        years = life.traits.age - 3 * life.traits.fitness + studies.VASCULAR_YEARS * strain
         document = {
             **start,
             # In m/s, and only since version 1.34 of the description.
@@ -163,13 +165,25 @@ def vo2_max(life: Life) -> Iterator[Document]:
     twenties = studies.VO2_MAX_OF_WOMEN if traits.female else studies.VO2_MAX_OF_MEN
     usual = twenties + studies.VO2_MAX_A_DECADE * (traits.age - 25) / 10
     usual += studies.VO2_MAX_SPREAD * traits.fitness
-    for plan, rng, start in _days(life, "vO2_max"):
+    for plan, _rng, start in _days(life, "vO2_max"):
         if life.turn(plan.day, 5) == 0:
+            trained = _of_a_month(life, plan.day, lambda draws: draws.training)
+            gained = studies.VO2_MAX_OF_TRAINING * (
+                trained / (traits.trains * traits.training_minutes) - 1
+            )
             yield {
                 **start,
                 "timestamp": _stamp(life, plan),
-                "vo2_max": max(round(usual + rng.gauss(0, 0.8)), 15),
+                "vo2_max": max(round(usual + gained), 15),
             }
+
+
+def _of_a_month(life: Life, day: date, drawn: Callable[[Draws], float]) -> float:
+    """Return the mean of the days before this one; a day counts more and more, and then less."""
+    # So that none moves it by much when it comes or goes.
+    weights = {ago: min(ago, studies.SLOW_DAYS - ago) for ago in range(1, studies.SLOW_DAYS)}
+    days = ((weight, day - timedelta(days=ago)) for ago, weight in weights.items())
+    return sum(weight * drawn(life.draws(one)) for weight, one in days) / sum(weights.values())
 
 
 def _days(

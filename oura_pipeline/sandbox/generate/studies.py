@@ -81,3 +81,9 @@ HIGHEST_HEART, HIGHEST_HEART_A_YEAR = 208.0, -0.7
 # Kaminsky et al. 2015, Mayo Clin Proc (FRIEND): VO2 max on a treadmill in the twenties, of men and
 # women, and about a tenth of it less per decade; ml/kg/min.
 VO2_MAX_OF_MEN, VO2_MAX_OF_WOMEN, VO2_MAX_A_DECADE, VO2_MAX_SPREAD = 47.6, 37.6, -4.4, 6.0
+
+# Oura estimates the vascular age from the nights of the past 30 days, 14 of them at least
+# (support.ouraring.com, Cardiovascular Age). So do we, and the VO2 max, which training changes over
+# weeks: neither moves from one day to the next. Years per standard deviation of a month's strain;
+# ml/kg/min of twice the usual training.
+SLOW_DAYS, VASCULAR_YEARS, VO2_MAX_OF_TRAINING = 30, 3.0, 3.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from datetime import date, timedelta
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -32,13 +32,26 @@ def lives(days: int) -> list[Life]:
     return [Life(person, first, now, 1) for person in PEOPLE]
 
 
+def since(life: Life, days: int) -> Life:
+    """The same life, so many days of it; what is known of it is shared."""
+    return replace(life, first=LAST - timedelta(days=days - 1))
+
+
 @pytest.fixture(scope="module")
-def told(empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
-    """A database of twelve people's 120 days, without what no test here looks at."""
+def people() -> list[Life]:
+    """Twelve people's 120 days."""
+    return lives(120)
+
+
+@pytest.fixture(scope="module")
+def told(
+    people: list[Life], empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> ViewDatabase:
+    """A database of them, without what no test here looks at."""
     path = shutil.copy(empty_database.warehouse.path, tmp_path_factory.mktemp("lives"))
     database = ViewDatabase(Path(path))
     for document_type in TYPES:
-        everybody = lives(60 if document_type is DAILY_ACTIVITY else 120)
+        days = 60 if document_type is DAILY_ACTIVITY else 120
         database.land_together(
             document_type,
             {
@@ -46,7 +59,7 @@ def told(empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory)
                     {**document, "met": None, "movement_30_sec": None, "sleep_phase_30_sec": None}
                     for document in DOCUMENTS[document_type.name](life)
                 ]
-                for life in everybody
+                for life in (since(one, days) for one in people)
             },
         )
     return database
@@ -262,13 +275,25 @@ def test_a_day_is_the_same_wherever_a_history_begins() -> None:
         assert {t: known.get(t) for t in times} == dict(zip(times, texts, strict=True))
 
 
-def test_variability_is_lower_after_training() -> None:
+def test_variability_is_lower_after_training(people: list[Life]) -> None:
     """Altini 2021: by 4.6 %, in the mean over many people."""
     changes = []
-    for life in lives(120):
+    for life in (since(one, 240) for one in people):
         after: tuple[list[float], list[float]] = [], []
         for day in life.days[1:]:
             trained = life.draws(day - timedelta(days=1)).training > 0
             after[trained].append(life.condition(day).hrv)
         changes.append(mean(after[1]) / mean(after[0]) - 1)
     assert -0.09 < mean(changes) < -0.015
+
+
+def test_arteries_and_fitness_change_over_weeks(people: list[Life]) -> None:
+    """By one at most from document to document, seldom, and yet in the four months."""
+    for name, field, seldom in (
+        ("daily_cardiovascular_age", "vascular_age", 1 / 6),
+        ("vO2_max", "vo2_max", 1 / 2),
+    ):
+        values = [[one[field] for one in DOCUMENTS[name](life) if one[field]] for life in people]
+        steps = [[abs(b - a) for a, b in pairwise(theirs)] for theirs in values]
+        assert max(map(max, steps)) == 1
+        assert max(map(mean, steps)) < seldom
