@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from oura_pipeline.defs.ask_again import ask_all_again
 from oura_pipeline.defs.asset_events import report
 
 MAX_LINES = 20  # of a description
@@ -58,16 +59,18 @@ def as_one(
 
 
 def _one_metadata(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the sums of numbers, and what is in any of the lists."""
+    """Return the sums of numbers, what is in any of the lists, and one link in place of several."""
     if len(parts) == 1:
         return dict(parts[0])
     sums: dict[str, Any] = {}
-    for name, value in ((name, entry.value) for part in parts for name, entry in part.items()):
-        if isinstance(value, str):  # a link, of which one run of days has its own
+    links: dict[str, list[dg.MarkdownMetadataValue]] = {}
+    for name, entry in (pair for part in parts for pair in part.items()):
+        if isinstance(entry, dg.MarkdownMetadataValue):
+            links.setdefault(name, []).append(entry)
             continue
-        before = sums.get(name, [] if isinstance(value, list) else 0)
+        value, before = entry.value, sums.get(name, [] if isinstance(entry.value, list) else 0)
         sums[name] = sorted({*before, *value}) if isinstance(value, list) else before + value
-    return sums
+    return sums | {name: ask_all_again(found) for name, found in links.items()}
 
 
 def runs_alike(days: Sequence[date], odd: Collection[date]) -> list[list[date]]:

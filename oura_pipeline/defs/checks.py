@@ -8,12 +8,12 @@ import dagster as dg
 
 from oura_pipeline.accounts.overview import DaysToFetchAgain
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.defs.ask_again import ask_again
 from oura_pipeline.defs.check_results import MAX_LINES, report_days, results, runs_alike
 from oura_pipeline.defs.oura_assets import document_key
 from oura_pipeline.defs.partitions import run_days, span_key
 from oura_pipeline.defs.person_ids import nameless, status_link
 from oura_pipeline.defs.resources import PipelineResource
-from oura_pipeline.defs.run_requests import launchpad_link
 from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.warehouse.drift.checks import out_of_range, unknown_fields
 from oura_pipeline.warehouse.quarantine import Oddity
@@ -200,9 +200,7 @@ def _ask_again(
     if not failed:
         return {}
     days, people = [fetch.day for fetch in failed], {ids[fetch.username] for fetch in failed}
-    named = people if len(people) <= MAX_LINES else ()  # an address must not grow; none means all
-    link = launchpad_link(min(days), max(days), named, key.path[-1])
-    return {"ask_again": dg.MetadataValue.md(f"[launch `sync` for them]({link})")}
+    return {"ask_again": ask_again(min(days), max(days), people, key.path[-1])}
 
 
 def oddities_check(

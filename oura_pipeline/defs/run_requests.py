@@ -1,10 +1,8 @@
 """Requests of sensors for runs: some people, document types and days."""
 
-import json
 from collections.abc import Iterable
 from datetime import date
 from typing import Any
-from urllib.parse import urlencode
 
 import dagster as dg
 
@@ -69,15 +67,6 @@ def sync_config(
         "ops": {OP: {"config": work}},
         "resources": {"pipeline": {"config": who}},
     }
-
-
-def launchpad_link(
-    first_day: date, last_day: date, people: Iterable[str], document_type: str
-) -> str:
-    """Return where Dagster's UI asks whether to run the job `sync` for these people and days."""
-    config = sync_config(first_day, last_day, people=people, document_types=[document_type])
-    text = json.dumps(config, indent=1)  # of which YAML is a superset
-    return f"/locations/oura_pipeline/jobs/{JOB}/playground/setup?{urlencode({'config': text})}"
 
 
 def shards_config(first_day: date, last_day: date, *, seventh: int | None = None) -> dict[str, Any]:

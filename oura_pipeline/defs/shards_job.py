@@ -318,7 +318,11 @@ def _evaluation(check: Mapping[str, Any]) -> dg.AssetCheckEvaluation:
         passed=check["passed"],
         severity=dg.AssetCheckSeverity(check["severity"]),
         description=check["description"],
-        metadata=check["metadata"],
+        # The only text is a link.
+        metadata={
+            name: dg.MetadataValue.md(value) if isinstance(value, str) else value
+            for name, value in check["metadata"].items()
+        },
         partition=check["days"],
     )
 

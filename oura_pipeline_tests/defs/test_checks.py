@@ -9,6 +9,8 @@ import dagster as dg
 import yaml  # type: ignore[import-untyped]  # Dagster brings it, without types
 
 from oura_pipeline.days import days_between
+from oura_pipeline.defs.ask_again import MAX_NAMED
+from oura_pipeline.defs.check_results import as_one
 from oura_pipeline.defs.checks import every_person_landed, of_everybody
 from oura_pipeline.ledger import Fetch, FetchStatus
 
@@ -62,19 +64,43 @@ def test_each_run_of_days_says_who_is_missing_and_why() -> None:
 
 def test_a_failure_leads_to_a_launchpad_that_asks_again() -> None:
     """Filled in with who and what failed; of what was refused nothing can be asked."""
-    links = [
-        one.metadata["ask_again"].value
-        for one in every_person_landed(KEY, FETCHES, IDS, SITE, DAYS)
-        if "ask_again" in one.metadata
+    found = every_person_landed(KEY, FETCHES, IDS, SITE, DAYS)
+    assert [one.partition for one in found if "ask_again" in one.metadata] == [
+        "2026-06-06...2026-06-07"
     ]
-    [text] = map(str, links)
-    address = urlsplit(text.removeprefix("[launch `sync` for them](").removesuffix(")"))
+    assert asked(found[1]) == (["p-bbbbbb"], "2026-06-06", "2026-06-07", ["sleep"])
+
+
+def test_what_several_shards_say_has_one_link() -> None:
+    """For all of their people and days; of more people than an address can name, for everybody."""
+    bob, ada, most = (
+        landed([fetch(username, day, FetchStatus.FAILED, "503") for username in usernames])
+        for usernames, day in ((["bob"], 6), (["ada"], 7), (CROWD, 8))
+    )
+    both = ["p-aaaaaa", "p-bbbbbb"]
+    assert asked(as_one([bob, ada])) == (both, "2026-06-06", "2026-06-07", ["sleep"])
+    assert asked(as_one([ada, most])) == ([], "2026-06-07", "2026-06-08", ["sleep"])
+
+
+CROWD = [f"u{number}" for number in range(MAX_NAMED + 1)]
+
+
+def landed(fetches: list[Fetch]) -> dg.AssetCheckEvaluation:
+    ids = IDS | {username: f"p-{username}" for username in CROWD}
+    [found] = every_person_landed(KEY, fetches, ids, SITE, [fetches[0].day])
+    return found
+
+
+def asked(found: dg.AssetCheckEvaluation) -> tuple[list[str], str, str, list[str]]:
+    """Whom and what the launchpad is filled in with: people, first and last day, types."""
+    link = found.metadata["ask_again"]
+    assert isinstance(link, dg.MarkdownMetadataValue)
+    address = urlsplit(str(link.value).removeprefix("[launch `sync` for them](").removesuffix(")"))
     assert address.path == "/locations/oura_pipeline/jobs/sync/playground/setup"
     config = yaml.safe_load(parse_qs(address.query)["config"][0])
-    assert config["resources"]["pipeline"]["config"]["people"] == ["p-bbbbbb"]
-    asked = config["ops"]["sync_documents"]["config"]
-    assert (asked["first_day"], asked["last_day"]) == ("2026-06-06", "2026-06-07")
-    assert asked["document_types"] == ["sleep"]
+    work = config["ops"]["sync_documents"]["config"]
+    people = config["resources"]["pipeline"]["config"]["people"]
+    return people, work["first_day"], work["last_day"], work["document_types"]
 
 
 def check(name: str, partition: str | None = None, *, passed: bool = True) -> str:
