@@ -27,7 +27,7 @@ from oura_pipeline.commands import demo_grafana
 from oura_pipeline.commands.console import console, print_lines
 from oura_pipeline.commands.demo_answers import print_answers
 from oura_pipeline.commands.demo_folder import DemoFolder
-from oura_pipeline.commands.dev import PORT, check_ports, run_dagster_and_site
+from oura_pipeline.commands.dev import PORT, check_ports, local, run_dagster_and_site, short
 from oura_pipeline.graphite.environment import LocalGraphiteError, graphite_python, installed
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.ledger import PushState
@@ -109,9 +109,9 @@ def run_demo(out: Console, folder: DemoFolder, *, days: int, serving: Serving | 
         if first is None:
             folder.make()
             first = datetime.now(UTC).date() - timedelta(days=days - 1)
-            out.print(f"Takes about a minute on two cores, and 100 MB in {_short(folder.path)}.")
+            out.print(f"Takes about a minute on two cores, and 100 MB in {short(folder.path)}.")
         else:
-            out.print(f"Using what {_short(folder.path)} has; `make reset` begins anew.")
+            out.print(f"Using what {short(folder.path)} has; `make reset` begins anew.")
         started = starter.submit(start)
         options = SandboxOptions(people=PEOPLE, days=(datetime.now(UTC).date() - first).days + 1)
         # A process of its own: in a thread it would share the interpreter's lock with the sync.
@@ -126,10 +126,10 @@ def run_demo(out: Console, folder: DemoFolder, *, days: int, serving: Serving | 
             print_answers(out)
         elif is_good:
             folder.done(first, days=days, graphite=graphite is not None)
-        out.print(f"Took {time.monotonic() - began:.0f} s; {folder.size} in {_short(folder.path)}.")
-        out.print(f"Ask more: duckdb -readonly {_short(load_settings().storage.analytics_path)}")
+        out.print(f"Took {time.monotonic() - began:.0f} s; {folder.size} in {short(folder.path)}.")
+        out.print(f"Ask more: duckdb -readonly {short(load_settings().storage.analytics_path)}")
         if serving:
-            _serve(out, folder.path, serving, sandbox, graphite)
+            _serve(folder.path, serving, sandbox, graphite)
         else:
             out.print("To see it in Dagster's UI and at the site: make demo SERVE=1 (--serve)")
     return 0 if is_good else 1
@@ -143,7 +143,7 @@ def _show_everything(
     print_answers(out)
     arrived = _arrivals(out, synced, graphite)
     if picture := _picture(out, home, sandbox, graphite):
-        out.print(f"A dashboard, drawn by graphite-web: {_short(picture)}")
+        out.print(f"A dashboard, drawn by graphite-web: {short(picture)}")
     return synced.success and arrived
 
 
@@ -240,7 +240,7 @@ def _arrivals(out: Console, synced: SyncResult, graphite: LocalGraphite | None) 
         pushes = [push for name in names for push in accounts.pushes.find(name)]
     points = sum(push.points for push in pushes)
     if graphite is None:
-        out.print(f"{points:,} points in {_short(settings.storage.graphite_log_path)}")
+        out.print(f"{points:,} points in {short(settings.storage.graphite_log_path)}")
         return True
     delivered = sum(push.points for push in pushes if push.state is PushState.DELIVERED)
     failed = synced.failed_checks.items()
@@ -278,34 +278,34 @@ def _picture(
     return path
 
 
-def _serve(
-    out: Console, home: Path, serving: Serving, sandbox: Sandbox, graphite: LocalGraphite | None
-) -> None:
-    site = f"http://127.0.0.1:{serving.site_port}"
+def _serve(home: Path, serving: Serving, sandbox: Sandbox, graphite: LocalGraphite | None) -> None:
+    site = local(serving.site_port)
     os.environ |= {
         "OURA_PUBLIC_URL": site,  # the sandbox reaches it: webhooks work
         "OURA_SIGNUP": "open",
         "OURA_OPERATOR_TOKEN": OPERATOR,
         "OURA_OPERATED_BY": "nobody: this is a demo",
-        "OURA_DAGSTER_URL": f"http://127.0.0.1:{serving.port}",
+        "OURA_DAGSTER_URL": local(serving.port),
     }
-    out.print("All of it stays up until Ctrl-C.")
-    out.print(f"Sign in as {sandbox.people()[-1]['username']}, or as anybody: {site}")
-    out.print(f"The operator's page: {site}/status (password: {OPERATOR})")
-    out.print(f"Everybody's dashboards, for the operator: {site}/dashboards")
+    lines = [
+        f"Site: {site}, where you sign in as {sandbox.people()[-1]['username']}, or as anybody",
+        f"The operator's page: {site}/status (password: {OPERATOR})",
+        f"Everybody's dashboards: {site}/dashboards (the same password)",
+        f"Dagster's UI: {local(serving.port)}",
+    ]
     with ExitStack() as stack:
         if serving.grafana and graphite:
             command, variables = demo_grafana.prepare(
                 serving.grafana, home / "grafana", graphite.render_url
             )
-            both = {**os.environ, **variables}
-            stack.enter_context(children({"Grafana": command}, folder=home, environment=both))
-            out.print(f"Grafana, when it has started: http://127.0.0.1:{demo_grafana.PORT}")
+            stack.enter_context(
+                children(
+                    {"Grafana": command},
+                    folder=home,
+                    environment={**os.environ, **variables},
+                    log=home / "grafana.log",
+                )
+            )
+            lines.append(f"Grafana, when it has started: {local(demo_grafana.PORT)}")
         # In a folder without a `.env`, which would point the daemon and the site at the real Oura.
-        run_dagster_and_site(serving.port, serving.site_port, home)
-    out.print("Stopping.")
-
-
-def _short(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+        run_dagster_and_site(serving.port, serving.site_port, home, lines)

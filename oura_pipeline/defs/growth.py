@@ -14,6 +14,7 @@ from oura_pipeline.accounts.errors import AccountsError
 from oura_pipeline.defs import tidying
 from oura_pipeline.defs.tidying import Tidying
 from oura_pipeline.pipeline import open_accounts, open_warehouse
+from oura_pipeline.process.log_file import LARGEST
 from oura_pipeline.settings import RetentionSettings, Settings, dagster_home
 from oura_pipeline.warehouse.errors import WarehouseError
 
@@ -238,6 +239,14 @@ GROWING = (
         by="the export, which replaces",
         frees="delete what you do not need: a backfill of `export/apple_health` writes it again",
         files=lambda settings: [settings.storage.exports_path],
+    ),
+    Growing(
+        name="log",
+        where="`dev.log`, only of `oura-pipeline dev`",
+        kept=f"what was said since its start; at {LARGEST // 1_000_000} MB it begins anew",
+        by="`oura-pipeline dev`",
+        frees="nothing",
+        files=lambda settings: [settings.storage.home / "dev.log"],
     ),
     Growing(
         name="budget",

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from oura_pipeline.process import interrupts
@@ -46,6 +46,7 @@ def children(
     folder: Path,
     environment: Mapping[str, str],
     inherited: Sequence[int] = (),
+    log: Path | None = None,
 ) -> Iterator[Mapping[str, Child]]:
     """Run commands, by name, while the block runs; afterwards nothing of them is left.
 
@@ -54,18 +55,22 @@ def children(
         folder: their working directory.
         environment: theirs.
         inherited: file descriptors that they keep open.
+        log: the file to which they append what they say; None: they say it where this process does.
     """
     started: dict[str, Child] = {}
     with interrupts.interruptible(abandoned=lambda: _signal(started, signal.SIGKILL)):
         try:
-            for name, command in commands.items():
-                started[name] = subprocess.Popen(  # noqa: S603  (our own programs)
-                    command,
-                    cwd=folder,
-                    env=environment,
-                    pass_fds=inherited,
-                    start_new_session=True,  # a group of its own, which can be ended as a whole
-                )
+            with log.open("ab") if log else nullcontext() as said:
+                for name, command in commands.items():
+                    started[name] = subprocess.Popen(  # noqa: S603  (our own programs)
+                        command,
+                        cwd=folder,
+                        env=environment,
+                        pass_fds=inherited,
+                        stdout=said,
+                        stderr=said,
+                        start_new_session=True,  # a group of its own, which can be ended as a whole
+                    )
             with _guarded(started):
                 yield started
         finally:
@@ -86,8 +91,14 @@ def _guarded(started: Mapping[str, Child]) -> Iterator[None]:
             guardian.kill()
 
 
-def first_ended(started: Mapping[str, Child]) -> tuple[str, int]:
+def first_ended(
+    started: Mapping[str, Child], *, meanwhile: Callable[[], object] = lambda: None
+) -> tuple[str, int]:
     """Wait until one of them ends; return its name, and its status as a shell has it.
+
+    Args:
+        started: the children, by name.
+        meanwhile: what is done again and again.
 
     Raises:
         Interrupted: this process was told to end before.
@@ -96,6 +107,7 @@ def first_ended(started: Mapping[str, Child]) -> tuple[str, int]:
         for name, child in started.items():
             if (status := child.poll()) is not None:
                 return name, 128 - status if status < 0 else status
+        meanwhile()
         interrupts.sleep(POLL_SECONDS)
 
 

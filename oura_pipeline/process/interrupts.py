@@ -53,6 +53,7 @@ _stopping = threading.Event()
 _unattended: list[None] = []  # not empty: the main thread works, and nobody calls `overdue`
 _works: list[_Work] = []
 _terminal: list[Any] = []  # how it was at the start
+_last_words = [MESSAGE]
 
 
 def check() -> None:
@@ -130,6 +131,11 @@ def deferred() -> Iterator[None]:
         _unattended.pop()
 
 
+def end_with(words: str) -> None:
+    """Say this, and not that something is to be run again, when the process was told to end."""
+    _last_words[0] = words
+
+
 def overdue() -> bool:
     """Tell the other threads of a request to end; return whether they had time enough for it.
 
@@ -192,7 +198,7 @@ def _end(*, in_order: bool) -> None:
         _restore_terminal()
     with suppress(OSError, ValueError):  # of a terminal that was closed
         sys.stdout.flush()
-        print(f"\n{MESSAGE}", file=sys.stderr, flush=True)
+        print(f"\n{_last_words[0]}", file=sys.stderr, flush=True)
     # The interpreter would first wait for threads, which may wait for a network.
     os._exit(128 + _signals[0][0])
 

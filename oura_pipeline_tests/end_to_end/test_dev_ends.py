@@ -40,9 +40,15 @@ def test_a_request_to_end_takes_site_and_dagster_along(tmp_path: Path) -> None:
         assert program.wait(10) == 143
         # On a busy machine who watches over them is the last to end, right after them.
         until(lambda: processes(tmp_path) == set(), seconds=3)
-    said = (tmp_path / "log").read_text(encoding="utf-8")
-    assert f"Dagster's UI: http://127.0.0.1:{ports[DAGSTER]} " in said
-    assert f"Site: http://localhost:{ports[SITE]}" in said
+    # What everything else says is in a file; of errors, this shows that there were none.
+    assert (tmp_path / "log").read_text(encoding="utf-8").splitlines() == [
+        f"Site: http://localhost:{ports[SITE]}",
+        f"Dagster's UI: http://127.0.0.1:{ports[DAGSTER]}",
+        "All of it runs until Ctrl-C; its log: data/dev.log",
+        "",
+        "Stopped.",
+    ]
+    assert "SensorDaemon" in (tmp_path / "data" / "dev.log").read_text(encoding="utf-8")
     assert (second.returncode, second.stderr) == (
         1,
         f"Error: `dev` runs once on {tmp_path / 'data'}: process {program.pid} does so already; "

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx
@@ -113,17 +113,48 @@ def test_sync_and_doctor_say_what_to_do(installed: Path, empty: Path) -> None:
     assert bad == ["client", "people", "Oura"]
 
 
-def test_the_site_and_dagster_come_up(installed: Path, empty: Path) -> None:
-    """And end together."""
+def test_the_demo_stays_up_with_the_site_and_dagster(installed: Path, empty: Path) -> None:
+    """It says where they are and where their log is, nothing of the log, and ends with them."""
     port, site = free_port(), free_port()
-    command = [installed / "oura-pipeline", "dev", "--port", port, "--site-port", site]
-    with subprocess.Popen(command, cwd=empty, env=clean({}), start_new_session=True) as program:
+    demo = [installed / "oura-pipeline", "demo", "--days", "4", "--serve"]
+    shown = empty / "shown"
+    with (
+        shown.open("wb") as out,
+        subprocess.Popen(
+            [*demo, "--port", port, "--site-port", site],
+            cwd=empty,
+            env=clean({}),
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        ) as program,
+    ):
         try:
             for url in (f"http://127.0.0.1:{site}/", f"http://127.0.0.1:{port}/server_info"):
                 assert answer(url).status_code == 200
+            until(lambda: "Ctrl-C" in shown.read_text())
         finally:
             program.send_signal(signal.SIGTERM)
             program.wait(60)
+    _, _, served = shown.read_text().partition("Ask more: duckdb -readonly ")
+    assert served.splitlines()[1:] == [
+        f"Site: http://127.0.0.1:{site}, where you sign in as tala, or as anybody",
+        f"The operator's page: http://127.0.0.1:{site}/status (password: demo)",
+        f"Everybody's dashboards: http://127.0.0.1:{site}/dashboards (the same password)",
+        f"Dagster's UI: http://127.0.0.1:{port}",
+        "All of it runs until Ctrl-C; its log: data/demo/dev.log",
+        "",
+        "Stopped.",
+    ]
+    assert "Site: " in (empty / "data" / "demo" / "dev.log").read_text()
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Return when it is true, within two minutes."""
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def answer(url: str) -> httpx.Response:
