@@ -26,7 +26,8 @@ from oura_pipeline_tests.testing.world import world
 ASSETS = 2 * sum(document_type.partitioned for document_type in DOCUMENT_TYPES)
 TEN_YEARS, UNTIDIED = 3650, 30  # days, and after how many of them runs are deleted
 LOCATION = "from oura_pipeline.definitions import defs; defs.get_repository_def()"
-PARTITIONED = """{ assetNodes { assetKey { path } isPartitioned partitionKeys } }"""
+PARTITIONED = """{ assetNodes {
+  assetKey { path } isPartitioned isMaterializable partitionKeys } }"""
 LAUNCH = """mutation Launch($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) {
     __typename
@@ -112,7 +113,11 @@ def backfilled(ask: Ask, days: int) -> tuple[list[Any], float]:
     Raises:
         SystemExit: it is not one run that succeeded, or the status of a partition is wrong.
     """
-    nodes = [node for node in ask(PARTITIONED)["assetNodes"] if node["isPartitioned"]]
+    nodes = [
+        node
+        for node in ask(PARTITIONED)["assetNodes"]
+        if node["isPartitioned"] and node["isMaterializable"]
+    ]
     keys = [node["assetKey"] for node in nodes]
     params = {
         "assetSelection": keys,

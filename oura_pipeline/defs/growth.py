@@ -237,7 +237,7 @@ GROWING = (
         where="`exports/`, or the folder of `OURA_EXPORTS`",
         kept=f"two files per person and night, {_BY_NATURE}",
         by="the export, which replaces",
-        frees="delete what you do not need: a backfill of `export/apple_health` writes it again",
+        frees="delete what you do not need: a backfill of the job `export` writes it again",
         files=lambda settings: [settings.storage.exports_path],
     ),
     Growing(
