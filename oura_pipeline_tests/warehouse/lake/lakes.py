@@ -34,10 +34,15 @@ class Lake:
     def content(self, file: str) -> bytes:
         """The bytes of a Parquet file, and what they say: they are compressed."""
         with attaching.cursor() as connection:
-            [(raw,)] = connection.execute("SELECT content FROM read_blob(?)", [file]).fetchall()
             rows = connection.execute("FROM read_parquet(?)", [file]).fetchall()
             footer = connection.execute("FROM parquet_metadata(?)", [file]).fetchall()
-        return bytes(raw) + repr((file.rpartition("/")[2], rows, footer)).encode()
+        return self.raw(file) + repr((file.rpartition("/")[2], rows, footer)).encode()
+
+    def raw(self, file: str) -> bytes:
+        """The bytes of a file."""
+        with attaching.cursor() as connection:
+            [(raw,)] = connection.execute("SELECT content FROM read_blob(?)", [file]).fetchall()
+        return bytes(raw)
 
     def catalog(self, sql: str) -> list[tuple[object, ...]]:
         """The rows of a query to the catalog."""

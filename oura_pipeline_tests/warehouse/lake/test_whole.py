@@ -25,6 +25,7 @@ from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.publish import publish
 from oura_pipeline_tests.testing.matrix import MATRIX
+from oura_pipeline_tests.testing.object_storage import copied_by_rclone
 from oura_pipeline_tests.testing.postgres import dump, new_database
 from oura_pipeline_tests.testing.readable_files import readable
 from oura_pipeline_tests.testing.world import comparable, world
@@ -102,6 +103,11 @@ def test_what_oura_has_lands_is_published_and_deleted(
     ]
     assert [name for name, content in held if LEAVES.encode() in content] == []
     assert STAYS.encode() in b"".join(content for _, content in held)
+    if lake and lake.address.storage:
+        # What has just been searched is all that there is, says another program.
+        data = lake.address.data
+        found = copied_by_rclone(lake.address.storage, data, tmp_path / "copied")
+        assert found == {file.removeprefix(f"{data}/"): lake.raw(file) for file in lake.files()}
 
 
 def _decoded(landed: list[tuple[date, bytes]]) -> list[tuple[str, object]]:
