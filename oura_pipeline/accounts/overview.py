@@ -11,12 +11,12 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, case, exists, func, or_, select
 
 from oura_pipeline.accounts.base import Store, matching
 from oura_pipeline.accounts.fetches import WITHOUT_DAYS
 from oura_pipeline.accounts.people import ALL_SHARDS, PersonState
-from oura_pipeline.accounts.schema import IS_FAILED, IS_LOST, fetches, people
+from oura_pipeline.accounts.schema import IS_FAILED, IS_LOST, fetch_months, fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.ledger import MEMBERSHIP_LAPSED, FetchStatus
 
@@ -129,9 +129,29 @@ class Overview(Store):
 
     def last_asked(self) -> dict[str, datetime]:
         """Return when something was last fetched of each person, UTC, by username."""
-        query = select(fetches.c.username, func.max(fetches.c.at)).group_by(fetches.c.username)
+        months = fetch_months.c
+        query = select(months.username, func.max(months.newest)).group_by(months.username)
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())
+
+    def first_due(self) -> datetime | None:
+        """Return when the connected person was last asked for who waits longest; None: none was."""
+        last = func.max(fetch_months.c.newest).label("last")
+        connected = people.c.state == PersonState.CONNECTED.value
+        each = select(last).join(people).where(connected).group_by(people.c.username).subquery()
+        with self._database.reading() as connection:
+            first: datetime | None = connection.scalar(select(func.min(each.c.last)))
+        return first
+
+    def is_anybody_unasked(self, since: datetime) -> bool:
+        """Return whether somebody who is connected since before has not been asked for since."""
+        names = [document_type.name for document_type in DOCUMENT_TYPES]
+        months = fetch_months.c
+        theirs = (months.document_type.in_(names), months.username == people.c.username)
+        asked = exists().where(*theirs, months.newest >= since)
+        waiting = (people.c.state == PersonState.CONNECTED.value, people.c.connected_since < since)
+        with self._database.reading() as connection:
+            return bool(connection.scalar(select(exists().where(*waiting, ~asked))))
 
     def fetched_since(self, username: str, since: datetime) -> dict[str, int]:
         """Return how many documents changed in fetches of a person since then, by document type."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -169,6 +170,34 @@ class People(EncryptedStore):
         with self._database.reading() as connection:
             return [_person(row) for row in connection.execute(query)]
 
+    def named(self, usernames: Iterable[str]) -> list[Person]:
+        """Return the people with these usernames, in this order.
+
+        Raises:
+            UnknownPerson: nobody has one of them; the message lists some who are there.
+        """
+        chosen = list(usernames)
+        known = {person.username: person for person in self.all(usernames=chosen)}
+        if unknown := set(chosen) - known.keys():
+            with self._database.reading() as connection:
+                raise UnknownPerson(unknown, some_of(connection, schema.people.c.username))
+        return [known[username] for username in chosen]
+
+    def granted(self) -> set[frozenset[str] | None]:
+        """Return every set of scopes that connected people have granted; None: it is not known."""
+        people = schema.people.c
+        connected = people.state == PersonState.CONNECTED.value
+        with self._database.reading() as connection:
+            stored = connection.scalars(select(people.scopes).where(connected).distinct())
+            return {scopes_in(one) for one in stored}
+
+    def counts(self) -> Counter[PersonState]:
+        """Return how many people are in each state."""
+        state = schema.people.c.state
+        query = select(state, func.count()).where(not_gone()).group_by(state)
+        with self._database.reading() as connection:
+            return Counter({PersonState(name): many for name, many in connection.execute(query)})
+
     def shards(self, at_most: int, within: range = ALL_SHARDS) -> list[range]:
         """Return shards in runs that have so many people at most, or are one shard alone.
 
@@ -226,6 +255,18 @@ class People(EncryptedStore):
             query = query.where(among(schema.people.c.id, person_ids))
         with self._database.reading() as connection:
             return dict(connection.execute(query).all())
+
+    def ids(self, usernames: Iterable[str], shards: range = ALL_SHARDS) -> dict[str, str]:
+        """Return the ids of these people, those who are leaving too, by username.
+
+        Whoever is not here, or not of these shards, is left out.
+        """
+        people = schema.people.c
+        theirs = among(people.username, usernames)
+        there = (not_gone(), people.shard.between(shards.start, shards.stop - 1))
+        with self._database.reading() as connection:
+            found = connection.execute(select(people.username, people.id).where(theirs, *there))
+            return dict(found.all())
 
     def by_oura_id(self, oura_id: str) -> Person | None:
         """Return the person with this id at Oura, if there is one."""

@@ -102,7 +102,7 @@ def delete(elsewhere: bool, yes: bool) -> None:
 
 def _table(pipeline: Pipeline) -> Table:
     now, here = datetime.now(UTC), pipeline.settings.site.webhook_url
-    pairs = required(pipeline.accounts.people.all())
+    pairs = required(pipeline.accounts.people.granted())
     # Few lines and no edge: addresses are long and get what is left of the width.
     table = table_with(box=SIMPLE, show_edge=False, title_justify="left", caption_justify="left")
     table.add_column("data type", no_wrap=True)

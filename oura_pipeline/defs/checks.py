@@ -73,17 +73,19 @@ def check_documents(
 ) -> list[dg.AssetCheckEvaluation]:
     """Return the results of all checks of one type, those of days for each run of days alike."""
     key, opened = document_key(document_type), pipeline.opened
-    usernames, ids = pipeline.selected_usernames(), pipeline.ids()
-    site_url = opened.settings.site.url
+    usernames, site_url = pipeline.selected_usernames(), opened.settings.site.url
+    fetches = _fetches(pipeline, document_type, days)
     losses = opened.accounts.overview.losses(document_type.name)
     with opened.warehouse.at_once() as warehouse:
         # Everybody's, and of all days: one that waits since last month is still not landed.
-        aside = warehouse.quarantined(ids, document_type)
-        odd = warehouse.odd_values(ids, document_type)
+        whose = usernames if pipeline.is_of_shards else None
+        aside = warehouse.quarantined(whose, document_type)
+        odd = warehouse.odd_values(whose, document_type)
         unknown = unknown_fields(warehouse, document_type, usernames, days)
         outside = out_of_range(warehouse, document_type, usernames, days)
+    ids = pipeline.ids(one.username for found in (fetches, losses, aside, odd) for one in found)
     return [
-        *every_person_landed(key, _fetches(pipeline, document_type, days), ids, site_url, days),
+        *every_person_landed(key, fetches, ids, site_url, days),
         no_sudden_loss(key, losses, ids, site_url),
         oddities_check(key, USABLE, aside, ids, site_url),
         oddities_check(key, VALUES_KNOWN, odd, ids, site_url),
@@ -123,8 +125,9 @@ def _fetches(
     if days is None:
         return newest_per_person(found)
     if pipeline.is_for_some():
+        theirs = set(usernames)
         failed = find(statuses=[FetchStatus.FAILED])
-        found += [fetch for fetch in failed if fetch.username not in set(usernames)]
+        found += [fetch for fetch in failed if fetch.username not in theirs]
     return found
 
 
@@ -216,18 +219,23 @@ def oddities_check(
         key: of the asset.
         check_name: of the check.
         oddities: what is odd.
-        ids: everybody's id, by username.
+        ids: by username, of whom it is about; nothing is said of anybody else.
         site_url: where the status page is.
     """
-    lines = [f"- {status_link(ids[one.username], site_url)}: {one.text}" for one in oddities]
+    lines = [
+        f"- {status_link(ids[one.username], site_url)}: {one.text}"
+        for one in oddities
+        if one.username in ids
+    ]
+    number = len(lines)
     if len(lines) > MAX_LINES:
-        lines[MAX_LINES:] = [f"- and {len(lines) - MAX_LINES} more"]
+        lines[MAX_LINES:] = [f"- and {number - MAX_LINES} more"]
     return dg.AssetCheckEvaluation(
         asset_key=key,
         check_name=check_name,
-        passed=not oddities,
+        passed=not number,
         description="\n".join(lines) or DESCRIPTIONS[check_name],
-        metadata={"odd": len(oddities)},
+        metadata={"odd": number},
     )
 
 

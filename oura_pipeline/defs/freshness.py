@@ -6,8 +6,6 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from oura_pipeline.accounts.people import Person, PersonState
-from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.schedules import DAILY, IN_SHARDS
 from oura_pipeline.pipeline import open_accounts
@@ -71,8 +69,9 @@ def daily_problem(instance: dg.DagsterInstance, now: datetime) -> str:
         failed = newest.dagster_run.status is dg.DagsterRunStatus.FAILURE
         run_id = newest.dagster_run.run_id
         return f"The daily sync failed: [its run](/runs/{run_id}) says why." if failed else ""
+    # Who just signed in does not wait, nor whom a program asked for.
     with open_accounts(load_settings()) as accounts:
-        if _everybody_was_asked(accounts, due):
+        if not accounts.overview.is_anybody_unasked(due):
             return ""
     return (
         f"The sync of {due:%Y-%m-%d %H:%M %Z} did not come. See whether the schedule `daily` and "
@@ -85,16 +84,3 @@ def latest_due(now: datetime, zone: str) -> datetime:
     local = now.astimezone(ZoneInfo(zone))
     due = local.replace(hour=HOUR, minute=0, second=0, microsecond=0)
     return due if due <= local else due - timedelta(days=1)
-
-
-def _everybody_was_asked(accounts: Accounts, since: datetime) -> bool:
-    """Return whether nobody waits: who just signed in does not, nor whom a program asked for."""
-    waiting: list[Person] = [
-        person
-        for person in accounts.people.all([PersonState.CONNECTED])
-        if person.connected_since < since
-    ]
-    if not waiting:
-        return True
-    asked = accounts.overview.last_asked()
-    return all(asked.get(person.username, person.connected_since) >= since for person in waiting)

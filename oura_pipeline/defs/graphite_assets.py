@@ -157,13 +157,13 @@ def check_arrival(
     pipeline: PipelineResource, document_type: DocumentType, days: Sequence[date] | None
 ) -> list[dg.AssetCheckEvaluation]:
     """Return whether the points of the people that the run is for arrived, as was read back."""
+    ids = {person.username: person.id for person in pipeline.selected_people()}
     pushes = pipeline.opened.accounts.pushes.find(
         document_type.name,
-        usernames=pipeline.selected_usernames(),
+        usernames=ids,
         first_day=days[0] if days else None,
         last_day=days[-1] if days else None,
     )
-    ids = pipeline.ids()
     lost = {push.day for push in pushes if _is_lost(push, ids)}
     return [
         arrived(

@@ -1,6 +1,6 @@
 """The assets of Oura's documents: one per document type, a partition per day, everybody in each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 
@@ -9,6 +9,7 @@ import dagster as dg
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.asset_events import add_metadata
 from oura_pipeline.defs.bar_charts import chart
+from oura_pipeline.defs.check_results import MAX_LINES
 from oura_pipeline.defs.described import OPERATORS, table_metadata, where_to_read_on
 from oura_pipeline.defs.freshness import daily_freshness
 from oura_pipeline.defs.partitions import HISTORY, HISTORY_TAG, run_days
@@ -97,7 +98,7 @@ def land_documents(pipeline: PipelineResource, documents: FetchedDocuments) -> F
         Failure: it failed for everybody.
     """
     fetched = documents.land()
-    fail_if_nobody_landed(documents.document_type, fetched, pipeline.ids())
+    fail_if_nobody_landed(documents.document_type, fetched, pipeline)
     return fetched
 
 
@@ -123,7 +124,7 @@ def priority(document_type: DocumentType) -> str:
 
 
 def fail_if_nobody_landed(
-    document_type: DocumentType, fetched: FetchResult, ids: Mapping[str, str]
+    document_type: DocumentType, fetched: FetchResult, pipeline: PipelineResource
 ) -> None:
     """Fail when fetching failed for everybody who granted the scope.
 
@@ -133,13 +134,16 @@ def fail_if_nobody_landed(
     able = [one for one in fetched.results if one.status is not FetchStatus.NOT_GRANTED]
     if not able or len(fetched.failed) < len(able):
         return
-    reasons = "; ".join(
+    ids = pipeline.ids(result.username for result in fetched.failed)
+    reasons = [
         f"{ids[result.username]}: {result.error}"
         for result in fetched.failed
         if result.username in ids
-    )
+    ]
+    if len(reasons) > MAX_LINES:
+        reasons[MAX_LINES:] = [f"and {len(reasons) - MAX_LINES} more"]
     raise dg.Failure(
-        f"{document_type.name} failed for everybody: {reasons}",
+        f"{document_type.name} failed for everybody: {'; '.join(reasons)}",
         allow_retries=any(isinstance(result.error, TRANSIENT) for result in fetched.failed),
     )
 

@@ -16,7 +16,6 @@ import duckdb
 from sqlalchemy.exc import OperationalError
 
 from oura_pipeline.accounts.errors import PersonRefused, UnknownPerson
-from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.exports.views import ViewExportError
 from oura_pipeline.process import interrupts
 from oura_pipeline.sync.storage_failures import storage_failure
@@ -34,13 +33,6 @@ _LINK = re.compile(r"\[(?P<id>p-\w{6})\]\([^)\s]*\)")
 
 class TextWithheld(Exception):
     """An unexpected error without its text; Dagster keeps its class and its traceback."""
-
-
-def ids_by_username(accounts: Accounts) -> dict[str, str]:
-    """Return everybody's id, by username."""
-    return {
-        username: person_id for person_id, username in accounts.people.usernames_by_id().items()
-    }
 
 
 def status_link(person_id: str, site_url: str) -> str:

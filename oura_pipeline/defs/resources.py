@@ -1,21 +1,20 @@
 """The one resource: configuration in, an open pipeline out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from oura_pipeline.accounts.people import Person
+from oura_pipeline.accounts.people import ALL_SHARDS, Person
 from oura_pipeline.accounts.usernames import is_id
-from oura_pipeline.defs.person_ids import ids_by_username
 from oura_pipeline.defs.run_owners import own
 from oura_pipeline.defs.run_requests import SHARDS_JOB
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.process import logs
 from oura_pipeline.settings import Executor, LogFormat, load_settings
-from oura_pipeline.sync.fetch import people_to_fetch
+from oura_pipeline.sync.fetch import FETCHED_STATES, people_to_fetch
 
 
 class UnusablePeople(Exception):
@@ -65,17 +64,23 @@ class PipelineResource(dg.ConfigurableResource[Any]):
         part._shards = shards
         return part
 
-    def ids(self) -> dict[str, str]:
-        """Return everybody's id, or those of the people of the shards, by username."""
-        if self._shards is not None:
-            return {person.username: person.id for person in self.selected_people()}
-        return ids_by_username(self._pipeline.accounts)
+    @property
+    def is_of_shards(self) -> bool:
+        """Whether it is for the people of some shards, which others do not speak of."""
+        return self._shards is not None
+
+    def ids(self, usernames: Iterable[str]) -> dict[str, str]:
+        """Return the ids of those who are here, and of the shards if there are any, by username."""
+        return self._pipeline.accounts.people.ids(usernames, self._shards or ALL_SHARDS)
 
     def is_for_some(self) -> bool:
         """Return whether the run is not for everybody who is fetched."""
         if self._some is None:
-            everybody = people_to_fetch(self._pipeline) if self.people else []
-            self._some = bool({one.id for one in everybody} - set(self.people))
+            people = self._pipeline.accounts.people
+            everybody = sum(people.counts()[state] for state in FETCHED_STATES)
+            chosen = people.usernames_by_id(self.people).values()
+            theirs = people.all(FETCHED_STATES, usernames=chosen)
+            self._some = bool(self.people) and len(theirs) < everybody
         return self._some
 
     def selected_people(self) -> list[Person]:

@@ -72,7 +72,7 @@ class ShardSync(Sync):
         """Keep the counts, also of what failed for everybody here: elsewhere it may not have."""
         self.report(list(document_events(document_type, fetched)))
         self.nobody.add(document_type.name)
-        fail_if_nobody_landed(document_type, fetched, self.pipeline.ids())
+        fail_if_nobody_landed(document_type, fetched, self.pipeline)
         self.nobody.discard(document_type.name)
 
     @AWAY

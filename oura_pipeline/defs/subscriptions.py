@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from oura_pipeline.accounts.people import Person
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.days import back_off
@@ -84,7 +83,7 @@ def recorded_subscriptions_check(pipeline: PipelineResource) -> dg.AssetCheckRes
     """Check what was recorded of the subscriptions; only the job asks Oura."""
     opened, now = pipeline.opened, datetime.now(UTC)
     recorded = MaintainResult(
-        required=required(opened.accounts.people.all()),
+        required=required(opened.accounts.people.granted()),
         remote=opened.accounts.subscriptions.all(),
         skipped=not_ready(opened.settings),
     )
@@ -156,22 +155,22 @@ def maintenance_sensor() -> dg.SensorDefinition:
         if reason := not_ready(settings):
             return dg.SkipReason(reason)
         with open_accounts(settings) as accounts:
-            people, recorded = accounts.people.all(), accounts.subscriptions.all()
-        needs = needed(people, recorded, callback_url=settings.site.webhook_url, now=now)
+            granted, recorded = accounts.people.granted(), accounts.subscriptions.all()
+        needs = needed(granted, recorded, callback_url=settings.site.webhook_url, now=now)
         return maintenance_request(needs, recent_runs(context.instance, now), now)
 
     return sensor
 
 
 def needed(
-    people: Iterable[Person],
+    granted: Iterable[frozenset[str] | None],
     recorded: Sequence[Subscription],
     *,
     callback_url: str,
     now: datetime,
 ) -> str:
     """Return in words what is to be done by what was recorded; empty: nothing."""
-    steps = plan(required(people), recorded, callback_url=callback_url, now=now)
+    steps = plan(required(granted), recorded, callback_url=callback_url, now=now)
     words = {
         "create": [" ".join(pair) for pair in steps.create],
         "renew": [describe(row) for row in steps.renew],

@@ -160,7 +160,7 @@ class Sync:
         Raises:
             Failure: it failed for everybody.
         """
-        fail_if_nobody_landed(document_type, fetched, self.pipeline.ids())
+        fail_if_nobody_landed(document_type, fetched, self.pipeline)
         self.report(list(document_events(document_type, fetched)))
 
     def report(self, events: Sequence[AssetEvent]) -> None:

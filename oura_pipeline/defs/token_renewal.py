@@ -101,12 +101,12 @@ def people(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> Non
     due = due_for_renewal(accounts.people.all([PersonState.CONNECTED]), datetime.now(UTC))
     renewal = renew_tokens(pipeline.opened, due)
     fail_if_nobody_renewed(renewal)
-    states = [person.state for person in accounts.people.all()]
+    counts = accounts.people.counts()
     context.add_asset_metadata(
         {
-            "connected": states.count(PersonState.CONNECTED),
+            "connected": counts[PersonState.CONNECTED],
             "renewed": len(renewal.renewed),
-            "must_reconnect": states.count(PersonState.SIGN_IN_REQUIRED),
+            "must_reconnect": counts[PersonState.SIGN_IN_REQUIRED],
             "failed": len(renewal.failed),
         }
     )

@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime
 from functools import reduce
 from operator import add
 
-from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.catalog.document_types import DocumentType, get_document_type
 from oura_pipeline.days import batched_by_weight, days_between
@@ -89,11 +88,7 @@ def people_to_fetch(
     people = pipeline.accounts.people
     if not (chosen := list(usernames)):
         return people.all(FETCHED_STATES, shards=shards)
-    known = {person.username: person for person in people.all(usernames=chosen)}
-    if unknown := set(chosen) - known.keys():
-        raise UnknownPerson(unknown, people.usernames_by_id().values())
-    found = [known[name] for name in chosen]
-    return [person for person in found if person.state in FETCHED_STATES]
+    return [person for person in people.named(chosen) if person.state in FETCHED_STATES]
 
 
 def fetch_and_land(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from oura_pipeline.accounts.people import Person, PersonState
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.oura.webhooks import EVENT_TYPES
@@ -37,15 +36,21 @@ class Plan:
 
 
 def required(
-    people: Iterable[Person], document_types: Iterable[DocumentType] = DOCUMENT_TYPES
+    granted: Iterable[frozenset[str] | None],
+    document_types: Iterable[DocumentType] = DOCUMENT_TYPES,
 ) -> frozenset[Pair]:
-    """Return every event of every document type that a connected person has granted."""
-    connected = [person for person in people if person.state is PersonState.CONNECTED]
+    """Return every event of every document type that somebody has granted.
+
+    Args:
+        granted: the scopes of whoever is connected, each set once; None: they are not known.
+        document_types: of these.
+    """
+    sets = list(granted)
     return frozenset(
         (document_type.webhook, event_type)
         for document_type in document_types
         if document_type.webhook
-        and any(_granted(person, document_type.scope) for person in connected)
+        and any(scopes is None or document_type.scope in scopes for scopes in sets)
         for event_type in EVENT_TYPES
     )
 
@@ -86,10 +91,6 @@ def points_here(row: Subscription, callback_url: str) -> bool:
 def sort_key(row: Subscription) -> tuple[str, str, str]:
     """Return the order in which subscriptions are shown and worked on."""
     return row.data_type, row.event_type, row.id
-
-
-def _granted(person: Person, scope: str) -> bool:
-    return person.scopes is None or scope in person.scopes
 
 
 def _works(row: Subscription, callback_url: str, now: datetime) -> bool:

@@ -134,7 +134,7 @@ def _client(pipeline: Pipeline) -> Subscriptions:
 
 def _apply(pipeline: Pipeline, planner: Planner) -> MaintainResult:
     remote = fetch_remote(pipeline)
-    done = MaintainResult(required=required(pipeline.accounts.people.all()), remote=remote)
+    done = MaintainResult(required=required(pipeline.accounts.people.granted()), remote=remote)
     if steps := planner(done.required, remote):
         try:
             _take_steps(pipeline, steps, done)

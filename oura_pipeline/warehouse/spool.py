@@ -168,7 +168,8 @@ class Spool:
 
     def bytes_of(self, usernames: Iterable[str]) -> int:
         """Return how many bytes these people's documents have."""
-        return sum(file.size for file in self.spooled(usernames))
+        with self._lock:
+            return sum(file.size for who in {*usernames} for file in self._files.get(who, ()))
 
     def spooled(self, usernames: Iterable[str]) -> list[SpoolFile]:
         """Return the files of those people who have documents, in order of arrival."""

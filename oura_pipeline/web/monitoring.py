@@ -199,16 +199,17 @@ def _metrics(pipeline: Pipeline) -> Iterator[Metric]:
 
 
 def _people(pipeline: Pipeline) -> Iterator[Metric]:
-    people = pipeline.accounts.people.all()
+    people = pipeline.accounts.people
+    counts = people.counts()
     by_state = GaugeMetricFamily("oura_people", "People by state.", labels=["state"])
     for state in PersonState:
-        by_state.add_metric([state.value], sum(person.state is state for person in people))
+        by_state.add_metric([state.value], counts[state])
     yield by_state
     now = datetime.now(UTC)
     yield _gauge(
         "oura_deletions_late",
         "People who left and whose data should have been deleted by now.",
-        sum(person.deletion_is_late(now) for person in people),
+        sum(person.deletion_is_late(now) for person in people.all([PersonState.RETIRED])),
     )
 
 
@@ -245,22 +246,18 @@ def _disk(pipeline: Pipeline) -> Iterator[Metric]:
 
 
 def _longest_unasked(pipeline: Pipeline, now: datetime) -> Iterator[Metric]:
-    people = pipeline.accounts.people.all()
     # Nobody waits for people who have left or disconnected.
-    connected = {p.username for p in people if p.state is PersonState.CONNECTED}
-    asked = [
-        at for name, at in pipeline.accounts.overview.last_asked().items() if name in connected
-    ]
+    first = pipeline.accounts.overview.first_due()
     yield _gauge(
         "oura_longest_unasked_seconds",
         "Longest time since Oura was last asked for a connected person.",
-        (now - min(asked)).total_seconds() if asked else None,
+        (now - first).total_seconds() if first else None,
     )
     turn = timedelta(pipeline.accounts.people.turn_days(pipeline.settings.workers.people_per_day))
     yield _gauge(
         "oura_fetch_late_seconds",
         "Time since the turn of a connected person to be asked for was over; negative: it is not.",
-        (now - min(asked) - turn).total_seconds() if asked else None,
+        (now - first - turn).total_seconds() if first else None,
     )
 
 

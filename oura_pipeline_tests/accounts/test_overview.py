@@ -95,6 +95,30 @@ def test_everybody_of_whom_anything_was_asked_is_listed(accounts: Accounts) -> N
     }
 
 
+def test_who_waits_longest_is_connected(accounts: Accounts) -> None:
+    """Not who left, however long ago that was, nor of whom nothing was ever asked."""
+    overview = accounts.overview
+    assert overview.first_due() == AT + 5 * HOUR
+    accounts.removal.disconnect("ada")
+    assert overview.first_due() == AT + 9 * HOUR
+    accounts.removal.disconnect("bob")
+    assert overview.first_due() is None
+
+
+def test_somebody_is_unasked_while_they_wait(accounts: Accounts) -> None:
+    """Cyd, of whom nothing was asked, and Ada; who signs in later does not wait yet."""
+    joined, overview = accounts.people.get("cyd").connected_since, accounts.overview
+    later = joined + HOUR
+    assert not overview.is_anybody_unasked(joined - HOUR)  # nobody was here before
+    assert overview.is_anybody_unasked(later)
+    for name in ("ada", "bob"):
+        accounts.fetches.record([fetch(name, at=later)])
+    assert overview.is_anybody_unasked(later)
+    accounts.removal.disconnect("cyd")
+    assert not overview.is_anybody_unasked(later)
+    assert overview.is_anybody_unasked(later + HOUR)
+
+
 def test_a_day_on_which_several_types_failed_is_one_failed_day(accounts: Accounts) -> None:
     assert accounts.overview.failed_days() == {"ada": 4, "bob": 1}
     accounts.fetches.record([fetch(document_type="tag", day=_day(4), status=FAILED)])

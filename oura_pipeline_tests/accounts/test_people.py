@@ -297,6 +297,29 @@ def test_people_are_listed_by_state(accounts: Accounts) -> None:
     assert accounts.people.all([]) == []
 
 
+def test_people_are_counted_by_state_and_told_apart_by_what_they_granted(
+    accounts: Accounts,
+) -> None:
+    """Without reading everybody; nothing counts of who is not connected."""
+    for name, scopes in [("ada", ["tag"]), ("bob", ["tag"]), ("cyd", None), ("dia", ["daily"])]:
+        accounts.people.add(name, SignIn(refresh_token="r", scopes=scopes))
+    accounts.removal.disconnect("dia")
+    assert accounts.people.counts() == {PersonState.CONNECTED: 3, PersonState.DISCONNECTED: 1}
+    assert accounts.people.granted() == {frozenset({"tag"}), None}
+
+
+def test_ids_are_of_whom_they_are_asked(accounts: Accounts) -> None:
+    """Also of who is leaving, not of who is of another shard, and of no stranger."""
+    for name in ("ada", "bob", "cyd"):
+        accounts.people.add(name, SignIn(refresh_token="r"))
+    accounts.removal.retire("bob")
+    ids = {name: accounts.people.get(name).id for name in ("ada", "bob")}
+    assert accounts.people.ids(["bob", "nobody", "ada"]) == ids
+    shard = shard_of(ids["ada"])
+    assert accounts.people.ids(["ada"], range(shard, shard + 1)) == {"ada": ids["ada"]}
+    assert accounts.people.ids(["ada"], range(shard)) == {}
+
+
 def test_a_sync_can_be_asked_for_every_five_minutes(accounts: Accounts) -> None:
     """By each person for themselves."""
     for name in ("ada", "bob"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from oura_pipeline.accounts.people import Person, PersonState, SignIn
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.defs.run_requests import set_digest
 from oura_pipeline.defs.storage import project_instance
@@ -37,26 +37,6 @@ NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
 HERE = "https://pipeline.example/webhook"
 OPTIONS = SandboxOptions(people=2, days=2)
 TOKEN = verification_token(OPTIONS.client_secret)
-
-
-def person(*scopes: str, state: PersonState = PersonState.CONNECTED) -> Person:
-    return Person(
-        username="ada",
-        id="p-7f3k2m",
-        oura_id="oura-ada",
-        name=None,
-        scopes=frozenset(scopes),
-        state=state,
-        state_since=NOW,
-        joined_at=NOW,
-        connected_since=NOW,
-        sync_asked_at=None,
-        notified_at=None,
-        renewed_at=None,
-        expires_at=None,
-        token_url=None,
-        error=None,
-    )
 
 
 def row(
@@ -94,14 +74,13 @@ def test_what_is_remembered_tells_what_is_needed(
     recorded: list[Subscription], expected: str
 ) -> None:
     """Missing, about to end, over, pointing elsewhere, unwanted."""
-    assert needed([person("workout")], recorded, callback_url=HERE, now=NOW) == expected
+    assert needed([frozenset(["workout"])], recorded, callback_url=HERE, now=NOW) == expected
 
 
 def test_nobody_connected_needs_nothing() -> None:
     """And what was there goes."""
-    lost = [person("workout", state=PersonState.SIGN_IN_REQUIRED)]
-    assert needed(lost, [], callback_url=HERE, now=NOW) == ""
-    assert needed(lost, ALL[:1], callback_url=HERE, now=NOW) == "delete workout create"
+    assert needed([], [], callback_url=HERE, now=NOW) == ""
+    assert needed([], ALL[:1], callback_url=HERE, now=NOW) == "delete workout create"
 
 
 def tried(

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from oura_pipeline.accounts.people import PersonState, SignIn
+from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.catalog.credentials import OuraError
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.oura.budget import Budget
@@ -103,19 +103,20 @@ WANTED = of_all("enhanced_tag", "tag", "workout")
 def test_what_is_wanted_is_what_somebody_granted(pipeline: Pipeline) -> None:
     """Unknown scopes may be all of them; nothing is required for those who are not fetched."""
     accounts = pipeline.accounts
-    assert required(accounts.people.all()) == WANTED
+    assert required(accounts.people.granted()) == WANTED
     accounts.people.add("bob", SignIn(refresh_token="r", scopes=["heart_health"]))
     both = WANTED | of_all("vo2_max", "daily_cardiovascular_age")
-    assert required(accounts.people.all()) == both
+    assert required(accounts.people.granted()) == both
     accounts.people.add("cyd", SignIn(refresh_token="r", scopes=None))
-    assert required(accounts.people.all()) == of_all(
+    assert required(accounts.people.granted()) == of_all(
         *(document_type.webhook for document_type in DOCUMENT_TYPES if document_type.webhook)
     )
     accounts.people.add("dia", SignIn(refresh_token="r", scopes=[]))
     accounts.removal.delete("cyd")
-    assert required(accounts.people.all()) == both
-    gone = [replace(p, state=PersonState.SIGN_IN_REQUIRED) for p in accounts.people.all()]
-    assert required(gone) == frozenset()
+    assert required(accounts.people.granted()) == both
+    for username in [one.username for one in accounts.people.all()]:
+        accounts.removal.disconnect(username)
+    assert required(accounts.people.granted()) == frozenset()
 
 
 def test_all_that_can_be_announced_is_required() -> None:
@@ -360,7 +361,7 @@ def test_four_hundred_days_without_a_gap(tmp_path: Path) -> None:
             if day in MOVED:
                 move_one(sandbox, there, dice)
                 covered = covering(sandbox, there, now)
-            pairs = required(pipeline.accounts.people.all())
+            pairs = required(pipeline.accounts.people.granted())
             assert pairs & covered <= covering(sandbox, there, now), f"a gap before day {day}"
             quiet = day % 3 != 1 and day not in AWAY
             if not quiet:

@@ -110,7 +110,7 @@ def webhook_rows(
     deliveries: Sequence[EventCount],
 ) -> list[WebhookRow]:
     """Return a row for every data type that is required, subscribed to or was delivered."""
-    pairs = required(people)
+    pairs = required({one.scopes for one in people if one.state is PersonState.CONNECTED})
     names = {name for name, _ in pairs}
     names |= {row.data_type for row in subscriptions} | {row.data_type for row in deliveries}
     return [
