@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import date
 from functools import partial
@@ -67,16 +67,17 @@ async def _body(request: Request) -> Body:
 
 
 def _people(cloud: Cloud, body: Body) -> Any:
-    return [_person(cloud, data) for data in cloud.people.values()]
+    granted = cloud.grants.scopes()  # once for all: with many people there are many tokens
+    return [_person(cloud, data, granted) for data in cloud.people.values()]
 
 
-def _person(cloud: Cloud, data: PersonData) -> Body:
+def _person(cloud: Cloud, data: PersonData, granted: Mapping[str, list[list[str]]]) -> Body:
     return {
         "username": data.person.username,
         "id": data.person.id,
         "zone": data.person.zone_name,
         "habits": sorted(data.person.habits),
-        "granted": cloud.grants.scopes_of(data.person.username),
+        "granted": granted.get(data.person.username, []),
         "membership": not cloud.grants.is_lapsed(data.person.username),
     }
 
@@ -103,7 +104,7 @@ def _change_person(cloud: Cloud, body: Body) -> Any:
         if which not in ("all", "access", "refresh"):
             raise bad_request("revoke is all, access or refresh")
         cloud.grants.expire_tokens(username, access=which != "refresh", refresh=which != "access")
-    return _person(cloud, data)
+    return _person(cloud, data, cloud.grants.scopes())
 
 
 def _sign_in(cloud: Cloud, body: Body) -> Any:

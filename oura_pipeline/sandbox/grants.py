@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from oura_pipeline.sandbox.clock import Clock
@@ -140,14 +141,21 @@ class Grants:
     def is_lapsed(self, username: str) -> bool:
         return username in self._lapsed
 
-    def scopes_of(self, username: str) -> list[list[str]]:
-        """Return the scopes of each grant of a person that is not revoked."""
-        return [sorted(grant.scopes) for grant in self._grants_of(username) if not grant.revoked]
+    def scopes(self) -> dict[str, list[list[str]]]:
+        """Return the scopes of each grant that is not revoked, by username."""
+        found: dict[str, list[list[str]]] = {}
+        for grant in self._grants():
+            if not grant.revoked:
+                found.setdefault(grant.username, []).append(sorted(grant.scopes))
+        return found
 
     def _grants_of(self, username: str) -> list[Grant]:
+        return [grant for grant in self._grants() if grant.username == username]
+
+    def _grants(self) -> Iterable[Grant]:
         found = [grant for grant, _ in self._access.values()] + list(self._refresh.values())
         # By identity: two consents of one person can have the same scopes.
-        return list({id(g): g for g in found if g.username == username}.values())
+        return {id(grant): grant for grant in found}.values()
 
 
 def pkce_challenge(verifier: str) -> str:
