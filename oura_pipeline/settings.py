@@ -579,17 +579,36 @@ class WorkerSettings(Group):
         "once a week; webhooks bring the rest.",
         ge=1,
     )
+    history_people: int = variable(
+        "OURA_HISTORY_PEOPLE",
+        500,
+        "People of a run of history at most. With fewer of them whoever signs in meanwhile waits "
+        "less.",
+        ge=1,
+    )
+    history_runs: int = variable(
+        "OURA_HISTORY_RUNS",
+        1,
+        "How many runs of history, or of gaps, work at once; of all runs `dagster.yaml` lets four.",
+        ge=1,
+    )
     executor: Executor = variable(
         "OURA_EXECUTOR",
         Executor.IN_PROCESS,
         "Where shards are synced: in_process, one after the other in the run's process; celery, by "
-        "any number of `oura-pipeline worker`; or k8s, each in a pod.",
+        "any number of `oura-pipeline worker`; or k8s, each in a pod. The last two need a "
+        "GRAPHITE_HOST.",
     )
     broker_url: SecretStr = variable(
         "OURA_BROKER_URL",
         SecretStr("amqp://guest:guest@127.0.0.1:5672//"),
         "RabbitMQ between runs and workers, for OURA_EXECUTOR=celery.",
     )
+
+    @property
+    def turns(self) -> range:
+        """What runs of history take turns by: one of each works at a time."""
+        return range(1, self.history_runs + 1)
 
 
 class LogSettings(Group):
@@ -636,6 +655,16 @@ class Settings(BaseModel):
                 f"OURA_ACCOUNTS_URL on Postgres needs {' and '.join(missing)}, the same on every "
                 "machine: what is in token.key and session.key of the data folder, or else what "
                 "`oura-pipeline key new` makes"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_place_for_points(self) -> Settings:
+        executor = self.workers.executor
+        if executor is not Executor.IN_PROCESS and self.graphite.protocol is Protocol.FILE:
+            raise ValueError(
+                f"OURA_EXECUTOR={executor} needs a Graphite (GRAPHITE_HOST): each worker would "
+                "keep points in a graphite.log of its own, which deleting a person does not reach"
             )
         return self
 

@@ -124,6 +124,23 @@ def test_postgres_without_keys_for_all_machines_is_refused(
     assert read_settings(url | both).storage.accounts_on_postgres
 
 
+@pytest.mark.parametrize("executor", ["celery", "k8s"])
+@pytest.mark.parametrize("without", [{}, {"GRAPHITE_HOST": "carbon", "GRAPHITE_PROTOCOL": "file"}])
+def test_workers_without_a_graphite_are_refused(executor: str, without: dict[str, str]) -> None:
+    """Each would write points into a file of its own, where whoever deletes somebody does not look.
+
+    So nothing starts: neither the run and its workers nor `doctor`.
+    """
+    with pytest.raises(SettingsError) as refused:
+        read_settings({"OURA_EXECUTOR": executor} | without)
+    assert str(refused.value) == (
+        f"OURA_EXECUTOR={executor} needs a Graphite (GRAPHITE_HOST): each worker would keep points "
+        "in a graphite.log of its own, which deleting a person does not reach"
+    )
+    assert read_settings({"OURA_EXECUTOR": executor, "GRAPHITE_HOST": "carbon"}).workers
+    assert read_settings({"OURA_EXECUTOR": "in_process"}).workers
+
+
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """A repr may end up in a log."""
     monkeypatch.setenv("OURA_CLIENT_SECRET", "very-secret")

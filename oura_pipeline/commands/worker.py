@@ -8,7 +8,8 @@ import click
 
 from oura_pipeline.defs.worker import worker_app, worker_command
 from oura_pipeline.files import keep_private
-from oura_pipeline.settings import load_settings
+from oura_pipeline.pipeline import open_warehouse
+from oura_pipeline.settings import Executor, SettingsError, load_settings
 
 
 @click.command()
@@ -26,7 +27,12 @@ def worker(at_once: int) -> None:
     number of machines share the work. SIGTERM ends one once what it does is done; what a killed one
     was doing is done by another.
     """
-    keep_private(load_settings().storage.home)
+    settings = load_settings()
+    if settings.workers.executor is not Executor.CELERY:
+        raise SettingsError("a worker needs OURA_EXECUTOR=celery, as the machine of the runs does")
+    keep_private(settings.storage.home)
+    # Those of who is deleted meanwhile would stay: only this machine reaches them.
+    open_warehouse(settings).remove_abandoned_spools()
     worker_app()  # what is missing is said in one line
     command = worker_command(at_once)
     os.execv(command[0], command)  # noqa: S606  (a program of our own virtual environment)
