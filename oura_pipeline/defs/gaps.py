@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import cycle
 
 import dagster as dg
 
@@ -76,7 +77,10 @@ def gaps_sensor() -> dg.SensorDefinition:
                 return dg.SkipReason(
                     "Other runs need Oura's rate limit now; gaps are filled after them."
                 )
-        requests = [gap_request(gap, now, share) for gap in due[:RUNS_PER_TICK]]
+        requests = [
+            gap_request(gap, now, share, turn)
+            for gap, turn in zip(due[:RUNS_PER_TICK], cycle(settings.workers.turns), strict=False)
+        ]
         context.log.info("Gaps that are due: %s; runs requested: %s", len(due), len(requests))
         return dg.SensorResult(run_requests=requests)
 
@@ -212,19 +216,22 @@ def find_gaps(
     return sorted(_merged(of_types, lambda gap: gap.people))
 
 
-def gap_request(gap: Gap, now: datetime, share: float) -> dg.RunRequest:
+def gap_request(gap: Gap, now: datetime, share: float, turn: int = 1) -> dg.RunRequest:
     """Return the run that fetches a gap; its key is new whenever there is a reason to try again.
 
     Args:
         gap: what to fetch.
         now: the present moment.
         share: the part of Oura's budget that the run may use.
+        turn: one run of each works at a time.
     """
     repeat = int((now - gap.asked_at) / REPEAT_AFTER)
     days = (gap.first_day, gap.last_day)
     who, what = set_digest(gap.people), set_digest(gap.document_types)
     key = f"gap {days[0]}:{days[1]} {gap.asked_at.isoformat()} {repeat} {what} {who}"
-    return sync_request(gap.people, gap.document_types, days, key, share=share, history="gap")
+    return sync_request(
+        gap.people, gap.document_types, days, key, share=share, history="gap", turn=turn
+    )
 
 
 def _merged(gaps: Iterable[Gap], same: Callable[[Gap], tuple[str, ...]]) -> list[Gap]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import cycle
 
 import dagster as dg
 
@@ -17,9 +18,8 @@ from oura_pipeline.defs.schedules import days_back
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import Settings, load_settings
 
-RUNS_PER_TICK = 3
+RUNS_PER_TICK = 3  # for each that works at a time
 MAX_RUN = timedelta(days=90)
-PEOPLE_PER_RUN = 500  # so that whoever signs in today does not wait for hours behind everybody
 REPEAT_AFTER = timedelta(hours=1)  # a run that died before it wrote to the ledger is repeated
 SYNC_DAYS = 7
 REMEMBER_SYNCS_FOR = timedelta(days=1)
@@ -76,10 +76,13 @@ def new_people_sensor(partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefi
         next_ones, left = first_chunks(settings, newest)
         if not next_ones:
             return dg.SkipReason("The history of everybody who is connected is complete.")
-        share = settings.oura.background_share
+        share, turns = settings.oura.background_share, cycle(settings.workers.turns)
         context.log.info("Runs of history left: %s; requested: %s", left, len(next_ones))
         return dg.SensorResult(
-            run_requests=[history_request(chunk, since, now, share) for chunk, since in next_ones]
+            run_requests=[
+                history_request(chunk, since, now, share, turn)
+                for (chunk, since), turn in zip(next_ones, turns, strict=False)
+            ]
         )
 
     return new_people
@@ -91,7 +94,7 @@ def first_chunks(settings: Settings, newest: date) -> tuple[list[tuple[Chunk, Si
     # document type; history goes on from there, whatever came between: a restart, a run that
     # died, a document type that is new in the table.
     first: list[tuple[Chunk, Since]] = []
-    left = 0
+    left, at_most = 0, RUNS_PER_TICK * settings.workers.history_runs
     with open_accounts(settings) as accounts:
         for shards in accounts.people.shards(settings.workers.people_per_shard):
             people = accounts.people.all([PersonState.CONNECTED], shards=shards)
@@ -102,10 +105,11 @@ def first_chunks(settings: Settings, newest: date) -> tuple[list[tuple[Chunk, Si
                 {one.id: one.history_start(settings.oura.history_start) for one in people},
                 {(ids[who], name): day for (who, name), day in asked.items() if who in ids},
                 newest=newest,
+                at_most=settings.workers.history_people,
             )
             left += len(chunks)
             first += [(one, {who: since[who] for who in one.people}) for one in chunks]
-            first = sorted(first, key=lambda pair: _urgency(pair[0]))[:RUNS_PER_TICK]
+            first = sorted(first, key=lambda pair: _urgency(pair[0]))[:at_most]
     return first, left
 
 
@@ -114,6 +118,7 @@ def next_chunks(
     first_asked: Mapping[tuple[str, str], date],
     *,
     newest: date,
+    at_most: int,
 ) -> list[Chunk]:
     """Return what to fetch next of people's history: newcomers first, then the newest days.
 
@@ -121,6 +126,7 @@ def next_chunks(
         starts: the first day of the history of those who are connected, by id.
         first_asked: the earliest day in the ledger, by id and document type.
         newest: the newest day for which there is a partition.
+        at_most: how many people a run is for.
     """
     groups: dict[tuple[bool, date, date, tuple[str, ...]], list[str]] = {}
     for person, start in starts.items():
@@ -141,7 +147,7 @@ def next_chunks(
             document_types=names,
         )
         for (newcomer, first, last, names), everybody in groups.items()
-        for some in batched(sorted(everybody), PEOPLE_PER_RUN)
+        for some in batched(sorted(everybody), at_most)
     ]
     return sorted(chunks, key=_urgency)
 
@@ -150,7 +156,9 @@ def _urgency(chunk: Chunk) -> tuple[bool, int, tuple[str, ...]]:
     return not chunk.newcomers, -chunk.last_day.toordinal(), chunk.people
 
 
-def history_request(chunk: Chunk, since: Since, now: datetime, share: float) -> dg.RunRequest:
+def history_request(
+    chunk: Chunk, since: Since, now: datetime, share: float, turn: int = 1
+) -> dg.RunRequest:
     """Return the run that fetches a chunk.
 
     Args:
@@ -158,12 +166,15 @@ def history_request(chunk: Chunk, since: Since, now: datetime, share: float) -> 
         since: since when people are connected: after signing in anew everything is fetched again.
         now: the present moment.
         share: the part of Oura's budget that the run may use.
+        turn: one run of each works at a time.
     """
     who = set_digest(f"{person} {since[person].isoformat()}" for person in chunk.people)
     repeat = int(now.timestamp() / REPEAT_AFTER.total_seconds())
     days = (chunk.first_day, chunk.last_day)
     key = f"history {days[0]}:{days[1]} {who} {set_digest(chunk.document_types)} {repeat}"
-    return sync_request(chunk.people, chunk.document_types, days, key, share=share, history=HISTORY)
+    return sync_request(
+        chunk.people, chunk.document_types, days, key, share=share, history=HISTORY, turn=turn
+    )
 
 
 def sync_now_sensor(partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefinition:

@@ -12,8 +12,9 @@ from oura_pipeline.settings import SettingsError, load_settings
 # The zone in which every day begins first: last night's sleep carries today's day, and somebody in
 # Auckland is a day ahead. A partition exists for every day that has begun anywhere on Earth.
 FIRST_ZONE = "Etc/GMT-14"  # UTC+14: POSIX counts the other way round
-HISTORY_TAG = "oura_pipeline/history"  # dagster.yaml lets one run with this tag work at a time
+HISTORY_TAG = "oura_pipeline/history"
 HISTORY = "new_people"  # its value, where a run fetches the history of people
+TURN_TAG = "oura_pipeline/turn"  # dagster.yaml lets one run of each value work at a time
 BETWEEN = "..."  # the days of a range in Dagster's dialogs, and here of what a check is about
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from oura_pipeline.days import digest
-from oura_pipeline.defs.partitions import DAYS_TAG, HISTORY_TAG, day_span
+from oura_pipeline.defs.partitions import DAYS_TAG, HISTORY_TAG, TURN_TAG, day_span
 
 JOB = "sync"
 OP = "sync_documents"  # in Dagster, a job and an op do not share a name
@@ -28,6 +28,7 @@ def sync_request(
     *,
     share: float = 1.0,
     history: str = "",
+    turn: int = 1,
 ) -> dg.RunRequest:
     """Return a run of the job `sync` for some people.
 
@@ -37,11 +38,13 @@ def sync_request(
         days: the first and the last one.
         run_key: new whenever there is a reason for a new run: Dagster keeps it for ever.
         share: the part of Oura's budget that may be used before the run waits.
-        history: why it is one of those runs of which one works at a time; empty: it is none.
+        history: why it is one of those runs that take turns; empty: it is none.
+        turn: with which of them it takes turns: one of each works at a time.
     """
+    turns = {HISTORY_TAG: history, TURN_TAG: str(turn)} if history else {}
     return dg.RunRequest(
         run_key=run_key,
-        tags={DAYS_TAG: day_span(*days)} | ({HISTORY_TAG: history} if history else {}),
+        tags={DAYS_TAG: day_span(*days)} | turns,
         run_config=sync_config(
             *days, people=people, document_types=document_types, share=share, publish=False
         ),

@@ -176,6 +176,7 @@ def test_a_run_is_for_the_days_the_people_and_the_types() -> None:
     assert asked.tags == {
         "oura_pipeline/days": "2026-06-01 to 2026-06-04",
         "oura_pipeline/history": "gap",
+        "oura_pipeline/turn": "1",
     }
 
 

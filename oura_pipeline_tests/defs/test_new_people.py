@@ -17,7 +17,6 @@ from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES, WO
 from oura_pipeline.days import days_between
 from oura_pipeline.defs.new_people import (
     PARTITIONED,
-    PEOPLE_PER_RUN,
     SNAPSHOTS,
     Chunk,
     history_request,
@@ -70,7 +69,7 @@ def following(
     first_asked: dict[tuple[str, str], date], *people: str, start: date = START
 ) -> list[Chunk]:
     starts = dict.fromkeys(people or ["ada"], start)
-    return next_chunks(starts, first_asked, newest=NEWEST)
+    return next_chunks(starts, first_asked, newest=NEWEST, at_most=500)
 
 
 def test_whoever_signs_in_is_asked_for_everything_of_the_newest_ninety_days() -> None:
@@ -97,18 +96,19 @@ def test_history_that_begins_earlier_now_is_asked_for() -> None:
 
 
 def test_nobody_is_no_history() -> None:
-    assert next_chunks({}, {}, newest=NEWEST) == []
+    assert next_chunks({}, {}, newest=NEWEST, at_most=500) == []
 
 
 def test_history_of_each_person_ends_where_it_begins_for_them() -> None:
     """Whoever got their ring in May has nothing before it."""
     starts = {"ada": START, "bo": date(2026, 5, 20)}
     ledger = asked_since("2026-06-05", "bo") | asked_since("2026-06-05", "ada")
-    assert next_chunks(starts, ledger, newest=NEWEST) == [
+    assert next_chunks(starts, ledger, newest=NEWEST, at_most=500) == [
         chunk("2026-03-07", "2026-06-04", people=("ada",)),
         chunk("2026-05-20", "2026-06-04", people=("bo",)),
     ]
-    assert next_chunks({"bo": NEWEST}, asked_since("2026-03-14", "bo"), newest=NEWEST) == []
+    since = asked_since("2026-03-14", "bo")
+    assert next_chunks({"bo": NEWEST}, since, newest=NEWEST, at_most=500) == []
 
 
 def test_people_who_are_as_far_share_a_run() -> None:
@@ -161,9 +161,9 @@ def test_a_state_that_was_never_asked_comes_with_the_next_run() -> None:
 
 def test_more_people_than_fit_become_several_runs() -> None:
     """Somebody who signs in meanwhile does not wait for the last of ten thousand."""
-    people = [f"p{number:05}" for number in range(PEOPLE_PER_RUN * 2 + 1)]
+    people = [f"p{number:05}" for number in range(500 * 2 + 1)]
     found = following({}, *people)
-    assert [len(one.people) for one in found] == [PEOPLE_PER_RUN, PEOPLE_PER_RUN, 1]
+    assert [len(one.people) for one in found] == [500, 500, 1]
     assert sorted(name for one in found for name in one.people) == people
 
 
@@ -215,6 +215,7 @@ def test_a_run_of_history_is_for_the_days_the_people_and_the_types() -> None:
     assert asked.tags == {
         "oura_pipeline/days": "2026-06-01 to 2026-06-04",
         "oura_pipeline/history": "new_people",
+        "oura_pipeline/turn": "1",
     }
     assert "ada" not in (asked.run_key or "")
 
@@ -538,8 +539,10 @@ def test_a_run_that_ended_is_not_waited_for(made: World) -> None:
     assert tick(made).run_requests
 
 
-def test_no_more_than_three_runs_are_asked_for(made: World) -> None:
-    """Whoever signs in meanwhile comes before the rest."""
+def test_no_more_than_three_runs_are_asked_for(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever signs in meanwhile comes before the rest; three of each that works at a time."""
     with made.accounts() as accounts:
         for number in range(5):
             accounts.people.add(f"somebody{number}", SignIn(refresh_token="none"))
@@ -549,6 +552,18 @@ def test_no_more_than_three_runs_are_asked_for(made: World) -> None:
     requests = tick(made).run_requests
     assert len(requests) == 3
     assert requests[0].run_config["resources"]["pipeline"]["config"]["people"] == made.ids("koa")
+    assert [one.tags["oura_pipeline/turn"] for one in requests] == ["1"] * 3
+    monkeypatch.setenv("OURA_HISTORY_RUNS", "2")
+    assert [one.tags["oura_pipeline/turn"] for one in tick(made).run_requests] == ["1", "2"] * 3
+
+
+def test_a_run_of_history_is_for_no_more_people_than_is_set(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.sign_in("runa")
+    assert len(tick(made).run_requests) == 1
+    monkeypatch.setenv("OURA_HISTORY_PEOPLE", "1")
+    assert len(tick(made).run_requests) == 2
 
 
 def test_a_sync_is_asked_for_once_each_time_somebody_wants_it(made: World) -> None:

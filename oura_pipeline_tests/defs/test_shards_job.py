@@ -197,12 +197,14 @@ def test_a_worker_does_not_own_the_run_whose_shard_it_syncs(
 ) -> None:
     """Otherwise the run would fail with the worker that is killed."""
     monkeypatch.setenv("OURA_EXECUTOR", executor)
+    monkeypatch.setenv("GRAPHITE_HOST", "carbon")
     assert lives_here(dg.DagsterRun(job_name=job)) is here
 
 
 @pytest.mark.parametrize("executor", ["celery", "in_process", "k8s"])
 def test_the_setting_names_the_executor(executor: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OURA_EXECUTOR", executor)
+    monkeypatch.setenv("GRAPHITE_HOST", "carbon")
     assert shard_executor().name == executor
 
 
