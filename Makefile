@@ -76,7 +76,7 @@ dist: $(READY)
 
 # Five minutes of waiting for processes; it wants root and Debian's RabbitMQ.
 test-workers: $(READY)
-	@CI=1 $(BIN)/python -m pytest $(WORKERS)
+	@CI=1 $(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 test-quick: $(READY)
 	@$(BIN)/python -m pytest $(PARALLEL) -m quick $(APART)

@@ -6,11 +6,9 @@ import argparse
 import json
 import os
 import random
-import subprocess
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -20,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 import psycopg
 
 from benchmarks.measuring import cpu_seconds, family, resident
@@ -29,13 +26,14 @@ from oura_pipeline.catalog.document_types import Ask, DocumentType, get_document
 from oura_pipeline.defs.run_requests import SHARD_OP, SUM_OP, shards_config
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline_tests.testing.broker import running_broker
-from oura_pipeline_tests.testing.postgres import dump, running_postgres
+from oura_pipeline_tests.testing.carbon_sink import carbon_sink
+from oura_pipeline_tests.testing.postgres import PostgresServer, postgres_server
+from oura_pipeline_tests.testing.remains import Kept, of_person, remove
 from oura_pipeline_tests.testing.world import World, comparable, sandbox_tokens, world
 from oura_pipeline_tests.workers.cluster import (
-    Program,
     begun,
-    command,
     ended,
+    prepare_lake,
     shards_run,
     shared_settings,
     worker,
@@ -74,13 +72,18 @@ def gathered(folder: Path, chosen: argparse.Namespace) -> Iterator[Crowd]:
     # Two in a hundred more than we may send: at one more Oura refuses, and all of us pause.
     refusing = f"{int(int(requests) * 1.02)}/{seconds}"
     options = {"people": chosen.people, "days": DAYS + 2, "thin": 10, "app_rate_limit": refusing}
-    with running_postgres() as postgres, running_broker() as broker, cloud(**options) as made:
-        settings = SETTINGS | shared_settings(postgres, broker, folder)
+    with (
+        postgres_server() as postgres,
+        running_broker() as broker,
+        carbon_sink() as graphite,
+        cloud(**options) as made,
+    ):
+        settings = SETTINGS | shared_settings(postgres.address, broker, graphite, folder)
         settings |= {"OURA_PEOPLE_PER_SHARD": str(chosen.shard), "OURA_RATE_LIMIT": chosen.limit}
         with world(folder / "data", made.sandbox, settings=settings) as there:
-            subprocess.run(command("oura_pipeline.cli", "warehouse", "prepare"), check=True)
+            prepare_lake()
             sign_in(there)
-            yield Crowd(folder, made, there, settings)
+            yield Crowd(folder, postgres, made, there, settings)
 
 
 def sign_in(made: World) -> None:
@@ -98,6 +101,7 @@ class Crowd:
     """People, and where what is known of them is kept."""
 
     folder: Path
+    postgres: PostgresServer
     cloud: Cloud
     world: World
     settings: dict[str, str]
@@ -113,7 +117,10 @@ class Crowd:
             workers = [stack.enter_context(worker(self.folder / name)) for name in ("one", "two")]
             run = stack.enter_context(shards_run(self.folder, config))
             peaks = stack.enter_context(
-                peaks_of({"run": run, "one": workers[0], "two": workers[1]})
+                peaks_of(
+                    {"run": run.pid, "one": workers[0].pid, "two": workers[1].pid}
+                    | {"cloud": self.cloud.process}
+                )
             )
             run.wait()
             wall = time.monotonic() - began
@@ -185,63 +192,24 @@ class Crowd:
         """Delete somebody, and look for their name, their id at Oura and their documents."""
         # Nobody else's name contains it.
         who = max(self.cloud.sandbox.usernames, key=len)
-        [person] = [one for one in self.cloud.sandbox.people() if one["username"] == who]
-        theirs = {who, person["id"]} | {
-            entry["document"]["id"]
-            for name in types
-            for entry in self.cloud.sandbox.truth(who, name, FIRST, LAST)
-            if "id" in entry["document"]
-        }
-        before = self._holding(theirs)
-        began = time.monotonic()
-        subprocess.run(command("oura_pipeline.cli", "people", "remove", who, "--yes"), check=True)
+        theirs = of_person(self.cloud.sandbox, who, (FIRST, LAST), types)
+        kept = Kept(self.settings, self.folder, {"Postgres": self.postgres.log})
+        before, began = kept.holding(theirs), time.monotonic()
+        remove(who)
         seconds = time.monotonic() - began
-        after = self._holding(theirs)
-        held = {"held it before": sorted(before), "held it afterwards": sorted(after)}
+        held = {"held it before": before, "held it afterwards": kept.holding(theirs)}
         return held | {"deletion s": round(seconds)}
-
-    def _holding(self, texts: set[str]) -> dict[str, int]:
-        """Return how many of the texts stand in files, databases and logs, by where."""
-        found: Counter[str] = Counter()
-        for where, content in self._kept():
-            found[where] += sum(text.encode() in content for text in texts)
-        return {where: number for where, number in found.items() if number}
-
-    def _kept(self) -> Iterator[tuple[str, bytes]]:
-        """Yield everything that is kept, by where: compressed files also as they read."""
-        yield "accounts", dump(self.settings["OURA_ACCOUNTS_URL"].replace("+psycopg", ""))
-        yield "Dagster", dump(self.settings["DAGSTER_POSTGRES_URL"].replace("+psycopg2", ""))
-        catalog = self.settings["OURA_WAREHOUSE_URL"].removeprefix("ducklake:postgres:")
-        yield "catalog", dump(catalog)
-        for path in (path for path in self.folder.rglob("*") if path.is_file()):
-            kind = path.relative_to(self.folder).parts[0]
-            yield kind, path.read_bytes()
-            if path.suffix == ".parquet":
-                yield kind, repr(duckdb.read_parquet(str(path)).fetchall()).encode()
-            if path.suffix == ".duckdb":
-                yield kind, b"".join(texts_of(path))
-
-
-def texts_of(path: Path) -> Iterator[bytes]:
-    """Yield what stands in the tables of a DuckDB file, which compresses them."""
-    with duckdb.connect(str(path), read_only=True) as connection:
-        for schema, table in connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables()"
-        ).fetchall():
-            rows = connection.execute(f'FROM "{schema}"."{table}"')
-            while some := rows.fetchmany(10_000):
-                yield repr(some).encode()
 
 
 @contextmanager
-def peaks_of(programs: dict[str, Program]) -> Iterator[dict[str, int]]:
+def peaks_of(programs: dict[str, int]) -> Iterator[dict[str, int]]:
     """The most bytes that each program and its children held at once, as far as was seen."""
     peaks, is_over = dict.fromkeys(programs, 0), threading.Event()
 
     def look() -> None:
         while not is_over.wait(EVERY):
-            for name, one in programs.items():
-                peaks[name] = max(peaks[name], sum(map(resident, family(one.pid))))
+            for name, process in programs.items():
+                peaks[name] = max(peaks[name], sum(map(resident, family(process))))
 
     watcher = threading.Thread(target=look)
     watcher.start()

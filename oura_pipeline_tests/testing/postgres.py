@@ -108,17 +108,21 @@ def dagster_config() -> str:
 
 def dump(database: str) -> bytes:
     """Everything that a database holds, table by table."""
+    return b"\n".join(rows(database))
+
+
+def rows(database: str) -> Iterator[bytes]:
+    """Yield the name of each table and then its rows, in the format of COPY."""
     import psycopg
 
     with psycopg.connect(database) as connection:
         tables = connection.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
         ).fetchall()
-        dumped = []
         for (table,) in tables:
-            with connection.cursor().copy(f"COPY {table} TO STDOUT".encode()) as rows:
-                dumped += [table.encode(), *map(bytes, rows)]
-    return b"\n".join(dumped)
+            yield table.encode()
+            with connection.cursor().copy(f"COPY {table} TO STDOUT".encode()) as copied:
+                yield from map(bytes, copied)
 
 
 @contextmanager

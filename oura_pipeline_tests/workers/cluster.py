@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,13 +25,16 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", *arguments]
 
 
-def shared_settings(postgres: str, broker: str, folder: Path) -> dict[str, str]:
+def shared_settings(
+    postgres: str, broker: str, graphite: Mapping[str, str], folder: Path
+) -> dict[str, str]:
     """The settings of every machine: new databases, a new lake, new keys."""
     home = folder / "dagster"
     home.mkdir()
     (home / "dagster.yaml").write_text(dagster_config(), encoding="utf-8")
     accounts, catalog, records = (new_database(postgres) for _ in range(3))
     return {
+        **graphite,
         "OURA_ACCOUNTS_URL": f"postgresql+psycopg://{accounts}",
         "OURA_WAREHOUSE_URL": f"ducklake:postgres:postgresql://{catalog}",
         "OURA_WAREHOUSE_DATA": str(folder / "lake"),
@@ -46,11 +49,12 @@ def shared_settings(postgres: str, broker: str, folder: Path) -> dict[str, str]:
 
 @contextmanager
 def worker(folder: Path, inside: Sequence[str] = ()) -> Iterator[Program]:
-    """A worker with a data folder of its own, as on a machine of its own."""
-    folder.mkdir()
+    """A worker with a data folder of its own, as on a machine of its own; also one more there."""
+    folder.mkdir(exist_ok=True)
     environment = {"OURA_PIPELINE_HOME": str(folder / "data")}
     line = [*inside, *command("oura_pipeline.cli", "worker")]
-    with program(folder / "log", line, environment) as process:
+    log = folder / f"log {len(list(folder.glob('log *'))) + 1}"
+    with program(log, line, environment) as process:
         yield process
 
 

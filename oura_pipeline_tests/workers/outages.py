@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,9 @@ from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline_tests.testing.broker import running_broker
+from oura_pipeline_tests.testing.carbon_sink import carbon_sink
 from oura_pipeline_tests.testing.postgres import PostgresServer, postgres_server, wait_for
+from oura_pipeline_tests.testing.remains import Kept, of_person, remove
 from oura_pipeline_tests.testing.world import World, comparable, world
 from oura_pipeline_tests.workers.cluster import (
     Program,
@@ -50,7 +53,8 @@ from oura_pipeline_tests.workers.machines import NETWORK, OURS, Machine, machine
 LAST = date(2026, 6, 10)
 FIRST = LAST - timedelta(days=2)
 PEOPLE = 6  # a shard each
-REQUESTS, PERIOD = 40, 10.0  # of all machines together, in seconds: a shard takes seven of them
+# Of all machines together, in seconds: so few that a busy machine, too, has to wait for them.
+REQUESTS, PERIOD = 12, 10.0
 TOKEN_SECONDS = 60  # everybody's are renewed in the middle
 CUT_SECONDS, RESTART_SECONDS = 60.0, 3.0
 PORT = 8400
@@ -105,8 +109,9 @@ def main() -> None:
         one, two, third = (stack.enter_context(machine(number)) for number in (2, 3, 4))
         postgres = stack.enter_context(postgres_server(OURS, NETWORK))
         broker = stack.enter_context(running_broker(third.address, third.inside))
-        cloud = stack.enter_context(sandbox(folder))
-        settings = shared_settings(postgres.address, broker, folder) | {
+        graphite = stack.enter_context(carbon_sink(OURS))
+        cloud = stack.enter_context(sandbox(stack.enter_context(oura_log())))
+        settings = shared_settings(postgres.address, broker, graphite, folder) | {
             "OURA_PEOPLE_PER_SHARD": "1",
             "OURA_RATE_LIMIT": f"{REQUESTS}/{PERIOD:.0f}",
         }
@@ -115,12 +120,16 @@ def main() -> None:
         for username in cloud.usernames:
             made.sign_in(username)
         counts = stack.enter_context(counted(cloud))
-        seen = outages(folder, postgres, (one, two, third))
-        print(json.dumps(seen | {"budget": busiest(counts)} | everything(made)))
+        seen = outages(folder, cloud, postgres, (one, two, third)) | {"budget": busiest(counts)}
+        seen |= everything(made)
+        print(json.dumps(seen | deletion(made, Kept(settings, folder, {"Postgres": postgres.log}))))
 
 
 def outages(
-    folder: Path, postgres: PostgresServer, machines: tuple[Machine, Machine, Machine]
+    folder: Path,
+    cloud: Sandbox,
+    postgres: PostgresServer,
+    machines: tuple[Machine, Machine, Machine],
 ) -> dict[str, Any]:
     """Sync everybody, and let happen what happens to machines."""
     one, two, third = machines
@@ -130,13 +139,12 @@ def outages(
         run = stack.enter_context(shards_run(folder, shards_config(FIRST, LAST)))
         instance = stack.enter_context(dg.DagsterInstance.from_config(os.environ["DAGSTER_HOME"]))
         told = Outages(instance, run, folder / "run.log")
-        told.wait(lambda: len(told.busy()) == 2)
-        time.sleep(2)  # it has loaded the definitions, and asks Oura
+        told.wait(lambda: len(asked_for(cloud)) == len(told.busy()) == 2)
         other = stack.enter_context(somebody_syncs_too(folder))
         name = next(name for name in told.busy() if f"worker-{killed.pid}@" in name)
         kill(killed)
         told.note("killed")
-        stack.enter_context(worker(folder / "again", one.inside))
+        stack.enter_context(worker(folder / "one", one.inside))
         told.wait_for_more()
         third.plug(into=False)
         told.note("cut off")
@@ -183,14 +191,21 @@ def somebody_syncs_too(folder: Path) -> Iterator[Program]:
 
 
 @contextmanager
-def sandbox(folder: Path) -> Iterator[Sandbox]:
+def oura_log() -> Iterator[Path]:
+    """A file that is nobody's of ours: what the cloud says stays there."""
+    with tempfile.NamedTemporaryFile(prefix="oura-") as file:
+        yield Path(file.name)
+
+
+@contextmanager
+def sandbox(log: Path) -> Iterator[Sandbox]:
     """A cloud that all machines reach."""
     options = SandboxOptions(people=PEOPLE, days=6, end=LAST, thin=10)
     given = {"people": PEOPLE, "days": 6, "end": LAST, "thin": 10, "host": OURS, "port": PORT}
     given |= {"access-seconds": TOKEN_SECONDS, "app-rate-limit": "1000/1", "rate-limit": "1000/1"}
     flags = [f"--{name}={value}" for name, value in given.items()]
     url = f"http://{OURS}:{PORT}"
-    with program(folder / "cloud.log", command("oura_pipeline.sandbox", *flags)):
+    with program(log, command("oura_pipeline.sandbox", *flags)):
         wait_for(PORT, host=OURS)
         with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
             yield Sandbox(url, options, http)
@@ -201,13 +216,11 @@ def counted(cloud: Sandbox) -> Iterator[list[tuple[float, float, int]]]:
     """How many documents or pages were asked for until then: before, after, number."""
     counts: list[tuple[float, float, int]] = []
     over = Event()
-    names = {document_type.name for document_type in DOCUMENT_TYPES}
 
     def look() -> None:
         while not over.wait(0.25):
             before = time.monotonic()
-            asked = cloud.requests()
-            number = sum(sum(asked[name].values()) for name in names & asked.keys())
+            number = sum(asked_for(cloud).values())
             counts.append((before, time.monotonic(), number))
 
     watcher = Thread(target=look)
@@ -217,6 +230,13 @@ def counted(cloud: Sandbox) -> Iterator[list[tuple[float, float, int]]]:
     finally:
         over.set()
         watcher.join()
+
+
+def asked_for(cloud: Sandbox) -> Counter[str]:
+    """How many documents or pages were asked for of whom."""
+    names = {document_type.name for document_type in DOCUMENT_TYPES}
+    by_route = cloud.requests()
+    return sum((Counter(by_route[name]) for name in names & by_route.keys()), Counter())
 
 
 def busiest(counts: list[tuple[float, float, int]]) -> int:
@@ -255,6 +275,16 @@ def everything(made: World) -> dict[str, Any]:
         # The first of everybody is the sign-in; whose shard ends soon needs no other.
         "renewals": sum(renewals.values()) - len(renewals),
     }
+
+
+def deletion(made: World, kept: Kept) -> dict[str, Any]:
+    """Delete somebody, and return where something of them stood before and afterwards."""
+    who = made.sandbox.usernames[-1]
+    types = [one.name for one in DOCUMENT_TYPES if one.partitioned]
+    theirs = of_person(made.sandbox, who, (FIRST, LAST), types)
+    before = kept.holding(theirs)
+    remove(who)
+    return {"held before": before, "held afterwards": kept.holding(theirs)}
 
 
 if __name__ == "__main__":
