@@ -27,8 +27,11 @@ def prepare() -> None:
     It is the one that OURA_WAREHOUSE_URL names. Run this before anything else uses it, and again
     after every upgrade, while nothing else runs. A DuckDB file needs no preparation.
     """
-    changed = open_lake(load_settings()).prepare()
+    lake = open_lake(load_settings())
+    changed = lake.prepare()
     print_lines("The warehouse is prepared." if changed else "The warehouse was prepared already.")
+    if advice := lake.log_advice():
+        print_lines(advice)
 
 
 @warehouse.command("migrate")

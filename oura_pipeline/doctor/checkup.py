@@ -33,7 +33,7 @@ def _of_pipeline(pipeline: Pipeline) -> list[Finding]:
     return [
         *records.accounts(pipeline),
         *(records.newest_data(pipeline), records.fetches(pipeline), records.pushes(pipeline)),
-        *(records.warehouse(pipeline), records.documents(pipeline)),
+        *(records.warehouse(pipeline), *records.catalog(pipeline), records.documents(pipeline)),
         *(machine.site(pipeline), machine.ports(settings)),
         *(services.dagster(settings), *services.runs(settings)),
         *(services.webhooks(pipeline), *services.oura(pipeline), *services.graphite(pipeline)),

@@ -11,6 +11,7 @@ from oura_pipeline.accounts.waiting import OWN_TURN
 from oura_pipeline.doctor.findings import Finding, bad, good, listed
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.warehouse.errors import WarehouseError
+from oura_pipeline.warehouse.lake.warehouse import LakeWarehouse
 from oura_pipeline.warehouse.quarantine import Oddity
 
 # A ring that was not worn for a weekend is no trouble; nor is who has only just signed in.
@@ -124,6 +125,17 @@ def warehouse(pipeline: Pipeline) -> Finding:
     # Not its address, which may hold a password.
     place = storage.warehouse_path or f"a DuckLake, its files in {storage.warehouse_data}"
     return good("warehouse", f"{rows:,} rows in {place}")
+
+
+def catalog(pipeline: Pipeline) -> Iterator[Finding]:
+    """Look whether the log of a lake's catalog would keep what is deleted."""
+    if not isinstance(pipeline.warehouse, LakeWarehouse):
+        return
+    try:
+        if advice := pipeline.warehouse.log_advice():
+            yield bad("catalog", advice)
+    except WarehouseError:
+        return  # which is said of the warehouse
 
 
 def documents(pipeline: Pipeline) -> Finding:

@@ -8,7 +8,7 @@ from oura_pipeline.catalog.document_types import STORED_TYPES
 from oura_pipeline.days import digest
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.unknown_fields import recorded_paths
-from oura_pipeline.warehouse.lake import locks
+from oura_pipeline.warehouse.lake import locks, server_log
 from oura_pipeline.warehouse.lake.address import LakeAddress
 from oura_pipeline.warehouse.ledgers import LEDGERS, VIEWS_DIGEST, ensure_ledgers
 from oura_pipeline.warehouse.readme import COLUMNS, DESCRIPTION, lines, write_lines
@@ -53,9 +53,13 @@ END $$"""
 
 
 def keep_values_out(address: LakeAddress) -> None:
-    """Let the catalog keep no value out of people's documents, from now on and of before."""
+    """Let the catalog keep no value out of people's documents, from now on and of before.
+
+    Nor the log of its server, as far as that depends on us.
+    """
     connection = locks.connect(address)
     try:
+        server_log.silence(connection)
         connection.execute(_FUNCTION)
         for table, kept in _KEPT.items():
             names = ", ".join(map(literal, kept))

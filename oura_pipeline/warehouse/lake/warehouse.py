@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from oura_pipeline.warehouse import copying, forgetting, publishing
-from oura_pipeline.warehouse.lake import attaching, locks, maintenance
+from oura_pipeline.warehouse.lake import attaching, locks, maintenance, server_log
 from oura_pipeline.warehouse.lake.address import LakeAddress
 from oura_pipeline.warehouse.lake.connections import LakeConnections
 from oura_pipeline.warehouse.lake.maintenance import Compacted, Size
@@ -52,6 +52,10 @@ class LakeWarehouse(Warehouse):
             # First: what is written afterwards leaves no value in the catalog.
             keep_values_out(address)
             return prepare(connection)
+
+    def log_advice(self) -> str:
+        """Return what is to be done so that Postgres's log keeps no value; empty: nothing."""
+        return server_log.advice(self._lake.address)
 
     def kept_open(self) -> AbstractContextManager[None]:
         """Do nothing: the lake stays attached while the process lives."""

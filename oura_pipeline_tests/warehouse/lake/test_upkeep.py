@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import dagster as dg
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -14,7 +15,10 @@ from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.commands.group import cli
 from oura_pipeline.defs.lake import lake_assets, lake_schedules, merged, rewritten
 from oura_pipeline.defs.resources import PipelineResource
+from oura_pipeline.doctor import records
+from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.settings import load_settings
+from oura_pipeline.warehouse.lake.server_log import silence
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.documents import january, land, score
 from oura_pipeline_tests.warehouse.lake.lakes import Lake
@@ -64,6 +68,28 @@ def test_the_command_line_prepares_and_moves(lake: Lake, tmp_path: Path) -> None
         *("daily_sleep: 1 rows, 1 of 1 months copied", "1 rows are in both, and the same.")
     ]
     assert Warehouse(tmp_path / "file.duckdb").usernames() == ["ada"]
+
+
+def test_postgres_logs_no_statement_on_the_catalog(lake: Lake) -> None:
+    """They hold names and values, and those that fail are logged. Who may not set it is told."""
+    database = lake.address.catalog.rpartition("/")[2]
+    with psycopg.connect(lake.address.catalog, autocommit=True) as connection:
+        for statement in (
+            f"ALTER DATABASE {database} RESET ALL",
+            f"CREATE ROLE owner_of_{database}",
+            f"ALTER DATABASE {database} OWNER TO owner_of_{database}",
+            f"SET ROLE owner_of_{database}",
+        ):
+            connection.execute(statement.encode())
+        silence(connection)
+    with open_pipeline() as pipeline:
+        [told] = records.catalog(pipeline)
+        assert not told.good
+        assert told.text == lake.warehouse.log_advice()
+        assert f"ALTER DATABASE \"{database}\" SET log_min_error_statement = 'panic'" in told.text
+        assert run("prepare") == "The warehouse was prepared already.\n"
+        assert lake.warehouse.log_advice() == ""
+        assert list(records.catalog(pipeline)) == []
 
 
 def test_a_lake_is_backed_up_by_other_means(tmp_path: Path) -> None:
