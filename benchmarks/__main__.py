@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import bookkeeping, questions, sizes, syncs, webhooks
+from benchmarks import bookkeeping, own_export, questions, sizes, syncs, webhooks
 from benchmarks import results as made
 from benchmarks.plotting import plot
 from benchmarks.results import Results
@@ -35,6 +35,7 @@ SCENARIOS: dict[str, Callable[[Results, Scale, Path], None]] = {
     "waiting": bookkeeping.waiting,
     "questions": questions.questions,
     "webhooks": webhooks.acknowledged,
+    "export": own_export.own_export,
 }
 
 

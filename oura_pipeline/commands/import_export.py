@@ -23,8 +23,9 @@ from oura_pipeline.sync.push import push_documents
 def run_import(pipeline: Pipeline, username: str, path: Path) -> None:
     """Import an export with a progress bar, push and publish it, and print what came of it."""
     with _Bar(console).shown() as bar:
-        imported = import_export(pipeline, username, path, bar)
-        unsent = _push(pipeline, username, imported, bar)
+        with pipeline.warehouse.kept_open():
+            imported = import_export(pipeline, username, path, bar)
+            unsent = _push(pipeline, username, imported, bar)
         bar.says("Publishing")
         if imported.changed:
             publish(pipeline)
@@ -36,9 +37,12 @@ def run_import(pipeline: Pipeline, username: str, path: Path) -> None:
 
 def _push(pipeline: Pipeline, username: str, imported: Imported, bar: _Bar) -> str:
     """Send what landed to Graphite; return why not, where it cannot be."""
+    bar.began(sum(one.landed for one in imported.changed))
+    pushed = 0
     try:
         for one in imported.changed:
-            bar.says(f"{one.document_type.name} → Graphite")
+            bar.read(f"{one.document_type.name} → Graphite", pushed)
+            pushed += one.landed
             days = days_between(one.days[0], one.days[-1])
             # The state of another day is not that of today.
             for some in [days] if one.document_type.partitioned else [[day] for day in one.days]:
@@ -74,7 +78,7 @@ def _remarks(imported: Imported) -> Iterator[str]:
 
 
 class _Bar:
-    """A progress bar of the bytes that are read."""
+    """A progress bar of the bytes that are read, and then of the documents that are pushed."""
 
     def __init__(self, out: Console) -> None:
         self._progress = Progress(
@@ -97,7 +101,7 @@ class _Bar:
         self._progress.update(self._task, description=what)
 
     def began(self, total: int) -> None:
-        self._progress.update(self._task, total=total)
+        self._progress.update(self._task, total=total, completed=0)
 
     def read(self, document_type: str, done: int) -> None:
         self._progress.update(self._task, description=document_type, completed=done)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
@@ -137,17 +139,39 @@ def import_export(
     with open_archive(path) as archive, pipeline.warehouse.kept_open():
         contents = find_sources(archive)
         progress.began(sum(source.member.size for source in contents.sources))
-        imported = Imported(made_at=archive.made_at, contents=contents)
         reading = _Reading(contents.sources, progress, archive.made_at)
-        # Days follow from offsets, which the other types teach.
-        for document_type in sorted(STORED_TYPES, key=lambda one: one.dated_by_offset):
-            if sources := [
-                one for one in contents.sources if one.kind.document_type is document_type
-            ]:
-                imported.types.append(
-                    _import_type(pipeline, person, document_type, sources, reading)
-                )
-    return imported
+        with closing(_read_ahead(pipeline, person, reading)) as spooled:
+            types = [_import_type(pipeline, person, one, reading) for one in spooled]
+    return Imported(made_at=archive.made_at, contents=contents, types=types)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Spooled:
+    """The documents of a type on disk: how many rows they were, and of which days they are."""
+
+    document_type: DocumentType
+    spool: Spool
+    rows: int
+    days: set[date]
+
+
+def _read_ahead(
+    pipeline: Pipeline, person: Person, reading: _Reading
+) -> Generator[_Spooled, None, None]:
+    """Yield the documents of type after type, while those of the next are read."""
+    # Landing is DuckDB's work and reading is Python's: two cores do both at once.
+    with ExitStack() as spools, ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
+        following: tuple[ExitStack, Future[_Spooled]] | None = None
+        for document_type in [*reading.types, None]:
+            current, following = following, None
+            if document_type is not None:
+                stack = spools.enter_context(ExitStack())
+                spool = stack.enter_context(pipeline.warehouse.spool(document_type))
+                reads = pool.submit(reading.spool, document_type, person.username, spool)
+                following = stack, reads
+            if current is not None:
+                with current[0]:  # it goes as soon as its documents have landed
+                    yield current[1].result()
 
 
 class _Reading:
@@ -158,23 +182,31 @@ class _Reading:
     ) -> None:
         self.made_at = made_at
         self.progress = progress
+        self.sources = {
+            one.name: [source for source in sources if source.kind.document_type is one]
+            for one in STORED_TYPES
+        }
         self._zones = _zones(sources)
         self._done = 0
         self._last_day = datetime.now(UTC).date() + _AHEAD
 
-    def spool(
-        self, sources: Iterable[Source], username: str, spool: Spool
-    ) -> tuple[int, set[date]]:
-        """Spool the documents of these tables; return how many rows, and of which days."""
-        rows, days = 0, set[date]()
-        for source in sources:
-            name = source.kind.document_type.name
+    @property
+    def types(self) -> list[DocumentType]:
+        """The types of which there are documents, in the order in which they land."""
+        # Days follow from offsets, which the other types teach.
+        ordered = sorted(STORED_TYPES, key=lambda one: one.dated_by_offset)
+        return [one for one in ordered if self.sources[one.name]]
+
+    def spool(self, document_type: DocumentType, username: str, spool: Spool) -> _Spooled:
+        """Spool the documents of a type."""
+        name, rows, days = document_type.name, 0, set[date]()
+        for source in self.sources[name]:
             reader = PageReader(
-                source.kind.document_type,
+                document_type,
                 wanted=lambda day: _FIRST_RING <= day <= self._last_day,
                 today=self.made_at.date(),
             )
-            report = lambda size, name=name: self.progress.read(name, self._done + size)  # noqa: E731
+            report = lambda size: self.progress.read(name, self._done + size)  # noqa: E731
             for batch in read_batches(source, self._zones, report):
                 interrupts.check()
                 page, _ = reader.page(_body(batch.documents), DateRangeQuery())
@@ -185,7 +217,7 @@ class _Reading:
                 rows += len(batch.documents) + len(batch.aside)
                 days |= {document.day for document in page.documents}
             self._done += source.member.size
-        return rows, days
+        return _Spooled(document_type=document_type, spool=spool, rows=rows, days=days)
 
 
 def _body(documents: Sequence[bytes]) -> bytes:
@@ -223,23 +255,19 @@ def _timed(
 
 
 def _import_type(
-    pipeline: Pipeline,
-    person: Person,
-    document_type: DocumentType,
-    sources: Sequence[Source],
-    reading: _Reading,
+    pipeline: Pipeline, person: Person, spooled: _Spooled, reading: _Reading
 ) -> ImportedType:
-    with pipeline.warehouse.spool(document_type) as spool:
-        rows, days = reading.spool(sources, person.username, spool)
-        reading.progress.landing(document_type.name)
-        landing = Landing(days={})
-        if rows:
-            landing = _land(pipeline, person, document_type, spool, days, reading.made_at)
+    document_type, landing = spooled.document_type, Landing(days={})
+    reading.progress.landing(document_type.name)
+    if spooled.rows:
+        landing = _land(
+            pipeline, person, document_type, spooled.spool, spooled.days, reading.made_at
+        )
     counts = landing.days | landing.elsewhere
     return ImportedType(
         document_type=document_type,
-        files=tuple(sorted({source.member.name for source in sources})),
-        rows=rows,
+        files=tuple(sorted({one.member.name for one in reading.sources[document_type.name]})),
+        rows=spooled.rows,
         landed=landing.inserted + landing.updated,
         aside=landing.set_aside.total(),
         days=tuple(sorted({day for (_, day), count in counts.items() if count.changed})),

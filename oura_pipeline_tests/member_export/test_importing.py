@@ -396,6 +396,7 @@ def test_what_was_interrupted_is_completed_by_the_next_time(
     path = zipped(sleeps((1, 61)) | {"temperature.csv": TEMPERATURES})
     with pytest.raises(KeyboardInterrupt):
         import_export(pipeline, username, path, Killed())
+    assert pipeline.warehouse.remove_abandoned_spools() == 0
     assert pipeline.warehouse.rows_of(username) == {"daily_sleep": 1}
     again = import_export(pipeline, username, path)
     assert [(one.landed, one.known) for one in again.types] == [(0, 1), (1, 0)]
