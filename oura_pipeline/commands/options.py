@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -53,6 +53,17 @@ def json_option(text: str) -> Callable[[Body], Body]:
 
 def _date(_: click.Context, __: click.Parameter, value: datetime | None) -> date | None:
     return value.date() if value else None
+
+
+def require_fetched(document_types: Iterable[DocumentType]) -> None:
+    """Refuse types that are in members' own exports alone, and never fetched.
+
+    Raises:
+        BadParameter: there is one among them.
+    """
+    for one in document_types:
+        if one not in DOCUMENT_TYPES:
+            raise click.BadParameter(f"{one.name} comes in a member's own export alone")
 
 
 def _document_types(

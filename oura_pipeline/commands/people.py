@@ -206,6 +206,8 @@ def import_own_export(username: str, path: Path, new: bool) -> None:
             pipeline.accounts.people.add_without_sign_in(username)
         try:
             run_import(pipeline, username, path)
+        except UnknownPerson as error:
+            raise click.ClickException(f"{error}; --new adds somebody") from None
         except ExportRefused as error:
             if new:
                 pipeline.accounts.removal.delete(username)

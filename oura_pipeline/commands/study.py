@@ -10,6 +10,7 @@ import click
 from oura_pipeline.accounts.studies import Enrolment, Participant
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import DocumentType
+from oura_pipeline.commands import options
 from oura_pipeline.commands.console import console, counted, print_lines, table_with
 from oura_pipeline.commands.options import day_option, person_argument, types_option
 from oura_pipeline.exports.study import SUMS, Dates, export_study
@@ -71,6 +72,7 @@ def enroll(
     document_types: list[DocumentType],
 ) -> None:
     """Let somebody take part, or consent anew."""
+    options.require_fetched(document_types)
     chosen = click.get_current_context().get_parameter_source("document_types")
     everything = chosen is click.core.ParameterSource.DEFAULT
     enrolment = Enrolment(
@@ -124,7 +126,7 @@ def compliance(name: str) -> None:
     From the newest published copy.
     """
     with open_accounts(load_settings()) as accounts:
-        accounts.studies.participants(name)  # raises where there is no such study
+        everybody = accounts.studies.participants(name)
     table = table_with("code", "arm", "expected", "nights", "longest gap", "last night", "call")
     with connect() as connection:
         rows = connection.execute(
@@ -135,6 +137,11 @@ def compliance(name: str) -> None:
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     console.print(table)
+    if missing := {one.code for one in everybody} - {code for code, *_ in rows}:
+        print_lines(
+            f"Enrolled since the copy was published: {', '.join(sorted(missing))}. The next sync "
+            "publishes one with them."
+        )
 
 
 @study.command("export")

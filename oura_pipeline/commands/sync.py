@@ -41,6 +41,7 @@ def sync(
 
     It is a Dagster run in this process; Dagster's UI shows it like every other run.
     """
+    options.require_fetched(document_types)
     newest = last or _latest_day_everywhere()
     counted_from = options.last_days(count, newest, first, last)
     first_day = first or counted_from or newest - timedelta(days=DEFAULT_DAYS - 1)

@@ -21,7 +21,7 @@ _DATES = {
 _TEXT = """\
 # {name}
 
-{participants} participants, under codes. Names, ids, their own words, instants and time zones are
+{participants} under codes. Names, ids, their own words, instants and time zones are
 not in it; times are those that the participants' clocks showed.
 
 **Dates.** {dates} `study_day` counts from 1 in every file.
@@ -56,7 +56,7 @@ def readme(
     """Return the README of an export."""
     return _TEXT.format(
         name=name,
-        participants=len(participants),
+        participants=f"{len(participants)} participant{'s' * (len(participants) != 1)},",
         dates=_DATES[dates],
         withdrawn=_of_withdrawn(withdrawn),
         fhir=_FHIR if fhir else "",

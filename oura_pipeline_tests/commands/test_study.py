@@ -26,6 +26,11 @@ def test_a_study_from_its_beginning_to_its_export(shell: Shell, tmp_path: Path) 
     assert [(one.code, one.document_types) for one in found] == [("K1", None), ("R1", ("sleep",))]
     rows = words(shell("study", "compliance", "nap").output)
     assert [row[0] for row in rows if row[:1] in (["K1"], ["R1"])] == ["K1", "R1"]
+    shell("study", "enroll", "nap", "koa", *agreed, "--code", "K2", "--arm", "early")
+    assert (
+        "Enrolled since the copy was published: K2." in shell("study", "compliance", "nap").output
+    )
+    shell("study", "enroll", "nap", "koa", *agreed, "--code", "K1", "--arm", "early")
     shell("study", "withdraw", "nap", "runa", "--on", "2026-04-01")
     assert "nap 1 1" in [" ".join(row) for row in words(shell("study", "list").output)]
     exported = shell("study", "export", "nap", "--into", str(tmp_path / "out"))
@@ -34,6 +39,13 @@ def test_a_study_from_its_beginning_to_its_export(shell: Shell, tmp_path: Path) 
     assert "koa" not in (tmp_path / "out" / "participants.csv").read_text(encoding="utf-8")
     deleted = shell("study", "delete", "nap", "--yes")
     assert deleted.output == "nap is deleted.\n"
+
+
+def test_what_is_never_fetched_is_neither_agreed_to_nor_asked_for(shell: Shell) -> None:
+    for command in (("study", "enroll", "nap", "koa", "--consent", "1"), ("sync",)):
+        result = shell(*command, "--type", "temperature")
+        assert result.exit_code == 2
+        assert "temperature comes in a member's own export alone" in result.output
 
 
 def test_what_cannot_be_is_one_line(shell: Shell, tmp_path: Path) -> None:

@@ -72,10 +72,11 @@ WITH sleeps AS (
             + ({_LATENCY} + epoch_us(bedtime_end) - epoch_us(bedtime_start)) // 2 AS mid,
         epoch_us(start_local) // 60000000 + {_NOON} AS minute,
         -- No bits for as long as it lasted: then the days in which it lies are not known.
-        coalesce({_PHASES}, repeat('x', least({_MINUTES}, {_LENGTH}))) AS asleep
+        coalesce({_PHASES}, repeat('x', least({_MINUTES}, {_LENGTH}))) AS asleep,
+        -- What is said of a clock that is years off would be no sleep of these days.
+        abs(epoch_us(start_local) - {_AT}) < {_TWO_DAYS}
+            AND start_local >= TIMESTAMP '1970-01-02' AS is_near
     FROM ({READ})
-    -- What is said of a clock that is years off would be no sleep of these days.
-    WHERE abs(epoch_us(start_local) - {_AT}) < {_TWO_DAYS} AND start_local >= TIMESTAMP '1970-01-02'
 ),
 pieces AS (
     -- Of each sleep its minutes in the day of the grid in which it begins, those in the next one,
@@ -94,9 +95,12 @@ pieces AS (
         CASE WHEN nth = 2 THEN mid END AS mid,
         CASE WHEN nth = 2 THEN start_local END AS start_local
     FROM (SELECT *, unnest([0, 1, 2]) AS nth FROM sleeps)
-    WHERE CASE nth
-        WHEN 0 THEN true
-        WHEN 1 THEN minute % {_MINUTES} + length(asleep) > {_MINUTES}
+    -- As one condition: by itself, is_near would be tested where its time is read from a document,
+    -- which would then be read twice.
+    WHERE CASE
+        WHEN is_near IS NOT TRUE THEN false
+        WHEN nth = 0 THEN true
+        WHEN nth = 1 THEN minute % {_MINUTES} + length(asleep) > {_MINUTES}
         ELSE is_night
     END
 ),
