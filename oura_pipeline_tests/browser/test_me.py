@@ -6,10 +6,12 @@ import zipfile
 from datetime import timedelta
 
 import pytest
+from playwright.sync_api import FilePayload
 
 from oura_pipeline_tests.accounts.times import age
 from oura_pipeline_tests.browser.conftest import Visitor
 from oura_pipeline_tests.browser.visits import SandboxedSite
+from oura_pipeline_tests.web.pages.test_bring import SCORES
 
 
 def test_the_page_shows_what_was_fetched(site: SandboxedSite, visitor: Visitor) -> None:
@@ -50,6 +52,18 @@ def test_data_can_be_downloaded(site: SandboxedSite, visitor: Visitor) -> None:
         names = archive.namelist()
     assert [name for name in names if "daily_sleep" in name] != []
     assert [name for name in names if "koa" in name] == []
+
+
+def test_a_history_can_be_brought(site: SandboxedSite, visitor: Visitor) -> None:
+    """The page says what is wrong with a file, and what came of one."""
+    visit = visitor(site).join("runa", "runa").press("#bring").check()
+    for content in (b"no archive", SCORES):
+        file = FilePayload(name="data.zip", mimeType="application/zip", buffer=content)
+        visit.page.set_input_files("#export", file)
+        visit.press("button#bring").check()
+        if content != SCORES:
+            assert "this is no ZIP file" in visit.error
+    assert "daily_sleep" in visit.page.locator("tbody th").inner_text()
 
 
 def test_disconnecting_ends_the_access_and_keeps_the_data(

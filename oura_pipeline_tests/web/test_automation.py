@@ -50,14 +50,17 @@ def ticks(ago: float | None) -> list[dict[str, float]]:
 
 @contextmanager
 def dagster(
-    *sensors: dict[str, Any], schedules: tuple[dict[str, Any], ...] = (), dead: tuple[str, ...] = ()
+    *sensors: dict[str, Any],
+    schedules: tuple[dict[str, Any], ...] = (),
+    jobs: tuple[dict[str, Any], ...] = (),
+    dead: tuple[str, ...] = (),
 ) -> Iterator[str]:
-    """Something that tells this of its sensors and schedules, and has no jobs."""
+    """Something that tells this of its sensors, schedules and jobs."""
     daemons = [
         {"daemonType": kind, "required": True, "healthy": kind not in dead}
         for kind in ("SENSOR", "SCHEDULER")
     ]
-    node = {"sensors": sensors, "schedules": schedules, "jobs": []}
+    node = {"sensors": sensors, "schedules": schedules, "jobs": jobs}
     data = {
         "instance": {"daemonHealth": {"allDaemonStatuses": daemons}},
         "repositoriesOrError": {"nodes": [node]},
