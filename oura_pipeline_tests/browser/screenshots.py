@@ -10,16 +10,20 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from playwright.sync_api import Browser, FloatRect
 
+from oura_pipeline.catalog.document_types import DAILY_SLEEP, SLEEP, SLEEP_TIME, DocumentType
+from oura_pipeline.days import days_between
+from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.cloud import SandboxOptions
 from oura_pipeline.settings import ALL_SCOPES
+from oura_pipeline.sync.push import confirm_sent, push_documents
 from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline_tests.browser.png import shrink
 from oura_pipeline_tests.browser.visits import (
@@ -36,7 +40,7 @@ from oura_pipeline_tests.testing.paths import ROOT
 
 SCREENS = ROOT / "docs" / "pictures" / "site"
 LARGEST, LARGEST_ALL = 300_000, 1_500_000  # bytes
-DAYS, HISTORY_DAYS = 240, 365
+DAYS, HISTORY_DAYS, SHOWN_DAYS = 240, 365, 100
 
 
 def main(folder: Path = SCREENS) -> None:
@@ -52,6 +56,7 @@ def main(folder: Path = SCREENS) -> None:
     ):
         Photographer(site, browser, folder).take_all()
     take_first_steps(folder)
+    take_dashboards(folder)
     sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.png"))}
     for name, size in sizes.items():
         print(f"{size:8,} {name}")
@@ -67,6 +72,22 @@ def take_first_steps(folder: Path) -> None:
         chromium() as browser,
     ):
         Photographer(site, browser, folder).take_first_steps()
+
+
+def take_dashboards(folder: Path) -> None:
+    """Take a picture of the dashboards that the site draws."""
+    with tempfile.TemporaryDirectory() as home, LocalGraphite() as graphite:
+        settings = {
+            "GRAPHITE_HOST": "127.0.0.1",
+            "GRAPHITE_PORT": str(graphite.line_port),
+            "GRAPHITE_RENDER_URL": graphite.render_url,
+        }
+        options = SandboxOptions(days=DAYS)
+        with (
+            sandboxed_site_with(options, Path(home), os.environ.update, **settings) as site,
+            chromium() as browser,
+        ):
+            Photographer(site, browser, folder).take_dashboards()
 
 
 class Photographer:
@@ -88,6 +109,15 @@ class Photographer:
             self._take(visit.open("/"), "own-home", until="#collected")
             visit.press("#sign-in").consent("runa", without=ALL_SCOPES.split())
             self._take(visit, "nothing-granted")
+
+    def take_dashboards(self) -> None:
+        """What somebody sees of their sleep."""
+        with self._visit() as visit:
+            visit.join("runa", "runa")
+            nights = (DAILY_SLEEP, SLEEP, SLEEP_TIME)
+            self._site.fetch("runa", *(one.name for one in nights), days=SHOWN_DAYS)
+            push("runa", nights, days=SHOWN_DAYS)
+            self._take(visit.open("/dashboards/sleep"), "dashboards", until="#row-2")
 
     def _signing_up(self) -> None:
         with self._visit() as visit:
@@ -161,6 +191,16 @@ class Photographer:
             clip = FloatRect(x=0, y=0, width=width, height=top)
         page.screenshot(path=path, full_page=True, clip=clip)
         shrink(path)
+
+
+def push(username: str, document_types: Sequence[DocumentType], *, days: int) -> None:
+    """Send somebody's last days to Graphite, and wait until they are there."""
+    last = datetime.now(UTC).date()
+    shown = days_between(last - timedelta(days=days - 1), last)
+    with open_pipeline() as pipeline:
+        for one in document_types:
+            push_documents(pipeline, one, [username], shown)
+        confirm_sent(pipeline, [username], shown)
 
 
 # In pixels from the top of the page, with some air.

@@ -46,6 +46,7 @@ PAGES = {
     "metrics": ("assets/graphite/daily_sleep?view=overview", "sleep.score"),
     "launchpad": ("locations/oura_pipeline/jobs/sync/playground", "document_types"),
     "runs": ("runs", "publish"),
+    "automation": ("automation", "on day 1 of the month"),
 }
 
 
