@@ -148,7 +148,9 @@ def history_text(overview: Sequence[TypeOverview], first_day: date, today: date)
     elif done.share:
         text = f"In progress; the goal is {first_day}. Some types have not been fetched yet."
     else:
-        text = f"Not started yet; the goal is {first_day}."
+        text = (
+            f"Not started yet; it begins a minute after you connect, and goes back to {first_day}."
+        )
     # 100 only when it is complete.
     return HistoryText(text=text, percent=min(int(done.share * 100), 99))
 

@@ -96,7 +96,7 @@ def test_every_document_type_has_a_row(site: RunningSite, runa: HtmlBrowser) -> 
 
 def test_the_history_has_a_sentence_and_a_bar(site: RunningSite, runa: HtmlBrowser) -> None:
     """How far back every kind was asked for."""
-    assert "Not started yet; the goal is 2025-01-01." in runa.go("/me").text_of("history-text")
+    assert "and goes back to 2025-01-01." in runa.go("/me").text_of("history-text")
     back = TODAY - timedelta(days=100)
     days = [document_type.name for document_type in DOCUMENT_TYPES if document_type.partitioned]
     site.accounts.fetches.record([fetch(name, FetchStatus.EMPTY, day=back) for name in days])
