@@ -138,7 +138,7 @@ def test_the_demo_stays_up_with_the_site_and_dagster(installed: Path, empty: Pat
             program.wait(60)
     _, _, served = shown.read_text().partition("Ask more: duckdb -readonly ")
     assert served.splitlines()[1:] == [
-        f"Site: http://127.0.0.1:{site}, where you sign in as tala, or as anybody",
+        f"Site: http://127.0.0.1:{site}, where you sign in as sione, or as anybody",
         f"The operator's page: http://127.0.0.1:{site}/status (password: demo)",
         f"Everybody's dashboards: http://127.0.0.1:{site}/dashboards (the same password)",
         f"Dagster's UI: http://127.0.0.1:{port}",
