@@ -194,7 +194,9 @@ def _conditions(
     # joined, so that it does not reach the tables below a view's windows.
     filters: list[tuple[str, str]] = []
     if usernames is not None:
-        listed = ", ".join(map(literal, usernames)) or "NULL"
+        # What no statement can hold is nobody's name.
+        names = [name for name in usernames if name.isprintable()]
+        listed = ", ".join(map(literal, names)) or "NULL"
         filters.append(("username", f"username IN ({listed})"))
     if first:
         filters.append(("day", f"day >= DATE {literal(first.isoformat())}"))

@@ -206,6 +206,8 @@ def test_a_wrong_name_is_told_what_there_is(home: Path) -> None:
         "the published copy has no person 'adda'; it has ada, bob, eve"
     )
     assert refused(username=["ada", "adda"]) == refused(username="adda")
+    for nobody in ("o'x", "a\0b", "\ud800"):
+        assert refused(username=nobody).startswith(f"the published copy has no person {nobody!r};")
 
 
 def test_what_cannot_be_asked_is_refused(home: Path) -> None:
