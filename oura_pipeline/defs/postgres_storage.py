@@ -22,10 +22,19 @@ from oura_pipeline.defs.storage import BATCH_SIZE, write_events_at_once
 # The driver that Dagster was written for. SQLAlchemy would take psycopg 3 for `postgresql://`, and
 # close its connections in the `with` by which Dagster's webserver sets them up.
 DRIVER = "postgresql+psycopg2"
+LOOKED_BACK = 1000  # events of all runs: as many as one transaction writes
 
 
 class BatchedPostgresEventLogStorage(BatchedEventLog, PostgresEventLogStorage):
     """Dagster's event log on Postgres, with many events written as one transaction."""
+
+    def default_run_scoped_event_tailer_offset(self) -> int:
+        """Return how far back a run looks for what others have recorded meanwhile.
+
+        Of two who write at once the one with the lower numbers may be there later. A run that has
+        read the higher one already would wait for the end of that step for ever.
+        """
+        return LOOKED_BACK
 
     def _write(self, events: Sequence[EventLogEntry], rows: Sequence[Row]) -> None:
         table = SqlEventLogStorageTable

@@ -9,7 +9,9 @@ from typing import Any
 import dagster as dg
 import pytest
 import sqlalchemy as db
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 
+from oura_pipeline.defs.celery_steps import CeleryStepsExecutor
 from oura_pipeline.defs.event_batches import BatchedEventLog
 from oura_pipeline.defs.postgres_storage import BatchedPostgresEventLogStorage
 from oura_pipeline_tests.defs import example_assets, example_location
@@ -84,6 +86,30 @@ def test_runs_read_like_dagsters_own(
     assert batched["heartrate"]["days"] == DAYS
     assert batched["sleep"]["days"] == DAYS[3:]
     assert sorted(batched["sleep"]["unfinished"]) == DAYS[:3]
+
+
+def test_an_end_that_is_recorded_late_is_seen(
+    postgres_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers write at once: what has the lower number may be there after what has a higher one."""
+    arguments = (postgres_server, monkeypatch, tmp_path / "one")
+    with instance_with(dagster_config(), *arguments) as instance:
+        storage: Any = instance.event_log_storage
+        run_id = run(instance, DAYS[0], DAYS[0])
+        executor, seen = CeleryStepsExecutor(None), set[int]()
+        with storage.index_transaction() as connection:
+            [end] = connection.exec_driver_sql(
+                "DELETE FROM event_logs WHERE id IN (SELECT min(id) FROM event_logs WHERE "
+                f"run_id = '{run_id}' AND dagster_event_type = 'STEP_SUCCESS') RETURNING *"
+            ).mappings()
+        earlier = executor._pop_events(instance, run_id, seen)
+        assert earlier
+        with storage.index_transaction() as connection:
+            connection.execute(SqlEventLogStorageTable.insert(), dict(end))
+        [event] = executor._pop_events(instance, run_id, seen)
+        assert event.is_step_success
+        assert event.step_key not in {one.step_key for one in earlier if one.is_step_success}
+        assert executor._pop_events(instance, run_id, seen) == []
 
 
 def test_a_batch_is_one_statement_and_whole_or_not_there(
