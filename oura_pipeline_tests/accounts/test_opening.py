@@ -266,3 +266,15 @@ def test_a_failure_of_the_database_shows_no_parameters(accounts: Accounts, home:
 @ON_SQLITE
 def test_no_pooler_stands_before_a_file(accounts: Accounts) -> None:
     assert accounts.keeps_sessions()
+
+
+@ON_SQLITE
+def test_every_connection_to_the_file_waits_and_writes_as_is_promised(accounts: Accounts) -> None:
+    """A commit is on the disk, and whoever finds the file locked has half a minute."""
+    promised = {"synchronous": 2, "busy_timeout": 30_000}
+    with accounts._database.reading() as one, accounts._database.writing() as other:
+        for connection in (one, other):
+            found = {
+                name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in promised
+            }
+            assert found == promised

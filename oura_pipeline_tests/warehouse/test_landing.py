@@ -148,6 +148,19 @@ def test_other_words_and_other_values_are_told_apart(warehouse: Warehouse) -> No
     ]
 
 
+def test_other_words_and_other_values_are_told_apart_among_any_number(
+    warehouse: Warehouse,
+) -> None:
+    """Also where more documents came in other words than are compared at once."""
+    rows = [beat(january(1), f"10:{n // 60:02}:{n % 60:02}") for n in range(1200)]
+    reworded = [row._replace(raw=row.raw.replace(b": ", b" :  ")) for row in rows]
+    changed = beat(january(1), "10:19:59", 61)
+    land(warehouse, HEARTRATE, {"ada": rows})
+    landing = land(warehouse, HEARTRATE, {"ada": [*reworded[:-1], changed]})
+    assert (landing.inserted, landing.updated, landing.deleted) == (0, 1, 0)
+    assert warehouse.documents(HEARTRATE, "ada", january(1), january(1)) == [*rows[:-1], changed]
+
+
 def test_true_is_not_one(warehouse: Warehouse) -> None:
     land(warehouse, DAILY_SLEEP, {"ada": [score(january(1), novel=1)]})
     landing = land(warehouse, DAILY_SLEEP, {"ada": [score(january(1), novel=True)]})
@@ -182,6 +195,27 @@ def test_a_night_that_moves_out_of_the_asked_days_is_not_lost(warehouse: Warehou
     assert landing.days[("ada", january(3))] == DayCount(0, 1)
     assert landing.elsewhere == {("ada", january(4)): DayCount(1, 1)}
     assert (landing.inserted, landing.updated, landing.deleted) == (1, 1, 0)
+
+
+def test_days_beside_those_asked_stay_as_they_are(warehouse: Warehouse) -> None:
+    """Where their ids lie between those that came, and where some of them came along."""
+    before = [
+        night(january(day), id=name) for day, name in ((1, "a"), (4, "b"), (2, "c"), (5, "d"))
+    ]
+    land(warehouse, SLEEP, {"ada": before}, days=(1, 5))
+    came_along = [before[1], night(january(5), id="d", type="rest"), night(january(4), id="new")]
+    landing = land(
+        warehouse,
+        SLEEP,
+        {"ada": [before[0], before[2]]},
+        outside={"ada": came_along},
+        at=LATER,
+        run_id="run-2",
+    )
+    assert (landing.changed, landing.elsewhere) == (0, {})
+    assert warehouse.query("SELECT id, run_id FROM oura.sleep ORDER BY id") == [
+        (name, "run-1") for name in "abcd"
+    ]
 
 
 def test_a_move_between_asked_days_changes_both(warehouse: Warehouse) -> None:
@@ -373,6 +407,44 @@ def test_forgetting_a_person_leaves_the_others(warehouse: Warehouse) -> None:
     assert warehouse.forget("ada") == 2
     assert warehouse.forget("ada") == 0
     assert warehouse.usernames() == ["bob"]
+
+
+def test_of_landings_of_neighbouring_days_what_is_said_adds_up() -> None:
+    """Of a day in both, the later one knows how many documents it has."""
+    first, second, third = (("ada", january(day)) for day in (1, 2, 3))
+    earlier = Landing(
+        days={first: DayCount(1, 1)},
+        elsewhere={second: DayCount(1, 2)},
+        arrived=Counter({first: 1}),
+        gone=Counter({second: 1}),
+        updated=1,
+        unknown_fields=["b"],
+        odd_values={"x": 1},
+        set_aside=Counter({first: 1, second: 2}),
+        redated=("heartrate",),
+    )
+    later = Landing(
+        days={second: DayCount(4, 3)},
+        elsewhere={third: DayCount(2, 1)},
+        arrived=Counter({second: 3}),
+        gone=Counter({third: 1}),
+        updated=2,
+        unknown_fields=["a", "b"],
+        odd_values={"a": 1, "x": 2},
+        set_aside=Counter({second: 2}),
+        redated=("ring_battery_level",),
+    )
+    assert earlier + later == Landing(
+        days={first: DayCount(1, 1), second: DayCount(4, 5)},
+        elsewhere={third: DayCount(2, 1)},
+        arrived=Counter({first: 1, second: 3}),
+        gone=Counter({second: 1, third: 1}),
+        updated=3,
+        unknown_fields=["a", "b"],
+        odd_values={"a": 1, "x": 3},
+        set_aside=Counter({first: 1, second: 2}),
+        redated=("heartrate", "ring_battery_level"),
+    )
 
 
 def test_people_land_together_or_one_after_the_other(tmp_path: Path) -> None:

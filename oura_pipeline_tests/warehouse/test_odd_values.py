@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import duckdb
 import pytest
 
 from oura_pipeline.catalog.document_types import (
@@ -13,6 +14,7 @@ from oura_pipeline.catalog.document_types import (
     SLEEP,
     DocumentType,
 )
+from oura_pipeline.warehouse.connection import ONE_CORE, SETTINGS
 from oura_pipeline.warehouse.odd_values import NOT_IN_TIME, NOT_OF_ITS_KIND, UNKNOWN_WORD
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.documents import (
@@ -88,6 +90,17 @@ def test_it_is_forgotten_when_the_day_comes_without_it(warehouse: Warehouse) -> 
     assert noted(warehouse) == [f"bob: {line}"]
     warehouse.forget("bob")
     assert noted(warehouse) == []
+
+
+def test_what_landed_before_anybody_noted_it_is_noted_when_it_comes_again(
+    warehouse: Warehouse,
+) -> None:
+    """Though nothing of it changed."""
+    for _ in range(2):
+        land(warehouse, DAILY_SLEEP, {"ada": [score(january(1), timestamp="soon")]})
+        assert len(noted(warehouse)) == 1
+        with duckdb.connect(warehouse.path, config=SETTINGS | ONE_CORE) as connection:
+            connection.execute("DELETE FROM bookkeeping.odd_values")
 
 
 def test_what_was_expected_is_not_noted(warehouse: Warehouse) -> None:

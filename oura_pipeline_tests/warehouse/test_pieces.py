@@ -10,6 +10,8 @@ from operator import add
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from oura_pipeline.catalog.document_types import HEARTRATE, SLEEP
 from oura_pipeline.warehouse.landing import Landing
 from oura_pipeline.warehouse.ledgers import ODD_VALUES, QUARANTINE
@@ -29,6 +31,7 @@ from oura_pipeline_tests.warehouse.documents import (
 
 AT_ONCE = [(1, 9)]
 IN_PIECES = [(1, 2), (3, 3), (4, 8), (9, 9)]
+LONG = "x" * 2_100_000  # longer than a line that DuckDB reads by itself
 LEDGERS = (ASKED, MARGIN, ODD_VALUES, QUARANTINE)
 
 
@@ -95,6 +98,36 @@ def test_days_that_land_in_pieces_land_as_at_once(tmp_path: Path) -> None:
         (2, 37, 26),
     ]
     assert (landings[1].odd_values, sum(landings[1].set_aside.values())) == ({"bpm": 1}, 1)
+
+
+@pytest.mark.usefixtures("kept_open")
+def test_a_day_has_rows_in_the_files_beside_it(warehouse: Warehouse) -> None:
+    """Where it begins before the one of UTC, and where it ends after it."""
+    zones = {"ada": "+09:00", "bob": "-10:00"}
+    there = {
+        who: [night(january(2), bedtime_start=f"2026-01-02T12:00:00{offset}")]
+        for who, offset in zones.items()
+    }
+    land(warehouse, SLEEP, there)
+    rows = {"ada": beat(january(1), "18:00:00"), "bob": beat(january(3), "05:00:00", source=LONG)}
+    for piece in (True, False):
+        with warehouse.spool(HEARTRATE) as spool:
+            for who, row in rows.items():
+                spool.add(who, [row])
+            warehouse.land(
+                HEARTRATE,
+                spool,
+                usernames=[*rows],
+                first_day=january(2),
+                last_day=january(2),
+                fetched_at=NOON,
+                run_id="run-1",
+                piece=piece,
+            )
+        assert [(who, day) for who, day, _ in all_documents(warehouse, HEARTRATE)] == [
+            ("ada", january(2)),
+            ("bob", january(2)),
+        ]
 
 
 def test_a_loss_is_judged_by_the_whole_answer(tmp_path: Path) -> None:

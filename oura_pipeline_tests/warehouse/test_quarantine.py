@@ -186,7 +186,22 @@ def test_what_duckdb_alone_cannot_use_is_set_aside_as_well(
     landing = land(warehouse, SLEEP, documents)
     assert [name for name, _, _ in all_documents(warehouse, SLEEP)] == ["ada"]
     assert kept(warehouse) == [("bob", "sleep", january(2), None)]
+    assert {one.reason for one in warehouse.quarantined()} <= {
+        "no object, or no usable id",
+        "it is not JSON",
+    }
     assert landing.set_aside == {("bob", january(2)): 1}
+
+
+def test_what_has_no_key_is_set_aside_where_it_may_be_of_a_requested_day(
+    warehouse: Warehouse,
+) -> None:
+    """Rows without a day of their own may; what is of another day will be told with that."""
+    night_without_id = raw_document(january(9), day="2026-01-09")
+    beat_without_source = raw_document(january(9), timestamp="2026-01-09T11:00:00Z", bpm=60)
+    land(warehouse, SLEEP, {"ada": []}, outside={"ada": [night_without_id]})
+    land(warehouse, HEARTRATE, {"ada": [beat_without_source]})
+    assert kept(warehouse) == [("ada", "heartrate", january(9), None)]
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"5", b'"text"', b"null"])
@@ -195,6 +210,7 @@ def test_what_is_no_object_is_no_document(warehouse: Warehouse, raw: bytes) -> N
     land(warehouse, DAILY_SLEEP, {"ada": [RawDocument(january(1), raw), score(january(2))]})
     assert [day for _, day, _ in all_documents(warehouse, DAILY_SLEEP)] == [january(2)]
     assert kept(warehouse) == [("ada", "daily_sleep", january(1), None)]
+    assert warehouse.quarantined()[0].reason == "no object"
 
 
 def test_a_row_without_source_costs_itself(warehouse: Warehouse) -> None:

@@ -10,16 +10,21 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
+from typing import cast
 
 import httpx
 import pytest
 from click.testing import CliRunner
+from starlette.requests import Request
 
-from oura_pipeline.accounts.people import PersonState
+from oura_pipeline.accounts.people import PersonState, SignIn
+from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.commands.group import cli
 from oura_pipeline.people.leave import disconnect, leave
+from oura_pipeline.web import sessions
 from oura_pipeline.web.server import running_site
 from oura_pipeline.web.sessions import COOKIE
+from oura_pipeline_tests.accounts.homes import opened
 from oura_pipeline_tests.accounts.times import age
 from oura_pipeline_tests.testing.settings import settings_with
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
@@ -258,6 +263,42 @@ def test_strangers_fill_no_table(open_site: OpenSite) -> None:
     for _ in range(3):
         site.browser().begin()
     assert rows(site.settings.storage.home) == 0
+
+
+def test_within_one_request_whoever_was_signed_in_is_not_any_more(tmp_path: Path) -> None:
+    """As soon as somebody else comes, or somebody new begins, or they leave."""
+    settings = settings_with(oura_pipeline_home=tmp_path / "data", oura_operator_token="new")
+    with opened(tmp_path / "data") as accounts:
+        ada, bob = (accounts.people.add(name, SignIn(refresh_token="r")) for name in ("ada", "bob"))
+        request = Request({"type": "http", "headers": [], "session": {}, "state": {}})
+        for person in (ada, bob):
+            sessions.sign_in(request, accounts, person)
+            assert sessions.signed_in(request, accounts) == person
+        bobs = request.session["id"]
+        sessions.begin_sign_up(request, accounts, "key", "cyd")
+        assert sessions.signed_in(request, accounts) is None
+        assert request.session == {"sign_up": "key", "sent_as": "cyd"}
+        assert accounts.sessions.get(bobs) is None
+        sessions.sign_in(request, accounts, ada)
+        adas = request.session["id"]
+        sessions.make_operator(request, accounts, settings, "key")
+        assert sessions.signed_in(request, accounts) is None
+        assert accounts.sessions.get(adas) is None
+        assert sessions.is_operator(request, accounts, settings, "key")
+        assert not sessions.is_operator(request, accounts, settings, "another key")
+        sessions.sign_in(request, accounts, ada)
+        assert not sessions.is_operator(request, accounts, settings, "key")
+        accounts.removal.retire("ada")
+        late = {"id": accounts.sessions.begin(timedelta(1), username="ada")}
+        request = Request({"type": "http", "headers": [], "session": late, "state": {}})
+        assert sessions.signed_in(request, accounts) is None
+
+
+def test_nobody_is_looked_up_where_the_accounts_are_broken() -> None:
+    """The page that says so may not ask them."""
+    request = Request({"type": "http", "headers": [], "session": {"id": "x"}})
+    sessions.look_up_no_more(request)
+    assert sessions.current(request, cast(Accounts, None)) is None
 
 
 def test_no_cookie_is_kept_that_opens_anything(open_site: OpenSite) -> None:
