@@ -9,10 +9,10 @@ unexport PYTHONDONTWRITEBYTECODE
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-# Four on two cores: some are always waiting for a daemon, a carbon or a browser.
+# Three on two cores: some are always waiting for a daemon, a carbon or a browser.
 # In the order that oura_pipeline_tests/conftest.py gives: the long ones first.
 # A file's tests share fixtures, so they share a worker. (pytest 9.2 ignores the groups of xdist 3.8.)
-PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 DEPLOY := oura_pipeline_tests/deploy/test_readme.py
 WORKERS := oura_pipeline_tests/workers
 WHEEL := oura_pipeline_tests/end_to_end/test_wheel.py
