@@ -100,7 +100,7 @@ def test_what_landed_before_anybody_noted_it_is_noted_when_it_comes_again(
         land(warehouse, DAILY_SLEEP, {"ada": [score(january(1), timestamp="soon")]})
         assert len(noted(warehouse)) == 1
         with duckdb.connect(warehouse.path, config=SETTINGS | ONE_CORE) as connection:
-            connection.execute("DELETE FROM bookkeeping.odd_values")
+            connection.execute("DELETE FROM oura.odd_values")
 
 
 def test_what_was_expected_is_not_noted(warehouse: Warehouse) -> None:
