@@ -967,10 +967,21 @@ def get_document_type(name: str) -> DocumentType:
     """Return the document type of a name, whatever its case.
 
     Raises:
-        LookupError: there is no such document type; the message lists those that exist.
+        LookupError: there is no such document type; the message lists those that are fetched.
     """
     for document_type in STORED_TYPES:
         if document_type.name.lower() == name.lower():
             return document_type
     known = ", ".join(document_type.name for document_type in DOCUMENT_TYPES)
     raise LookupError(f"there is no document type {name!r}; known are: {known}")
+
+
+def get_fetched_type(name: str) -> DocumentType:
+    """Return the document type of a name, whatever its case, if it is one of Oura's API.
+
+    Raises:
+        LookupError: as for `get_document_type`, or it is in members' own exports alone.
+    """
+    if (document_type := get_document_type(name)) not in DOCUMENT_TYPES:
+        raise LookupError(f"{document_type.name} comes in a member's own export alone")
+    return document_type

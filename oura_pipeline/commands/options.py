@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 import click
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType, get_document_type
+from oura_pipeline.catalog.document_types import (
+    DOCUMENT_TYPES,
+    DocumentType,
+    get_document_type,
+    get_fetched_type,
+)
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
 
@@ -55,24 +60,24 @@ def _date(_: click.Context, __: click.Parameter, value: datetime | None) -> date
     return value.date() if value else None
 
 
-def require_fetched(document_types: Iterable[DocumentType]) -> None:
-    """Refuse types that are in members' own exports alone, and never fetched.
+def _types_option(find: Callable[[str], DocumentType]) -> Callable[[Body], Body]:
+    """Return the option for document types, which are looked up by their names."""
 
-    Raises:
-        BadParameter: there is one among them.
-    """
-    for one in document_types:
-        if one not in DOCUMENT_TYPES:
-            raise click.BadParameter(f"{one.name} comes in a member's own export alone")
+    def look_up(
+        _: click.Context, __: click.Parameter, names: tuple[str, ...]
+    ) -> list[DocumentType]:
+        try:
+            return [find(name) for name in names] or list(DOCUMENT_TYPES)
+        except LookupError as error:
+            raise click.BadParameter(str(error.args[0])) from None
 
-
-def _document_types(
-    _: click.Context, __: click.Parameter, names: tuple[str, ...]
-) -> list[DocumentType]:
-    try:
-        return [get_document_type(name) for name in names] or list(DOCUMENT_TYPES)
-    except LookupError as error:
-        raise click.BadParameter(str(error.args[0])) from None
+    return click.option(
+        "--type",
+        "document_types",
+        multiple=True,
+        callback=look_up,
+        help="A document type; repeatable. Default: all.",
+    )
 
 
 def resolve_people(
@@ -96,11 +101,6 @@ people_option = click.option(
     callback=resolve_people,
     help="A username or id; repeatable. Default: everybody.",
 )
-types_option = click.option(
-    "--type",
-    "document_types",
-    multiple=True,
-    callback=_document_types,
-    help="A document type; repeatable. Default: all.",
-)
+types_option = _types_option(get_document_type)
+fetched_types_option = _types_option(get_fetched_type)
 last_days_option = click.option("--last", "count", type=click.IntRange(1), help="The last N days.")

@@ -10,9 +10,8 @@ import click
 from oura_pipeline.accounts.studies import Enrolment, Participant
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import DocumentType
-from oura_pipeline.commands import options
 from oura_pipeline.commands.console import console, counted, print_lines, table_with
-from oura_pipeline.commands.options import day_option, person_argument, types_option
+from oura_pipeline.commands.options import day_option, fetched_types_option, person_argument
 from oura_pipeline.exports.study import SUMS, Dates, export_study
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
@@ -58,7 +57,7 @@ def list_studies() -> None:
 @click.option("--arm", help="The group that they are in.")
 @day_option("--from", "first", "First day of the study. Default: today.")
 @day_option("--to", "last", "Last day, included. Default: it goes on.")
-@types_option
+@fetched_types_option
 def enroll(
     name: str,
     username: str,
@@ -72,7 +71,6 @@ def enroll(
     document_types: list[DocumentType],
 ) -> None:
     """Let somebody take part, or consent anew."""
-    options.require_fetched(document_types)
     chosen = click.get_current_context().get_parameter_source("document_types")
     everything = chosen is click.core.ParameterSource.DEFAULT
     enrolment = Enrolment(

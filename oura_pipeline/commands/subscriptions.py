@@ -14,7 +14,7 @@ from rich.table import Table
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.commands.console import console, print_lines, table_with
-from oura_pipeline.commands.options import types_option
+from oura_pipeline.commands.options import fetched_types_option
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.subscription_plan import Pair, Plan, plan, points_here, required
@@ -43,7 +43,7 @@ def list_subscriptions() -> None:
 
 
 @subscriptions.command("renew")
-@types_option
+@fetched_types_option
 def renew(document_types: list[DocumentType]) -> None:
     """Renew subscriptions for another 90 days."""
     names = {document_type.webhook for document_type in document_types}

@@ -24,7 +24,7 @@ _FARTHEST_WEST = timedelta(hours=12)  # behind UTC, where a day begins last
 @options.day_option("--to", "last", "Last day, included. Default: today.")
 @options.last_days_option
 @options.people_option
-@options.types_option
+@options.fetched_types_option
 @options.json_option("Print what was done as one JSON object.")
 @click.option("--quiet", is_flag=True, help="Print only what went wrong.")
 def sync(
@@ -41,7 +41,6 @@ def sync(
 
     It is a Dagster run in this process; Dagster's UI shows it like every other run.
     """
-    options.require_fetched(document_types)
     newest = last or _latest_day_everywhere()
     counted_from = options.last_days(count, newest, first, last)
     first_day = first or counted_from or newest - timedelta(days=DEFAULT_DAYS - 1)

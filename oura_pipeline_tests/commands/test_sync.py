@@ -259,12 +259,13 @@ def test_impossible_days_and_unknown_people_are_refused(
     ("arguments", "message"),
     [
         (["--type", "dreams"], "there is no document type 'dreams'; known are: daily_activity"),
+        (["--type", "temperature"], "temperature comes in a member's own export alone"),
         (["--last", "2", "--from", "2026-01-01"], "use --last without --from and --to"),
         (["--last", "0"], "Invalid value for '--last'"),
         (["--from", "2026-02-02", "--to", "2026-02-01"], "--from 2026-02-02 is after --to"),
         (["--from", "yesterday"], "Invalid value for '--from'"),
     ],
-    ids=["type", "both", "zero", "backwards", "no day"],
+    ids=["type", "never fetched", "both", "zero", "backwards", "no day"],
 )
 def test_bad_options_are_usage_errors(shell: Shell, arguments: list[str], message: str) -> None:
     result = shell("sync", *arguments)

@@ -56,6 +56,16 @@ def instance_with(
         yield instance
 
 
+@pytest.fixture
+def batching(
+    postgres_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """An empty instance with our storage."""
+    arguments = (postgres_server, monkeypatch, tmp_path / "one")
+    with instance_with(dagster_config(), *arguments) as instance:
+        yield instance
+
+
 def run(instance: dg.DagsterInstance, first: str, last: str, fail: str = "") -> str:
     """Run the example job in process, failing at one asset; the run's id."""
     tags = {**range_tags(first, last), FAIL: fail}
@@ -88,54 +98,46 @@ def test_runs_read_like_dagsters_own(
     assert sorted(batched["sleep"]["unfinished"]) == DAYS[:3]
 
 
-def test_an_end_that_is_recorded_late_is_seen(
-    postgres_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_end_that_is_recorded_late_is_seen(batching: dg.DagsterInstance) -> None:
     """Workers write at once: what has the lower number may be there after what has a higher one."""
-    arguments = (postgres_server, monkeypatch, tmp_path / "one")
-    with instance_with(dagster_config(), *arguments) as instance:
-        storage: Any = instance.event_log_storage
-        run_id = run(instance, DAYS[0], DAYS[0])
-        executor, seen = CeleryStepsExecutor(None), set[int]()
-        with storage.index_transaction() as connection:
-            [end] = connection.exec_driver_sql(
-                "DELETE FROM event_logs WHERE id IN (SELECT min(id) FROM event_logs WHERE "
-                f"run_id = '{run_id}' AND dagster_event_type = 'STEP_SUCCESS') RETURNING *"
-            ).mappings()
-        earlier = executor._pop_events(instance, run_id, seen)
-        assert earlier
-        with storage.index_transaction() as connection:
-            connection.execute(SqlEventLogStorageTable.insert(), dict(end))
-        [event] = executor._pop_events(instance, run_id, seen)
-        assert event.is_step_success
-        assert event.step_key not in {one.step_key for one in earlier if one.is_step_success}
-        assert executor._pop_events(instance, run_id, seen) == []
+    storage: Any = batching.event_log_storage
+    run_id = run(batching, DAYS[0], DAYS[0])
+    executor, seen = CeleryStepsExecutor(None), set[int]()
+    with storage.index_transaction() as connection:
+        [end] = connection.exec_driver_sql(
+            "DELETE FROM event_logs WHERE id IN (SELECT min(id) FROM event_logs WHERE "
+            f"run_id = '{run_id}' AND dagster_event_type = 'STEP_SUCCESS') RETURNING *"
+        ).mappings()
+    earlier = executor._pop_events(batching, run_id, seen)
+    assert earlier
+    with storage.index_transaction() as connection:
+        connection.execute(SqlEventLogStorageTable.insert(), dict(end))
+    [event] = executor._pop_events(batching, run_id, seen)
+    assert event.is_step_success
+    assert event.step_key not in {one.step_key for one in earlier if one.is_step_success}
+    assert executor._pop_events(batching, run_id, seen) == []
 
 
-def test_a_batch_is_one_statement_and_whole_or_not_there(
-    postgres_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_is_one_statement_and_whole_or_not_there(batching: dg.DagsterInstance) -> None:
     """Its events are one insert, also those that are planned for a set of days."""
-    arguments = (postgres_server, monkeypatch, tmp_path / "one")
-    with instance_with(dagster_config(), *arguments) as instance:
-        storage: Any = instance.event_log_storage
-        inserts: list[str] = []
+    storage: Any = batching.event_log_storage
+    inserts: list[str] = []
 
-        @db.event.listens_for(storage._engine, "before_cursor_execute")
-        def _note(*sent: Any) -> None:
-            inserts.extend([sent[2]] if sent[2].startswith("INSERT INTO event_logs") else [])
+    @db.event.listens_for(storage._engine, "before_cursor_execute")
+    def _note(*sent: Any) -> None:
+        inserts.extend([sent[2]] if sent[2].startswith("INSERT INTO event_logs") else [])
 
-        run_id = run(instance, DAYS[0], DAYS[9])
-        events = instance.all_logs(run_id)
-        made = [event for event in events if event.dagster_event_type in ASSETS]
-        # All days of all assets were planned by one, and made by one for each asset.
-        assert (len(made), len(events), len(inserts)) == (62, 95, 34)
-        with storage.index_transaction() as connection:
-            connection.exec_driver_sql("ALTER TABLE asset_keys RENAME TO away")
-        before = len(instance.all_logs(run_id))
-        with pytest.raises(db.exc.ProgrammingError):
-            storage.store_event_batch(made[-10:])
-        assert len(instance.all_logs(run_id)) == before
+    run_id = run(batching, DAYS[0], DAYS[9])
+    events = batching.all_logs(run_id)
+    made = [event for event in events if event.dagster_event_type in ASSETS]
+    # All days of all assets were planned by one, and made by one for each asset.
+    assert (len(made), len(events), len(inserts)) == (62, 95, 34)
+    with storage.index_transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE asset_keys RENAME TO away")
+    before = len(batching.all_logs(run_id))
+    with pytest.raises(db.exc.ProgrammingError):
+        storage.store_event_batch(made[-10:])
+    assert len(batching.all_logs(run_id)) == before
 
 
 def test_any_driver_in_the_address_becomes_the_one_that_dagster_can_use(

@@ -13,10 +13,9 @@ COMPLIANCE = View(
     definition=(
         "Expected is every day of the study from the participant's first one to the last one, or "
         "to the newest day that was fetched or brought of anybody; after a withdrawal none is. "
-        "Delivered is a "
-        "day with a document of any type, also of a member's own export. Worn is what `wear` calls "
-        "worn. A gap is a run of expected days without a main sleep. Who has none in the last "
-        f"{QUIET_DAYS} expected days, or has to sign in again, is to be called."
+        "Delivered is a day with a document of any type, also of a member's own export. Worn is "
+        "what `wear` calls worn. A gap is a run of expected days without a main sleep. Who has "
+        f"none in the last {QUIET_DAYS} expected days, or has to sign in again, is to be called."
     ),
     columns=(
         Column("study", "The name of the study."),

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from oura_pipeline.accounts.errors import StudyRefused, UnknownPerson
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.studies import Enrolment
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import get_fetched_type
 from oura_pipeline.web.pages.forms import Fields, form_route
 from oura_pipeline.web.pages.status import is_operator
 from oura_pipeline.web.pages.templates import get_site, message_page, redirect
@@ -59,7 +59,7 @@ def _operators(change: Callable[[Accounts, Fields], None]) -> Callable[[Request,
             return redirect("/operator")
         try:
             change(get_site(request).pipeline.accounts, fields)
-        except UnknownPerson:  # its message lists everybody's username
+        except UnknownPerson:  # its message lists usernames
             sentence = "Nobody has this username or ID. Nothing was changed."
         except StudyRefused as error:
             sentence = f"{error}. Nothing was changed."
@@ -77,14 +77,10 @@ def _username(accounts: Accounts, fields: Fields) -> str:
 
 def _types(text: str) -> list[str] | None:
     """Return the document types of a text; None: it names none, which means all."""
-    known = {one.name.lower(): one.name for one in DOCUMENT_TYPES}
-    names = text.replace(",", " ").split()
-    for name in names:
-        if name.lower() not in known:
-            raise StudyRefused(
-                f"{name!r} is no document type; there are {', '.join(known.values())}"
-            )
-    return [known[name.lower()] for name in names] or None
+    try:
+        return [get_fetched_type(name).name for name in text.replace(",", " ").split()] or None
+    except LookupError as error:
+        raise StudyRefused(str(error.args[0])) from None
 
 
 def _day(text: str | None) -> date | None:

@@ -5,24 +5,25 @@ from __future__ import annotations
 from oura_pipeline.catalog.document_types import DAILY_ACTIVITY, SLEEP
 from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
+NIGHTS = [
+    {
+        "id": f"s{day}",
+        "day": f"2026-03-0{day}",
+        "type": "long_sleep",
+        "bedtime_start": f"2026-03-0{day}T00:10:00+00:00",
+        "bedtime_end": f"2026-03-0{day}T07:10:00+00:00",
+        "time_in_bed": 25_200,
+        "total_sleep_duration": 24_000,
+    }
+    for day in (1, 2, 3)
+]
+
 
 def test_days_are_counted_from_the_first_to_the_newest_and_gaps_by_nights(
     database: ViewDatabase,
 ) -> None:
     """Ada sleeps on the 2nd and 3rd and is quiet after it; Cid left; Dot ended; Eve signed out."""
-    nights = [
-        {
-            "id": f"s{day}",
-            "day": f"2026-03-0{day}",
-            "type": "long_sleep",
-            "bedtime_start": f"2026-03-0{day}T00:10:00+00:00",
-            "bedtime_end": f"2026-03-0{day}T07:10:00+00:00",
-            "time_in_bed": 25_200,
-            "total_sleep_duration": 24_000,
-        }
-        for day in (1, 2, 3)
-    ]
-    database.land(SLEEP, nights, "ada")
+    database.land(SLEEP, NIGHTS, "ada")
     worn = {"id": "a4", "day": "2026-03-04", "class_5_min": "0" * 287 + "1"}
     not_worn = {"id": "a5", "day": "2026-03-05", "class_5_min": "0" * 288}
     database.land(DAILY_ACTIVITY, [worn, not_worn], "ada")

@@ -129,6 +129,17 @@ def test_a_day_without_met_minutes_has_no_load_and_rest_no_ratio(database: ViewD
     ]
 
 
+BROUGHT = [
+    {"username": username, "document_type": document_type, "day": day, "documents": 1}
+    for username, document_type, day in (
+        ("ada", "sleep", "2026-01-08"),
+        ("ada", "sleep", "2026-01-10"),
+        ("cleo", "temperature", "2025-12-31"),
+        ("cleo", "food_item", "2026-02-01"),
+    )
+]
+
+
 def test_people_are_told_by_what_was_fetched_and_learned(database: ViewDatabase) -> None:
     """The newest answer says what is granted; a failure, or an export, says nothing of it."""
     old = {"asked_at": "2026-01-11 08:00:00+00"}
@@ -149,16 +160,7 @@ def test_people_are_told_by_what_was_fetched_and_learned(database: ViewDatabase)
             fetch("sleep", 12, "empty", username="ben"),
         ],
     )
-    brought = {"document_type": "sleep", "documents": 1}
-    database.fill(
-        "brought",
-        [
-            {**brought, "username": "ada", "day": "2026-01-08"},
-            {**brought, "username": "ada", "day": "2026-01-10"},
-            {**brought, "username": "cleo", "day": "2025-12-31", "document_type": "temperature"},
-            {**brought, "username": "cleo", "day": "2026-02-01", "document_type": "food_item"},
-        ],
-    )
+    database.fill("brought", BROUGHT)
     for since, seconds in (("1900-01-01", -12600), ("2026-01-05", 3600), ("2026-01-08", -12600)):
         database.fill(
             "offsets",

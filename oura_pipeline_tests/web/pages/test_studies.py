@@ -59,6 +59,10 @@ def test_what_cannot_be_is_said_and_names_nobody_else(open_site: OpenSite) -> No
     assert (page.status, "Nobody has this username or ID" in page.text) == (422, True)
     assert "runa" not in page.html
     operator.go("/status")
+    agreed = {"person": "runa", "consent": "1", "study": "nap", "document_types": "temperature"}
+    page = operator.send("/status/participants", **agreed)
+    assert (page.status, "in a member's own export alone" in page.text) == (422, True)
+    operator.go("/status")
     page = operator.send(
         "/status/participants", person="runa", consent="1", study="nap", first_day="tomorrow"
     )
