@@ -41,7 +41,8 @@ from oura_pipeline.settings import load_settings
 if TYPE_CHECKING:
     from oura_pipeline.commands.sync_run import SyncResult
 
-PEOPLE, DAYS = 5, 60  # the last of them has not signed in yet
+PEOPLE = 5  # the last of them has not signed in yet
+DAYS = 42  # the views look back at most 28, and more would take more than a minute
 _DEFAULTS = ("OURA_ACCOUNTS_URL", "OURA_WAREHOUSE_URL", "OURA_TOKEN_KEY", "GRAPHITE_PROTOCOL")
 OPERATOR = "demo"  # the password of a page about nobody
 DASHBOARD = "oura-sleep"  # the one that is drawn
@@ -109,7 +110,7 @@ def run_demo(out: Console, folder: DemoFolder, *, days: int, serving: Serving | 
         if first is None:
             folder.make()
             first = datetime.now(UTC).date() - timedelta(days=days - 1)
-            out.print(f"Takes about a minute on two cores, and 100 MB in {short(folder.path)}.")
+            out.print(f"Takes about a minute on two cores, and 70 MB in {short(folder.path)}.")
         else:
             out.print(f"Using what {short(folder.path)} has; `make reset` begins anew.")
         started = starter.submit(start)

@@ -83,9 +83,17 @@ _KEPT = names(
 
 
 def consent_page(
-    people: Sequence[PersonData], parameters: Mapping[str, str], scopes: list[str], path: str
+    people: Sequence[PersonData],
+    parameters: Mapping[str, str],
+    scopes: list[str],
+    *,
+    path: str,
+    picked: str,
 ) -> str:
-    """Return the page's HTML, with the application's parameters in hidden fields."""
+    """Return the page's HTML, with the application's parameters in hidden fields.
+
+    Someone, whose username is `picked`, is always picked, so that the form cannot be sent without.
+    """
     # The form must carry them: the address it posts to has no query of its own.
     hidden = [
         f'<input type="hidden" name="{name}" value="{escape(parameters[name])}">'
@@ -98,7 +106,7 @@ def consent_page(
         path=path,
         client=escape(parameters["client_id"]),
         hidden="\n".join(hidden),
-        people="\n".join(_person(data, first=n == 0) for n, data in enumerate(people)),
+        people="\n".join(_person(data, picked) for data in people),
         scopes="\n".join(_scope(scope) for scope in scopes),
     )
     return _PAGE.format(title="Sandbox: sign in with Oura", style=_STYLE, main=form)
@@ -110,11 +118,10 @@ def problem_page(problem: str) -> str:
     return _PAGE.format(title="Sandbox: error", style=_STYLE, main=main)
 
 
-def _person(data: PersonData, *, first: bool) -> str:
+def _person(data: PersonData, picked: str) -> str:
     name = escape(data.person.username)
     zone = escape(data.person.zone_name.replace("_", " ")).replace("/", "/<wbr>")
-    # Someone is always picked, so that the form cannot be sent without a person.
-    checked = " checked" if first else ""
+    checked = " checked" if data.person.username == picked else ""
     radio = f'<input type="radio" name="person" value="{name}"{checked}>'
     return f"<label>{radio} <span>{name} <small>{zone}</small></span></label>"
 

@@ -48,8 +48,12 @@ async def _authorize(request: Request) -> Response:
         ticked = await _ticked(request)
         scopes = asked if ticked is None else [scope for scope in SCOPES if scope in ticked]
         return _approve(request, parameters, tuple(scopes))
+    names, path = list(cloud.people), request.url.path
+    # Who has not signed in yet, which in a demo is one of them; else the first.
+    new = (name for name in names if cloud.grants.active_grant(name) is None)
+    picked = next(new, names[0] if names else "")
     people = list(cloud.people.values())
-    return HTMLResponse(consent_page(people, parameters, asked, request.url.path))
+    return HTMLResponse(consent_page(people, parameters, asked, path=path, picked=picked))
 
 
 def _approve(request: Request, parameters: Mapping[str, str], scopes: tuple[str, ...]) -> Response:

@@ -65,6 +65,22 @@ def test_the_page_offers_every_person_and_every_scope_asked_for(shared: Sandbox)
         assert 'value="&quot;&lt;x&gt;"' in page.text
 
 
+def test_the_page_picks_who_has_not_signed_in_yet() -> None:
+    asked = {"response_type": "code", "client_id": "sandbox", "redirect_uri": BACK}
+    with running(replace(OPTIONS, people=2)) as sandbox:
+        first, second = sandbox.usernames
+
+        def picked() -> list[str]:
+            page = sandbox.http.get("/oauth/authorize", params=asked).text
+            return [name for name in sandbox.usernames if f'value="{name}" checked' in page]
+
+        assert picked() == [first]
+        sandbox.sign_in(first)
+        assert picked() == [second]
+        sandbox.sign_in(second)
+        assert picked() == [first]
+
+
 def test_a_whole_sign_in(shared: Sandbox) -> None:
     callback = consent(shared, scope="daily heartrate")
     assert callback.keys() == {"code", "scope", "state"}
