@@ -12,6 +12,7 @@ from oura_pipeline.markdown import markdown_table
 from oura_pipeline.warehouse.ledgers import ensure_ledgers
 from oura_pipeline.warehouse.tables import SCHEMA, ensure_descriptions, ensure_table
 from oura_pipeline.warehouse.views.catalogue import VIEWS, ensure_views
+from oura_pipeline.warehouse.views.storing import LARGE
 from oura_pipeline.warehouse.views.view import View
 
 _OPENING = """\
@@ -52,7 +53,7 @@ def data_dictionary() -> str:
         ensure_views(connection)
         columns = _columns(connection)
         tables = _tables(connection)
-    parts = [_OPENING, "## Views\n\n", views_table(), "\n"]
+    parts = [_OPENING, "## Views\n\n", views_table(), "\n", _stored(), "\n\n"]
     for view in VIEWS:
         parts += [*_view(view, columns[view.name]), "\n"]
     parts.append("## Tables\n\n")
@@ -66,6 +67,14 @@ def views_table() -> str:
     """Return a table of the views."""
     rows = [(f"`{view.name}`", view.one_row_per, view.description) for view in VIEWS]
     return markdown_table(("view", "one row per", "what it is"), rows)
+
+
+def _stored() -> str:
+    *names, last = (f"`{view.name}`" for view in VIEWS if view.stored)
+    return (
+        f"In a copy of more than {LARGE // 1_000_000} MB {', '.join(names)} and {last} are tables, "
+        "computed when it is\npublished: the same rows, columns and comments."
+    )
 
 
 Columns = list[tuple[str, str, str]]  # name, type, comment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -9,9 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from oura_pipeline.files import copy_file, replacing
+from oura_pipeline.warehouse.connection import ONE_CORE, SETTINGS, statements_interruptible
+from oura_pipeline.warehouse.views.storing import LARGE, store_views
 
 _HEADERS = 3 * 4096  # bytes: DuckDB's main header and its two database headers
+_DIGEST = 16  # bytes at the end of a copy
+_MEMORY = "512MB"  # for computing views
 
 
 @dataclass(frozen=True)
@@ -37,19 +44,32 @@ def is_current(source: Path, target: Path) -> bool:
     # the copy, where only somebody who wrote into an older one can have left it.
     if not source.exists() or not target.exists() or wal(source).exists() or wal(target).exists():
         return False
-    ours, theirs = source.stat(), target.stat()
-    # The copy gets its source's time of change. DuckDB's headers hold a counter of checkpoints and
-    # the position of the root of all data.
-    return (ours.st_size, ours.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns) and (
-        _headers(source) == _headers(target)
+    # The copy gets its source's time of change.
+    return source.stat().st_mtime_ns == target.stat().st_mtime_ns and (
+        _state(source) == _last_bytes(target)
     )
 
 
 def swap_in(source: Path, target: Path) -> None:
     """Replace `target` by a copy of a closed DuckDB file, durably and at once."""
-    # The mark by which `is_current` knows whose copy this is.
     with replacing_copy(target, source.stat().st_mtime_ns) as new:
         copy_file(source, new)
+        store_views_if_large(new)
+        with new.open("ab") as file:
+            # By this `is_current` knows of what it is a copy. DuckDB reads no byte after its own.
+            file.write(_state(source))
+
+
+def store_views_if_large(new: Path) -> None:
+    """Let a closed copy, if it is large, have tables in the place of views that take long."""
+    if new.stat().st_size < LARGE:
+        return
+    with duckdb.connect(str(new), config=SETTINGS | ONE_CORE) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        # A view that would need more stays one. Nothing spills into files that a crash leaves.
+        connection.execute(f"SET memory_limit = '{_MEMORY}'; SET temp_directory = ''")
+        with statements_interruptible(connection):
+            store_views(connection)
 
 
 @contextmanager
@@ -83,6 +103,13 @@ def now() -> float:
     return time.perf_counter()
 
 
-def _headers(path: Path) -> bytes:
+def _state(path: Path) -> bytes:
+    """Return a digest of DuckDB's headers: a counter of checkpoints and where the data are."""
     with path.open("rb") as file:
-        return file.read(_HEADERS)
+        return hashlib.blake2b(file.read(_HEADERS), digest_size=_DIGEST).digest()
+
+
+def _last_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _DIGEST))
+        return file.read()

@@ -34,6 +34,7 @@ connection.execute("INSERT INTO oura.readme VALUES ('mine', 'not there')")
 os._exit(0)
 """
 
+LARGE_TABLE = "CREATE TABLE large AS SELECT hash(range * 7) AS number FROM range(4000000)"  # 32 MB
 WRITE_WHEN_ASKED = """
 import duckdb, os, sys
 os.chmod(sys.argv[1], 0o644)
@@ -201,10 +202,8 @@ def test_a_killed_copy_leaves_the_old_one_and_one_file_at_most(
     """Killed again and again in the middle of copying, and then published as if nothing was."""
     land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
     warehouse.publish(target)
-    with duckdb.connect(warehouse.path) as connection:  # 30 MB, so that copying takes a while
-        connection.execute(
-            "CREATE TABLE large AS SELECT hash(range * 7) AS number FROM range(4000000)"
-        )
+    with duckdb.connect(warehouse.path) as connection:  # so that copying takes a while
+        connection.execute(LARGE_TABLE)
     new = target.with_name(".analytics.duckdb.new")
     for _ in range(3):
         inode = target.stat().st_ino
@@ -239,16 +238,39 @@ def test_what_a_crash_left_is_not_written_into(warehouse: Warehouse, target: Pat
         assert backup.read() == b"half a copy"
 
 
-def test_a_copy_of_another_state_is_replaced_though_length_and_time_agree(
+def test_a_copy_of_another_state_is_replaced_though_its_time_is_the_same(
     warehouse: Warehouse, target: Path
 ) -> None:
     warehouse.publish(target)
-    with target.open("r+b") as file:
-        file.seek(4096)  # the first database header: its checksum, then the checkpoints counted
-        file.write(b"\x00" * 16)
-    os.utime(target, ns=(warehouse.path.stat().st_mtime_ns,) * 2)
+    changed = warehouse.path.stat().st_mtime_ns
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    os.utime(warehouse.path, ns=(changed, changed))
+    assert not warehouse.is_published(target)
     assert warehouse.publish(target).fresh
-    assert not warehouse.publish(target).fresh
+    assert warehouse.is_published(target)
+
+
+def test_tables_of_a_large_copy_follow_the_documents(warehouse: Warehouse, target: Path) -> None:
+    """What takes long is computed once: after a landing, and after a deletion, anew."""
+    days, is_table = (
+        "SELECT username, sleep_score FROM oura.daily_summary ORDER BY ALL",
+        ("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'daily_summary'"),
+    )
+    land(warehouse, DAILY_SLEEP, {name: [score(january(1), 70)] for name in ("ada", "ben")})
+    warehouse.publish(target)
+    assert read(target, is_table) == [(0,)]
+    with duckdb.connect(warehouse.path) as connection:
+        connection.execute(LARGE_TABLE)
+    warehouse.publish(target)
+    assert (read(target, is_table), warehouse.is_published(target)) == ([(1,)], True)
+    assert read(target, days) == [("ada", 70), ("ben", 70)]
+    land(warehouse, DAILY_SLEEP, {"ben": [score(january(1), 71)]})
+    warehouse.publish(target)
+    assert read(target, days) == [("ada", 70), ("ben", 71)]
+    warehouse.forget("ada")
+    warehouse.publish(target)
+    assert read(target, days) == [("ben", 71)]
+    assert b"ada" not in target.read_bytes()
 
 
 def test_a_warehouse_that_was_removed_is_published_empty(

@@ -16,7 +16,12 @@ from oura_pipeline.warehouse.lake.connections import LakeConnections
 from oura_pipeline.warehouse.lake.maintenance import Compacted, Size
 from oura_pipeline.warehouse.lake.preparing import keep_values_out, prepare
 from oura_pipeline.warehouse.ledgers import Ledgers
-from oura_pipeline.warehouse.publishing import Published, replacing_copy, wal
+from oura_pipeline.warehouse.publishing import (
+    Published,
+    replacing_copy,
+    store_views_if_large,
+    wal,
+)
 from oura_pipeline.warehouse.warehouse import LOCK_TIMEOUT_SECONDS, Result, Warehouse, updated
 
 _MAINTENANCE = "maintenance"  # name of its lock: one process at a time
@@ -93,8 +98,10 @@ class LakeWarehouse(Warehouse):
         changed = locks.last_change(self._lake.address)
         fresh = not _is_of(target, changed)
         if fresh:
-            with replacing_copy(target, changed) as new, self._lake.opened() as connection:
-                copying.copy_into_new_file(connection, new)
+            with replacing_copy(target, changed) as new:
+                with self._lake.opened() as connection:
+                    copying.copy_into_new_file(connection, new)
+                store_views_if_large(new)
         return Published(target, target.stat().st_size, publishing.now() - began, fresh)
 
     @contextmanager

@@ -238,4 +238,5 @@ GROUP BY username, day
 -- That Oura has answered makes no day.
 HAVING count(*) > count(answered)
 """,
+    stored=True,
 )

@@ -103,4 +103,5 @@ SELECT
 FROM parts
 GROUP BY username
 """,
+    stored=True,
 )

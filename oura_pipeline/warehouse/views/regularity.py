@@ -154,4 +154,5 @@ SELECT
     abs(mid_sleep_free_minutes - mid_sleep_work_minutes) AS social_jet_lag_minutes
 FROM windows
 """,
+    stored=True,
 )

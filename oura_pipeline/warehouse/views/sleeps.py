@@ -185,6 +185,7 @@ SELECT
 FROM ({READ})
 WHERE part = '{Part.MAIN}'
 """,
+    stored=True,
 )
 
 NAPS = View(
@@ -217,4 +218,5 @@ SELECT
 FROM ({READ})
 WHERE part <> '{Part.MAIN}'
 """,
+    stored=True,
 )

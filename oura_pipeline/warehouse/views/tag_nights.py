@@ -91,4 +91,5 @@ FROM followed
 WHERE epoch_us(bedtime_start) - epoch_us(time) <= {_DAY}000000
 GROUP BY username, day, tag
 """,
+    stored=True,
 )

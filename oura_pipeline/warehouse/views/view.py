@@ -26,6 +26,7 @@ class View:
         definition: the exact rules, in a few sentences.
         columns: its columns, in the order of the SQL.
         sql: the query.
+        stored: whether a large published copy has it as a table.
     """
 
     name: str
@@ -34,6 +35,7 @@ class View:
     definition: str
     columns: tuple[Column, ...]
     sql: str
+    stored: bool = False
 
     @property
     def full_name(self) -> str:
@@ -50,7 +52,14 @@ def statements(view: View) -> list[str]:
     """Return the SQL that creates a view with its comments."""
     return [
         f"CREATE OR REPLACE VIEW {view.full_name} AS {view.sql}",
-        f"COMMENT ON VIEW {view.full_name} IS {literal(view.description)}",
+        *comments(view, "VIEW"),
+    ]
+
+
+def comments(view: View, kind: str) -> list[str]:
+    """Return the SQL that comments on a VIEW, or on the TABLE that a copy has instead."""
+    return [
+        f"COMMENT ON {kind} {view.full_name} IS {literal(view.description)}",
         *(
             f"COMMENT ON COLUMN {view.full_name}.{quoted(column.name)} IS {literal(column.comment)}"
             for column in view.columns

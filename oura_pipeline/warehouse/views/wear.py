@@ -61,6 +61,7 @@ SELECT
     ) - 1 END AS gap_days
 FROM days
 """,
+    stored=True,
 )
 
 WEAR_MONTHLY = View(
@@ -90,4 +91,5 @@ SELECT
 FROM oura.wear
 GROUP BY username, CAST(date_trunc('month', wear.day) AS DATE)
 """,
+    stored=True,
 )

@@ -48,4 +48,5 @@ SELECT
 FROM oura.daily_summary
 GROUP BY username, CAST(date_trunc('week', daily_summary.day) AS DATE)
 """,
+    stored=True,
 )

@@ -5,11 +5,14 @@ Nothing here shares a line with the views: texts are read by `datetime`, lists a
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from oura_pipeline.catalog.document_types import (
@@ -22,6 +25,10 @@ from oura_pipeline.catalog.document_types import (
 )
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.warehouse.connection import ONE_CORE
+from oura_pipeline.warehouse.views.catalogue import VIEWS
+from oura_pipeline.warehouse.views.storing import store_views
+from oura_pipeline_tests.warehouse.views.sessions import digests
 from oura_pipeline_tests.warehouse.views.view_database import Document, ViewDatabase, copied
 
 # Berlin puts its clocks back on 2026-10-25, inside these days; milo flies there and back.
@@ -283,3 +290,44 @@ def _phases(sleep: Document) -> Iterator[tuple[Any, ...]]:
     for n, letter in enumerate(sleep["sleep_phase_30_sec"] or ""):
         shown = datetime.fromisoformat(begin) + timedelta(seconds=30 * n)
         yield instant(begin, 30 * n), shown.replace(tzinfo=None).isoformat(), PHASES[letter]
+
+
+def test_a_table_of_a_copy_has_the_rows_and_comments_of_its_view(
+    told: tuple[ViewDatabase, Any], tmp_path: Path
+) -> None:
+    """Also of views that find tables where there were views, computed for a person at a time."""
+    copy = told[0].warehouse.publish(tmp_path / "analytics.duckdb").path
+    names = [view.name for view in VIEWS]
+    before, described = digests(copy, names), comments(copy)
+    copy.chmod(0o600)
+    with duckdb.connect(copy, config=ONE_CORE) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        store_views(connection, people=1)
+        tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    stored = {view.name for view in VIEWS if view.stored}
+    assert stored <= {name for (name,) in tables}
+    assert all(before[name][0] > 0 for name in stored)
+    assert digests(copy, names) == before
+    assert comments(copy) == described
+
+
+def test_a_view_that_cannot_be_computed_stays_one(
+    empty_database: ViewDatabase, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = shutil.copy(empty_database.warehouse.path, tmp_path)
+    with duckdb.connect(copy, config=ONE_CORE) as connection:
+        connection.execute("DROP TABLE oura.daily_spo2")
+        store_views(connection)
+        views = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal")
+        left = {name for (name,) in views.fetchall()} & {v.name for v in VIEWS if v.stored}
+    assert left == {"daily_summary", "weekly"}
+    assert "daily_summary is not stored in the copy: CatalogException" in caplog.messages
+
+
+def comments(copy: Path) -> list[tuple[str, str, str]]:
+    with duckdb.connect(copy, read_only=True) as connection:
+        return connection.execute(
+            "SELECT table_name, column_name, comment FROM duckdb_columns() UNION ALL "
+            "SELECT view_name, '', comment FROM duckdb_views() WHERE NOT internal UNION ALL "
+            "SELECT table_name, '', comment FROM duckdb_tables() ORDER BY ALL"
+        ).fetchall()

@@ -1,0 +1,69 @@
+"""Views that a large published copy keeps as tables, because computing them takes long."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from itertools import pairwise
+
+import duckdb
+
+from oura_pipeline.warehouse.connection import every_core, transaction
+from oura_pipeline.warehouse.ledgers import FETCHES
+from oura_pipeline.warehouse.tables import literal
+from oura_pipeline.warehouse.views.catalogue import VIEWS
+from oura_pipeline.warehouse.views.view import View, comments
+
+logger = logging.getLogger(__name__)
+
+LARGE = 32_000_000  # bytes of a copy; of a smaller one the views answer as fast
+
+
+def store_views(connection: duckdb.DuckDBPyConnection, *, people: int = 10) -> None:
+    """Replace views of the current database, a published copy, by tables of the same rows.
+
+    Other views find the tables under the same names.
+
+    Args:
+        connection: to the copy.
+        people: computed at once, so that memory does not grow with their number.
+    """
+    with every_core(connection):
+        for view in VIEWS:
+            if not view.stored:
+                continue
+            try:
+                with transaction(connection):
+                    _store(connection, view, people)
+            except duckdb.InterruptException:
+                raise
+            except duckdb.Error as error:
+                # It stays a view: whoever asks it learns why, and nobody else has to. The text of
+                # the error may hold somebody's values.
+                logger.warning("%s is not stored in the copy: %s", view.name, type(error).__name__)
+    connection.execute("CHECKPOINT")
+
+
+def _store(connection: duckdb.DuckDBPyConnection, view: View, people: int) -> None:
+    first, *others = (
+        f"FROM ({view.sql}) WHERE {condition} ORDER BY 1, 2"
+        for condition in _pieces(connection, people)
+    )
+    connection.execute(f"DROP VIEW {view.full_name}; CREATE TABLE {view.full_name} AS {first}")
+    for rows in others:
+        connection.execute(f"INSERT INTO {view.full_name} {rows}")
+    connection.execute("; ".join(comments(view, "TABLE")))
+
+
+def _pieces(connection: duckdb.DuckDBPyConnection, people: int) -> Iterator[str]:
+    """Yield conditions on a person that are true of some people each, and together of everybody."""
+    rows = connection.execute(
+        f"SELECT username FROM (SELECT DISTINCT username FROM {FETCHES.full_name}) "
+        f"QUALIFY row_number() OVER (ORDER BY username ASC NULLS LAST) % {people} = 0 "
+        "ORDER BY username ASC NULLS LAST"
+    ).fetchall()
+    # Between names, because whoever is in no ledger belongs to a piece too.
+    for after, last in pairwise([None, *(username for (username,) in rows), None]):
+        bounds = [f"username > {literal(after)}"] if after else []
+        bounds += [f"username <= {literal(last)}"] if last else []
+        yield " AND ".join(bounds) or "true"
