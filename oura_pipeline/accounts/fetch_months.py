@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
+    case,
     cast,
     delete,
     extract,
@@ -25,9 +26,14 @@ from sqlalchemy import (
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.names import among
 from oura_pipeline.accounts.schema import fetch_months, fetches
+from oura_pipeline.ledger import FetchStatus
 
 _KEY = ("document_type", "username", "month")
-_SUMS = ("days", "first_day", "last_day", "newest", "seconds", "documents", "placed")
+_SUMS = (
+    *("days", "first_day", "last_day", "newest", "seconds", "documents", "placed"),
+    *(status.value for status in FetchStatus),
+    "last_landed",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +117,14 @@ def _sums(database: Database) -> Sequence[ColumnElement[Any]]:
         func.sum(_whole_seconds(database)),
         func.sum(columns.documents),
         func.sum(columns.documents * day_of_year * day_of_year),
+        *(days_with(status) for status in FetchStatus),
+        func.max(case((columns.documents > 0, columns.day))),
     )
+
+
+def days_with(status: FetchStatus) -> ColumnElement[int]:
+    """Return the number of rows of the ledger that have this status."""
+    return func.sum(case((fetches.c.status == status.value, 1), else_=0))
 
 
 def _whole_seconds(database: Database) -> ColumnElement[int]:

@@ -14,7 +14,7 @@ from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.errors import DatabaseRefused
 from oura_pipeline.accounts.schema import metadata
 
-REVISION = "0014"
+REVISION = "0015"
 SCRIPTS = Path(__file__).parent / "migrations"
 
 

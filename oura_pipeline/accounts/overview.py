@@ -14,8 +14,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, exists, func, or_, select
 
 from oura_pipeline.accounts.base import Store, matching
+from oura_pipeline.accounts.fetch_months import days_with
 from oura_pipeline.accounts.fetches import WITHOUT_DAYS
-from oura_pipeline.accounts.people import ALL_SHARDS, PersonState
+from oura_pipeline.accounts.names import among
+from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import IS_FAILED, IS_LOST, fetch_months, fetches, people
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.ledger import MEMBERSHIP_LAPSED, FetchStatus
@@ -113,7 +115,7 @@ class Overview(Store):
             first_day=first_day,
             last_day=last_day,
         )
-        counts = (_days_with(status).label(status.value) for status in FetchStatus)
+        counts = (days_with(status).label(status.value) for status in FetchStatus)
         query = (
             select(fetches.c.day, *counts)
             .where(*conditions, fetches.c.document_type.in_(sorted(document_types)))
@@ -166,10 +168,11 @@ class Overview(Store):
     def latest_days(self) -> dict[str, date]:
         """Return the newest day that has documents, by username; who is absent has none."""
         # Of the types that come every day: a ring's or a profile's day is that of the sync.
-        days = (fetches.c.document_type.not_in(WITHOUT_DAYS), fetches.c.documents > 0)
-        query = select(fetches.c.username, func.max(fetches.c.day)).where(*days)
+        months = fetch_months.c
+        days = (months.document_type.not_in(WITHOUT_DAYS), months.last_landed.is_not(None))
+        query = select(months.username, func.max(months.last_landed)).where(*days)
         with self._database.reading() as connection:
-            return dict(connection.execute(query.group_by(fetches.c.username)).all())
+            return dict(connection.execute(query.group_by(months.username)).all())
 
     def failed_days(self) -> dict[str, int]:
         """Return on how many days something failed, by username; who is absent has none."""
@@ -253,10 +256,12 @@ class Overview(Store):
             return dict(connection.execute(query.group_by(fetches.c.username)).all())
 
     def statuses(self) -> dict[FetchStatus, int]:
-        """Return how many rows there are of each status; one that is absent has none."""
-        query = select(fetches.c.status, func.count()).group_by(fetches.c.status)
+        """Return how many rows there are of each status."""
+        query = select(*(func.sum(fetch_months.c[status]) for status in FetchStatus))
         with self._database.reading() as connection:
-            return {FetchStatus(status): count for status, count in connection.execute(query)}
+            counts = connection.execute(query).one()
+        # Without any month the sums are null.
+        return {status: int(count or 0) for status, count in zip(FetchStatus, counts, strict=True)}
 
     def first_landed(self, username: str) -> date | None:
         """Return the first day of which a person has documents; None: there are none."""
@@ -265,11 +270,11 @@ class Overview(Store):
             first: date | None = connection.scalar(select(func.min(fetches.c.day)).where(*landed))
         return first
 
-    def first_asked(self, shards: range = ALL_SHARDS) -> dict[tuple[str, str], date]:
-        """Return the first day that was fetched of people of these shards, by username and type."""
+    def first_asked(self, usernames: Iterable[str]) -> dict[tuple[str, str], date]:
+        """Return the first day that was fetched of these people, by username and type."""
         # A search in the primary key for each of them: grouping would read the whole ledger.
         names = [document_type.name for document_type in DOCUMENT_TYPES]
-        theirs = people.c.shard.between(shards.start, shards.stop - 1)
+        theirs = among(people.c.username, usernames)
         query = select(people.c.username, *(_first_day(name) for name in names)).where(theirs)
         with self._database.reading() as connection:
             return {
@@ -304,15 +309,11 @@ def _sums(username: str) -> Select[Any]:
             func.min(columns.day).label("first_day"),
             func.max(case((columns.documents > 0, columns.day))).label("latest_day"),
             func.sum(columns.documents).label("documents"),
-            *(_days_with(status).label(status.value) for status in FetchStatus),
+            *(days_with(status).label(status.value) for status in FetchStatus),
         )
         .where(_rows_of(username))
         .group_by(columns.document_type)
     )
-
-
-def _days_with(status: FetchStatus) -> ColumnElement[int]:
-    return func.sum(case((fetches.c.status == status.value, 1), else_=0))
 
 
 def _errors(username: str) -> Select[Any]:

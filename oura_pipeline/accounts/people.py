@@ -147,6 +147,7 @@ class People(EncryptedStore):
         *,
         usernames: Iterable[str] | None = None,
         shards: range | None = None,
+        connected_after: datetime | None = None,
         sync_asked_after: datetime | None = None,
     ) -> list[Person]:
         """Return everybody, or those to whom all of this applies, by username.
@@ -155,6 +156,7 @@ class People(EncryptedStore):
             states: those who are in one of these.
             usernames: those who have one of these.
             shards: those who fall into one of these parts, which follow each other.
+            connected_after: those who have signed in, or signed in anew, since.
             sync_asked_after: those who have wanted a sync since.
         """
         people = schema.people.c
@@ -165,6 +167,8 @@ class People(EncryptedStore):
             query = query.where(among(people.username, usernames))
         if shards is not None:
             query = query.where(people.shard.between(shards.start, shards.stop - 1))
+        if connected_after is not None:
+            query = query.where(people.connected_since > connected_after)
         if sync_asked_after is not None:
             query = query.where(people.sync_asked_at > sync_asked_after)
         with self._database.reading() as connection:

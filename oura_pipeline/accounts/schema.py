@@ -27,6 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from oura_pipeline.ledger import FetchStatus
+
 # New databases are created from here, older ones upgraded by `migrations/`; a test keeps both the
 # same.
 metadata = MetaData(
@@ -167,6 +169,9 @@ fetch_months = Table(
     Column("seconds", BigInteger, nullable=False),
     Column("documents", BigInteger, nullable=False),
     Column("placed", BigInteger, nullable=False),
+    # How many of its days have each status, and the last that has documents.
+    *(Column(status, Integer, nullable=False, server_default="0") for status in FetchStatus),
+    Column("last_landed", Date),
     sqlite_with_rowid=False,
 )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import cycle
@@ -21,6 +22,8 @@ from oura_pipeline.settings import Settings, load_settings
 RUNS_PER_TICK = 3  # for each that works at a time
 MAX_RUN = timedelta(days=90)
 REPEAT_AFTER = timedelta(hours=1)  # a run that died before it wrote to the ledger is repeated
+LOOK_AT_ALL_AFTER = timedelta(minutes=10)
+CLOCKS_DIFFER_BY = timedelta(minutes=1)  # that of the site, where people sign in, and this one
 SYNC_DAYS = 7
 REMEMBER_SYNCS_FOR = timedelta(days=1)
 PARTITIONED = tuple(
@@ -69,12 +72,16 @@ def new_people_sensor(partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefi
     )
     @nameless
     def new_people(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        settings, now = load_settings(), datetime.now(UTC)
+        complete = complete_since(context.cursor, settings, now)
+        # Whatever runs or is requested: everybody is looked at when it is over.
+        context.update_cursor("")
         if _history_runs(context.instance):
             return dg.SkipReason("History is being fetched; the next part comes after it.")
-        settings, now = load_settings(), datetime.now(UTC)
         _, newest = days_back(partitions, now, 1)
-        next_ones, left = first_chunks(settings, newest)
+        next_ones, left = first_chunks(settings, newest, connected_after=complete)
         if not next_ones:
+            context.update_cursor(json.dumps([_answers(settings), (complete or now).isoformat()]))
             return dg.SkipReason("The history of everybody who is connected is complete.")
         share, turns = settings.oura.background_share, cycle(settings.workers.turns)
         context.log.info("Runs of history left: %s; requested: %s", left, len(next_ones))
@@ -88,22 +95,53 @@ def new_people_sensor(partitions: dg.DailyPartitionsDefinition) -> dg.SensorDefi
     return new_people
 
 
-def first_chunks(settings: Settings, newest: date) -> tuple[list[tuple[Chunk, Since]], int]:
-    """Return what to fetch next of everybody's history, and how many runs are left in all."""
+def complete_since(cursor: str | None, settings: Settings, now: datetime) -> datetime | None:
+    """Return when everybody's history was last found complete.
+
+    None: it was not; it was for other document types or a later first day; or that is ten minutes
+    ago. Then everybody is to be looked at, and otherwise those who have signed in since: what
+    everybody was asked for takes a search for each person and document type.
+    """
+    with suppress(ValueError, TypeError):
+        answers, text = json.loads(cursor or "")
+        since = datetime.fromisoformat(text)
+        if answers == _answers(settings) and timedelta(0) <= now - since < LOOK_AT_ALL_AFTER:
+            return since
+    return None
+
+
+def _answers(settings: Settings) -> str:
+    """Return a digest of what a complete history has."""
+    return set_digest([*PARTITIONED, *SNAPSHOTS, str(settings.oura.history_start)])
+
+
+def first_chunks(
+    settings: Settings, newest: date, *, connected_after: datetime | None = None
+) -> tuple[list[tuple[Chunk, Since]], int]:
+    """Return what to fetch next of people's history, and how many runs are left in all.
+
+    Args:
+        settings: of the project.
+        newest: the newest day for which there is a partition.
+        connected_after: of those who have signed in since; None: of everybody.
+    """
     # Nobody keeps a list of what is left to do. The ledger knows each person's earliest day, by
     # document type; history goes on from there, whatever came between: a restart, a run that
     # died, a document type that is new in the table.
     first: list[tuple[Chunk, Since]] = []
     left, at_most = 0, RUNS_PER_TICK * settings.workers.history_runs
+    connected_after = connected_after and connected_after - CLOCKS_DIFFER_BY
     with open_accounts(settings) as accounts:
         for shards in accounts.people.shards(settings.workers.people_per_shard):
-            people = accounts.people.all([PersonState.CONNECTED], shards=shards)
-            asked = accounts.overview.first_asked(shards)
+            people = accounts.people.all(
+                [PersonState.CONNECTED], shards=shards, connected_after=connected_after
+            )
+            asked = accounts.overview.first_asked(person.username for person in people)
             ids = {person.username: person.id for person in people}
             since = {person.id: person.connected_since for person in people}
             chunks = next_chunks(
                 {one.id: one.history_start(settings.oura.history_start) for one in people},
-                {(ids[who], name): day for (who, name), day in asked.items() if who in ids},
+                {(ids[who], name): day for (who, name), day in asked.items()},
                 newest=newest,
                 at_most=settings.workers.history_people,
             )

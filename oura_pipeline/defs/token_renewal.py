@@ -44,6 +44,13 @@ class Renewal:
     refused: Sequence[str]
     failed: dict[str, Exception]
 
+    def __add__(self, other: "Renewal") -> "Renewal":
+        return Renewal(
+            renewed=[*self.renewed, *other.renewed],
+            refused=[*self.refused, *other.refused],
+            failed=self.failed | other.failed,
+        )
+
 
 def due_for_renewal(people: Iterable[Person], now: datetime) -> list[Person]:
     """Return those whose access token expires soon, or whose refresh token is unused for a week."""
@@ -97,9 +104,12 @@ def fail_if_nobody_renewed(renewal: Renewal) -> None:
 @nameless
 def people(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
     """Renew the tokens that expire before the next night."""
-    accounts = pipeline.opened.accounts
-    due = due_for_renewal(accounts.people.all([PersonState.CONNECTED]), datetime.now(UTC))
-    renewal = renew_tokens(pipeline.opened, due)
+    accounts, now = pipeline.opened.accounts, datetime.now(UTC)
+    renewal = Renewal(renewed=[], refused=[], failed={})
+    # One part after the other: everybody together may be more than there is memory for.
+    for shards in accounts.people.shards(pipeline.opened.settings.workers.people_per_shard):
+        people = accounts.people.all([PersonState.CONNECTED], shards=shards)
+        renewal += renew_tokens(pipeline.opened, due_for_renewal(people, now))
     fail_if_nobody_renewed(renewal)
     counts = accounts.people.counts()
     context.add_asset_metadata(

@@ -190,8 +190,8 @@ def decline(pipeline: Pipeline, key: str) -> None:
 
 def people_here(pipeline: Pipeline) -> int:
     """Return how many people count towards Oura's limit."""
-    people = pipeline.accounts.people.all()
-    return sum(person.state is not PersonState.RETIRED for person in people)
+    counts = pipeline.accounts.people.counts()
+    return counts.total() - counts[PersonState.RETIRED]
 
 
 def _nothing_granted(pipeline: Pipeline, consent: Consent) -> NothingGranted:
@@ -264,7 +264,7 @@ def _identity(pipeline: Pipeline, tokens: TokenPair, doubtful: Consent | None) -
 
 def _require_identity(pipeline: Pipeline, username: str | None) -> None:
     # Whoever opened the link first would be taken for them.
-    named = [person for person in pipeline.accounts.people.all() if person.username == username]
+    named = pipeline.accounts.people.all(usernames=[username] if username else [])
     if any(person.oura_id is None for person in named):
         raise PersonRefused(
             f"nobody knows yet who {username} is at Oura: run `oura-pipeline sync --person "
@@ -289,8 +289,8 @@ def _to_be_asked(
 
 def _free(pipeline: Pipeline, consent: Consent) -> str | None:
     """Return the username that the operator meant for somebody new, if nobody has it."""
-    taken = {person.username for person in pipeline.accounts.people.all()}
-    return None if consent.username in taken else consent.username
+    meant = consent.username
+    return None if meant is None or pipeline.accounts.people.all(usernames=[meant]) else meant
 
 
 def confirm(pipeline: Pipeline, key: str, username: str) -> Person:

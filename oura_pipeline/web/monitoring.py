@@ -310,7 +310,7 @@ def _ledger(pipeline: Pipeline) -> Iterator[Metric]:
     )
     counted = pipeline.accounts.overview.statuses()
     for status in FetchStatus:
-        days.add_metric([status.value], counted.get(status, 0))
+        days.add_metric([status.value], counted[status])
     yield days
 
 

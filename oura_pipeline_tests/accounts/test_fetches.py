@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -298,7 +299,12 @@ def test_sums_follow_whatever_becomes_of_the_rows(accounts: Accounts, seed: int)
         if dice.random() < 0.3:
             accounts.removal.delete("bob")
             accounts.people.add("bob", SignIn(refresh_token="r"))
-        assert dict(accounts.fetches.sums()) == _summed_up(accounts.fetches.find())
+        found = accounts.fetches.find()
+        assert dict(accounts.fetches.sums()) == _summed_up(found)
+        statuses = Counter(row.status for row in found)
+        assert accounts.overview.statuses() == {one: statuses[one] for one in FetchStatus}
+        landed = sorted((row.day, row.username) for row in found if row.documents)
+        assert accounts.overview.latest_days() == {username: day for day, username in landed}
 
 
 @ON_SQLITE
@@ -317,10 +323,10 @@ def test_nobody_reads_the_whole_ledger_who_asks_for_everybody(
     list(accounts.fetches.published(after=AT - timedelta(hours=1)))
     accounts.fetches.find(statuses=[FAILED])
     accounts.fetches.find(lost=True)
-    for question in ("failed_days", "to_fetch_again", "lapsed"):
+    for question in ("failed_days", "to_fetch_again", "lapsed", "statuses", "latest_days"):
         getattr(accounts.overview, question)()
     assert len(accounts.fetches.missing()) == 1
-    assert len(asked) == 10
+    assert len(asked) == 12
     with accounts._database.reading() as connection:
         plans = [
             [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", given)]

@@ -87,12 +87,10 @@ def test_each_day_that_was_asked_for_is_summed_up(accounts: Accounts) -> None:
 
 def test_everybody_of_whom_anything_was_asked_is_listed(accounts: Accounts) -> None:
     assert accounts.overview.last_asked() == {"ada": AT + 5 * HOUR, "bob": AT + 9 * HOUR}
-    assert accounts.overview.first_asked() == {
-        ("ada", "daily_sleep"): DAY,
-        ("ada", "sleep"): DAY,
-        ("ada", "tag"): _day(3),
-        ("bob", "sleep"): DAY,
-    }
+    asked = {("ada", "daily_sleep"): DAY, ("ada", "sleep"): DAY, ("ada", "tag"): _day(3)}
+    assert accounts.overview.first_asked(["ada", "cyd"]) == asked
+    assert accounts.overview.first_asked(["bob"]) == {("bob", "sleep"): DAY}
+    assert accounts.overview.first_asked([]) == {}
 
 
 def test_who_waits_longest_is_connected(accounts: Accounts) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from oura_pipeline.accounts.encryption import load_cipher
 from oura_pipeline.accounts.inbox import Event, Receipt
 from oura_pipeline.accounts.people import Person, PersonState, shard_of
 from oura_pipeline.accounts.store import Accounts
+from oura_pipeline.ledger import FetchStatus
 from oura_pipeline_tests.accounts.homes import ON_SQLITE, incoming, opened
 from oura_pipeline_tests.accounts.times import upgrade
 
@@ -130,6 +131,10 @@ def test_the_rows_of_a_ledger_are_summed_up(upgraded: Accounts) -> None:
     assert dict(upgraded.fetches.sums()) == {
         ("ada", "sleep"): (4, SINCE, 4 * second, 3, 1 + 4 + 9),
     }
+    none = dict.fromkeys(FetchStatus, 0)
+    landed = {FetchStatus.LANDED: 3, FetchStatus.EMPTY: 1}
+    assert upgraded.overview.statuses() == none | landed
+    assert upgraded.overview.latest_days() == {"ada": date(2026, 1, 3)}
 
 
 def test_events_are_read_as_they_were_written(upgraded: Accounts) -> None:

@@ -16,9 +16,13 @@ from oura_pipeline.accounts.people import Person, PersonState, SignIn
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES, WORKOUT
 from oura_pipeline.days import days_between
 from oura_pipeline.defs.new_people import (
+    CLOCKS_DIFFER_BY,
+    LOOK_AT_ALL_AFTER,
     PARTITIONED,
     SNAPSHOTS,
     Chunk,
+    complete_since,
+    first_chunks,
     history_request,
     next_chunks,
     people_to_sync,
@@ -31,6 +35,7 @@ from oura_pipeline.ledger import Fetch, FetchStatus
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.history import find_first_day, learn_first_days
 from oura_pipeline_tests.testing.world import World, sandbox_tokens, world
 from oura_pipeline_tests.testing.worlds import cloud_with, world_with
@@ -400,9 +405,61 @@ def test_history_is_asked_for_until_it_is_there(made: World) -> None:
     assert said.skip_message == "The history of everybody who is connected is complete."
     with made.accounts() as accounts:
         assert accounts.fetches.missing() == []
-        known = accounts.overview.first_asked()
+        known = accounts.overview.first_asked(["koa"])
         assert accounts.people.get("koa").oura_id
     assert {known["koa", name] for name in PARTITIONED} == {HISTORY_START}
+
+
+def evaluated(made: World, cursor: str | None = None) -> Any:
+    """What Dagster learns of a tick of the sensor that fetches history."""
+    with (
+        project_instance() as instance,
+        dg.build_sensor_context(
+            instance=instance, definitions=made.definitions, cursor=cursor
+        ) as context,
+    ):
+        return made.definitions.resolve_sensor_def("new_people").evaluate_tick(context)
+
+
+def test_for_ten_minutes_only_who_signed_in_since_is_looked_at(made: World) -> None:
+    """What somebody was asked for takes nineteen searches; of ten thousand people, seconds."""
+    with made.accounts() as accounts:
+        accounts.people.set_first_day(["koa"], TODAY)
+    write_down(made, "koa", (*PARTITIONED, *SNAPSHOTS), TODAY, TODAY)
+    complete = evaluated(made)
+    assert not complete.run_requests
+    digest, moment = json.loads(complete.cursor)
+
+    # Of those who signed in longer ago than clocks differ there could be more by now.
+    later = datetime.fromisoformat(moment) + CLOCKS_DIFFER_BY
+    settings = load_settings()
+    with made.accounts() as accounts:
+        accounts.people.set_first_day(["koa"], None)
+    assert first_chunks(settings, TODAY)[1] == 1
+    assert first_chunks(settings, TODAY, connected_after=later) == ([], 0)
+    with made.accounts() as accounts:
+        connected = accounts.people.get("koa").connected_since
+    assert first_chunks(settings, TODAY, connected_after=connected)[1] == 1
+
+    # What was remembered stands for ten minutes, and for what was to be fetched.
+    now = later + timedelta(minutes=5)
+    for text, since in {
+        complete.cursor: datetime.fromisoformat(moment),
+        json.dumps([digest, (now - LOOK_AT_ALL_AFTER).isoformat()]): None,
+        json.dumps([digest, (now + timedelta(seconds=1)).isoformat()]): None,
+        json.dumps(["of other document types", moment]): None,
+        **dict.fromkeys(["", "{", "[]", "7", json.dumps([digest, None])]),
+    }.items():
+        assert complete_since(text, settings, now) == since, text
+    assert complete_since(None, settings, now) is None
+    oura = settings.oura.model_copy(update={"history_start": date(2015, 1, 1)})
+    sooner = settings.model_copy(update={"oura": oura})
+    assert complete_since(complete.cursor, sooner, now) is None
+
+    # Koa has signed in a moment ago, and is looked at; what is requested ends what was remembered.
+    asked = evaluated(made, complete.cursor)
+    assert len(asked.run_requests) == 1
+    assert not asked.cursor
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def end_sessions(request: Request, fields: Fields) -> Response:
     accounts, username = get_site(request).pipeline.accounts, fields.get("username", "").strip()
     if not username:
         accounts.sessions.end_all()
-    elif username in {person.username for person in accounts.people.all()}:
+    elif accounts.people.all(usernames=[username]):
         accounts.sessions.end_all_of(username)
     else:
         sentence = "Nobody has this username, so no session was ended."
