@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date
 from functools import cache
+from itertools import compress
+from typing import Any
 
 import msgspec
 
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.days import ONE_DAY, days_between
-from oura_pipeline.oura.envelopes import open_envelope
+from oura_pipeline.oura.envelopes import Envelope, open_envelope
 from oura_pipeline.oura.errors import GarbledAnswer, UnexpectedAnswer, UnusablePage
 from oura_pipeline.oura.regular import is_regular
 from oura_pipeline.oura.validation import (
     DocumentDecoder,
-    DocumentFacts,
     Unusable,
     ambiguity,
     loosely,
@@ -105,15 +106,12 @@ class PageReader:
             UnusablePage: it is no list of documents.
         """
         envelope = open_envelope(body, self.document_type.name)
-        known = None if envelope.doubtful else self._decoder.read_page(body)
-        regular = known is not None and is_regular(self.document_type, body)
-        page = Page(documents=[], outside=[], regular=regular)
-        if known is None:
-            for raw in envelope.data:
-                self._add(page, raw, query, doubtful=envelope.doubtful)
-        else:
-            self._place(page, zip(known, envelope.data, strict=True), query)
-        return page, envelope.next_token
+        return self._page(body, envelope, query), envelope.next_token
+
+    def unambiguous(self, documents: list[bytes]) -> Page:
+        """Return documents, JSON that can be read in one way only, as a page."""
+        body = b'{"data":[%b]}' % b",".join(documents)
+        return self._page(body, Envelope(documents, None, doubtful=False), DateRangeQuery())
 
     def single(self, body: bytes) -> Page:
         """Return a document that came without an envelope as a page, whatever its day.
@@ -156,6 +154,17 @@ class PageReader:
             raise UnexpectedAnswer(mismatch_message(self.document_type.name, unusable.reason))
         return page.documents[0]
 
+    def _page(self, body: bytes, envelope: Envelope, query: DateRangeQuery) -> Page:
+        known = None if envelope.doubtful else self._decoder.read_page(body)
+        regular = known is not None and is_regular(self.document_type, body)
+        page = Page(documents=[], outside=[], regular=regular)
+        if known is None:
+            for raw in envelope.data:
+                self._add(page, raw, query, doubtful=envelope.doubtful)
+        else:
+            self._place(page, known, envelope.data, query)
+        return page
+
     def _add(self, page: Page, raw: bytes, query: DateRangeQuery, *, doubtful: bool) -> None:
         try:
             # The answer as a whole was checked: most need no second look.
@@ -165,23 +174,25 @@ class PageReader:
         except Unusable as error:
             self._add_unusable(page, raw, query, str(error))
             return
-        self._place(page, [(facts, raw)], query)
+        self._place(page, [facts.instant or facts.day], [raw], query)
 
     def _place(
-        self, page: Page, known: Iterable[tuple[DocumentFacts, bytes]], query: DateRangeQuery
+        self, page: Page, known: Sequence[Any], raws: Iterable[bytes], query: DateRangeQuery
     ) -> None:
+        """Add documents, given by their days or instants, to the requested or the other ones."""
         # Rows come by the million: no call for each.
-        days: dict[date, list[Document]] = {}
-        first, end, today = query.first, query.end, self._today
-        for facts, raw in known:
-            day, instant = facts.day or today, facts.instant
-            if instant is not None:
-                if not first <= instant < end:
-                    continue
-                day = (instant if instant.tzinfo is UTC else instant.astimezone(UTC)).date()
-            if day not in days:
-                days[day] = page.documents if self._wanted(day) else page.outside
-            days[day].append(Document(day, raw))
+        days: list[date] = [day or self._today for day in known]
+        if self._decoder.by_instant:
+            owned = [query.first <= instant < query.end for instant in known]
+            raws = compress(raws, owned)
+            days = [
+                (instant if instant.tzinfo is UTC else instant.astimezone(UTC)).date()
+                for instant in compress(known, owned)
+            ]
+        wanted = {day: self._wanted(day) for day in {*days}}
+        documents = list(map(Document, days, raws))
+        page.documents.extend(compress(documents, [wanted[day] for day in days]))
+        page.outside.extend(compress(documents, [not wanted[day] for day in days]))
 
     def _add_unusable(self, page: Page, raw: bytes, query: DateRangeQuery, reason: str) -> None:
         seen = self._decoder.glimpse(raw)

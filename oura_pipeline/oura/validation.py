@@ -51,11 +51,16 @@ class Glimpse:
 
 
 class DocumentDecoder:
-    """A decoder of one document type."""
+    """A decoder of one document type.
+
+    Attributes:
+        by_instant: whether documents have an instant and no day.
+    """
 
     def __init__(self, document_type: DocumentType) -> None:
         self._type = document_type
         self._instant = document_type.starts_at if document_type.day_field is None else None
+        self.by_instant = self._instant is not None
         keys = {*document_type.key, document_type.day_field, self._instant}
         needed = [field for field in document_type.fields if field.required or field.name in keys]
         members = [(field.name, field.kind.python_type) for field in needed]
@@ -66,10 +71,11 @@ class DocumentDecoder:
         self._belongs_to = attrgetter(document_type.day_field or self._instant or "__class__")
         self._times = [field.name for field in needed if field.kind in (INSTANT, LOCAL)]
 
-    def read_page(self, body: bytes) -> list[DocumentFacts] | None:
-        """Return what each document of a page says about itself; None: one cannot be used.
+    def read_page(self, body: bytes) -> list[Any] | None:
+        """Return the day of each document of a page; None: one of them cannot be used.
 
-        One by one, documents take three times as long. The page has to be valid JSON.
+        Of a type without days it is the instant instead, and None of a type with neither. One by
+        one, documents take three times as long. The page has to be valid JSON.
         """
         try:
             documents = self._page_decoder.decode(body).data
@@ -79,11 +85,9 @@ class DocumentDecoder:
             times = list(map(attrgetter(name), documents))
             if min(times) < _EARLIEST or max(times) >= _LATEST:
                 return None
-        if self._type.day_field:
-            return [DocumentFacts(day, None) for day in map(self._belongs_to, documents)]
-        if self._instant:
-            return [DocumentFacts(None, instant) for instant in map(self._belongs_to, documents)]
-        return [DocumentFacts(None, None)] * len(documents)
+        if self._type.day_field or self._instant:
+            return list(map(self._belongs_to, documents))
+        return [None] * len(documents)
 
     def read(self, raw: bytes | msgspec.Raw) -> DocumentFacts:
         """Return what a document says about itself.

@@ -124,18 +124,14 @@ class Spool:
         # Joined and checked in batches: a document at a time is a system call each.
         for batch in batched(documents, _BATCH):
             raws = [bytes(document.raw) for document in batch]
+            days = [document.day for document in batch]
             broken = _has_line_breaks(username, raws)
             if broken:
                 # Breaks inside JSON strings are escaped, so those found stand between tokens.
                 raws = [raw.translate(_TO_STAND_INS) for raw in raws]
-            days = {document.day for document in batch}
-            starts = {day: _line_prefix(username, day, requested) for day in days}
-            parts = (
-                part
-                for document, raw in zip(batch, raws, strict=True)
-                for part in (starts[document.day], raw, b"\n")
-            )
-            self._write(username, b"".join(parts), days, max(map(len, raws)), broken)
+            starts = {day: _line_prefix(username, day, requested) for day in {*days}}
+            lines = [b"%b%b\n" % (starts[day], raw) for day, raw in zip(days, raws, strict=True)]
+            self._write(username, b"".join(lines), starts, max(map(len, raws)), broken)
             self.regular = self.regular and regular
 
     def discard(self, username: str) -> None:
