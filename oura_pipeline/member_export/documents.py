@@ -27,11 +27,16 @@ class DocumentBuilder:
 
     What a value is follows from the table of document types and never from its looks: a run of
     digits is a text where it is one at Oura, and a column that is absent is no null.
+
+    Attributes:
+        unambiguous: whether every document can be read in one way only: none takes over JSON.
     """
 
     def __init__(self, kind: FileKind, columns: Sequence[str], zones: Zones) -> None:
         fields = {field.name: field for field in kind.document_type.fields}
+        self._width = len(columns)
         self._columns: list[tuple[bytes, Convert, int]] = []
+        self.unambiguous = True
         seen = set[str]()
         for place, column in enumerate(columns):
             name = kind.renamed.get(column, column)
@@ -41,21 +46,29 @@ class DocumentBuilder:
             convert = self._converter(kind, fields.get(name), zones)
             self._columns.append((_encode(name) + b":", convert, place))
 
-    def document(self, cells: Sequence[str]) -> bytes:
-        """Return the document of a row.
+    def documents(self, rows: Sequence[Sequence[str]]) -> list[bytes]:
+        """Return the documents of rows.
 
         Raises:
             UnicodeEncodeError: a cell is not UTF-8.
             UnknownOffset: a time has no offset, and nobody knows it.
+            ValueError: a row has not a cell for each column.
         """
-        # Rows come by the million.
-        values = [start + convert(cells[place]) for start, convert, place in self._columns]
-        return b"{" + b",".join(values) + b"}"
+        if any(len(cells) != self._width for cells in rows):
+            raise ValueError("a row has not a cell for each column")
+        # Rows come by the million, and most cells again and again: each is converted once.
+        columns = list(zip(*rows, strict=True))
+        values = []
+        for start, convert, place in self._columns:
+            known = {cell: start + convert(cell) for cell in {*columns[place]}}
+            values.append(map(known.__getitem__, columns[place]))
+        return [b"{%b}" % b",".join(members) for members in zip(*values, strict=True)]
 
     def _converter(self, kind: FileKind, field: Field | None, zones: Zones) -> Convert:
         if field is not None and _is_localized(kind, field):
             return lambda cell: _text(zones.completed(cell))
         if field is None:
+            self.unambiguous = False
             return _unknown
         if field.kind.sql_type in ("VARCHAR", "DATE", "TIMESTAMPTZ"):
             return _text  # a run of digits is one, too
@@ -63,6 +76,7 @@ class DocumentBuilder:
             return _number
         if field.kind is FLAG:
             return _flag
+        self.unambiguous = False
         wrapped = kind.wrapped.get(field.name)
         return _json if wrapped is None else lambda cell: _wrapped(cell, wrapped)
 

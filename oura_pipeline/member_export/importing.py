@@ -25,6 +25,7 @@ from oura_pipeline.days import ONE_DAY
 from oura_pipeline.ledger import PersonDay
 from oura_pipeline.member_export.archive import open_archive
 from oura_pipeline.member_export.sources import (
+    Batch,
     Contents,
     Source,
     find_sources,
@@ -32,7 +33,7 @@ from oura_pipeline.member_export.sources import (
     rows_of,
 )
 from oura_pipeline.member_export.zones import Zones
-from oura_pipeline.oura.pages import Document, PageReader, UnusableDocument
+from oura_pipeline.oura.pages import Document, Page, PageReader, UnusableDocument
 from oura_pipeline.oura.windows import DateRangeQuery
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.process import interrupts
@@ -209,7 +210,7 @@ class _Reading:
             report = lambda size: self.progress.read(name, self._done + size)  # noqa: E731
             for batch in read_batches(source, self._zones, report):
                 interrupts.check()
-                page, _ = reader.page(_body(batch.documents), DateRangeQuery())
+                page = _page(reader, batch)
                 spool.add(username, page.documents, regular=page.regular)
                 spool.set_aside(
                     username, [*batch.aside, *page.unusable, *map(_of_no_day, page.outside)]
@@ -220,9 +221,11 @@ class _Reading:
         return _Spooled(document_type=document_type, spool=spool, rows=rows, days=days)
 
 
-def _body(documents: Sequence[bytes]) -> bytes:
-    """Return documents as one answer of the API."""
-    return b'{"data":[' + b",".join(documents) + b'],"next_token":null}'
+def _page(reader: PageReader, batch: Batch) -> Page:
+    if batch.unambiguous:
+        return reader.unambiguous(batch.documents)
+    answer = b'{"data":[%b],"next_token":null}' % b",".join(batch.documents)
+    return reader.page(answer, DateRangeQuery())[0]
 
 
 def _of_no_day(document: Document) -> UnusableDocument:

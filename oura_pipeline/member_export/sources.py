@@ -6,6 +6,8 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
+from operator import attrgetter, itemgetter
 from typing import IO
 
 import msgspec
@@ -19,7 +21,7 @@ from oura_pipeline.member_export.file_kinds import TRENDS, FileKind, is_personal
 from oura_pipeline.member_export.zones import UnknownOffset, Zones
 from oura_pipeline.oura.pages import UnusableDocument
 
-_BATCH = 2000  # rows
+_BATCH = 500  # rows; what is larger than a core's cache takes longer
 _LONGEST_LINE = 1_000_000  # characters; a night has some ten thousand
 _LARGEST_JSON = 100_000_000  # bytes; it is read at once
 _DELIMITERS = ";,\t"
@@ -58,10 +60,15 @@ class Contents:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows of a table: documents, and what is none."""
+    """Some rows of a table: documents, and what is none.
+
+    Attributes:
+        unambiguous: whether the documents are JSON that can be read in one way only.
+    """
 
     documents: list[bytes]
     aside: list[UnusableDocument]
+    unambiguous: bool
 
 
 def find_sources(archive: Archive) -> Contents:
@@ -95,7 +102,7 @@ def read_batches(
         with source.member.open() as stream:
             documents = _lists(stream.read())[source.key]
         for some in batched(documents, _BATCH):
-            yield Batch(list(map(bytes, some)), [])
+            yield Batch(list(map(bytes, some)), [], unambiguous=False)
     else:
         with source.member.open() as stream, _decoded(stream) as text:
             for batch in _csv_batches(source, text, zones):
@@ -111,7 +118,7 @@ def rows_of(sources: Iterable[Source], *names: str) -> Iterator[tuple[str, ...]]
             continue
         places = [source.columns.index(name) for name in names]
         with source.member.open() as stream, _decoded(stream) as text:
-            for _, cells in _rows(source, text):
+            for cells, _ in _rows(source, text):
                 if len(cells) == len(source.columns):
                     yield tuple(cells[place] for place in places)
 
@@ -193,10 +200,23 @@ def _lists(body: bytes) -> dict[str, list[msgspec.Raw]]:
 
 def _csv_batches(source: Source, text: io.TextIOWrapper, zones: Zones) -> Iterator[Batch]:
     builder = DocumentBuilder(source.kind, source.columns, zones)
-    batch = Batch([], [])
-    for line, cells in _rows(source, text):
+    for rows in batched(_rows(source, text), _BATCH):
         try:
-            batch.documents.append(builder.document(_complete(source, cells)))
+            documents = builder.documents([cells for cells, _ in rows])
+            batch = Batch(documents, [], builder.unambiguous)
+        except (ValueError, UnknownOffset):
+            batch = _read_one_by_one(source, builder, rows)
+        yield batch
+
+
+def _read_one_by_one(
+    source: Source, builder: DocumentBuilder, rows: Iterable[tuple[list[str], int]]
+) -> Batch:
+    """Return rows of which some may be no documents."""
+    batch = Batch([], [], builder.unambiguous)
+    for cells, line in rows:
+        try:
+            batch.documents.extend(builder.documents([_complete(source, cells)]))
         except _Unusable as error:
             batch.aside.append(_unusable(source, line, cells, str(error)))
         except UnknownOffset:
@@ -205,28 +225,22 @@ def _csv_batches(source: Source, text: io.TextIOWrapper, zones: Zones) -> Iterat
             )
         except UnicodeEncodeError:
             batch.aside.append(_unusable(source, line, cells, "it is not UTF-8"))
-        if len(batch.documents) + len(batch.aside) >= _BATCH:
-            yield batch
-            batch = Batch([], [])
-    yield batch
+    return batch
 
 
-def _rows(source: Source, text: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows below the header: the number of their last line, and their cells."""
+def _rows(source: Source, text: io.TextIOWrapper) -> Iterator[tuple[list[str], int]]:
+    """Yield the rows below the header: their cells, and the number of their last line below it."""
     lines = _lines(text)
     _header(lines)
     # A quotation mark opens a cell only where it begins: JSON stands with and without around it.
     reader = csv.reader(lines, delimiter=source.delimiter)
+    numbered = zip(reader, map(attrgetter("line_num"), repeat(reader)), strict=False)
     while True:
         try:
-            cells = next(reader)
-        except StopIteration:
+            yield from filter(itemgetter(0), numbered)
             return
         except csv.Error:
-            yield reader.line_num + 1, []  # longer than any cell of Oura's
-            continue
-        if cells:
-            yield reader.line_num + 1, cells
+            yield [], reader.line_num  # longer than any cell of Oura's
 
 
 def _complete(source: Source, cells: list[str]) -> list[str]:
@@ -248,7 +262,7 @@ class _Unusable(Exception):
 
 def _unusable(source: Source, line: int, cells: list[str], why: str) -> UnusableDocument:
     raw = source.delimiter.join(cells).encode(errors="backslashreplace")
-    return UnusableDocument(None, None, f"line {line} of {source.member.name}: {why}", raw)
+    return UnusableDocument(None, None, f"line {line + 1} of {source.member.name}: {why}", raw)
 
 
 def _decoded(stream: IO[bytes]) -> io.TextIOWrapper:
@@ -257,10 +271,12 @@ def _decoded(stream: IO[bytes]) -> io.TextIOWrapper:
 
 
 def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    while line := text.readline(_LONGEST_LINE):
-        if len(line) == _LONGEST_LINE:
+    while block := text.read(_LONGEST_LINE):
+        # Many at once: line by line takes as long as all the rest.
+        lines = io.StringIO(block + text.readline(_LONGEST_LINE), newline="").readlines()
+        if max(map(len, lines)) >= _LONGEST_LINE:
             raise ExportRefused("a line in it is longer than any of Oura's")
-        yield line
+        yield from lines
 
 
 def _header(lines: Iterator[str]) -> str:

@@ -36,7 +36,8 @@ class Zones:
             UnknownOffset: nobody knows it.
         """
         # Most of them end like this, and they come by the million.
-        found = None if text.endswith("Z") else _WITHOUT_OFFSET.fullmatch(text)
+        has_offset = text.endswith("Z") or text[-6:-5] in ("+", "-")
+        found = None if has_offset else _WITHOUT_OFFSET.fullmatch(text)
         if not found:
             return text
         try:

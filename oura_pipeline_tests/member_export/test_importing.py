@@ -415,14 +415,16 @@ def test_rows_that_are_no_documents_are_kept_aside_with_their_line(
 ) -> None:
     rows = (
         "a;;2026-05-01;80;\nb;;2026-05-02\n;2026-05-03;83;\nc;;2026-02-30;80;\nd;;1066-10-14;9;\n"
+        'e;{"rem":1,"rem":2};2026-05-04;84;\n'
     )
     imported = import_export(pipeline, username, zipped({"dailysleep.csv": SLEEPS + rows}))
     [one] = imported.types
-    assert (one.rows, one.landed, one.aside, one.known) == (5, 2, 3, 0)
+    assert (one.rows, one.landed, one.aside, one.known) == (6, 2, 4, 0)
     assert [(row.id, row.reason) for row in pipeline.warehouse.quarantined([username])] == [
         (None, "line 3 of dailysleep.csv: it has 3 cells, and the file 5 columns"),
         (None, "nobody wore a ring on its day"),
         ("c", "day: invalid RFC3339 encoded date"),
+        ("e", "an object has the key 'rem' twice"),
     ]
     # A row that lacks its id and nothing else is one all the same.
     assert [one["day"] for one in found(pipeline, DAILY_SLEEP, username)] == [
