@@ -109,7 +109,7 @@ def load(
     if first and last and first > last:
         raise AnalysisError(f"the start, {first}, is after the end, {last}: swap them")
     with closing(connect()) as connection:
-        types = {column: sql_type for column, sql_type, _ in _columns(connection, name)}
+        types = _types(connection, name)
         wanted = list(types) if columns is None else list(columns)
         _require_columns(name, types, wanted)
         if not wanted:
@@ -156,6 +156,16 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> list[tuple[str
         there = ", ".join(dict.fromkeys(row[0] for row in rows))
         raise AnalysisError(f"the published copy has no {name!r}; it has {there or 'nothing'}")
     return found
+
+
+def _types(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:
+    """Return the type of each column; raise where the copy lacks the table."""
+    try:
+        # Of this table alone: `duckdb_columns()`, which has the comments too, reads all of them.
+        rows = connection.execute(f"DESCRIBE {SCHEMA}.{quoted(name)}").fetchall()
+    except duckdb.CatalogException:
+        rows = _columns(connection, name)
+    return {column: sql_type for column, sql_type, *_ in rows}
 
 
 def _require_columns(name: str, types: dict[str, str], wanted: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
@@ -10,7 +11,6 @@ from oura_pipeline.catalog.fields import Merge
 from oura_pipeline.catalog.kinds import DIGITS, SERIES
 from oura_pipeline.catalog.metrics import (
     COUNT,
-    DURATION,
     Leaf,
     Tree,
     Vocabulary,
@@ -104,18 +104,34 @@ def long_view(unknown: Unknown | None = None) -> View:
 
 
 def _branches(document_type: DocumentType, unknown: Iterable[str]) -> Iterator[str]:
-    """Yield a query for each metric, and one for each metric of the sub-series."""
+    """Yield queries for the metrics, and for those of the sub-series."""
     # Nothing is joined, so that a filter by person and day reaches the tables.
     vocabulary = Vocabulary(document_type)
     strange = [tuple(path.split(".")) for path in unknown]
     for source in series_sources(document_type):
+        numbers: dict[Merge, dict[str, str]] = defaultdict(dict)
         for path, leaf in _leaves(vocabulary.tree):
-            yield from _known(source, path, leaf)
-        for name, paths in _free_names(vocabulary, source, strange):
-            value = f"coalesce({', '.join(map(json_number, paths))})"
-            yield from points(source, name, plain(source, value), Merge.MEAN)
+            field = leaf.field
+            merge = Merge.MEAN if source.alone else field.merge  # of one value they are the same
+            if field.kind is SERIES:
+                yield from points(source, series(source, path, field, leaf.name), field.merge)
+            elif field.kind is DIGITS:
+                yield from points(source, digits(source, path, field, leaf.name), field.merge)
+            elif leaf.is_number:
+                numbers[merge][leaf.name] = number(column(path), field)
+            elif field.codes is not None:
+                numbers[merge][leaf.name] = code_of_text(column(path), field.codes)
+        for merge, values in numbers.items():
+            yield from points(source, plain(source, values), merge)
+        # Apart from the others, because reading a document takes longer than reading columns.
+        free = {
+            name: f"coalesce({', '.join(map(json_number, paths))})"
+            for name, paths in _free_names(vocabulary, source, strange)
+        }
+        if free:
+            yield from points(source, plain(source, free), Merge.MEAN)
         if document_type.ends_at and source.series == document_type.series:
-            yield from points(unsplit(source), DURATION, duration(source), Merge.SUM)
+            yield from points(unsplit(source), duration(source), Merge.SUM)
     if document_type.counted:
         yield _count(document_type)
 
@@ -126,22 +142,6 @@ def _leaves(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Leaf]]:
             yield (*path, key), known
         elif known is not None:
             yield from _leaves(known, (*path, key))
-
-
-def _known(source: SeriesSource, path: Path, leaf: Leaf) -> Iterator[str]:
-    """Yield the points of a field."""
-    field = leaf.field
-    if field.kind is SERIES:
-        samples = series(source, path, field)
-    elif field.kind is DIGITS:
-        samples = digits(source, path, field)
-    elif leaf.is_number:
-        samples = plain(source, number(column(path), field))
-    elif field.codes is not None:
-        samples = plain(source, code_of_text(column(path), field.codes))
-    else:
-        return
-    yield from points(source, leaf.name, samples, field.merge)
 
 
 def _free_names(

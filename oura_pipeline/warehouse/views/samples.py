@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from oura_pipeline.catalog.fields import Field, Merge
 from oura_pipeline.catalog.kinds import JSON_NUMBERS, NUMBER
-from oura_pipeline.catalog.metrics import UNKNOWN_INTERVAL
+from oura_pipeline.catalog.metrics import DURATION, UNKNOWN_INTERVAL
 from oura_pipeline.warehouse.measured import measured, measured_items
 from oura_pipeline.warehouse.parts import digits_within
 from oura_pipeline.warehouse.tables import literal
@@ -34,12 +34,12 @@ _MERGED = {
 
 @dataclass(frozen=True)
 class UnmergedValues:
-    """Queries for values before they are merged, with the columns `slot`, `turn` and `value`.
+    """Queries for values before they are merged: `metric`, `slot`, `turn` and `value`.
 
     Attributes:
         own: the values of the day.
         following: those of the next day that can have the time of one of them; None: none can.
-        single: whether there is never more than one at a time.
+        single: whether a metric never has more than one at a time.
     """
 
     own: str
@@ -65,22 +65,21 @@ def json_number(path: tuple[str, ...]) -> str:
     )
 
 
-def plain(source: SeriesSource, value: str) -> UnmergedValues:
-    """Return one value per document."""
+def plain(source: SeriesSource, values: Mapping[str, str]) -> UnmergedValues:
+    """Return the values of metrics, by their names, that each document has once."""
     step = source.document_type.interval * MICRO
     slot = aligned(source.instant, str(step)) if source.instant else MIDNIGHT
     columns = [
         *_split_columns(source),
         f"{slot} AS slot",
         f"{_turn(source, source.instant or MIDNIGHT)} AS turn",
-        f"CAST({value} AS DOUBLE) AS value",
+        f"[{', '.join(f'CAST({value} AS DOUBLE)' for value in values.values())}] AS items",
     ]
-    there = f"{value} IS NOT NULL"
-    own = source.query(columns, there)
+    own = _unnested(values, source.query(columns, "true"))
     if source.instant is None:
         return UnmergedValues(own, single=source.alone)
-    near, end = f"{source.instant} < end_before AND {there}", f"{source.instant} + {step}"
-    return UnmergedValues(own, source.query_of_following(columns, near, end))
+    near, end = f"{source.instant} < end_before", f"{source.instant} + {step}"
+    return UnmergedValues(own, _unnested(values, source.query_of_following(columns, near, end)))
 
 
 def duration(source: SeriesSource) -> UnmergedValues:
@@ -90,11 +89,11 @@ def duration(source: SeriesSource) -> UnmergedValues:
         instant_in(start_field(source.document_type)),
     )
     value = f"CASE WHEN {end} >= {start} THEN ({end} - {start}) / {MICRO} END"
-    return plain(unsplit(source), value)
+    return plain(unsplit(source), {DURATION: value})
 
 
-def series(source: SeriesSource, path: tuple[str, ...], field: Field) -> UnmergedValues:
-    """Return the items of a series, each at its own instant."""
+def series(source: SeriesSource, path: tuple[str, ...], field: Field, name: str) -> UnmergedValues:
+    """Return the items of a series as values of a metric, each at its own instant."""
     whole = column(path)
     start, items = f"{whole}.timestamp", measured_items(f"{whole}.items", field)
     end = f"epoch({start}) + len({whole}.items) * {whole}.interval"
@@ -103,13 +102,12 @@ def series(source: SeriesSource, path: tuple[str, ...], field: Field) -> Unmerge
         f"CASE WHEN {within_time(start, f'{whole}.items', f'{whole}.interval')} "
         f"THEN CAST(round({whole}.interval * {MICRO}) AS BIGINT) END"
     )
-    return _spread(
-        source, _EvenlySpaced(f"epoch_us({start})", step, f"({end}) * {MICRO}", items), field
-    )
+    spread = _EvenlySpaced(f"epoch_us({start})", step, f"({end}) * {MICRO}", items)
+    return _spread(source, spread, field, name)
 
 
-def digits(source: SeriesSource, path: tuple[str, ...], field: Field) -> UnmergedValues:
-    """Return the digits of a text, the first at the document's instant."""
+def digits(source: SeriesSource, path: tuple[str, ...], field: Field, name: str) -> UnmergedValues:
+    """Return the digits of a text as values of a metric, the first at the document's instant."""
     start = instant_in(start_field(source.document_type))
     seconds = str(field.interval or UNKNOWN_INTERVAL)
     text = digits_within(source.document_type, column(path), seconds, "d.")
@@ -118,14 +116,15 @@ def digits(source: SeriesSource, path: tuple[str, ...], field: Field) -> Unmerge
         "CASE WHEN one BETWEEN '0' AND '9' THEN CAST(ascii(one) - 48 AS DOUBLE) END)"
     )
     end = f"{start} + length({text}) * {_stored(field)}"
-    return _spread(source, _EvenlySpaced(start, str(_stored(field)), end, numbers), field)
+    spread = _EvenlySpaced(start, str(_stored(field)), end, numbers)
+    return _spread(source, spread, field, name)
 
 
-def points(source: SeriesSource, name: str, samples: UnmergedValues, merge: Merge) -> Iterator[str]:
-    """Yield the queries for the points of a metric: for the series, and for its sub-series."""
-    yield _points(source, literal(name), samples, merge)
+def points(source: SeriesSource, samples: UnmergedValues, merge: Merge) -> Iterator[str]:
+    """Yield the queries for the points of metrics: for the series, and for its sub-series."""
+    yield _points(source, samples, merge)
     if source.split:
-        yield _points(source, f"sub_series || {literal('.' + name)}", samples, merge, by_split=True)
+        yield _points(source, samples, merge, by_split=True)
 
 
 def aligned(instant: str, step: str) -> str:
@@ -134,23 +133,19 @@ def aligned(instant: str, step: str) -> str:
 
 
 def _points(
-    source: SeriesSource,
-    metric: str,
-    samples: UnmergedValues,
-    merge: Merge,
-    *,
-    by_split: bool = False,
+    source: SeriesSource, samples: UnmergedValues, merge: Merge, *, by_split: bool = False
 ) -> str:
     """Return one point per person, day, metric and slot, unless the next day has one there too."""
     # The next day gives its values to this day as well, without a value. A group that holds one of
     # them is dropped: the later day wins.
+    metric = "sub_series || '.' || metric AS metric" if by_split else "metric"
     named = (
         f"SELECT username, {literal(source.document_type.name)} AS document_type, day, "
-        f"{literal(source.series)} AS series, {metric} AS metric, make_timestamptz(slot) AS time"
+        f"{literal(source.series)} AS series, {metric}, make_timestamptz(slot) AS time"
     )
     if samples.single:
         return f"{named}, value FROM ({samples.own})"
-    columns = "username, day, sub_series, slot" if by_split else "username, day, slot"
+    columns = f"username, day, {'sub_series, ' if by_split else ''}metric, slot"
     rows = f"SELECT {columns}, turn, value FROM ({samples.own})"
     if samples.following:
         rows += f" UNION ALL SELECT {columns}, NULL, NULL FROM ({samples.following})"
@@ -171,10 +166,23 @@ class _EvenlySpaced:
     values: str
 
 
-def _spread(source: SeriesSource, spread: _EvenlySpaced, field: Field) -> UnmergedValues:
+def _unnested(values: Iterable[str], lists: str) -> str:
+    """Return a row per metric that has a value."""
+    # All of a document's metrics in one part of the view: a part for each took long to read. One
+    # alone is a constant, by which DuckDB leaves out the part where another is asked for.
+    names = list(map(literal, values))
+    metric = names[0] if len(names) == 1 else f"unnest([{', '.join(names)}])"
+    return (
+        f"SELECT * FROM (SELECT *, {metric} AS metric, unnest(items) AS value "
+        f"FROM ({lists})) WHERE value IS NOT NULL"
+    )
+
+
+def _spread(source: SeriesSource, spread: _EvenlySpaced, field: Field, name: str) -> UnmergedValues:
     stored = _stored(field)
     columns = [
         *_split_columns(source),
+        f"{literal(name)} AS metric",
         f"{spread.start} AS start",
         f"{spread.step} AS step",
         f"{spread.values} AS items",
