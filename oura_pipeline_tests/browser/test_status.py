@@ -102,6 +102,7 @@ def test_the_operator_logs_in_and_sees_how_everything_is(
         "A1",
         "nap",
     ]
+    assert visit.open("/status?find=RUN").check().page.locator("tr .username").count() > 0
     visit.press("#sign-out")
     assert visit.open("/status").path == "/operator"
 

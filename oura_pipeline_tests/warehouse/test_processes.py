@@ -18,7 +18,7 @@ from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.documents import beat, january, land, score
 
 path, number = Path(sys.argv[1]), int(sys.argv[2])
-warehouse = Warehouse(path, timeout=50)
+warehouse = Warehouse(path, timeout=250)
 for turn in range(3):
     land(warehouse, DAILY_SLEEP, {"shared": [score(january(1), turn), score(january(2))]})
     own = [beat(january(1), f"10:{minute:02}:00", 60 + turn) for minute in range(60)]

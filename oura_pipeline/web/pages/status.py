@@ -17,7 +17,12 @@ from oura_pipeline.web.pages.dagster_runs import last_runs
 from oura_pipeline.web.pages.forms import Fields, form_route
 from oura_pipeline.web.pages.sign_in import Capacity
 from oura_pipeline.web.pages.status_documents import odd_documents
-from oura_pipeline.web.pages.status_text import open_invites, people_rows, webhook_rows
+from oura_pipeline.web.pages.status_text import (
+    listed,
+    open_invites,
+    people_rows,
+    webhook_rows,
+)
 from oura_pipeline.web.pages.templates import get_site, message_page, page, redirect
 from oura_pipeline.web.site import Site
 
@@ -70,17 +75,18 @@ def show_status(request: Request) -> Response:
     site, now = get_site(request), datetime.now(UTC)
     accounts = site.pipeline.accounts
     people, unrevoked = accounts.people.all(), accounts.removal.unrevoked()
+    rows = people_rows(
+        people,
+        accounts.overview.failed_days(),
+        accounts.overview.last_asked(),
+        accounts.removal.to_revoke(),
+        accounts.overview.lapsed(),
+        now=now,
+    )
     return page(
         request,
         "status.html",
-        people=people_rows(
-            people,
-            accounts.overview.failed_days(),
-            accounts.overview.last_asked(),
-            accounts.removal.to_revoke(),
-            accounts.overview.lapsed(),
-            now=now,
-        ),
+        people=listed(rows, request.query_params.get("find", "")),
         gone=[somebody for somebody in unrevoked if somebody.username is None],
         again=accounts.overview.to_fetch_again(),
         capacity=Capacity(people_here(site.pipeline), site.settings.site.people_limit),

@@ -27,6 +27,29 @@ class PersonRow:
     sync_pending: bool
 
 
+MOST_PEOPLE = 500
+"""As many people as the page lists at once, and a browser shows without delay."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """The people on the page.
+
+    Attributes:
+        rows: those that are listed.
+        everybody: how many people there are.
+        found: how many of them were looked for.
+        must_reconnect: how many must reconnect.
+        sought: the part of a username or id that was looked for; empty: everybody was.
+    """
+
+    rows: Sequence[PersonRow]
+    everybody: int
+    found: int
+    must_reconnect: int
+    sought: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class WebhookRow:
     """The state of the webhook of one of Oura's data types.
@@ -83,6 +106,20 @@ def people_rows(
     return sorted(
         rows,
         key=lambda row: (_ORDER[row.person.state], -row.failed_days, row.person.username),
+    )
+
+
+def listed(rows: Sequence[PersonRow], sought: str, at_most: int = MOST_PEOPLE) -> Listed:
+    """Return the first rows, of everybody or of whose username or id has a text in it."""
+    text = sought.strip().lower()
+    found = [row for row in rows if text in row.person.username or text in row.person.id]
+    lost = sum(row.person.state is PersonState.SIGN_IN_REQUIRED for row in rows)
+    return Listed(
+        rows=found[:at_most],
+        everybody=len(rows),
+        found=len(found),
+        must_reconnect=lost,
+        sought=text,
     )
 
 

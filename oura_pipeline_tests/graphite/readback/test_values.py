@@ -10,9 +10,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+import stamina
 
 from oura_pipeline.accounts.pushes import Pushes
-from oura_pipeline.graphite.carbon import Metrics, PickleSender, PlaintextSender, Sender
+from oura_pipeline.graphite.carbon import (
+    GraphiteUnavailable,
+    Metrics,
+    PickleSender,
+    PlaintextSender,
+    Sender,
+)
 from oura_pipeline.graphite.local import LocalGraphite
 from oura_pipeline.graphite.points import DayPoints
 from oura_pipeline.graphite.push import push
@@ -279,7 +286,10 @@ def test_a_push_into_a_carbon_that_is_killed_arrives_in_the_end(
     with LocalGraphite() as graphite, httpx.Client(timeout=60) as http:
         killer = threading.Timer(0.3, _restart, [graphite])
         killer.start()
-        push(days, sender=line(graphite), ledger=ledger, now=now())
+        # A carbon that is not back yet has refused the points, which wait and are sent again.
+        for attempt in stamina.retry_context(GraphiteUnavailable, attempts=None, timeout=120):
+            with attempt:
+                push(days, sender=line(graphite), ledger=ledger, now=now())
         killer.join()
         _restart(graphite)
         arrival = confirm(

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -14,12 +15,13 @@ from dagster_graphql.schema import create_schema
 from graphql import parse, validate
 
 from oura_pipeline.accounts.inbox import ReceivedEvent
-from oura_pipeline.accounts.people import SignIn
+from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.accounts.subscriptions import Subscription
 from oura_pipeline.catalog.document_types import SLEEP
 from oura_pipeline.ledger import MEMBERSHIP_LAPSED, Fetch, FetchStatus, PersonDay
 from oura_pipeline.oura.pages import UnusableDocument
 from oura_pipeline.web.pages.dagster_runs import QUERY
+from oura_pipeline.web.pages.status_text import MOST_PEOPLE, PersonRow, listed
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite, RunningSite
 from oura_pipeline_tests.web.html_browser import HtmlBrowser
 
@@ -151,16 +153,51 @@ def test_people_who_need_the_operator_come_first(open_site: OpenSite) -> None:
         at=now() - timedelta(hours=3),
     )
     site.accounts.fetches.record([failed])
-    page = operator_browser(site).go("/status")
+    browser = operator_browser(site)
+    page = browser.go("/status")
     ids = {person.username: person.id for person in site.accounts.people.all()}
     rows = [name for name in page.ids if name in ids.values()]
     assert rows == [ids[name] for name in ("dora", "cleo", "anna", "bert")]
+    assert "people-listed" not in page.ids
     assert page.text_of(ids["dora"]) == (
         f"dora {ids['dora']} ✕ must reconnect since just now : revoked never – 0"
     )
     assert page.text_of(ids["cleo"]).endswith("since just now 3 hours ago – 1")
     assert page.text_of(ids["anna"]).endswith("never requested just now 0")
     assert page.title == "Status: 1 must reconnect · Oura pipeline"
+
+    found = browser.go("/status?find=+LE")
+    assert [name for name in found.ids if name in ids.values()] == [ids["cleo"]]
+    assert found.text_of("people-listed") == "1 of 4 people. List everybody"
+    assert found.title == page.title
+    by_id = browser.go(f"/status?find={ids['bert'][2:]}")
+    assert [name for name in by_id.ids if name in ids.values()] == [ids["bert"]]
+    nobody = browser.go("/status?find=<b>")
+    assert "Nobody’s username or ID has “<b>” in it." in nobody.text
+    assert nobody.text_of("people-listed") == "0 of 4 people. List everybody"
+
+
+def test_of_many_people_the_first_are_listed(open_site: OpenSite) -> None:
+    anna = open_site().accounts.people.add("anna", SignIn(refresh_token="x"))
+    lost = replace(anna, username="lost", state=PersonState.SIGN_IN_REQUIRED)
+    others = (replace(anna, username=f"p{number}") for number in range(1, MOST_PEOPLE + 1))
+    people = [
+        PersonRow(
+            person=person,
+            level="good",
+            state="",
+            failed_days=0,
+            last_fetched=None,
+            sync_pending=False,
+        )
+        for person in (lost, *others)
+    ]
+    everybody = listed(people, "")
+    assert (everybody.rows, everybody.found) == (people[:-1], MOST_PEOPLE + 1)
+    assert (everybody.everybody, everybody.must_reconnect) == (MOST_PEOPLE + 1, 1)
+    last = listed(people, f" P{MOST_PEOPLE} ")
+    assert (last.rows, last.found, last.sought) == (people[-1:], 1, f"p{MOST_PEOPLE}")
+    assert (last.everybody, last.must_reconnect) == (MOST_PEOPLE + 1, 1)
 
 
 def test_access_that_is_not_given_back_yet_is_said(open_site: OpenSite) -> None:
