@@ -24,6 +24,27 @@ _PERSON_AND_DAY = (
 )
 # Rows of heartrate say only UTC; where the person was is looked up in `oura.offsets`.
 _AHEAD = "coalesce(o.utc_offset_seconds, 0)"
+_MONTH = 30 * 86_400_000_000  # μs
+_FIRST_MONTH, _LAST_MONTH = 548, 852  # of such months since 1970: 2015 and 2040; the rest is theirs
+
+
+def _month(micros: str) -> str:
+    return f"greatest({_FIRST_MONTH}, least({_LAST_MONTH}, {micros} // {_MONTH}))"
+
+
+# From when to when (μs) which offset holds, a row for each month in which it does. Of millions of
+# rows each finds its own by equality, in half the time in which an ASOF join sorts them.
+_OFFSETS = f"""SELECT *, unnest(generate_series({_month("since")}, {_month("until")})) AS month
+    FROM (
+        SELECT
+            username, utc_offset_seconds,
+            epoch_us(since) AS since,
+            coalesce(lead(epoch_us(since)) OVER (
+                PARTITION BY username ORDER BY since ASC NULLS LAST
+            ), {2**63 - 1}) AS until
+        FROM oura.offsets
+    )"""
+_AT = "epoch_us(h.timestamp)"
 _AGGREGATED = f"""{mean("bpm")} AS bpm_mean,
         min(bpm) AS bpm_min, max(bpm) AS bpm_max,
         count(bpm) AS samples"""
@@ -152,7 +173,9 @@ WITH beats AS (
         {_AHEAD} AS ahead,
         date_trunc('hour', {later_local("h.timestamp", _AHEAD)}) AS hour_local
     FROM oura.heartrate h
-    ASOF LEFT JOIN oura.offsets o ON o.username = h.username AND o.since <= h.timestamp
+    LEFT JOIN ({_OFFSETS}) o
+        ON o.username = h.username AND o.month = {_month(_AT)}
+        AND o.since <= {_AT} AND {_AT} < o.until
     WHERE {present("h.bpm", _BPM)}
 ),
 hours AS (
