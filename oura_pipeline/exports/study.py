@@ -17,7 +17,7 @@ import duckdb
 from oura_pipeline.accounts.studies import Participant
 from oura_pipeline.exports.fhir import write_bundles
 from oura_pipeline.exports.study_readme import readme
-from oura_pipeline.exports.study_sources import COMMENTS, SOURCES, Source, kept_columns
+from oura_pipeline.exports.study_sources import COMMENTS, Source, kept_columns, sources
 from oura_pipeline.exports.views import FileFormat
 from oura_pipeline.warehouse.tables import literal, quoted
 
@@ -101,7 +101,7 @@ def export_study(
         connection.execute("SET threads = 1; SET TimeZone = 'UTC'")
         _make_participants(connection, present, dates)
         rows = {PEOPLE: _write(connection, new, PEOPLE, _PARTICIPANTS)}
-        for source in SOURCES:
+        for source in sources(connection):
             query = _selected(connection, source)
             rows[source.name] = _write(connection, new / DATA, source.name, query)
         _write_dictionary(connection, new)
@@ -196,7 +196,7 @@ def _write_dictionary(connection: duckdb.DuckDBPyConnection, folder: Path) -> No
     """Write what each column of each file means, with its unit."""
     lines = [
         (f"{PEOPLE if source is None else f'{DATA}/{source.name}'}", *line)
-        for source in (None, *SOURCES)
+        for source in (None, *sources(connection))
         for line in _described(connection, source)
     ]
     connection.execute(

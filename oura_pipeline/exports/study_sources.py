@@ -7,24 +7,33 @@ from dataclasses import dataclass
 import duckdb
 
 from oura_pipeline.catalog.document_types import (
+    BLOOD_GLUCOSE,
+    BLOOD_PRESSURE,
     DAILY_ACTIVITY,
+    DAILY_BLOOD_PRESSURE_SIGNALS,
     DAILY_CARDIOVASCULAR_AGE,
+    DAILY_METABOLIC_SCORE,
     DAILY_READINESS,
     DAILY_RESILIENCE,
     DAILY_SLEEP,
+    DAILY_SMOOTHED_CARDIOVASCULAR_AGE,
     DAILY_SPO2,
     DAILY_STRESS,
+    DAYTIME_STRESS,
     ENHANCED_TAG,
     HEARTRATE,
     PERSONAL_INFO,
     SESSION,
     SLEEP,
     SLEEP_TIME,
+    TEMPERATURE,
     VO2_MAX,
     WORKOUT,
     DocumentType,
 )
 from oura_pipeline.warehouse.tables import SCHEMA, quoted
+from oura_pipeline.warehouse.views.clock import later_local
+from oura_pipeline.warehouse.views.hearts import AHEAD
 
 # Numbers, and times by the person's clock, which move with the dates. Instants and offsets would
 # tell where somebody lives, ids and their own words who they are.
@@ -85,6 +94,16 @@ def _table(document_type: DocumentType, words: str = "") -> Source:
     return _view(document_type.table, document_type, words=words)
 
 
+def _measured(document_type: DocumentType) -> Source:
+    """Return the measurements of a type that comes in members' own exports."""
+    rows = f"""
+    SELECT t.*, {later_local("t.timestamp", AHEAD)} AS time_local
+    FROM {SCHEMA}.{quoted(document_type.table)} t
+    ASOF LEFT JOIN {SCHEMA}.offsets o ON o.username = t.username AND o.since <= t.timestamp
+    """
+    return _view(document_type.table, document_type, rows=rows)
+
+
 _TIMED_TAGS = f"""
     SELECT e.*, t.time_local FROM {SCHEMA}.enhanced_tag e
     JOIN {SCHEMA}.tags t ON t.username = e.username AND t.tag_id = e.id
@@ -92,13 +111,19 @@ _TIMED_TAGS = f"""
 """
 
 SOURCES = (
+    _measured(BLOOD_GLUCOSE),
+    _measured(BLOOD_PRESSURE),
     _table(DAILY_ACTIVITY),
+    _table(DAILY_BLOOD_PRESSURE_SIGNALS),
     _table(DAILY_CARDIOVASCULAR_AGE),
+    _table(DAILY_METABOLIC_SCORE),
     _table(DAILY_READINESS),
     _table(DAILY_RESILIENCE, "level"),
     _table(DAILY_SLEEP),
+    _table(DAILY_SMOOTHED_CARDIOVASCULAR_AGE),
     _table(DAILY_SPO2),
     _table(DAILY_STRESS, "day_summary"),
+    _measured(DAYTIME_STRESS),
     _view("enhanced_tag", ENHANCED_TAG, words="tag_type_code", rows=_TIMED_TAGS),
     _view("heart_rate_5min", HEARTRATE),
     _view("hypnogram", SLEEP, words="part phase"),
@@ -110,9 +135,18 @@ SOURCES = (
     _table(SESSION, "type mood"),
     _view("sleep_heart", SLEEP, words="part"),
     _table(SLEEP_TIME, "recommendation status"),
+    _measured(TEMPERATURE),
     _table(VO2_MAX),
     _view("workouts", WORKOUT, words="activity intensity source"),
 )
+
+
+def sources(connection: duckdb.DuckDBPyConnection) -> list[Source]:
+    """Return the files of which the copy has a table: those of members' own exports it may lack."""
+    found = connection.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = ?", [SCHEMA]
+    ).fetchall()
+    return [source for source in SOURCES if (source.name,) in found]
 
 
 def kept_columns(connection: duckdb.DuckDBPyConnection, source: Source) -> list[KeptColumn]:

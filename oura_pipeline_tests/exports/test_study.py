@@ -19,11 +19,12 @@ from oura_pipeline.catalog.document_types import (
     DAILY_ACTIVITY,
     DAILY_READINESS,
     ENHANCED_TAG,
+    EXPORTED_TYPES,
     SLEEP,
     WORKOUT,
 )
 from oura_pipeline.exports.study import Dates, StudyExport, StudyExportRefused, export_study
-from oura_pipeline.exports.study_sources import SOURCES, kept_columns
+from oura_pipeline.exports.study_sources import SOURCES, kept_columns, sources
 from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, create_empty_database
 
 SECRETS = (
@@ -52,6 +53,8 @@ def participant(code: str, username: str, **changed: Any) -> Participant:
     return Participant(**{**known, **changed})
 
 
+PEOPLE = ("wolfgang", "yvette")
+BROUGHT = [one for one in EXPORTED_TYPES if one.table in {source.name for source in SOURCES}]
 WOLFGANG = participant("A1", "wolfgang", arm="early", last_day=date(2026, 3, 3))
 YVETTE = participant("B1", "yvette", document_types=("sleep",), shift_days=-7)
 
@@ -77,9 +80,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
     create_empty_database(path)
     made = ViewDatabase(path)
     days = ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"]
-    made.land_together(
-        SLEEP, {who: [of_day(day, who) for day in days] for who in ("wolfgang", "yvette")}
-    )
+    made.land_together(SLEEP, {who: [of_day(day, who) for day in days] for who in PEOPLE})
     steps = [{"id": f"d-{day}", "day": day, "steps": 9000} for day in days]
     made.land_together(DAILY_ACTIVITY, {"wolfgang": steps, "yvette": steps})
     contributors = {"hrv_balance": 80, "sleep_balance": None}
@@ -106,6 +107,13 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
         "start_time": "2026-03-02T21:00:00+01:00",
     }
     made.land(ENHANCED_TAG, [tag], "wolfgang")
+    # What only members' own exports have; Yvette agreed to none of it.
+    for document_type in BROUGHT:
+        document = {field.name: number for number, field in enumerate(document_type.fields, 60)}
+        placed = {"id": "b", "day": days[1], "day_window_start": days[0]}
+        placed |= {"timestamp": "2026-03-02T20:30:00Z"}
+        known = {name: value for name, value in placed.items() if name in document}
+        made.land_together(document_type, {who: [document | known] for who in PEOPLE})
     info = {"username": "wolfgang", "day": "2026-07-01", "age": 34, "email": "w@example.org"}
     made.fill("personal_info", [info])
     return made
@@ -176,6 +184,29 @@ def test_no_name_no_id_and_no_word_of_theirs_is_in_any_file(exported: StudyExpor
     )
 
 
+def test_what_members_exports_have_is_there_by_the_clock(exported: StudyExport) -> None:
+    """Of who agreed to it; of a copy that lacks it there is no file."""
+    assert {one.name for one in BROUGHT} >= {"temperature", "daytime_stress", "blood_glucose"}
+    for document_type in BROUGHT:
+        [row] = table(exported.folder, f"data/{document_type.table}")
+        assert (row["participant"], row["study_day"], row["day"]) == ("A1", "1", "2000-01-01")
+        if document_type.day_field is None:
+            assert (
+                row["time_local"] == "2000-01-01 21:30:00"
+            )  # an hour ahead, as in the workout before
+    assert table(exported.folder, "data/temperature")[0]["skin_temp"] == "61.0"
+
+
+def test_a_copy_without_members_exports_has_no_files_of_them(
+    empty_warehouse: Path, tmp_path: Path
+) -> None:
+    copy = empty_warehouse / "analytics.duckdb"
+    with duckdb.connect(str(copy), read_only=True) as connection:
+        made = export(connection, tmp_path / "nap", WOLFGANG)
+    assert "temperature" not in made.rows
+    assert (made.rows["nights"], made.rows["participants"]) == (0, 1)
+
+
 def _content(path: Path) -> str:
     if path.suffix != ".parquet":
         return path.read_text(encoding="utf-8")
@@ -188,7 +219,7 @@ def test_each_column_that_leaves_is_a_number_a_local_time_or_a_word_of_ouras(
 ) -> None:
     texts = {
         (source.name, column.name)
-        for source in SOURCES
+        for source in sources(published)
         for column in kept_columns(published, source)
         if column.sql_type not in {"DOUBLE", "BIGINT", "INTEGER", "BOOLEAN", "DATE", "TIMESTAMP"}
     }
@@ -198,7 +229,9 @@ def test_each_column_that_leaves_is_a_number_a_local_time_or_a_word_of_ouras(
 
 def test_no_column_tells_a_zone(published: duckdb.DuckDBPyConnection) -> None:
     """Two have such a name: seconds from midnight, by the clock."""
-    names = {column.name for source in SOURCES for column in kept_columns(published, source)}
+    names = {
+        column.name for source in sources(published) for column in kept_columns(published, source)
+    }
     assert {name for name in names if re.search("offset|tz|utc|zone", name)} == {
         "optimal_bedtime_start_offset",
         "optimal_bedtime_end_offset",

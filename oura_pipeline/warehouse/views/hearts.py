@@ -23,7 +23,7 @@ _PERSON_AND_DAY = (
     Column("day", "The person's local date of the measurements."),
 )
 # Rows of heartrate say only UTC; where the person was is looked up in `oura.offsets`.
-_AHEAD = "coalesce(o.utc_offset_seconds, 0)"
+AHEAD = "coalesce(o.utc_offset_seconds, 0)"
 _MONTH = 30 * 86_400_000_000  # μs
 _FIRST_MONTH, _LAST_MONTH = 548, 852  # of such months since 1970: 2015 and 2040; the rest is theirs
 
@@ -99,7 +99,7 @@ workouts AS (
 SELECT
     h.username, h.day,
     h.timestamp AS time,
-    {later_local("h.timestamp", _AHEAD)} AS time_local,
+    {later_local("h.timestamp", AHEAD)} AS time_local,
     h.bpm, h.source,
     (h.timestamp < s.until) IS TRUE AS is_asleep,
     (h.timestamp < w.until) IS TRUE AS is_workout
@@ -142,7 +142,7 @@ timed AS (
 )
 SELECT
     t.username, t.day, t.time,
-    {later_local("t.time", _AHEAD)} AS time_local,
+    {later_local("t.time", AHEAD)} AS time_local,
     t.bpm_mean, t.bpm_min, t.bpm_max, t.samples
 FROM timed t
 ASOF LEFT JOIN oura.offsets o ON o.username = t.username AND o.since <= t.time
@@ -170,8 +170,8 @@ WITH beats AS (
     SELECT
         h.username, h.day,
         h.bpm,
-        {_AHEAD} AS ahead,
-        date_trunc('hour', {later_local("h.timestamp", _AHEAD)}) AS hour_local
+        {AHEAD} AS ahead,
+        date_trunc('hour', {later_local("h.timestamp", AHEAD)}) AS hour_local
     FROM oura.heartrate h
     LEFT JOIN ({_OFFSETS}) o
         ON o.username = h.username AND o.month = {_month(_AT)}
