@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -12,7 +12,7 @@ from oura_pipeline.catalog.kinds import FLAG, INSTANT, LOCAL
 from oura_pipeline.member_export.file_kinds import FileKind
 from oura_pipeline.member_export.zones import Zones
 
-Convert = Callable[[str], bytes]
+Convert = Callable[[Sequence[str]], Iterable[bytes]]  # the cells of a column → their JSON
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2})?")
 _FLAGS = {"true": b"true", "false": b"false"}
@@ -20,6 +20,7 @@ _NULL = b"null"
 # Some programs write these where Oura leaves a cell empty; a text may be one of them in earnest.
 _NULL_WORDS = frozenset({"", "null", "none", "nan"})
 _encode = msgspec.json.encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class DocumentBuilder:
@@ -35,7 +36,8 @@ class DocumentBuilder:
     def __init__(self, kind: FileKind, columns: Sequence[str], zones: Zones) -> None:
         fields = {field.name: field for field in kind.document_type.fields}
         self._width = len(columns)
-        self._columns: list[tuple[bytes, Convert, int]] = []
+        self._columns: list[tuple[Convert, int]] = []
+        names = []
         self.unambiguous = True
         seen = set[str]()
         for place, column in enumerate(columns):
@@ -43,8 +45,9 @@ class DocumentBuilder:
             if name in seen:  # the old and the new name of a column
                 continue
             seen.add(name)
-            convert = self._converter(kind, fields.get(name), zones)
-            self._columns.append((_encode(name) + b":", convert, place))
+            self._columns.append((self._converter(kind, fields.get(name), zones), place))
+            names.append(_encode(name).replace(b"%", b"%%") + b":%b")
+        self._template = b"{" + b",".join(names) + b"}"
 
     def documents(self, rows: Sequence[Sequence[str]]) -> list[bytes]:
         """Return the documents of rows.
@@ -56,29 +59,26 @@ class DocumentBuilder:
         """
         if any(len(cells) != self._width for cells in rows):
             raise ValueError("a row has not a cell for each column")
-        # Rows come by the million, and most cells again and again: each is converted once.
+        # Rows come by the million: no call for each.
         columns = list(zip(*rows, strict=True))
-        values = []
-        for start, convert, place in self._columns:
-            known = {cell: start + convert(cell) for cell in {*columns[place]}}
-            values.append(map(known.__getitem__, columns[place]))
-        return [b"{%b}" % b",".join(members) for members in zip(*values, strict=True)]
+        values = [convert(columns[place]) for convert, place in self._columns]
+        return list(map(self._template.__mod__, zip(*values, strict=True)))
 
     def _converter(self, kind: FileKind, field: Field | None, zones: Zones) -> Convert:
         if field is not None and _is_localized(kind, field):
-            return lambda cell: _text(zones.completed(cell))
+            return lambda cells: _texts([zones.completed(cell) for cell in cells])
         if field is None:
             self.unambiguous = False
-            return _unknown
+            return _each(_unknown)
         if field.kind.sql_type in ("VARCHAR", "DATE", "TIMESTAMPTZ"):
-            return _text  # a run of digits is one, too
+            return _texts  # a run of digits is one, too
         if field.kind.is_number:
-            return _number
+            return _each(_number)
         if field.kind is FLAG:
-            return _flag
+            return _each(_flag)
         self.unambiguous = False
         wrapped = kind.wrapped.get(field.name)
-        return _json if wrapped is None else lambda cell: _wrapped(cell, wrapped)
+        return _each(_json if wrapped is None else lambda cell: _wrapped(cell, wrapped))
 
 
 def _is_localized(kind: FileKind, field: Field) -> bool:
@@ -87,13 +87,18 @@ def _is_localized(kind: FileKind, field: Field) -> bool:
     return field.kind is LOCAL or (field.kind is INSTANT and by_offset)
 
 
-def _text(cell: str) -> bytes:
-    return _encode(cell) if cell else _NULL
+def _texts(cells: Sequence[str]) -> Sequence[bytes]:
+    return _encode_lines([cell or None for cell in cells]).split(b"\n")[:-1]
+
+
+def _each(convert: Callable[[str], bytes]) -> Convert:
+    """Return what converts the cells of a column, each that comes again only once."""
+    return lambda cells: map({cell: convert(cell) for cell in {*cells}}.__getitem__, cells)
 
 
 def _unknown(cell: str) -> bytes:
     # Nothing else than JSON looks like an object; a run of digits may be a text or a number.
-    return _json(cell) if cell.startswith(("{", "[")) else _text(cell)
+    return _json(cell) if cell.startswith(("{", "[")) else _encode(cell or None)
 
 
 def _number(cell: str) -> bytes:
