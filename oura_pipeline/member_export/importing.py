@@ -42,7 +42,8 @@ from oura_pipeline.warehouse.filling import run_of_export
 from oura_pipeline.warehouse.landing import Landing
 from oura_pipeline.warehouse.spool import Spool
 
-_LANDED_BYTES = 16_000_000  # in one transaction
+# In one transaction; DuckDB writes smaller ones than its row groups, 122,880 rows, several times.
+_LANDED_BYTES = 32_000_000
 _FIRST_RING = date(2013, 1, 1)
 _AHEAD = timedelta(days=2)  # a day may have begun elsewhere, and a clock may be fast
 
