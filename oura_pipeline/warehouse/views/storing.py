@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import duckdb
 
-from oura_pipeline.warehouse.connection import every_core, transaction
+from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.ledgers import FETCHES
 from oura_pipeline.warehouse.tables import literal
 from oura_pipeline.warehouse.views.catalogue import VIEWS
@@ -25,22 +25,21 @@ def store_views(connection: duckdb.DuckDBPyConnection, *, people: int = 10) -> N
     Other views find the tables under the same names.
 
     Args:
-        connection: to the copy.
+        connection: to the copy, of one thread: two take twice the CPU time, hardly less long.
         people: computed at once, so that memory does not grow with their number.
     """
-    with every_core(connection):
-        for view in VIEWS:
-            if not view.stored:
-                continue
-            try:
-                with transaction(connection):
-                    _store(connection, view, people)
-            except duckdb.InterruptException:
-                raise
-            except duckdb.Error as error:
-                # It stays a view: whoever asks it learns why, and nobody else has to. The text of
-                # the error may hold somebody's values.
-                logger.warning("%s is not stored in the copy: %s", view.name, type(error).__name__)
+    for view in VIEWS:
+        if not view.stored:
+            continue
+        try:
+            with transaction(connection):
+                _store(connection, view, people)
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error as error:
+            # It stays a view: whoever asks it learns why, and nobody else has to. The text of
+            # the error may hold somebody's values.
+            logger.warning("%s is not stored in the copy: %s", view.name, type(error).__name__)
     connection.execute("CHECKPOINT")
 
 
