@@ -12,7 +12,7 @@ from oura_pipeline.markdown import markdown_table
 from oura_pipeline.warehouse.ledgers import ensure_ledgers
 from oura_pipeline.warehouse.tables import SCHEMA, ensure_descriptions, ensure_table
 from oura_pipeline.warehouse.views.catalogue import VIEWS, ensure_views
-from oura_pipeline.warehouse.views.storing import LARGE
+from oura_pipeline.warehouse.views.storing import LARGE, TOO_LARGE
 from oura_pipeline.warehouse.views.view import View
 
 _OPENING = """\
@@ -71,9 +71,10 @@ def views_table() -> str:
 
 def _stored() -> str:
     *names, last = (f"`{view.name}`" for view in VIEWS if view.stored)
+    sizes = f"{LARGE // 10**6} MB to {TOO_LARGE // 10**9} GB"
     return (
-        f"In a copy of more than {LARGE // 1_000_000} MB {', '.join(names)} and {last} are tables, "
-        "computed when it is\npublished: the same rows, columns and comments."
+        f"In a copy of {sizes} {', '.join(names)} and {last} "
+        "are tables, computed when it is\npublished: the same rows, columns and comments."
     )
 
 

@@ -51,6 +51,7 @@ def connect(path: Path | None = None) -> duckdb.DuckDBPyConnection:
     try:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(_NO_STREAMING_LIMIT)
+        connection.execute("SET enable_progress_bar = false")  # it would stand in what is printed
         connection.execute(f"ATTACH {literal(str(path))} AS analytics (READ_ONLY)")
         connection.execute(f"USE analytics.{SCHEMA}")
     except duckdb.Error as error:

@@ -14,7 +14,7 @@ import duckdb
 
 from oura_pipeline.files import copy_file, replacing
 from oura_pipeline.warehouse.connection import ONE_CORE, SETTINGS, statements_interruptible
-from oura_pipeline.warehouse.views.storing import LARGE, store_views
+from oura_pipeline.warehouse.views.storing import LARGE, TOO_LARGE, store_views
 
 _HEADERS = 3 * 4096  # bytes: DuckDB's main header and its two database headers
 _DIGEST = 16  # bytes at the end of a copy
@@ -62,7 +62,7 @@ def swap_in(source: Path, target: Path) -> None:
 
 def store_views_if_large(new: Path) -> None:
     """Let a closed copy, if it is large, have tables in the place of views that take long."""
-    if new.stat().st_size < LARGE:
+    if not LARGE <= new.stat().st_size <= TOO_LARGE:
         return
     with duckdb.connect(str(new), config=SETTINGS | ONE_CORE) as connection:
         connection.execute("SET TimeZone = 'UTC'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from itertools import pairwise
+from math import ceil
 
 import duckdb
 
@@ -16,7 +17,10 @@ from oura_pipeline.warehouse.views.view import View, comments
 
 logger = logging.getLogger(__name__)
 
-LARGE = 32_000_000  # bytes of a copy; of a smaller one the views answer as fast
+# Bytes of a copy. Of a smaller one the views answer as fast, and of a larger one their tables would
+# take minutes, after each run.
+LARGE, TOO_LARGE = 32_000_000, 2_000_000_000
+_MOST_PIECES = 16  # each reads all rows that are there
 
 
 def store_views(connection: duckdb.DuckDBPyConnection, *, people: int = 10) -> None:
@@ -26,7 +30,7 @@ def store_views(connection: duckdb.DuckDBPyConnection, *, people: int = 10) -> N
 
     Args:
         connection: to the copy, of one thread: two take twice the CPU time, hardly less long.
-        people: computed at once, so that memory does not grow with their number.
+        people: computed at once, to spare memory; more where there would be too many pieces.
     """
     for view in VIEWS:
         if not view.stored:
@@ -56,13 +60,11 @@ def _store(connection: duckdb.DuckDBPyConnection, view: View, people: int) -> No
 
 def _pieces(connection: duckdb.DuckDBPyConnection, people: int) -> Iterator[str]:
     """Yield conditions on a person that are true of some people each, and together of everybody."""
-    rows = connection.execute(
-        f"SELECT username FROM (SELECT DISTINCT username FROM {FETCHES.full_name}) "
-        f"QUALIFY row_number() OVER (ORDER BY username ASC NULLS LAST) % {people} = 0 "
-        "ORDER BY username ASC NULLS LAST"
-    ).fetchall()
+    rows = connection.execute(f"SELECT DISTINCT username FROM {FETCHES.full_name}").fetchall()
+    names = sorted(username for (username,) in rows)
+    size = max(people, ceil(len(names) / _MOST_PIECES))
     # Between names, because whoever is in no ledger belongs to a piece too.
-    for after, last in pairwise([None, *(username for (username,) in rows), None]):
+    for after, last in pairwise([None, *names[size - 1 :: size], None]):
         bounds = [f"username > {literal(after)}"] if after else []
         bounds += [f"username <= {literal(last)}"] if last else []
         yield " AND ".join(bounds) or "true"
