@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
@@ -36,9 +37,10 @@ def main() -> None:
         # Cleared: what an older lock installed must not hide that the new one lacks it.
         without_pip = ("--without-pip",) if _HAS_PIP else ()
         _run(sys.executable, "-m", "venv", "--clear", *without_pip, str(_VENV))
-    with _step("Installing uv"):
+    with _step("Installing uv"), ThreadPoolExecutor(1) as other:
+        settings = other.submit(_uv_settings)  # pip takes a second to start, twice
         _install_uv()
-    os.environ.update(_uv_settings())
+        os.environ.update(settings.result())
     with _step("Installing packages") as show:
         _install("--verbose", "--require-hashes", "--requirement", str(_LOCK), on_line=_Count(show))
     with _step("Installing oura_pipeline"):

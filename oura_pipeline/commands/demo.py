@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from oura_pipeline.commands.sync_run import SyncResult
 
 PEOPLE = 5  # the last of them has not signed in yet
-DAYS = 42  # the views look back at most 28, and more would take more than a minute
+DAYS = 30  # as many as a dashboard shows first; the views look back at most 28
 _DEFAULTS = ("OURA_ACCOUNTS_URL", "OURA_WAREHOUSE_URL", "OURA_TOKEN_KEY", "GRAPHITE_PROTOCOL")
 OPERATOR = "demo"  # the password of a page about nobody
 DASHBOARD = "oura-sleep"  # the one that is drawn
@@ -110,7 +110,7 @@ def run_demo(out: Console, folder: DemoFolder, *, days: int, serving: Serving | 
         if first is None:
             folder.make()
             first = datetime.now(UTC).date() - timedelta(days=days - 1)
-            out.print(f"Takes about a minute on two cores, and 70 MB in {short(folder.path)}.")
+            out.print(f"Takes about a minute on two cores, and 60 MB in {short(folder.path)}.")
         else:
             out.print(f"Using what {short(folder.path)} has; `make reset` begins anew.")
         started = starter.submit(start)
