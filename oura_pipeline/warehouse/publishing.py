@@ -84,6 +84,8 @@ def replacing_copy(target: Path, changed: int) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as new:
+        # Whoever was killed while computing its tables left one, of data that may be gone by now.
+        wal(new).unlink(missing_ok=True)
         yield new
         # Read-only: whoever opened the copy for writing would keep readers out, and leave a log
         # that DuckDB would read into the next copy.

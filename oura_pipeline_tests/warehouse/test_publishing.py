@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES
+from oura_pipeline.warehouse.publishing import wal
 from oura_pipeline.warehouse.views.catalogue import VIEWS
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.child_process import output_of, start, waiting_child
@@ -43,6 +44,13 @@ print("ready", flush=True)
 while sys.stdin.readline():
     connection.execute("INSERT INTO oura.readme VALUES ('mine', 'not there')")
     print("written", flush=True)
+"""
+HALF_A_COPY = """
+import duckdb, os, shutil, sys
+shutil.copy(*sys.argv[1:])
+connection = duckdb.connect(sys.argv[2])
+connection.execute("CREATE TABLE oura.left AS SELECT 'ada' AS username")
+os._exit(0)
 """
 PUBLISH = """
 import sys
@@ -219,6 +227,23 @@ def test_a_killed_copy_leaves_the_old_one_and_one_file_at_most(
     assert warehouse.publish(target).fresh
     assert read(target, "SELECT count(*) FROM large") == [(4_000_000,)]
     assert not new.exists()
+
+
+def test_a_log_that_a_killed_copy_left_is_not_read_into_the_next_one(
+    warehouse: Warehouse, target: Path
+) -> None:
+    """Killed while it computed tables; what it wrote may be of somebody who has left since."""
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+    with duckdb.connect(warehouse.path) as connection:
+        connection.execute(LARGE_TABLE)
+    new = target.with_name(".analytics.duckdb.new")
+    child = start(HALF_A_COPY, warehouse.path, new)
+    assert child.communicate(timeout=60) == ("", "")
+    assert wal(new).exists()
+    warehouse.publish(target)
+    assert read(target, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'left'") == [(0,)]
+    assert read(target, "SELECT sleep_score FROM oura.daily_summary") == [(80,)]
+    assert sorted(path.name for path in target.parent.glob("*analytics*")) == ["analytics.duckdb"]
 
 
 def until(condition: Callable[[], bool], child: subprocess.Popen[str]) -> None:
