@@ -298,6 +298,19 @@ def test_tables_of_a_large_copy_follow_the_documents(warehouse: Warehouse, targe
     assert b"ada" not in target.read_bytes()
 
 
+def test_a_large_copy_can_become_the_warehouse(warehouse: Warehouse, target: Path) -> None:
+    """Of one that was lost; its tables are views again, which follow the documents."""
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1), 70)]})
+    with duckdb.connect(warehouse.path) as connection:
+        connection.execute(LARGE_TABLE)
+    warehouse.publish(target)
+    target.rename(warehouse.path)
+    warehouse.path.chmod(0o600)
+    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1), 71)]})
+    assert warehouse.publish(target).fresh
+    assert read(target, "SELECT sleep_score FROM oura.daily_summary") == [(71,)]
+
+
 def test_a_warehouse_that_was_removed_is_published_empty(
     warehouse: Warehouse, target: Path
 ) -> None:

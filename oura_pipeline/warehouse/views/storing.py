@@ -10,7 +10,7 @@ from math import ceil
 import duckdb
 
 from oura_pipeline.warehouse.connection import transaction
-from oura_pipeline.warehouse.ledgers import FETCHES
+from oura_pipeline.warehouse.ledgers import FETCHES, VIEWS_DIGEST
 from oura_pipeline.warehouse.tables import literal
 from oura_pipeline.warehouse.views.catalogue import VIEWS
 from oura_pipeline.warehouse.views.view import View, comments
@@ -44,7 +44,8 @@ def store_views(connection: duckdb.DuckDBPyConnection, *, people: int = 10) -> N
             # It stays a view: whoever asks it learns why, and nobody else has to. The text of
             # the error may hold somebody's values.
             logger.warning("%s is not stored in the copy: %s", view.name, type(error).__name__)
-    connection.execute("CHECKPOINT")
+    # Should the copy become the warehouse, its views are made anew.
+    connection.execute(f"DELETE FROM {VIEWS_DIGEST.full_name}; CHECKPOINT")
 
 
 def _store(connection: duckdb.DuckDBPyConnection, view: View, people: int) -> None:
