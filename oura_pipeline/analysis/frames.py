@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,9 @@ def connect(path: Path | None = None) -> duckdb.DuckDBPyConnection:
     try:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(_NO_STREAMING_LIMIT)
-        connection.execute("SET enable_progress_bar = false")  # it would stand in what is printed
+        # It would stand in what is printed. A notebook that cannot show one refuses this.
+        with suppress(duckdb.InvalidInputException):
+            connection.execute("SET enable_progress_bar = false")
         connection.execute(f"ATTACH {literal(str(path))} AS analytics (READ_ONLY)")
         connection.execute(f"USE analytics.{SCHEMA}")
     except duckdb.Error as error:

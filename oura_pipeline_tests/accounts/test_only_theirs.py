@@ -150,7 +150,7 @@ def test_the_first_day_with_documents_is_that_of_one_person(accounts: Accounts) 
     )
     assert accounts.overview.first_landed("ada") == DAYS[2]
     statuses = {FetchStatus.LANDED: 3, FetchStatus.EMPTY: 1}
-    assert accounts.overview.statuses() == statuses
+    assert accounts.overview.statuses() == dict.fromkeys(FetchStatus, 0) | statuses
 
 
 def test_refusals_are_forgotten_by_what_their_owner_granted(accounts: Accounts) -> None:
