@@ -11,7 +11,7 @@ from oura_pipeline.accounts.studies import Enrolment, Participant
 from oura_pipeline.analysis.frames import connect
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.commands.console import console, counted, print_lines, table_with
-from oura_pipeline.commands.options import day_option, fetched_types_option, person_argument
+from oura_pipeline.commands.options import day_option, person_argument, types_option
 from oura_pipeline.exports.study import SUMS, Dates, export_study
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.settings import load_settings
@@ -57,7 +57,7 @@ def list_studies() -> None:
 @click.option("--arm", help="The group that they are in.")
 @day_option("--from", "first", "First day of the study. Default: today.")
 @day_option("--to", "last", "Last day, included. Default: it goes on.")
-@fetched_types_option
+@types_option
 def enroll(
     name: str,
     username: str,

@@ -97,15 +97,20 @@ def json_schema(document_type: DocumentType) -> str:
     return json.dumps({field.name: field.json_type for field in document_type.fields})
 
 
-def existing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
-    """Return the document types that have a table: those that have landed or were published."""
+def existing_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return the names of the tables of the current database, views apart."""
     rows = connection.execute(
         "SELECT table_name FROM duckdb_tables() "
         # DuckDB's catalogue lists all attached databases, the temporary one included.
         "WHERE schema_name = ? AND database_name = current_database()",
         [SCHEMA],
     ).fetchall()
-    names = {name for (name,) in rows}
+    return {name for (name,) in rows}
+
+
+def existing_types(connection: duckdb.DuckDBPyConnection) -> list[DocumentType]:
+    """Return the document types that have a table: those that have landed or were published."""
+    names = existing_tables(connection)
     return [document_type for document_type in STORED_TYPES if document_type.table in names]
 
 

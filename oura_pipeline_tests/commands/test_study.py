@@ -41,11 +41,16 @@ def test_a_study_from_its_beginning_to_its_export(shell: Shell, tmp_path: Path) 
     assert deleted.output == "nap is deleted.\n"
 
 
-def test_what_is_never_fetched_is_neither_agreed_to_nor_asked_for(shell: Shell) -> None:
-    for command in (("study", "enroll", "nap", "koa", "--consent", "1"), ("sync",)):
-        result = shell(*command, "--type", "temperature")
-        assert result.exit_code == 2
-        assert "temperature comes in a member's own export alone" in result.output
+def test_what_is_never_fetched_can_be_agreed_to_and_not_asked_for(shell: Shell) -> None:
+    shell.sign_in("koa")
+    shell("study", "create", "nap")
+    shell("study", "enroll", "nap", "koa", "--consent", "1", "--type", "temperature")
+    with open_pipeline() as pipeline:
+        [found] = pipeline.accounts.studies.of_person("koa")
+    assert found.document_types == ("temperature",)
+    result = shell("sync", "--type", "temperature")
+    assert result.exit_code == 2
+    assert "temperature comes in a member's own export alone" in result.output
 
 
 def test_what_cannot_be_is_one_line(shell: Shell, tmp_path: Path) -> None:

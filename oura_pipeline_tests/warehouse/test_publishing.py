@@ -14,8 +14,9 @@ import duckdb
 import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES
-from oura_pipeline.warehouse.publishing import wal
+from oura_pipeline.warehouse.publishing import store_views_if_large, wal
 from oura_pipeline.warehouse.views.catalogue import VIEWS
+from oura_pipeline.warehouse.views.storing import TOO_LARGE
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.child_process import output_of, start, waiting_child
 from oura_pipeline_tests.warehouse.documents import january, land, score
@@ -309,6 +310,17 @@ def test_a_large_copy_can_become_the_warehouse(warehouse: Warehouse, target: Pat
     land(warehouse, DAILY_SLEEP, {"ada": [score(january(1), 71)]})
     assert warehouse.publish(target).fresh
     assert read(target, "SELECT sleep_score FROM oura.daily_summary") == [(71,)]
+
+
+def test_a_copy_that_is_too_large_keeps_its_views(tmp_path: Path) -> None:
+    """It is not even opened: this one is a hole, and no database."""
+    hole = tmp_path / "hole"
+    hole.touch()
+    os.truncate(hole, TOO_LARGE + 1)
+    store_views_if_large(hole)
+    os.truncate(hole, TOO_LARGE)
+    with pytest.raises(duckdb.Error):
+        store_views_if_large(hole)
 
 
 def test_a_warehouse_that_was_removed_is_published_empty(

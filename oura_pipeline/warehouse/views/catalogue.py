@@ -6,7 +6,7 @@ import duckdb
 
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.unknown_fields import recorded_paths
-from oura_pipeline.warehouse.tables import SCHEMA
+from oura_pipeline.warehouse.tables import existing_tables
 from oura_pipeline.warehouse.views.activity import MET_1MIN
 from oura_pipeline.warehouse.views.baselines import BASELINES
 from oura_pipeline.warehouse.views.compliance import COMPLIANCE
@@ -68,12 +68,8 @@ def ensure_views(connection: duckdb.DuckDBPyConnection) -> None:
     """
     # Fields that the table of document types lacks are known only from the file.
     views = [*VIEWS[:-1], long_view(recorded_paths(connection))]
-    tables = connection.execute(
-        "SELECT table_name FROM duckdb_tables() "
-        "WHERE schema_name = ? AND database_name = current_database()",
-        [SCHEMA],
-    ).fetchall()
+    tables = existing_tables(connection)
     # Where a large published copy has become the warehouse.
-    stored = [f"DROP TABLE {view.full_name}" for view in views if (view.name,) in tables]
+    stored = [f"DROP TABLE {view.full_name}" for view in views if view.name in tables]
     with transaction(connection):
         connection.execute("; ".join(stored + [line for one in views for line in statements(one)]))

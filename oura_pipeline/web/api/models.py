@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from oura_pipeline.accounts.people import PersonState
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
+from oura_pipeline.catalog.document_types import STORED_TYPES
 from oura_pipeline.warehouse.views.days import DAILY_SUMMARY
 from oura_pipeline.warehouse.views.records import RECORDS
 
@@ -21,7 +21,7 @@ def _only_a_text(value: Any) -> Any:
 
 
 _PRINTABLE = "^[ -~]*[!-~][ -~]*$"
-_DOCUMENT_TYPES = [one.name for one in DOCUMENT_TYPES]
+_DOCUMENT_TYPES = [one.name for one in STORED_TYPES]
 
 
 def _of_the_table(name: str) -> str:

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from oura_pipeline.accounts.errors import StudyRefused, UnknownPerson
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.accounts.studies import Enrolment
-from oura_pipeline.catalog.document_types import get_fetched_type
+from oura_pipeline.catalog.document_types import get_document_type
 from oura_pipeline.web.pages.forms import Fields, form_route
 from oura_pipeline.web.pages.status import is_operator
 from oura_pipeline.web.pages.templates import get_site, message_page, redirect
@@ -78,7 +78,7 @@ def _username(accounts: Accounts, fields: Fields) -> str:
 def _types(text: str) -> list[str] | None:
     """Return the document types of a text; None: it names none, which means all."""
     try:
-        return [get_fetched_type(name).name for name in text.replace(",", " ").split()] or None
+        return [get_document_type(name).name for name in text.replace(",", " ").split()] or None
     except LookupError as error:
         raise StudyRefused(str(error.args[0])) from None
 
