@@ -16,7 +16,7 @@ import pytest
 from oura_pipeline.catalog.document_types import DAILY_SLEEP, DOCUMENT_TYPES
 from oura_pipeline.warehouse.publishing import store_views_if_large, wal
 from oura_pipeline.warehouse.views.catalogue import VIEWS
-from oura_pipeline.warehouse.views.storing import TOO_LARGE
+from oura_pipeline.warehouse.views.storing import TOO_LARGE, pieces
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.child_process import output_of, start, waiting_child
 from oura_pipeline_tests.warehouse.documents import january, land, score
@@ -321,6 +321,19 @@ def test_a_copy_that_is_too_large_keeps_its_views(tmp_path: Path) -> None:
     os.truncate(hole, TOO_LARGE)
     with pytest.raises(duckdb.Error):
         store_views_if_large(hole)
+
+
+@pytest.mark.parametrize("people", [0, 1, 2, 3, 159, 160, 161, 5000])
+def test_tables_of_many_people_are_computed_in_sixteen_pieces_at_most(people: int) -> None:
+    """Everybody is in one of them, also whoever is before, between or after those who are known."""
+    names = [f"p{number:04}" for number in range(people)]
+    conditions = list(pieces(reversed(names), 2))
+    assert len(conditions) <= min(people // 2 + 1, 16)
+    counted = " + ".join(f"({condition})::INT" for condition in conditions)
+    everybody = [*names, *(f"{name}a" for name in names), "", "zoe"]
+    assert duckdb.execute(
+        f"SELECT DISTINCT {counted} FROM (SELECT unnest($1::VARCHAR[]) AS username)", [everybody]
+    ).fetchall() == [(1,)]
 
 
 def test_a_warehouse_that_was_removed_is_published_empty(

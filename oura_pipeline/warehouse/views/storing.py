@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from math import ceil
 
 import duckdb
 
@@ -49,9 +48,10 @@ def store_views(connection: duckdb.DuckDBPyConnection, *, people: int = 10) -> N
 
 
 def _store(connection: duckdb.DuckDBPyConnection, view: View, people: int) -> None:
+    known = connection.execute(f"SELECT DISTINCT username FROM {FETCHES.full_name}").fetchall()
     first, *others = (
         f"FROM ({view.sql}) WHERE {condition} ORDER BY 1, 2"
-        for condition in _pieces(connection, people)
+        for condition in pieces([username for (username,) in known], people)
     )
     connection.execute(f"DROP VIEW {view.full_name}; CREATE TABLE {view.full_name} AS {first}")
     for rows in others:
@@ -59,11 +59,15 @@ def _store(connection: duckdb.DuckDBPyConnection, view: View, people: int) -> No
     connection.execute("; ".join(comments(view, "TABLE")))
 
 
-def _pieces(connection: duckdb.DuckDBPyConnection, people: int) -> Iterator[str]:
-    """Yield conditions on a person that are true of some people each, and together of everybody."""
-    rows = connection.execute(f"SELECT DISTINCT username FROM {FETCHES.full_name}").fetchall()
-    names = sorted(username for (username,) in rows)
-    size = max(people, ceil(len(names) / _MOST_PIECES))
+def pieces(usernames: Iterable[str], at_once: int) -> Iterator[str]:
+    """Yield conditions on `username`; each is true of some people, and one of them of anybody.
+
+    Args:
+        usernames: of those who are known; others belong to a piece as well.
+        at_once: how many of them a piece has, or more, so that there are 16 pieces at most.
+    """
+    names = sorted(usernames)
+    size = max(at_once, len(names) // _MOST_PIECES + 1)
     # Between names, because whoever is in no ledger belongs to a piece too.
     for after, last in pairwise([None, *names[size - 1 :: size], None]):
         bounds = [f"username > {literal(after)}"] if after else []
