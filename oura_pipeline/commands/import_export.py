@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from rich.table import Table
 from oura_pipeline.commands.console import console, counted, print_lines, table_with
 from oura_pipeline.days import days_between
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
-from oura_pipeline.member_export.importing import Imported, import_export
+from oura_pipeline.member_export.importing import Imported, ImportedType, import_export
 from oura_pipeline.pipeline import Pipeline
 from oura_pipeline.sync.publish import publish
 from oura_pipeline.sync.push import push_documents
@@ -23,9 +24,9 @@ from oura_pipeline.sync.push import push_documents
 def run_import(pipeline: Pipeline, username: str, path: Path) -> None:
     """Import an export with a progress bar, push and publish it, and print what came of it."""
     with _Bar(console).shown() as bar:
-        with pipeline.warehouse.kept_open():
-            imported = import_export(pipeline, username, path, bar)
-            unsent = _push(pipeline, username, imported, bar)
+        with pipeline.warehouse.kept_open(), _Pushing(pipeline, username).started() as pushing:
+            imported = import_export(pipeline, username, path, bar, pushing.add)
+            unsent = pushing.finish(bar)
         bar.says("Publishing")
         if imported.changed:
             publish(pipeline)
@@ -35,21 +36,45 @@ def run_import(pipeline: Pipeline, username: str, path: Path) -> None:
         print_lines(f"Graphite has not got all of it yet, which waits for the next sync: {unsent}")
 
 
-def _push(pipeline: Pipeline, username: str, imported: Imported, bar: _Bar) -> str:
-    """Send what landed to Graphite; return why not, where it cannot be."""
-    bar.began(sum(one.landed for one in imported.changed))
-    pushed = 0
-    try:
-        for one in imported.changed:
-            bar.read(f"{one.document_type.name} → Graphite", pushed)
-            pushed += one.landed
-            days = days_between(one.days[0], one.days[-1])
-            # The state of another day is not that of today.
-            for some in [days] if one.document_type.partitioned else [[day] for day in one.days]:
-                push_documents(pipeline, one.document_type, [username], some)
-    except GraphiteUnavailable as error:
-        return str(error)
-    return ""
+class _Pushing:
+    """Sends what has landed to Graphite, while what comes next is read and lands."""
+
+    def __init__(self, pipeline: Pipeline, username: str) -> None:
+        self._pipeline, self._username = pipeline, username
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="push")
+        self._sent: list[tuple[ImportedType, Future[None]]] = []
+
+    @contextmanager
+    def started(self) -> Iterator[_Pushing]:
+        """Send until the block ends; what was not sent by then waits for the next sync."""
+        try:
+            yield self
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+
+    def add(self, one: ImportedType) -> None:
+        """Send the days of a type that have changed."""
+        if one.days:
+            self._sent.append((one, self._pool.submit(self._push, one)))
+
+    def finish(self, bar: _Bar) -> str:
+        """Wait until everything was sent; return why not, where it cannot be."""
+        bar.began(sum(one.landed for one, _ in self._sent))
+        done = 0
+        try:
+            for one, sent in self._sent:
+                bar.read(f"{one.document_type.name} → Graphite", done)
+                sent.result()
+                done += one.landed
+        except GraphiteUnavailable as error:
+            return str(error)
+        return ""
+
+    def _push(self, one: ImportedType) -> None:
+        days = days_between(one.days[0], one.days[-1])
+        # The state of another day is not that of today.
+        for some in [days] if one.document_type.partitioned else [[day] for day in one.days]:
+            push_documents(self._pipeline, one.document_type, [self._username], some)
 
 
 def _table(imported: Imported) -> Table:

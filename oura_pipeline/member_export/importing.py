@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -118,7 +118,11 @@ class Imported:
 
 
 def import_export(
-    pipeline: Pipeline, username: str, path: Path, progress: ImportProgress | None = None
+    pipeline: Pipeline,
+    username: str,
+    path: Path,
+    progress: ImportProgress | None = None,
+    landed: Callable[[ImportedType], object] = lambda _: None,
 ) -> Imported:
     """Land what a member's own export holds and the API has not given.
 
@@ -129,6 +133,7 @@ def import_export(
         username: whose export it is.
         path: a ZIP archive, a folder, or one of its tables.
         progress: is told how far it is.
+        landed: is given each type once it has landed.
 
     Raises:
         UnknownPerson: nobody has this username.
@@ -143,7 +148,10 @@ def import_export(
         progress.began(sum(source.member.size for source in contents.sources))
         reading = _Reading(contents.sources, progress, archive.made_at)
         with closing(_read_ahead(pipeline, person, reading)) as spooled:
-            types = [_import_type(pipeline, person, one, reading) for one in spooled]
+            types = []
+            for one in spooled:
+                types.append(_import_type(pipeline, person, one, reading))
+                landed(types[-1])
     return Imported(made_at=archive.made_at, contents=contents, types=types)
 
 
@@ -160,20 +168,20 @@ class _Spooled:
 def _read_ahead(
     pipeline: Pipeline, person: Person, reading: _Reading
 ) -> Generator[_Spooled, None, None]:
-    """Yield the documents of type after type, while those of the next are read."""
+    """Yield the documents of type after type, while those of the following types are read."""
     # Landing is DuckDB's work and reading is Python's: two cores do both at once.
-    with ExitStack() as spools, ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
-        following: tuple[ExitStack, Future[_Spooled]] | None = None
-        for document_type in [*reading.types, None]:
-            current, following = following, None
-            if document_type is not None:
-                stack = spools.enter_context(ExitStack())
-                spool = stack.enter_context(pipeline.warehouse.spool(document_type))
-                reads = pool.submit(reading.spool, document_type, person.username, spool)
-                following = stack, reads
-            if current is not None:
-                with current[0]:  # it goes as soon as its documents have landed
-                    yield current[1].result()
+    with ExitStack() as stack:
+        pool = ThreadPoolExecutor(1, thread_name_prefix="read")
+        reads: list[tuple[ExitStack, Future[_Spooled]]] = []
+        for document_type in reading.types:
+            own = stack.enter_context(ExitStack())
+            spool = own.enter_context(pipeline.warehouse.spool(document_type))
+            read = pool.submit(reading.spool, document_type, person.username, spool)
+            reads.append((own, read))
+        stack.callback(pool.shutdown, cancel_futures=True)
+        for own, read in reads:
+            with own:  # its files go as soon as its documents have landed
+                yield read.result()
 
 
 class _Reading:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
 from oura_pipeline.commands.group import cli
+from oura_pipeline.pipeline import open_pipeline
+from oura_pipeline.settings import read_settings
 from oura_pipeline_tests.member_export.archives import write_zip
 
 FILES = {
@@ -18,9 +23,9 @@ FILES = {
 }
 
 
-def imported(home: Path, *arguments: str) -> Result:
+def imported(home: Path, *arguments: str, **settings: str) -> Result:
     """Run the command in a data folder; points go to a file."""
-    env = {"OURA_PIPELINE_HOME": str(home), "OURA_GRAPHITE_PROTOCOL": "file", "COLUMNS": "100"}
+    env = {"OURA_PIPELINE_HOME": str(home), "COLUMNS": "100", **settings}
     return CliRunner().invoke(cli, ["people", "import-export", *arguments], env=env)
 
 
@@ -42,6 +47,27 @@ def test_it_says_what_became_of_every_file(tmp_path: Path) -> None:
     log = (tmp_path / "data" / "graphite.log").read_text(encoding="utf-8")
     assert log == "bio.ada.temperature.skin_temp 35.2 1777629600\n"
     assert (tmp_path / "data" / "analytics.duckdb").exists()
+
+
+def test_what_carbon_does_not_take_has_landed_and_waits(tmp_path: Path) -> None:
+    """Points leave while other documents land, which go on landing when they cannot."""
+    many = {**FILES, "App Data/dailystress.csv": "id;day;stress_high\ns;2026-05-02;900\n"}
+    path, home = write_zip(tmp_path / "data.zip", many), tmp_path / "data"
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        carbon = {"GRAPHITE_HOST": "127.0.0.1", "GRAPHITE_PORT": str(nobody.getsockname()[1])}
+        result = imported(home, "ada", str(path), "--new", **carbon)
+    assert result.exit_code == 0, result.output
+    assert "Graphite has not got all of it yet" in result.output
+    assert "did not take the points" in result.output
+    with duckdb.connect(home / "analytics.duckdb", read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM oura.daily_stress").fetchall() == [(1,)]
+    with open_pipeline(read_settings({"OURA_PIPELINE_HOME": str(home)})) as pipeline:
+        waiting = pipeline.accounts.waiting.due(datetime.now(UTC), limit=9, retry=True)
+    assert {(one.document_type, one.day) for one in waiting} == {
+        ("daily_stress", date(2026, 5, 2)),
+        ("temperature", date(2026, 5, 1)),
+    }
 
 
 @pytest.mark.parametrize("new", [True, False])
