@@ -285,11 +285,11 @@ def test_a_delivery_is_answered_before_oura_gives_up() -> None:
     """Also while somebody else holds the database; what was written late is a repetition later."""
     slow = SlowWrite()
     with webhook_server(slow, timeout=0.2) as (url, _), ThreadPoolExecutor(2) as threads:
-        statuses = list(
-            threads.map(post, [url] * 2, [event_body(), event_body(object_id="second")])
-        )
+        first = threads.submit(post, url, event_body())
+        assert slow.started.wait(10)
+        second = threads.submit(post, url, event_body(object_id="second"))
+        assert [first.result(), second.result()] == [503, 503]
         slow.allowed.set()
-        assert statuses == [503, 503]
         assert post(url, event_body()) == 200
     assert slow.batches == [1, 1]  # the second was answered already, and is not written
 
@@ -303,6 +303,23 @@ async def write_together(slow: SlowWrite, count: int) -> list[bool]:
     await asyncio.sleep(0)  # every one of them begins
     slow.allowed.set()
     return list(await asyncio.gather(first, *others))
+
+
+def test_deliveries_that_come_together_share_a_commit() -> None:
+    """Each transaction costs as much as several of them."""
+    slow = SlowWrite()
+    slow.allowed.set()
+    writer = BatchWriter(slow, RateLimitedLog())
+
+    async def one_after_another() -> list[bool]:
+        writes = []
+        for number in range(5):
+            writes.append(asyncio.create_task(writer.write(incoming(b"%d" % number))))
+            await asyncio.sleep(0)
+        return await asyncio.gather(*writes)
+
+    assert asyncio.run(one_after_another()) == [True] * 5
+    assert slow.batches == [5]
 
 
 def test_deliveries_that_come_during_a_commit_share_the_next_one() -> None:
