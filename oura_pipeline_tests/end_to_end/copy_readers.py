@@ -19,13 +19,14 @@ from pathlib import Path
 import duckdb
 
 from oura_pipeline.analysis.frames import connect
+from oura_pipeline.process.imports import without
 from oura_pipeline.settings import load_settings
 
 TABLES = ("daily_sleep", "daily_readiness")
 DAYS = 30
 BULK = 64 * 64  # characters that cannot be compressed, in each document
 GIVE_UP_SECONDS = 310  # when nobody creates the stop file
-# Ten readers without pauses leave the writers no processor. On a busy machine, where writing takes
+# Readers without pauses leave the writers no processor. On a busy machine, where writing takes
 # longer as well, a pause is as many times as long as a reading: together they take one processor.
 PAUSE_SECONDS, PAUSES = 0.5, 9
 NUMBERS = " UNION ALL ".join(
@@ -113,7 +114,8 @@ def _read_repeatedly(
 
 def main() -> None:
     readers = {"read": read, "open": open_plainly, "hold": hold}
-    readers[sys.argv[1]](Path(sys.argv[2]))
+    with without("pandas"):  # which DuckDB imports with the first parameter of a query
+        readers[sys.argv[1]](Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,17 @@
-"""A process that publishes again and again, while others read the published copy.
-
-python -m oura_pipeline_tests.end_to_end.copy_writers NAME FIRST LAST
-"""
+"""A process that publishes again and again, while others read the published copy."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from oura_pipeline.catalog.document_types import DocumentType, get_document_type
 from oura_pipeline.pipeline import Pipeline, open_pipeline
+from oura_pipeline.process.imports import without
 from oura_pipeline.sync.publish import publish
 from oura_pipeline_tests.end_to_end.copy_readers import BULK, DAYS, TABLES
 
@@ -26,6 +24,13 @@ class DatedDocument:
 
     day: date
     raw: bytes
+
+
+def write_in_a_process(home: str, usernames: Sequence[str], last: int, number: int) -> None:
+    """Write the rounds from the second on of one of these people, in a process of its own."""
+    os.environ["OURA_PIPELINE_HOME"] = home
+    with without("pandas"):  # as `sync` does
+        write(usernames[number], 2, last)
 
 
 def write(username: str, first: int, last: int) -> None:
@@ -60,7 +65,3 @@ def documents(username: str, number: int) -> Iterator[DatedDocument]:
         bulk = "".join(hashlib.sha256(text.encode()).hexdigest() for text in texts)
         fields = {"id": f"{username} {day}", "day": str(day), "score": number, "bulk": bulk}
         yield DatedDocument(day, json.dumps(fields).encode())
-
-
-if __name__ == "__main__":
-    write(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
