@@ -1,4 +1,4 @@
-"""A month with tokens that live a day: what goes wrong on the way loses nobody without need."""
+"""Two weeks with tokens that live a day: what goes wrong on the way loses nobody without need."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from oura_pipeline_tests.testing.world import World, environment, sandbox_tokens
 
 LAST = date(2026, 6, 1)
 DAY = timedelta(days=1)
-DAYS = 30
+DAYS = 14
 PEOPLE = ("koa", "milo", "runa")
 PATIENCE = 12  # times that a day's question is repeated, as the sensor `gaps` would
 
@@ -42,7 +42,7 @@ def sink() -> Iterator[HttpSink]:
 
 
 @pytest.fixture
-def month(tmp_path: Path, sink: HttpSink) -> Iterator[World]:
+def weeks(tmp_path: Path, sink: HttpSink) -> Iterator[World]:
     """Three people who have just signed in, and an operator who is told."""
     settings = {"OURA_NOTIFY_URL": sink.url}
     with (
@@ -55,40 +55,40 @@ def month(tmp_path: Path, sink: HttpSink) -> Iterator[World]:
         yield made
 
 
-def test_thirty_days_with_a_token_that_lives_a_day(month: World, sink: HttpSink) -> None:
+def test_two_weeks_with_a_token_that_lives_a_day(weeks: World, sink: HttpSink) -> None:
     """Errors, silence, restarts and processes that are killed: nobody has to sign in again."""
     for kind in ("error", "gateway_timeout", "hang", "rate_limited"):
-        month.sandbox.fault(kind, route="token", probability=0.05, count=None, seconds=0.01)
+        weeks.sandbox.fault(kind, route="token", probability=0.05, count=None, seconds=0.01)
     for number in range(DAYS):
-        a_day_passes(month, ours_too=number % 2 == 0)
-        kill_somebody(month, number)
+        a_day_passes(weeks, ours_too=number % 2 == 0)
+        kill_somebody(weeks, number)
         with open_pipeline() as pipeline:
-            if number % 3:
+            if number % 4:
                 renew(pipeline)
             with pipeline.warehouse.kept_open():
                 assert until_it_landed(pipeline) <= PATIENCE
     with open_pipeline() as pipeline:
         assert states(pipeline) == dict.fromkeys(PEOPLE, PersonState.CONNECTED)
         assert send_pending(pipeline.accounts, pipeline.settings) == []
-    asked = month.sandbox.requests()["token"]
+    asked = weeks.sandbox.requests()["token"]
     assert set(asked) == set(PEOPLE), "a token was shown twice"
     assert min(asked.values()) >= DAYS
     assert sink.bodies == []
 
 
-def test_thirty_days_in_which_answers_are_lost(month: World, sink: HttpSink) -> None:
+def test_two_weeks_in_which_answers_are_lost(weeks: World, sink: HttpSink) -> None:
     """Whom Oura refuses must sign in again, nobody else; told why, and once."""
     lost: list[str] = []
     for number in range(DAYS):
-        a_day_passes(month, ours_too=number % 2 == 0)
-        lose_answers(month, number)
+        a_day_passes(weeks, ours_too=number % 2 == 0)
+        lose_answers(weeks, number)
         with open_pipeline() as pipeline, pipeline.warehouse.kept_open():
             for username in PEOPLE:
-                refused = [username] if refused_by_oura(month, pipeline, username) else []
+                refused = [username] if refused_by_oura(weeks, pipeline, username) else []
                 assert must_sign_in(pipeline) == refused
                 assert send_pending(pipeline.accounts, pipeline.settings) == refused
                 assert send_pending(pipeline.accounts, pipeline.settings) == []
-                sign_in_again(month, pipeline)
+                sign_in_again(weeks, pipeline)
                 lost += refused
     assert set(lost) == set(PEOPLE), "the test has lost too little to say anything"
     assert sink.names == lost
@@ -105,13 +105,13 @@ def test_thirty_days_in_which_answers_are_lost(month: World, sink: HttpSink) -> 
 # There are two clocks. The sandbox's goes on by a day; ours is real, so what we know of the tokens
 # grows a day older instead. Every second night it does not, as if Oura's clock went faster: then
 # tokens are refused that should still work.
-def a_day_passes(month: World, *, ours_too: bool) -> None:
+def a_day_passes(weeks: World, *, ours_too: bool) -> None:
     """At Oura, where every access token dies of it; and for what we know of them."""
-    month.sandbox.forward(DAY.total_seconds())
+    weeks.sandbox.forward(DAY.total_seconds())
     if not ours_too:
         return
     tokens = schema.tokens
-    database = Database(f"sqlite:///{month.home / 'accounts.sqlite'}")
+    database = Database(f"sqlite:///{weeks.home / 'accounts.sqlite'}")
     with database.writing() as connection:
         for row in connection.execute(select(tokens)).all():
             older = {"expires_at": row.expires_at - DAY, "renewed_at": row.renewed_at - DAY}
@@ -120,19 +120,19 @@ def a_day_passes(month: World, *, ours_too: bool) -> None:
     database.close()
 
 
-def kill_somebody(month: World, number: int) -> None:
-    """Every fifth day, where it does no harm: a process that renews dies without a word."""
-    if number % 5 or number == 0:
+def kill_somebody(weeks: World, number: int) -> None:
+    """Every third day, where it does no harm: a process that renews dies without a word."""
+    if number % 3 != 1:
         return
     crash = renewal_crashes
     die = crash.die_before_the_request if number % 2 else crash.die_after_saving
-    code = alone(die, settings_of(month), PEOPLE[number % 3])
+    code = alone(die, settings_of(weeks), PEOPLE[number // 3 % 3])
     # What Oura answers to a process that would have asked may go wrong, too.
     assert code in ((-signal.SIGKILL,) if number % 2 else (-signal.SIGKILL, 1))
 
 
-def settings_of(month: World) -> dict[str, str]:
-    return {name: os.environ[name] for name in environment(month.home, month.sandbox)}
+def settings_of(weeks: World) -> dict[str, str]:
+    return {name: os.environ[name] for name in environment(weeks.home, weeks.sandbox)}
 
 
 def renew(pipeline: Pipeline) -> None:
@@ -166,22 +166,22 @@ def must_sign_in(pipeline: Pipeline) -> list[str]:
     return [name for name, state in states(pipeline).items() if state is lost]
 
 
-def lose_answers(month: World, number: int) -> None:
+def lose_answers(weeks: World, number: int) -> None:
     """Now and then anybody's; one day a certain one's, and one day that of a killed process."""
-    month.sandbox.clear_faults()
-    if number == 10:
+    weeks.sandbox.clear_faults()
+    if number == 5:
         assert (
-            alone(renewal_crashes.die_after_the_answer, settings_of(month), "koa")
+            alone(renewal_crashes.die_after_the_answer, settings_of(weeks), "koa")
             == -signal.SIGKILL
         )
-    if number in (3, 13, 23):
-        month.sandbox.fault("truncated", route="token", person=PEOPLE[number // 10])
+    if number in (2, 7, 12):
+        weeks.sandbox.fault("truncated", route="token", person=PEOPLE[number // 5])
         return
     for kind in ("reset", "truncated", "late"):
-        month.sandbox.fault(kind, route="token", probability=0.02, count=None, seconds=0.01)
+        weeks.sandbox.fault(kind, route="token", probability=0.02, count=None, seconds=0.01)
 
 
-def refused_by_oura(month: World, pipeline: Pipeline, username: str) -> bool:
+def refused_by_oura(weeks: World, pipeline: Pipeline, username: str) -> bool:
     """Ask for one person until it landed or we give up; whether Oura, not we, has refused them."""
     for _ in range(PATIENCE):
         person = pipeline.accounts.people.get(username)
@@ -195,14 +195,14 @@ def refused_by_oura(month: World, pipeline: Pipeline, username: str) -> bool:
         )
         if fetched.fetches[0].status is FetchStatus.LANDED or must_sign_in(pipeline):
             # The sandbox does not know whose a token was that it has used up: "-".
-            asked = month.sandbox.requests().get("token", {})
-            month.sandbox.reset_requests()
+            asked = weeks.sandbox.requests().get("token", {})
+            weeks.sandbox.reset_requests()
             return "-" in asked
     raise AssertionError(f"{username} neither landed nor was refused")
 
 
-def sign_in_again(month: World, pipeline: Pipeline) -> None:
+def sign_in_again(weeks: World, pipeline: Pipeline) -> None:
     """Whoever has to, as on the site."""
     for username in must_sign_in(pipeline):
-        month.sandbox.clear_faults()
-        pipeline.accounts.people.reconnect(username, sandbox_tokens(month.sandbox, username))
+        weeks.sandbox.clear_faults()
+        pipeline.accounts.people.reconnect(username, sandbox_tokens(weeks.sandbox, username))
