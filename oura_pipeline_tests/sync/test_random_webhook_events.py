@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from oura_pipeline.catalog.document_types import (
-    DAILY_ACTIVITY,
     DAILY_SLEEP,
     ENHANCED_TAG,
     REST_MODE_PERIOD,
     RING_CONFIGURATION,
-    SESSION,
     SLEEP,
     WORKOUT,
     DocumentType,
@@ -30,12 +28,12 @@ from oura_pipeline_tests.sync.webhook_world import LAST, ONE, WebhookWorld
 from oura_pipeline_tests.testing.world import World, comparable, world
 
 SEED = 20260610
-EVENTS = 200
+EVENTS = 80
 SYNCED = (DAILY_SLEEP, SLEEP, WORKOUT)
 # Of each kind some: what comes once a day, what has an id and may move, and a state. The others
 # differ from these in their fields only, and fewer types mean more events for each document.
 TYPES = (
-    *(*SYNCED, DAILY_ACTIVITY, ENHANCED_TAG, REST_MODE_PERIOD, SESSION),
+    *(*SYNCED, ENHANCED_TAG, REST_MODE_PERIOD),
     RING_CONFIGURATION,
 )
 
@@ -148,10 +146,10 @@ def truth(made: World, document_type: DocumentType) -> dict[str, list[tuple[str,
 
 
 def drain_beside_a_sync(webhooks: WebhookWorld) -> list[FetchResult]:
-    """Land what is due while a sync asks for days of the same, twice."""
+    """Land what is due while a sync asks for days of the same."""
 
     def sync() -> list[FetchResult]:
-        return [webhooks.land(one, LAST - 3 * ONE, LAST) for one in SYNCED * 2]
+        return [webhooks.land(one, LAST - 3 * ONE, LAST) for one in SYNCED]
 
     with ThreadPoolExecutor(1) as pool:
         landed = pool.submit(sync)
@@ -159,9 +157,9 @@ def drain_beside_a_sync(webhooks: WebhookWorld) -> list[FetchResult]:
         return landed.result()
 
 
-def test_two_hundred_random_events_end_in_the_truth(tmp_path: Path) -> None:
+def test_random_events_end_in_the_truth(tmp_path: Path) -> None:
     """Late, repeated, in any order, while a sync goes on: DuckDB has what Oura has."""
-    options = SandboxOptions(people=6, days=14, end=LAST)
+    options = SandboxOptions(people=4, days=14, end=LAST)
     with (
         running(options, process=True) as cloud,
         world(tmp_path / "data", cloud) as made,
@@ -176,7 +174,7 @@ def test_two_hundred_random_events_end_in_the_truth(tmp_path: Path) -> None:
         life.look()
         synced: list[FetchResult] = []
         while life.events < EVENTS:
-            for _ in range(40):
+            for _ in range(20):
                 life.happen()
             life.post(0.6)
             synced += drain_beside_a_sync(webhooks)
