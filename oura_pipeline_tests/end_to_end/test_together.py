@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
 
 import duckdb
 
@@ -20,14 +19,18 @@ from oura_pipeline.sync.publish import publish
 from oura_pipeline_tests.accounts.homes import at_once
 from oura_pipeline_tests.end_to_end import syncs_at_once
 from oura_pipeline_tests.end_to_end.conftest import LAST
+from oura_pipeline_tests.end_to_end.renewals_at_once import personal_info
 from oura_pipeline_tests.testing.paths import ROOT
 from oura_pipeline_tests.testing.world import World, environment
 
 FIRST = LAST - timedelta(days=2)
 
 
-def test_three_syncs_at_once_land_the_truth_while_an_analyst_reads(own_world: World) -> None:
+def test_three_syncs_at_once_land_the_truth_while_an_analyst_reads(
+    own_world: World, empty_warehouse: Path
+) -> None:
     """They queue for the file instead of failing, and nobody is disturbed."""
+    shutil.copytree(empty_warehouse, own_world.home, dirs_exist_ok=True)
     usernames, types = ["runa", "koa", "sione"], ["sleep", "heartrate"]
     for username in usernames:
         own_world.sign_in(username)
@@ -48,14 +51,15 @@ def test_three_syncs_at_once_land_the_truth_while_an_analyst_reads(own_world: Wo
         after = analyst.execute("SELECT count(*) FROM oura.heartrate").fetchone()
     assert done.returncode == 0, done.stderr
     assert before == after
-    differing = [
-        (username, document_type.name)
-        for username in usernames
-        for document_type in DOCUMENT_TYPES
-        if document_type.name in types
-        and own_world.landed(username, document_type)
-        != own_world.truth(username, document_type, FIRST, LAST)
-    ]
+    with own_world.warehouse.kept_open():
+        differing = [
+            (username, document_type.name)
+            for username in usernames
+            for document_type in DOCUMENT_TYPES
+            if document_type.name in types
+            and own_world.landed(username, document_type)
+            != own_world.truth(username, document_type, FIRST, LAST)
+        ]
     assert differing == []
 
 
@@ -76,10 +80,3 @@ def test_eight_processes_renew_one_token_with_one_request(
     asked = own_cloud.requests()
     refreshed = {route: people for route, people in asked.items() if "token" in route}
     assert [sum(people.values()) for people in refreshed.values()] == [1]
-
-
-def personal_info(settings: Mapping[str, str], _: int) -> Any:
-    """What Oura says of runa, asked for in a process of its own."""
-    os.environ.update(settings)
-    with open_pipeline() as pipeline:
-        return json.loads(pipeline.client("runa").personal_info().raw)

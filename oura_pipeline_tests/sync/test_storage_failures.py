@@ -5,14 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import re
-import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import date
-from multiprocessing import get_context
 from multiprocessing.queues import Queue
 from pathlib import Path
 
@@ -26,6 +24,8 @@ from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.sync.storage_failures import storage_failure, storage_failure_in
 from oura_pipeline.warehouse.connection import ExclusiveFile, transaction
+from oura_pipeline_tests.accounts.homes import FRESH
+from oura_pipeline_tests.sync.limited_writes import commit_too_much
 from oura_pipeline_tests.testing.world import World, world
 
 LAST = date(2026, 6, 10)
@@ -38,7 +38,6 @@ LIMITED = (
     r"{} could not be written \({}\), though [\d,]+ MB is free: a quota, or a limit of file sizes "
     rf"\(`ulimit -f`\), is reached\. {KEPT}: raise it, and run it again"
 )
-FORKED = get_context("forkserver")
 
 
 @pytest.fixture(autouse=True)
@@ -129,8 +128,8 @@ def test_dagster_learns_no_name_of_a_file_of_somebody(home: Path) -> None:
 
 def test_a_commit_that_fails_says_why_and_keeps_what_was_there(home: Path) -> None:
     """Not that there is nothing to roll back; the file opens again, and takes the rows later."""
-    answers: Queue[list[str]] = FORKED.Queue()
-    writer = FORKED.Process(target=_commit_too_much, args=(home, answers))
+    answers: Queue[list[str]] = FRESH.Queue()
+    writer = FRESH.Process(target=commit_too_much, args=(home, answers))
     writer.start()
     raised, said = answers.get(timeout=60)
     writer.join(60)
@@ -143,21 +142,6 @@ def test_a_commit_that_fails_says_why_and_keeps_what_was_there(home: Path) -> No
         with transaction(connection):
             connection.execute("INSERT INTO t SELECT range FROM range(5)")
         assert connection.execute("SELECT count(*) FROM t").fetchall() == [(15,)]
-
-
-def _commit_too_much(home: Path, answers: Queue[list[str]]) -> None:
-    os.environ["OURA_PIPELINE_HOME"] = str(home)
-    file = ExclusiveFile(home / "warehouse.duckdb", timeout=5)
-    with file.opened() as connection:
-        connection.execute("CREATE TABLE t AS SELECT range AS a FROM range(10)")
-    limit = file.path.stat().st_size + 10_000
-    sys.dont_write_bytecode = True  # a module's would be cut off
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # as full as a disk
-    try:
-        with file.opened() as connection, transaction(connection):
-            connection.execute("INSERT INTO t SELECT hash(range) // 3 FROM range(100000)")
-    except duckdb.Error as error:
-        answers.put([str(error).splitlines()[0], storage_failure(error) or ""])
 
 
 @pytest.fixture(scope="module")
