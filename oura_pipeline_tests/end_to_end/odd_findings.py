@@ -17,6 +17,7 @@ from oura_pipeline_tests.end_to_end import odd_truth
 from oura_pipeline_tests.end_to_end.odd_groups import Group, Row, groups_of
 
 if TYPE_CHECKING:
+    from oura_pipeline.catalog.document_types import DocumentType
     from oura_pipeline_tests.end_to_end.odd_cloud import Held, OddCloud
 
 _CODES = (
@@ -71,6 +72,13 @@ def _views(odd: OddCloud, sleeps: Sequence[Group]) -> Iterator[str]:
 def _unknown_fields(odd: OddCloud, groups: Sequence[Group]) -> Iterator[str]:
     """What no description knows is found by the check of it, and nothing else is."""
     types = {group.document_type.name: group.document_type for group in groups}
+    with odd.pipeline.warehouse.kept_open():
+        yield from _unknown_fields_of(odd, groups, types)
+
+
+def _unknown_fields_of(
+    odd: OddCloud, groups: Sequence[Group], types: dict[str, DocumentType]
+) -> Iterator[str]:
     for name, document_type in types.items():
         theirs = [group for group in groups if group.document_type.name == name]
         days = days_between(theirs[0].first, theirs[0].last)
@@ -80,7 +88,7 @@ def _unknown_fields(odd: OddCloud, groups: Sequence[Group]) -> Iterator[str]:
             for held in group.spoiled
             if set(days) & _days(group, held)
         }
-        found = unknown_fields(odd.made.warehouse, document_type, odd.usernames, days)
+        found = unknown_fields(odd.pipeline.warehouse, document_type, odd.usernames, days)
         if bool(found) != bool(sent & {"unknown_field", "unknown_object", "deep"}):
             yield f"{name}: unknown fields are {found}"
 

@@ -58,7 +58,8 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
         ]
         results.append(made.run(last, last, types=states))
         lines = (home / "graphite.log").read_text(encoding="utf-8").splitlines()
-        yield Replayed(world=made, usernames=recorded.usernames, results=results, lines=lines)
+        with made.warehouse.kept_open():
+            yield Replayed(world=made, usernames=recorded.usernames, results=results, lines=lines)
 
 
 def days_of_types(made: World, usernames: list[str]) -> dict[str, set[date]]:

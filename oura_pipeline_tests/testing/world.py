@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,9 @@ class World:
     sandbox: Sandbox
     definitions: dg.Definitions
 
-    @property
+    @cached_property
     def warehouse(self) -> Warehouse:
-        """The warehouse of this world."""
+        """The warehouse of this world, which its `kept_open` spares many openings."""
         return Warehouse(self.home / "warehouse.duckdb")
 
     @contextmanager
