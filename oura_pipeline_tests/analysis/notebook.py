@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, Ask
+from oura_pipeline.catalog.document_types import get_document_type
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
@@ -28,6 +28,8 @@ PEOPLE = ("runa", "koa", "asha")
 # Fixed, so that the cells have the same output on every machine; pictures may differ by a pixel.
 LAST = date(2026, 6, 30)
 DAYS = 84
+# What its cells are about; they show no other.
+TYPES = ("sleep", "daily_sleep", "daily_readiness", "daily_activity", "workout", "vO2_max")
 
 
 def main() -> None:
@@ -89,16 +91,11 @@ def run(notebook: NotebookNode, folder: Path) -> NotebookNode:
 
 
 def _sync() -> None:
-    """Fetch what has a day and publish it: a sync without Dagster's records, which nobody reads.
-
-    Heart rates are most of the rows, and the notebook is about nights.
-    """
+    """Fetch and publish: a sync without Dagster's records, which nobody reads."""
     first = LAST - timedelta(days=DAYS - 1)
     with open_pipeline() as pipeline:
         people = people_to_fetch(pipeline)
-        for document_type in (
-            document_type for document_type in DOCUMENT_TYPES if document_type.ask is Ask.DAYS
-        ):
+        for document_type in map(get_document_type, TYPES):
             fetch_and_land(
                 pipeline, document_type, people, first_day=first, last_day=LAST, run_id="notebook"
             )

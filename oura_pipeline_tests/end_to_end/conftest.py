@@ -65,7 +65,7 @@ def synced(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Synced:
 @pytest.fixture
 def own_cloud() -> Iterator[Sandbox]:
     """A small sandbox that a test may change."""
-    with running(SandboxOptions(people=PEOPLE, days=30, end=LAST)) as sandbox:
+    with running(SandboxOptions(people=PEOPLE, days=12, end=LAST, thin=10)) as sandbox:
         yield sandbox
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import cycle
@@ -33,11 +34,13 @@ READERS = {
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def published(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Two days of one person, every document type, published."""
+    home = tmp_path_factory.mktemp("exports") / "data"
+    shutil.copytree(empty_warehouse, home)
     with (
         running(SandboxOptions(people=1, days=4, end=LAST, thin=10)) as cloud,
-        world(tmp_path_factory.mktemp("exports") / "data", cloud) as made,
+        world(home, cloud) as made,
     ):
         for username in cloud.usernames:
             made.sign_in(username)
@@ -58,11 +61,15 @@ def test_every_view_and_table_can_be_written(
 ) -> None:
     """The rows of all files of a name are those of the view; formats take turns."""
     held, written, read = {}, {}, {}
-    for name, file_format in zip(view_names(copy), cycle(FileFormat), strict=False):
-        held[name] = _count(copy, f"oura.{name}")
-        written[name] = export_view(copy, name, tmp_path, file_format=file_format).rows
-        files = [*tmp_path.glob(f"{name}/*.{file_format}"), *tmp_path.glob(f"{name}.{file_format}")]
-        read[name] = sum(_rows(path, file_format) for path in files)
+    with duckdb.connect() as reader:
+        for name, file_format in zip(view_names(copy), cycle(FileFormat), strict=False):
+            held[name] = _count(copy, f"oura.{name}")
+            written[name] = export_view(copy, name, tmp_path, file_format=file_format).rows
+            files = [
+                *tmp_path.glob(f"{name}/*.{file_format}"),
+                *tmp_path.glob(f"{name}.{file_format}"),
+            ]
+            read[name] = sum(_rows(reader, path, file_format) for path in files)
     assert {view.name for view in VIEWS} | {
         document_type.table for document_type in DOCUMENT_TYPES
     } < held.keys()
@@ -75,11 +82,10 @@ def _count(copy: duckdb.DuckDBPyConnection, rows: str) -> int:
     return int(many)
 
 
-def _rows(path: Path, file_format: FileFormat) -> int:
+def _rows(reader: duckdb.DuckDBPyConnection, path: Path, file_format: FileFormat) -> int:
     if file_format is FileFormat.JSON:
         return len(json.loads(path.read_text(encoding="utf-8")))
-    with duckdb.connect() as reader:
-        return _count(reader, f"{READERS[file_format]}('{path}')")
+    return _count(reader, f"{READERS[file_format]}('{path}')")
 
 
 def test_every_day_is_told_as_the_view_has_it(

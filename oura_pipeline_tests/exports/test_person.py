@@ -13,9 +13,11 @@ import pytest
 
 from oura_pipeline.accounts.errors import UnknownPerson
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.days import days_between
 from oura_pipeline.exports.person import ExportRefused, export_person, export_zip
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import Sandbox
+from oura_pipeline.sync.push import push_documents
 from oura_pipeline_tests.testing.leavers import AT_OURA, FIRST, LAST, ODD, OTHER, sign_in
 from oura_pipeline_tests.testing.world import World, comparable, world
 from oura_pipeline_tests.testing.worlds import cloud_with
@@ -31,8 +33,11 @@ def synced(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         sign_in(made, OTHER)
         for one in (ODD, OTHER):
             cloud.spoil(AT_OURA[one], "daily_stress", "null", field="day", day=LAST)
-        made.run(FIRST, LAST)
-        with open_pipeline() as pipeline:
+        made.fetch(FIRST, LAST)
+        with open_pipeline() as pipeline, pipeline.warehouse.kept_open():
+            for document_type in DOCUMENT_TYPES:
+                days = days_between(FIRST, LAST) if document_type.partitioned else None
+                push_documents(pipeline, document_type, [ODD, OTHER], days)
             pipeline.warehouse.publish(pipeline.settings.storage.analytics_path)
         yield made
 
