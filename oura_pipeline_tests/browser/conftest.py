@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from oura_pipeline.files import keep_private
 from oura_pipeline_tests.browser.visits import (
     CHROMIUM,
+    Checked,
     SandboxedSite,
     Visit,
     chromium,
@@ -34,14 +37,20 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def checked() -> set[str]:
+def checked() -> Checked:
     """The parts of pages that were checked already."""
-    return set()
+    return {}
 
 
 @pytest.fixture
-def open_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenSite]:
+def open_site(
+    empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[OpenSite]:
     """`open_site(OURA_SIGNUP="invite", …)`: a site with these settings."""
+    home = tmp_path / "home"
+    keep_private(home)
+    # With its tables and views, but not published: as if nothing had come yet.
+    shutil.copy(empty_warehouse / "warehouse.duckdb", home)
 
     def set_variables(values: Mapping[str, str]) -> None:
         for name, value in values.items():
@@ -50,7 +59,7 @@ def open_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenS
     with ExitStack() as stack:
 
         def open_with(**settings: str) -> SandboxedSite:
-            here = sandboxed_site(tmp_path / "home", set_variables, **settings)
+            here = sandboxed_site(home, set_variables, **settings)
             return stack.enter_context(here)
 
         yield open_with
@@ -63,7 +72,7 @@ def site(open_site: OpenSite) -> SandboxedSite:
 
 
 @pytest.fixture
-def visitor(browser: Browser, checked: set[str]) -> Iterator[Visitor]:
+def visitor(browser: Browser, checked: Checked) -> Iterator[Visitor]:
     """`visitor(place, …)`: somebody with a browser of their own; options are those of a context."""
     with ExitStack() as stack:
 

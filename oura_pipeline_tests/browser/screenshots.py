@@ -167,7 +167,7 @@ class Photographer:
 
     @contextmanager
     def _visit(self) -> Iterator[Visit]:
-        with new_visit(self._browser, self._site, set()) as visit:
+        with new_visit(self._browser, self._site, {}) as visit:
             yield visit
 
     def _in_both_schemes(self, visit: Visit, name: str, until: str = "") -> None:

@@ -34,7 +34,7 @@ def shown(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as environment, sandboxed_site(home, set_variables) as made:
-        with new_visit(browser, made, set()) as visit:
+        with new_visit(browser, made, {}) as visit:
             visit.join("runa", "runa")
         made.sync("runa", *DRAWN, days=30)
         yield made

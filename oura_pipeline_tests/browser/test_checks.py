@@ -15,6 +15,8 @@ def visit(site: SandboxedSite, visitor: Visitor) -> Visit:
 
 
 PALE = "p.className = 'pale'; p.textContent = 'pale'; p.style = 'color: #ccc; background: #fff'"
+# The ink is pale in the dark only.
+INK = "p.className = 'ink'; p.textContent = 'ink'; p.style = 'color: var(--ink); background: #fff'"
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,7 @@ PALE = "p.className = 'pale'; p.textContent = 'pale'; p.style = 'color: #ccc; ba
         ("p.innerHTML = '<h5>too deep</h5>'", "heading-order"),
         ("p.innerHTML = '<a href=\"/\"></a>'", "link-name"),
         (PALE, "color-contrast"),
+        (INK, "dark 1280: .*color-contrast|dark 360: .*color-contrast"),
     ],
 )
 def test_an_inaccessible_page_is_found(visit: Visit, flaw: str, rule: str) -> None:

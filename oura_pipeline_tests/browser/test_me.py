@@ -17,7 +17,8 @@ from oura_pipeline_tests.web.pages.test_bring import SCORES
 def test_the_page_shows_what_was_fetched(site: SandboxedSite, visitor: Visitor) -> None:
     """Each kind of document with its latest day and how many there are, and the profile."""
     visit = visitor(site).join("runa", "runa")
-    site.sync("runa", days=5)
+    types = ("daily_sleep", "sleep", "daily_readiness", "daily_activity", "workout")
+    site.sync("runa", *types, "ring_configuration", "personal_info", days=5)
     visit.open("/me").check()
     row = visit.page.locator("#type-daily_sleep").inner_text()
     assert "2026-10-28" in row

@@ -46,20 +46,30 @@ ARGUMENTS = (
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 PASSWORD = "a long password of the operator"
 END = date(2026, 10, 28)
-# What a page is made of: every element with its classes and those of what it stands in.
-_PARTS = """() => {
+# What a page is made of: every element with its classes and those of what it stands in. Marks the
+# elements, and returns the parts, that are new.
+_NEW_PARTS = """known => {
   const name = e => e.tagName + '.' + (e.getAttribute('class') ?? '')
+  const part = e => name(e.parentElement) + ' ' + name(e)
   const all = [...document.querySelectorAll('body *')]
-  return [...new Set(all.map(e => name(e.parentElement) + ' ' + name(e)))]
+  all.forEach(e => e.toggleAttribute('data-new', !known.includes(part(e))))
+  return [...new Set(all.map(part))].filter(one => !known.includes(one))
 }"""
 _TOO_WIDE = """() => document.scrollingElement.scrollWidth <= innerWidth ? [] :
   [...document.querySelectorAll('body *')]
     .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
     .map(e => e.tagName.toLowerCase() + (e.id && '#' + e.id) + '.' + e.className)"""
 _AXE = Axe()
+Checked = dict[str, set[str]]
 # Every rule, the best practices as well. What is right is a long list, which stays in the browser.
-_VIOLATIONS = """() => axe.run(document, {resultTypes: ['violations']})
+_VIOLATIONS = """([where, options]) =>
+  axe.run(where ?? document, {resultTypes: ['violations'], ...options})
   .then(found => found.violations)"""
+# Nothing else differs in the dark: no style of the site shows, hides or moves anything there. They
+# take most of axe's time, on a page of a thousand small elements seconds.
+_OF_COLOURS = ["color-contrast", "link-in-text-block"]
+_COLOURS = {"runOnly": {"type": "rule", "values": _OF_COLOURS}}
+_NO_COLOURS = {"rules": {name: {"enabled": False} for name in _OF_COLOURS}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,14 +179,14 @@ class Visit:
     Attributes:
         page: what they see.
         url: the site.
-        checked: the parts of pages that were checked already, shared by all visits.
+        checked: the parts that were checked already, by path, shared by all visits.
         problems: what the browser complained about: errors in the console, among them what the
             Content-Security-Policy forbids, failed requests, requests to strangers.
     """
 
     page: Page
     url: str
-    checked: set[str]
+    checked: Checked
     problems: list[str] = field(default_factory=list)
 
     def open(self, path: str) -> Visit:
@@ -235,34 +245,37 @@ class Visit:
     def check(self) -> Visit:
         """Check that nothing is too wide for a phone, and everything about elements seen first.
 
-        That is: axe, on a phone and on a desk, light and dark.
+        That is: axe, on a phone and on a desk, the colours light and dark. On a page that was
+        checked before, the colours of the new elements and of what is in them.
         """
         self.page.set_viewport_size(PHONE)
         wide = self.page.evaluate(_TOO_WIDE)
         assert not wide, f"{self.path} is wider than a phone: {wide}"
         # All dashboards are one template.
         path = re.sub(r"^/dashboards/.*", "/dashboards", urlsplit(self.page.url).path)
-        parts = {f"{path} {part}" for part in self.page.evaluate(_PARTS)}
+        known = self.checked.setdefault(path, set())
         # Axe takes a second or two: only for elements that were not at this path before.
-        if not parts <= self.checked:
-            self._check_closely()
-            self.checked.update(parts)
+        if new := self.page.evaluate(_NEW_PARTS, list(known)):
+            self._check_closely({"include": [["[data-new]"]]} if known else None)
+            known.update(new)
         self.page.set_viewport_size(DESK)
         return self
 
-    def _check_closely(self) -> None:
+    def _check_closely(self, where: Any) -> None:
         self.page.evaluate(_AXE.axe_script)
         for scheme in ("dark", "light"):
             self.page.emulate_media(color_scheme=scheme)
             for size in (PHONE, DESK):
                 self.page.set_viewport_size(size)
-                found = _violations(self.page)
+                found = _violations(self.page, where, _COLOURS)
+                if scheme == "light":
+                    found += _violations(self.page, None, _NO_COLOURS)
                 assert not found, f"{self.path} {scheme} {size['width']}: {found}"
 
 
 @contextmanager
 def new_visit(
-    browser: Browser, at: SandboxedSite, checked: set[str], **context: Any
+    browser: Browser, at: SandboxedSite, checked: Checked, **context: Any
 ) -> Iterator[Visit]:
     """Somebody with a browser of their own; what it complains about fails at the end."""
     options = {"viewport": DESK, "color_scheme": "light", "reduced_motion": "reduce"} | context
@@ -314,10 +327,10 @@ def _listen(page: Page, problems: list[str], known: set[str]) -> None:
     page.on("requestfailed", failed)
 
 
-def _violations(page: Page) -> list[str]:
-    """What axe finds wrong: the rule, and where."""
+def _violations(page: Page, where: Any, options: Mapping[str, Any]) -> list[str]:
+    """What axe finds wrong, in a part of the page or (None) all of it: the rule, and where."""
     return [
         f"{found['id']}: {node['target']} {node['failureSummary']}"
-        for found in page.evaluate(_VIOLATIONS)
+        for found in page.evaluate(_VIOLATIONS, [where, options])
         for node in found["nodes"]
     ]
