@@ -18,7 +18,7 @@ _numbers = count(1)
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     home = tmp_path_factory.mktemp("exports") / "data"
     settings = settings_with(oura_pipeline_home=str(home), oura_graphite_protocol="file")
-    with open_pipeline(settings) as opened:
+    with open_pipeline(settings) as opened, opened.warehouse.kept_open():
         yield opened
 
 

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
-from multiprocessing.queues import SimpleQueue
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import httpx
 import pytest
 
-from oura_pipeline.accounts.database import Database
-from oura_pipeline.accounts.request_leases import RequestLeases
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.oura.budget import Budget, BudgetState, RequestCount
+from oura_pipeline.oura.budget import Budget, BudgetState
 from oura_pipeline.oura.budget_file import BudgetFile
 from oura_pipeline.oura.client import OuraClient
 from oura_pipeline.oura.errors import RateLimited
+from oura_pipeline_tests.accounts.homes import at_once
 from oura_pipeline_tests.oura.fake_oura import FakeClock, FakeOura, FakeTokens, reply
+from oura_pipeline_tests.oura.spending import (
+    UsedUpError,
+    count,
+    refuse_to_wait,
+    spend,
+    spend_shares,
+)
 from oura_pipeline_tests.testing.postgres import new_database
 
 Open = Callable[..., Budget]
@@ -255,29 +258,6 @@ def test_a_client_keeps_to_its_share(open_budget: Open, clock: FakeClock) -> Non
     assert round(clock.now - BEGIN) == 20
 
 
-class UsedUpError(Exception):
-    """Raised instead of waiting."""
-
-
-def refuse_to_wait(seconds: float) -> None:
-    """For threads that would wait for an hour."""
-    raise UsedUpError(seconds)
-
-
-class InADatabaseOfItsOwn(RequestLeases):
-    """A count that closes the database."""
-
-    def close(self) -> None:
-        self._database.close()
-
-
-def count(where: str, requests: int) -> RequestCount:
-    """That many in an hour, counted in a file or in Postgres."""
-    if where.startswith("postgresql"):
-        return InADatabaseOfItsOwn(Database(where), requests=requests, seconds=3600)
-    return BudgetFile(Path(where), requests=requests, seconds=3600)
-
-
 @pytest.fixture(params=["file", "postgres"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where requests are counted: in a file, or in the accounts on Postgres."""
@@ -288,87 +268,24 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-def spend(where: str, start: Barrier, results: SimpleQueue[Counter[str]]) -> None:
-    """Eight threads of one process that want 100 requests each; what became of them."""
-    became: Counter[str] = Counter()
-
-    def take() -> None:
-        for _ in range(100):
-            try:
-                budget.acquire()
-            except UsedUpError:
-                became["refused"] += 1
-            else:
-                became["got"] += 1
-
-    with Budget(count(where, 2000), sleep=refuse_to_wait) as budget:
-        start.wait(30)
-        threads = [threading.Thread(target=take) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    results.put(became)
-
-
 def test_four_processes_of_eight_threads_get_the_limit_and_no_more(where: str) -> None:
-    """Of 3200 requests that they want at once."""
-    context = multiprocessing.get_context("spawn")
-    start, results = context.Barrier(4), context.SimpleQueue()
-    processes = [context.Process(target=spend, args=(where, start, results)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    became: Counter[str] = sum((results.get() for _ in processes), Counter())
-    assert became == {"got": 2000, "refused": 1200}
-    for process in processes:
-        process.join()
-    with Budget(count(where, 2000)) as budget:
-        assert budget.state().used == 2000
-
-
-def spend_shares(where: str, start: Barrier, results: SimpleQueue[Counter[str]]) -> None:
-    """Four threads that want a fifth of the budget, beside two that want all of it."""
-    became: Counter[str] = Counter()
-
-    def take(name: str, share: float, times: int) -> None:
-        for _ in range(times):
-            try:
-                budget.acquire(share)
-            except UsedUpError:
-                became[f"{name} refused"] += 1
-            else:
-                became[f"{name} got"] += 1
-
-    with Budget(count(where, 1000), sleep=refuse_to_wait) as budget:
-        start.wait(30)
-        threads = [
-            *(threading.Thread(target=take, args=("background", 0.2, 100)) for _ in range(4)),
-            *(threading.Thread(target=take, args=("foreground", 1.0, 100)) for _ in range(2)),
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    results.put(became)
+    """Of 1600 requests that they want at once."""
+    became: Counter[str] = sum(at_once(4, spend, where), Counter())
+    assert became == {"got": 1000, "refused": 600}
+    with Budget(count(where, 1000)) as budget:
+        assert budget.state().used == 1000
 
 
 def test_the_background_keeps_to_its_share_and_the_foreground_never_waits_for_it(
     where: str,
 ) -> None:
-    """In four processes: 800 requests of the foreground fit, and 200 at most of the background."""
-    context = multiprocessing.get_context("spawn")
-    start, results = context.Barrier(4), context.SimpleQueue()
-    processes = [context.Process(target=spend_shares, args=(where, start, results)) for _ in "1234"]
-    for process in processes:
-        process.start()
-    became: Counter[str] = sum((results.get() for _ in processes), Counter())
-    for process in processes:
-        process.join()
-    assert (became["foreground got"], became["foreground refused"]) == (800, 0)
-    assert became["background got"] <= 200
-    assert became["background got"] + became["background refused"] == 1600
-    with Budget(count(where, 1000)) as budget:
-        assert budget.state().used == 800 + became["background got"]
+    """In four processes: 400 requests of the foreground fit, and 100 at most of the background."""
+    became: Counter[str] = sum(at_once(4, spend_shares, where), Counter())
+    assert (became["foreground got"], became["foreground refused"]) == (400, 0)
+    assert became["background got"] <= 100
+    assert became["background got"] + became["background refused"] == 800
+    with Budget(count(where, 500)) as budget:
+        assert budget.state().used == 400 + became["background got"]
 
 
 def test_a_background_alone_gets_its_whole_share(where: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from oura_pipeline.warehouse.readme import write_readme
 from oura_pipeline.warehouse.views.catalogue import VIEWS
 from oura_pipeline.warehouse.views.view import Column, View
-from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, copied
 
 EACH = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 # The end of a column's name, and what its comment must say.
@@ -78,18 +78,27 @@ def test_the_file_says_what_every_view_and_column_is(
     assert told == [("", view.description), *((one.name, one.comment) for one in view.columns)]
 
 
+@pytest.fixture(scope="module")
+def lines(
+    empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[str]]:
+    """What the file's readme says of each view, after it was written twice."""
+    with copied(empty_database, tmp_path_factory.mktemp("readme")) as database:
+        with database.open() as connection:
+            for _ in range(2):
+                write_readme(connection, datetime(2026, 6, 1, tzinfo=UTC))
+        found: dict[str, list[str]] = {}
+        for name, line in database.query("SELECT table_name, description FROM oura.readme"):
+            found.setdefault(name, []).append(line)
+        return found
+
+
 @EACH
 def test_the_readme_has_a_line_for_every_view_and_one_only(
-    empty_database: ViewDatabase, view: View
+    lines: dict[str, list[str]], view: View
 ) -> None:
     """Also after it was written twice."""
-    with empty_database.open() as connection:
-        for _ in range(2):
-            write_readme(connection, datetime(2026, 6, 1, tzinfo=UTC))
-    lines = empty_database.query(
-        f"SELECT description FROM oura.readme WHERE table_name = '{view.name}'"
-    )
-    assert lines == [(view.line,)]
+    assert lines[view.name] == [view.line]
     assert view.one_row_per in view.line
     assert view.definition in view.line
 
