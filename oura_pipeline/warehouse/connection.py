@@ -75,7 +75,8 @@ class ExclusiveFile:
         finally:
             self._keepers -= 1
             with self._one_thread:
-                self._release()
+                if not self._keepers:
+                    self._release()
 
     @contextmanager
     def locked(self) -> Iterator[None]:

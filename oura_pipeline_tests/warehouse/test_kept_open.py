@@ -37,17 +37,19 @@ def is_open(warehouse: Warehouse) -> bool:
     return False
 
 
-def test_it_stays_open_until_the_block_ends(warehouse: Warehouse) -> None:
-    with warehouse.kept_open():
-        assert warehouse.usernames() == []
-        assert not warehouse.path.exists()
-        land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
-        assert is_open(warehouse)
-        assert warehouse.row_counts() == {"daily_sleep": 1}
-        assert is_open(warehouse)
-    assert not is_open(warehouse)
-    assert warehouse.usernames() == ["ada"]
-    assert not is_open(warehouse)
+def test_it_stays_open_until_the_block_ends(new_warehouse: Warehouse) -> None:
+    """The outermost, where there are several."""
+    with new_warehouse.kept_open():
+        assert new_warehouse.usernames() == []
+        assert not new_warehouse.path.exists()
+        with new_warehouse.kept_open():
+            land(new_warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
+        assert is_open(new_warehouse)
+        assert new_warehouse.row_counts() == {"daily_sleep": 1}
+        assert is_open(new_warehouse)
+    assert not is_open(new_warehouse)
+    assert new_warehouse.usernames() == ["ada"]
+    assert not is_open(new_warehouse)
 
 
 def test_another_process_has_its_turn(warehouse: Warehouse) -> None:

@@ -391,14 +391,14 @@ def test_counts_of_what_stands(warehouse: Warehouse) -> None:
     assert warehouse.query("SELECT vo2_max FROM oura.vo2_max") == [(47,)]
 
 
-def test_a_warehouse_that_does_not_exist_is_empty(warehouse: Warehouse) -> None:
+def test_a_warehouse_that_does_not_exist_is_empty(new_warehouse: Warehouse) -> None:
     day = date(2026, 1, 1)
-    assert warehouse.documents(SLEEP, "ada", day, day) == []
-    assert warehouse.usernames() == []
-    assert warehouse.row_counts() == {}
-    assert warehouse.query("SELECT 1") == []
-    assert warehouse.forget("ada") == 0
-    assert not warehouse.path.exists()
+    assert new_warehouse.documents(SLEEP, "ada", day, day) == []
+    assert new_warehouse.usernames() == []
+    assert new_warehouse.row_counts() == {}
+    assert new_warehouse.query("SELECT 1") == []
+    assert new_warehouse.forget("ada") == 0
+    assert not new_warehouse.path.exists()
 
 
 def test_forgetting_a_person_leaves_the_others(warehouse: Warehouse) -> None:

@@ -76,12 +76,6 @@ def warehouse(described: Path, tmp_path: Path) -> Warehouse:
 
 
 @pytest.fixture
-def new_warehouse(tmp_path: Path) -> Warehouse:
-    """A warehouse that has no file yet."""
-    return Warehouse(tmp_path / "warehouse.duckdb", timeout=20)
-
-
-@pytest.fixture
 def target(tmp_path: Path) -> Path:
     return tmp_path / "analytics.duckdb"
 
