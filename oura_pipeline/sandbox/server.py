@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import httpx
 import uvicorn
@@ -24,7 +26,7 @@ __all__ = ["SandboxOptions", "create_app", "listen", "serve", "uvicorn_server", 
 def create_app(options: SandboxOptions) -> Starlette:
     """Return the application. Raise `ValueError`, `FileNotFoundError` for impossible options."""
     # A proxy of the environment could not reach a callback on this machine; its authorities count.
-    http = httpx.AsyncClient(trust_env=False, verify=httpx.create_ssl_context())
+    http = httpx.AsyncClient(trust_env=False, verify=_tls())
     cloud = Cloud.build(options, http)
 
     @asynccontextmanager
@@ -46,6 +48,12 @@ def create_app(options: SandboxOptions) -> Starlette:
     )
     app.state.cloud = cloud
     return app
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    # Reading it takes longer than the rest of a sandbox's start.
+    return httpx.create_ssl_context()
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

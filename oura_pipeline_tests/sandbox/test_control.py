@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -51,38 +52,46 @@ def test_the_day_of_a_row_is_the_persons_own(shared: Sandbox, username: str, zon
 def test_a_travellers_rows_follow_them(shared: Sandbox) -> None:
     """Where the activity documents change their offset, the days of the rows do too."""
     nights = [d["document"] for d in shared.truth("milo", "sleep")]
-    rows = shared.truth("milo", "heartrate")
+    rows = [
+        (entry["document"]["timestamp_unix"] / 1000, entry["day"])
+        for entry in shared.truth("milo", "heartrate")
+    ]
     for night in nights:
         start, end = (
             datetime.fromisoformat(night[f"bedtime_{which}"]) for which in ("start", "end")
         )
-        inside = [
-            (entry["day"], datetime.fromisoformat(entry["document"]["timestamp"]))
-            for entry in rows
-            if start.timestamp() * 1000
-            <= entry["document"]["timestamp_unix"]
-            < end.timestamp() * 1000
-        ]
+        first, last = start.timestamp(), end.timestamp()
+        inside = [(day, at) for at, day in rows if first <= at < last]
         assert inside
-        assert all(day == str(when.astimezone(start.tzinfo).date()) for day, when in inside)
+        assert all(
+            day == str(datetime.fromtimestamp(at, start.tzinfo).date()) for day, at in inside
+        )
+
+
+@pytest.fixture(scope="module")
+def changed() -> Iterator[Sandbox]:
+    """What tests change, each another document type; few of many samples."""
+    with running(replace(OPTIONS, thin=20)) as sandbox:
+        yield sandbox
 
 
 @pytest.mark.parametrize("row", COLLECTIONS, ids=lambda row: row.name)
-def test_every_type_can_be_revised_deleted_and_added(sandbox: Sandbox, row: object) -> None:
+def test_every_type_can_be_revised_deleted_and_added(changed: Sandbox, row: object) -> None:
     name, family = row.name, row.family  # type: ignore[attr-defined]
-    before = [entry["document"] for entry in sandbox.truth("koa", name)]
-    revised = sandbox.revise("koa", name)
-    after = [entry["document"] for entry in sandbox.truth("koa", name)]
+    before = [entry["document"] for entry in changed.truth("koa", name)]
+    revised = changed.revise("koa", name)
+    after = [entry["document"] for entry in changed.truth("koa", name)]
     assert revised in after
     assert revised not in before
     assert len(after) == len(before)
     if family == "bare":
         return
-    assert sandbox.delete("koa", name) == after[-1]
-    assert [entry["document"] for entry in sandbox.truth("koa", name)] == after[:-1]
-    added = sandbox.add("koa", name, day="2026-10-05")
-    assert added in [entry["document"] for entry in sandbox.truth("koa", name)]
-    assert len(sandbox.truth("koa", name)) == len(before)
+    assert changed.delete("koa", name) == after[-1]
+    assert [entry["document"] for entry in changed.truth("koa", name)] == after[:-1]
+    added = changed.add("koa", name, day="2026-10-05")
+    now = [entry["document"] for entry in changed.truth("koa", name)]
+    assert added in now
+    assert len(now) == len(before)
 
 
 def test_values_can_be_said(sandbox: Sandbox, ask: Ask) -> None:
