@@ -19,6 +19,7 @@ import pytest
 
 from oura_pipeline.graphite.environment import LocalGraphiteError
 from oura_pipeline.graphite.local import LocalGraphite
+from oura_pipeline.oura.http import tls
 from oura_pipeline_tests.testing.requirements import require_graphite
 
 
@@ -68,7 +69,7 @@ def test_only_this_machine_reaches_it(graphite: LocalGraphite) -> None:
     assert ports < {port for _, port in listening}
     assert {address for address, _ in listening} == {"127.0.0.1"}
     address = f"{graphite.render_url}/metrics/find/?query=*"
-    foreign = httpx.get(address, headers={"Host": "evil.example"})
+    foreign = httpx.get(address, headers={"Host": "evil.example"}, verify=tls())
     assert foreign.status_code == 400
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from html.parser import HTMLParser
 from types import TracebackType
 from typing import Self
@@ -22,28 +23,52 @@ class Form:
     fields: list[tuple[str, str]] = field(default_factory=list)
 
 
-class Page(HTMLParser):
-    """A parsed response: title, text, forms, and every element by its id."""
+class Page:
+    """A response: title, text, forms, and every element by its id; parsed when one is asked for."""
 
     def __init__(self, response: httpx.Response) -> None:
-        super().__init__()
         self.response = response
         self.status = response.status_code
         self.html = response.text
-        self.forms: list[Form] = []
-        self.ids: dict[str, dict[str, str | None]] = {}
-        self.texts: dict[str, str] = {}
-        self.links: list[str] = []
-        self.words: list[str] = []
-        self.title = ""
-        self._open: list[tuple[str, str | None]] = []
-        if "html" in response.headers.get("content-type", ""):
-            self.feed(self.html)
+
+    @cached_property
+    def parsed(self) -> Parsed:
+        """What stands in it; nothing where it is no HTML."""
+        # Many pages are only passed through, and parsing takes longer than anything else here.
+        parsed = Parsed(self.response.url.path)
+        if "html" in self.response.headers.get("content-type", ""):
+            parsed.feed(self.html)
+        return parsed
+
+    @property
+    def title(self) -> str:
+        """The title."""
+        return self.parsed.title
+
+    @property
+    def forms(self) -> list[Form]:
+        """Every form."""
+        return self.parsed.forms
+
+    @property
+    def ids(self) -> dict[str, dict[str, str | None]]:
+        """The attributes of every element that has an id, by it."""
+        return self.parsed.ids
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The text of every element that has an id, by it."""
+        return self.parsed.texts
+
+    @property
+    def links(self) -> list[str]:
+        """Where links lead."""
+        return self.parsed.links
 
     @property
     def text(self) -> str:
         """All text, with single spaces."""
-        return " ".join(" ".join(self.words).split())
+        return " ".join(" ".join(self.parsed.words).split())
 
     def text_of(self, element_id: str) -> str:
         """The text of the element with this id."""
@@ -53,6 +78,21 @@ class Page(HTMLParser):
         """The first form that is sent there."""
         return next(form for form in self.forms if form.action == action)
 
+
+class Parsed(HTMLParser):
+    """What stands in a page."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+        self.forms: list[Form] = []
+        self.ids: dict[str, dict[str, str | None]] = {}
+        self.texts: dict[str, str] = {}
+        self.links: list[str] = []
+        self.words: list[str] = []
+        self.title = ""
+        self._open: list[tuple[str, str | None]] = []
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note forms, fields, ids and links."""
         named = dict(attrs)
@@ -60,7 +100,7 @@ class Page(HTMLParser):
             self.ids[named["id"] or ""] = named
             self.texts[named["id"] or ""] = ""
         if tag == "form":
-            self.forms.append(Form(action=named.get("action") or self.response.url.path))
+            self.forms.append(Form(action=named.get("action") or self.path))
         elif tag == "a" and named.get("href"):
             self.links.append(named["href"] or "")
         elif tag == "input" and self.forms:

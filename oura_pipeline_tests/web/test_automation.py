@@ -15,6 +15,7 @@ from dagster_graphql.schema import create_schema
 from graphql import parse, validate
 
 from oura_pipeline.commands.group import cli
+from oura_pipeline.oura.http import tls
 from oura_pipeline.web.automation import FAILED, QUERY, Automation, State, automation
 from oura_pipeline_tests.testing.http_server import QuietHandler, serving
 from oura_pipeline_tests.web.conftest import OPERATOR, OpenSite
@@ -79,7 +80,7 @@ def dagster(
 
 
 def states(url: str) -> dict[str, State] | None:
-    with httpx.Client(trust_env=False) as http:
+    with httpx.Client(trust_env=False, verify=tls()) as http:
         found = automation(http, url, NOW)
     return None if found is None else {one.name: one.state for one in found}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from oura_pipeline.oura.http import tls
 from oura_pipeline.settings import SettingsError, read_settings
 from oura_pipeline.web.server import running_site
 from oura_pipeline_tests.testing.settings import settings_with
@@ -31,7 +32,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ["ring.example", "RING.example:443", "127.0.0.1:8000", "[::1]:1", "site:8", "monitor.internal"],
 )
 def test_own_names_are_answered(url: str, host: str) -> None:
-    assert httpx.get(f"{url}/health", headers={"Host": host}).status_code == 200
+    assert httpx.get(f"{url}/health", headers={"Host": host}, verify=tls()).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/me", "/metrics", "/webhook", "/api/openapi.json"])
@@ -44,7 +45,7 @@ def test_own_names_are_answered(url: str, host: str) -> None:
 )
 def test_foreign_names_are_not(url: str, host: str, path: str) -> None:
     """Neither a page nor what machines ask."""
-    answer = httpx.get(f"{url}{path}", headers={"Host": host})
+    answer = httpx.get(f"{url}{path}", headers={"Host": host}, verify=tls())
     assert (answer.status_code, "set-cookie" in answer.headers) == (421, False)
 
 

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from oura_pipeline.accounts.people import PersonState, SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.commands.group import cli
+from oura_pipeline.oura.http import tls
 from oura_pipeline.people.leave import disconnect, leave
 from oura_pipeline.web import sessions
 from oura_pipeline.web.server import running_site
@@ -320,7 +321,9 @@ def test_with_https_the_cookie_is_for_this_host_only(tmp_path: Path) -> None:
         oura_pipeline_home=tmp_path / "data", oura_public_url="https://ring.example"
     )
     with running_site(settings) as url:
-        cookie = httpx.get(url, headers={"Host": "ring.example"}).headers["set-cookie"]
+        cookie = httpx.get(url, headers={"Host": "ring.example"}, verify=tls()).headers[
+            "set-cookie"
+        ]
     name, _, rest = cookie.partition("=")
     assert name == "__Host-oura_pipeline"
     flags = {part.strip() for part in rest.lower().split(";")[1:]}

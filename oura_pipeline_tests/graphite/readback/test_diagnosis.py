@@ -17,6 +17,7 @@ from oura_pipeline.graphite.push import push
 from oura_pipeline.graphite.readback.diagnosis import Cause, Finding, advice, diagnose
 from oura_pipeline.graphite.readback.render import RenderClient
 from oura_pipeline.graphite.readback.values import confirm
+from oura_pipeline.oura.http import tls
 from oura_pipeline_tests.graphite.day_points import NOW, day_with, instant
 from oura_pipeline_tests.testing.requirements import require_graphite
 
@@ -27,7 +28,7 @@ ROOT = "bio.lost.sleep"
 def store(graphite: LocalGraphite, metric: str, points: Sequence[Point]) -> None:
     """Send points and wait until the last one is there."""
     PlaintextSender("127.0.0.1", graphite.line_port).send([(metric, points)])
-    with httpx.Client() as http:
+    with httpx.Client(verify=tls()) as http:
         render, end = RenderClient(http, graphite.render_url), time.monotonic() + 20
         at = points[-1][0]
         while not render.values([metric], at, at) and time.monotonic() < end:
@@ -77,7 +78,7 @@ def test_a_carbon_that_creates_too_few_files_is_no_missing_section(ledger: Pushe
     days = [day_with(1, {f"{ROOT}.m{n:02}": [(instant(1), n)] for n in range(40)})]
     with (
         LocalGraphite(carbon_conf={"MAX_CREATES_PER_MINUTE": "6"}) as graphite,
-        httpx.Client() as http,
+        httpx.Client(verify=tls()) as http,
     ):
         sender = PlaintextSender("127.0.0.1", graphite.line_port)
         push(days, sender=sender, ledger=ledger, now=NOW)

@@ -14,6 +14,7 @@ import stamina
 from oura_pipeline.accounts.pushes import Pushes
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.graphite.readback.render import RenderClient
+from oura_pipeline.oura.http import tls
 
 
 class _Answer(BaseHTTPRequestHandler):
@@ -59,7 +60,7 @@ def test_what_is_no_graphite_web_is_said(
     web.answers = list(answers)  # type: ignore[attr-defined]
     with (
         stamina.set_testing(True, attempts=3),
-        httpx.Client() as http,
+        httpx.Client(verify=tls()) as http,
         pytest.raises(GraphiteUnavailable, match=message),
     ):
         RenderClient(http, f"http://127.0.0.1:{web.server_port}/").values(["bio.a.b"], 1, 2)
@@ -71,7 +72,7 @@ def test_an_infinity_of_someone_else_hides_no_other_metric(web: ThreadingHTTPSer
     good = b'[{"target": "bio.a.b", "tags": {}, "datapoints": [[1.5, 60], [null, 120]]}]'
     bad = b'[{"target": "bio.a.c", "tags": {}, "datapoints": [[1e9999, 60]]}]'
     web.answers = [(200, bad), (200, good), (200, bad)]  # type: ignore[attr-defined]
-    with httpx.Client() as http:
+    with httpx.Client(verify=tls()) as http:
         render = RenderClient(http, f"http://127.0.0.1:{web.server_port}")
         assert render.values(["bio.a.b", "bio.a.c"], 60, 120) == {"bio.a.b": {60: 1.5}}
     assert render.unreadable == {"bio.a.c"}
@@ -89,7 +90,7 @@ def test_nobody_there_is_said(ledger: Pushes) -> None:
     """With the address."""
     with (
         stamina.set_testing(True, attempts=1),
-        httpx.Client() as http,
+        httpx.Client(verify=tls()) as http,
         pytest.raises(GraphiteUnavailable, match=r"127\.0\.0\.1:9/render does not answer"),
     ):
         RenderClient(http, "http://127.0.0.1:9").values(["bio.a.b"], 1, 2)

@@ -27,6 +27,7 @@ from oura_pipeline.graphite.readback.render import RenderClient, Values
 from oura_pipeline.graphite.readback.report import MissingDay, ReadbackReport
 from oura_pipeline.graphite.readback.values import confirm
 from oura_pipeline.ledger import PushState
+from oura_pipeline.oura.http import tls
 from oura_pipeline_tests.graphite.day_points import ago, day_with, instant
 from oura_pipeline_tests.testing.requirements import require_graphite
 
@@ -150,7 +151,7 @@ def test_what_was_there_once_is_not_delivered(graphite: LocalGraphite, ledger: P
     """A crash can take back what carbon showed from its memory; so it is read twice."""
     day = day_with(1, {"bio.fickle.sleep.score": [(instant(1), 70)]})
     push([day], sender=line(graphite), ledger=ledger, now=now())
-    with httpx.Client() as http:
+    with httpx.Client(verify=tls()) as http:
         arrival = confirm(
             [day],
             render=Fickle(http, graphite),
@@ -219,7 +220,7 @@ def test_a_carbon_without_our_schemas_is_found_out(tmp_path: Path, ledger: Pushe
     require_graphite()
     shipped = "[default]\npattern = .*\nretentions = 60s:1d,5m:30d,1h:3y\n"
     days = [day_with(n, {"bio.ada.sleep.score": [(instant(n), n)]}) for n in (2000, 1)]
-    with LocalGraphite(schemas=shipped) as graphite, httpx.Client() as http:
+    with LocalGraphite(schemas=shipped) as graphite, httpx.Client(verify=tls()) as http:
         push(days, sender=line(graphite), ledger=ledger, now=now())
         arrival = confirm(
             days,
@@ -283,7 +284,7 @@ def test_a_push_into_a_carbon_that_is_killed_arrives_in_the_end(
         )
         for n in range(10, 0, -1)
     ]
-    with LocalGraphite() as graphite, httpx.Client(timeout=60) as http:
+    with LocalGraphite() as graphite, httpx.Client(timeout=60, verify=tls()) as http:
         killer = threading.Timer(0.3, _restart, [graphite])
         killer.start()
         # A carbon that is not back yet has refused the points, which wait and are sent again.

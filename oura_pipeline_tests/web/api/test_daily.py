@@ -13,6 +13,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from oura_pipeline.oura.http import tls
 from oura_pipeline.warehouse.views.records import RECORDS
 from oura_pipeline_tests.testing.published_copies import insert_rows, writable_copy
 from oura_pipeline_tests.web.site_client import TOKEN, add_person, open_accounts_in, site_client
@@ -74,7 +75,7 @@ def test_a_day_without_anything_is_empty(client: httpx.Client) -> None:
 
 
 def test_only_the_operator_may_ask(client: httpx.Client) -> None:
-    with httpx.Client(base_url=client.base_url, trust_env=False) as stranger:
+    with httpx.Client(base_url=client.base_url, trust_env=False, verify=tls()) as stranger:
         answers = [day_of(stranger, "ada"), day_of(stranger, "nobody", "x")]
     assert [answer.status_code for answer in answers] == [401, 401]
 

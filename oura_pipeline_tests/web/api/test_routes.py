@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from oura_pipeline.catalog.credentials import SignInRequired
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES
 from oura_pipeline.ledger import FetchStatus
+from oura_pipeline.oura.http import tls
 from oura_pipeline.pipeline import open_pipeline
 from oura_pipeline.sandbox.running import SandboxOptions, running
 from oura_pipeline_tests.accounts.homes import fetch
@@ -72,7 +73,9 @@ def client(home: Path) -> Iterator[httpx.Client]:
 @pytest.fixture
 def stranger(client: httpx.Client) -> Iterator[httpx.Client]:
     """Anybody else's client of the same site."""
-    with httpx.Client(base_url=client.base_url, timeout=30, trust_env=False) as stranger:
+    with httpx.Client(
+        base_url=client.base_url, timeout=30, trust_env=False, verify=tls()
+    ) as stranger:
         yield stranger
 
 
@@ -131,7 +134,7 @@ def test_somebody_can_sign_in_with_the_address_from_connect(tmp_path: Path) -> N
         with site_client(tmp_path, **values) as client:
             answer = client.post("/api/connect", json={"username": "runa"}, headers=OPERATOR)
         address = answer.json()["auth_url"]
-        page = httpx.get(address, trust_env=False)
+        page = httpx.get(address, trust_env=False, verify=tls())
     assert (answer.status_code, answer.json().keys(), page.status_code) == (200, {"auth_url"}, 200)
     query = parse_qs(urlsplit(address).query)
     with open_accounts_in(tmp_path) as accounts:

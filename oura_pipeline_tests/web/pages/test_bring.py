@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP
+from oura_pipeline.oura.http import tls
 from oura_pipeline_tests.web.conftest import OpenSite, RunningSite
 from oura_pipeline_tests.web.html_browser import HtmlBrowser
 
@@ -105,5 +106,7 @@ def test_a_form_of_another_site_is_refused(site: RunningSite, runa: HtmlBrowser)
 
 
 def test_nobody_brings_anything_without_a_session(site: RunningSite) -> None:
-    answer = httpx.post(site.url + ADDRESS, files={"export": ("data.zip", SCORES)}, trust_env=False)
+    answer = httpx.post(
+        site.url + ADDRESS, files={"export": ("data.zip", SCORES)}, trust_env=False, verify=tls()
+    )
     assert (answer.status_code, answer.headers["location"]) == (303, "/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from oura_pipeline.accounts.people import PersonState, SignIn
+from oura_pipeline.oura.http import tls
 from oura_pipeline_tests.web.conftest import OpenSite, RunningSite
 
 
@@ -131,7 +132,9 @@ def test_a_form_sent_twice_does_no_harm(open_site: OpenSite) -> None:
     old = dict(browser.http.cookies)
     form = dict(browser.page.form("/welcome").fields) | {"username": "runa"}
     browser.send("/welcome", username="runa")
-    second = httpx.post(f"{site.url}/welcome", data=form, cookies=old, trust_env=False)
+    second = httpx.post(
+        f"{site.url}/welcome", data=form, cookies=old, trust_env=False, verify=tls()
+    )
     assert second.status_code == 400
     assert "if you chose a username, you still have it" in second.text
     assert "set-cookie" not in second.headers
