@@ -61,18 +61,10 @@ Warehouse(Path(sys.argv[1])).publish(Path(sys.argv[2]))
 """
 
 
-@pytest.fixture(scope="module")
-def described(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a warehouse that was published before: it has every table and view."""
-    path = tmp_path_factory.mktemp("described") / "warehouse.duckdb"
-    Warehouse(path).publish(path.with_name("analytics.duckdb"))
-    return path
-
-
 @pytest.fixture
-def warehouse(described: Path, tmp_path: Path) -> Warehouse:
-    """A warehouse of the test's own without documents; what is in it already takes longest."""
-    return Warehouse(Path(shutil.copy(described, tmp_path)), timeout=20)
+def warehouse(empty_warehouse: Path, tmp_path: Path) -> Warehouse:
+    """A warehouse of the test's own without documents, which was published before."""
+    return Warehouse(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)), timeout=20)
 
 
 @pytest.fixture

@@ -8,18 +8,12 @@ from pathlib import Path
 import pytest
 
 from oura_pipeline_tests.warehouse.views.equal_days import fill
-from oura_pipeline_tests.warehouse.views.view_database import (
-    ViewDatabase,
-    copied,
-    create_empty_database,
-)
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, copied
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
-    path = tmp_path_factory.mktemp("views") / "warehouse.duckdb"
-    create_empty_database(path)
-    return ViewDatabase(path)
+def empty_database(empty_warehouse: Path) -> ViewDatabase:
+    return ViewDatabase(empty_warehouse / "warehouse.duckdb")
 
 
 @pytest.fixture(scope="session")

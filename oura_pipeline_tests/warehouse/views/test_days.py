@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from oura_pipeline.catalog.document_types import (
     WORKOUT,
     get_document_type,
 )
-from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, copied
 
 DAY = "2026-01-10"
 
@@ -104,14 +103,14 @@ FULL = {
 
 
 @pytest.fixture(scope="module")
-def full(empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
+def full(
+    empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ViewDatabase]:
     """A database with one document of every kind, which is only asked."""
-    database = ViewDatabase(
-        Path(shutil.copy(empty_database.warehouse.path, tmp_path_factory.mktemp("full")))
-    )
-    for name, documents in FULL.items():
-        database.land(get_document_type(name), documents)
-    return database
+    with copied(empty_database, tmp_path_factory.mktemp("full")) as database:
+        for name, documents in FULL.items():
+            database.land(get_document_type(name), documents)
+        yield database
 
 
 def test_a_day_has_everything_in_the_unit_of_its_columns(full: ViewDatabase) -> None:

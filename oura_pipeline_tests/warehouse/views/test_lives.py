@@ -5,11 +5,10 @@ The ranges are those of the studies named in `sandbox/generate/studies.py`.
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import combinations, pairwise
-from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
@@ -19,7 +18,7 @@ from oura_pipeline.sandbox.generate.history import DOCUMENTS, SAMPLES
 from oura_pipeline.sandbox.generate.life import Life
 from oura_pipeline.sandbox.people import awkward_people, synthetic_people
 from oura_pipeline.sandbox.times import midnight
-from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, copied
 
 LAST = date(2026, 10, 28)
 TYPES = (DAILY_ACTIVITY, DAILY_SLEEP, ENHANCED_TAG, SLEEP)
@@ -46,23 +45,22 @@ def people() -> list[Life]:
 @pytest.fixture(scope="module")
 def told(
     people: list[Life], empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
-) -> ViewDatabase:
+) -> Iterator[ViewDatabase]:
     """A database of them, without what no test here looks at."""
-    path = shutil.copy(empty_database.warehouse.path, tmp_path_factory.mktemp("lives"))
-    database = ViewDatabase(Path(path))
-    for document_type in TYPES:
-        days = 60 if document_type is DAILY_ACTIVITY else 120
-        database.land_together(
-            document_type,
-            {
-                life.person.username: [
-                    {**document, "met": None, "movement_30_sec": None, "sleep_phase_30_sec": None}
-                    for document in DOCUMENTS[document_type.name](life)
-                ]
-                for life in (since(one, days) for one in people)
-            },
-        )
-    return database
+    unread = dict.fromkeys(("met", "movement_30_sec", "sleep_phase_30_sec"))
+    with copied(empty_database, tmp_path_factory.mktemp("lives")) as database:
+        for document_type in TYPES:
+            days = 60 if document_type is DAILY_ACTIVITY else 120
+            database.land_together(
+                document_type,
+                {
+                    life.person.username: [
+                        {**document, **unread} for document in DOCUMENTS[document_type.name](life)
+                    ]
+                    for life in (since(one, days) for one in people)
+                },
+            )
+        yield database
 
 
 def test_alcohol_raises_the_heart_rate_of_the_first_hours_and_lowers_its_variability(

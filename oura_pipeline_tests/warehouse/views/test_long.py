@@ -35,8 +35,8 @@ from oura_pipeline.warehouse.views.catalogue import ensure_views
 from oura_pipeline_tests.warehouse.documents import NOON, RawDocument
 from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, copied
 
-# Within the four weeks before, somebody travels there and back and somebody changes the clocks.
-LAST = date(2026, 4, 20)
+# Within the 18 days before, somebody travels there and back and somebody changes the clocks.
+LAST = date(2026, 4, 14)
 
 Point = tuple[date, str, int]  # day, series and metric, seconds since 1970
 Document = dict[str, Any]
@@ -46,10 +46,10 @@ Document = dict[str, Any]
 def five(
     empty_database: ViewDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ViewDatabase]:
-    """A warehouse with everything that the sandbox's five awkward people have of four weeks."""
+    """A warehouse with everything that the sandbox's five awkward people have of 18 days."""
     with (
         copied(empty_database, tmp_path_factory.mktemp("long")) as database,
-        running(SandboxOptions(people=5, days=28, end=LAST, thin=20)) as sandbox,
+        running(SandboxOptions(people=5, days=18, end=LAST, thin=20)) as sandbox,
     ):
         for document_type in DOCUMENT_TYPES:
             everybodys = {
@@ -307,11 +307,11 @@ def test_only_the_newest_ring_is_there(database: ViewDatabase) -> None:
         ("b", "1970-01-01T00:00:00+00:00", 8),
     ]
     assert points(database, RING_CONFIGURATION, *(ring(*one) for one in rings)) == {
-        "2026-04-20 ring.size 04-20 00:00:00": 8
+        "2026-04-14 ring.size 04-14 00:00:00": 8
     }
     rings.append(("A", "2024-01-01T00:00:00+00:00", 9))
     assert points(database, RING_CONFIGURATION, *(ring(*one) for one in rings)) == {
-        "2026-04-20 ring.size 04-20 00:00:00": 9
+        "2026-04-14 ring.size 04-14 00:00:00": 9
     }
 
 

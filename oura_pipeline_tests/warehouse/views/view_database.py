@@ -106,7 +106,6 @@ def create_empty_database(path: Path) -> None:
             ensure_table(connection, document_type)
         ensure_ledgers(connection)
         ensure_views(connection)
-        ensure_views(connection)
 
 
 def as_text(value: Any) -> Any:
