@@ -65,11 +65,8 @@ class Months:
         )
 
     def alone(self, database: Database, connection: Connection) -> None:
-        """Let nobody else write to the ledger of these document types until the transaction ends.
-
-        Otherwise two that write days of the same month would each sum up without the other's.
-        """
-        database.take_turns(connection, [f"fetches {name}" for name in self.document_types])
+        """Let nobody else write to the ledger of these document types; see `alone`."""
+        alone(database, connection, self.document_types)
 
     def sum_up(self, database: Database, connection: Connection) -> None:
         """Write what the rows of these months come to, of which each has some."""
@@ -87,6 +84,14 @@ class Months:
     def _are(self, table: Any) -> Sequence[ColumnElement[bool]]:
         types = table.c.document_type.in_(sorted(self.document_types))
         return types, among(table.c.username, self.usernames)
+
+
+def alone(database: Database, connection: Connection, document_types: Iterable[str]) -> None:
+    """Let nobody else write to the ledger of these document types until the transaction ends.
+
+    Otherwise two that write days of the same month would each sum up without the other's.
+    """
+    database.take_turns(connection, [f"fetches {name}" for name in document_types])
 
 
 def in_month() -> ColumnElement[bool]:

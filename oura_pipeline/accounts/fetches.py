@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from oura_pipeline.accounts.base import Store, in_shards, ledger_key, matching, who_left
-from oura_pipeline.accounts.fetch_months import Months, in_month
+from oura_pipeline.accounts.fetch_months import Months, alone, in_month
 from oura_pipeline.accounts.names import among
 from oura_pipeline.accounts.people import PersonState
 from oura_pipeline.accounts.schema import IS_FAILED, IS_LOST, fetch_months, fetches, people
@@ -185,17 +185,14 @@ class Fetches(Store):
         scopes = select(people.c.scopes).where(people.c.username == username)
         with self._database.writing() as connection:
             granted = connection.scalar(scopes)
+            known = None if granted is None else set(granted.split())
+            names = [one.name for one in DOCUMENT_TYPES if known is None or one.scope in known]
+            alone(self._database, connection, names)
             forgotten = (
-                delete(fetches).where(*theirs).returning(fetches.c.document_type, fetches.c.day)
+                delete(fetches)
+                .where(*theirs, fetches.c.document_type.in_(names))
+                .returning(fetches.c.document_type, fetches.c.day)
             )
-            if granted is not None:
-                known = set(granted.split())
-                names = [
-                    document_type.name
-                    for document_type in DOCUMENT_TYPES
-                    if document_type.scope in known
-                ]
-                forgotten = forgotten.where(fetches.c.document_type.in_(names))
             days = [(name, username, day) for name, day in connection.execute(forgotten)]
             if days:
                 Months.of(days).sum_up_fewer(self._database, connection)

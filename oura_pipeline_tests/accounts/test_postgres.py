@@ -5,16 +5,18 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
 from threading import Barrier, Event
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
 from oura_pipeline.accounts.database import SERVER_CONNECTIONS, Database
 from oura_pipeline.accounts.encryption import KeyFileCipher
@@ -78,6 +80,22 @@ def test_an_unreachable_server_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "secret" not in str(refused.value)
 
 
+def test_a_failure_of_the_server_shows_no_parameters(postgres: Accounts) -> None:
+    failing = text("SELECT 1 / 0 WHERE :name <> ''")
+    with (
+        postgres._database.reading() as connection,
+        pytest.raises(DBAPIError, match="division by zero") as failed,
+    ):
+        connection.execute(failing, {"name": "Ada"})
+    assert "Ada" not in str(failed.value)
+
+
+def test_requests_are_counted_by_all_that_share_the_accounts(postgres: Accounts) -> None:
+    assert postgres.requests(30, 60).take(30) == (0.0, 0.0)
+    others = postgres.requests(40, 60)
+    assert (others.requests, others.used()[0]) == (40, 1)
+
+
 def _add_eve(url: str, key_path: Path, number: int) -> str:
     with Accounts.open(url, key_path=key_path) as accounts:
         return accounts.people.add("eve", SignIn(refresh_token="r")).username
@@ -114,26 +132,33 @@ def _join(url: str, key_path: Path, keys: list[str], number: int) -> str:
         return accounts.sign_ups.finish(keys[number], f"eve{number}", **options).username
 
 
-def test_days_of_one_month_that_two_write_at_once_are_both_counted(
+def test_days_of_one_month_that_several_write_at_once_are_all_counted(
     postgres: Accounts, emptied_postgres: str
 ) -> None:
-    """The second waits for the first, so that it sees what that has written when it sums up."""
-    days = [date(2026, 2, 1), date(2026, 2, 2)]
+    """The others wait for the first, so that they see what that has written when they sum up."""
+    days = [date(2026, 2, number) for number in (1, 2, 3, 4)]
+    refused = fetch("ada", day=days[3], status=FetchStatus.NOT_GRANTED, documents=0)
+    postgres.fetches.record([fetch("ada", day=days[2]), refused])
     first = fetch("ada", day=days[0])
     months = Months.of([("sleep", "ada", days[0])])
     database = Database(emptied_postgres)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(3) as pool:
         with database.writing() as connection:
             months.alone(database, connection)
             row = vars(first) | {"status": first.status.value}
             connection.execute(fetches.insert(), row)
-            second = pool.submit(postgres.fetches.record, [fetch("ada", day=days[1])])
-            with pytest.raises(TimeoutError):
-                second.result(0.5)
+            corrected = {("ada", days[2]): (FetchStatus.EMPTY, 0, 1)}
+            others: list[Future[Any]] = [
+                pool.submit(postgres.fetches.record, [fetch("ada", day=days[1])]),
+                pool.submit(postgres.fetches.correct, "sleep", corrected),
+                pool.submit(postgres.fetches.forget_not_granted, "ada"),
+            ]
+            assert not wait(others, 0.5, FIRST_COMPLETED).done
             months.sum_up(database, connection)
-        assert second.result(30) == set()
+        assert [other.result(30) for other in others] == [set(), None, 1]
     database.close()
-    assert dict(postgres.fetches.sums())["ada", "sleep"].rows == 2
+    total = dict(postgres.fetches.sums())["ada", "sleep"]
+    assert (total.rows, total.documents) == (3, 4)
 
 
 def test_of_several_who_use_an_invite_at_once_one_comes_in(
@@ -294,7 +319,7 @@ def test_whoever_has_closed_holds_no_session(emptied_postgres: str) -> None:
 def test_a_lock_is_free_once_its_process_is_cut_off(
     postgres: Accounts, emptied_postgres: str, tmp_path: Path
 ) -> None:
-    """As by a server that restarts; whoever was cut off gets locks again by itself."""
+    """As by a server that restarts; whoever was cut off gets locks and rows again by itself."""
     everybody_else = text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -314,6 +339,7 @@ def test_a_lock_is_free_once_its_process_is_cut_off(
                 pass
         with postgres.lock("one", seconds=0), other.lock("two", seconds=0):
             pass
+    assert len(postgres.people.all()) == 2
 
 
 @pytest.mark.parametrize(("mode", "kept"), [("session", True), ("transaction", False)])
