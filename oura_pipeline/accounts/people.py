@@ -383,6 +383,7 @@ class People(EncryptedStore):
         require_known(connection, username)
         require_staying(connection, username)
         _require_own_id(connection, username, sign_in.oura_id)
+        forget_gone(connection, sign_in.oura_id)
         changes: dict[str, Any] = {
             "scopes": stored_scopes(sign_in.scopes),
             "connected_since": now(),

@@ -52,7 +52,9 @@ def test_who_disconnects_is_refused_their_tokens_and_keeps_everything_else(
 ) -> None:
     ada.fetches.record([fetch("ada")])
     tokens = ada.tokens.get("ada", renewer(server.url))
+    sessions = [ada.sessions.begin(timedelta(days=1), username=name) for name in ("ada", "bob")]
     ada.removal.disconnect("ada")
+    assert [ada.sessions.get(one) is None for one in sessions] == [True, False]
     message = "^has disconnected; nothing is fetched until they sign in again$"
     for ask in (tokens.access_token, lambda: tokens.renew("access-1")):
         with pytest.raises(SignInRequired, match=message):
@@ -296,7 +298,7 @@ def test_tokens_of_the_deleted_are_kept_until_they_are_given_back(
     assert not any(text in content(home) for text in (oura_id.encode(), b"refresh-1"))
     [gone] = ada.removal.unrevoked()
     for go in (ada.people.get, ada.removal.retire, ada.removal.disconnect):
-        with pytest.raises(UnknownPerson):
+        with pytest.raises(UnknownPerson, match=r"; known are: bob$"):
             go(gone.id)
     server.status = 503
     with pytest.raises(Unavailable):
@@ -312,24 +314,31 @@ def test_tokens_of_the_deleted_are_kept_until_they_are_given_back(
 
 
 def test_who_comes_back_keeps_the_new_consent(ada: Accounts) -> None:
-    """Revoking the old one might end the new one."""
-    ada.people.identify("ada", "id-ada")
-    ada.removal.retire("ada")
-    ada.removal.delete("ada")
+    """Revoking the old one might end the new one; by whichever way they come."""
+    for username in ("ada", "bob"):
+        ada.people.identify(username, f"id-{username}")
+        ada.removal.retire(username)
+        ada.removal.delete(username)
     ada.people.add("eve", SignIn(refresh_token="r", oura_id="id-eve"))
+    assert len(ada.removal.unrevoked()) == 2
+    ada.people.add("ada", SignIn(refresh_token="r", oura_id="id-ada"))
     assert len(ada.removal.unrevoked()) == 1
-    ada.sign_ups.begin(SignIn(refresh_token="r", oura_id="id-ada"), invite=None)
+    ada.sign_ups.begin(SignIn(refresh_token="r", oura_id="id-bob"), invite=None)
     assert ada.removal.unrevoked() == []
 
 
 def test_who_turns_out_to_be_back_keeps_the_new_consent(ada: Accounts) -> None:
-    """Whose account it is was not known when they were added."""
-    ada.people.identify("ada", "id-ada")
-    ada.removal.retire("ada")
-    ada.removal.delete("ada")
-    ada.people.add("eve", SignIn(refresh_token="r"))
-    assert len(ada.removal.unrevoked()) == 1
+    """Whose account it is was not known when they were added; the next sign-in may tell it."""
+    for username in ("ada", "bob"):
+        ada.people.identify(username, f"id-{username}")
+        ada.removal.retire(username)
+        ada.removal.delete(username)
+    for username in ("eve", "fay"):
+        ada.people.add(username, SignIn(refresh_token="r"))
+    assert len(ada.removal.unrevoked()) == 2
     ada.people.identify("eve", "id-ada")
+    assert len(ada.removal.unrevoked()) == 1
+    ada.people.reconnect("fay", SignIn(refresh_token="s", oura_id="id-bob"))
     assert ada.removal.unrevoked() == []
 
 
