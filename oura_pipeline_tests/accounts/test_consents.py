@@ -17,14 +17,13 @@ from oura_pipeline_tests.accounts.times import age
 def test_a_consent_is_taken_once_and_as_it_was_begun(accounts: Accounts) -> None:
     before = datetime.now(UTC)
     accounts.people.add("ada", SignIn(refresh_token="r"))
-    accounts.consents.begin("s1", verifier="v1", browser="b1", username="ada", invite="i1")
+    known = {"verifier": "v1", "browser": "b1", "username": "ada", "invite": "i1", "prompt": "p1"}
+    accounts.consents.begin("s1", **known)
     accounts.consents.begin("s2", verifier="v2", browser=None)
     first, second = accounts.consents.take("s1"), accounts.consents.take("s2")
     assert first is not None
     assert second is not None
-    assert first == Consent(
-        verifier="v1", browser="b1", username="ada", invite="i1", begun_at=first.begun_at
-    )
+    assert first == Consent(**known, begun_at=first.begun_at)
     assert second == Consent(
         verifier="v2", browser=None, username=None, invite=None, begun_at=second.begun_at
     )

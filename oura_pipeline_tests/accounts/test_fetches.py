@@ -16,7 +16,7 @@ from oura_pipeline.accounts.fetch_months import Months
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline.ledger import Fetch, FetchStatus
-from oura_pipeline_tests.accounts.homes import AT, ON_SQLITE, fetch
+from oura_pipeline_tests.accounts.homes import AT, ON_SQLITE, change, fetch, rows_of
 
 LANDED, EMPTY = FetchStatus.LANDED, FetchStatus.EMPTY
 NOT_GRANTED, FAILED = FetchStatus.NOT_GRANTED, FetchStatus.FAILED
@@ -138,6 +138,22 @@ def test_rows_are_found_by_what_is_asked_for(accounts: Accounts) -> None:
     assert accounts.fetches.find("tag") == []
     assert accounts.fetches.find(usernames=[]) == []
     assert accounts.fetches.find(statuses=[]) == []
+    late = replace(rows[0], at=AT + timedelta(seconds=1))
+    accounts.fetches.record([late])
+    assert accounts.fetches.find(after=AT) == [late]
+
+
+def test_rows_and_gaps_of_some_shards_are_those_of_their_people(
+    home: Path, accounts: Accounts
+) -> None:
+    days = [DAY, DAY + timedelta(2)]
+    accounts.fetches.record(
+        [fetch(username, day=day) for username in ("ada", "bob") for day in days]
+    )
+    change(home, "UPDATE people SET shard = CASE username WHEN 'ada' THEN 6 ELSE 7 END")
+    for shards, username in ((range(7), "ada"), (range(7, 8), "bob")):
+        assert {row.username for row in accounts.fetches.find(shards=shards)} == {username}
+        assert accounts.fetches.missing(shards) == [(username, "sleep", DAY + timedelta(1))]
 
 
 def test_rows_of_who_has_left_are_not_written(accounts: Accounts) -> None:
@@ -241,6 +257,7 @@ def test_what_is_shown_is_of_who_stays(accounts: Accounts) -> None:
     assert list(accounts.fetches.published(pairs=[("ada", "sleep"), ("bob", "tag")])) == [ada]
     accounts.removal.retire("ada")
     assert list(accounts.fetches.published()) == [bob]
+    assert list(accounts.fetches.published(after=AT - timedelta(hours=1))) == [bob]
     assert list(dict(accounts.fetches.sums())) == [("bob", "sleep")]
 
 
@@ -273,6 +290,12 @@ def test_sums_are_of_whole_months(days: list[date], first_day: date, last_day: d
         first_day=first_day,
         last_day=last_day,
     )
+
+
+def test_each_month_of_many_years_has_sums_of_its_own(home: Path, accounts: Accounts) -> None:
+    days = [date(year, month, 1) for year in range(2010, 2027) for month in range(1, 13)]
+    accounts.fetches.record([fetch(day=day) for day in days])
+    assert len(rows_of(home)["fetch_months"]) == len(days)
 
 
 @pytest.mark.parametrize("seed", range(2))

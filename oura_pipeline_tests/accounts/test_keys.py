@@ -7,9 +7,11 @@ import random
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet, InvalidToken
+from sqlalchemy import event
 
 from oura_pipeline.accounts.database import Database
 from oura_pipeline.accounts.errors import KeyRefused
@@ -101,6 +103,21 @@ def test_whoever_has_the_accounts_open_goes_on(ada: Accounts, home: Path) -> Non
     assert ada.tokens.get("ada", _renew).renew("a1") == "a-r1"
     assert ada.consents.take("state") is not None
     assert _stored(home) == ["a-r1", "i", "r1+", "r2"]
+
+
+def test_whoever_has_read_what_two_rotations_overtake_reads_once_more(
+    ada: Accounts, home: Path
+) -> None:
+    """Their keys are those from before the first; what they read has the key between the two."""
+    with opened(home) as other:
+        list(other.keys.rotate())
+        tokens = ada.tokens.get("ada", _renew)
+
+        @event.listens_for(ada._database._engine, "checkin", once=True)
+        def _rotate(*_: Any) -> None:
+            list(other.keys.rotate())
+
+        assert tokens.access_token() == "a1"
 
 
 @ON_SQLITE

@@ -15,12 +15,15 @@ from typing import Any
 import pytest
 from alembic.script import ScriptDirectory
 from cryptography.fernet import Fernet
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from oura_pipeline.accounts.database import FILE_NOTE
 from oura_pipeline.accounts.encryption import load_cipher
 from oura_pipeline.accounts.errors import DatabaseRefused, KeyRefused
 from oura_pipeline.accounts.migrate import REVISION, SCRIPTS
 from oura_pipeline.accounts.people import SignIn
+from oura_pipeline.accounts.schema import people
 from oura_pipeline.accounts.store import Accounts
 from oura_pipeline_tests.accounts.homes import ON_SQLITE, at_once, opened
 from oura_pipeline_tests.accounts.times import migrated, schema_of
@@ -150,6 +153,14 @@ def test_what_is_no_database_is_refused_in_one_line(home: Path) -> None:
     )
 
 
+def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        DatabaseRefused, match=r"accounts\.sqlite cannot be created: Not a directory$"
+    ):
+        opened(tmp_path / "file" / "home")
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
@@ -177,11 +188,14 @@ def test_a_key_file_that_others_may_read_is_refused(home: Path) -> None:
     assert str(refused.value) == f"others may read the key file; run: chmod 600 {path}"
 
 
-@pytest.mark.parametrize("content", ["", "no key\n"])
-def test_a_key_file_without_a_key_is_refused(home: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"", "is empty"), (b"no key\n", "is not valid"), (b"\xff", "cannot be read")],
+)
+def test_a_key_file_without_a_key_is_refused(home: Path, content: bytes, why: str) -> None:
     opened(home).close()
-    (home / "token.key").write_text(content, encoding="utf-8")
-    with pytest.raises(KeyRefused, match=r"is empty|is not valid"):
+    (home / "token.key").write_bytes(content)
+    with pytest.raises(KeyRefused, match=why):
         opened(home)
 
 
@@ -252,6 +266,7 @@ def test_no_token_stands_in_the_database_in_clear(home: Path) -> None:
 
 @ON_SQLITE
 def test_a_failure_of_the_database_shows_no_parameters(accounts: Accounts, home: Path) -> None:
+    """And which file it is about."""
     with closing(sqlite3.connect(home / "accounts.sqlite")) as connection:
         connection.execute(
             "CREATE TRIGGER full BEFORE INSERT ON people BEGIN SELECT RAISE(ABORT, 'full'); END"
@@ -260,6 +275,7 @@ def test_a_failure_of_the_database_shows_no_parameters(accounts: Accounts, home:
         accounts.people.add("ada", SignIn(refresh_token="r", name="Ada"))
     assert "parameters hidden" in str(failed.value)
     assert "Ada" not in str(failed.value)
+    assert failed.value.__notes__ == [f"{FILE_NOTE}{home / 'accounts.sqlite'}"]
     assert accounts.people.all() == []
 
 
@@ -278,3 +294,13 @@ def test_every_connection_to_the_file_waits_and_writes_as_is_promised(accounts: 
                 name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in promised
             }
             assert found == promised
+
+
+@ON_SQLITE
+def test_whoever_reads_sees_one_state_of_the_file(accounts: Accounts) -> None:
+    everybody = select(people.c.username)
+    with accounts._database.reading() as connection:
+        assert connection.scalars(everybody).all() == []
+        accounts.people.add("ada", SignIn(refresh_token="r"))
+        assert connection.scalars(everybody).all() == []
+    assert len(accounts.people.all()) == 1

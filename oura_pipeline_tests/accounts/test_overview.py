@@ -31,7 +31,7 @@ def accounts(accounts: Accounts) -> Accounts:
         [
             fetch(document_type="tag", day=_day(3), status=EMPTY, documents=0),
             fetch(day=_day(0), documents=2, at=AT + 5 * HOUR),
-            fetch(day=_day(1), documents=3),
+            fetch(day=_day(1), documents=1),
             fetch(day=_day(2), status=EMPTY, documents=0),
             fetch(day=_day(3), status=LANDED, documents=0),  # its document is gone
             fetch(day=_day(4), status=FAILED, documents=0, error="later", at=AT + HOUR),
@@ -59,7 +59,7 @@ def test_each_type_that_was_asked_is_summed_up_in_the_order_of_the_table(
         TypeOverview(
             **common
             | {"document_type": "sleep", "last_asked_at": AT + 5 * HOUR, "first_day": DAY}
-            | {"latest_day": _day(1), "documents": 5, "landed": 3, "empty": 1, "failed": 2}
+            | {"latest_day": _day(1), "documents": 3, "landed": 3, "empty": 1, "failed": 2}
             | {"error": "later"}
         ),
         TypeOverview(
@@ -184,6 +184,29 @@ def test_failures_of_members_who_are_connected_are_to_be_fetched_again(accounts:
     told = accounts.overview.to_fetch_again()
     assert [one for one in told if one.username not in ("ada", "bob")] == [again]
     assert accounts.overview.lapsed() == {"fay": lapsed}
+
+
+def test_what_has_changed_since_somebody_asked_is_counted_by_type(accounts: Accounts) -> None:
+    """Of that person; also where nothing has."""
+    later = AT + 6 * HOUR
+    accounts.fetches.record(
+        [
+            fetch(day=_day(1), changed=2, at=later),
+            fetch(document_type="tag", changed=0, at=later),
+        ]
+    )
+    assert accounts.overview.fetched_since("ada", AT + 5 * HOUR) == {"sleep": 2, "tag": 0}
+
+
+def test_the_latest_day_is_of_types_that_come_every_day(accounts: Accounts) -> None:
+    """A ring's day is that of the sync."""
+    accounts.fetches.record(
+        [
+            fetch(document_type="ring_configuration", day=_day(9)),
+            fetch("cyd", status=EMPTY, documents=0),
+        ]
+    )
+    assert accounts.overview.latest_days() == {"ada": _day(1), "bob": DAY}
 
 
 def test_rows_are_counted_by_status(accounts: Accounts) -> None:

@@ -101,10 +101,29 @@ def test_an_id_that_is_taken_is_not_given_again() -> None:
 
 def test_what_is_not_known_is_none_and_what_is_empty_is_empty(accounts: Accounts) -> None:
     """Scopes that nobody told are not the same as none granted."""
-    unknown = accounts.people.add("ada", SignIn(refresh_token="r"))
+    unknown = accounts.people.add("ada", SignIn(refresh_token="r", expires_at=EXPIRES))
     nothing = accounts.people.add("bob", SignIn(refresh_token="s", scopes=[]))
     assert (unknown.scopes, unknown.oura_id, unknown.expires_at) == (None, None, None)
     assert nothing.scopes == frozenset()
+
+
+def test_somebody_may_be_here_who_never_signed_in(accounts: Accounts) -> None:
+    """Nothing is fetched of them, and they have no consent to give back."""
+    with pytest.raises(PersonRefused, match="contains 'A'"):
+        accounts.people.add_without_sign_in("Ada")
+    ada = accounts.people.add_without_sign_in("ada")
+    assert ada.state is PersonState.DISCONNECTED
+    assert accounts.people.all() == [ada]
+    assert accounts.removal.unrevoked() == []
+
+
+def test_the_endpoint_that_worked_last_is_everybodys(accounts: Accounts) -> None:
+    """Also that of who is about to join; of whom it is not known, nothing is taken."""
+    assert accounts.people.token_url() is None
+    accounts.people.add("ada", SignIn(refresh_token="r", token_url="https://one.example"))
+    accounts.sign_ups.begin(SignIn(refresh_token="r", token_url="https://two.example"), invite=None)
+    accounts.people.add("bob", SignIn(refresh_token="r"))
+    assert accounts.people.token_url() == "https://two.example"
 
 
 def test_no_token_shows_in_a_repr(accounts: Accounts) -> None:
@@ -233,6 +252,7 @@ def test_reconnecting_tells_whose_account_it_is_and_keeps_that(accounts: Account
 
 
 def test_a_person_is_identified_later(accounts: Accounts) -> None:
+    accounts.people.add("bob", SignIn(refresh_token="r", oura_id="id-0"))
     accounts.people.add("ada", SignIn(refresh_token="r"))
     assert accounts.people.by_oura_id("id-1") is None
     accounts.people.identify("ada", "id-1")
@@ -257,6 +277,8 @@ def test_people_fall_into_shards_by_their_ids(accounts: Accounts) -> None:
     assert sorted((one for part in parts for one in part), key=lambda p: p.username) == everybody
     assert accounts.people.shards(1000) == [range(4096)]
     assert (accounts.people.turn_days(1000), accounts.people.turn_days(7)) == (1, 7)
+    with pytest.raises(UnknownPerson, match=r"known are: person00, .*, person19, …$"):
+        accounts.people.get("eve")
     assert (shard_of("p-7f3k2m"), shard_of("p-222222")) == (2375, 4032)
 
 
@@ -295,6 +317,7 @@ def test_people_are_listed_by_state(accounts: Accounts) -> None:
     assert accounts.people.all([PersonState.CONNECTED]) == [ada]
     assert accounts.people.all([PersonState.RETIRED, PersonState.CONNECTED]) == [ada, bob]
     assert accounts.people.all([]) == []
+    assert accounts.people.all(connected_after=bob.connected_since) == [ada]
 
 
 def test_people_are_counted_by_state_and_told_apart_by_what_they_granted(
@@ -304,6 +327,8 @@ def test_people_are_counted_by_state_and_told_apart_by_what_they_granted(
     for name, scopes in [("ada", ["tag"]), ("bob", ["tag"]), ("cyd", None), ("dia", ["daily"])]:
         accounts.people.add(name, SignIn(refresh_token="r", scopes=scopes))
     accounts.removal.disconnect("dia")
+    accounts.people.add("eve", SignIn(refresh_token="r"))
+    accounts.removal.delete("eve")  # of whom tokens are left
     assert accounts.people.counts() == {PersonState.CONNECTED: 3, PersonState.DISCONNECTED: 1}
     assert accounts.people.granted() == {frozenset({"tag"}), None}
 
@@ -331,6 +356,7 @@ def test_a_sync_can_be_asked_for_every_five_minutes(accounts: Accounts) -> None:
     assert accounts.people.request_sync("bob", early)
     assert accounts.people.request_sync("ada", late)
     assert accounts.people.get("ada").sync_asked_at == late
+    assert accounts.people.all(sync_asked_after=early) == [accounts.people.get("ada")]
     with pytest.raises(UnknownPerson, match="there is no person 'eve'"):
         accounts.people.request_sync("eve", AT)
 
@@ -359,6 +385,7 @@ def test_who_must_sign_in_again_is_notified_once_each_time(accounts: Accounts) -
     for name in ("bob", "ada", "dan"):
         _refuse(accounts, name)
     accounts.removal.disconnect("dan")
+    accounts.removal.retire("cyd")  # whose deletion is not late yet
     assert accounts.people.to_notify() == [accounts.people.get("ada"), accounts.people.get("bob")]
     before = datetime.now(UTC)
     accounts.people.mark_notified(["ada"])

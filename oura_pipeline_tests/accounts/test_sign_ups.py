@@ -234,13 +234,14 @@ def test_no_secret_of_a_sign_up_shows(home: Path, accounts: Accounts) -> None:
 
 
 def test_a_sign_up_outlives_a_change_of_keys_and_needs_none(home: Path) -> None:
-    """Where the old key is gone it is over, and keeps nobody from opening the accounts."""
+    """Where its key is gone it alone is over, and keeps nobody from opening the accounts."""
     old, new, strange = (Fernet.generate_key().decode() for _ in range(3))
     with opened(home, keys=[old]) as accounts:
         first, second = _begun(accounts, "id-1", "code"), _begun(accounts, "id-2")
     with opened(home, keys=[strange]) as accounts:
         assert accounts.sign_ups.get(first) is None
         assert "has expired" in _refusal(accounts, first)
+        lost = _begun(accounts, "id-3")
     with opened(home, keys=[new, old]) as accounts:
         assert accounts.keys.reencrypt() == 0
     with opened(home, keys=[new]) as accounts:
@@ -251,6 +252,7 @@ def test_a_sign_up_outlives_a_change_of_keys_and_needs_none(home: Path) -> None:
         assert _token(accounts, "ada") == "a-id-1"
     with opened(home, keys=[strange, new]) as accounts:
         accounts.keys.reencrypt()
+        assert accounts.sign_ups.get(lost) is None
         assert _finish(accounts, second, "bob").username == "bob"
 
 

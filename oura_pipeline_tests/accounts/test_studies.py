@@ -11,7 +11,7 @@ import pytest
 from oura_pipeline.accounts.errors import StudyRefused, UnknownPerson
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.store import Accounts
-from oura_pipeline.accounts.studies import Enrolment, Participant
+from oura_pipeline.accounts.studies import Enrolment, Participant, _shift
 
 JOINED = Enrolment(
     first_day=date(2026, 3, 1), consent_version="1.0", consented_on=date(2026, 2, 20)
@@ -48,9 +48,22 @@ def test_who_joins_gets_a_code_and_a_shift_of_whole_weeks(nap: Accounts) -> None
     assert str(ada.shift_days) not in repr(ada)
 
 
+def test_dates_shift_by_up_to_half_a_year_to_either_side_and_never_stay() -> None:
+    weeks = {_shift() / 7 for _ in range(2000)}  # that one is missing has a chance of 1 in 10**15
+    assert weeks == {*range(-26, 0), *range(1, 27)}
+
+
+def test_a_study_may_last_a_day_and_an_arm_have_64_letters(nap: Accounts) -> None:
+    least = replace(JOINED, last_day=JOINED.first_day, arm="a" * 64)
+    assert nap.studies.enroll("nap", "ada", least).last_day == JOINED.first_day
+
+
 def test_a_new_consent_keeps_the_code_and_the_shift(nap: Accounts) -> None:
+    """And changes nothing of anybody else."""
     first = nap.studies.enroll("nap", "ada", replace(JOINED, code="A1"))
-    nap.studies.withdraw("nap", "ada", date(2026, 4, 1))
+    bob = nap.studies.enroll("nap", "bob", replace(JOINED, code="B1"))
+    withdrawn = nap.studies.withdraw("nap", "ada", date(2026, 4, 1))
+    assert nap.studies.participants("nap") == [withdrawn, bob]
     again = nap.studies.enroll(
         "nap",
         "ada",
@@ -59,6 +72,7 @@ def test_a_new_consent_keeps_the_code_and_the_shift(nap: Accounts) -> None:
     assert again == replace(
         first, consent_version="1.1", document_types=("heartrate", "sleep"), withdrawn_on=None
     )
+    assert nap.studies.participants("nap") == [again, bob]
 
 
 def test_a_withdrawal_ends_every_consent(nap: Accounts) -> None:
@@ -117,8 +131,18 @@ def test_who_is_deleted_leaves_no_trace_in_a_study(nap: Accounts) -> None:
 
 
 def test_a_study_that_is_deleted_takes_nobody_along(nap: Accounts) -> None:
+    """Nor another study; and nothing can be done with it any more."""
+    nap.studies.create("walk")
     nap.studies.enroll("nap", "ada", JOINED)
+    walking = nap.studies.enroll("walk", "ada", JOINED)
     nap.studies.delete("nap")
-    assert nap.studies.names() == []
-    assert nap.studies.everybody() == []
+    assert nap.studies.names() == ["walk"]
+    assert nap.studies.everybody() == [walking]
     assert nap.people.get("ada").username == "ada"
+    for of_none in (
+        lambda: nap.studies.delete("nap"),
+        lambda: nap.studies.withdraw("nap", "ada", date(2026, 4, 1)),
+        lambda: nap.studies.participants("nap"),
+    ):
+        with pytest.raises(StudyRefused, match="there is no study 'nap'; there are walk"):
+            of_none()

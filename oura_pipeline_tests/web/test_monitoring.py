@@ -144,6 +144,7 @@ def test_a_site_is_not_ready_when_its_key_is_not_there_for_the_next_start(
     answer = client.get("/ready")
     key = {"name": "key", "ok": False, "detail": "missing, or does not decrypt the stored tokens"}
     assert (answer.status_code, answer.json()["checks"][1]) == (503, key)
+    assert (home / "token.key").exists() is (other is not None)
 
 
 def test_a_site_is_not_ready_when_its_folder_is_gone(client: httpx.Client, home: Path) -> None:
