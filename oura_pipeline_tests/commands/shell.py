@@ -34,9 +34,9 @@ class Shell:
         self.secrets |= set(tokens.values())
         return self("people", "add", username, stdin=tokens["refresh"])
 
-    def __call__(self, *arguments: str, stdin: str | None = None) -> Result:
+    def __call__(self, *arguments: str, stdin: str | None = None, **settings: str) -> Result:
         """Run one command in this process."""
-        result = CliRunner().invoke(cli, arguments, input=stdin)
+        result = CliRunner().invoke(cli, arguments, input=stdin, env=settings)
         assert isinstance(result.exception, SystemExit | None), result.exception
         self._is_clean(result.output)
         return result

@@ -113,14 +113,17 @@ def test_doctor_says_what_to_do(
     assert advice.replace("{port}", port) in problems(found)[subjects[0]]
 
 
-def test_doctor_names_misspelled_variables(shell: Shell, tmp_path: Path) -> None:
+def test_doctor_names_misspelled_variables(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the environment and in `.env`; what other programs read is none of ours."""
     shell.sign_in("koa")
     (tmp_path / ".env").write_text("OURA_CLIENTID=a\ngraphite_hosts=b\n", encoding="utf-8")
     (tmp_path / ".env").chmod(0o600)
     given = {"OURA_SECRETS": "c", "OURA_COLOUR": "d", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "e"}
     others = {"GRAPHITE_ROOT": "/opt/graphite", "AWS_DEFAULT_REGION": "f", "OURA_VERSION": "g"}
-    done = shell.process("doctor", folder=tmp_path, **given, **others)
+    monkeypatch.chdir(tmp_path)
+    done = shell("doctor", **given, **others)
     [line] = [line for line in done.stdout.splitlines() if line.startswith("no variables ")]
     assert line.split(maxsplit=2)[2] == (
         "OURA_CLIENTID is not read: did you mean OURA_CLIENT_ID?; "

@@ -16,7 +16,7 @@ from oura_pipeline_tests.commands.shell import Shell, access_token, words
 
 def listed(shell: Shell) -> list[list[str]]:
     """The words of every row of `people list`."""
-    return words(shell.process("people", "list").stdout)
+    return words(shell("people", "list", COLUMNS="200").stdout)
 
 
 def test_a_person_is_added_and_listed(shell: Shell) -> None:
