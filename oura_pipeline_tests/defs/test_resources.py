@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 
 from oura_pipeline.defs.resources import PipelineResource, UnusablePeople
@@ -31,6 +34,19 @@ def test_the_share_of_a_run_is_that_of_its_requests(tmp_path: Path) -> None:
             ):
                 assert pipeline.opened.share == share
                 assert [person.username for person in pipeline.selected_people()] == ["runa"]
+
+
+def test_a_run_does_without_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which DuckDB would import in each process of a run."""
+    monkeypatch.setenv("OURA_PIPELINE_HOME", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "pandas", raising=False)
+    with (
+        dg.build_init_resource_context() as context,
+        PipelineResource().yield_for_execution(context),
+    ):
+        assert duckdb.execute("SELECT ?", ["a"]).fetchall() == [("a",)]
+        with pytest.raises(ModuleNotFoundError):
+            import_module("pandas")
 
 
 @pytest.mark.parametrize(("share", "used"), [(1.0, 2), (0.25, 1)])
