@@ -29,8 +29,8 @@ from oura_pipeline_tests.testing.dagster_daemon import (
 from oura_pipeline_tests.testing.world import World, world
 
 END = date(2026, 1, 25)
-FIRST, LAST = END - timedelta(days=6), END - timedelta(days=3)
-DAYS = [(FIRST + timedelta(days=count)).isoformat() for count in range(4)]
+FIRST, LAST = END - timedelta(days=4), END - timedelta(days=3)
+DAYS = [(FIRST + timedelta(days=count)).isoformat() for count in range(2)]
 NEXT = LAST + timedelta(days=1)
 COMPARED = ["daily_sleep", "sleep", "daily_activity", "workout", "heartrate"]
 PARTITIONED = [
