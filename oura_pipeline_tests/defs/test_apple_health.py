@@ -39,12 +39,16 @@ cloud = cloud_with(people=3, days=8, end=LAST, thin=10)
 
 
 @pytest.fixture(scope="module")
-def synced(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def synced(
+    cloud: Sandbox, empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
     """Two people whose sleep of four days landed, and nothing was exported; no test changes it."""
-    with world(tmp_path_factory.mktemp("synced") / "data", cloud) as made:
+    home = tmp_path_factory.mktemp("synced") / "data"
+    shutil.copytree(empty_warehouse, home)
+    with world(home, cloud) as made:
         for username in PEOPLE:
             made.sign_in(username)
-        made.run(FIRST, LAST, types=["sleep"])
+        made.fetch(FIRST, LAST, types=["sleep"])
         yield made
 
 

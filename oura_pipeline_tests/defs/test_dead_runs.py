@@ -22,17 +22,21 @@ from oura_pipeline.defs.storage import project_instance
 from oura_pipeline.process.owners import is_owned
 from oura_pipeline.sandbox.running import running
 from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.settings import load_settings
 from oura_pipeline_tests.testing.world import World, world
 
 # Without one Dagster queues nothing.
 ORIGIN = RemoteJobOrigin(
     RemoteRepositoryOrigin(GrpcServerCodeLocationOrigin("localhost", 1), "__repository__"), "job"
 )
+# The lock that `own` takes, without Dagster, which takes seconds to import.
 OWNER = """
-from oura_pipeline.defs.run_owners import own
-own({run_id!r})
-print("owned", flush=True)
-input()
+import sys
+from pathlib import Path
+from oura_pipeline.process.owners import shared
+with shared(Path(sys.argv[1])):
+    print("owned", flush=True)
+    input()
 """
 
 
@@ -65,9 +69,9 @@ def instance_with_runs(
 @contextmanager
 def owner(run: dg.DagsterRun) -> Iterator[subprocess.Popen[bytes]]:
     """A process that owns a run, until it is killed."""
-    code = OWNER.format(run_id=run.run_id)
+    file = load_settings().storage.home / "runs" / run.run_id
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
+    with subprocess.Popen([sys.executable, "-c", OWNER, file], **pipes) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"owned\n"
         yield process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -19,9 +20,9 @@ DAY = date(2026, 1, 2)
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
+def warehouse(empty_warehouse: Path, tmp_path: Path) -> Warehouse:
     """A warehouse with one document in it."""
-    made = Warehouse(tmp_path / "warehouse.duckdb")
+    made = Warehouse(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)))
     land(made, 70)
     return made
 

@@ -125,11 +125,23 @@ def read(document_type: DocumentType, documents: Iterable[bytes]) -> Page:
     return page
 
 
+@pytest.fixture(scope="module")
+def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Warehouse, Warehouse]]:
+    """One of bob alone and one where ada is beside him; each test lands another document type."""
+    folder = tmp_path_factory.mktemp("extremes")
+    alone, beside = (Warehouse(folder / f"{name}.duckdb") for name in ("alone", "beside"))
+    with alone.kept_open(), beside.kept_open():
+        yield alone, beside
+
+
 def stored(
-    home: Path, ledger: Pushes, document_type: DocumentType, pages: dict[str, Page]
+    warehouse: Warehouse,
+    log: Path,
+    ledger: Pushes,
+    document_type: DocumentType,
+    pages: dict[str, Page],
 ) -> tuple[list[Any], list[str]]:
     """Land, flatten and push everybody's pages; return bob's rows and lines."""
-    warehouse = Warehouse(home / "warehouse.duckdb")
     with warehouse.spool(document_type) as spool:
         for username, page in pages.items():
             spool.add(username, page.documents)
@@ -152,7 +164,6 @@ def stored(
             document_type, username, documents, first_day=DAYS[0], last_day=DAYS[-1]
         )
     ]
-    log = home / "graphite.log"
     push(days, sender=FileSender(log), ledger=ledger, now=NOW, even_unchanged=True)
     lines = log.read_text(encoding="utf-8").splitlines()
     assert not [line for line in lines if "inf" in line or "nan" in line.lower()]
@@ -166,7 +177,10 @@ def stored(
     "document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name
 )
 def test_absurd_values_stop_at_their_owner(
-    document_type: DocumentType, tmp_path: Path, ledger: Pushes
+    warehouses: tuple[Warehouse, Warehouse],
+    document_type: DocumentType,
+    tmp_path: Path,
+    ledger: Pushes,
 ) -> None:
     usual_documents = [
         json.dumps(document(document_type, day, number)).encode()
@@ -176,8 +190,12 @@ def test_absurd_values_stop_at_their_owner(
     assert (len(bob.documents), bob.unusable) == (40, [])
     ada = read(document_type, absurd(document_type))
     assert ada.documents
-    alone = stored(tmp_path / "alone", ledger, document_type, {"bob": bob})
+    alone, beside = (
+        stored(warehouse, tmp_path / warehouse.path.name, ledger, document_type, pages)
+        for warehouse, pages in zip(
+            warehouses, ({"bob": bob}, {"ada": ada, "bob": bob}), strict=True
+        )
+    )
     assert alone[0]
-    beside = stored(tmp_path / "beside", ledger, document_type, {"ada": ada, "bob": bob})
     assert beside == alone
     assert not document_type.partitioned or alone[1]

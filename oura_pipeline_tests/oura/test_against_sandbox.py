@@ -91,8 +91,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    """Five people in zones from Hawaii to Tonga."""
-    with running(SandboxOptions(people=5, days=90, end=END, document_rows=7)) as sandbox:
+    """Five people in zones from Hawaii to Tonga; of samples enough for several pages."""
+    with running(SandboxOptions(people=5, days=90, end=END, document_rows=7, thin=3)) as sandbox:
         yield sandbox
 
 

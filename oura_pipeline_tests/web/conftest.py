@@ -84,6 +84,12 @@ def open_site(oura: Sandbox, fresh: Path, tmp_path: Path) -> Iterator[OpenSite]:
         yield lambda **values: stack.enter_context(site_in(tmp_path / "data", oura, **values))
 
 
+@pytest.fixture
+def described(open_site: OpenSite, empty_warehouse: Path, tmp_path: Path) -> None:
+    """A warehouse and its copy, without documents, in the data folder."""
+    shutil.copytree(empty_warehouse, tmp_path / "data", dirs_exist_ok=True)
+
+
 @contextmanager
 def site_in(home: Path, cloud: Sandbox, **values: Any) -> Iterator[RunningSite]:
     listener = listen("127.0.0.1", 0)

@@ -58,6 +58,7 @@ def left(site: RunningSite) -> list[str]:
     return [path.name for path in site.settings.storage.home.glob(".import.*")]
 
 
+@pytest.mark.usefixtures("described")
 def test_what_was_brought_lands_and_the_file_is_gone(site: RunningSite, runa: HtmlBrowser) -> None:
     answer = bring(runa, SCORES)
     assert answer.status_code == 200
@@ -66,6 +67,7 @@ def test_what_was_brought_lands_and_the_file_is_gone(site: RunningSite, runa: Ht
     assert left(site) == []
 
 
+@pytest.mark.usefixtures("described")
 def test_ones_page_shows_what_was_brought(site: RunningSite, runa: HtmlBrowser) -> None:
     """As data that is there and was not fetched, also of kinds that are never fetched."""
     day = datetime.now(UTC).date() - timedelta(days=1)

@@ -132,6 +132,7 @@ def test_the_history_is_complete_only_when_it_is() -> None:
     assert history_text([], date(2026, 1, 1), date(2026, 1, 1)).percent < 100
 
 
+@pytest.mark.usefixtures("described")
 def test_the_profile_comes_from_the_published_copy_without_the_address(
     site: RunningSite, runa: HtmlBrowser
 ) -> None:
@@ -211,6 +212,7 @@ def test_a_calendar_without_permissions_says_so(open_site: OpenSite) -> None:
     assert browser.go("/me").text_of("calendar-table").endswith(f"{today:%B %Y} 0 0 0 0 1 0 0")
 
 
+@pytest.mark.usefixtures("described")
 def test_nights_and_trends_are_ones_own(site: RunningSite, runa: HtmlBrowser) -> None:
     """Each sees the numbers of their own documents, in words, drawings and tables."""
     koa = site.browser()
@@ -341,6 +343,7 @@ def test_having_to_reconnect_is_shown_first(site: RunningSite, runa: HtmlBrowser
     assert runa.go(runa.consent("runa")).title == "runa: Connected · Oura pipeline"
 
 
+@pytest.mark.usefixtures("described")
 def test_a_download_is_everything_as_a_zip(site: RunningSite, runa: HtmlBrowser) -> None:
     """Named for the person, never kept by a proxy, and no file of it stays here."""
     land_profile(site)
@@ -355,6 +358,7 @@ def test_a_download_is_everything_as_a_zip(site: RunningSite, runa: HtmlBrowser)
     assert list(site.settings.storage.home.glob(".download.*")) == []
 
 
+@pytest.mark.usefixtures("described")
 def test_a_second_download_waits_for_the_first(site: RunningSite, runa: HtmlBrowser) -> None:
     """Also when making it waits for the warehouse: nobody takes all the threads of the site."""
     land_profile(site)
@@ -368,6 +372,7 @@ def test_a_second_download_waits_for_the_first(site: RunningSite, runa: HtmlBrow
     assert runa.http.get("/me/data.zip").status_code == 200
 
 
+@pytest.mark.usefixtures("described")
 def test_an_aborted_download_ends(site: RunningSite, runa: HtmlBrowser) -> None:
     """However it ended, the next one may begin."""
     land_profile(site)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from markupsafe import Markup
 
 from oura_pipeline.catalog.document_types import (
@@ -78,6 +80,7 @@ def land(warehouse: Warehouse, everybodys: Mapping[str, Landing]) -> None:
             )
 
 
+@pytest.mark.usefixtures("described")
 def test_the_page_stands_with_every_button(open_site: OpenSite) -> None:
     """And says in its place that numbers are left out; the others are drawn."""
     numbers = {"runa": 1e308, "koa": -1.7e308, "milo": -(2**63), "asha": 1e13, "sione": 5e-324}
@@ -95,19 +98,21 @@ def test_the_page_stands_with_every_button(open_site: OpenSite) -> None:
         assert ("left-out" in page.ids) is (username != "sione")
 
 
-def test_any_extreme_leaves_everybodys_page_standing(tmp_path: Path) -> None:
+def test_any_extreme_leaves_everybodys_page_standing(empty_warehouse: Path, tmp_path: Path) -> None:
     """What is read for a page is drawn or replaced, and of somebody else it is the same."""
-    warehouse = Warehouse(tmp_path / "warehouse.duckdb", timeout=20)
+    copied = shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)
+    warehouse = Warehouse(Path(copied), timeout=20)
     land(warehouse, {"koa": absurd(TODAY, 60.0)})
     target = tmp_path / "analytics.duckdb"
     warehouse.publish(target)
     before = page_data(target, "koa", TODAY)
     days = [str(TODAY - timedelta(days=back)) for back in range(12)]
-    for document_type in types_with_days():
-        odd = extremes(document_type, days, 1)
-        day_of = document_type.day_field or "timestamp"
-        raws = [raw_document(date.fromisoformat(one[day_of][:10]), **one) for one in odd]
-        land(warehouse, {"odd": [(document_type, raws)]})
+    with warehouse.kept_open():
+        for document_type in types_with_days():
+            odd = extremes(document_type, days, 1)
+            day_of = document_type.day_field or "timestamp"
+            raws = [raw_document(date.fromisoformat(one[day_of][:10]), **one) for one in odd]
+            land(warehouse, {"odd": [(document_type, raws)]})
     warehouse.publish(target)
     after = page_data(target, "koa", TODAY)
     assert (after.nights, after.trends, after.profile) == (

@@ -286,6 +286,7 @@ def test_what_failed_is_listed_with_its_reason(open_site: OpenSite) -> None:
     assert "403" not in page.text
 
 
+@pytest.mark.usefixtures("described")
 def test_documents_that_are_set_aside_are_listed(open_site: OpenSite) -> None:
     """Whose, which and why, from the published copy; never what they hold."""
     site = open_site()
