@@ -67,11 +67,11 @@ def asset_state(
 def history(
     instance: dg.DagsterInstance, key: dg.AssetKey, place: Callable[[str], int]
 ) -> list[tuple[Any, ...]]:
-    """Every materialization, read in pages of seven by Dagster's cursor, the oldest first."""
+    """Every materialization, read in pages of three by Dagster's cursor, the oldest first."""
     found: list[tuple[Any, ...]] = []
     cursor = None
     while True:
-        page = instance.fetch_materializations(key, limit=7, cursor=cursor, ascending=True)
+        page = instance.fetch_materializations(key, limit=3, cursor=cursor, ascending=True)
         for record in page.records:
             metadata = record.asset_materialization.metadata
             values = {name: item.value for name, item in metadata.items()}

@@ -24,7 +24,7 @@ CONFIG = (ROOT / "dagster.yaml").read_text(encoding="utf-8")
 STORAGE = CONFIG[CONFIG.index("storage:") : CONFIG.index("# On more than one machine")]
 BATCHED = STORAGE.replace("event_batch_size: 1000", "event_batch_size: 1000\n      base_dir: {}")
 STOCK = "storage:\n  sqlite:\n    base_dir: {}\n"
-DAYS = [f"2026-01-{day:02}" for day in range(1, 11)]
+DAYS = [f"2026-01-{day:02}" for day in range(1, 6)]
 FIRST, LAST = DAYS[0], DAYS[-1]
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
@@ -32,11 +32,15 @@ pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 
 @pytest.fixture(autouse=True)
 def _empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OURA_PIPELINE_HOME", str(tmp_path / "data"))
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    in_home(monkeypatch, tmp_path)
+
+
+def in_home(environment: pytest.MonkeyPatch, folder: Path) -> None:
+    environment.chdir(folder)
+    environment.setenv("OURA_PIPELINE_HOME", str(folder / "data"))
+    environment.delenv("DAGSTER_HOME", raising=False)
     # Set, so that it is put back: the storage sets it by itself.
-    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "")
+    environment.setenv("DAGSTER_EVENT_BATCH_SIZE", "")
 
 
 @contextmanager
@@ -105,22 +109,22 @@ def test_a_check_without_days_is_not_planned_for_each(size: int) -> None:
 def test_two_runs_that_overlap_read_like_dagsters_own() -> None:
     """The second run's days stand behind the first's."""
     picture = same_in_both(
-        lambda instance: [run(instance, DAYS[0], DAYS[6]), run(instance, DAYS[4], DAYS[9])]
+        lambda instance: [run(instance, DAYS[0], DAYS[3]), run(instance, DAYS[2], DAYS[4])]
     )
     assert [(day, place) for _, day, place, _ in picture["heartrate"]["history"]] == [
-        *((day, 0) for day in DAYS[:7]),
-        *((day, 1) for day in DAYS[4:]),
+        *((day, 0) for day in DAYS[:4]),
+        *((day, 1) for day in DAYS[2:]),
     ]
 
 
 def test_a_failed_run_and_its_repetition_read_like_dagsters_own() -> None:
     """Days whose asset failed are unfinished until a later run has them."""
     picture = same_in_both(
-        lambda instance: [run(instance, fail="sleep"), run(instance, DAYS[0], DAYS[3])]
+        lambda instance: [run(instance, fail="sleep"), run(instance, DAYS[0], DAYS[1])]
     )
-    assert picture["sleep"]["days"] == DAYS[:4]
-    assert sorted(picture["sleep"]["unfinished"]) == DAYS[4:]
-    assert sorted(picture["sleep_points"]["unfinished"]) == DAYS[4:]
+    assert picture["sleep"]["days"] == DAYS[:2]
+    assert sorted(picture["sleep"]["unfinished"]) == DAYS[2:]
+    assert sorted(picture["sleep_points"]["unfinished"]) == DAYS[2:]
     assert picture["heartrate"]["days"] == DAYS
 
 
@@ -144,7 +148,7 @@ def test_a_run_retried_from_its_failure_reads_like_dagsters_own() -> None:
 
 
 def events_of_a_run(instance: dg.DagsterInstance) -> list[dg.EventLogEntry]:
-    """A batch: ten days of one asset, all different, written by a run of another instance."""
+    """A batch: five days of one asset, all different, written by a run of another instance."""
     made = instance.all_logs(run(instance), of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     return [event for event in made if event.asset_materialization.asset_key.path == ["sleep"]]
 
@@ -158,11 +162,13 @@ def rows(folder: Path, table: str = "event_logs") -> dict[str, int]:
     return counts
 
 
-@pytest.fixture
-def batch() -> list[dg.EventLogEntry]:
-    """Ten materializations of one asset in one run."""
-    with instance_with(BATCHED) as instance:
-        return events_of_a_run(instance)
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory: pytest.TempPathFactory) -> list[dg.EventLogEntry]:
+    """Five materializations of one asset in one run."""
+    with pytest.MonkeyPatch.context() as environment:
+        in_home(environment, tmp_path_factory.mktemp("batch"))
+        with instance_with(BATCHED) as instance:
+            return events_of_a_run(instance)
 
 
 @pytest.mark.parametrize("table", ["event_logs", "asset_event_tags"])
@@ -212,7 +218,7 @@ def test_a_batch_whose_process_is_killed_between_the_databases_counts(
 ) -> None:
     """Its days were made before it was written; only the run's log lacks them."""
     killed(batch, tmp_path / "log", "DyingLater")
-    assert rows(tmp_path / "log") == {"index": 10, batch[0].run_id: 0}
+    assert rows(tmp_path / "log") == {"index": 5, batch[0].run_id: 0}
     storage = BatchedSqliteEventLogStorage(str(tmp_path / "log"))
     assert storage.get_materialized_partitions(dg.AssetKey("sleep")) == set(DAYS)
     assert storage.get_logs_for_run(batch[0].run_id) == []

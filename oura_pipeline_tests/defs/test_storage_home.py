@@ -119,9 +119,9 @@ def test_the_configuration_of_the_working_directory_wins(folder: Path) -> None:
 
 def test_four_processes_start_and_write_at_once() -> None:
     """On a folder that is empty before: none fails, and every event of each is there."""
-    weeks = [f"2026-01-{day:02}:2026-01-{day + 6:02}" for day in (1, 8, 15, 22)]
+    ranges = [f"2026-01-{day:02}:2026-01-{day + 3:02}" for day in (1, 5, 9, 13)]
     answer = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", run_example_job.__name__, *weeks],
+        [sys.executable, "-W", "ignore", "-m", run_example_job.__name__, *ranges],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -133,19 +133,19 @@ def test_four_processes_start_and_write_at_once() -> None:
         runs = instance.get_runs()
         assert [run.status.value for run in runs] == ["SUCCESS"] * 4
         assert sorted(instance.get_materialized_partitions(dg.AssetKey("sleep_points"))) == [
-            f"2026-01-{day:02}" for day in range(1, 29)
+            f"2026-01-{day:02}" for day in range(1, 17)
         ]
         made = [
             len(instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION))
             for run in runs
         ]
-        assert made == [3 * 7 + 1] * 4
+        assert made == [3 * 4 + 1] * 4
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:dagster")
 def test_a_backfill_of_the_ui_is_one_run_in_batches(folder: Path) -> None:
     """GraphQL, the daemon's own loops, a run in its own process, and no variable set by anyone."""
-    days = [f"2026-01-{day:02}" for day in range(1, 15)]
+    days = [f"2026-01-{day:02}" for day in range(1, 5)]
     with open_workspace(example_location) as (instance, workspace):
         launch_backfill(workspace, [["sleep"], ["sleep_points"], ["environment"]], days)
         start_backfills(workspace)
