@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -27,7 +27,7 @@ from oura_pipeline.sandbox.server import SandboxOptions
 from oura_pipeline.settings import load_settings, read_settings
 from oura_pipeline.sync.subscriptions import maintain
 from oura_pipeline.web.server import listen, running_site, socket_url
-from oura_pipeline_tests.end_to_end.conftest import FIRST, LAST
+from oura_pipeline_tests.end_to_end.conftest import LAST
 from oura_pipeline_tests.testing.readable_files import readable
 from oura_pipeline_tests.testing.world import World, world
 from oura_pipeline_tests.web.html_browser import HtmlBrowser
@@ -127,7 +127,7 @@ def live(left: Traces, cloud: Sandbox, browser: HtmlBrowser) -> None:
         assert not maintain(pipeline).failed
     cloud.add("runa", ENHANCED_TAG.name, day=LAST, notify=True)
     cloud.change_person("milo", revoke="all")
-    left.world.run(FIRST, LAST, types=SOME_TYPES)
+    left.world.run(LAST - timedelta(days=3), LAST, types=SOME_TYPES)
     work(left.world, "webhook_events", "renew_tokens", "maintain_subscriptions")
     lost(seen)
     operate(left, browser)

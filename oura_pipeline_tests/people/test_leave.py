@@ -55,7 +55,7 @@ class Stopped(Exception):
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Sandbox]:
-    with running(SandboxOptions(people=3, days=8, end=LAST)) as sandbox:
+    with running(SandboxOptions(people=3, days=8, end=LAST, thin=10)) as sandbox:
         yield sandbox
 
 
