@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,15 +10,14 @@ import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_ACTIVITY, SLEEP
 from oura_pipeline_tests.analysis.sleeps import ADAS_NAP, ADAS_NIGHTS, long_sleep
-from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, create_empty_database
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data folder whose published copy has three nights of ada, and one of bob."""
     folder = tmp_path_factory.mktemp("analysis")
-    create_empty_database(folder / "warehouse.duckdb")
-    database = ViewDatabase(folder / "warehouse.duckdb")
+    database = ViewDatabase(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", folder)))
     database.land(SLEEP, [*ADAS_NIGHTS, ADAS_NAP])
     database.land(SLEEP, [long_sleep("11", "10T23:45")], username="bob")
     database.land(DAILY_ACTIVITY, [], username="eve")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from matplotlib.dates import num2date
 from oura_pipeline.analysis import AnalysisError, plot_night, plot_trend
 from oura_pipeline.catalog.document_types import SLEEP
 from oura_pipeline_tests.analysis.sleeps import long_sleep
-from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, create_empty_database
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 
 def test_a_night_is_drawn_on_the_persons_own_clock(home: Path) -> None:
@@ -38,11 +39,10 @@ def test_a_night_is_drawn_on_the_persons_own_clock(home: Path) -> None:
 
 
 def test_a_night_in_which_the_clocks_change_is_drawn_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From going to bed to getting up, on one clock: put back, it would end an hour early."""
-    create_empty_database(tmp_path / "warehouse.duckdb")
-    database = ViewDatabase(tmp_path / "warehouse.duckdb")
+    database = ViewDatabase(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)))
     times = {
         "bedtime_start": "2026-10-25T01:00:00+02:00",
         "bedtime_end": "2026-10-25T04:00:00+01:00",
@@ -56,11 +56,10 @@ def test_a_night_in_which_the_clocks_change_is_drawn_whole(
 
 
 def test_a_night_without_an_offset_is_drawn_without_a_clock(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the person's clock showed is unknown then; that there was a night is not."""
-    create_empty_database(tmp_path / "warehouse.duckdb")
-    database = ViewDatabase(tmp_path / "warehouse.duckdb")
+    database = ViewDatabase(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)))
     database.land(SLEEP, [long_sleep("25", "24T22:00") | {"bedtime_start": "2026-01-24T22:00:00"}])
     database.warehouse.publish(tmp_path / "analytics.duckdb")
     monkeypatch.setenv("OURA_PIPELINE_HOME", str(tmp_path))

@@ -18,6 +18,7 @@ from oura_pipeline.cli import main as command
 
 SQLITE = ("Connection.execute", "Cursor.execute", "Cursor.executemany")
 DUCKDB = ("execute", "executemany", "sql", "query", "begin", "commit")
+COUNTED = {*DUCKDB, "connect"}  # the last parts of all of these names
 
 Calls = Counter[str]
 
@@ -36,7 +37,10 @@ def counted(*arguments: str) -> dict[str, int]:
     calls, before = Calls(), bytes_written()
 
     def look(_frame: FrameType, event: str, function: Any) -> None:
-        if event == "c_call" and isinstance(function, BuiltinFunctionType):
+        # This is asked a million times, mostly of something else.
+        if event != "c_call" or function.__name__ not in COUNTED:
+            return
+        if isinstance(function, BuiltinFunctionType):
             # DuckDB's functions and `connect` have a module, methods of SQLite's objects none.
             module, name = function.__module__, function.__qualname__
             calls[f"{module}.{name.rpartition('.')[2]}" if module else name] += 1

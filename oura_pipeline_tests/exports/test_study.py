@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -25,7 +26,7 @@ from oura_pipeline.catalog.document_types import (
 )
 from oura_pipeline.exports.study import Dates, StudyExport, StudyExportRefused, export_study
 from oura_pipeline.exports.study_sources import SOURCES, kept_columns, sources
-from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, create_empty_database
+from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 SECRETS = (
     "wolfgang",
@@ -74,11 +75,10 @@ def of_day(day: str, username: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
+def database(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
     """Four days of two people, the first and the last outside of Ada's part in the study."""
-    path = tmp_path_factory.mktemp("study") / "warehouse.duckdb"
-    create_empty_database(path)
-    made = ViewDatabase(path)
+    folder = tmp_path_factory.mktemp("study")
+    made = ViewDatabase(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", folder)))
     days = ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"]
     made.land_together(SLEEP, {who: [of_day(day, who) for day in days] for who in PEOPLE})
     steps = [{"id": f"d-{day}", "day": day, "steps": 9000} for day in days]

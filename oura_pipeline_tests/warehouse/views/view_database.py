@@ -12,11 +12,8 @@ from typing import Any
 
 import duckdb
 
-from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
+from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.warehouse.connection import ONE_CORE, SETTINGS, transaction
-from oura_pipeline.warehouse.ledgers import ensure_ledgers
-from oura_pipeline.warehouse.tables import ensure_table
-from oura_pipeline.warehouse.views.catalogue import ensure_views
 from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.warehouse.documents import NOON, RawDocument
 
@@ -97,15 +94,6 @@ def copied(empty: ViewDatabase, folder: Path) -> Iterator[ViewDatabase]:
     database = ViewDatabase(Path(shutil.copy(empty.warehouse.path, folder)))
     with database.warehouse.kept_open(), database.open():
         yield database
-
-
-def create_empty_database(path: Path) -> None:
-    """Create a warehouse with every table, ledger and view, and nothing in them."""
-    with duckdb.connect(str(path)) as connection:
-        for document_type in DOCUMENT_TYPES:
-            ensure_table(connection, document_type)
-        ensure_ledgers(connection)
-        ensure_views(connection)
 
 
 def as_text(value: Any) -> Any:
