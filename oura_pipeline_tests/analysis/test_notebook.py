@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,9 +20,10 @@ PICTURE = "a picture"
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookNode]:
+def ran(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookNode]:
     """The notebook, run on twelve weeks of people of the sandbox."""
     folder = tmp_path_factory.mktemp("notebook")
+    shutil.copytree(empty_warehouse, folder / "data")
     with notebook.published(folder):
         yield notebook.run(notebook.read(), folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,17 @@ SIZES = [DESK, PHONE]
 
 
 @pytest.fixture(scope="module")
-def shown(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxedSite]:
+def shown(
+    browser: Browser, empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SandboxedSite]:
     """A site at which runa has a month to look at."""
 
     def set_variables(values: Mapping[str, str]) -> None:
         for name, value in values.items():
             environment.setenv(name, value)
 
-    home = tmp_path_factory.mktemp("home")
+    home = tmp_path_factory.mktemp("shown") / "home"
+    shutil.copytree(empty_warehouse, home)
     with pytest.MonkeyPatch.context() as environment, sandboxed_site(home, set_variables) as made:
         with new_visit(browser, made, {}) as visit:
             visit.join("runa", "runa")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -74,3 +75,10 @@ def own_world(own_cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
     """A world of the test's own, with nobody in it yet."""
     with world(tmp_path / "data", own_cloud) as made:
         yield made
+
+
+@pytest.fixture
+def published_world(own_world: World, empty_warehouse: Path) -> World:
+    """The same for a test that publishes, with all tables and views, which take a second."""
+    shutil.copytree(empty_warehouse, own_world.home, dirs_exist_ok=True)
+    return own_world

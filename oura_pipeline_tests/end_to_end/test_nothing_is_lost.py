@@ -54,18 +54,20 @@ def execute(made: World, job: str, **request: Any) -> dg.ExecuteInProcessResult:
         )
 
 
-def test_what_was_missed_without_the_site_is_found_by_the_daily_run(own_world: World) -> None:
+def test_what_was_missed_without_the_site_is_found_by_the_daily_run(published_world: World) -> None:
     """Nobody took Oura's events for a day; the schedule looks back for seven."""
-    own_world.sign_in("runa")
-    own_world.fetch(WEEK, LAST, types=NAMES)
-    change(own_world.sandbox, notify=True)
-    here, there = everything(own_world, "runa")
+    published_world.sign_in("runa")
+    published_world.fetch(WEEK, LAST, types=NAMES)
+    change(published_world.sandbox, notify=True)
+    here, there = everything(published_world, "runa")
     assert here != there
-    schedule = own_world.definitions.resolve_schedule_def("daily")
+    schedule = published_world.definitions.resolve_schedule_def("daily")
     with dg.build_schedule_context(scheduled_execution_time=TEN) as context:
         (request,) = schedule.evaluate_tick(context).run_requests or ()
-    assert execute(own_world, "sync", tags=request.tags, run_config=request.run_config).success
-    here, there = everything(own_world, "runa")
+    assert execute(
+        published_world, "sync", tags=request.tags, run_config=request.run_config
+    ).success
+    here, there = everything(published_world, "runa")
     assert here == there
 
 

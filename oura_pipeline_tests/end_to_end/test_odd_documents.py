@@ -34,12 +34,12 @@ def spoil(made: World, name: str, way: str, field: str) -> str:
     return str(held[key])
 
 
-def test_one_odd_night_is_told_in_the_same_words_everywhere(own_world: World) -> None:
+def test_one_odd_night_is_told_in_the_same_words_everywhere(published_world: World) -> None:
     """By the check, by `sync` and by `doctor`; all else lands, and its day is no gap."""
-    shell = Shell(world=own_world)
+    shell = Shell(world=published_world)
     shell.sign_in("runa")
     shell.sign_in("koa")
-    night = spoil(own_world, "sleep", "null", "bedtime_start")
+    night = spoil(published_world, "sleep", "null", "bedtime_start")
     text = f"sleep of {ODD_DAY} (id {night}): bedtime_start: expected `datetime`, got `null`"
     synced = shell("sync", "--from", f"{FIRST}", "--to", f"{LAST}", "--type", "sleep")
     assert synced.exit_code == 0
@@ -49,8 +49,10 @@ def test_one_odd_night_is_told_in_the_same_words_everywhere(own_world: World) ->
     assert doctor.exit_code == 1
     assert f"no documents    1 set aside in oura.quarantine: runa: {text}\n" in doctor.stdout
     for username in ("runa", "koa"):
-        assert landed(own_world, username, "sleep") == usable_truth(own_world, username, "sleep")
-    with own_world.accounts() as accounts:
+        assert landed(published_world, username, "sleep") == usable_truth(
+            published_world, username, "sleep"
+        )
+    with published_world.accounts() as accounts:
         rows = accounts.fetches.find("sleep", statuses=[FetchStatus.FAILED, FetchStatus.EMPTY])
     assert rows == []
 
@@ -69,11 +71,11 @@ def test_it_leaves_by_itself_when_it_comes_right(own_world: World) -> None:
     assert own_world.landed("runa", SLEEP) == own_world.truth("runa", SLEEP, FIRST, LAST)
 
 
-def test_a_new_kind_of_sleep_is_told_in_the_same_words_everywhere(own_world: World) -> None:
+def test_a_new_kind_of_sleep_is_told_in_the_same_words_everywhere(published_world: World) -> None:
     """It lands, is not sent, and is not only in a log."""
-    shell = Shell(world=own_world)
+    shell = Shell(world=published_world)
     shell.sign_in("runa")
-    night = spoil(own_world, "sleep", "unknown_code", "type")
+    night = spoil(published_world, "sleep", "unknown_code", "type")
     text = (
         f"sleep of {ODD_DAY} (id {night}): type: a word that Oura does not describe; "
         "not sent to Graphite"
@@ -82,8 +84,8 @@ def test_a_new_kind_of_sleep_is_told_in_the_same_words_everywhere(own_world: Wor
     assert f"oura/sleep values_known: runa: {text}" in synced.stdout.splitlines()
     doctor = shell("doctor").stdout
     assert f"no documents    odd values, in oura.odd_values: runa: {text}\n" in doctor
-    own_world.sandbox.mend("runa", "sleep", id=night)
-    assert red_checks(own_world.run(FIRST, LAST, types=["sleep"])) == {}
+    published_world.sandbox.mend("runa", "sleep", id=night)
+    assert red_checks(published_world.run(FIRST, LAST, types=["sleep"])) == {}
 
 
 def test_one_odd_row_among_thousands_costs_itself(own_world: World) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from datetime import timedelta
-from pathlib import Path
 
 import duckdb
 
@@ -27,22 +25,21 @@ FIRST = LAST - timedelta(days=2)
 
 
 def test_three_syncs_at_once_land_the_truth_while_an_analyst_reads(
-    own_world: World, empty_warehouse: Path
+    published_world: World,
 ) -> None:
     """They queue for the file instead of failing, and nobody is disturbed."""
-    shutil.copytree(empty_warehouse, own_world.home, dirs_exist_ok=True)
     usernames, types = ["runa", "koa", "sione"], ["sleep", "heartrate"]
     for username in usernames:
-        own_world.sign_in(username)
-    own_world.fetch(FIRST, LAST, types=types)
+        published_world.sign_in(username)
+    published_world.fetch(FIRST, LAST, types=types)
     with open_pipeline() as pipeline:
         publish(pipeline)
     options = [f"--from={FIRST}", f"--to={LAST}", *(f"--type={name}" for name in types)]
-    with duckdb.connect(str(own_world.home / "analytics.duckdb"), read_only=True) as analyst:
+    with duckdb.connect(str(published_world.home / "analytics.duckdb"), read_only=True) as analyst:
         before = analyst.execute("SELECT count(*) FROM oura.heartrate").fetchone()
         done = subprocess.run(
             [sys.executable, "-m", syncs_at_once.__name__, "3", *options],
-            cwd=own_world.home,
+            cwd=published_world.home,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
@@ -51,14 +48,14 @@ def test_three_syncs_at_once_land_the_truth_while_an_analyst_reads(
         after = analyst.execute("SELECT count(*) FROM oura.heartrate").fetchone()
     assert done.returncode == 0, done.stderr
     assert before == after
-    with own_world.warehouse.kept_open():
+    with published_world.warehouse.kept_open():
         differing = [
             (username, document_type.name)
             for username in usernames
             for document_type in DOCUMENT_TYPES
             if document_type.name in types
-            and own_world.landed(username, document_type)
-            != own_world.truth(username, document_type, FIRST, LAST)
+            and published_world.landed(username, document_type)
+            != published_world.truth(username, document_type, FIRST, LAST)
         ]
     assert differing == []
 

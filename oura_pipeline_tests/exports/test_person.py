@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,9 +27,13 @@ cloud = cloud_with(people=3, days=8, end=LAST, thin=10)
 
 
 @pytest.fixture(scope="module")
-def synced(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def synced(
+    cloud: Sandbox, empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
     """Two people and all their documents of three days, one each odd; no test changes anything."""
-    with world(tmp_path_factory.mktemp("exported") / "data", cloud) as made:
+    home = tmp_path_factory.mktemp("exported") / "data"
+    shutil.copytree(empty_warehouse, home)
+    with world(home, cloud) as made:
         sign_in(made, ODD)
         sign_in(made, OTHER)
         for one in (ODD, OTHER):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,9 +61,12 @@ def cloud() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def populated(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def populated(
+    cloud: Sandbox, empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """A data folder in which everybody left traces, and what they are."""
     home = tmp_path_factory.mktemp("populated") / "data"
+    shutil.copytree(empty_warehouse, home)
     with world(home, cloud) as made:
         return {"home": home, "traces": populate(made)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -25,8 +26,9 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
+def pipeline(empty_warehouse: Path, tmp_path: Path) -> Iterator[Pipeline]:
     """A pipeline in a folder of its own, with ada and bob."""
+    shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)
     settings = settings_with(
         oura_pipeline_home=tmp_path, oura_client_id="id", oura_client_secret="secret"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -46,8 +47,9 @@ DATED = (HEARTRATE, RING_BATTERY_LEVEL)
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Iterator[World]:
+def made(empty_warehouse: Path, tmp_path: Path) -> Iterator[World]:
     """A world of its own, with a traveller in it."""
+    shutil.copytree(empty_warehouse, tmp_path / "data")
     options = SandboxOptions(people=1, awkward=True, days=18, end=LAST, thin=20)
     with running(options) as cloud, world(tmp_path / "data", cloud) as made:
         made.sign_in(WHO)
