@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter, defaultdict
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 from oura_pipeline.sandbox.catalog import COLLECTIONS
 from oura_pipeline.sandbox.people import synthetic_people
 from oura_pipeline.sandbox.running import Sandbox, running
-from oura_pipeline.sandbox.server import SandboxOptions
+from oura_pipeline.sandbox.server import SandboxOptions, create_app
 from oura_pipeline_tests.sandbox.conftest import OPTIONS
 
 Document = dict[str, Any]
@@ -257,11 +258,16 @@ def test_a_history_that_ends_today_has_today_and_no_tomorrow() -> None:
 def test_no_two_documents_share_an_id(day: int) -> None:
     """Whatever the last day is: an id is what makes a document the same one."""
     options = SandboxOptions(people=5, days=35, end=date(2026, 11, day))
-    with running(options) as sandbox:
-        ids = [
-            (username, document["id"])
-            for username in sandbox.usernames
-            for collection in ("rest_mode_period", "sleep", "workout", "session", "tag")
-            for document in documents(sandbox, username, collection)
-        ]
+    people = create_app(options).state.cloud.people
+    stores = {
+        (username, collection): held.store(collection)
+        for username, held in people.items()
+        for collection in ("rest_mode_period", "sleep", "workout", "session", "tag")
+    }
+    ids = [
+        (username, json.loads(body)["id"])
+        for (username, _), store in stores.items()
+        for body in store.bodies(0, len(store.keys))
+    ]
+    assert len(ids) > 200
     assert [key for key, count in Counter(ids).items() if count > 1] == []

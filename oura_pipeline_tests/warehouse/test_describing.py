@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,12 +25,16 @@ UNIT = re.compile(
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+def copy(empty_warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A published copy of an empty warehouse."""
-    folder = tmp_path_factory.mktemp("described")
-    Warehouse(folder / "warehouse.duckdb").publish(folder / "analytics.duckdb")
-    with duckdb.connect(folder / "analytics.duckdb", read_only=True) as connection:
+    with duckdb.connect(empty_warehouse / "analytics.duckdb", read_only=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def described(empty_warehouse: Path, tmp_path: Path) -> Warehouse:
+    """A warehouse without documents that was published before."""
+    return Warehouse(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)), timeout=20)
 
 
 def test_everything_in_the_schema_has_a_comment(copy: duckdb.DuckDBPyConnection) -> None:
@@ -121,42 +126,42 @@ def test_a_readme_of_before_is_brought_up_to_date(warehouse: Warehouse, tmp_path
 
 
 def test_a_view_that_was_dropped_or_replaced_comes_back(
-    warehouse: Warehouse, tmp_path: Path
+    described: Warehouse, tmp_path: Path
 ) -> None:
     """Views are not made again for nothing, so what is wrong with them has to be seen."""
     target = tmp_path / "analytics.duckdb"
-    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
-    warehouse.publish(target)
-    with duckdb.connect(warehouse.path) as connection:
+    land(described, DAILY_SLEEP, {"ada": [score(january(1))]})
+    described.publish(target)
+    with duckdb.connect(described.path) as connection:
         connection.execute("DROP VIEW oura.baselines")
         connection.execute("CREATE OR REPLACE VIEW oura.daily_summary AS SELECT 1 AS username")
         connection.execute("DELETE FROM oura.readme")
-    warehouse.publish(target)
-    assert warehouse.query("SELECT DISTINCT username FROM oura.baselines") == [("ada",)]
-    assert warehouse.query("SELECT username, sleep_score FROM oura.daily_summary") == [("ada", 80)]
-    assert warehouse.query("SELECT count(*) FROM oura.readme WHERE table_name = 'nights'") == [(1,)]
+    described.publish(target)
+    assert described.query("SELECT DISTINCT username FROM oura.baselines") == [("ada",)]
+    assert described.query("SELECT username, sleep_score FROM oura.daily_summary") == [("ada", 80)]
+    assert described.query("SELECT count(*) FROM oura.readme WHERE table_name = 'nights'") == [(1,)]
 
 
-def test_a_table_changes_under_its_views(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_table_changes_under_its_views(described: Warehouse, tmp_path: Path) -> None:
     """A column that an older version lacked arrives while views stand that use the table."""
-    land(warehouse, DAILY_SLEEP, {"ada": [score(january(1))]})
-    warehouse.publish(tmp_path / "analytics.duckdb")
-    with duckdb.connect(warehouse.path) as connection:
+    land(described, DAILY_SLEEP, {"ada": [score(january(1))]})
+    described.publish(tmp_path / "analytics.duckdb")
+    with duckdb.connect(described.path) as connection:
         connection.execute("ALTER TABLE oura.daily_sleep DROP COLUMN score")
-    land(warehouse, DAILY_SLEEP, {"ada": [score(january(2), 90)]}, days=(2, 2))
-    warehouse.publish(tmp_path / "analytics.duckdb")
+    land(described, DAILY_SLEEP, {"ada": [score(january(2), 90)]}, days=(2, 2))
+    described.publish(tmp_path / "analytics.duckdb")
     scores = "SELECT day, sleep_score FROM oura.daily_summary ORDER BY day"
-    assert warehouse.query(scores) == [(january(1), 80), (january(2), 90)]
+    assert described.query(scores) == [(january(1), 80), (january(2), 90)]
 
 
 def test_who_is_forgotten_is_in_no_ledger_and_the_views_stay(
-    warehouse: Warehouse, tmp_path: Path
+    described: Warehouse, tmp_path: Path
 ) -> None:
     """Views have a column of usernames too, and nothing can be deleted from them."""
     target = tmp_path / "analytics.duckdb"
-    land(warehouse, DAILY_SLEEP, {name: [score(january(1))] for name in ("ada", "zebediah")})
-    warehouse.publish(target)
-    with duckdb.connect(warehouse.path) as connection:
+    land(described, DAILY_SLEEP, {name: [score(january(1))] for name in ("ada", "zebediah")})
+    described.publish(target)
+    with duckdb.connect(described.path) as connection:
         for name in ("ada", "zebediah"):
             connection.execute(
                 "INSERT INTO oura.fetches "
@@ -170,10 +175,10 @@ def test_who_is_forgotten_is_in_no_ledger_and_the_views_stay(
                 [name],
             )
         connection.execute("CREATE MACRO oura.twice(number) AS number * 2")
-    assert warehouse.forget("zebediah") == 1
-    assert b"zebediah" not in warehouse.path.read_bytes()
-    assert warehouse.query("SELECT username, sleep_score FROM oura.daily_summary") == [("ada", 80)]
-    assert warehouse.query("SELECT username FROM oura.fetches") == [("ada",)]
-    assert warehouse.query("SELECT oura.twice(4)") == [(8,)]
-    warehouse.publish(target)
+    assert described.forget("zebediah") == 1
+    assert b"zebediah" not in described.path.read_bytes()
+    assert described.query("SELECT username, sleep_score FROM oura.daily_summary") == [("ada", 80)]
+    assert described.query("SELECT username FROM oura.fetches") == [("ada",)]
+    assert described.query("SELECT oura.twice(4)") == [(8,)]
+    described.publish(target)
     assert b"zebediah" not in target.read_bytes()

@@ -7,6 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.warehouse.tables import typed_fields
 from oura_pipeline.warehouse.warehouse import Warehouse
@@ -39,6 +41,7 @@ def day_of(document_type: DocumentType, document: dict[str, Any]) -> date:
     return date.fromisoformat(text[:10]) if text else date(2026, 1, 1)
 
 
+@pytest.mark.usefixtures("kept_open")
 def test_every_example_lands_and_comes_back(warehouse: Warehouse) -> None:
     seen = set()
     for path in example_files():
