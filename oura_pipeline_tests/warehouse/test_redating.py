@@ -46,7 +46,7 @@ BERLIN, TOKYO = timedelta(hours=1), timedelta(hours=9)
 HOUR = timedelta(hours=1)
 BIRTH = datetime(2026, 1, 1, tzinfo=UTC)
 FLIGHT = datetime(2026, 1, 6, 15, tzinfo=UTC)
-LAST = 12
+LAST = 9
 
 Documents = Mapping[DocumentType, list[RawDocument]]
 Orders = Mapping[str, tuple[DocumentType, ...]]
