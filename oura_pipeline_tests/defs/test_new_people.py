@@ -311,7 +311,7 @@ TODAY = days_back(daily_partitions(START), datetime.now(UTC), 1)[1]
 HISTORY_START = TODAY - timedelta(days=99)
 
 
-cloud = cloud_with(people=2, days=20, end=TODAY)
+cloud = cloud_with(people=2, days=20, end=TODAY, thin=20)
 
 
 made = world_with("koa", OURA_HISTORY_START=HISTORY_START.isoformat())
@@ -465,7 +465,7 @@ def test_for_ten_minutes_only_who_signed_in_since_is_looked_at(made: World) -> N
 @pytest.fixture
 def newcomer(tmp_path: Path) -> Iterator[World]:
     """Nils, whose ring is three weeks old, with years of history to go through."""
-    options = SandboxOptions(people=1, awkward=True, days=200, end=TODAY)
+    options = SandboxOptions(people=1, awkward=True, days=200, end=TODAY, thin=20)
     settings = {"OURA_HISTORY_START": "2015-01-01"}
     with running(options) as cloud, world(tmp_path / "data", cloud, settings=settings) as made:
         yield made
