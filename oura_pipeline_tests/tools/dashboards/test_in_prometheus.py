@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -72,10 +73,11 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def watched(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """People signed in, days were fetched, webhooks came, good ones and bad ones."""
     require_program(PROMETHEUS, "prometheus")
     home = tmp_path_factory.mktemp("watched")
+    shutil.copytree(empty_warehouse, home / "data")
     sensors = sensor("gaps", None), sensor("retired_people", None, status="STOPPED")
     with (
         listen("127.0.0.1", 0) as listener,
