@@ -189,10 +189,10 @@ class Fetches(Store):
             names = [one.name for one in DOCUMENT_TYPES if known is None or one.scope in known]
             alone(self._database, connection, names)
             forgotten = (
-                delete(fetches)
-                .where(*theirs, fetches.c.document_type.in_(names))
-                .returning(fetches.c.document_type, fetches.c.day)
+                delete(fetches).where(*theirs).returning(fetches.c.document_type, fetches.c.day)
             )
+            if known is not None:
+                forgotten = forgotten.where(fetches.c.document_type.in_(names))
             days = [(name, username, day) for name, day in connection.execute(forgotten)]
             if days:
                 Months.of(days).sum_up_fewer(self._database, connection)
