@@ -34,9 +34,6 @@ RESPONSE_TIMEOUT_SECONDS = 8.0  # Oura gives up after 10
 MAX_BODY_BYTES = 64 * 1024  # Oura's events have some hundred bytes
 MAX_CHALLENGE_LENGTH = 512
 MAX_BATCH = 500
-# Before a transaction, for others to share it: it costs as much as several events. Oura's patience
-# is a thousand times as long.
-GATHERING_SECONDS = 0.01
 MAX_WAITING = 5000  # at most 320 MB of bodies in memory
 LOG_INTERVAL_SECONDS = 60.0
 KNOWN_TYPES = frozenset(
@@ -185,11 +182,7 @@ class BatchWriter:
     async def _write_waiting(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            while self._waiting:
-                await asyncio.sleep(GATHERING_SECONDS)
-                batch = self._next_batch()
-                if not batch:
-                    continue
+            while batch := self._next_batch():
                 events = [incoming for incoming, _ in batch]
                 stored = await loop.run_in_executor(self._thread, self._try_write, events)
                 for _, waiting in batch:

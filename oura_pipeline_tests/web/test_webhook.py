@@ -305,23 +305,6 @@ async def write_together(slow: SlowWrite, count: int) -> list[bool]:
     return list(await asyncio.gather(first, *others))
 
 
-def test_deliveries_that_come_together_share_a_commit() -> None:
-    """Each transaction costs as much as several of them."""
-    slow = SlowWrite()
-    slow.allowed.set()
-    writer = BatchWriter(slow, RateLimitedLog())
-
-    async def one_after_another() -> list[bool]:
-        writes = []
-        for number in range(5):
-            writes.append(asyncio.create_task(writer.write(incoming(b"%d" % number))))
-            await asyncio.sleep(0)
-        return await asyncio.gather(*writes)
-
-    assert asyncio.run(one_after_another()) == [True] * 5
-    assert slow.batches == [5]
-
-
 def test_deliveries_that_come_during_a_commit_share_the_next_one() -> None:
     """A commit waits for the disk; it is paid once for all who wait, up to 500."""
     slow = SlowWrite()
