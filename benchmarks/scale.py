@@ -50,7 +50,7 @@ class Scale:
 FULL = Scale(
     days=90,
     pairs=5,
-    seconds=120,
+    seconds=240,
     years=(365, 730),
     crowd=(100, 200),
     pushed=5,
