@@ -170,15 +170,15 @@ def _read_ahead(
 ) -> Generator[_Spooled, None, None]:
     """Yield the documents of type after type, while those of the following types are read."""
     # Landing is DuckDB's work and reading is Python's: two cores do both at once.
-    with ExitStack() as stack:
+    with ExitStack() as spools, ExitStack() as reader:
         pool = ThreadPoolExecutor(1, thread_name_prefix="read")
+        reader.callback(pool.shutdown, cancel_futures=True)  # before the files go
         reads: list[tuple[ExitStack, Future[_Spooled]]] = []
         for document_type in reading.types:
-            own = stack.enter_context(ExitStack())
+            own = spools.enter_context(ExitStack())
             spool = own.enter_context(pipeline.warehouse.spool(document_type))
             read = pool.submit(reading.spool, document_type, person.username, spool)
             reads.append((own, read))
-        stack.callback(pool.shutdown, cancel_futures=True)
         for own, read in reads:
             with own:  # its files go as soon as its documents have landed
                 yield read.result()

@@ -50,7 +50,7 @@ def test_it_says_what_became_of_every_file(tmp_path: Path) -> None:
 
 
 def test_what_carbon_does_not_take_has_landed_and_waits(tmp_path: Path) -> None:
-    """Points leave while other documents land, which go on landing when they cannot."""
+    """All of it lands, and the days of all of it wait, not of the first type alone."""
     many = {**FILES, "App Data/dailystress.csv": "id;day;stress_high\ns;2026-05-02;900\n"}
     path, home = write_zip(tmp_path / "data.zip", many), tmp_path / "data"
     with socket.socket() as nobody:
