@@ -64,10 +64,6 @@ class Months:
             last_day=after - timedelta(days=after.day),
         )
 
-    def alone(self, database: Database, connection: Connection) -> None:
-        """Let nobody else write to the ledger of these document types; see `alone`."""
-        alone(database, connection, self.document_types)
-
     def sum_up(self, database: Database, connection: Connection) -> None:
         """Write what the rows of these months come to, of which each has some."""
         of_month = (*(fetches.c[name] for name in _KEY[:2]), _month())

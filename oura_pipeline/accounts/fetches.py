@@ -72,7 +72,7 @@ class Fetches(Store):
             kept = sorted((row for row in rows if row.username not in left), key=ledger_key)
             if kept:
                 months = Months.of(map(ledger_key, kept))
-                months.alone(self._database, connection)
+                alone(self._database, connection, months.document_types)
                 losses = _losses(connection, kept)
                 values = [_values(row) | _loss(row, losses.get(_loss_key(row))) for row in kept]
                 connection.execute(insert, values)
@@ -106,7 +106,7 @@ class Fetches(Store):
         if rows:
             months = Months.of((document_type, *key) for key in days)
             with self._database.writing() as connection:
-                months.alone(self._database, connection)
+                alone(self._database, connection, months.document_types)
                 connection.execute(change, rows)
                 months.sum_up(self._database, connection)
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from oura_pipeline.accounts.database import SERVER_CONNECTIONS, Database
 from oura_pipeline.accounts.encryption import KeyFileCipher
 from oura_pipeline.accounts.errors import AccountsBusy, DatabaseRefused
-from oura_pipeline.accounts.fetch_months import Months
+from oura_pipeline.accounts.fetch_months import Months, alone
 from oura_pipeline.accounts.inbox import Receipt
 from oura_pipeline.accounts.people import SignIn
 from oura_pipeline.accounts.schema import fetches, tokens
@@ -144,7 +144,7 @@ def test_days_of_one_month_that_several_write_at_once_are_all_counted(
     database = Database(emptied_postgres)
     with ThreadPoolExecutor(3) as pool:
         with database.writing() as connection:
-            months.alone(database, connection)
+            alone(database, connection, months.document_types)
             row = vars(first) | {"status": first.status.value}
             connection.execute(fetches.insert(), row)
             corrected = {("ada", days[2]): (FetchStatus.EMPTY, 0, 1)}
