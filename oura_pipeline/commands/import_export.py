@@ -17,14 +17,14 @@ from oura_pipeline.days import days_between
 from oura_pipeline.graphite.carbon import GraphiteUnavailable
 from oura_pipeline.member_export.importing import Imported, ImportedType, import_export
 from oura_pipeline.pipeline import Pipeline
-from oura_pipeline.process.imports import NEEDLESS, without
+from oura_pipeline.process.imports import without_pandas
 from oura_pipeline.sync.publish import publish
 from oura_pipeline.sync.push import push_documents
 
 
 def run_import(pipeline: Pipeline, username: str, path: Path) -> None:
     """Import an export with a progress bar, push and publish it, and print what came of it."""
-    with without(NEEDLESS), _Bar(console).shown() as bar:
+    with without_pandas(), _Bar(console).shown() as bar:
         with pipeline.warehouse.kept_open(), _Pushing(pipeline, username).started() as pushing:
             imported = import_export(pipeline, username, path, bar, pushing.add)
             unsent = pushing.finish(bar)

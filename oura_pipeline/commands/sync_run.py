@@ -35,7 +35,6 @@ from oura_pipeline.defs.sync_job import sync_job
 from oura_pipeline.defs.tidy_job import tidy_if_due
 from oura_pipeline.pipeline import open_accounts
 from oura_pipeline.process import interrupts
-from oura_pipeline.process.imports import NEEDLESS, without
 from oura_pipeline.settings import load_settings
 from oura_pipeline.sync.progress import progress
 from oura_pipeline.sync.storage_failures import storage_failure_in
@@ -111,11 +110,7 @@ def run_sync(
     run_id, summary = str(uuid4()), SyncResult()
     # Its terminal is for the progress bar.
     with project_instance(captures_output=False) as instance:
-        with (
-            without(NEEDLESS),
-            _cancelled_when_interrupted(instance, run_id),
-            told_of_reports(summary.add),
-        ):
+        with _cancelled_when_interrupted(instance, run_id), told_of_reports(summary.add):
             fail_ownerless(instance)
             own(run_id)
             # Not that of the code location: its assets take a fifth of a second to make.

@@ -13,7 +13,7 @@ from oura_pipeline.defs.run_owners import own
 from oura_pipeline.defs.run_requests import SHARDS_JOB
 from oura_pipeline.pipeline import Pipeline, open_pipeline
 from oura_pipeline.process import logs
-from oura_pipeline.process.imports import NEEDLESS, without
+from oura_pipeline.process.imports import without_pandas
 from oura_pipeline.settings import Executor, LogFormat, load_settings
 from oura_pipeline.sync.fetch import FETCHED_STATES, people_to_fetch
 
@@ -50,8 +50,7 @@ class PipelineResource(dg.ConfigurableResource[Any]):
                 if lives_here(context.run):
                     own(context.run.run_id)
                 stack.enter_context(_logged(context.run.run_id))
-            # Each run is a process that would import it: see `imports.NEEDLESS`.
-            stack.enter_context(without(NEEDLESS))
+            stack.enter_context(without_pandas())
             self._pipeline = stack.enter_context(open_pipeline(share=self.share))
             stack.enter_context(self._pipeline.warehouse.kept_open())
             yield self

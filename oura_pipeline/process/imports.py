@@ -5,14 +5,11 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 # Alembic loads mako, and mako the highlighters of all languages, for error pages in HTML. Where
 # they are missing it does without.
 _HIGHLIGHTERS = "mako.ext.pygmentplugin"
-# DuckDB imports pandas with the first parameter of a query, for 0.5 s and 60 MB, to see whether it
-# is one of its null values.
-NEEDLESS = "pandas"
 
 
 @contextmanager
@@ -44,3 +41,12 @@ def without(module: str) -> Iterator[None]:
     finally:
         if left_out:
             sys.modules.pop(module, None)
+
+
+def without_pandas() -> AbstractContextManager[None]:
+    """Let the block take pandas for missing.
+
+    DuckDB imports it with the first parameter of a query, for 0.5 s and 60 MB, to see whether that
+    is one of its null values.
+    """
+    return without("pandas")

@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 
 from oura_pipeline.analysis.frames import connect
-from oura_pipeline.process.imports import NEEDLESS, without
+from oura_pipeline.process.imports import without_pandas
 from oura_pipeline.settings import load_settings
 
 TABLES = ("daily_sleep", "daily_readiness")
@@ -114,7 +114,7 @@ def _read_repeatedly(
 
 def main() -> None:
     readers = {"read": read, "open": open_plainly, "hold": hold}
-    with without(NEEDLESS):  # which DuckDB imports with the first parameter of a query
+    with without_pandas():
         readers[sys.argv[1]](Path(sys.argv[2]))
 
 

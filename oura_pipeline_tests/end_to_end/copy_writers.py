@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from oura_pipeline.catalog.document_types import DocumentType, get_document_type
 from oura_pipeline.pipeline import Pipeline, open_pipeline
-from oura_pipeline.process.imports import NEEDLESS, without
+from oura_pipeline.process.imports import without_pandas
 from oura_pipeline.sync.publish import publish
 from oura_pipeline_tests.end_to_end.copy_readers import BULK, DAYS, TABLES
 
@@ -29,7 +29,7 @@ class DatedDocument:
 def write_in_a_process(home: str, usernames: Sequence[str], last: int, number: int) -> None:
     """Write the rounds from the second on of one of these people, in a process of its own."""
     os.environ["OURA_PIPELINE_HOME"] = home
-    with without(NEEDLESS):  # as `sync` does
+    with without_pandas():
         write(usernames[number], 2, last)
 
 
