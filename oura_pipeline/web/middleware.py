@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
-from starlette.datastructures import URL, Headers
+from starlette.datastructures import URL, Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -72,7 +72,7 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        headers = {
+        self._headers = {
             "Content-Security-Policy": content_policy(settings.oura.authorize_url),
             # To nobody else; with "no-referrer" browsers would send `Origin: null` with our forms.
             "Referrer-Policy": "same-origin",
@@ -80,18 +80,16 @@ class SecurityHeaders:
             "X-Frame-Options": "DENY",
             "Cross-Origin-Opener-Policy": "same-origin",
             "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-            "Cache-Control": "no-store",
         }
         if settings.site.url.startswith("https://"):
-            headers["Strict-Transport-Security"] = "max-age=31536000"
-        self._headers = Headers(headers).raw
+            self._headers["Strict-Transport-Security"] = "max-age=31536000"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         def add_headers(start: Message) -> None:
-            own = start.get("headers", [])
-            names = {name.lower() for name, _ in own}
-            # A new list: that of a response which is sent more than once stays its own.
-            start["headers"] = [*own, *(one for one in self._headers if one[0] not in names)]
+            headers = MutableHeaders(scope=start)
+            for name, value in self._headers.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Cache-Control", "no-store")
 
         await self._app(scope, receive, at_start(send, add_headers))
 
