@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,8 +25,7 @@ def cloud() -> Iterator[Sandbox]:
 @pytest.fixture
 def shell(cloud: Sandbox, empty_warehouse: Path, tmp_path: Path) -> Iterator[Shell]:
     """A world with nobody in it."""
-    shutil.copytree(empty_warehouse, tmp_path / "data")
-    with world(tmp_path / "data", cloud) as made:
+    with world(tmp_path / "data", cloud, begun=empty_warehouse) as made:
         yield Shell(world=made)
     for username in cloud.usernames:
         cloud.change_person(username, membership=True)
@@ -45,8 +43,7 @@ def graphite_shell(
     cloud: Sandbox, graphite: LocalGraphite, empty_warehouse: Path, tmp_path: Path
 ) -> Iterator[Shell]:
     """A world with a Graphite, and koa in it."""
-    shutil.copytree(empty_warehouse, tmp_path / "data")
-    with world(tmp_path / "data", cloud, graphite=graphite) as made:
+    with world(tmp_path / "data", cloud, graphite=graphite, begun=empty_warehouse) as made:
         shell = Shell(world=made)
         shell.sign_in("koa")
         yield shell

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime, time
 from pathlib import Path
 from time import monotonic, sleep
@@ -43,8 +42,9 @@ def test_a_file_of_points_is_ingested_later(
 ) -> None:
     """Synced without a Graphite, then sent: every line can be read, a bad one is named."""
     name = "later"
-    shutil.copytree(empty_warehouse, tmp_path / "data")
-    with world(tmp_path / "data", cloud, settings={"GRAPHITE_PREFIX": "bio"}) as made:
+    with world(
+        tmp_path / "data", cloud, settings={"GRAPHITE_PREFIX": "bio"}, begun=empty_warehouse
+    ) as made:
         shell = Shell(world=made)
         shell.sign_in("runa")
         assert shell("sync", "--last", "5", "--type", "daily_sleep").exit_code == 0
@@ -87,10 +87,9 @@ def test_replay_sends_again_and_reads_back(
     cloud: Sandbox, graphite: LocalGraphite, empty_warehouse: Path, tmp_path: Path
 ) -> None:
     """What went to the file counts as pushed; from DuckDB it goes into a Graphite all the same."""
-    shutil.copytree(empty_warehouse, tmp_path / "data")
     last = last_partition() - 2 * ONE_DAY
     chosen = ["--from", str(last - ONE_DAY), "--to", str(last), "--type", "daily_sleep"]
-    with world(tmp_path / "data", cloud) as made:
+    with world(tmp_path / "data", cloud, begun=empty_warehouse) as made:
         shell = Shell(world=made)
         shell.sign_in("koa")
         assert shell("sync", *chosen).exit_code == 0

@@ -44,8 +44,7 @@ def synced(
 ) -> Iterator[World]:
     """Two people whose sleep of four days landed, and nothing was exported; no test changes it."""
     home = tmp_path_factory.mktemp("synced") / "data"
-    shutil.copytree(empty_warehouse, home)
-    with world(home, cloud) as made:
+    with world(home, cloud, begun=empty_warehouse) as made:
         for username in PEOPLE:
             made.sign_in(username)
         made.fetch(FIRST, LAST, types=["sleep"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,8 +32,7 @@ cloud = cloud_with(people=4, days=4, end=LAST)
 @pytest.fixture
 def empty_house(cloud: Sandbox, empty_warehouse: Path, tmp_path: Path) -> Iterator[World]:
     """Three people, and nothing fetched yet."""
-    shutil.copytree(empty_warehouse, tmp_path / "data")
-    with world(tmp_path / "data", cloud) as made:
+    with world(tmp_path / "data", cloud, begun=empty_warehouse) as made:
         for username in AT_OURA:
             sign_in(made, username)
         yield made

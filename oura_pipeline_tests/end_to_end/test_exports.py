@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import cycle
@@ -37,10 +36,9 @@ READERS = {
 def published(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Two days of one person, every document type, published."""
     home = tmp_path_factory.mktemp("exports") / "data"
-    shutil.copytree(empty_warehouse, home)
     with (
         running(SandboxOptions(people=1, days=4, end=LAST, thin=10)) as cloud,
-        world(home, cloud) as made,
+        world(home, cloud, begun=empty_warehouse) as made,
     ):
         for username in cloud.usernames:
             made.sign_in(username)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +31,7 @@ def synced(
 ) -> Iterator[World]:
     """Two people and all their documents of three days, one each odd; no test changes anything."""
     home = tmp_path_factory.mktemp("exported") / "data"
-    shutil.copytree(empty_warehouse, home)
-    with world(home, cloud) as made:
+    with world(home, cloud, begun=empty_warehouse) as made:
         sign_in(made, ODD)
         sign_in(made, OTHER)
         for one in (ODD, OTHER):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -66,8 +65,7 @@ def populated(
 ) -> dict[str, Any]:
     """A data folder in which everybody left traces, and what they are."""
     home = tmp_path_factory.mktemp("populated") / "data"
-    shutil.copytree(empty_warehouse, home)
-    with world(home, cloud) as made:
+    with world(home, cloud, begun=empty_warehouse) as made:
         return {"home": home, "traces": populate(made)}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -49,9 +48,8 @@ DATED = (HEARTRATE, RING_BATTERY_LEVEL)
 @pytest.fixture
 def made(empty_warehouse: Path, tmp_path: Path) -> Iterator[World]:
     """A world of its own, with a traveller in it."""
-    shutil.copytree(empty_warehouse, tmp_path / "data")
     options = SandboxOptions(people=1, awkward=True, days=18, end=LAST, thin=20)
-    with running(options) as cloud, world(tmp_path / "data", cloud) as made:
+    with running(options) as cloud, world(tmp_path / "data", cloud, begun=empty_warehouse) as made:
         made.sign_in(WHO)
         yield made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -186,10 +187,13 @@ def world(
     graphite: LocalGraphite | None = None,
     document_types: tuple[DocumentType, ...] = DOCUMENT_TYPES,
     settings: Mapping[str, str] | None = None,
+    begun: Path | None = None,
 ) -> Iterator[World]:
-    """A world in a folder, for the length of the block."""
+    """A world in a folder, for the length of the block; `begun` is a folder to begin with."""
     # Settings come from the environment, as in production. It is restored: no other test sees it.
     home.mkdir(parents=True, exist_ok=True)
+    if begun:
+        shutil.copytree(begun, home, dirs_exist_ok=True)
     values = environment(home, sandbox, graphite) | dict(settings or {})
     earlier = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
