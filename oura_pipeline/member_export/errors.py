@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class ExportRefused(Exception):
     """Nothing of the file was read; the message says why and what to do."""
+
+
+class ReaderEnded(Exception):
+    """The process that reads a large export has ended before its time; nothing is half done."""

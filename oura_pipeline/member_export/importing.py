@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -14,29 +14,14 @@ from typing import Protocol
 
 from oura_pipeline.accounts.errors import PersonRefused
 from oura_pipeline.accounts.people import Person, PersonState
-from oura_pipeline.catalog.document_types import (
-    SLEEP,
-    STORED_TYPES,
-    TIME_ZONE,
-    DocumentType,
-    get_document_type,
-)
+from oura_pipeline.catalog.document_types import STORED_TYPES, DocumentType, get_document_type
 from oura_pipeline.days import ONE_DAY
 from oura_pipeline.ledger import PersonDay
 from oura_pipeline.member_export.archive import open_archive
-from oura_pipeline.member_export.sources import (
-    Batch,
-    Contents,
-    Source,
-    find_sources,
-    read_batches,
-    rows_of,
-)
-from oura_pipeline.member_export.zones import Zones
-from oura_pipeline.oura.pages import Document, Page, PageReader, UnusableDocument
-from oura_pipeline.oura.windows import DateRangeQuery
+from oura_pipeline.member_export.reader_process import reader_process
+from oura_pipeline.member_export.reading import Spooled, sources_of
+from oura_pipeline.member_export.sources import Contents, Source, find_sources
 from oura_pipeline.pipeline import Pipeline
-from oura_pipeline.process import interrupts
 from oura_pipeline.sync.redating import record_redated
 from oura_pipeline.warehouse.filling import run_of_export
 from oura_pipeline.warehouse.landing import Landing
@@ -44,8 +29,6 @@ from oura_pipeline.warehouse.spool import Spool
 
 # In one transaction; DuckDB writes smaller ones than its row groups, 122,880 rows, several times.
 _LANDED_BYTES = 32_000_000
-_FIRST_RING = date(2013, 1, 1)
-_AHEAD = timedelta(days=2)  # a day may have begun elsewhere, and a clock may be fast
 
 
 class ImportProgress(Protocol):
@@ -145,140 +128,71 @@ def import_export(
     progress = progress or Silent()
     with open_archive(path) as archive, pipeline.warehouse.kept_open():
         contents = find_sources(archive)
-        progress.began(sum(source.member.size for source in contents.sources))
-        reading = _Reading(contents.sources, progress, archive.made_at)
-        with closing(_read_ahead(pipeline, person, reading)) as spooled:
+        export = _Export(
+            path=path, made_at=archive.made_at, sources=contents.sources, progress=progress
+        )
+        progress.began(export.bytes)
+        with closing(_read_ahead(pipeline, person, export)) as spooled:
             types = []
             for one in spooled:
-                types.append(_import_type(pipeline, person, one, reading))
+                types.append(_import_type(pipeline, person, one, export))
                 landed(types[-1])
     return Imported(made_at=archive.made_at, contents=contents, types=types)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Spooled:
-    """The documents of a type on disk: how many rows they were, and of which days they are."""
+class _Export:
+    """An export that was looked into, and who is told how far it is."""
 
-    document_type: DocumentType
-    spool: Spool
-    rows: int
-    days: set[date]
+    path: Path
+    made_at: datetime
+    sources: Sequence[Source]
+    progress: ImportProgress
+
+    @property
+    def bytes(self) -> int:
+        """How large its tables are, unpacked."""
+        return sum(source.member.size for source in self.sources)
+
+    @property
+    def document_types(self) -> list[DocumentType]:
+        """The types of which there are documents, in the order in which they land."""
+        # Days follow from offsets, which the other types teach.
+        ordered = sorted(STORED_TYPES, key=lambda one: one.dated_by_offset)
+        return [one for one in ordered if sources_of(self.sources, one)]
 
 
 def _read_ahead(
-    pipeline: Pipeline, person: Person, reading: _Reading
-) -> Generator[_Spooled, None, None]:
+    pipeline: Pipeline, person: Person, export: _Export
+) -> Generator[Spooled, None, None]:
     """Yield the documents of type after type, while those of the following types are read."""
-    # Landing is DuckDB's work and reading is Python's: two cores do both at once.
-    with ExitStack() as spools, ExitStack() as reader:
+    with ExitStack() as spools, ExitStack() as stack:
         pool = ThreadPoolExecutor(1, thread_name_prefix="read")
-        reader.callback(pool.shutdown, cancel_futures=True)  # before the files go
-        reads: list[tuple[ExitStack, Future[_Spooled]]] = []
-        for document_type in reading.types:
+        stack.callback(pool.shutdown, cancel_futures=True)  # before the files go
+        reader = stack.enter_context(reader_process(export.path, export.progress.read))
+        reads: list[tuple[ExitStack, Future[Spooled]]] = []
+        for document_type in export.document_types:
             own = spools.enter_context(ExitStack())
             spool = own.enter_context(pipeline.warehouse.spool(document_type))
-            read = pool.submit(reading.spool, document_type, person.username, spool)
-            reads.append((own, read))
+            reads.append((own, pool.submit(reader.read, document_type, person.username, spool)))
         for own, read in reads:
             with own:  # its files go as soon as its documents have landed
                 yield read.result()
 
 
-class _Reading:
-    """The documents of an export, read type by type."""
-
-    def __init__(
-        self, sources: Sequence[Source], progress: ImportProgress, made_at: datetime
-    ) -> None:
-        self.made_at = made_at
-        self.progress = progress
-        self.sources = {
-            one.name: [source for source in sources if source.kind.document_type is one]
-            for one in STORED_TYPES
-        }
-        self._zones = _zones(sources)
-        self._done = 0
-        self._last_day = datetime.now(UTC).date() + _AHEAD
-
-    @property
-    def types(self) -> list[DocumentType]:
-        """The types of which there are documents, in the order in which they land."""
-        # Days follow from offsets, which the other types teach.
-        ordered = sorted(STORED_TYPES, key=lambda one: one.dated_by_offset)
-        return [one for one in ordered if self.sources[one.name]]
-
-    def spool(self, document_type: DocumentType, username: str, spool: Spool) -> _Spooled:
-        """Spool the documents of a type."""
-        name, rows, days = document_type.name, 0, set[date]()
-        for source in self.sources[name]:
-            reader = PageReader(
-                document_type,
-                wanted=lambda day: _FIRST_RING <= day <= self._last_day,
-                today=self.made_at.date(),
-            )
-            report = lambda size: self.progress.read(name, self._done + size)  # noqa: E731
-            for batch in read_batches(source, self._zones, report):
-                interrupts.check()
-                page = _page(reader, batch)
-                spool.add(username, page.documents, regular=page.regular)
-                spool.set_aside(
-                    username, [*batch.aside, *page.unusable, *map(_of_no_day, page.outside)]
-                )
-                rows += len(batch.documents) + len(batch.aside)
-                days |= {document.day for document in page.documents}
-            self._done += source.member.size
-        return _Spooled(document_type=document_type, spool=spool, rows=rows, days=days)
-
-
-def _page(reader: PageReader, batch: Batch) -> Page:
-    if batch.unambiguous:
-        return reader.unambiguous(batch.documents)
-    answer = b'{"data":[%b],"next_token":null}' % b",".join(batch.documents)
-    return reader.page(answer, DateRangeQuery())[0]
-
-
-def _of_no_day(document: Document) -> UnusableDocument:
-    return UnusableDocument(None, None, "nobody wore a ring on its day", document.raw)
-
-
-def _zones(sources: Sequence[Source]) -> Zones:
-    """Return the person's offsets, as other tables tell them."""
-    changes = [
-        (instant, int(offset))
-        for instant, offset in _timed(sources, TIME_ZONE, "timestamp", "offset")
-        if offset.lstrip("-").isdecimal() and abs(int(offset)) <= 50_400
-    ]
-    nights = [instant for instant, _ in _timed(sources, SLEEP, "bedtime_start", "day")]
-    return Zones(changes, nights)
-
-
-def _timed(
-    sources: Sequence[Source], document_type: DocumentType, instant: str, value: str
-) -> Iterator[tuple[datetime, str]]:
-    """Yield an instant and a value of each row that has an instant with an offset."""
-    of_type = [source for source in sources if source.kind.document_type is document_type]
-    for text, other in rows_of(of_type, instant, value):
-        try:
-            time = datetime.fromisoformat(text)
-        except ValueError:
-            continue
-        if time.tzinfo is not None:
-            yield time, other
-
-
 def _import_type(
-    pipeline: Pipeline, person: Person, spooled: _Spooled, reading: _Reading
+    pipeline: Pipeline, person: Person, spooled: Spooled, export: _Export
 ) -> ImportedType:
     document_type, landing = spooled.document_type, Landing(days={})
-    reading.progress.landing(document_type.name)
+    export.progress.landing(document_type.name)
     if spooled.rows:
         landing = _land(
-            pipeline, person, document_type, spooled.spool, spooled.days, reading.made_at
+            pipeline, person, document_type, spooled.spool, spooled.days, export.made_at
         )
     counts = landing.days | landing.elsewhere
     return ImportedType(
         document_type=document_type,
-        files=tuple(sorted({one.member.name for one in reading.sources[document_type.name]})),
+        files=tuple(sorted({one.member.name for one in sources_of(export.sources, document_type)})),
         rows=spooled.rows,
         landed=landing.inserted + landing.updated,
         aside=landing.set_aside.total(),

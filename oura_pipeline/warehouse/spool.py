@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -105,6 +105,14 @@ class Spool:
         self._unusable: dict[str, Path] = {}
         self._discarded: set[str] = set()
         self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what another process needs to land what is in the files."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: Mapping[str, object]) -> None:
+        """Be another process's spool, whose folder somebody keeps open."""
+        vars(self).update(state, _lock=threading.Lock())
 
     def add(
         self,
