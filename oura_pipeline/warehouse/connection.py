@@ -142,8 +142,6 @@ class ExclusiveFile:
         self, connection: duckdb.DuckDBPyConnection
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
-            # Casts between instants and days would follow the zone of the machine.
-            connection.execute("SET TimeZone = 'UTC'")
             with statements_interruptible(connection):
                 yield connection
         finally:
@@ -237,9 +235,12 @@ class ExclusiveFile:
         began = logged = time.monotonic()
         while True:
             try:
-                return duckdb.connect(
+                connection = duckdb.connect(
                     str(self.path), read_only=read_only, config=SETTINGS | ONE_CORE
                 )
+                # Casts between instants and days would follow the zone of the machine.
+                connection.execute("SET GLOBAL TimeZone = 'UTC'")
+                return connection
             except duckdb.Error as error:
                 # DuckDB has one class for all of this: only the text tells a lock from a broken
                 # file.

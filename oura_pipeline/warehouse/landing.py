@@ -10,6 +10,7 @@ from functools import cached_property
 
 import duckdb
 
+from oura_pipeline.warehouse.changes import UNCHANGED, Changes, count_changes
 from oura_pipeline.warehouse.connection import transaction
 from oura_pipeline.warehouse.drift.scan import DriftScan, find_odd_documents
 from oura_pipeline.warehouse.drift.unknown_fields import record_paths
@@ -23,13 +24,23 @@ from oura_pipeline.warehouse.ledgers import ensure_ledgers
 from oura_pipeline.warehouse.odd_values import replace_odd_values, stage_odd_values
 from oura_pipeline.warehouse.offsets import teaches
 from oura_pipeline.warehouse.quarantine import (
-    concerns_quarantine,
+    has_quarantined,
     keep_earlier_versions,
     update_quarantine,
 )
-from oura_pipeline.warehouse.redating import DayCount, keep_margin, learn, unrecorded
+from oura_pipeline.warehouse.redating import (
+    DayCount,
+    concerns_offsets,
+    keep_margin,
+    learn,
+    unrecorded,
+)
 from oura_pipeline.warehouse.spool import Spool
-from oura_pipeline.warehouse.staging import LandingRequest, stage
+from oura_pipeline.warehouse.staging import (
+    LandingRequest,
+    stage,
+    tell_reformatted_from_updated,
+)
 from oura_pipeline.warehouse.tables import (
     ensure_table,
     has_ledger,
@@ -39,8 +50,8 @@ from oura_pipeline.warehouse.tables import (
     typed_fields,
 )
 
-# A reformatted document keeps its row: its text differs, its meaning does not.
-UNCHANGED = {"unchanged", "reformatted"}
+# The kinds of changes by which rows come into the table, and by which they leave it.
+COMING, GOING = ("inserted", "updated", "moved"), ("deleted", "updated", "moved")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +156,7 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
         ensure_ledgers(connection)
     # Staging stays outside of the transaction: nobody else writes while we hold the lock, and only
     # outside of it are staged rows numbered from 0 in order of arrival.
-    stage(connection, request, spool)
+    aside = stage(connection, request, spool)
     scan = find_odd_documents(
         connection,
         "(SELECT i.rowid AS row_id, i.document FROM incoming i "
@@ -155,21 +166,18 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
     )
     # Outside of the transaction as well: a path was seen, whether or not its documents land.
     record_paths(connection, request.document_type, scan.paths, request.fetched_at)
-    odd = concerns_quarantine(connection, request.document_type)
+    odd = aside or has_quarantined(connection, request.document_type)
     if odd:
         keep_earlier_versions(connection, request.document_type)
-    strange = stage_odd_values(connection, request.document_type)
-    changes, brought = _count_changes(connection)
-    if brought and not request.fills:
-        keep_what_was_brought(connection, request.document_type)
-        changes, _ = _count_changes(connection)
+    strange = stage_odd_values(connection, request.document_type, found=scan.found)
+    changes, brought = _changes(connection, request)
     dated = request.document_type.dated_by_offset
     # Most documents that are fetched again are unchanged: nothing to write. A type without days
     # still moves to the newest day.
     writes = odd or strange or dated or request.fills
-    if writes or changes.keys() - UNCHANGED or not request.document_type.partitioned:
+    if writes or changes.kinds.keys() - {*UNCHANGED} or not request.document_type.partitioned:
         with transaction(connection):
-            _write(connection, request)
+            _write(connection, request, changes, retyped=scan.found)
             if odd:
                 update_quarantine(connection, request)
             if strange:
@@ -180,79 +188,104 @@ def land(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: 
                 note_brought(connection, request.document_type, "FROM people")
             if teaches(request.document_type):
                 learn(connection, request.document_type)
-    return _result(connection, request, scan, changes)
+    return _result(connection, request, scan, changes, aside=aside)
 
 
-def _count_changes(connection: duckdb.DuckDBPyConnection) -> tuple[Counter[str], bool]:
-    """Return how many changes there are of which kind, and whether any is of what was brought."""
-    rows = connection.execute(
-        "SELECT change, count(*), bool_or(brought) FROM changes GROUP BY change"
-    ).fetchall()
-    return Counter({change: many for change, many, _ in rows}), any(row[2] for row in rows)
+def _changes(
+    connection: duckdb.DuckDBPyConnection, request: LandingRequest
+) -> tuple[Changes, bool]:
+    """Return what changes, and whether any of it is what an export brought."""
+    only_day = None if request.document_type.partitioned else request.last_day
+    changes = count_changes(connection, only_day)
+    if changes.kinds["reformatted"]:
+        tell_reformatted_from_updated(connection)
+        changes = count_changes(connection, only_day)
+    brought = changes.brought
+    if brought and not request.fills:
+        keep_what_was_brought(connection, request.document_type)
+        changes = count_changes(connection, only_day)
+    return changes, brought
 
 
-def _write(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    request: LandingRequest,
+    changes: Changes,
+    *,
+    retyped: bool,
+) -> None:
+    """Write what changes; `retyped`: of some documents the cleaned text is in `odd_documents`."""
+    table = table_name(request.document_type)
+    if changes.kinds.keys() & {*GOING}:
+        connection.execute(
+            f"DELETE FROM {table} WHERE rowid IN "
+            f"(SELECT existing FROM changes WHERE change IN {GOING})"
+        )
+    if changes.kinds.keys() & {*COMING}:
+        _insert(connection, request, retyped=retyped)
+    if not request.document_type.partitioned:
+        connection.execute(
+            # `day` says when the state was last confirmed, so it moves though the document stays.
+            f"UPDATE {table} SET day = c.new_day FROM changes c "
+            f"WHERE {table}.rowid = c.existing AND c.change IN {UNCHANGED} "
+            f"AND {table}.day <> c.new_day"
+        )
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, request: LandingRequest, *, retyped: bool
+) -> None:
     document_type = request.document_type
-    table = table_name(document_type)
     names = [quoted(field.name) for field in typed_fields(document_type)]
-    connection.execute(
-        f"DELETE FROM {table} WHERE rowid IN (SELECT existing FROM changes "
-        "WHERE change IN ('deleted', 'updated', 'moved'))"
-    )
     schema = json_schema(document_type)
-    marks, completed, retyped = "$fetched_at AS fetched_at, $run_id AS run_id", "", ""
+    marks, joined, typed = "$fetched_at AS fetched_at, $run_id AS run_id", "", ""
+    if retyped:
+        # The few odd documents are typed anew from their cleaned text, the others only once.
+        joined = "LEFT JOIN odd_documents o ON o.row_id = i.rowid "
+        typed = f"WHEN o.row_id IS NOT NULL THEN from_json(o.cleaned, '{schema}') "
     if request.fills:
         # Where two exports make a document, it has the marks of the newer one.
         marks = (
             "coalesce(c.fetched_at, $fetched_at) AS fetched_at, coalesce(c.run_id, $run_id) "
             "AS run_id"
         )
-        completed = "LEFT JOIN completed c ON c.row_id = i.rowid "
-        retyped = f"WHEN c.row_id IS NOT NULL THEN from_json(i.document, '{schema}') "
+        joined += "LEFT JOIN completed c ON c.row_id = i.rowid "
+        typed += f"WHEN c.row_id IS NOT NULL THEN from_json(i.document, '{schema}') "
+    typed = f"CASE {typed}ELSE i.typed END" if typed else "i.typed"
     connection.execute(
-        f"INSERT INTO {table} "
+        f"INSERT INTO {table_name(document_type)} "
         f"(username, day, {', '.join(names)}, document, fetched_at, run_id) "
         f"SELECT username, day, {', '.join(f'typed.{name}' for name in names)}, document, "
         f"fetched_at, run_id FROM (SELECT i.username, i.day, i.document, {marks}, "
-        # The few odd documents are typed anew from their cleaned text, the others only once.
-        f"CASE WHEN o.row_id IS NOT NULL THEN from_json(o.cleaned, '{schema}') "
-        f"{retyped}ELSE i.typed END AS typed "
-        f"FROM incoming i LEFT JOIN odd_documents o ON o.row_id = i.rowid {completed}"
-        "WHERE i.rowid IN "
-        "(SELECT incoming FROM changes WHERE change IN ('inserted', 'updated', 'moved')))",
+        f"{typed} AS typed FROM incoming i {joined}WHERE i.rowid IN "
+        f"(SELECT incoming FROM changes WHERE change IN {COMING}))",
         {"fetched_at": request.fetched_at, "run_id": request.run_id},
     )
-    if not document_type.partitioned:
-        connection.execute(
-            # `day` says when the state was last confirmed, so it moves though the document stays.
-            f"UPDATE {table} SET day = c.new_day FROM changes c "
-            f"WHERE {table}.rowid = c.existing AND c.change IN ('unchanged', 'reformatted') "
-            f"AND {table}.day <> c.new_day"
-        )
 
 
 def _result(
     connection: duckdb.DuckDBPyConnection,
     request: LandingRequest,
     scan: DriftScan,
-    changes: Counter[str],
+    changes: Changes,
+    *,
+    aside: bool,
 ) -> Landing:
-    changed = _changed_days(connection, request)
+    changed = changes.days
     requested = {(name, day) for name in request.usernames for day in request.days}
     documents = _documents_of_days(connection, request, {*changed} - requested)
-    arrived, gone = _arrived_and_gone(connection, request)
     counts = {key: DayCount(documents[key], changed[key]) for key in sorted({*requested, *changed})}
     return Landing(
         days={key: count for key, count in counts.items() if key in requested},
         elsewhere={key: count for key, count in counts.items() if key not in requested},
-        arrived=arrived,
-        gone=gone,
+        arrived=changes.arrived,
+        gone=changes.gone,
         # Under another day the content is another, as far as days are concerned.
-        updated=changes["updated"] + changes["moved"],
+        updated=changes.kinds["updated"] + changes.kinds["moved"],
         unknown_fields=sorted(scan.unknown),
         odd_values=dict(sorted(scan.odd.items())),
-        set_aside=_count_set_aside(connection),
-        redated=unrecorded(connection),
+        set_aside=_count_set_aside(connection) if aside else Counter(),
+        redated=unrecorded(connection) if concerns_offsets(request.document_type) else (),
     )
 
 
@@ -261,50 +294,6 @@ def _count_set_aside(
 ) -> Counter[tuple[str, date | None]]:
     rows = connection.execute(
         "SELECT username, day, count(*) FROM set_aside GROUP BY username, day"
-    ).fetchall()
-    return Counter({(username, day): many for username, day, many in rows})
-
-
-def _arrived_and_gone(
-    connection: duckdb.DuckDBPyConnection, request: LandingRequest
-) -> tuple[Counter[tuple[str, date]], Counter[tuple[str, date]]]:
-    """Return how many documents were inserted and deleted, by username and day."""
-    new_day, old_day = _days_of_changes(request)
-    rows = connection.execute(
-        f"SELECT username, CASE change WHEN 'deleted' THEN {old_day} ELSE {new_day} END AS day, "
-        "count(*) FILTER (change = 'inserted'), count(*) FILTER (change = 'deleted') "
-        "FROM changes WHERE change IN ('inserted', 'deleted') GROUP BY username, 2",
-        _day_of_changes(request),
-    ).fetchall()
-    return (
-        Counter({(username, day): many for username, day, many, _ in rows if many}),
-        Counter({(username, day): many for username, day, _, many in rows if many}),
-    )
-
-
-def _days_of_changes(request: LandingRequest) -> tuple[str, str]:
-    """Return the SQL of the day of a document now and before."""
-    if request.document_type.partitioned:
-        return "new_day", "old_day"
-    return "$last::DATE", "$last::DATE"
-
-
-def _day_of_changes(request: LandingRequest) -> dict[str, date] | None:
-    return None if request.document_type.partitioned else {"last": request.last_day}
-
-
-def _changed_days(
-    connection: duckdb.DuckDBPyConnection, request: LandingRequest
-) -> Counter[tuple[str, date]]:
-    """Return how many documents changed, by username and day; a move changes both days."""
-    new_day, old_day = _days_of_changes(request)
-    # An update to another requested day changes both days; so both are pushed again.
-    moved_within = f"OR (change = 'updated' AND {old_day} <> {new_day})"
-    rows = connection.execute(
-        f"SELECT username, day, count(*) FROM (SELECT username, {new_day} AS day FROM changes "
-        f"WHERE change IN ('inserted', 'updated', 'moved') UNION ALL SELECT username, {old_day} "
-        f"FROM changes WHERE change IN ('deleted', 'moved') {moved_within}) GROUP BY username, day",
-        _day_of_changes(request),
     ).fetchall()
     return Counter({(username, day): many for username, day, many in rows})
 
@@ -323,17 +312,18 @@ def _documents_of_days(
             [request.last_day],
         ).fetchall()
     else:
+        # A range, not a list of days: DuckDB skips row groups by it.
+        chosen = "day BETWEEN $first AND $last"
+        parameters: dict[str, object] = {"first": request.first_day, "last": request.last_day}
+        if elsewhere:
+            chosen += (
+                " OR (username, day) IN (SELECT (unnest($names::VARCHAR[]), unnest($days::DATE[])))"
+            )
+            parameters["names"] = [username for username, _ in elsewhere]
+            parameters["days"] = [day for _, day in elsewhere]
         rows = connection.execute(
             f"SELECT username, day, count(*) FROM {table} "
-            # A range, not a list of days: DuckDB skips row groups by it.
-            "WHERE username IN (FROM people) AND (day BETWEEN $first AND $last OR (username, day) "
-            "IN (SELECT (unnest($names::VARCHAR[]), unnest($days::DATE[])))) "
-            "GROUP BY username, day",
-            {
-                "first": request.first_day,
-                "last": request.last_day,
-                "names": [username for username, _ in elsewhere],
-                "days": [day for _, day in elsewhere],
-            },
+            f"WHERE username IN (FROM people) AND ({chosen}) GROUP BY username, day",
+            parameters,
         ).fetchall()
     return Counter({(username, day): many for username, day, many in rows})

@@ -17,6 +17,7 @@ from oura_pipeline.warehouse.tables import has_ledger, literal, quoted
 from oura_pipeline.warehouse.views.clock import within_time
 
 _TABLE = ODD_VALUES.full_name
+_NONE = "(username VARCHAR, day DATE, id VARCHAR, path VARCHAR, reason VARCHAR)"
 NOT_OF_ITS_KIND = "not of the kind that Oura describes; missing in SQL and in Graphite"
 NOT_IN_TIME = "a series without a usable start or interval; not shown as rows, not sent to Graphite"
 UNKNOWN_WORD = "a word that Oura does not describe; not sent to Graphite"
@@ -46,17 +47,32 @@ def find_odd_values(
     ]
 
 
-def stage_odd_values(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> bool:
-    """Create the temporary table `odd_values` of a staged landing; return whether it matters."""
+def stage_odd_values(
+    connection: duckdb.DuckDBPyConnection, document_type: DocumentType, *, found: bool
+) -> bool:
+    """Create the temporary table `odd_values` of a staged landing; return whether it matters.
+
+    Args:
+        connection: of the landing.
+        document_type: of its documents.
+        found: whether there are odd documents.
+    """
     has_id = any(field.name == "id" for field in document_type.fields)
     shown = f"i.username, i.day, {'i.typed.id' if has_id else 'NULL::VARCHAR'} AS id"
-    found = [
-        f"SELECT {shown}, unnest(o.odd) AS path, {literal(NOT_OF_ITS_KIND)} AS reason "
-        "FROM odd_documents o JOIN incoming i ON i.rowid = o.row_id WHERE i.requested",
-        *_unknown_words(document_type, shown),
-        *_series_not_in_time(document_type, shown),
+    conditions = [*_unknown_words(document_type), *_series_not_in_time(document_type)]
+    selects = [
+        f"SELECT {shown}, {literal(field.name)} AS path, {literal(reason)} AS reason "
+        f"FROM incoming i WHERE i.requested AND {condition}"
+        + (f" AND {_is_of_its_kind(field)}" if found else "")
+        for field, condition, reason in conditions
     ]
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE odd_values AS {' UNION ALL '.join(found)}")
+    if found:
+        selects.append(
+            f"SELECT {shown}, unnest(o.odd) AS path, {literal(NOT_OF_ITS_KIND)} AS reason "
+            "FROM odd_documents o JOIN incoming i ON i.rowid = o.row_id WHERE i.requested"
+        )
+    rows = f"AS {' UNION ALL '.join(selects)}" if selects else _NONE
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE odd_values {rows}")
     of_type = f"SELECT 1 FROM odd_values UNION ALL SELECT 1 FROM {_TABLE} WHERE document_type = ?"
     return bool(connection.execute(f"{of_type} LIMIT 1", [document_type.name]).fetchall())
 
@@ -77,33 +93,27 @@ def replace_odd_values(connection: duckdb.DuckDBPyConnection, request: LandingRe
     )
 
 
-def _unknown_words(document_type: DocumentType, shown: str) -> Iterator[str]:
+def _unknown_words(document_type: DocumentType) -> Iterator[tuple[Field, str, str]]:
+    """Yield fields, conditions that `i` has a word there that nobody knows, and what that is."""
     for field in document_type.fields:
         if field.known_words:
             words = ", ".join(map(literal, field.known_words))
-            yield (
-                f"SELECT {shown}, {literal(field.name)}, {literal(UNKNOWN_WORD)} FROM incoming i "
-                f"WHERE i.requested AND i.typed.{quoted(field.name)} NOT IN ({words}) "
-                # What is no text at all is of another kind, and reported as such.
-                f"AND {_is_of_its_kind(field)}"
-            )
+            yield field, f"i.typed.{quoted(field.name)} NOT IN ({words})", UNKNOWN_WORD
 
 
-def _series_not_in_time(document_type: DocumentType, shown: str) -> Iterator[str]:
+def _series_not_in_time(document_type: DocumentType) -> Iterator[tuple[Field, str, str]]:
+    """Yield fields, conditions that `i` has a series there that cannot be placed, and so on."""
     for field in document_type.fields:
         if field.kind is SERIES:
             column = f"i.typed.{quoted(field.name)}"
             items = f"{column}.items"
             in_time = within_time(f"{column}.timestamp", items, f"{column}.interval")
-            yield (
-                f"SELECT {shown}, {literal(field.name)}, {literal(NOT_IN_TIME)} FROM incoming i "
-                # A series of nothing loses nothing.
-                f"WHERE i.requested AND list_count({items}) > 0 AND ({in_time}) IS NOT TRUE "
-                f"AND {_is_of_its_kind(field)}"
-            )
+            # A series of nothing loses nothing.
+            yield field, f"list_count({items}) > 0 AND ({in_time}) IS NOT TRUE", NOT_IN_TIME
 
 
 def _is_of_its_kind(field: Field) -> str:
+    # What is no text, or no series, at all is of another kind, and reported as such.
     name, inside = literal(field.name), literal(f"{field.name}.")
     odd = f"lambda path: path = {name} OR starts_with(path, {inside})"
     return (

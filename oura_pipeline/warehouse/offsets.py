@@ -151,22 +151,22 @@ def renew_offsets(connection: duckdb.DuckDBPyConnection) -> bool:
     """
     connection.execute(f"CREATE OR REPLACE TEMP TABLE timeline AS {_TIMELINE}")
     before = f"(FROM {OFFSETS.full_name} WHERE username IN (FROM learners))"
+    differing = f"(FROM timeline EXCEPT {before}) UNION ALL ({before} EXCEPT FROM timeline)"
+    if not connection.execute(f"SELECT 1 FROM ({differing}) LIMIT 1").fetchall():
+        return False
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE spans AS "
-        f"WITH differing AS ((FROM timeline EXCEPT {before}) UNION ALL ({before} EXCEPT "
-        "FROM timeline)), bounds AS (SELECT username, min(since) AS since, max(since) AS last "
-        "FROM differing GROUP BY username) "
+        f"CREATE OR REPLACE TEMP TABLE spans AS WITH differing AS ({differing}), bounds AS "
+        "(SELECT username, min(since) AS since, max(since) AS last FROM differing "
+        "GROUP BY username) "
         # The next row after the last one that differs is common to both.
         "SELECT b.username, b.since, coalesce(min(t.since), 'infinity'::TIMESTAMPTZ) AS until "
         "FROM bounds b LEFT JOIN timeline t ON t.username = b.username AND t.since > b.last "
         "GROUP BY b.username, b.since"
     )
-    changed = bool(connection.execute("SELECT 1 FROM spans LIMIT 1").fetchall())
-    if changed:
-        theirs = "username IN (SELECT username FROM spans)"
-        connection.execute(f"DELETE FROM {OFFSETS.full_name} WHERE {theirs}")
-        connection.execute(f"INSERT INTO {OFFSETS.full_name} FROM timeline WHERE {theirs}")
-    return changed
+    theirs = "username IN (SELECT username FROM spans)"
+    connection.execute(f"DELETE FROM {OFFSETS.full_name} WHERE {theirs}")
+    connection.execute(f"INSERT INTO {OFFSETS.full_name} FROM timeline WHERE {theirs}")
+    return True
 
 
 def local_day(instant: str) -> str:

@@ -82,13 +82,11 @@ def find_quarantined(
     return [QuarantinedDocument(**dict(zip(names, row, strict=True))) for row in rows]
 
 
-def concerns_quarantine(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> bool:
-    """Return whether a staged landing concerns the quarantine."""
+def has_quarantined(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> bool:
+    """Return whether documents of a type are in the quarantine."""
     return bool(
         connection.execute(
-            "SELECT 1 FROM set_aside UNION ALL "
-            f"SELECT 1 FROM {_TABLE} WHERE document_type = ? LIMIT 1",
-            [document_type.name],
+            f"SELECT 1 FROM {_TABLE} WHERE document_type = ? LIMIT 1", [document_type.name]
         ).fetchall()
     )
 

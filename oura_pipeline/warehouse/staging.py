@@ -57,21 +57,25 @@ class LandingRequest:
         return days_between(self.first_day, self.last_day)
 
 
-def stage(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> None:
-    """Create temporary tables: `people`, `incoming`, `set_aside`, `existing` and `changes`."""
+def stage(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> bool:
+    """Create temporary tables: `people`, `incoming`, `set_aside`, `existing` and `changes`.
+
+    Return whether anything may be set aside.
+    """
     _list_people(connection, request)
-    _read_unusable(connection, request, spool)
-    _read(connection, request, spool)
-    _set_aside_without_key(connection, request.document_type)
+    aside = _read_unusable(connection, request, spool)
+    aside |= _read(connection, request, spool)
+    aside |= _set_aside_without_key(connection, request.document_type)
     if request.document_type.dated_by_offset:
         _date(connection, request)
-    _drop_repeated(connection, request.document_type)
-    _keep_last_set_aside(connection)
+    aside |= _drop_repeated(connection, request.document_type)
+    if aside:
+        _keep_last_set_aside(connection)
     _find_existing(connection, request)
     _match(connection, request.document_type)
     if request.fills:
         keep_what_is_there(connection, request.document_type, request.fetched_at)
-    _tell_reformatted_from_updated(connection)
+    return aside
 
 
 def _list_people(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
@@ -90,8 +94,11 @@ def _list_people(connection: duckdb.DuckDBPyConnection, request: LandingRequest)
 
 def _read_unusable(
     connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool
-) -> None:
-    """Create `set_aside(username, day, id, reason, document)`, in order of arrival."""
+) -> bool:
+    """Create `set_aside(username, day, id, reason, document)`, in order of arrival.
+
+    This, like all that adds to it, returns whether anything may be in it.
+    """
     files = ", ".join(literal(str(file)) for file in spool.unusable_files(request.usernames))
     columns = ", ".join(f"{name}: '{sql_type}'" for name, sql_type in _SET_ASIDE.items())
     connection.execute(
@@ -104,9 +111,10 @@ def _read_unusable(
             f"columns = {{{columns}}}, "
             f"maximum_object_size = {2 * spool.longest_unusable + _LONGEST_LINE})"
         )
+    return bool(files)
 
 
-def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> None:
+def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool: Spool) -> bool:
     """Create `incoming(username, day, requested, document, typed)`, in order of arrival."""
     document = "document"
     if spool.has_line_breaks:
@@ -134,6 +142,7 @@ def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
     )
     try:
         connection.execute(f"{read})", parameters)
+        return False
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         # Looked for only now: to check every text costs as much as to read it.
         connection.execute(f"{read} WHERE json_valid({document}))", parameters)
@@ -143,6 +152,7 @@ def _read(connection: duckdb.DuckDBPyConnection, request: LandingRequest, spool:
             f"FROM {lines}) WHERE requested AND NOT json_valid(document)",
             parameters,
         )
+        return True
 
 
 def _files(request: LandingRequest, spool: Spool) -> list[Path]:
@@ -178,13 +188,13 @@ def spooled_lines(files: Iterable[Path], longest: int) -> str:
 
 def _set_aside_without_key(
     connection: duckdb.DuckDBPyConnection, document_type: DocumentType
-) -> None:
+) -> bool:
     """Move documents without a key that DuckDB can read from `incoming` to `set_aside`."""
     absent = [f"{part} IS NULL" for part in _key(document_type, "incoming")]
     # A list or a number is valid JSON too, and would be a row of nulls.
     missing = " OR ".join(["typed IS NULL", "json_type(document) <> 'OBJECT'", *absent])
     if not connection.execute(f"SELECT 1 FROM incoming WHERE {missing} LIMIT 1").fetchall():
-        return
+        return False
     needed = " and ".join(name for name in document_type.key if name != "day")
     why = f"no object, or no usable {needed}" if needed else "no object"
     dated = document_type.dated_by_offset
@@ -194,6 +204,7 @@ def _set_aside_without_key(
         f"'{why}', document FROM incoming WHERE {'true' if dated else 'requested'} AND ({missing})"
     )
     connection.execute(f"DELETE FROM incoming WHERE {missing}")
+    return True
 
 
 def _date(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> None:
@@ -214,7 +225,7 @@ def _date(connection: duckdb.DuckDBPyConnection, request: LandingRequest) -> Non
     )
 
 
-def _drop_repeated(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> None:
+def _drop_repeated(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -> bool:
     """Keep one of several documents with the same key; set aside the others that differ from it."""
     key = ", ".join(("username", *_key(document_type, "incoming")))
     # Looked for first: repetitions are rare, and deleting reads the table twice.
@@ -222,7 +233,7 @@ def _drop_repeated(connection: duckdb.DuckDBPyConnection, document_type: Documen
         f"SELECT 1 FROM incoming GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
     ).fetchall()
     if not repeated:
-        return
+        return False
     # Pages overlap when documents arrive in between: the last to come is the newest.
     order, why = "rowid DESC", "it came twice in one answer; the later one landed"
     if document_type.daily:
@@ -239,6 +250,7 @@ def _drop_repeated(connection: duckdb.DuckDBPyConnection, document_type: Documen
         "WHERE i.requested AND i.document::VARCHAR <> r.kept::VARCHAR"
     )
     connection.execute("DELETE FROM incoming WHERE rowid IN (SELECT row_id FROM repeated)")
+    return True
 
 
 def _first_number(document_type: DocumentType) -> str:
@@ -312,7 +324,7 @@ def _match(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -
     Columns: `username`; `incoming` and `existing`, row numbers there or null; `new_day`, `old_day`;
     `brought`, whether the existing row is of an export; and `change`: unchanged, reformatted
     (another text with the same meaning), updated, inserted, moved (to a day that was not requested)
-    or deleted. Every other text is 'reformatted' until `_tell_reformatted_from_updated` has
+    or deleted. Every other text is 'reformatted' until `tell_reformatted_from_updated` has
     compared the meaning.
     """
     same_day = "s.day = i.day" if document_type.partitioned else "true"
@@ -333,7 +345,7 @@ def _match(connection: duckdb.DuckDBPyConnection, document_type: DocumentType) -
     )
 
 
-def _tell_reformatted_from_updated(connection: duckdb.DuckDBPyConnection) -> None:
+def tell_reformatted_from_updated(connection: duckdb.DuckDBPyConnection) -> None:
     """Mark those as updated whose text differs in more than order of keys, spaces or 1.0 for 1."""
     connection.execute(
         "SELECT c.rowid, i.document, s.document FROM changes c "

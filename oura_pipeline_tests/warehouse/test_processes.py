@@ -38,8 +38,8 @@ from oura_pipeline_tests.warehouse.documents import beat, january, land
 
 write = landing._write
 
-def stop(connection, question):
-    write(connection, question)
+def stop(*question, **options):
+    write(*question, **options)
     print("ready", flush=True)
     sys.stdin.readline()
 

@@ -31,11 +31,13 @@ class DriftScan:
         unknown: fields that the table of document types does not have.
         odd: how many values at a path are of the wrong kind.
         paths: of every value that no column can hold, down to the value; odd ones if numbers.
+        found: whether there are odd documents.
     """
 
     unknown: set[str] = field(default_factory=set)
     odd: Counter[str] = field(default_factory=Counter)
     paths: set[str] = field(default_factory=set)
+    found: bool = False
 
 
 def find_odd_documents(
@@ -100,6 +102,7 @@ def _clean(
         {"shapes": doubtful} if doubtful else {},
     )
     (many,) = connection.execute("SELECT count(*) FROM caught").fetchone() or (0,)
+    scan.found = many > 0
     for start in range(0, many, _CHUNK):
         rows = connection.execute(
             "SELECT row_id, document FROM caught WHERE number > ? AND number <= ?",
