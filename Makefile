@@ -16,7 +16,8 @@ PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 DEPLOY := oura_pipeline_tests/deploy/test_readme.py
 WORKERS := oura_pipeline_tests/workers
 WHEEL := oura_pipeline_tests/end_to_end/test_wheel.py
-APART := --ignore=$(DEPLOY) --ignore=$(WORKERS) --ignore=$(WHEEL)
+KUBERNETES := oura_pipeline_tests/deploy/test_kubernetes.py
+APART := $(addprefix --ignore=,$(DEPLOY) $(KUBERNETES) $(WORKERS) $(WHEEL))
 SRC := oura_pipeline oura_pipeline_tests tools benchmarks
 
 .PHONY: help demo reset dist test test-quick test-engines test-deploy test-workers test-wheel crowd bench crash mutants attack check format dev docs site lock clean
@@ -25,7 +26,7 @@ help:
 	@echo "make reset       delete what the demo made; otherwise the next one uses it again"
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
 	@echo "make test        all tests but those of test-engines, -deploy, -workers, -wheel and -matrix"
-	@echo "make test-quick  those that need no browser, Graphite, Postgres or run of Dagster"
+	@echo "make test-quick  the small ones, that need no browser, Graphite, Postgres or run of Dagster"
 	@echo "make test-engines more of Postgres, of a DuckLake, of VictoriaMetrics and of shards"
 	@echo "make test-wheel  the wheel alone, in a clean environment and an empty folder"
 	@echo "make dist        build the wheel, into dist/"
@@ -53,7 +54,7 @@ dev: $(READY)
 	@$(BIN)/oura-pipeline dev
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL) -m "not engines" $(APART))
+	@$(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL) $(if $(ENGINES),,-m "not engines") $(APART))
 
 # Postgres, a lake, VictoriaMetrics, shards. Two on two cores: each of them starts a Postgres.
 test-engines: $(READY)
@@ -64,7 +65,7 @@ test-engines: $(READY)
 test-deploy: $(READY)
 	@$(BIN)/python -m pytest $(DEPLOY)
 	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv run --quiet --no-project --system-certs \
-	  --with kubernetes-validate==1.37.0 python -m pytest oura_pipeline_tests/deploy/test_kubernetes.py
+	  --with kubernetes-validate==1.37.0 python -m pytest $(KUBERNETES)
 
 # The wheel alone, in a clean environment and an empty folder.
 test-wheel: $(READY)

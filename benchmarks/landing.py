@@ -8,6 +8,7 @@ from datetime import date
 
 from oura_pipeline.catalog.document_types import DOCUMENT_TYPES, DocumentType
 from oura_pipeline.pipeline import open_pipeline
+from oura_pipeline.process.imports import without_pandas
 from oura_pipeline.sync.fetch import FetchedDocuments, fetched_documents, people_to_fetch
 from oura_pipeline.sync.fetch_ahead import fetching_ahead
 
@@ -17,7 +18,7 @@ def main() -> None:
     first, last = map(date.fromisoformat, sys.argv[1:])
     # What is dated by others' offsets comes after them.
     document_types = sorted(DOCUMENT_TYPES, key=lambda one: one.dated_by_offset)
-    with open_pipeline() as pipeline, pipeline.warehouse.kept_open():
+    with without_pandas(), open_pipeline() as pipeline, pipeline.warehouse.kept_open():
         people = people_to_fetch(pipeline)
 
         def fetch(document_type: DocumentType) -> AbstractContextManager[FetchedDocuments]:

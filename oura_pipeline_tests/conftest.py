@@ -40,6 +40,22 @@ LONG = (
     "warehouse/lake/",
     *("warehouse/test_redating.py", "warehouse/test_publishing.py", "warehouse/test_forgetting.py"),
     *("sync/test_redating.py", "web/pages/test_me_extremes.py"),
+    # Not long, and half of the work of all the rest.
+    *("member_export/test_importing.py", "cookbook/", "test_modes.py"),
+    *(
+        "warehouse/views/test_awkward_people.py",
+        "warehouse/views/test_sessions.py",
+        "warehouse/views/test_declarations.py",
+        "warehouse/views/test_days.py",
+        "warehouse/test_processes.py",
+        "warehouse/test_values.py",
+        "warehouse/test_quarantine.py",
+        "warehouse/test_landing.py",
+        "warehouse/test_kept_open.py",
+    ),
+    *("web/pages/test_me.py", "web/pages/test_me_charts.py", "web/test_middleware.py"),
+    *("sync/test_subscriptions.py", "sync/test_fetch.py", "sync/test_publish.py"),
+    *("sandbox/test_spoils.py", "sandbox/test_history.py", "oura/test_against_sandbox.py"),
 )
 
 # What shares something dear stays on one worker: a Chromium and the pages that it has checked, a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -246,7 +247,8 @@ class Visit:
         """Check that nothing is too wide for a phone, and everything about elements seen first.
 
         That is: axe, on a phone and on a desk, the colours light and dark. On a page that was
-        checked before, the colours of the new elements and of what is in them.
+        checked before, the colours of the new elements and of what is in them, light on a desk and
+        dark on a phone.
         """
         self.page.set_viewport_size(PHONE)
         wide = self.page.evaluate(_TOO_WIDE)
@@ -263,14 +265,15 @@ class Visit:
 
     def _check_closely(self, where: Any) -> None:
         self.page.evaluate(_AXE.axe_script)
-        for scheme in ("dark", "light"):
+        # What is new on a page that was checked: each scheme and each size once.
+        pairs = [("dark", PHONE), ("light", DESK)]
+        for scheme, size in pairs if where else itertools.product(("dark", "light"), (PHONE, DESK)):
             self.page.emulate_media(color_scheme=scheme)
-            for size in (PHONE, DESK):
-                self.page.set_viewport_size(size)
-                found = _violations(self.page, where, _COLOURS)
-                if scheme == "light":
-                    found += _violations(self.page, None, _NO_COLOURS)
-                assert not found, f"{self.path} {scheme} {size['width']}: {found}"
+            self.page.set_viewport_size(size)
+            found = _violations(self.page, where, _COLOURS)
+            if scheme == "light":
+                found += _violations(self.page, None, _NO_COLOURS)
+            assert not found, f"{self.path} {scheme} {size['width']}: {found}"
 
 
 @contextmanager
