@@ -203,7 +203,7 @@ def import_own_export(username: str, path: Path, new: bool) -> None:
     """
     with open_pipeline() as pipeline:
         if new:
-            pipeline.accounts.people.add_without_sign_in(username)
+            _add_without_sign_in(pipeline, username)
         try:
             run_import(pipeline, username, path)
         except UnknownPerson as error:
@@ -212,6 +212,19 @@ def import_own_export(username: str, path: Path, new: bool) -> None:
             if new:
                 pipeline.accounts.removal.delete(username)
             raise click.ClickException(f"{path} was not imported: {error}.") from None
+
+
+def _add_without_sign_in(pipeline: Pipeline, username: str) -> None:
+    people = pipeline.accounts.people
+    try:
+        people.get(username)
+    except UnknownPerson:
+        people.add_without_sign_in(username)
+    else:
+        raise click.ClickException(
+            f"{username} is here already: leave --new out to add this to what is theirs, or choose "
+            "another username for somebody else"
+        )
 
 
 def _learn_identity(

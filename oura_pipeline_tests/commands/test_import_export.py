@@ -80,3 +80,16 @@ def test_what_is_refused_changes_nothing(tmp_path: Path, new: bool) -> None:
     if new:
         assert "data.zip was not imported: none of its 1 tables is one of Oura's" in result.output
     assert again.output.strip().endswith("nobody has signed in yet; --new adds somebody")
+
+
+def test_who_is_here_is_not_added_anew(tmp_path: Path) -> None:
+    """As after an interrupt; it says how to go on, and changes nothing."""
+    path, home = write_zip(tmp_path / "data.zip", FILES), tmp_path / "data"
+    assert imported(home, "ada", str(path), "--new").exit_code == 0
+    again = imported(home, "ada", str(path), "--new")
+    assert again.exit_code == 1
+    assert "ada is here already: leave --new out" in again.output
+    result = imported(home, "ada", str(path))
+    assert ["temperature.csv", "1", "0", "1", "0"] in [
+        line.split() for line in result.output.splitlines()
+    ]
