@@ -30,7 +30,6 @@ from oura_pipeline.warehouse.quarantine import (
 )
 from oura_pipeline.warehouse.redating import (
     DayCount,
-    concerns_offsets,
     keep_margin,
     learn,
     unrecorded,
@@ -285,7 +284,7 @@ def _result(
         unknown_fields=sorted(scan.unknown),
         odd_values=dict(sorted(scan.odd.items())),
         set_aside=_count_set_aside(connection) if aside else Counter(),
-        redated=unrecorded(connection) if concerns_offsets(request.document_type) else (),
+        redated=unrecorded(connection),
     )
 
 

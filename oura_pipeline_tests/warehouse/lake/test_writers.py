@@ -38,8 +38,8 @@ STOP_IN_THE_MIDDLE = (
     + """
 write = landing._write
 
-def stop(connection, question):
-    write(connection, question)
+def stop(*question, **options):
+    write(*question, **options)
     print("ready", flush=True)
     sys.stdin.readline()
 
