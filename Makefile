@@ -25,7 +25,7 @@ help:
 	@echo "make demo        the whole pipeline with synthetic people (SERVE=1: stays up; GRAFANA=path: in Grafana, too)"
 	@echo "make reset       delete what the demo made; otherwise the next one uses it again"
 	@echo "make dev         the site, Dagster's UI and daemon on 127.0.0.1"
-	@echo "make test        all tests but those of test-engines, -deploy, -workers, -wheel and -matrix"
+	@echo "make test        all tests but those of test-engines (ENGINES=1: them, too), -deploy, -workers, -wheel and -matrix"
 	@echo "make test-quick  the small ones, that need no browser, Graphite, Postgres or run of Dagster"
 	@echo "make test-engines more of Postgres, of a DuckLake, of VictoriaMetrics and of shards"
 	@echo "make test-wheel  the wheel alone, in a clean environment and an empty folder"

@@ -8,4 +8,4 @@ class ExportRefused(Exception):
 
 
 class ReaderEnded(Exception):
-    """The process that reads a large export has ended before its time; nothing is half done."""
+    """The process that reads an export has ended before its time; what has landed stays."""

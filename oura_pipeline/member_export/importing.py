@@ -122,6 +122,7 @@ def import_export(
         UnknownPerson: nobody has this username.
         PersonRefused: they have left.
         ExportRefused: it is harmful, or nothing in it is known; nothing was changed.
+        ReaderEnded: the process that reads it has ended; do it again.
         AccountsError, WarehouseError: a database was busy or unusable; do it again.
     """
     person = _staying(pipeline, username)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import NamedTuple
 
 import duckdb
@@ -39,7 +40,7 @@ class Changes:
 
     of_each: tuple[Change, ...]
 
-    @property
+    @cached_property
     def kinds(self) -> Counter[str]:
         """How many there are of each kind."""
         kinds = Counter[str]()
@@ -68,20 +69,15 @@ class Changes:
     @property
     def arrived(self) -> Counter[tuple[str, date]]:
         """How many documents were inserted, by username and day."""
-        arrived = Counter[tuple[str, date]]()
-        for change in self.of_each:
-            if change.kind == "inserted":
-                arrived[change.username, change.new_day] += change.many
-        return arrived
+        return self._days_of("inserted")
 
     @property
     def gone(self) -> Counter[tuple[str, date]]:
         """How many documents were deleted, by username and day."""
-        gone = Counter[tuple[str, date]]()
-        for change in self.of_each:
-            if change.kind == "deleted":
-                gone[change.username, change.old_day] += change.many
-        return gone
+        return self._days_of("deleted")
+
+    def _days_of(self, kind: str) -> Counter[tuple[str, date]]:
+        return Changes(tuple(change for change in self.of_each if change.kind == kind)).days
 
 
 def count_changes(connection: duckdb.DuckDBPyConnection, only_day: date | None = None) -> Changes:

@@ -17,7 +17,7 @@ import pytest
 from oura_pipeline.catalog.document_types import TEMPERATURE
 from oura_pipeline.member_export.errors import ExportRefused, ReaderEnded
 from oura_pipeline.member_export.reader_process import reader_process
-from oura_pipeline.warehouse.spool import open_spool
+from oura_pipeline.warehouse.spool import Spool, open_spool
 from oura_pipeline_tests.member_export.archives import write_zip
 
 HEADER = "timestamp;skin_temp\n"
@@ -55,6 +55,17 @@ def test_what_it_refuses_is_told(tmp_path: Path) -> None:
         pytest.raises(ExportRefused, match="a line in it is longer than any of Oura's"),
     ):
         reader.read(TEMPERATURE, "ada", spool)
+
+
+def test_a_disk_that_cannot_be_written_is_told(path: Path, tmp_path: Path) -> None:
+    """With its own error, from which a command says what to do; the reader goes on."""
+    with (
+        open_spool(tmp_path / "spool", "temperature") as spool,
+        reader_process(path, lambda *_: None) as reader,
+    ):
+        with pytest.raises(FileNotFoundError):
+            reader.read(TEMPERATURE, "ada", Spool(tmp_path / "not there"))
+        assert reader.read(TEMPERATURE, "ada", spool).rows == 60
 
 
 def test_its_end_is_noticed(path: Path, tmp_path: Path) -> None:
