@@ -74,7 +74,7 @@ def check_documents(
     """Return the results of all checks of one type, those of days for each run of days alike."""
     key, opened = document_key(document_type), pipeline.opened
     usernames, site_url = pipeline.selected_usernames(), opened.settings.site.url
-    fetches = _fetches(pipeline, document_type, days)
+    fetches = _fetches(pipeline, document_type, usernames, days)
     losses = opened.accounts.overview.losses(document_type.name)
     with opened.warehouse.at_once() as warehouse:
         # Everybody's, and of all days: one that waits since last month is still not landed.
@@ -111,7 +111,10 @@ def of_everybody(
 
 
 def _fetches(
-    pipeline: PipelineResource, document_type: DocumentType, days: Sequence[date] | None
+    pipeline: PipelineResource,
+    document_type: DocumentType,
+    usernames: Sequence[str],
+    days: Sequence[date] | None,
 ) -> list[Fetch]:
     """Return the rows of the people that the run is for, and where others' have failed."""
     find = partial(
@@ -120,7 +123,6 @@ def _fetches(
         first_day=days[0] if days else None,
         last_day=days[-1] if days else None,
     )
-    usernames = pipeline.selected_usernames()
     found = find(usernames=usernames)
     if days is None:
         return newest_per_person(found)

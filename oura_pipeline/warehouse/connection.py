@@ -27,6 +27,7 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 # Most statements are about a few hundred rows; handing them to threads costs a third of them.
 ONE_CORE = {"threads": 1}
 POLL_SECONDS = 0.02  # short beside an operation, so that nobody waits longer than needed
+WATCH_SECONDS = 0.05  # while the file is kept open; each look takes a fifth of a millisecond
 LOG_EVERY_SECONDS = 10.0
 # So long stays open what a run may soon need again; programs that do not know our locks get in
 # while it waits for Oura.
@@ -206,7 +207,7 @@ class ExclusiveFile:
     def _watch(self) -> None:
         """Close the kept file when somebody waits for it, or when it is not used any more."""
         while True:
-            time.sleep(POLL_SECONDS)
+            time.sleep(WATCH_SECONDS)
             if not self._one_thread.acquire(blocking=False):
                 continue
             try:
