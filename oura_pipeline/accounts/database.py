@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ FILE_NOTE = "in the file "
 """With this begins the note of an error that says which file it is about: SQLite does not."""
 BUSY_SECONDS = 30
 LOCK_SECONDS = 300
+_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 MAX_CONNECTIONS = 50  # to a file
 SERVER_CONNECTIONS = 10
 """How many connections a process has to Postgres at most, and one for its locks: a server allows
@@ -103,15 +104,17 @@ class Database:
         Args:
             table: the table.
             replaced: columns that get their new value.
-            also: columns that get another expression than their new value.
+            also: columns that get another expression than their new value; the same object each
+                time, because what is returned is kept.
         """
-        insert = self._upsert(table)
-        changes = {name: insert.excluded[name] for name in replaced} | also
-        return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
+        return _replacing_insert(self._backend, table, replaced, tuple(also.items()))
 
     def insert_new(self, table: Table, unique: str) -> Any:
-        """Return an insert that leaves a row alone that has the same value in this column."""
-        return self._upsert(table).on_conflict_do_nothing(index_elements=[table.c[unique]])
+        """Return an insert that leaves a row alone that has the same value in this column.
+
+        It returns the column of the rows that are new.
+        """
+        return _careful_insert(self._backend, table, unique)
 
     def scrub(self) -> bool:
         """Write a SQLite file anew without what was deleted from it, and empty its log.
@@ -135,9 +138,9 @@ class Database:
             self._advisory.close()
         self._engine.dispose()
 
-    def _upsert(self, table: Table) -> Any:
-        postgres = self.url.get_backend_name() == "postgresql"
-        return postgresql.insert(table) if postgres else sqlite.insert(table)
+    @property
+    def _backend(self) -> str:
+        return self.url.get_backend_name()
 
     def _bare(self, statement: str) -> Any:
         """The first value that SQLite answers outside of any transaction; None on Postgres."""
@@ -156,6 +159,23 @@ class Database:
     def _file_lock(self, name: str, seconds: float) -> Iterator[None]:
         with file_lock(Path(f"{self.path}.{name}.lock"), seconds):
             yield
+
+
+# Built once: for a few rows that takes longer than to write them.
+@cache
+def _replacing_insert(
+    backend: str, table: Table, replaced: tuple[str, ...], also: tuple[tuple[str, Any], ...]
+) -> Any:
+    insert = _INSERTS[backend](table)
+    changes = {name: insert.excluded[name] for name in replaced} | dict(also)
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
+
+
+@cache
+def _careful_insert(backend: str, table: Table, unique: str) -> Any:
+    column = table.c[unique]
+    insert = _INSERTS[backend](table).on_conflict_do_nothing(index_elements=[column])
+    return insert.returning(column)
 
 
 @contextmanager

@@ -35,6 +35,8 @@ WITHOUT_DAYS = sorted(one.name for one in DOCUMENT_TYPES if not one.partitioned)
 
 PORTION = 10_000  # rows in memory
 _REPLACED = ("status", "documents", "changed", "error", "run_id", "at", "lost_from", "lost_at")
+# A row that is new says 1 for `failed` and 0 otherwise, see `_values`.
+_AGAIN = case((literal_column("excluded.attempts") == 1, fetches.c.attempts + 1), else_=0)
 _SHOWN = ("username", "document_type", "day", "status", "documents", "error", "at")
 
 
@@ -64,9 +66,7 @@ class Fetches(Store):
         """
         if not rows:
             return set()
-        # A row that is new says 1 for `failed` and 0 otherwise, see `_values`.
-        again = case((literal_column("excluded.attempts") == 1, fetches.c.attempts + 1), else_=0)
-        insert = self._database.insert(fetches, _REPLACED, attempts=again)
+        insert = self._database.insert(fetches, _REPLACED, attempts=_AGAIN)
         with self._database.writing() as connection:
             left = who_left(connection, {row.username for row in rows})
             kept = sorted((row for row in rows if row.username not in left), key=ledger_key)

@@ -20,6 +20,8 @@ from oura_pipeline.accounts.schema import (
 )
 from oura_pipeline.days import digest
 
+_TOTAL = deliveries.c["count"] + literal_column("excluded.count")
+
 
 class Receipt(StrEnum):
     """What became of an event that was received."""
@@ -192,8 +194,7 @@ class Inbox(Store):
         if not wanted:
             return set()
         insert = self._database.insert_new(webhook_inbox, "digest")
-        added = insert.returning(webhook_inbox.c.digest)
-        return set(connection.scalars(added, list(wanted.values())))
+        return set(connection.scalars(insert, list(wanted.values())))
 
     def _count(
         self,
@@ -208,8 +209,7 @@ class Inbox(Store):
             {"receipt": receipt, "data_type": data_type, "count": count, "last_at": at}
             for (receipt, data_type), count in sorted(counts.items())
         ]
-        total = deliveries.c["count"] + literal_column("excluded.count")
-        connection.execute(self._database.insert(deliveries, ("last_at",), count=total), rows)
+        connection.execute(self._database.insert(deliveries, ("last_at",), count=_TOTAL), rows)
 
 
 def _known(connection: Connection, events: Sequence[ReceivedEvent]) -> set[str]:

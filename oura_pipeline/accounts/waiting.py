@@ -30,6 +30,9 @@ from oura_pipeline.ledger import PersonDay, Push, PushState
 
 OWN_TURN = timedelta(minutes=1)  # for whoever landed a day or began to push it
 _LEFT = (PushState.SENT.value, PushState.MISSING.value)
+_NEW_AT: ColumnElement[datetime] = literal_column("excluded.at")
+# What has landed meanwhile stays newer.
+_LATER = case((waiting_pushes.c.at > _NEW_AT, waiting_pushes.c.at), else_=_NEW_AT)
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 
 
@@ -165,11 +168,8 @@ def note_unsent(database: Database, connection: Connection, rows: Sequence[Push]
     """Note that days wait, in the transaction that records that they are not delivered."""
     unsent = [row for row in rows if row.state in (PushState.PENDING, PushState.MISSING)]
     if unsent:
-        known = waiting_pushes.c.at
-        new: ColumnElement[datetime] = literal_column("excluded.at")
-        later = case((known > new, known), else_=new)  # what has landed meanwhile stays newer
         values = [_values(row, row.at, row.at + OWN_TURN) for row in unsent]
-        connection.execute(database.insert(waiting_pushes, at=later), sorted(values, key=_order))
+        connection.execute(database.insert(waiting_pushes, at=_LATER), sorted(values, key=_order))
 
 
 def forget_delivered(connection: Connection, rows: Sequence[Push]) -> None:

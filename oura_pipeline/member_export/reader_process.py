@@ -40,7 +40,7 @@ class RemoteReader:
             ExportRefused: a line is longer than any of Oura's.
             ReaderEnded: the process is gone.
         """
-        try:
+        with _noticing_its_end():
             self._connection.send((document_type.name, username, spool.folder))
             while True:
                 match self._received():
@@ -52,15 +52,21 @@ class RemoteReader:
                         )
                     case (name, done):
                         self._report(name, done)
-        except _NOBODY_THERE:
-            raise ReaderEnded(
-                "the process that reads it has ended, as it does where memory is short; do it again"
-            ) from None
 
     def _received(self) -> Any:
         while not self._connection.poll(_POLL_SECONDS):
             interrupts.check()
         return self._connection.recv()
+
+
+@contextmanager
+def _noticing_its_end() -> Iterator[None]:
+    try:
+        yield
+    except _NOBODY_THERE:
+        raise ReaderEnded(
+            "the process that reads it has ended, as it does where memory is short; do it again"
+        ) from None
 
 
 @contextmanager
@@ -70,6 +76,9 @@ def reader_process(path: Path, report: Report) -> Iterator[RemoteReader]:
     Args:
         path: the export.
         report: is told how far it is.
+
+    Raises:
+        ReaderEnded: the process is gone already.
     """
     ours, theirs = Pipe()
     # Not out of the folder where somebody keeps what they download.
@@ -82,7 +91,8 @@ def reader_process(path: Path, report: Report) -> Iterator[RemoteReader]:
             start_new_session=True,  # it ends with this one, and not before by the same Ctrl-C
         )
     try:
-        ours.send(path.absolute())
+        with _noticing_its_end():
+            ours.send(path.absolute())
         # Our end closes with the reader: a thread may still wait for an answer when the block ends.
         yield RemoteReader(ours, report)
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -74,7 +73,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     The body must be the raw bytes: decoded and encoded again it has another signature.
     """
     message = timestamp.encode() + body
-    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest().upper()
+    return hmac.digest(secret.encode(), message, "sha256").hex().upper()
 
 
 def verify_delivery(

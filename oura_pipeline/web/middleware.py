@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
-from starlette.datastructures import URL, Headers, MutableHeaders
+from starlette.datastructures import URL, Headers
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -72,7 +72,8 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._headers = {
+        headers = {
+            "Cache-Control": "no-store",
             "Content-Security-Policy": content_policy(settings.oura.authorize_url),
             # To nobody else; with "no-referrer" browsers would send `Origin: null` with our forms.
             "Referrer-Policy": "same-origin",
@@ -82,14 +83,15 @@ class SecurityHeaders:
             "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
         }
         if settings.site.url.startswith("https://"):
-            self._headers["Strict-Transport-Security"] = "max-age=31536000"
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+        # As bytes, like those of a response: nothing is encoded or searched for each of them.
+        self._headers = Headers(headers).raw
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         def add_headers(start: Message) -> None:
-            headers = MutableHeaders(scope=start)
-            for name, value in self._headers.items():
-                headers.setdefault(name, value)
-            headers.setdefault("Cache-Control", "no-store")
+            given = start.get("headers", [])
+            names = {name.lower() for name, _ in given}
+            start["headers"] = [*given, *(one for one in self._headers if one[0] not in names)]
 
         await self._app(scope, receive, at_start(send, add_headers))
 

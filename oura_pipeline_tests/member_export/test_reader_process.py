@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -19,6 +17,7 @@ from oura_pipeline.member_export.errors import ExportRefused, ReaderEnded
 from oura_pipeline.member_export.reader_process import reader_process
 from oura_pipeline.warehouse.spool import Spool, open_spool
 from oura_pipeline_tests.member_export.archives import write_zip
+from oura_pipeline_tests.member_export.readers import is_reader, readers_of
 
 HEADER = "timestamp;skin_temp\n"
 ROWS = "".join(f"2026-05-01T10:{minute:02}:00Z;35.2\n" for minute in range(60))
@@ -79,6 +78,18 @@ def test_its_end_is_noticed(path: Path, tmp_path: Path) -> None:
             reader.read(TEMPERATURE, "ada", spool)
 
 
+def test_an_end_before_it_began_is_noticed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether that is seen when it is told what to read, or only when it is asked to."""
+
+    def read() -> None:
+        with reader_process(path, lambda *_: None) as reader:
+            reader.read(TEMPERATURE, "ada", Spool(path))
+
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(ReaderEnded):
+        read()
+
+
 def test_it_ends_with_who_asked_it(path: Path) -> None:
     """Also where that was killed, and where the block ends before everything was read."""
     with reader_process(path, lambda *_: None):
@@ -115,18 +126,3 @@ def test_nothing_beside_the_export_is_executed(
         reader_process(Path(path.name), lambda *_: None) as reader,
     ):
         assert reader.read(TEMPERATURE, "ada", spool).rows == 60
-
-
-def readers_of(parent: int) -> Iterator[int]:
-    """Return the readers that a process has started and not ended."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            status = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(status[1]) == parent and is_reader(int(folder.name)):
-                yield int(folder.name)
-
-
-def is_reader(pid: int) -> bool:
-    with suppress(OSError):
-        return b"member_export.reader_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -15,10 +16,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from oura_pipeline.accounts.errors import AccountsBusy
 from oura_pipeline.accounts.people import Person
-from oura_pipeline.member_export.errors import ExportRefused
+from oura_pipeline.member_export.errors import ExportRefused, ReaderEnded
 from oura_pipeline.member_export.importing import import_export
 from oura_pipeline.sync.publish import publish
+from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline.web import sessions
 from oura_pipeline.web.limits import UPLOAD_PATH
 from oura_pipeline.web.pages.forms import expired, from_our_site
@@ -29,6 +32,11 @@ MAX_UPLOAD_BYTES = 500_000_000  # many years of a person are some 30 MB
 _MULTIPART = "multipart/form-data"
 _LONGEST_FIELD, _MOST_PARTS = 1000, 10
 _NO_FILE = "Choose the file that Oura gave you, data.zip."
+_UNFINISHED = (
+    "Your file could not be imported to its end. What has landed is kept: wait a minute, then "
+    "bring the file once more."
+)
+_log = logging.getLogger(__name__)
 
 
 class _Forged(Exception):
@@ -171,10 +179,13 @@ def _import(request: Request, person: Person, path: Path) -> Response:
         return _page(request, error=_NO_FILE, status=422)
     try:
         imported = import_export(pipeline, person.username, path)
+        if imported.changed:
+            publish(pipeline)
     except ExportRefused as error:
         return _page(request, error=f"Nothing was imported: {error}.", status=422)
-    if imported.changed:
-        publish(pipeline)
+    except (AccountsBusy, ReaderEnded, WarehouseBusy) as error:
+        _log.warning("somebody's file was not imported to its end: %s", error)
+        return _page(request, error=_UNFINISHED, status=503)
     return _page(request, imported=imported)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from oura_pipeline.catalog.document_types import DAILY_SLEEP
 from oura_pipeline.oura.http import tls
+from oura_pipeline_tests.member_export.readers import killing_readers
 from oura_pipeline_tests.web.conftest import OpenSite, RunningSite
 from oura_pipeline_tests.web.html_browser import HtmlBrowser
 
@@ -92,6 +93,18 @@ def test_what_is_no_export_says_why_and_changes_nothing(
         answer = bring(runa, content)
         assert (answer.status_code, why in answer.text) == (422, True)
     assert (scores(site), left(site)) == ([], [])
+
+
+@pytest.mark.usefixtures("described")
+def test_a_reader_that_is_killed_is_told_and_nothing_is_lost(
+    site: RunningSite, runa: HtmlBrowser
+) -> None:
+    with killing_readers():
+        answer = bring(runa, SCORES)
+    assert (answer.status_code, "bring the file once more" in answer.text) == (503, True)
+    assert (scores(site), left(site)) == ([], [])
+    assert bring(runa, SCORES).status_code == 200
+    assert scores(site) == [date(2020, 5, 1), date(2020, 5, 2)]
 
 
 def test_a_form_of_another_site_is_refused(site: RunningSite, runa: HtmlBrowser) -> None:
