@@ -23,11 +23,11 @@ FILE_NOTE = "in the file "
 """With this begins the note of an error that says which file it is about: SQLite does not."""
 BUSY_SECONDS = 30
 LOCK_SECONDS = 300
-_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 MAX_CONNECTIONS = 50  # to a file
 SERVER_CONNECTIONS = 10
 """How many connections a process has to Postgres at most, and one for its locks: a server allows
 100 by default, for all processes."""
+_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 class Database:

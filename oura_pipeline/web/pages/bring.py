@@ -16,12 +16,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from oura_pipeline.accounts.errors import AccountsBusy
 from oura_pipeline.accounts.people import Person
 from oura_pipeline.member_export.errors import ExportRefused, ReaderEnded
 from oura_pipeline.member_export.importing import import_export
 from oura_pipeline.sync.publish import publish
-from oura_pipeline.warehouse.errors import WarehouseBusy
 from oura_pipeline.web import sessions
 from oura_pipeline.web.limits import UPLOAD_PATH
 from oura_pipeline.web.pages.forms import expired, from_our_site
@@ -179,13 +177,13 @@ def _import(request: Request, person: Person, path: Path) -> Response:
         return _page(request, error=_NO_FILE, status=422)
     try:
         imported = import_export(pipeline, person.username, path)
-        if imported.changed:
-            publish(pipeline)
     except ExportRefused as error:
         return _page(request, error=f"Nothing was imported: {error}.", status=422)
-    except (AccountsBusy, ReaderEnded, WarehouseBusy) as error:
+    except ReaderEnded as error:
         _log.warning("somebody's file was not imported to its end: %s", error)
         return _page(request, error=_UNFINISHED, status=503)
+    if imported.changed:
+        publish(pipeline)
     return _page(request, imported=imported)
 
 
