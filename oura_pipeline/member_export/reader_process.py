@@ -6,6 +6,7 @@ read, and ends when the other end of the socket is closed.
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ class RemoteReader:
             ReaderEnded: the process is gone.
         """
         with _noticing_its_end():
-            self._connection.send((document_type.name, username, spool.folder))
+            _send(self._connection, (document_type.name, username, spool.folder))
             while True:
                 match self._received():
                     case BaseException() as error:
@@ -57,6 +58,12 @@ class RemoteReader:
         while not self._connection.poll(_POLL_SECONDS):
             interrupts.check()
         return self._connection.recv()
+
+
+def _send(connection: Connection, what: object) -> None:
+    # `Connection.send` leaves a view of a BytesIO in the traceback of a broken pipe. Python that
+    # collects both at once says so on stderr, and 3.12.1 crashes (python/cpython#111331, #111049).
+    connection.send_bytes(pickle.dumps(what))
 
 
 @contextmanager
@@ -92,7 +99,7 @@ def reader_process(path: Path, report: Report) -> Iterator[RemoteReader]:
         )
     try:
         with _noticing_its_end():
-            ours.send(path.absolute())
+            _send(ours, path.absolute())
         # Our end closes with the reader: a thread may still wait for an answer when the block ends.
         yield RemoteReader(ours, report)
     finally:
@@ -104,7 +111,7 @@ def _serve(connection: Connection) -> None:
     """Read what is asked for, until nobody asks any more."""
     with open_archive(connection.recv()) as archive:
         sources = find_sources(archive, verified=True).sources
-        reader = ExportReader(sources, archive.made_at, lambda *done: connection.send(done))
+        reader = ExportReader(sources, archive.made_at, lambda *done: _send(connection, done))
         while True:
             name, username, folder = connection.recv()
             try:
@@ -112,9 +119,9 @@ def _serve(connection: Connection) -> None:
             except _NOBODY_THERE:
                 raise
             except (ExportRefused, OSError) as error:
-                connection.send(error)
+                _send(connection, error)
             else:
-                connection.send((read.rows, read.days, read.spool))
+                _send(connection, (read.rows, read.days, read.spool))
 
 
 def main() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
+from multiprocessing.connection import Pipe
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -14,7 +16,7 @@ import pytest
 
 from oura_pipeline.catalog.document_types import TEMPERATURE
 from oura_pipeline.member_export.errors import ExportRefused, ReaderEnded
-from oura_pipeline.member_export.reader_process import reader_process
+from oura_pipeline.member_export.reader_process import RemoteReader, reader_process
 from oura_pipeline.warehouse.spool import Spool, open_spool
 from oura_pipeline_tests.member_export.archives import write_zip
 from oura_pipeline_tests.member_export.readers import is_reader, readers_of
@@ -88,6 +90,24 @@ def test_an_end_before_it_began_is_noticed(path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(ReaderEnded):
         read()
+
+
+def test_nothing_of_a_broken_pipe_is_left_for_the_collector(path: Path) -> None:
+    """Python 3.12.1 crashed over it, and 3.13 complains."""
+
+    ours, theirs = Pipe()
+    theirs.close()
+
+    def read() -> None:
+        ended = []  # the frame holds the error, whose traceback holds the frame
+        try:
+            RemoteReader(ours, lambda *_: None).read(TEMPERATURE, "ada", Spool(path))
+        except ReaderEnded as error:
+            ended.append(error)
+        assert ended
+
+    read()
+    gc.collect()
 
 
 def test_it_ends_with_who_asked_it(path: Path) -> None:
