@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import dagster as dg
 
-from oura_pipeline.defs.run_requests import JOB, OP, sync_config
+from oura_pipeline.defs.run_requests import JOB, LOCATION, OP, sync_config
 
 MAX_NAMED = 20  # an address must not grow
 _TEXT = "launch `sync` for them"
@@ -21,7 +21,7 @@ def ask_again(
     named = people if len(people) <= MAX_NAMED else ()
     config = sync_config(first_day, last_day, people=named, document_types=[document_type])
     text = json.dumps(config, indent=1)  # of which YAML is a superset
-    address = f"/locations/oura_pipeline/jobs/{JOB}/playground/setup?{urlencode({'config': text})}"
+    address = f"/locations/{LOCATION}/jobs/{JOB}/playground/setup?{urlencode({'config': text})}"
     return dg.MetadataValue.md(f"[{_TEXT}]({address})")
 
 

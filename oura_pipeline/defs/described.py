@@ -11,6 +11,7 @@ from oura_pipeline.catalog import document_types
 from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.catalog.metrics import known_metrics
 from oura_pipeline.days import ONE_DAY
+from oura_pipeline.defs.run_requests import JOB, LOCATION
 from oura_pipeline.settings import load_settings
 from oura_pipeline.warehouse.tables import SCHEMA, columns
 from oura_pipeline.warehouse.views.view import View
@@ -21,6 +22,9 @@ _GUIDE = Path(__file__).parents[2] / "docs" / "dagster.md"  # in a checkout; a w
 _ALWAYS = frozenset({"username", "day", "document", "fetched_at", "run_id"})
 
 Metadata = dict[str, Any]
+
+# Its schedules stand on its page. An asset's own lists none: the job is ops, which name no assets.
+SYNCED: Metadata = {"synced_by": dg.MetadataValue.job(JOB, LOCATION)}
 
 
 def table_metadata(document_type: DocumentType) -> Metadata:

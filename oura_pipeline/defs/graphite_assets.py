@@ -10,7 +10,7 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.asset_events import add_metadata
 from oura_pipeline.defs.bar_charts import chart
 from oura_pipeline.defs.check_results import report_days, results, runs_alike
-from oura_pipeline.defs.described import OPERATORS, metrics_metadata, where_to_read_on
+from oura_pipeline.defs.described import OPERATORS, SYNCED, metrics_metadata, where_to_read_on
 from oura_pipeline.defs.freshness import daily_freshness
 from oura_pipeline.defs.oura_assets import DayMetadata, document_key, priority
 from oura_pipeline.defs.partitions import run_days, span_key
@@ -49,6 +49,7 @@ def points_asset(
         owners=OPERATORS,
         metadata={
             **metrics_metadata(document_type),
+            **SYNCED,
             **where_to_read_on(points_asset, row=document_type.name),
         },
         freshness_policy=daily_freshness(),

@@ -10,7 +10,7 @@ from oura_pipeline.catalog.document_types import DocumentType
 from oura_pipeline.defs.asset_events import add_metadata
 from oura_pipeline.defs.bar_charts import chart
 from oura_pipeline.defs.check_results import MAX_LINES
-from oura_pipeline.defs.described import OPERATORS, table_metadata, where_to_read_on
+from oura_pipeline.defs.described import OPERATORS, SYNCED, table_metadata, where_to_read_on
 from oura_pipeline.defs.freshness import daily_freshness
 from oura_pipeline.defs.partitions import HISTORY, HISTORY_TAG, run_days
 from oura_pipeline.defs.person_ids import nameless
@@ -50,6 +50,7 @@ def document_asset(
         tags={"scope": document_type.scope},
         metadata={
             **table_metadata(document_type),
+            **SYNCED,
             **where_to_read_on(document_asset, row=document_type.name),
         },
         freshness_policy=daily_freshness(),

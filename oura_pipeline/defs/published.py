@@ -9,6 +9,7 @@ from typing import cast
 
 import dagster as dg
 
+from oura_pipeline.defs.described import SYNCED
 from oura_pipeline.defs.freshness import PUBLISHED
 from oura_pipeline.defs.person_ids import nameless
 from oura_pipeline.defs.resources import PipelineResource
@@ -46,6 +47,7 @@ class LastCopy:
     group_name="analytics",
     kinds={"duckdb"},
     description="`analytics.duckdb`: a copy of the warehouse that is safe to open at any time.",
+    metadata=SYNCED,
     op_tags={"dagster/priority": LAST_PRIORITY},
 )
 @nameless

@@ -9,6 +9,7 @@ import dagster as dg
 from oura_pipeline.days import digest
 from oura_pipeline.defs.partitions import DAYS_TAG, HISTORY_TAG, TURN_TAG, day_span
 
+LOCATION = "oura_pipeline"  # of all our code, as workspace.yaml names it
 JOB = "sync"
 OP = "sync_documents"  # in Dagster, a job and an op do not share a name
 SHARDS_JOB = "sync_shards"

@@ -29,9 +29,13 @@ ASSETS = """{ assetNodes {
   metadataEntries { label
     ... on UrlMetadataEntry { url }
     ... on TextMetadataEntry { text }
+    ... on JobMetadataEntry { jobName locationName }
     ... on TableSchemaMetadataEntry { schema { columns { name type description } } }
     ... on CodeReferencesMetadataEntry { codeReferences {
       ... on LocalFileCodeReference { filePath lineNumber label } } } } } }"""
+JOB = """query Job($job: String!, $location: String!) { pipelineOrError(params: {
+  pipelineName: $job, repositoryName: "__repository__", repositoryLocationName: $location
+  }) { ... on Pipeline { schedules { name } } } }"""
 DAYS = """query Days($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
   assetMaterializations(limit: 3) { partition metadataEntries { label
     ... on IntMetadataEntry { intValue } } } } } }"""
@@ -186,6 +190,21 @@ def test_everything_that_the_daily_sync_makes_is_to_be_fresh_by_two(assets: dict
         key for key, node in assets.items() if node["isMaterializable"]
     }
     assert all(policy in (None, daily) for policy in policies.values())
+
+
+def test_what_the_daily_sync_makes_leads_to_its_job_and_so_to_its_schedules(
+    assets: dict[str, Any], ask: Ask
+) -> None:
+    jobs = {key: node["metadata"].get("synced_by") for key, node in assets.items()}
+    assert {key for key, job in jobs.items() if job} == {
+        key for key, node in assets.items() if node["isMaterializable"]
+    }
+    (job, location), *others = {
+        (one["jobName"], one["locationName"]) for one in jobs.values() if one
+    }
+    assert not others
+    schedules = ask(JOB, job=job, location=location)["pipelineOrError"]["schedules"]
+    assert {one["name"] for one in schedules} == {"daily", "hourly", "monthly_reconcile"}
 
 
 def test_a_day_says_its_rows_and_people_once(ask: Ask) -> None:
