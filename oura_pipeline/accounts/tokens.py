@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, or_, select, update
@@ -27,6 +28,9 @@ _NOT_CONNECTED = {
     PersonState.DISCONNECTED: "has disconnected; nothing is fetched until they sign in again",
     PersonState.RETIRED: "has left; their data is being deleted and nothing is fetched any more",
 }
+
+# Who shares one with somebody else by chance may wait for one answer to them.
+_TRIALS = tuple(Lock() for _ in range(256))
 
 # Built once: it is asked for each request to Oura.
 _STORED = (
@@ -93,6 +97,13 @@ class PersonTokens:
         if stored.access_token == refused and stored.renewed_in_vain:
             return refused
         return stored.working(refused) or self._renewed(refused)
+
+    def trial(self) -> AbstractContextManager[object]:
+        """Hold a lock of this process, under which a token is renewed and tried.
+
+        Otherwise whoever is refused with it meanwhile would renew it once more.
+        """
+        return _TRIALS[hash(self._username) % len(_TRIALS)]
 
     def renewed_in_vain(self, token: str) -> None:
         """Save that Oura refuses an access token that was just renewed, for all processes."""

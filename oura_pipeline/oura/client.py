@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -49,6 +49,10 @@ class Tokens(Protocol):
         Raises:
             SignInRequired: the person has to consent again.
         """
+        ...
+
+    def trial(self) -> AbstractContextManager[object]:
+        """Hold back others who were refused, until a renewed one was tried."""
         ...
 
     def renewed_in_vain(self, token: str) -> None:
@@ -202,11 +206,12 @@ class OuraClient:
         token = self._tokens.access_token()
         with suppress(TokenRefused):
             return self._with_pauses(request, token)
-        renewed = self._tokens.renew(token)
-        if renewed != token:
-            with suppress(TokenRefused):
-                return self._with_pauses(request, renewed)
-            self._tokens.renewed_in_vain(renewed)
+        with self._tokens.trial():
+            renewed = self._tokens.renew(token)
+            if renewed != token:
+                with suppress(TokenRefused):
+                    return self._with_pauses(request, renewed)
+                self._tokens.renewed_in_vain(renewed)
         # The same for every document type, so that it can be said once.
         raise UnexpectedAnswer(
             "Oura refuses a token that was just renewed (401), as it does when nothing was allowed "

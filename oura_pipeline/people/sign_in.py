@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -382,6 +382,9 @@ class _Fresh:
 
     def renew(self, refused: str) -> str:
         raise SignInRequired("Oura refuses a token that it has just issued; sign in again")
+
+    def trial(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def renewed_in_vain(self, token: str) -> None:
         """Nothing is remembered: nobody is there yet."""

@@ -27,6 +27,7 @@ def shell(cloud: Sandbox, empty_warehouse: Path, tmp_path: Path) -> Iterator[She
     """A world with nobody in it."""
     with world(tmp_path / "data", cloud, begun=empty_warehouse) as made:
         yield Shell(world=made)
+    cloud.clear_faults()
     for username in cloud.usernames:
         cloud.change_person(username, membership=True)
 

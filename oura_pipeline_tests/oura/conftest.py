@@ -13,7 +13,7 @@ import stamina
 
 from oura_pipeline.oura.budget import Budget
 from oura_pipeline.oura.budget_file import BudgetFile
-from oura_pipeline.oura.client import OuraClient
+from oura_pipeline.oura.client import OuraClient, Tokens
 from oura_pipeline_tests.oura.fake_oura import FakeClock, FakeOura, FakeTokens
 
 TODAY = date(2026, 5, 10)
@@ -23,13 +23,26 @@ TODAY = date(2026, 5, 10)
 class ClientSetup:
     """A client with everything around it."""
 
-    client: OuraClient
     http: httpx.Client
     oura: FakeOura
     tokens: FakeTokens
     clock: FakeClock
     budget: Budget
     waits: list[float] = field(default_factory=list)
+    client: OuraClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = self.client_with(self.tokens)
+
+    def client_with(self, tokens: Tokens) -> OuraClient:
+        """A client with other tokens."""
+        return OuraClient(
+            self.http,
+            api_url="https://api.oura.test/",
+            tokens=tokens,
+            budget=self.budget,
+            today=lambda: TODAY,
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -53,14 +66,7 @@ def setup(tmp_path: Path) -> Iterator[ClientSetup]:
             waiting=waits.append,
         ) as budget,
     ):
-        client = OuraClient(
-            http,
-            api_url="https://api.oura.test/",
-            tokens=tokens,
-            budget=budget,
-            today=lambda: TODAY,
-        )
-        yield ClientSetup(client, http, oura, tokens, clock, budget, waits)
+        yield ClientSetup(http, oura, tokens, clock, budget, waits)
 
 
 @pytest.fixture

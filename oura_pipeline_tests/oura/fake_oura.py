@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -130,6 +131,10 @@ class FakeTokens:
             return refused
         self.current = self.renewed
         return self.current
+
+    def trial(self) -> AbstractContextManager[object]:
+        """Nobody else is there."""
+        return nullcontext()
 
     def renewed_in_vain(self, token: str) -> None:
         """Never renew this one again."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import date
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from oura_pipeline.catalog.credentials import OuraError, SignInRequired
+from oura_pipeline.accounts.people import SignIn
+from oura_pipeline.catalog.credentials import OuraError, SignInRequired, TokenPair
 from oura_pipeline.catalog.document_types import (
     DAILY_RESILIENCE,
     DAILY_SLEEP,
@@ -27,8 +30,10 @@ from oura_pipeline.oura.errors import (
     UnexpectedAnswer,
 )
 from oura_pipeline.oura.responses import retry_after
+from oura_pipeline_tests.accounts.homes import opened
 from oura_pipeline_tests.oura.conftest import ClientSetup
 from oura_pipeline_tests.oura.fake_oura import FakeOura, reply
+from oura_pipeline_tests.testing.token_server import token_pair
 
 DAY = date(2026, 3, 10)
 
@@ -145,6 +150,37 @@ def test_a_renewed_token_that_is_refused_is_not_renewed_again(setup: ClientSetup
         "Bearer fresh",
         *["Bearer fresher"] * 3,
     ]
+
+
+def test_types_that_are_refused_at_once_renew_a_token_once(
+    setup: ClientSetup, tmp_path: Path
+) -> None:
+    """Also one that is asked for with the renewed token before the first is refused with that."""
+    setup.oura.access_tokens = set()
+    renewals: list[str] = []
+
+    def renew(refresh_token: str, token_url: str | None) -> TokenPair:
+        renewals.append(refresh_token)
+        return token_pair(f"access-{len(renewals) + 1}")
+
+    with opened(tmp_path) as accounts, ThreadPoolExecutor(1) as pool:
+        accounts.people.add("ada", SignIn(refresh_token="refresh-1", access_token="access-1"))
+        clients = [setup.client_with(accounts.tokens.get("ada", renew)) for _ in range(2)]
+        others: list[Future[int]] = []
+
+        def late(request: httpx.Request) -> httpx.Response:
+            others.append(pool.submit(fetch, clients[1]))
+            wait(others, 0.5)
+            return reply(401)
+
+        setup.oura.next_answers.extend([reply(401), late])
+        with pytest.raises(UnexpectedAnswer, match="that was just renewed"):
+            fetch(clients[0])
+        with pytest.raises(UnexpectedAnswer, match="that was just renewed"):
+            others[0].result()
+    assert renewals == ["refresh-1"]
+    asked = [request.headers["Authorization"] for request in setup.oura.asked]
+    assert asked == ["Bearer access-1", "Bearer access-2", "Bearer access-2"]
 
 
 def test_403_is_a_lapsed_membership(client: OuraClient, oura: FakeOura) -> None:
