@@ -9,10 +9,10 @@ unexport PYTHONDONTWRITEBYTECODE
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-# Three on two cores: some are always waiting for a daemon, a carbon or a browser.
+# Four on two cores: some are always waiting for a daemon, a carbon or a browser.
 # In the order that oura_pipeline_tests/conftest.py gives: the long ones first.
 # A file's tests share fixtures, so they share a worker. (pytest 9.2 ignores the groups of xdist 3.8.)
-PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
+PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 DEPLOY := oura_pipeline_tests/deploy/test_readme.py
 WORKERS := oura_pipeline_tests/workers
 WHEEL := oura_pipeline_tests/end_to_end/test_wheel.py
@@ -80,7 +80,7 @@ test-workers: $(READY)
 	@CI=1 $(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 test-quick: $(READY)
-	@$(BIN)/python -m pytest $(PARALLEL) -m quick $(APART)
+	@$(BIN)/python -m pytest $(PARALLEL) -n 3 -m quick $(APART)
 
 # On SQLite and Postgres, a DuckDB file and a lake, a folder and object storage. The server of S3 and
 # rclone, which looks into it, come along for this alone.
