@@ -70,8 +70,9 @@ def test_the_bar_moves_on_a_terminal(shell: Shell) -> None:
     shell.sign_in("runa")
     types = ("daily_sleep", "daily_stress", "workout")
     for number, name in enumerate(types, 1):  # one after the other, not all at once
-        shell.world.sandbox.fault("slow", route=name, seconds=0.7 * number, person="koa")
-    shell.world.sandbox.fault("html", route="daily_sleep", count=1, person="runa")
+        shell.world.sandbox.fault("slow", route=name, seconds=1.0 * number, person="koa")
+    # Not the first type: its second try, a second later, would bring two types in at once.
+    shell.world.sandbox.fault("html", route="workout", count=1, person="runa")
     shell.world.sandbox.reset_requests()
     shown = shell.terminal("sync", "--last", "4", *(f"--type={name}" for name in types))
     bars = [line for line in shown if re.search(r" rows +[\d,]+ points ", line)]
@@ -82,7 +83,7 @@ def test_the_bar_moves_on_a_terminal(shell: Shell) -> None:
     assert {line.split()[0] for line in bars} >= set(types)
     assert {len(line) for line in bars} == {80}
     assert not [line for line in bars if "…" in line]
-    assert shell.world.sandbox.requests()["daily_sleep"] == {"koa": 1, "runa": 2}
+    assert shell.world.sandbox.requests()["workout"] == {"koa": 1, "runa": 2}
     assert not [line for line in shown if "again" in line or "retry" in line]
 
 
