@@ -159,7 +159,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     worker, workers = (os.environ.get(f"PYTEST_XDIST_WORKER{end}", "") for end in ("", "_COUNT"))
     if worker and session.config.args == session.config.getini("testpaths"):
         root = session.config.rootpath
-        files = sorted((root / "oura_pipeline_tests").rglob("test_*.py"))
+        ignored = [root / path for path in session.config.getoption("ignore") or ()]
+        found = sorted((root / "oura_pipeline_tests").rglob("test_*.py"))
+        files = [file for file in found if not {file, *file.parents} & {*ignored}]
         turned = int(worker.removeprefix("gw")) * len(files) // int(workers)
         for file in files[turned:] + files[:turned]:
             # What cannot be imported is told when it is collected.

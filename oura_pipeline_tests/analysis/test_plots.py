@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
-from matplotlib.dates import num2date
 
 from oura_pipeline.analysis import AnalysisError, plot_night, plot_trend
 from oura_pipeline.catalog.document_types import SLEEP
@@ -42,6 +39,8 @@ def test_a_night_in_which_the_clocks_change_is_drawn_whole(
     empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From going to bed to getting up, on one clock: put back, it would end an hour early."""
+    from matplotlib.dates import num2date
+
     database = ViewDatabase(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)))
     times = {
         "bedtime_start": "2026-10-25T01:00:00+02:00",
@@ -70,9 +69,11 @@ def test_a_night_without_an_offset_is_drawn_without_a_clock(
 
 def line(axes: Any) -> list[tuple[str, float | None]]:
     """The points of a line, at the times of the clock."""
+    import pandas as pd
+
     times, values = axes.lines[0].get_data(orig=True)
     return [
-        (f"{pd.Timestamp(time):%H:%M}", None if np.isnan(value) else float(value))
+        (f"{pd.Timestamp(time):%H:%M}", None if math.isnan(value) else float(value))
         for time, value in zip(times, values, strict=True)
     ]
 
@@ -81,6 +82,8 @@ def test_a_phase_is_told_by_its_height_and_by_a_colour_that_everybody_tells_apar
     home: Path,
 ) -> None:
     """Awake is on top, deep at the bottom; a bar lasts as long as the phase."""
+    from matplotlib.colors import to_hex
+
     axes = plot_night("ada", "2026-01-14").axes[0]
     bars = [bar for container in axes.containers for bar in container]
     drawn = [(bar.get_y() + bar.get_height() / 2, to_hex(bar.get_facecolor())) for bar in bars]
@@ -122,7 +125,7 @@ def test_a_trend_has_gaps_where_there_are_no_values(home: Path) -> None:
     figure = plot_trend("resting_heart_rate_bpm", username="ada", end="2026-01-15")
     [axes] = figure.axes
     lines = {one.get_label(): one.get_ydata().tolist() for one in axes.lines}
-    nan = pytest.approx(np.nan, nan_ok=True)
+    nan = pytest.approx(math.nan, nan_ok=True)
     assert lines == {
         "mean of 28 days": [nan, nan, 47, nan, 49, nan],
         "mean of 7 days": [nan, nan, 47, nan, 49, nan],

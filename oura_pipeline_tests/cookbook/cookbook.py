@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd  # type: ignore[import-untyped]
-
 from oura_pipeline.analysis import connect, load
 from oura_pipeline.catalog.document_types import PERSONAL_INFO, DocumentType
 from oura_pipeline.markdown import markdown_table
@@ -73,6 +71,8 @@ def fill(folder: Path) -> None:
         "personal_info": [{"username": name, **one} for name, [one] in profiles.items()],
         "fetches": [row for person in PEOPLE for row in fetches(person)],
     }
+    import pandas as pd  # type: ignore[import-untyped]
+
     with database.open() as connection:
         ensure_table(connection, PERSONAL_INFO)
         ensure_ledgers(connection)
@@ -92,6 +92,8 @@ def ask_sql(question: Question) -> str:
 
 def ask_pandas(question: Question) -> str:
     """Return the answer of the Python, the value of its last expression, as the page has it."""
+    import pandas as pd
+
     *statements, last = ast.parse(question.python).body
     assert isinstance(last, ast.Expr), question.title
     names: dict[str, Any] = {"pd": pd, "load": load, "connect": connect}
@@ -119,6 +121,8 @@ def _table(names: list[str], rows: Any) -> str:
 
 
 def _text(value: Any) -> str:
+    import pandas as pd
+
     if value is None or value is pd.NA or value is pd.NaT or value != value:
         return ""
     if hasattr(value, "isoformat"):

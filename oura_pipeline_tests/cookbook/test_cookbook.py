@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import numpy as np
-import pandas as pd  # type: ignore[import-untyped]
-import polars
-import pyarrow  # type: ignore[import-untyped]
 import pytest
 from click.testing import CliRunner
-from matplotlib.figure import Figure
 
 from oura_pipeline.analysis import AnalysisError, around, compare, connect, plot_trend
 from oura_pipeline.commands.group import cli
@@ -30,6 +26,9 @@ from oura_pipeline_tests.cookbook.cookbook import (
     questions,
     snippet,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TEXT = PAGE.read_text(encoding="utf-8")
 QUESTIONS = questions(TEXT)
@@ -66,6 +65,9 @@ def test_there_are_25_questions_and_each_has_an_answer() -> None:
 
 
 def test_polars_and_arrow_get_the_same_nights(home: Path) -> None:
+    import polars
+    import pyarrow  # type: ignore[import-untyped]
+
     names: dict[str, Any] = {"connect": connect}
     exec(snippet(TEXT, "py"), names)
     nights, table = names["nights"], names["table"]
@@ -101,6 +103,8 @@ def test_ones_own_tables_stand_beside_the_copy(
 
 def test_a_csv_is_what_other_programs_read(home: Path, tmp_path: Path) -> None:
     """With R's own reader, where there is an R."""
+    import pandas as pd  # type: ignore[import-untyped]
+
     [query] = re.findall(r'`oura-pipeline query "([^"]+)" --csv nights.csv`', TEXT)
     result = CliRunner().invoke(cli, ["query", query, "--csv", str(tmp_path / "nights.csv")])
     assert result.exit_code == 0, result.output
@@ -146,7 +150,8 @@ def test_several_people_are_drawn_in_one_trend(home: Path) -> None:
     [axes] = plot_trend("steps", username=["ada", "ben"]).axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["ada", "ben"]
     assert [len(line.get_ydata()) for line in axes.lines] == [56] * 4
-    assert np.nanmax(axes.lines[0].get_ydata()) == 13500
+    steps = [float(value) for value in axes.lines[0].get_ydata()]
+    assert max(value for value in steps if not math.isnan(value)) == 13500
     assert axes.get_title(loc="left") == "ada, ben, steps\n"
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pandas as pd
 import pytest
 
 from oura_pipeline.exports.views import (
@@ -18,6 +17,9 @@ from oura_pipeline.exports.views import (
     export_view,
 )
 from oura_pipeline_tests.testing.published_copies import insert_rows, readable_copy, writable_copy
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIRST, LAST = date(2026, 4, 9), date(2026, 4, 10)
 PARTS = {"a": 1, "b": [0.5, None]}
@@ -61,17 +63,13 @@ def rows(sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
 
-def parquet_in_pandas(path: Path) -> pd.DataFrame:
-    """As a pandas that has no pyarrow reads it."""
-    with duckdb.connect() as connection:
-        return connection.execute(f"FROM '{path}'").df()
+def in_pandas(path: Path, file_format: FileFormat) -> pd.DataFrame:
+    import pandas as pd
 
-
-READERS = {
-    FileFormat.PARQUET: ("read_parquet", parquet_in_pandas),
-    FileFormat.CSV: ("read_csv", pd.read_csv),
-    FileFormat.JSON: ("read_json", pd.read_json),
-}
+    if file_format is FileFormat.PARQUET:  # as a pandas that has no pyarrow reads it
+        with duckdb.connect() as connection:
+            return connection.execute(f"FROM '{path}'").df()
+    return {FileFormat.CSV: pd.read_csv, FileFormat.JSON: pd.read_json}[file_format](path)
 
 
 @pytest.mark.parametrize("file_format", FileFormat)
@@ -83,10 +81,9 @@ def test_the_days_add_up_to_the_view(
     days = ["2026-03-01", "2026-04-09", "2026-04-10"]
     assert files(folder) == [f"steps/{day}.{file_format}" for day in days]
     assert written == ViewExport(folder=folder / "steps", files=3, changed=3, rows=4)
-    in_duckdb, in_pandas = READERS[file_format]
     held = rows(
         "SELECT username, day, steps "
-        f"FROM {in_duckdb}('{folder}/steps/*.{file_format}') ORDER BY day, username"
+        f"FROM read_{file_format}('{folder}/steps/*.{file_format}') ORDER BY day, username"
     )
     assert held == [
         ("ada", date(2026, 3, 1), 5),
@@ -94,7 +91,7 @@ def test_the_days_add_up_to_the_view(
         ("ada", LAST, None),
         ("milo", LAST, 7),
     ]
-    frames = [in_pandas(folder / "steps" / f"{day}.{file_format}") for day in days]
+    frames = [in_pandas(folder / "steps" / f"{day}.{file_format}", file_format) for day in days]
     assert [len(frame) for frame in frames] == [1, 1, 2]
     assert list(frames[2].columns) == ["username", "day", "steps", "parts"]
     assert frames[2]["steps"].isna().tolist() == [True, False]
