@@ -17,7 +17,6 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 from oura_pipeline.files import keep_private
-from oura_pipeline.warehouse.warehouse import Warehouse
 from oura_pipeline_tests.testing.postgres import running_postgres
 from oura_pipeline_tests.testing.requirements import require_graphite
 
@@ -104,14 +103,22 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder to copy: a warehouse in which nothing landed yet, and its published copy.
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder to copy, in which is nobody and nothing landed yet; all tables are there.
 
-    The first copy creates every table and view, which takes a second in each new data folder.
+    To create them, and the views of the published copy, takes more than a second.
     """
+    # They import Dagster, which most of the quick tests do without.
+    from oura_pipeline.defs.storage import project_instance
+    from oura_pipeline.pipeline import open_pipeline
+
     folder = tmp_path_factory.mktemp("empty")
     keep_private(folder)  # as every data folder is
-    Warehouse(folder / "warehouse.duckdb").publish(folder / "analytics.duckdb")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OURA_PIPELINE_HOME", str(folder))
+        patch.setenv("DAGSTER_HOME", "")
+        with open_pipeline() as pipeline, project_instance(captures_output=False):
+            pipeline.warehouse.publish(folder / "analytics.duckdb")
     return folder
 
 

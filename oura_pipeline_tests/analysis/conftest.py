@@ -14,10 +14,10 @@ from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase
 
 
 @pytest.fixture(scope="module")
-def home(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data folder whose published copy has three nights of ada, and one of bob."""
     folder = tmp_path_factory.mktemp("analysis")
-    database = ViewDatabase(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", folder)))
+    database = ViewDatabase(Path(shutil.copy(empty_home / "warehouse.duckdb", folder)))
     database.land(SLEEP, [*ADAS_NIGHTS, ADAS_NAP])
     database.land(SLEEP, [long_sleep("11", "10T23:45")], username="bob")
     database.land(DAILY_ACTIVITY, [], username="eve")

@@ -20,10 +20,10 @@ PICTURE = "a picture"
 
 
 @pytest.fixture(scope="module")
-def ran(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookNode]:
+def ran(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookNode]:
     """The notebook, run on twelve weeks of people of the sandbox."""
     folder = tmp_path_factory.mktemp("notebook")
-    shutil.copytree(empty_warehouse, folder / "data")
+    shutil.copytree(empty_home, folder / "data")
     with notebook.published(folder):
         yield notebook.run(notebook.read(), folder)
 

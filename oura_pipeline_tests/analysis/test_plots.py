@@ -36,12 +36,12 @@ def test_a_night_is_drawn_on_the_persons_own_clock(home: Path) -> None:
 
 
 def test_a_night_in_which_the_clocks_change_is_drawn_whole(
-    empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From going to bed to getting up, on one clock: put back, it would end an hour early."""
     from matplotlib.dates import num2date
 
-    database = ViewDatabase(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)))
+    database = ViewDatabase(Path(shutil.copy(empty_home / "warehouse.duckdb", tmp_path)))
     times = {
         "bedtime_start": "2026-10-25T01:00:00+02:00",
         "bedtime_end": "2026-10-25T04:00:00+01:00",
@@ -55,10 +55,10 @@ def test_a_night_in_which_the_clocks_change_is_drawn_whole(
 
 
 def test_a_night_without_an_offset_is_drawn_without_a_clock(
-    empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the person's clock showed is unknown then; that there was a night is not."""
-    database = ViewDatabase(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)))
+    database = ViewDatabase(Path(shutil.copy(empty_home / "warehouse.duckdb", tmp_path)))
     database.land(SLEEP, [long_sleep("25", "24T22:00") | {"bedtime_start": "2026-01-24T22:00:00"}])
     database.warehouse.publish(tmp_path / "analytics.duckdb")
     monkeypatch.setenv("OURA_PIPELINE_HOME", str(tmp_path))

@@ -20,10 +20,10 @@ def cloud() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def made(
-    cloud: Sandbox, empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory
+    cloud: Sandbox, empty_home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Arena]:
     """A site with two people and everybody who may come by."""
     home = tmp_path_factory.mktemp("attacked") / "data"
-    shutil.copytree(empty_warehouse, home)
+    shutil.copytree(empty_home, home)
     with arena(home, cloud) as opened:
         yield opened

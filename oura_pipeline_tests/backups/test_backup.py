@@ -39,11 +39,11 @@ FILES = [
 
 
 @pytest.fixture
-def home(empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder with ada in it, whose last points were torn by a kill."""
     home = tmp_path / "data"
     settings_of(home, monkeypatch)
-    shutil.copytree(empty_warehouse, home)
+    shutil.copytree(empty_home, home, ignore=shutil.ignore_patterns("dagster"))
     with open_pipeline() as pipeline:
         pipeline.accounts.people.add("ada", SignIn(refresh_token="of ada"))
     (home / "graphite.log").write_text(f"{POINTS}bio.ada.sleep.sc", encoding="ascii")

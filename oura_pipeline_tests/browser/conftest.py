@@ -44,13 +44,13 @@ def checked() -> Checked:
 
 @pytest.fixture
 def open_site(
-    empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[OpenSite]:
     """`open_site(OURA_SIGNUP="invite", …)`: a site with these settings."""
     home = tmp_path / "home"
     keep_private(home)
     # With its tables and views, but not published: as if nothing had come yet.
-    shutil.copy(empty_warehouse / "warehouse.duckdb", home)
+    shutil.copy(empty_home / "warehouse.duckdb", home)
 
     def set_variables(values: Mapping[str, str]) -> None:
         for name, value in values.items():

@@ -27,7 +27,7 @@ SIZES = [DESK, PHONE]
 
 @pytest.fixture(scope="module")
 def shown(
-    browser: Browser, empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory
+    browser: Browser, empty_home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SandboxedSite]:
     """A site at which runa has a month to look at."""
 
@@ -36,7 +36,7 @@ def shown(
             environment.setenv(name, value)
 
     home = tmp_path_factory.mktemp("shown") / "home"
-    shutil.copytree(empty_warehouse, home)
+    shutil.copytree(empty_home, home)
     with pytest.MonkeyPatch.context() as environment, sandboxed_site(home, set_variables) as made:
         with new_visit(browser, made, {}) as visit:
             visit.join("runa", "runa")

@@ -23,9 +23,9 @@ def cloud() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def shell(cloud: Sandbox, empty_warehouse: Path, tmp_path: Path) -> Iterator[Shell]:
+def shell(cloud: Sandbox, empty_home: Path, tmp_path: Path) -> Iterator[Shell]:
     """A world with nobody in it."""
-    with world(tmp_path / "data", cloud, begun=empty_warehouse) as made:
+    with world(tmp_path / "data", cloud, begun=empty_home) as made:
         yield Shell(world=made)
     cloud.clear_faults()
     for username in cloud.usernames:
@@ -41,10 +41,10 @@ def graphite() -> Iterator[LocalGraphite]:
 
 @pytest.fixture
 def graphite_shell(
-    cloud: Sandbox, graphite: LocalGraphite, empty_warehouse: Path, tmp_path: Path
+    cloud: Sandbox, graphite: LocalGraphite, empty_home: Path, tmp_path: Path
 ) -> Iterator[Shell]:
     """A world with a Graphite, and koa in it."""
-    with world(tmp_path / "data", cloud, graphite=graphite, begun=empty_warehouse) as made:
+    with world(tmp_path / "data", cloud, graphite=graphite, begun=empty_home) as made:
         shell = Shell(world=made)
         shell.sign_in("koa")
         yield shell

@@ -38,12 +38,12 @@ def test_ingest_without_a_graphite_says_what_to_set(shell: Shell, tmp_path: Path
 
 
 def test_a_file_of_points_is_ingested_later(
-    cloud: Sandbox, graphite: LocalGraphite, empty_warehouse: Path, tmp_path: Path
+    cloud: Sandbox, graphite: LocalGraphite, empty_home: Path, tmp_path: Path
 ) -> None:
     """Synced without a Graphite, then sent: every line can be read, a bad one is named."""
     name = "later"
     with world(
-        tmp_path / "data", cloud, settings={"GRAPHITE_PREFIX": "bio"}, begun=empty_warehouse
+        tmp_path / "data", cloud, settings={"GRAPHITE_PREFIX": "bio"}, begun=empty_home
     ) as made:
         shell = Shell(world=made)
         shell.sign_in("runa")
@@ -84,12 +84,12 @@ def shown(graphite: LocalGraphite, *targets: str) -> set[tuple[int, float]]:
 
 
 def test_replay_sends_again_and_reads_back(
-    cloud: Sandbox, graphite: LocalGraphite, empty_warehouse: Path, tmp_path: Path
+    cloud: Sandbox, graphite: LocalGraphite, empty_home: Path, tmp_path: Path
 ) -> None:
     """What went to the file counts as pushed; from DuckDB it goes into a Graphite all the same."""
     last = last_partition() - 2 * ONE_DAY
     chosen = ["--from", str(last - ONE_DAY), "--to", str(last), "--type", "daily_sleep"]
-    with world(tmp_path / "data", cloud, begun=empty_warehouse) as made:
+    with world(tmp_path / "data", cloud, begun=empty_home) as made:
         shell = Shell(world=made)
         shell.sign_in("koa")
         assert shell("sync", *chosen).exit_code == 0

@@ -35,10 +35,10 @@ QUESTIONS = questions(TEXT)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def home(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data folder with the published copy of the three made-up people."""
     folder = tmp_path_factory.mktemp("cookbook")
-    shutil.copy(empty_warehouse / "warehouse.duckdb", folder)
+    shutil.copy(empty_home / "warehouse.duckdb", folder)
     fill(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OURA_PIPELINE_HOME", str(folder))

@@ -40,11 +40,11 @@ cloud = cloud_with(people=3, days=8, end=LAST, thin=10)
 
 @pytest.fixture(scope="module")
 def synced(
-    cloud: Sandbox, empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory
+    cloud: Sandbox, empty_home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     """Two people whose sleep of four days landed, and nothing was exported; no test changes it."""
     home = tmp_path_factory.mktemp("synced") / "data"
-    with world(home, cloud, begun=empty_warehouse) as made:
+    with world(home, cloud, begun=empty_home) as made:
         for username in PEOPLE:
             made.sign_in(username)
         made.fetch(FIRST, LAST, types=["sleep"])

@@ -463,11 +463,14 @@ def test_for_ten_minutes_only_who_signed_in_since_is_looked_at(made: World) -> N
 
 
 @pytest.fixture
-def newcomer(tmp_path: Path) -> Iterator[World]:
+def newcomer(empty_home: Path, tmp_path: Path) -> Iterator[World]:
     """Nils, whose ring is three weeks old, with years of history to go through."""
     options = SandboxOptions(people=1, awkward=True, days=200, end=TODAY, thin=20)
     settings = {"OURA_HISTORY_START": "2015-01-01"}
-    with running(options) as cloud, world(tmp_path / "data", cloud, settings=settings) as made:
+    with (
+        running(options) as cloud,
+        world(tmp_path / "data", cloud, settings=settings, begun=empty_home) as made,
+    ):
         yield made
 
 

@@ -20,9 +20,9 @@ DAY = date(2026, 1, 2)
 
 
 @pytest.fixture
-def warehouse(empty_warehouse: Path, tmp_path: Path) -> Warehouse:
+def warehouse(empty_home: Path, tmp_path: Path) -> Warehouse:
     """A warehouse with one document in it."""
-    made = Warehouse(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)))
+    made = Warehouse(Path(shutil.copy(empty_home / "warehouse.duckdb", tmp_path)))
     land(made, 70)
     return made
 

@@ -30,9 +30,9 @@ cloud = cloud_with(people=4, days=4, end=LAST)
 
 
 @pytest.fixture
-def empty_house(cloud: Sandbox, empty_warehouse: Path, tmp_path: Path) -> Iterator[World]:
+def empty_house(cloud: Sandbox, empty_home: Path, tmp_path: Path) -> Iterator[World]:
     """Three people, and nothing fetched yet."""
-    with world(tmp_path / "data", cloud, begun=empty_warehouse) as made:
+    with world(tmp_path / "data", cloud, begun=empty_home) as made:
         for username in AT_OURA:
             sign_in(made, username)
         yield made

@@ -78,7 +78,7 @@ def own_world(own_cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def published_world(own_world: World, empty_warehouse: Path) -> World:
+def published_world(own_world: World, empty_home: Path) -> World:
     """The same for a test that publishes, with all tables and views, which take a second."""
-    shutil.copytree(empty_warehouse, own_world.home, dirs_exist_ok=True)
+    shutil.copytree(empty_home, own_world.home, dirs_exist_ok=True)
     return own_world

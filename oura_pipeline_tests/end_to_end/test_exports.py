@@ -33,12 +33,12 @@ READERS = {
 
 
 @pytest.fixture(scope="module")
-def published(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def published(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Two days of one person, every document type, published."""
     home = tmp_path_factory.mktemp("exports") / "data"
     with (
         running(SandboxOptions(people=1, days=4, end=LAST, thin=10)) as cloud,
-        world(home, cloud, begun=empty_warehouse) as made,
+        world(home, cloud, begun=empty_home) as made,
     ):
         for username in cloud.usernames:
             made.sign_in(username)

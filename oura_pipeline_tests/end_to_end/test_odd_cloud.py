@@ -21,7 +21,7 @@ SHARE = 0.3 / DAYS
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_only_what_is_spoiled_is_lost(seed: int, empty_warehouse: Path, tmp_path: Path) -> None:
+def test_only_what_is_spoiled_is_lost(seed: int, empty_home: Path, tmp_path: Path) -> None:
     """All else is in DuckDB and in Graphite as Oura has it, and nothing besides."""
-    shutil.copytree(empty_warehouse, tmp_path / "data")
+    shutil.copytree(empty_home, tmp_path / "data")
     assert odd_cloud(tmp_path / "data", seed, days=DAYS, share=SHARE, syncs=1) == []

@@ -24,10 +24,10 @@ SECONDS = 300.0  # for everything; alone it takes ten, on a busy machine a hundr
 
 
 @pytest.fixture
-def home(empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder in which everybody's first round is published."""
     folder = tmp_path / "data"
-    shutil.copytree(empty_warehouse, folder)
+    shutil.copytree(empty_home, folder)
     monkeypatch.setenv("OURA_PIPELINE_HOME", str(folder))
     for name in WRITERS:
         copy_writers.write(name, 1, 1)

@@ -42,12 +42,12 @@ def sink() -> Iterator[HttpSink]:
 
 
 @pytest.fixture
-def weeks(tmp_path: Path, sink: HttpSink) -> Iterator[World]:
+def weeks(empty_home: Path, tmp_path: Path, sink: HttpSink) -> Iterator[World]:
     """Three people who have just signed in, and an operator who is told."""
     settings = {"OURA_NOTIFY_URL": sink.url}
     with (
         running(SandboxOptions(people=3, days=5, end=LAST), process=True) as cloud,
-        world(tmp_path / "data", cloud, settings=settings) as made,
+        world(tmp_path / "data", cloud, settings=settings, begun=empty_home) as made,
     ):
         for username in PEOPLE:
             made.sign_in(username)

@@ -27,11 +27,11 @@ cloud = cloud_with(people=3, days=8, end=LAST, thin=10)
 
 @pytest.fixture(scope="module")
 def synced(
-    cloud: Sandbox, empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory
+    cloud: Sandbox, empty_home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     """Two people and all their documents of three days, one each odd; no test changes anything."""
     home = tmp_path_factory.mktemp("exported") / "data"
-    with world(home, cloud, begun=empty_warehouse) as made:
+    with world(home, cloud, begun=empty_home) as made:
         sign_in(made, ODD)
         sign_in(made, OTHER)
         for one in (ODD, OTHER):

@@ -75,10 +75,10 @@ def of_day(day: str, username: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def database(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
+def database(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> ViewDatabase:
     """Four days of two people, the first and the last outside of Ada's part in the study."""
     folder = tmp_path_factory.mktemp("study")
-    made = ViewDatabase(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", folder)))
+    made = ViewDatabase(Path(shutil.copy(empty_home / "warehouse.duckdb", folder)))
     days = ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"]
     made.land_together(SLEEP, {who: [of_day(day, who) for day in days] for who in PEOPLE})
     steps = [{"id": f"d-{day}", "day": day, "steps": 9000} for day in days]
@@ -198,9 +198,9 @@ def test_what_members_exports_have_is_there_by_the_clock(exported: StudyExport) 
 
 
 def test_a_copy_without_members_exports_has_no_files_of_them(
-    empty_warehouse: Path, tmp_path: Path
+    empty_home: Path, tmp_path: Path
 ) -> None:
-    copy = empty_warehouse / "analytics.duckdb"
+    copy = empty_home / "analytics.duckdb"
     with duckdb.connect(str(copy), read_only=True) as connection:
         made = export(connection, tmp_path / "nap", WOLFGANG)
     assert "temperature" not in made.rows

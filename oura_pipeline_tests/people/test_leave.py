@@ -61,11 +61,11 @@ def cloud() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def populated(
-    cloud: Sandbox, empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory
+    cloud: Sandbox, empty_home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
     """A data folder in which everybody left traces, and what they are."""
     home = tmp_path_factory.mktemp("populated") / "data"
-    with world(home, cloud, begun=empty_warehouse) as made:
+    with world(home, cloud, begun=empty_home) as made:
         return {"home": home, "traces": populate(made)}
 
 

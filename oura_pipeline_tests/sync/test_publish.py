@@ -26,9 +26,9 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def pipeline(empty_warehouse: Path, tmp_path: Path) -> Iterator[Pipeline]:
+def pipeline(empty_home: Path, tmp_path: Path) -> Iterator[Pipeline]:
     """A pipeline in a folder of its own, with ada and bob."""
-    shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)
+    shutil.copy(empty_home / "warehouse.duckdb", tmp_path)
     settings = settings_with(
         oura_pipeline_home=tmp_path, oura_client_id="id", oura_client_secret="secret"
     )

@@ -46,10 +46,10 @@ DATED = (HEARTRATE, RING_BATTERY_LEVEL)
 
 
 @pytest.fixture
-def made(empty_warehouse: Path, tmp_path: Path) -> Iterator[World]:
+def made(empty_home: Path, tmp_path: Path) -> Iterator[World]:
     """A world of its own, with a traveller in it."""
     options = SandboxOptions(people=1, awkward=True, days=18, end=LAST, thin=20)
-    with running(options) as cloud, world(tmp_path / "data", cloud, begun=empty_warehouse) as made:
+    with running(options) as cloud, world(tmp_path / "data", cloud, begun=empty_home) as made:
         made.sign_in(WHO)
         yield made
 

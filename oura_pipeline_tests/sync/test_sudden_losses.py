@@ -27,9 +27,9 @@ cloud = cloud_with(people=2, days=8, end=LAST + timedelta(days=2))
 
 
 @pytest.fixture
-def made(cloud: Sandbox, tmp_path: Path) -> Iterator[World]:
+def made(cloud: Sandbox, empty_home: Path, tmp_path: Path) -> Iterator[World]:
     """A world in which four days of runa's and koa's sleep and rings are landed."""
-    with world(tmp_path / "data", cloud) as made:
+    with world(tmp_path / "data", cloud, begun=empty_home) as made:
         for username in ("runa", "koa"):
             made.sign_in(username)
         with open_pipeline() as pipeline:

@@ -59,9 +59,12 @@ def cloud() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def webhooks(cloud: Sandbox, tmp_path: Path) -> Iterator[WebhookWorld]:
+def webhooks(cloud: Sandbox, empty_home: Path, tmp_path: Path) -> Iterator[WebhookWorld]:
     """A world with one person in it, whose sleep scores of a day are landed and pushed."""
-    with world(tmp_path / "data", cloud) as made, open_pipeline() as pipeline:
+    with (
+        world(tmp_path / "data", cloud, begun=empty_home) as made,
+        open_pipeline() as pipeline,
+    ):
         webhooks = WebhookWorld(world=made, pipeline=pipeline)
         webhooks.sign_in("runa")
         webhooks.sync(DAILY_SLEEP)

@@ -15,7 +15,6 @@ from dagster._core.workspace.load_target import ModuleTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 from dagster._daemon.sensor import execute_sensor_iteration
-from dagster_graphql.schema import create_schema
 
 from oura_pipeline.defs.storage import project_instance
 from oura_pipeline_tests.testing.child_processes import wait_for_dagster_children
@@ -61,6 +60,8 @@ def launch_run(workspace: WorkspaceProcessContext, params: Mapping[str, Any]) ->
 
 
 def _mutate(workspace: WorkspaceProcessContext, query: str, params: Mapping[str, Any]) -> Any:
+    from dagster_graphql.schema import create_schema
+
     answer = asyncio.run(
         create_schema().execute_async(
             query,

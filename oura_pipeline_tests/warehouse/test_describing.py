@@ -25,16 +25,16 @@ UNIT = re.compile(
 
 
 @pytest.fixture(scope="module")
-def copy(empty_warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def copy(empty_home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A published copy of an empty warehouse."""
-    with duckdb.connect(empty_warehouse / "analytics.duckdb", read_only=True) as connection:
+    with duckdb.connect(empty_home / "analytics.duckdb", read_only=True) as connection:
         yield connection
 
 
 @pytest.fixture
-def described(empty_warehouse: Path, tmp_path: Path) -> Warehouse:
+def described(empty_home: Path, tmp_path: Path) -> Warehouse:
     """A warehouse without documents that was published before."""
-    return Warehouse(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)), timeout=20)
+    return Warehouse(Path(shutil.copy(empty_home / "warehouse.duckdb", tmp_path)), timeout=20)
 
 
 def test_everything_in_the_schema_has_a_comment(copy: duckdb.DuckDBPyConnection) -> None:

@@ -62,9 +62,9 @@ Warehouse(Path(sys.argv[1])).publish(Path(sys.argv[2]))
 
 
 @pytest.fixture
-def warehouse(empty_warehouse: Path, tmp_path: Path) -> Warehouse:
+def warehouse(empty_home: Path, tmp_path: Path) -> Warehouse:
     """A warehouse of the test's own without documents, which was published before."""
-    return Warehouse(Path(shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)), timeout=20)
+    return Warehouse(Path(shutil.copy(empty_home / "warehouse.duckdb", tmp_path)), timeout=20)
 
 
 @pytest.fixture

@@ -85,9 +85,9 @@ def open_site(oura: Sandbox, fresh: Path, tmp_path: Path) -> Iterator[OpenSite]:
 
 
 @pytest.fixture
-def described(open_site: OpenSite, empty_warehouse: Path, tmp_path: Path) -> None:
+def described(open_site: OpenSite, empty_home: Path, tmp_path: Path) -> None:
     """A warehouse and its copy, without documents, in the data folder."""
-    shutil.copytree(empty_warehouse, tmp_path / "data", dirs_exist_ok=True)
+    shutil.copytree(empty_home, tmp_path / "data", dirs_exist_ok=True)
 
 
 @contextmanager

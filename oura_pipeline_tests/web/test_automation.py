@@ -11,8 +11,6 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
-from dagster_graphql.schema import create_schema
-from graphql import parse, validate
 
 from oura_pipeline.commands.group import cli
 from oura_pipeline.oura.http import tls
@@ -129,6 +127,9 @@ def test_nobody_knows_what_runs_where_nothing_answers() -> None:
 
 
 def test_the_queries_fit_dagsters_schema() -> None:
+    from dagster_graphql.schema import create_schema
+    from graphql import parse, validate
+
     schema = create_schema().graphql_schema
     assert [validate(schema, parse(query)) for query in (QUERY, FAILED)] == [[], []]
 

@@ -73,11 +73,11 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def watched(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def watched(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """People signed in, days were fetched, webhooks came, good ones and bad ones."""
     require_program(PROMETHEUS, "prometheus")
     home = tmp_path_factory.mktemp("watched")
-    shutil.copytree(empty_warehouse, home / "data")
+    shutil.copytree(empty_home, home / "data")
     sensors = sensor("gaps", None), sensor("retired_people", None, status="STOPPED")
     with (
         listen("127.0.0.1", 0) as listener,

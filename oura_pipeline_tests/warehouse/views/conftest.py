@@ -12,8 +12,8 @@ from oura_pipeline_tests.warehouse.views.view_database import ViewDatabase, copi
 
 
 @pytest.fixture(scope="session")
-def empty_database(empty_warehouse: Path) -> ViewDatabase:
-    return ViewDatabase(empty_warehouse / "warehouse.duckdb")
+def empty_database(empty_home: Path) -> ViewDatabase:
+    return ViewDatabase(empty_home / "warehouse.duckdb")
 
 
 @pytest.fixture(scope="session")

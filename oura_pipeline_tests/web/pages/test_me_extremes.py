@@ -98,9 +98,9 @@ def test_the_page_stands_with_every_button(open_site: OpenSite) -> None:
         assert ("left-out" in page.ids) is (username != "sione")
 
 
-def test_any_extreme_leaves_everybodys_page_standing(empty_warehouse: Path, tmp_path: Path) -> None:
+def test_any_extreme_leaves_everybodys_page_standing(empty_home: Path, tmp_path: Path) -> None:
     """What is read for a page is drawn or replaced, and of somebody else it is the same."""
-    copied = shutil.copy(empty_warehouse / "warehouse.duckdb", tmp_path)
+    copied = shutil.copy(empty_home / "warehouse.duckdb", tmp_path)
     warehouse = Warehouse(Path(copied), timeout=20)
     land(warehouse, {"koa": absurd(TODAY, 60.0)})
     target = tmp_path / "analytics.duckdb"

@@ -11,8 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from dagster_graphql.schema import create_schema
-from graphql import parse, validate
 
 from oura_pipeline.accounts.inbox import ReceivedEvent
 from oura_pipeline.accounts.people import PersonState, SignIn
@@ -347,6 +345,9 @@ def test_an_unreachable_dagster_is_reported(open_site: OpenSite) -> None:
 
 def test_the_query_fits_dagsters_schema() -> None:
     """As the installed version has it."""
+    from dagster_graphql.schema import create_schema
+    from graphql import parse, validate
+
     assert validate(create_schema().graphql_schema, parse(QUERY)) == []
 
 
