@@ -58,6 +58,8 @@ def snippet(page: str, language: str) -> str:
 
 def fill(folder: Path) -> None:
     """Publish the three people's documents to a data folder."""
+    import pandas as pd  # type: ignore[import-untyped]
+
     database = ViewDatabase(folder / "warehouse.duckdb")
     by_type: dict[DocumentType, dict[str, list[Document]]] = {}
     for person in PEOPLE:
@@ -71,8 +73,6 @@ def fill(folder: Path) -> None:
         "personal_info": [{"username": name, **one} for name, [one] in profiles.items()],
         "fetches": [row for person in PEOPLE for row in fetches(person)],
     }
-    import pandas as pd  # type: ignore[import-untyped]
-
     with database.open() as connection:
         ensure_table(connection, PERSONAL_INFO)
         ensure_ledgers(connection)

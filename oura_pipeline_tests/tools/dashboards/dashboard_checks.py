@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
-from itertools import chain, combinations
+from itertools import combinations
 from typing import Any, get_args
 
 import httpx
+from grafana_foundation_sdk.models import units
 from jsonschema import Draft202012Validator
 
 from oura_pipeline_tests.tools.dashboards.people_in_graphite import PeopleInGraphite
@@ -17,6 +17,9 @@ from oura_pipeline_tests.tools.dashboards.schema import DASHBOARD
 
 Json = dict[str, Any]
 SECONDS = {"h": 3600, "d": 86400}
+KNOWN_UNITS = {value for name, value in vars(units).items() if isinstance(value, str)} | {
+    argument for annotation in units.__annotations__.values() for argument in get_args(annotation)
+}
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 _VALIDATOR = Draft202012Validator(DASHBOARD)
 
@@ -141,15 +144,6 @@ def _overlap(one: Mapping[str, int], other: Mapping[str, int]) -> bool:
     return not (beside or above)
 
 
-@cache
-def _known_units() -> frozenset[str]:
-    from grafana_foundation_sdk.models import units
-
-    listed = (get_args(annotation) for annotation in units.__annotations__.values())
-    said = (value for value in vars(units).values() if isinstance(value, str))
-    return frozenset([*said, *chain.from_iterable(listed)])
-
-
 def _units(board: Json) -> list[str]:
     named: Iterable[tuple[int, str]] = (
         (one["id"], one["fieldConfig"]["defaults"]["unit"]) for one in panels(board)
@@ -157,5 +151,5 @@ def _units(board: Json) -> list[str]:
     return [
         f"panel {number}: Grafana has no unit {unit!r}"
         for number, unit in named
-        if unit not in _known_units() and not unit.startswith("suffix: ")
+        if unit not in KNOWN_UNITS and not unit.startswith("suffix: ")
     ]
